@@ -1,0 +1,92 @@
+//! The history: written with each act, never changed.
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::structures::ManagedStructure;
+use crate::domain::audit::{Action, Actor};
+
+/// An event to write.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    pub actor: &'a Actor,
+    pub action: Action,
+    pub structure_id: Option<i64>,
+    pub technical_user_id: Option<i64>,
+    /// On whom or what: a login, for people to read.
+    pub subject: &'a str,
+    /// More for people to read; never a secret.
+    pub detail: &'a str,
+}
+
+impl<'a> Event<'a> {
+    /// An event that concerns no structure.
+    #[must_use]
+    pub fn of(actor: &'a Actor, action: Action) -> Self {
+        Self { actor, action, structure_id: None, technical_user_id: None, subject: "", detail: "" }
+    }
+}
+
+/// Writes an event within the transaction of the act that it tells.
+///
+/// # Errors
+/// Database errors; the act must then not happen.
+pub async fn record(conn: &mut PgConnection, event: Event<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        event.actor.user_id,
+        event.actor.name,
+        event.actor.address,
+        event.action.code(),
+        event.structure_id,
+        event.technical_user_id,
+        event.subject,
+        event.detail,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An event as history shows it.
+#[derive(Clone, Debug)]
+pub struct PastEvent {
+    pub id: i64,
+    pub at: OffsetDateTime,
+    pub actor: String,
+    pub address: String,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+}
+
+impl PastEvent {
+    /// What happened, in the words that people read.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        Action::parse(&self.action).map_or("Opération", Action::label)
+    }
+}
+
+/// The structure's `limit` newest events, older than event `before` where one is given.
+///
+/// # Errors
+/// Database errors.
+pub async fn of_structure(
+    pool: &PgPool,
+    structure: &ManagedStructure,
+    before: Option<i64>,
+    limit: i64,
+) -> sqlx::Result<Vec<PastEvent>> {
+    sqlx::query_as!(
+        PastEvent,
+        "SELECT id, at, actor, address, action, subject, detail FROM audit_events
+         WHERE structure_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+        structure.id(),
+        before.unwrap_or(i64::MAX),
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}

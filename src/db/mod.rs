@@ -1,0 +1,67 @@
+//! Every SQL statement of the portal: one file per family of tables, each public function one statement or one
+//! transaction. An act writes its audit event and its mails in its own transaction.
+
+pub mod access_tokens;
+pub mod audit;
+pub mod envelopes;
+pub mod invitations;
+pub mod outbox;
+pub mod session_store;
+pub mod sessions;
+pub mod structures;
+pub mod succession;
+pub mod technical_users;
+pub mod throttles;
+pub mod upkeep;
+pub mod users;
+
+use std::time::Duration;
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// How long a request waits for a connection before the portal answers 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A pool of connections to the database at `options`; it connects when first used.
+pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
+    let options = options.application_name("raccord");
+    PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+}
+
+/// Brings the database's schema up to date. Several instances may do so together: an advisory lock makes them queue.
+///
+/// # Errors
+/// Where the database is out of reach, or its schema is not one of ours.
+pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
+    sqlx::migrate!().run(pool).await
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// Where it does not.
+pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("SELECT 1 AS one").fetch_one(pool).await.map(|_| ())
+}
+
+/// Whether an error says that the database cannot serve now (gone, starting, read-only, full, out of connections), rather
+/// than that a statement is wrong: the request may be made again later.
+#[must_use]
+pub fn is_unavailable(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+        // 08 connection, 25006 read-only, 40 serialisation, 53 resources, 57 operator's intervention, 58 system.
+        sqlx::Error::Database(error) => error
+            .code()
+            .is_some_and(|code| ["08", "25006", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))),
+        _ => false,
+    }
+}
+
+/// Whether an error is the violation of this constraint.
+fn violates(error: &sqlx::Error, constraint: &str) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.constraint() == Some(constraint))
+}

@@ -1,0 +1,119 @@
+//! Sign-in and the sessions of people.
+
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use super::audit::{self, Event};
+use crate::domain::{
+    audit::{Action, Actor},
+    envelope::SessionSecret,
+};
+
+/// The person behind a living browser session.
+#[derive(Clone, Debug)]
+pub struct SignedIn {
+    pub user_id: i64,
+    pub login: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub contact_address: String,
+    /// Whether the person is principal manager of at least one structure.
+    pub is_principal_manager: bool,
+}
+
+/// Whose session this is, read at each request; `None` once it is closed, idle for 30 minutes or 12 hours old. The time of
+/// the last request is written at most once a minute.
+///
+/// # Errors
+/// Database errors.
+pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Result<Option<SignedIn>> {
+    sqlx::query_as!(
+        SignedIn,
+        r#"WITH living AS (
+               SELECT id_hash, user_id, last_seen_at FROM sessions
+                WHERE id_hash = $1 AND last_seen_at > portal_now() - interval '30 minutes'
+                  AND created_at > portal_now() - interval '12 hours'),
+           seen AS (
+               UPDATE sessions SET last_seen_at = portal_now() FROM living
+                WHERE sessions.id_hash = living.id_hash AND living.last_seen_at < portal_now() - interval '1 minute')
+           SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.contact_address,
+                  EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!"
+             FROM living JOIN users u ON u.id = living.user_id"#,
+        session.digest(),
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// A session as « Mon compte » lists it.
+#[derive(Clone, Debug)]
+pub struct OpenSession {
+    /// A number to close it by, which opens nothing.
+    pub public_id: i64,
+    pub address: String,
+    pub software: String,
+    pub created_at: OffsetDateTime,
+    pub last_seen_at: OffsetDateTime,
+    /// Whether it is the session that asks.
+    pub current: bool,
+}
+
+/// The living sessions of a person, the newest first.
+///
+/// # Errors
+/// Database errors.
+pub async fn open_sessions(pool: &PgPool, user_id: i64, current: &SessionSecret) -> sqlx::Result<Vec<OpenSession>> {
+    sqlx::query_as!(
+        OpenSession,
+        r#"SELECT public_id, address, software, created_at, last_seen_at, id_hash = $2 AS "current!" FROM sessions
+            WHERE user_id = $1 AND last_seen_at > portal_now() - interval '30 minutes'
+              AND created_at > portal_now() - interval '12 hours'
+            ORDER BY last_seen_at DESC"#,
+        user_id,
+        current.digest(),
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Ends one of a person's own sessions, and the envelopes that only it could open. Closing what is closed already does nothing.
+///
+/// # Errors
+/// Database errors.
+pub async fn close(pool: &PgPool, actor: &Actor, public_id: i64) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    let closed = sqlx::query_scalar!(
+        "DELETE FROM sessions WHERE public_id = $1 AND user_id = $2 RETURNING id_hash",
+        public_id,
+        actor.user_id,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some(id_hash) = closed {
+        sqlx::query!("DELETE FROM envelopes WHERE session_hash = $1", id_hash).execute(&mut *tx).await?;
+        audit::record(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
+    }
+    tx.commit().await
+}
+
+/// Signs a person out: session and envelopes end with it.
+///
+/// # Errors
+/// Database errors.
+pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("DELETE FROM envelopes WHERE session_hash = $1", session.digest()).execute(&mut *tx).await?;
+    sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", session.digest()).execute(&mut *tx).await?;
+    audit::record(&mut tx, Event::of(actor, Action::SignedOut)).await?;
+    tx.commit().await
+}
+
+/// Writes a sign-in, or its failure, into the history.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_attempt(pool: &PgPool, actor: &Actor, succeeded: bool) -> sqlx::Result<()> {
+    let action = if succeeded { Action::SignedIn } else { Action::SignInFailed };
+    let mut conn = pool.acquire().await?;
+    audit::record(&mut conn, Event { subject: &actor.name, ..Event::of(actor, action) }).await
+}

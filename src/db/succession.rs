@@ -1,0 +1,98 @@
+//! A structure changes hands: another member becomes its principal manager.
+
+use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
+
+use super::{
+    audit::{self, Event},
+    outbox,
+    structures::{self, ManagedStructure, NotManager},
+};
+use crate::domain::{
+    audit::{Action, Actor},
+    notice::Notice,
+};
+
+/// Why no other principal manager was designated.
+#[derive(Debug, Error)]
+pub enum DesignateError {
+    #[error(transparent)]
+    NotManager(#[from] NotManager),
+    #[error("not another member of the structure")]
+    NotAnotherMember,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Makes another member the principal manager; the former one becomes a secondary manager. In the same transaction
+/// the technical users change contact address and rights, since both are derived (rules 5 and 6), envelopes that the
+/// former manager has not opened die, and both are written to.
+///
+/// # Errors
+/// [`DesignateError`].
+pub async fn designate(
+    pool: &PgPool,
+    actor: &Actor,
+    structure: &ManagedStructure,
+    new_manager_id: i64,
+) -> Result<(), DesignateError> {
+    let mut tx = pool.begin().await?;
+    let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
+    let members = structures::members(&mut *tx, &structure).await?;
+    let successor = members
+        .iter()
+        .find(|member| member.user_id == new_manager_id && member.user_id != structure.manager_id())
+        .ok_or(DesignateError::NotAnotherMember)?;
+    replace(&mut tx, structure.id(), new_manager_id).await?;
+    for member in
+        [Some(successor), members.iter().find(|member| member.user_id == structure.manager_id())].into_iter().flatten()
+    {
+        let notice = Notice::ManagerChanged {
+            structure: structure.designation().into(),
+            identifier: structure.identifier().into(),
+            new_manager: successor.full_name(),
+            is_recipient: member.user_id == new_manager_id,
+        };
+        outbox::enqueue(&mut tx, &member.contact_address, &notice).await?;
+    }
+    let event = Event {
+        structure_id: Some(structure.id()),
+        subject: &successor.login,
+        ..Event::of(actor, Action::ManagerChanged)
+    };
+    audit::record(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The change itself: roles and pointer, which two deferred foreign keys compare at the end of the transaction.
+pub(super) async fn replace(conn: &mut PgConnection, structure_id: i64, new_manager_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE memberships SET role = 'SECONDARY_MANAGER' WHERE structure_id = $1 AND role = 'PRINCIPAL_MANAGER'",
+        structure_id,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "INSERT INTO memberships (user_id, structure_id, role) VALUES ($2, $1, 'PRINCIPAL_MANAGER')
+         ON CONFLICT ON CONSTRAINT memberships_user_structure_key DO UPDATE SET role = 'PRINCIPAL_MANAGER'",
+        structure_id,
+        new_manager_id,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE structures SET principal_manager_id = $2, managed = true WHERE id = $1",
+        structure_id,
+        new_manager_id
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM envelopes WHERE technical_user_id IN (SELECT id FROM technical_users WHERE structure_id = $1)",
+        structure_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Delays after failures, per (what was tried, network), shared by all instances.
+
+use sqlx::PgPool;
+
+use crate::domain::random::digest;
+
+/// What is being guessed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A person's sign-in to the portal.
+    SignIn,
+    /// A technical user's credential at the API.
+    Api,
+}
+
+impl Scope {
+    fn code(self) -> &'static str {
+        match self {
+            Self::SignIn => "SIGN_IN",
+            Self::Api => "API",
+        }
+    }
+}
+
+/// Seconds to wait before this subject may be tried again from this network; `None` when it may now.
+///
+/// # Errors
+/// Database errors.
+pub async fn wait(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<Option<u32>> {
+    let seconds = sqlx::query_scalar!(
+        r#"SELECT ceil(extract(epoch FROM blocked_until - portal_now()))::int AS "seconds!" FROM throttles
+            WHERE scope = $1 AND subject_hash = $2 AND network = $3 AND blocked_until > portal_now()"#,
+        scope.code(),
+        digest(subject),
+        network,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(seconds.and_then(|seconds| u32::try_from(seconds).ok()))
+}
+
+/// Counts a failure. The first four cost nothing, people mistype; then the delay doubles from 2 seconds up to 5 minutes. An
+/// hour without failure forgets.
+///
+/// # Errors
+/// Database errors.
+pub async fn fail(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, $3, 1)
+         ON CONFLICT (scope, subject_hash, network) DO UPDATE SET
+             failures = CASE WHEN throttles.last_failure < portal_now() - interval '1 hour' THEN 1 ELSE throttles.failures + 1 END,
+             last_failure = portal_now(),
+             blocked_until = CASE WHEN throttles.last_failure >= portal_now() - interval '1 hour' AND throttles.failures >= 4
+                 THEN portal_now() + least(300, power(2, least(throttles.failures, 20) - 3)) * interval '1 second' END",
+        scope.code(),
+        digest(subject),
+        network,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Forgets the failures, after a success.
+///
+/// # Errors
+/// Database errors.
+pub async fn forget(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM throttles WHERE scope = $1 AND subject_hash = $2 AND network = $3",
+        scope.code(),
+        digest(subject),
+        network,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

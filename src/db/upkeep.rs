@@ -1,0 +1,25 @@
+//! What time makes worthless is removed.
+
+use sqlx::PgPool;
+
+/// Deletes dead sessions, envelopes, tokens, links and old throttles. Any instance may run it at any time: everything here is
+/// already without effect, this only gives the space back.
+///
+/// # Errors
+/// Database errors.
+pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM envelopes WHERE expires_at <= portal_now()").execute(pool).await?;
+    sqlx::query!(
+        "DELETE FROM sessions WHERE last_seen_at <= portal_now() - interval '30 minutes'
+             OR created_at <= portal_now() - interval '12 hours'"
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query!("DELETE FROM access_tokens WHERE expires_at <= portal_now()").execute(pool).await?;
+    sqlx::query!("DELETE FROM invitations WHERE expires_at <= portal_now() - interval '1 day'").execute(pool).await?;
+    sqlx::query!("DELETE FROM throttles WHERE last_failure <= portal_now() - interval '1 day'").execute(pool).await?;
+    sqlx::query!("DELETE FROM idempotency_tokens WHERE created_at <= portal_now() - interval '7 days'")
+        .execute(pool)
+        .await?;
+    Ok(())
+}

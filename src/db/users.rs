@@ -1,0 +1,160 @@
+//! People.
+
+use sqlx::PgPool;
+
+use super::{
+    audit::{self, Event},
+    outbox,
+};
+use crate::domain::{
+    audit::{Action, Actor},
+    contact_address::ContactAddress,
+    envelope::SessionSecret,
+    notice::Notice,
+    password::PasswordHash,
+    role::Role,
+};
+
+/// What sign-in needs of a person.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    pub user_id: i64,
+    pub login: String,
+    /// `None` until the person has chosen a password.
+    pub password_hash: Option<PasswordHash>,
+}
+
+/// The person with this normalized login.
+///
+/// # Errors
+/// Database errors.
+pub async fn find_credentials(pool: &PgPool, login: &str) -> sqlx::Result<Option<Credentials>> {
+    let row =
+        sqlx::query!("SELECT id, login, password_hash FROM users WHERE login = $1", login).fetch_optional(pool).await?;
+    Ok(row.map(|row| Credentials {
+        user_id: row.id,
+        login: row.login,
+        password_hash: row.password_hash.map(PasswordHash::from_stored),
+    }))
+}
+
+/// Replaces a hash by one of the same password with today's parameters.
+///
+/// # Errors
+/// Database errors.
+pub async fn renew_hash(pool: &PgPool, user_id: i64, old: &PasswordHash, new: &PasswordHash) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE users SET password_hash = $3 WHERE id = $1 AND password_hash = $2",
+        user_id,
+        old.as_phc(),
+        new.as_phc()
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Keeps the password that a person chose, and ends her other sessions with what they could open.
+///
+/// # Errors
+/// Database errors.
+pub async fn change_password(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    hash: &PasswordHash,
+    current: &SessionSecret,
+) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, hash.as_phc()).execute(&mut *tx).await?;
+    sqlx::query!(
+        "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 AND id_hash <> $2 RETURNING id_hash)
+         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
+        user_id,
+        current.digest(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
+    tx.commit().await
+}
+
+/// Keeps a person's new contact address, which is at once that of the technical users of her structures (rule 6). The old and
+/// the new address are both written to. Each of her structures remembers it.
+///
+/// # Errors
+/// Database errors.
+pub async fn change_contact_address(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    address: &ContactAddress,
+) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    let old = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1 FOR UPDATE", user_id)
+        .fetch_one(&mut *tx)
+        .await?;
+    if old == address.as_str() {
+        return Ok(());
+    }
+    sqlx::query!("UPDATE users SET contact_address = $2 WHERE id = $1", user_id, address.as_str())
+        .execute(&mut *tx)
+        .await?;
+    let notice = Notice::ContactAddressChanged { new_address: address.as_str().into() };
+    for recipient in [old.as_str(), address.as_str()] {
+        outbox::enqueue(&mut tx, recipient, &notice).await?;
+    }
+    audit::record(&mut tx, Event { detail: address.as_str(), ..Event::of(actor, Action::ContactAddressChanged) })
+        .await?;
+    sqlx::query!(
+        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
+         SELECT $1, $2, $3, $4, s.id, $2, $5 FROM structures s WHERE s.principal_manager_id = $6",
+        actor.user_id,
+        actor.name,
+        actor.address,
+        Action::ContactAddressChanged.code(),
+        address.as_str(),
+        user_id,
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// A structure that a person is a member of.
+#[derive(Clone, Debug)]
+pub struct MembershipRow {
+    pub structure_id: i64,
+    pub designation: String,
+    pub identifier_type: String,
+    pub identifier: String,
+    pub role: String,
+    pub active: bool,
+    /// How many memberships the person has in all.
+    pub total: i64,
+}
+
+impl MembershipRow {
+    pub fn role(&self) -> Role {
+        Role::parse(&self.role).unwrap_or(Role::User)
+    }
+}
+
+/// A page of a person's memberships, by the structure's name.
+///
+/// # Errors
+/// Database errors.
+pub async fn memberships(pool: &PgPool, user_id: i64, offset: i64, limit: i64) -> sqlx::Result<Vec<MembershipRow>> {
+    sqlx::query_as!(
+        MembershipRow,
+        r#"SELECT s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
+                  count(*) OVER () AS "total!"
+             FROM memberships m JOIN structures s ON s.id = m.structure_id
+            WHERE m.user_id = $1 ORDER BY s.designation, s.id OFFSET $2 LIMIT $3"#,
+        user_id,
+        offset,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}

@@ -1,0 +1,133 @@
+//! What is remembered of each act (rule 11): who, what, when, from which address, on which account; never a secret.
+
+/// The acts. Their codes stand in the database for good: never rename one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    SignedIn,
+    SignInFailed,
+    SignedOut,
+    PasswordChosen,
+    PersonInvited,
+    SessionClosed,
+    ContactAddressChanged,
+    StructureEdited,
+    ManagerChanged,
+    TechnicalUserCreated,
+    PasswordShown,
+    PasswordExported,
+    PasswordReset,
+    TechnicalUserSuspended,
+    TechnicalUserReactivated,
+    TechnicalUserDeleted,
+    ActRefused,
+}
+
+impl Action {
+    /// Every act, for reading codes back.
+    pub const ALL: [Self; 17] = [
+        Self::SignedIn,
+        Self::SignInFailed,
+        Self::SignedOut,
+        Self::PasswordChosen,
+        Self::PersonInvited,
+        Self::SessionClosed,
+        Self::ContactAddressChanged,
+        Self::StructureEdited,
+        Self::ManagerChanged,
+        Self::TechnicalUserCreated,
+        Self::PasswordShown,
+        Self::PasswordExported,
+        Self::PasswordReset,
+        Self::TechnicalUserSuspended,
+        Self::TechnicalUserReactivated,
+        Self::TechnicalUserDeleted,
+        Self::ActRefused,
+    ];
+
+    /// The database's word.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SignedIn => "SIGNED_IN",
+            Self::SignInFailed => "SIGN_IN_FAILED",
+            Self::SignedOut => "SIGNED_OUT",
+            Self::PasswordChosen => "PASSWORD_CHOSEN",
+            Self::PersonInvited => "PERSON_INVITED",
+            Self::SessionClosed => "SESSION_CLOSED",
+            Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
+            Self::StructureEdited => "STRUCTURE_EDITED",
+            Self::ManagerChanged => "MANAGER_CHANGED",
+            Self::TechnicalUserCreated => "TECHNICAL_USER_CREATED",
+            Self::PasswordShown => "PASSWORD_SHOWN",
+            Self::PasswordExported => "PASSWORD_EXPORTED",
+            Self::PasswordReset => "PASSWORD_RESET",
+            Self::TechnicalUserSuspended => "TECHNICAL_USER_SUSPENDED",
+            Self::TechnicalUserReactivated => "TECHNICAL_USER_REACTIVATED",
+            Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
+            Self::ActRefused => "ACT_REFUSED",
+        }
+    }
+
+    /// The words that people read in « Historique ».
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SignedIn => "Connexion au portail",
+            Self::SignInFailed => "Échec de connexion au portail",
+            Self::SignedOut => "Déconnexion du portail",
+            Self::PasswordChosen => "Choix d’un mot de passe personnel",
+            Self::PersonInvited => "Invitation d’une personne",
+            Self::SessionClosed => "Fermeture d’une session",
+            Self::ContactAddressChanged => "Modification de l’adresse de contact",
+            Self::StructureEdited => "Modification de la fiche structure",
+            Self::ManagerChanged => "Changement de gestionnaire principal",
+            Self::TechnicalUserCreated => "Création d’un utilisateur technique",
+            Self::PasswordShown => "Affichage du mot de passe",
+            Self::PasswordExported => "Export des informations de connexion",
+            Self::PasswordReset => "Réinitialisation du mot de passe",
+            Self::TechnicalUserSuspended => "Suspension d’un utilisateur technique",
+            Self::TechnicalUserReactivated => "Réactivation d’un utilisateur technique",
+            Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",
+            Self::ActRefused => "Opération refusée",
+        }
+    }
+
+    /// The act that the database's word names.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.code() == code)
+    }
+}
+
+/// Who acts, and from where: given with every write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The person; `None` for somebody unknown and for the operator's commands.
+    pub user_id: Option<i64>,
+    /// The name that history keeps: the person's login, or « opérateur ».
+    pub name: String,
+    /// The client's network address, or « ligne de commande ».
+    pub address: String,
+}
+
+impl Actor {
+    /// The operator at the command line.
+    #[must_use]
+    pub fn operator() -> Self {
+        Self { user_id: None, name: "opérateur".into(), address: "ligne de commande".into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back_and_every_label_is_its_own() {
+        for action in Action::ALL {
+            assert_eq!(Action::parse(action.code()), Some(action));
+            assert_eq!(Action::ALL.into_iter().filter(|other| other.label() == action.label()).count(), 1);
+        }
+        assert_eq!(Action::parse("?"), None);
+    }
+}

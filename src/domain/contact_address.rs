@@ -1,0 +1,103 @@
+//! A mail address to which the portal writes.
+
+use thiserror::Error;
+
+/// Why a text is no contact address.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum ContactAddressError {
+    #[error("Saisissez une adresse de contact.")]
+    Empty,
+    #[error("L’adresse de contact doit avoir la forme nom@domaine.fr.")]
+    Form,
+}
+
+/// « Adresse de contact »: one plain mailbox, `name@domain`, at most 254 characters. Stricter than RFC 5321 on purpose: no
+/// quotes, comments nor spaces, so that it can be put in a header and in a page without thought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContactAddress(String);
+
+impl ContactAddress {
+    /// Reads what was typed.
+    ///
+    /// # Errors
+    /// A [`ContactAddressError`] that says what is wrong.
+    pub fn parse(text: &str) -> Result<Self, ContactAddressError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(ContactAddressError::Empty);
+        }
+        let (name, domain) = text.rsplit_once('@').ok_or(ContactAddressError::Form)?;
+        if text.len() <= 254 && is_name(name) && is_domain(domain) {
+            Ok(Self(format!("{name}@{}", domain.to_ascii_lowercase())))
+        } else {
+            Err(ContactAddressError::Form)
+        }
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && !name.starts_with('.')
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&byte))
+}
+
+fn is_domain(domain: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    domain.contains('.') && domain.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn usual_addresses_pass() {
+        for text in ["compta@mairie-lyon.fr", " Jean.D+chorus@Exemple.GOUV.fr ", "o'neil@a.fr"] {
+            assert!(ContactAddress::parse(text).is_ok(), "{text}");
+        }
+        assert_eq!(ContactAddress::parse("A.B@C.FR").unwrap().as_str(), "A.B@c.fr");
+    }
+
+    #[test]
+    fn others_are_told_why() {
+        assert_eq!(ContactAddress::parse("  "), Err(ContactAddressError::Empty));
+        for text in [
+            "a",
+            "a@b",
+            "@b.fr",
+            "a@",
+            "a b@c.fr",
+            "a@b..fr",
+            "a..b@c.fr",
+            "a@-b.fr",
+            "é@b.fr",
+            "a@b.fr\r\nBcc: x@y.fr",
+            "<a@b.fr>",
+        ] {
+            assert_eq!(ContactAddress::parse(text), Err(ContactAddressError::Form), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_is_a_single_safe_line(text in "\\PC{0,60}@\\PC{0,20}\\.fr") {
+            if let Ok(address) = ContactAddress::parse(&text) {
+                prop_assert!(address.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
+                prop_assert_eq!(address.as_str().matches('@').count(), 1);
+            }
+        }
+    }
+}

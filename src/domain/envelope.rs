@@ -1,0 +1,172 @@
+//! The sealed envelope: how a password survives from the POST that makes it to the page that shows it, without
+//! anything on the server being able to read it (section 3 of the specification).
+//!
+//! The key is derived from the browser session's secret, which the server only knows while a request of that
+//! browser is under way; the database has its hash. A dump opens nothing.
+
+use chacha20poly1305::{
+    ChaCha20Poly1305, KeyInit,
+    aead::{Aead, Payload},
+};
+use hkdf::Hkdf;
+use rand::CryptoRng;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use super::{
+    password::{Password, PasswordHash},
+    random,
+};
+
+const SALT_LENGTH: usize = 32;
+
+/// What an envelope is about. It is authenticated with the password: an envelope moved to another account, another
+/// version or another manager does not open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EnvelopeSubject {
+    pub technical_user_id: i64,
+    pub credential_version: i32,
+    pub manager_id: i64,
+}
+
+impl EnvelopeSubject {
+    fn associated_data(self) -> Vec<u8> {
+        [
+            b"raccord envelope 1".as_slice(),
+            &self.technical_user_id.to_be_bytes(),
+            &self.credential_version.to_be_bytes(),
+            &self.manager_id.to_be_bytes(),
+        ]
+        .concat()
+    }
+}
+
+/// A password that only the browser session which asked for it can open: salt, then ciphertext and tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedPassword(Vec<u8>);
+
+impl SealedPassword {
+    /// Seals `password` for the session whose secret is given.
+    #[must_use]
+    pub fn seal(
+        password: &Password,
+        session: &SessionSecret,
+        subject: EnvelopeSubject,
+        rng: &mut impl CryptoRng,
+    ) -> Self {
+        let salt: [u8; SALT_LENGTH] = random::bytes(rng);
+        let payload = Payload { msg: password.expose().as_bytes(), aad: &subject.associated_data() };
+        // The salt makes each key unique, so the nonce may be constant.
+        let sealed = cipher(session, &salt)
+            .encrypt(&[0; 12].into(), payload)
+            .expect("a password is shorter than what ChaCha20 can encrypt");
+        Self([salt.as_slice(), &sealed].concat())
+    }
+
+    /// The password, or `None` where session, subject or bytes are not those it was sealed with.
+    #[must_use]
+    pub fn open(&self, session: &SessionSecret, subject: EnvelopeSubject) -> Option<Password> {
+        let (salt, sealed) = self.0.split_at_checked(SALT_LENGTH)?;
+        let payload = Payload { msg: sealed, aad: &subject.associated_data() };
+        let opened = cipher(session, salt).decrypt(&[0; 12].into(), payload).ok()?;
+        Some(Password::from_envelope(Zeroizing::new(String::from_utf8(opened).ok()?)))
+    }
+
+    /// The bytes, to be stored.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// An envelope read back from the database.
+    #[must_use]
+    pub fn from_stored(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+/// The secret id of a browser session: in the cookie and in RAM; the database has [`SessionSecret::digest`] only.
+#[derive(Clone)]
+pub struct SessionSecret(Zeroizing<[u8; 16]>);
+
+impl SessionSecret {
+    #[must_use]
+    pub fn new(id: i128) -> Self {
+        Self(Zeroizing::new(id.to_be_bytes()))
+    }
+
+    /// What the database knows of the session.
+    #[must_use]
+    pub fn digest(&self) -> Vec<u8> {
+        random::digest(self.0.as_slice())
+    }
+}
+
+/// A new password on its way to its manager: the hash for the account, the envelope for the browser.
+pub struct IssuedPassword {
+    pub password: Password,
+    pub hash: PasswordHash,
+    pub session: SessionSecret,
+}
+
+impl IssuedPassword {
+    /// Seals the password for the session that asked for it.
+    #[must_use]
+    pub fn seal(&self, subject: EnvelopeSubject) -> SealedPassword {
+        SealedPassword::seal(&self.password, &self.session, subject, &mut random::os_rng())
+    }
+}
+
+fn cipher(session: &SessionSecret, salt: &[u8]) -> ChaCha20Poly1305 {
+    let mut key = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(Some(salt), session.0.as_slice())
+        .expand(b"raccord envelope key", &mut *key)
+        .expect("32 bytes are within HKDF's limit");
+    ChaCha20Poly1305::new((&*key).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::random::os_rng;
+
+    const SUBJECT: EnvelopeSubject = EnvelopeSubject { technical_user_id: 5, credential_version: 1, manager_id: 9 };
+
+    fn sealed() -> (Password, SealedPassword) {
+        let password = Password::generate(&mut os_rng());
+        let sealed = SealedPassword::seal(&password, &SessionSecret::new(1), SUBJECT, &mut os_rng());
+        (password, sealed)
+    }
+
+    #[test]
+    fn its_session_opens_it() {
+        let (password, sealed) = sealed();
+        assert_eq!(sealed.open(&SessionSecret::new(1), SUBJECT).unwrap().expose(), password.expose());
+    }
+
+    #[test]
+    fn nothing_else_opens_it() {
+        let (_, sealed) = sealed();
+        assert!(sealed.open(&SessionSecret::new(2), SUBJECT).is_none());
+        for other in [
+            EnvelopeSubject { technical_user_id: 6, ..SUBJECT },
+            EnvelopeSubject { credential_version: 2, ..SUBJECT },
+            EnvelopeSubject { manager_id: 8, ..SUBJECT },
+        ] {
+            assert!(sealed.open(&SessionSecret::new(1), other).is_none());
+        }
+        for place in 0..sealed.as_bytes().len() {
+            let mut bytes = sealed.as_bytes().to_vec();
+            bytes[place] ^= 1;
+            assert!(SealedPassword::from_stored(bytes).open(&SessionSecret::new(1), SUBJECT).is_none());
+        }
+        assert!(SealedPassword::from_stored(vec![1, 2]).open(&SessionSecret::new(1), SUBJECT).is_none());
+    }
+
+    #[test]
+    fn the_password_is_not_readable_in_it() {
+        let (password, sealed) = sealed();
+        let text = password.expose().as_bytes();
+        assert!(!sealed.as_bytes().windows(8).any(|window| text.windows(8).any(|part| part == window)));
+    }
+}

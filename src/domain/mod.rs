@@ -1,0 +1,14 @@
+//! The rules, and nothing else: no database, no web framework, no clock, no source of randomness of its own.
+
+pub mod audit;
+pub mod contact_address;
+pub mod envelope;
+pub mod network;
+pub mod notice;
+pub mod password;
+pub mod person;
+pub mod random;
+pub mod role;
+pub mod structure;
+pub mod structure_identifier;
+pub mod technical_user;

@@ -1,0 +1,33 @@
+//! From where somebody connects, at the grain that throttling wants.
+
+use std::net::IpAddr;
+
+/// The network of an address: its /24 in IPv4, its /64 in IPv6, the smallest that one subscriber usually has. Delays are
+/// kept per network, so that a flood from one does not lock the owner out on another.
+#[must_use]
+pub fn network_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            format!("{a}.{b}.{c}.0/24")
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_share_a_network() {
+        let of = |text: &str| network_of(text.parse().unwrap());
+        assert_eq!(of("192.0.2.7"), "192.0.2.0/24");
+        assert_eq!(of("::ffff:192.0.2.9"), of("192.0.2.7"));
+        assert_eq!(of("2001:db8:1:2:3::4"), "2001:db8:1:2::/64");
+        assert_ne!(of("192.0.3.7"), of("192.0.2.7"));
+    }
+}

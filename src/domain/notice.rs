@@ -1,0 +1,36 @@
+//! What a mail announces (rule 12): facts, kept in the outbox until the mail room makes a text of them. Never a password.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+/// One thing to announce to a contact address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// A technical user was created.
+    TechnicalUserCreated(AccountNotice),
+    /// A technical user's password was reset.
+    PasswordReset(AccountNotice),
+    /// The recipient became, or is no longer, the principal manager of a structure.
+    ManagerChanged { structure: String, identifier: String, new_manager: String, is_recipient: bool },
+    /// The recipient's contact address changed; `new_address` tells the old one where mail goes now.
+    ContactAddressChanged { new_address: String },
+    /// The recipient is invited to choose a password. The link is made when the mail is, so that no secret waits here.
+    Invitation { user_id: i64 },
+}
+
+/// The facts about a technical user that a mail tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountNotice {
+    pub technical_user_id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    pub structure: String,
+    pub identifier: String,
+    /// Who did it.
+    pub actor: String,
+    #[serde(with = "time::serde::timestamp")]
+    pub at: OffsetDateTime,
+    #[serde(with = "time::serde::timestamp")]
+    pub expires_at: OffsetDateTime,
+}

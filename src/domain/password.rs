@@ -1,0 +1,241 @@
+//! The secret of a technical user: its form, its making, its hash (rule 7).
+
+use std::fmt;
+
+use argon2::{
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
+};
+use rand::{CryptoRng, seq::IndexedRandom};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// What every password starts with, so that a secret scanner knows one when it sees one.
+pub const PREFIX: &str = "rcd_";
+/// Random characters after the prefix: 24 × log₂ 56 = 139 bits.
+pub const RANDOM_LENGTH: usize = 24;
+/// Checksum characters at the end.
+pub const CHECKSUM_LENGTH: usize = 6;
+/// Nothing that people misread (0 O o, 1 l I) nor that a URL, a shell or a CSV would mangle.
+const ALPHABET: &[u8; 56] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz";
+
+/// Memory of one Argon2id computation, in KiB (OWASP's first choice: m = 19 MiB, t = 2, p = 1).
+const MEMORY_KIB: u32 = 19 * 1024;
+const ITERATIONS: u32 = 2;
+const HASH_LENGTH: usize = 32;
+
+/// A technical user's password in clear. Wiped when dropped; `Debug` says nothing; there is no `Display` nor `Serialize`.
+#[derive(Clone)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// A new password: `rcd_`, 24 random characters, 6 of checksum.
+    #[must_use]
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH));
+        text.push_str(PREFIX);
+        for _ in 0..RANDOM_LENGTH {
+            text.push(char::from(*ALPHABET.choose(rng).expect("the alphabet is not empty")));
+        }
+        let check = checksum(&text);
+        text.push_str(&check);
+        Self(text)
+    }
+
+    /// A password that came back from its envelope.
+    #[must_use]
+    pub(super) fn from_envelope(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
+    /// The text itself: for the récapitulatif, the PDF, the hash and the envelope, for nobody else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Whether a text has the form of a generated password, checksum included: tells a typo from a wrong password
+/// without asking anybody.
+#[must_use]
+pub fn is_well_formed(text: &str) -> bool {
+    let length = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
+    text.len() == length
+        && text.starts_with(PREFIX)
+        && text.bytes().skip(PREFIX.len()).all(|byte| ALPHABET.contains(&byte))
+        && text.ends_with(&checksum(&text[..length - CHECKSUM_LENGTH]))
+}
+
+/// The first 32 bits of SHA-256, written in base 56, most significant first (56⁶ > 2³²).
+fn checksum(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let mut value = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) as usize;
+    let mut characters = [0_u8; CHECKSUM_LENGTH];
+    for place in characters.iter_mut().rev() {
+        *place = ALPHABET[value % ALPHABET.len()];
+        value /= ALPHABET.len();
+    }
+    characters.iter().copied().map(char::from).collect()
+}
+
+/// An Argon2id hash as a PHC string; what the database keeps of any password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(String);
+
+impl PasswordHash {
+    /// A hash read back from the database.
+    #[must_use]
+    pub fn from_stored(phc: String) -> Self {
+        Self(phc)
+    }
+
+    /// The PHC string, to be stored.
+    #[must_use]
+    pub fn as_phc(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the hash was made with weaker parameters than today's, so that it should be made anew at the next
+    /// successful verification (ASVS 11.4.2).
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        Phc::new(&self.0)
+            .ok()
+            .and_then(|phc| Params::try_from(&phc).ok())
+            .is_none_or(|params| params.m_cost() < MEMORY_KIB || params.t_cost() < ITERATIONS)
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// Computes Argon2id in memory that it keeps from one password to the next: 19 MiB are allocated once per
+/// computing thread, not once per request.
+pub struct Argon2id {
+    blocks: Vec<Block>,
+}
+
+impl Default for Argon2id {
+    fn default() -> Self {
+        Self { blocks: vec![Block::default(); MEMORY_KIB as usize] }
+    }
+}
+
+impl Argon2id {
+    /// Hashes a password, of a person or of a technical user, with the given 16 bytes of salt.
+    #[must_use]
+    pub fn hash(&mut self, password: &str, salt: [u8; 16]) -> PasswordHash {
+        let params =
+            Params::new(MEMORY_KIB, ITERATIONS, 1, Some(HASH_LENGTH)).expect("parameters are within Argon2's limits");
+        let output = self.compute(&params, password, &salt);
+        let phc = Phc {
+            algorithm: Algorithm::Argon2id.ident(),
+            version: Some(Version::V0x13.into()),
+            params: ParamsString::try_from(&params).expect("parameters have a PHC form"),
+            salt: Some(Salt::new(&salt).expect("16 bytes are a salt")),
+            hash: Some(Output::new(&output[..]).expect("32 bytes are an output")),
+        };
+        PasswordHash(phc.to_string())
+    }
+
+    /// Whether `password` is the one that `hash` was made of. With no hash it works as long and answers no, so
+    /// that an unknown login takes the time of a wrong password.
+    #[must_use]
+    pub fn verify(&mut self, password: &str, hash: Option<&PasswordHash>) -> bool {
+        let parsed = hash.and_then(|hash| Phc::new(&hash.0).ok());
+        let stored = parsed.as_ref().and_then(|phc| {
+            Some((Params::try_from(phc).ok()?, phc.salt.as_ref()?.to_vec(), phc.hash.as_ref()?.as_bytes().to_vec()))
+        });
+        let Some((params, salt, expected)) = stored else {
+            let _ = self.hash(password, [0; 16]);
+            return false;
+        };
+        let actual = self.compute(&params, password, &salt);
+        bool::from(actual.ct_eq(&expected))
+    }
+
+    fn compute(&mut self, params: &Params, password: &str, salt: &[u8]) -> Zeroizing<Vec<u8>> {
+        if self.blocks.len() < params.block_count() {
+            self.blocks.resize(params.block_count(), Block::default());
+        }
+        let mut output = Zeroizing::new(vec![0; params.output_len().unwrap_or(HASH_LENGTH)]);
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
+            .hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut self.blocks)
+            .expect("password, salt and output are within Argon2's limits");
+        output
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::random::os_rng;
+
+    #[test]
+    fn a_generated_password_holds_to_its_form() {
+        for _ in 0..500 {
+            let password = Password::generate(&mut os_rng());
+            assert!(is_well_formed(password.expose()));
+            assert_eq!(password.expose().len(), 34);
+            assert!(!password.expose().contains(|c: char| "0Oo1lI&+%=/\"'\\<>: ".contains(c) || !c.is_ascii()));
+        }
+    }
+
+    #[test]
+    fn two_passwords_differ() {
+        let (one, other) = (Password::generate(&mut os_rng()), Password::generate(&mut os_rng()));
+        assert_ne!(one.expose(), other.expose());
+    }
+
+    #[test]
+    fn every_single_typo_is_noticed() {
+        let password = Password::generate(&mut os_rng());
+        for place in 0..password.expose().len() {
+            for &other in ALPHABET {
+                let mut bytes = password.expose().as_bytes().to_vec();
+                if bytes[place] != other {
+                    bytes[place] = other;
+                    assert!(!is_well_formed(std::str::from_utf8(&bytes).unwrap()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn debug_tells_nothing() {
+        let password = Password::generate(&mut os_rng());
+        assert_eq!(format!("{password:?}"), "Password(…)");
+        assert_eq!(format!("{:?}", Argon2id::default().hash("x", [1; 16])), "PasswordHash(…)");
+    }
+
+    #[test]
+    fn a_hash_knows_its_password_and_is_argon2id_with_19_mib() {
+        let mut argon2id = Argon2id::default();
+        let hash = argon2id.hash("le mot de passe", [7; 16]);
+        assert!(hash.as_phc().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
+        assert!(argon2id.verify("le mot de passe", Some(&hash)));
+        assert!(!argon2id.verify("le mot de passf", Some(&hash)));
+        assert!(!argon2id.verify("le mot de passe", None));
+        assert!(!argon2id.verify("le mot de passe", Some(&PasswordHash::from_stored("no hash".into()))));
+        assert!(!hash.is_outdated());
+    }
+
+    #[test]
+    fn a_weaker_hash_still_verifies_and_is_told_outdated() {
+        let stored = "$argon2id$v=19$m=1024,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$";
+        assert!(
+            PasswordHash::from_stored(format!("{stored}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).is_outdated()
+        );
+        assert!(PasswordHash::from_stored(String::new()).is_outdated());
+    }
+}

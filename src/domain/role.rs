@@ -1,0 +1,66 @@
+//! What a person may be in a structure (rule 2).
+
+/// The role of a membership (« rattachement »).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// « Gestionnaire principal »: exactly one in an active, managed structure.
+    PrincipalManager,
+    /// « Gestionnaire secondaire ».
+    SecondaryManager,
+    /// « Utilisateur ».
+    User,
+}
+
+impl Role {
+    pub const ALL: [Self; 3] = [Self::PrincipalManager, Self::SecondaryManager, Self::User];
+
+    /// The database's word.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::PrincipalManager => "PRINCIPAL_MANAGER",
+            Self::SecondaryManager => "SECONDARY_MANAGER",
+            Self::User => "USER",
+        }
+    }
+
+    /// The word of the import files and of the API.
+    #[must_use]
+    pub fn external_code(self) -> &'static str {
+        match self {
+            Self::PrincipalManager => "GESTIONNAIRE_PRINCIPAL",
+            Self::SecondaryManager => "GESTIONNAIRE_SECONDAIRE",
+            Self::User => "UTILISATEUR",
+        }
+    }
+
+    /// The word that people read.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::PrincipalManager => "Gestionnaire principal",
+            Self::SecondaryManager => "Gestionnaire secondaire",
+            Self::User => "Utilisateur",
+        }
+    }
+
+    /// The role that a code of the database or of the import files names.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.code() == code || role.external_code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_reads_back() {
+        for role in Role::ALL {
+            assert_eq!(Role::parse(role.code()), Some(role));
+            assert_eq!(Role::parse(role.external_code()), Some(role));
+        }
+        assert_eq!(Role::parse("ADMIN"), None);
+    }
+}

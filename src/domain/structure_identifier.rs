@@ -1,0 +1,208 @@
+//! How a structure is named: a typed identifier (rule 1).
+
+use thiserror::Error;
+
+/// The kinds of identifier, in the order of the directory's numbers (1 = SIRET).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdentifierType {
+    Siret,
+    UeHorsFrance,
+    HorsUe,
+    Ridet,
+    Tahiti,
+    Autre,
+    Particulier,
+}
+
+impl IdentifierType {
+    pub const ALL: [Self; 7] =
+        [Self::Siret, Self::UeHorsFrance, Self::HorsUe, Self::Ridet, Self::Tahiti, Self::Autre, Self::Particulier];
+
+    /// The word of the database, of the import files and of the API.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Siret => "SIRET",
+            Self::UeHorsFrance => "UE_HORS_FRANCE",
+            Self::HorsUe => "HORS_UE",
+            Self::Ridet => "RIDET",
+            Self::Tahiti => "TAHITI",
+            Self::Autre => "AUTRE",
+            Self::Particulier => "PARTICULIER",
+        }
+    }
+
+    /// The type that a code, or the directory's number for it, names.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let by_number = text.parse::<usize>().ok().and_then(|number| Self::ALL.get(number.checked_sub(1)?).copied());
+        by_number.or_else(|| Self::ALL.into_iter().find(|kind| kind.code() == text))
+    }
+}
+
+/// Why a text is no identifier.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum IdentifierError {
+    #[error("l’identifiant est vide")]
+    Empty,
+    #[error("l’identifiant dépasse 80 caractères")]
+    TooLong,
+    #[error("l’identifiant contient un caractère qui n’est ni une lettre, ni un chiffre, ni un tiret")]
+    Character,
+    #[error("un SIRET a 14 chiffres")]
+    SiretLength,
+    #[error("la clé de contrôle du SIRET est fausse")]
+    SiretChecksum,
+}
+
+/// A structure's identifier: type and value, checked. Spaces that people type are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StructureIdentifier {
+    kind: IdentifierType,
+    value: String,
+}
+
+impl StructureIdentifier {
+    /// Reads an identifier. `strict_siret` demands the SIRET's control digit, which the pseudo-SIRETs of
+    /// qualification platforms do not have.
+    ///
+    /// # Errors
+    /// An [`IdentifierError`] that says what is wrong.
+    pub fn parse(kind: IdentifierType, text: &str, strict_siret: bool) -> Result<Self, IdentifierError> {
+        let value: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+        match value.len() {
+            0 => return Err(IdentifierError::Empty),
+            1..=80 => {}
+            _ => return Err(IdentifierError::TooLong),
+        }
+        // The identifier becomes part of a login: nothing that a header, a URL or a mail would read otherwise.
+        if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
+            return Err(IdentifierError::Character);
+        }
+        if kind == IdentifierType::Siret {
+            check_siret(&value, strict_siret)?;
+        }
+        Ok(Self { kind, value })
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> IdentifierType {
+        self.kind
+    }
+
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+}
+
+fn check_siret(value: &str, strict: bool) -> Result<(), IdentifierError> {
+    if value.len() != 14 || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(IdentifierError::SiretLength);
+    }
+    if strict && !luhn(value) && !is_la_poste(value) {
+        return Err(IdentifierError::SiretChecksum);
+    }
+    Ok(())
+}
+
+fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
+    text.bytes().map(|byte| u32::from(byte - b'0'))
+}
+
+/// Luhn: every second digit from the right doubled, digits of the products added, the sum a multiple of 10.
+fn luhn(value: &str) -> bool {
+    let sum: u32 = digits(value)
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| if place % 2 == 0 { digit } else { digit * 2 / 10 + digit * 2 % 10 })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+/// La Poste has more establishments than its control digits allow: INSEE made the digit sum, a multiple of 5, do for it.
+fn is_la_poste(value: &str) -> bool {
+    value.starts_with("356000000") && digits(value).sum::<u32>().is_multiple_of(5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn siret(text: &str) -> Result<StructureIdentifier, IdentifierError> {
+        StructureIdentifier::parse(IdentifierType::Siret, text, true)
+    }
+
+    #[test]
+    fn real_sirets_pass_with_the_spaces_people_type() {
+        for text in ["21750001600019", " 216 901 231 00011", "35600000000048", "217\u{202f}500\u{a0}016 00019"] {
+            assert!(siret(text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn la_poste_is_judged_by_its_digit_sum() {
+        assert!(siret("35600000012345").is_err());
+        assert!(siret("35600000000001").is_ok(), "3+5+6+0+…+1 = 15");
+        assert_eq!(siret("35600000000002"), Err(IdentifierError::SiretChecksum));
+    }
+
+    #[test]
+    fn a_wrong_siret_is_told_why() {
+        assert_eq!(siret(""), Err(IdentifierError::Empty));
+        assert_eq!(siret("2175000160001"), Err(IdentifierError::SiretLength));
+        assert_eq!(siret("2175000160001A"), Err(IdentifierError::SiretLength));
+        assert_eq!(siret("21750001600018"), Err(IdentifierError::SiretChecksum));
+    }
+
+    #[test]
+    fn a_pseudo_siret_passes_where_the_check_is_off() {
+        assert!(StructureIdentifier::parse(IdentifierType::Siret, "00000000013456", false).is_ok());
+    }
+
+    #[test]
+    fn other_types_are_free_within_safe_characters() {
+        assert!(StructureIdentifier::parse(IdentifierType::UeHorsFrance, "BE 0403 170 701", true).is_ok());
+        for text in ["a@b", "a:b", "a\r\nb", "é", "a<b"] {
+            let parsed = StructureIdentifier::parse(IdentifierType::Autre, text, true);
+            assert!(parsed.is_err() || parsed.unwrap().value() == "ab", "{text}");
+        }
+        assert_eq!(
+            StructureIdentifier::parse(IdentifierType::Autre, &"x".repeat(81), true),
+            Err(IdentifierError::TooLong)
+        );
+    }
+
+    #[test]
+    fn types_are_read_by_number_and_by_name() {
+        for (index, kind) in IdentifierType::ALL.into_iter().enumerate() {
+            assert_eq!(IdentifierType::parse(&(index + 1).to_string()), Some(kind));
+            assert_eq!(IdentifierType::parse(kind.code()), Some(kind));
+        }
+        for text in ["0", "8", "-1", "siret", "", "99999999999999999999"] {
+            assert_eq!(IdentifierType::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_wrong_digit_is_always_noticed(base in "[0-9]{13}", place in 0_usize..14, step in 1_u8..10) {
+            prop_assume!(!base.starts_with("356000000"));
+            let valid = (0..10).map(|digit| format!("{base}{digit}")).find(|text| luhn(text)).unwrap();
+            let mut bytes = valid.clone().into_bytes();
+            bytes[place] = b'0' + (bytes[place] - b'0' + step) % 10;
+            let wrong = String::from_utf8(bytes).unwrap();
+            prop_assert!(siret(&valid).is_ok());
+            prop_assert!(siret(&wrong).is_err() || wrong.starts_with("356000000"));
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,100}") {
+            for kind in IdentifierType::ALL {
+                let _ = StructureIdentifier::parse(kind, &text, true);
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! The technical user: an account with which an information system connects to the API, never to the portal.
+
+use thiserror::Error;
+
+/// Whether a text has the shape of a technical login, `TECH_…@cpro.fr`. Such a login is refused at the portal's door
+/// without being looked up (rule 4).
+#[must_use]
+pub fn is_technical_login(text: &str) -> bool {
+    let text = text.trim().to_ascii_uppercase();
+    text.starts_with("TECH_") && text.ends_with("@CPRO.FR")
+}
+
+/// The login of the `number`th technical user of the structure with this identifier (rule 3).
+#[must_use]
+pub fn technical_login(number: i32, structure_identifier: &str) -> String {
+    format!("TECH_{number}_{structure_identifier}@cpro.fr")
+}
+
+/// Why a text is no label.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum LabelError {
+    #[error("Le libellé ne peut pas dépasser 100 caractères.")]
+    TooLong,
+    #[error("Le libellé contient un caractère qui ne peut pas être affiché.")]
+    Unprintable,
+}
+
+/// « Libellé »: names the external system that the account serves; 1 to 100 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label(String);
+
+impl Label {
+    /// Reads what was typed; `None` where nothing was.
+    ///
+    /// # Errors
+    /// A [`LabelError`] that says what is wrong.
+    pub fn parse(text: &str) -> Result<Option<Self>, LabelError> {
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        if text.chars().count() > 100 {
+            return Err(LabelError::TooLong);
+        }
+        if text.chars().any(is_unprintable) {
+            return Err(LabelError::Unprintable);
+        }
+        Ok((!text.is_empty()).then_some(Self(text)))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Control characters, and those that reverse or hide text: a label is read by people who trust it.
+pub(super) fn is_unprintable(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Where an account stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TechnicalUserStatus {
+    Active,
+    Suspended,
+    Deleted,
+}
+
+impl TechnicalUserStatus {
+    pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Deleted];
+
+    /// The database's word.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Suspended => "SUSPENDED",
+            Self::Deleted => "DELETED",
+        }
+    }
+
+    /// The word that people read.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Active => "Actif",
+            Self::Suspended => "Suspendu",
+            Self::Deleted => "Supprimé",
+        }
+    }
+
+    /// The status that the database's word names.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn technical_logins_are_known_by_their_shape() {
+        for text in ["TECH_1_21750001600019@cpro.fr", " tech_12_X@CPRO.FR ", "TECH_@cpro.fr"] {
+            assert!(is_technical_login(text), "{text}");
+        }
+        for text in ["mairie@cpro.fr", "TECH_1_2@cpro.fr.example.org", "xTECH_1@cpro.fr", ""] {
+            assert!(!is_technical_login(text), "{text}");
+        }
+        assert!(is_technical_login(&technical_login(3, "21750001600019")));
+        assert_eq!(technical_login(3, "21750001600019"), "TECH_3_21750001600019@cpro.fr");
+    }
+
+    #[test]
+    fn a_label_is_trimmed_and_may_be_absent() {
+        assert_eq!(Label::parse("  ").unwrap(), None);
+        assert_eq!(Label::parse("  ERP  de la\nmairie ").unwrap().unwrap().as_str(), "ERP de la mairie");
+    }
+
+    #[test]
+    fn a_label_that_could_deceive_is_refused() {
+        assert_eq!(Label::parse(&"é".repeat(101)), Err(LabelError::TooLong));
+        assert!(Label::parse(&"é".repeat(100)).is_ok());
+        assert_eq!(Label::parse("a\u{202e}b"), Err(LabelError::Unprintable));
+        assert_eq!(Label::parse("a\u{0}b"), Err(LabelError::Unprintable));
+    }
+
+    #[test]
+    fn every_status_reads_back() {
+        for status in TechnicalUserStatus::ALL {
+            assert_eq!(TechnicalUserStatus::parse(status.code()), Some(status));
+        }
+        assert_eq!(TechnicalUserStatus::parse("?"), None);
+    }
+}

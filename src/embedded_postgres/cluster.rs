@@ -1,0 +1,189 @@
+//! One cluster's server: created, started, recovered, stopped.
+//!
+//! Why `trust` is safe here: the role `raccord` needs no password, but only someone who may enter a directory of mode 0700
+//! reaches the socket, that is the server's user and root, who can read the database's files anyway. `peer` would not do:
+//! root connects to a server that runs as `postgres`. The superuser (`postgres`) stays behind `peer`, so what the portal
+//! sends, injected SQL included, never reads files or runs programs.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::Durability;
+use super::error::{At, EmbeddedPostgresError, Result};
+use super::place::{self, SOCKET};
+use super::programs::{Owner, Programs, last_lines};
+
+/// After `kill -9` of the server, its sessions need a moment to notice and to end.
+const DYING: Duration = Duration::from_secs(15);
+/// A crash recovery replays up to `max_wal_size`.
+const RECOVERING: Duration = Duration::from_mins(10);
+
+const BOOTSTRAP: &str = "CREATE ROLE raccord LOGIN CREATEDB;\nCREATE DATABASE raccord OWNER raccord;\n";
+const WHO_MAY_CONNECT: &str = "local all raccord trust\nlocal all postgres peer\n";
+
+/// Besides the obvious: the log keeps starts, stops and crashes, but no failing statement and none of its values
+/// (`log` ranks above `error`; terse drops the DETAIL that quotes keys). The portal logs its own errors.
+const SETTINGS: &str = "-c listen_addresses= -c port=5432 -c unix_socket_permissions=0700 -c timezone=UTC -c log_timezone=UTC \
+    -c logging_collector=off -c log_min_messages=log -c log_error_verbosity=terse -c log_min_error_statement=panic \
+    -c log_parameter_max_length_on_error=0 -c log_checkpoints=off -c log_autovacuum_min_duration=-1";
+const THROWAWAY_SETTINGS: &str =
+    "-c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=200";
+
+#[derive(Debug)]
+pub(super) struct Cluster {
+    dir: PathBuf,
+    home: PathBuf,
+    socket_dir: PathBuf,
+    owner: Owner,
+    programs: Programs,
+    durability: Durability,
+}
+
+enum State {
+    Ready,
+    /// It accepts connections, but still recovers, or is on its way out.
+    Busy,
+    Down,
+}
+
+impl Cluster {
+    pub(super) fn open(dir: &Path, pg_bin: Option<&Path>, durability: Durability) -> Result<Self> {
+        let owner = Owner::find(&dir.join("cluster"))?;
+        let home = place::home(dir, owner, durability)?;
+        let made_by = fs::read_to_string(home.join("pgdata/PG_VERSION")).ok();
+        let programs = Programs::find(pg_bin, made_by.as_deref().map(str::trim))?;
+        place::make_private(&home, owner)?;
+        let socket_dir = place::socket_dir(&home, owner)?;
+        Ok(Self { dir: dir.to_owned(), home, socket_dir, owner, programs, durability })
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn socket_dir(&self) -> &Path {
+        &self.socket_dir
+    }
+
+    /// Returns once the server takes queries.
+    pub(super) fn ensure_running(&self) -> Result<()> {
+        if !self.pgdata().exists() {
+            self.create()?;
+        }
+        let began = Instant::now();
+        loop {
+            let patience = match self.state() {
+                State::Ready => return Ok(()),
+                State::Busy => RECOVERING,
+                State::Down if self.has_processes()? => DYING,
+                State::Down => {
+                    self.start_server()?;
+                    continue;
+                }
+            };
+            if began.elapsed() > patience {
+                return Err(EmbeddedPostgresError::NotAnswering(self.home.clone()));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Creates the cluster beside its final place and moves it there when complete, database included: a kill in
+    /// between leaves a directory that the next start removes. The role and the database are made by `postgres --single`,
+    /// which needs neither a running server nor `psql`. All of it reaches the disk in one go, before the move.
+    fn create(&self) -> Result<()> {
+        self.remove_unfinished();
+        let new = self.home.join(format!("initdb-{}", place::nanoseconds()));
+        let (text, locale) = (new.to_string_lossy(), ["-E", "UTF8", "--locale=C.UTF-8"]);
+        let args =
+            [&["-D", &text, "-U", "postgres", "-A", "peer", "--data-checksums", "--no-sync"], &locale[..]].concat();
+        self.run("initdb", &args, "")?;
+        fs::write(new.join("pg_hba.conf"), WHO_MAY_CONNECT).at(&new)?;
+        self.run("postgres", &["--single", "-F", "-D", &text, "-c", "exit_on_error=on", "postgres"], BOOTSTRAP)?;
+        if self.durability == Durability::Durable {
+            self.run("initdb", &["--sync-only", "-D", &text], "")?;
+        }
+        fs::rename(&new, self.pgdata()).at(&new)?;
+        File::open(&self.home).and_then(|home| home.sync_all()).at(&self.home)
+    }
+
+    /// Best effort: an `initdb` whose portal was killed may still write there, and a new name is taken each time.
+    fn remove_unfinished(&self) {
+        for entry in fs::read_dir(&self.home).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("initdb-") {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+    }
+
+    fn state(&self) -> State {
+        if UnixStream::connect(self.socket_dir.join(SOCKET)).is_err() {
+            return State::Down;
+        }
+        // The eighth line is the server's own word, the one that `pg_ctl -w` waits for.
+        let status = fs::read_to_string(self.pid_file()).unwrap_or_default();
+        if status.lines().nth(7).map(str::trim) == Some("ready") { State::Ready } else { State::Busy }
+    }
+
+    /// Whether a process of this server is left, dying or not yet listening: they all work in `pgdata`.
+    ///
+    /// The process number in `postmaster.pid` cannot tell: the dead server may still be a zombie (in a container nobody
+    /// reaps it), or its number be somebody else's. Asked as the server's user, because root in a container may not look.
+    fn has_processes(&self) -> Result<bool> {
+        let script = "for file in $(grep -lx postgres /proc/[0-9]*/comm); do readlink \"${file%comm}cwd\"; done";
+        let found = self.owner.command("sh").args(["-c", script]).output().at(Path::new("sh"))?;
+        let pgdata = fs::canonicalize(self.pgdata()).at(&self.pgdata())?;
+        Ok(String::from_utf8_lossy(&found.stdout).lines().any(|cwd| Path::new(cwd) == pgdata))
+    }
+
+    /// Only for a server of which no process is left.
+    fn start_server(&self) -> Result<()> {
+        let log = self.home.join("postgres.log");
+        if fs::metadata(&log).is_ok_and(|meta| meta.len() > 1 << 20) {
+            fs::rename(&log, log.with_extension("log.old")).at(&log)?;
+        }
+        // Both hold the dead server's process number, which would keep the new one from starting (see `has_processes`).
+        for stale in [self.pid_file(), self.socket_dir.join(format!("{SOCKET}.lock"))] {
+            match fs::remove_file(&stale) {
+                Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(cause).at(&stale),
+                _ => {}
+            }
+        }
+        let throwaway = if self.durability == Durability::Throwaway { THROWAWAY_SETTINGS } else { "" };
+        let options = format!("{SETTINGS} {throwaway} -c 'unix_socket_directories={}'", self.socket_dir.display());
+        let (pgdata, log_text) = (self.pgdata(), log.to_string_lossy());
+        let args = ["start", "-w", "-s", "-D", &pgdata.to_string_lossy(), "-l", &log_text, "-o", &options];
+        match self.run("pg_ctl", &args, "") {
+            // Out of patience, not failed: a long recovery goes on, and our own loop waits for it.
+            Err(_) if !matches!(self.state(), State::Down) => Ok(()),
+            Err(_) => Err(EmbeddedPostgresError::Program { program: "postgres", output: last_lines(&log) }),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    pub(super) fn stop_server(&self) -> Result<()> {
+        if matches!(self.state(), State::Down) {
+            return Ok(());
+        }
+        match self.run("pg_ctl", &["stop", "-w", "-s", "-m", "fast", "-D", &self.pgdata().to_string_lossy()], "") {
+            // Killed under our hands: down is what was asked for.
+            Err(_) if matches!(self.state(), State::Down) => Ok(()),
+            result => result,
+        }
+    }
+
+    fn run(&self, program: &'static str, args: &[&str], input: &str) -> Result<()> {
+        self.programs.run(self.owner, program, args, input, &self.dir.join("last-command.log"))
+    }
+
+    fn pgdata(&self) -> PathBuf {
+        self.home.join("pgdata")
+    }
+
+    fn pid_file(&self) -> PathBuf {
+        self.pgdata().join("postmaster.pid")
+    }
+}

@@ -1,0 +1,116 @@
+//! `PostgreSQL`'s programs: where they are, and which user runs them.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::error::{At, EmbeddedPostgresError, Result};
+
+/// The user that the server runs as, and that owns its files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    pub uid: u32,
+    pub gid: u32,
+}
+
+impl Owner {
+    /// Ourselves; for root, whoever owns the cluster already, else user `postgres`.
+    pub(super) fn find(cluster: &Path) -> Result<Self> {
+        let ourselves = Self::of(Path::new("/proc/self"))?;
+        if ourselves.uid != 0 {
+            return Ok(ourselves);
+        }
+        match Self::of(cluster) {
+            Ok(owner) if owner.uid != 0 => Ok(owner),
+            _ => Self::postgres().ok_or(EmbeddedPostgresError::NoUserForRoot),
+        }
+    }
+
+    fn of(path: &Path) -> Result<Self> {
+        let meta = fs::metadata(path).at(path)?;
+        Ok(Self { uid: meta.uid(), gid: meta.gid() })
+    }
+
+    fn postgres() -> Option<Self> {
+        let users = fs::read_to_string("/etc/passwd").ok()?;
+        let mut fields = users.lines().find_map(|line| line.strip_prefix("postgres:"))?.split(':').skip(1);
+        Some(Self { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
+    }
+
+    /// A command that runs as this user, with nothing of ours: the server must not inherit the portal's secrets,
+    /// nor a `PGPORT` or a working directory that it cannot enter.
+    pub(super) fn command(self, program: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(program.as_ref());
+        command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").current_dir("/");
+        // A group of its own: Ctrl-C in the terminal is for the portal, which ends the database last.
+        command.stdin(Stdio::null()).process_group(0);
+        if Self::of(Path::new("/proc/self")).is_ok_and(|ourselves| ourselves.uid == 0) {
+            // As root, `uid` also drops root's supplementary groups.
+            command.uid(self.uid).gid(self.gid);
+        }
+        command
+    }
+}
+
+/// The directory that holds `initdb`, `pg_ctl` and `postgres`.
+#[derive(Debug)]
+pub(super) struct Programs(PathBuf);
+
+impl Programs {
+    /// Takes `pg_bin`, else Debian's (the version that made the cluster, else the newest), else those on `PATH`.
+    pub(super) fn find(pg_bin: Option<&Path>, made_by: Option<&str>) -> Result<Self> {
+        let complete = |bin: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| bin.join(name).is_file());
+        if let Some(bin) = pg_bin {
+            let bin = std::path::absolute(bin).at(bin)?;
+            return if complete(&bin) { Ok(Self(bin)) } else { Err(EmbeddedPostgresError::NotABinDirectory(bin)) };
+        }
+        let debian =
+            debian_versions(made_by).into_iter().map(|version| format!("/usr/lib/postgresql/{version}/bin").into());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let found = debian.chain(std::env::split_paths(&path)).find(complete);
+        found.map(Self).ok_or(EmbeddedPostgresError::NotInstalled)
+    }
+
+    /// Runs a program to its end, feeding it `input`. What it prints goes to the file `output`: `pg_ctl`'s server would
+    /// hold a pipe open for ever.
+    pub(super) fn run(
+        &self,
+        owner: Owner,
+        name: &'static str,
+        args: &[&str],
+        input: &str,
+        output: &Path,
+    ) -> Result<()> {
+        let file = File::create(output).at(output)?;
+        let mut command = owner.command(self.0.join(name));
+        command.args(args).stdin(Stdio::piped()).stdout(file.try_clone().at(output)?).stderr(file);
+        let mut child = command.spawn().at(&self.0.join(name))?;
+        if let Some(mut stdin) = child.stdin.take() {
+            // A program that fails early does not read its input; its exit code tells more than a broken pipe.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        if child.wait().at(&self.0.join(name))?.success() {
+            return Ok(());
+        }
+        Err(EmbeddedPostgresError::Program { program: name, output: last_lines(output) })
+    }
+}
+
+/// Debian's installed versions, newest first, but before all others the one that `made_by` names.
+fn debian_versions(made_by: Option<&str>) -> Vec<u32> {
+    let entries = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut versions: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    versions.sort_by_key(|version| (made_by == Some(version.to_string().as_str()), *version));
+    versions.reverse();
+    versions
+}
+
+/// The end of a log, on one line, for an error message.
+pub(super) fn last_lines(log: &Path) -> String {
+    let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines[lines.len().saturating_sub(5)..].join(" | ")
+}

@@ -1,0 +1,109 @@
+//! From a [`Canvas`] to a document, by printpdf; then from the document to bytes.
+
+use std::collections::BTreeSet;
+
+use printpdf::{
+    Color, DictItem, FontId, Mm, Op, PaintMode, PdfDocument, PdfFont, PdfFontHandle, PdfPage, PdfSaveOptions, Point,
+    Pt, Rect, Rgb, TextItem,
+};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::PdfError;
+use super::canvas::{Canvas, Colour, Fill, PAGE, Run};
+use super::font::Face;
+
+/// More than any sheet takes, so that the vector never moves and leaves a copy behind.
+const CAPACITY: usize = 64 * 1024;
+
+pub fn draw(canvas: &Canvas) -> Result<lopdf::Document, PdfError> {
+    let mut pdf = PdfDocument::new("");
+    for face in [Face::Regular, Face::Bold, Face::Mono] {
+        let characters = characters_in(face, canvas);
+        let font = PdfFont::new(face.subset(&characters)?);
+        pdf.resources.fonts.map.insert(font_id(face), font);
+    }
+    pdf.pages = vec![PdfPage::new(Mm(210.0), Mm(297.0), operations(canvas))];
+    let document = pdf.to_lopdf_document(&PdfSaveOptions::default(), &mut Vec::new());
+    forget_texts(&mut pdf);
+    Ok(document)
+}
+
+pub fn write(mut document: lopdf::Document) -> Result<Zeroizing<Vec<u8>>, PdfError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(CAPACITY));
+    document.compress();
+    document.save_to(&mut *bytes)?;
+    for object in document.objects.values_mut() {
+        if let lopdf::Object::Stream(stream) = object {
+            stream.content.zeroize();
+        }
+    }
+    Ok(bytes)
+}
+
+fn characters_in(face: Face, canvas: &Canvas) -> BTreeSet<char> {
+    let runs = canvas.elements.iter().flat_map(|element| &element.runs);
+    runs.filter(|run| run.style.face == face).flat_map(|run| run.text.chars()).collect()
+}
+
+/// Named by us: printpdf would draw a name at random, and the file must be reproducible.
+fn font_id(face: Face) -> FontId {
+    FontId(face.name().replace('+', "-"))
+}
+
+/// Decoration first, as artifacts; then each marked sequence under its number.
+fn operations(canvas: &Canvas) -> Vec<Op> {
+    let mut ops = vec![Op::BeginMarkedContent { tag: "Artifact".into() }];
+    ops.extend(canvas.fills.iter().flat_map(fill));
+    ops.push(Op::EndMarkedContent);
+    for (number, index) in canvas.marked() {
+        let element = &canvas.elements[index];
+        let tag = element.tag.into();
+        let properties = DictItem::Dict { map: [("MCID".into(), DictItem::Int(number.into()))].into() };
+        ops.push(Op::BeginMarkedContentWithProperties { tag, properties });
+        ops.extend(element.runs.iter().flat_map(show));
+        ops.push(Op::EndMarkedContentWithProperties);
+    }
+    ops
+}
+
+fn fill(fill: &Fill) -> [Op; 2] {
+    let rectangle = Rect {
+        x: Pt(fill.x),
+        y: Pt(PAGE.1 - fill.y - fill.height),
+        width: Pt(fill.width),
+        height: Pt(fill.height),
+        mode: Some(PaintMode::Fill),
+        winding_order: None,
+    };
+    [Op::SetFillColor { col: colour(fill.colour) }, Op::DrawRectangle { rectangle }]
+}
+
+/// One text object and one string per line: what a reader copies is what was given.
+fn show(run: &Run) -> [Op; 6] {
+    let font = PdfFontHandle::External(font_id(run.style.face));
+    [
+        Op::StartTextSection,
+        Op::SetFont { font, size: Pt(run.style.size) },
+        Op::SetFillColor { col: colour(run.style.colour) },
+        Op::SetTextCursor { pos: Point { x: Pt(run.x), y: Pt(PAGE.1 - run.y) } },
+        Op::ShowText { items: vec![TextItem::Text(run.text.to_string())] },
+        Op::EndTextSection,
+    ]
+}
+
+fn colour([r, g, b]: Colour) -> Color {
+    let part = |byte| f32::from(byte) / 255.0;
+    Color::Rgb(Rgb { r: part(r), g: part(g), b: part(b), icc_profile: None })
+}
+
+fn forget_texts(pdf: &mut PdfDocument) {
+    for op in pdf.pages.iter_mut().flat_map(|page| &mut page.ops) {
+        if let Op::ShowText { items } = op {
+            for item in items {
+                if let TextItem::Text(text) = item {
+                    text.zeroize();
+                }
+            }
+        }
+    }
+}

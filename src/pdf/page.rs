@@ -1,0 +1,82 @@
+//! What the sheet is built of: measures, colours, sections, rows.
+
+use super::canvas::{Canvas, Colour, Column, PAGE, Style};
+use super::font::Face::{self, Bold, Regular};
+
+pub const MARGIN: f32 = 56.0;
+pub const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;
+pub const LABELS: f32 = 150.0;
+pub const BAND: f32 = 58.0;
+pub const INDENT: f32 = 20.0;
+pub const BULLETS: f32 = 12.0;
+pub const FULL: Column = Column::new(MARGIN, WIDTH, 4);
+pub const FRAMED: Column = Column::new(MARGIN + INDENT, WIDTH - 2.0 * INDENT, 2);
+
+pub const WHITE: Colour = [255, 255, 255];
+pub const INK: Colour = [27, 31, 38];
+pub const GREY: Colour = [79, 88, 102];
+pub const ACCENT: Colour = [31, 58, 95];
+pub const RULE: Colour = [208, 215, 224];
+pub const PALE: Colour = [243, 246, 250];
+
+pub struct Page {
+    pub canvas: Canvas,
+    /// Of the text of paragraphs and tables.
+    pub size: f32,
+    /// Share of the usual space between things.
+    pub gap: f32,
+    /// How many lines a value may take.
+    pub lines: usize,
+}
+
+impl Page {
+    /// A heading, and the table or list below it, left open.
+    pub fn section(&mut self, title: &str, tag: &'static str) {
+        self.skip(17.0);
+        self.text("H2", Style::new(Bold, 12.0, ACCENT), FULL, &[title]);
+        self.skip(3.0);
+        self.canvas.fill(MARGIN, self.canvas.y, WIDTH, 0.75, RULE);
+        self.skip(5.0);
+        self.canvas.begin(tag);
+    }
+
+    /// A label and its value side by side; nothing when there is no value.
+    pub fn row(&mut self, label: &str, values: &[&str]) {
+        if values.iter().any(|value| !value.trim().is_empty()) {
+            self.pair(["TR", "TH", "TD"], LABELS, (GREY, label), values);
+        }
+    }
+
+    pub fn item(&mut self, text: &str) {
+        self.pair(["LI", "Lbl", "LBody"], BULLETS, (INK, "•"), &[text]);
+    }
+
+    fn pair(&mut self, tags: [&'static str; 3], indent: f32, left: (Colour, &str), right: &[&str]) {
+        let [whole, label, value] = tags;
+        let (top, lines) = (self.canvas.y, self.lines);
+        let column = Column::new(MARGIN + indent, WIDTH - indent, lines);
+        self.canvas.begin(whole);
+        self.text(label, self.body(left.0), Column::new(MARGIN, indent, 1), &[left.1]);
+        let below = std::mem::replace(&mut self.canvas.y, top);
+        self.text(value, self.body(INK), column, right);
+        self.canvas.y = self.canvas.y.max(below);
+        self.skip(2.5);
+        self.canvas.end();
+    }
+
+    pub fn text(&mut self, tag: &'static str, style: Style, column: Column, paragraphs: &[&str]) {
+        self.canvas.text(tag, style, column, paragraphs);
+    }
+
+    pub fn skip(&mut self, height: f32) {
+        self.canvas.y += height * self.gap;
+    }
+
+    pub fn body(&self, colour: Colour) -> Style {
+        Style::new(Regular, self.size, colour)
+    }
+
+    pub fn small(&self, face: Face, colour: Colour) -> Style {
+        Style::new(face, self.size - 1.0, colour)
+    }
+}

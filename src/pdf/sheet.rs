@@ -1,0 +1,133 @@
+//! What is on the sheet, and where. The only file with French in it.
+
+use super::canvas::{Canvas, Column, PAGE, Style};
+use super::font::Face::{Bold, Mono, Regular};
+use super::page::{ACCENT, BAND, FRAMED, FULL, GREY, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH};
+use super::{ConnectionSheet, PdfError};
+
+pub const TITLE: &str = "Informations de connexion";
+
+/// How tightly the page is set: text size, share of the usual gaps, lines that a value may take.
+type Density = (f32, f32, usize);
+
+/// Tried in turn until everything is on the page; the last one always fits (a test says so).
+const DENSITIES: [Density; 4] = [(10.0, 1.0, 8), (9.5, 0.75, 8), (9.0, 0.5, 8), (8.0, 0.3, 4)];
+
+pub fn compose(sheet: &ConnectionSheet<'_>) -> Result<Canvas, PdfError> {
+    let mut canvas = Canvas::new();
+    for density in DENSITIES {
+        canvas = Page::compose(sheet, density)?;
+        if canvas.y <= PAGE.1 - MARGIN {
+            break;
+        }
+    }
+    Ok(canvas)
+}
+
+impl Page {
+    fn compose(sheet: &ConnectionSheet<'_>, (size, gap, lines): Density) -> Result<Canvas, PdfError> {
+        let mut page = Self { canvas: Canvas::new(), size, gap, lines };
+        page.header(sheet.service_name);
+        page.introduction();
+        page.credentials(sheet)?;
+        page.account(sheet);
+        page.structure(sheet);
+        page.connection(sheet.api_url);
+        page.keeping();
+        Ok(page.canvas)
+    }
+
+    fn header(&mut self, service_name: &str) {
+        self.canvas.fill(0.0, 0.0, PAGE.0, BAND, ACCENT);
+        let middle = |style: Style| (BAND - style.leading()) / 2.0;
+        let (name, small) = (Style::new(Bold, 15.0, WHITE), Style::new(Regular, 9.0, WHITE));
+        let notice = "Document confidentiel";
+        let right = PAGE.0 - MARGIN - Regular.width(9.0, notice);
+
+        self.canvas.y = middle(name);
+        self.text("P", name, Column::new(MARGIN, WIDTH - LABELS, 1), &[service_name]);
+        self.canvas.y = middle(small);
+        self.text("P", small, Column::new(right, LABELS, 1), &[notice]);
+        self.canvas.y = BAND;
+    }
+
+    fn introduction(&mut self) {
+        self.skip(30.0);
+        self.text("H1", Style::new(Bold, 23.0, ACCENT), FULL, &[TITLE]);
+        self.skip(6.0);
+        let text = "Cette fiche concerne un utilisateur technique\u{a0}: le compte par lequel un \
+                    système d’information externe se connecte à l’API de la plateforme. Il ne \
+                    permet pas de se connecter au portail.";
+        self.text("P", self.body(GREY), FULL, &[text]);
+    }
+
+    /// Login and password, in the frame that people look for.
+    fn credentials(&mut self, sheet: &ConnectionSheet<'_>) -> Result<(), PdfError> {
+        self.skip(16.0);
+        let (top, frame) = (self.canvas.y, self.canvas.fills.len());
+        self.canvas.fill(MARGIN, top, WIDTH, 0.0, PALE);
+        self.canvas.fill(MARGIN, top, 4.0, 0.0, ACCENT);
+        self.skip(17.0);
+        self.canvas.begin("Table");
+        self.credential("Identifiant de connexion", 12.0, sheet.login)?;
+        self.skip(12.0);
+        self.credential("Mot de passe", 19.0, sheet.password)?;
+        self.canvas.end();
+        self.skip(6.0);
+        let notice = "Ce mot de passe ne sera jamais réaffiché. Majuscules et minuscules comptent.";
+        self.text("P", self.small(Regular, GREY), FRAMED, &[notice]);
+        self.skip(15.0);
+        for fill in &mut self.canvas.fills[frame..] {
+            fill.height = self.canvas.y - top;
+        }
+        Ok(())
+    }
+
+    fn credential(&mut self, label: &str, size: f32, value: &str) -> Result<(), PdfError> {
+        let (heading, style) = (self.small(Bold, ACCENT), Style::new(Mono, size, INK));
+        self.canvas.begin("TR");
+        self.text("TH", heading, FRAMED, &[label]);
+        self.canvas.exact("TD", style, FRAMED, value)?;
+        self.canvas.end();
+        Ok(())
+    }
+
+    fn account(&mut self, sheet: &ConnectionSheet<'_>) {
+        self.section("Compte", "Table");
+        self.row("Libellé", &[sheet.label.unwrap_or_default()]);
+        self.row("Adresse de contact", &[sheet.contact_address]);
+        self.row("Échéance du mot de passe", &[sheet.expires_on]);
+        self.row("Fiche émise le", &[sheet.issued_on]);
+        self.canvas.end();
+    }
+
+    fn structure(&mut self, sheet: &ConnectionSheet<'_>) {
+        self.section("Structure", "Table");
+        self.row("Désignation", &[sheet.structure_designation]);
+        self.row("Identifiant", &[sheet.structure_identifier]);
+        self.row("Adresse postale", sheet.structure_address);
+        self.canvas.end();
+    }
+
+    fn connection(&mut self, api_url: &str) {
+        let token = format!("POST {}/api/oauth/token", api_url.trim_end_matches('/'));
+        let fields = "grant_type=client_credentials, l’identifiant comme client_id, le mot de passe \
+                      comme client_secret";
+        self.section("Se connecter à l’API", "Table");
+        self.row("Adresse de l’API", &[api_url]);
+        self.row("Jeton OAuth 2.0", &[&token, fields]);
+        self.row("Ou en-tête HTTP", &["cpro-account: base64(identifiant:mot de passe)"]);
+        self.canvas.end();
+    }
+
+    fn keeping(&mut self) {
+        self.section("Conserver le mot de passe", "L");
+        self.item("Rangez-le dans un coffre-fort de mots de passe, puis supprimez ce fichier.");
+        self.item("Ne l’envoyez jamais par courriel, et ne l’écrivez pas dans un programme.");
+        self.item(
+            "Au premier doute, réinitialisez-le sur le portail\u{a0}: l’ancien cesse aussitôt de \
+             fonctionner.",
+        );
+        self.canvas.end();
+    }
+}

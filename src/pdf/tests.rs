@@ -1,0 +1,214 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use lopdf::{Document, Object};
+use proptest::prelude::*;
+use time::OffsetDateTime;
+
+use super::canvas::PAGE;
+use super::font::Face;
+use super::{ConnectionSheet, PdfError, render, sheet};
+
+const PASSWORD: &str = "rac_7Hq9mVxK2tRwZp4NcYb8DfGjS3uEaQ5k";
+
+fn example() -> ConnectionSheet<'static> {
+    ConnectionSheet {
+        service_name: "Raccord",
+        login: "TECH_1_21350001400019@cpro.fr",
+        label: Some("Progiciel «\u{202f}Cœur d’Ouest\u{202f}» n°\u{a0}2"),
+        password: PASSWORD,
+        contact_address: "marie-helene.lefevre@saint-remy.example",
+        structure_designation: "Commune de Saint-Rémy-lès-Chevreuse",
+        structure_identifier: "SIRET 213 500 014 00019",
+        structure_address: &["1, rue de la République", "78470 SAINT-RÉMY-LÈS-CHEVREUSE"],
+        api_url: "https://raccord.example/",
+        expires_on: "22 janvier 2028",
+        issued_on: "24 novembre 2026 à 10\u{a0}h\u{a0}32",
+        issued_at: OffsetDateTime::from_unix_timestamp(1_795_512_720).unwrap(),
+    }
+}
+
+fn load(sheet: &ConnectionSheet<'_>) -> Document {
+    let bytes = render(sheet).unwrap();
+    assert!(bytes.len() < 60_000, "{} bytes", bytes.len());
+    Document::load_mem(&bytes).unwrap()
+}
+
+/// The lines of the sheet as poppler reads them (it turns every kind of space into a plain one), or `None` where poppler is not installed.
+fn text_lines(sheet: &ConnectionSheet<'_>) -> Option<Vec<String>> {
+    let mut command = Command::new("pdftotext");
+    command.args(["-layout", "-nopgbrk", "-", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let Ok(mut reader) = command.spawn() else {
+        eprintln!("SKIPPED: pdftotext (poppler-utils) is not installed");
+        return None;
+    };
+    reader.stdin.take().unwrap().write_all(&render(sheet).unwrap()).unwrap();
+    let text = String::from_utf8(reader.wait_with_output().unwrap().stdout).unwrap();
+    let words = |line: &str| line.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    Some(text.lines().map(words).filter(|line| !line.is_empty()).collect())
+}
+
+#[test]
+fn the_text_is_exact_and_in_reading_order() {
+    let Some(lines) = text_lines(&example()) else {
+        return;
+    };
+    let expected = [
+        "Raccord Document confidentiel",
+        "Informations de connexion",
+        "Cette fiche concerne un utilisateur technique : le compte par lequel un système d’information externe",
+        "se connecte à l’API de la plateforme. Il ne permet pas de se connecter au portail.",
+        "Identifiant de connexion",
+        "TECH_1_21350001400019@cpro.fr",
+        "Mot de passe",
+        PASSWORD,
+        "Ce mot de passe ne sera jamais réaffiché. Majuscules et minuscules comptent.",
+        "Compte",
+        "Libellé Progiciel « Cœur d’Ouest » n° 2",
+        "Adresse de contact marie-helene.lefevre@saint-remy.example",
+        "Échéance du mot de passe 22 janvier 2028",
+        "Fiche émise le 24 novembre 2026 à 10 h 32",
+        "Structure",
+        "Désignation Commune de Saint-Rémy-lès-Chevreuse",
+        "Identifiant SIRET 213 500 014 00019",
+        "Adresse postale 1, rue de la République",
+        "78470 SAINT-RÉMY-LÈS-CHEVREUSE",
+        "Se connecter à l’API",
+        "Adresse de l’API https://raccord.example/",
+        "Jeton OAuth 2.0 POST https://raccord.example/api/oauth/token",
+        "grant_type=client_credentials, l’identifiant comme client_id, le mot de",
+        "passe comme client_secret",
+        "Ou en-tête HTTP cpro-account: base64(identifiant:mot de passe)",
+        "Conserver le mot de passe",
+        "• Rangez-le dans un coffre-fort de mots de passe, puis supprimez ce fichier.",
+        "• Ne l’envoyez jamais par courriel, et ne l’écrivez pas dans un programme.",
+        "• Au premier doute, réinitialisez-le sur le portail : l’ancien cesse aussitôt de fonctionner.",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_value_that_is_missing_leaves_no_row() {
+    let Some(lines) = text_lines(&ConnectionSheet { label: None, structure_address: &[], ..example() }) else {
+        return;
+    };
+    assert!(!lines.iter().any(|line| line.starts_with("Libellé") || line.starts_with("Adresse postale")));
+}
+
+#[test]
+fn characters_without_a_glyph_show_and_invisible_ones_go() {
+    let label = Some("Paie 中 🚀 \u{202e}fin\u{0}\u{200b}");
+    let Some(lines) = text_lines(&ConnectionSheet { label, ..example() }) else {
+        return;
+    };
+    assert!(lines.contains(&"Libellé Paie \u{fffd} \u{fffd} fin".into()), "{lines:?}");
+}
+
+#[test]
+fn it_is_one_accessible_page_of_pdf_1_7() {
+    let document = load(&example());
+    assert_eq!((document.version.as_str(), document.get_pages().len()), ("1.7", 1));
+    let catalog = document.catalog().unwrap();
+    for key in ["StructTreeRoot", "MarkInfo", "Lang", "ViewerPreferences", "Metadata"] {
+        assert!(catalog.has(key.as_bytes()), "{key}");
+    }
+    let tags: Vec<_> = document.objects.values().filter_map(|object| name_in(object, b"S")).collect();
+    let expected = [("H1", 1), ("H2", 4), ("Table", 4), ("TR", 12), ("TH", 12), ("TD", 12), ("LBody", 3), ("P", 4)];
+    for (tag, count) in expected {
+        assert_eq!(tags.iter().filter(|&found| found == tag).count(), count, "{tag}");
+    }
+}
+
+fn name_in(object: &Object, key: &[u8]) -> Option<String> {
+    let name = object.as_dict().ok()?.get(key).ok()?.as_name().ok()?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+#[test]
+fn the_same_sheet_gives_the_same_bytes() {
+    assert_eq!(*render(&example()).unwrap(), *render(&example()).unwrap());
+}
+
+#[test]
+fn what_the_file_says_about_itself_does_not_depend_on_the_password() {
+    let about = |password| {
+        let document = load(&ConnectionSheet { password, ..example() });
+        let info = document.trailer.get(b"Info").unwrap().as_reference().unwrap();
+        let metadata = document.catalog().unwrap().get(b"Metadata").unwrap().as_reference().unwrap();
+        (
+            document.trailer.get(b"ID").unwrap().clone(),
+            document.get_dictionary(info).unwrap().clone(),
+            document.get_object(metadata).unwrap().as_stream().unwrap().content.clone(),
+        )
+    };
+    assert_eq!(about(PASSWORD), about("2.autre-Secret"));
+}
+
+#[test]
+fn a_login_or_password_that_cannot_be_exact_is_refused() {
+    let long = "x".repeat(1000);
+    for odd in ["mot\u{0}passe", "🚀", "中", "deux\nlignes", "zéro\u{200b}largeur", &long] {
+        let refused = render(&ConnectionSheet { password: odd, ..example() });
+        assert!(matches!(refused, Err(PdfError::Inexact)), "{odd:?}");
+        let refused = render(&ConnectionSheet { login: odd, ..example() });
+        assert!(matches!(refused, Err(PdfError::Inexact)), "{odd:?}");
+    }
+}
+
+#[test]
+fn every_face_has_what_french_needs() {
+    for face in [Face::Regular, Face::Bold, Face::Mono] {
+        assert!(face.draws_exactly("àâæçéèêëîïôœùûüÿÀÂÆÇÉÈÊËÎÏÔŒÙÛÜŸ’«»…–—•€°\u{a0}\u{202f}\u{fffd}"));
+    }
+}
+
+/// The same text everywhere it may be anything.
+fn filled_with<'a>(text: &'a str, address: &'a [&'a str]) -> ConnectionSheet<'a> {
+    ConnectionSheet {
+        service_name: text,
+        label: Some(text),
+        contact_address: text,
+        structure_designation: text,
+        structure_identifier: text,
+        structure_address: address,
+        api_url: text,
+        expires_on: text,
+        issued_on: text,
+        ..example()
+    }
+}
+
+#[test]
+fn absurd_texts_stay_on_the_page_and_say_that_they_are_cut() {
+    for text in ["W".repeat(1000), "mot ".repeat(1000), "W".repeat(250), "שלום ".repeat(300), String::new()] {
+        let address = [text.as_str(); 30];
+        let sheet = filled_with(&text, &address);
+        let canvas = sheet::compose(&sheet).unwrap();
+        assert!(canvas.y <= PAGE.1 - 56.0, "ends at {}", canvas.y);
+        assert_eq!(load(&sheet).get_pages().len(), 1);
+    }
+    let (long, lines) = ("mot ".repeat(1000), text_lines(&filled_with(&"mot ".repeat(1000), &[])));
+    assert!(long.len() > 3000 && lines.is_none_or(|lines| lines.concat().contains("mot…")));
+}
+
+#[test]
+fn a_designation_of_250_characters_is_whole() {
+    let designation = "Établissement œuvrant à l’essai ".repeat(8);
+    let Some(lines) = text_lines(&ConnectionSheet { structure_designation: &designation, ..example() }) else {
+        return;
+    };
+    assert!(lines.join(" ").contains(designation.trim()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn any_text_makes_one_page_or_is_refused(text in "\\PC{0,80}|.{0,300}", login in ".{0,12}") {
+        let address = [text.as_str(); 3];
+        match render(&ConnectionSheet { login: &login, ..filled_with(&text, &address) }) {
+            Ok(bytes) => prop_assert_eq!(Document::load_mem(&bytes).unwrap().get_pages().len(), 1),
+            Err(error) => prop_assert!(matches!(error, PdfError::Inexact)),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What the operator decides, from the environment. A wrong setting stops the start with one line that names it.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+
+use sqlx::postgres::PgConnectOptions;
+use thiserror::Error;
+
+use crate::db::technical_users::AccountRules;
+
+/// The settings' names, defaults and meaning, as `--help` prints them.
+pub const HELP: &str = "\
+Settings (environment variables):
+  DATABASE_URL                    PostgreSQL to use, e.g. postgres://raccord@db.example/raccord
+                                  (unset: an own cluster in the data directory)
+  RACCORD_LISTEN                  address and port to listen on            [127.0.0.1:8080]
+  RACCORD_PUBLIC_URL              URL by which people reach the portal     [http://<RACCORD_LISTEN>]
+  RACCORD_DATA_DIR                directory of the embedded database, mails and demonstration data [./data]
+  RACCORD_SMTP_URL                e.g. smtp://user:password@mail.example:587?tls=required
+                                  (unset: mails are written as .eml files in the data directory)
+  RACCORD_MAIL_FROM               sender of the mails                      [Raccord <raccord@localhost.localdomain>]
+  RACCORD_PASSWORD_LIFETIME_DAYS  days that a technical password lives     [424]
+  RACCORD_STRICT_SIRET            check the control digit of SIRETs        [true]
+  RACCORD_MAX_TECHNICAL_USERS     technical users per structure            [5]
+  RACCORD_DATABASE_CONNECTIONS    most connections to the database         [20]
+  RACCORD_TRUSTED_PROXIES         addresses of reverse proxies whose X-Forwarded-For is believed,
+                                  comma-separated                          [none]
+  RACCORD_METRICS_LISTEN          address and port of /metrics             [none: no metrics are served]
+  RACCORD_THEME_DIR               directory of a theme laid over the look  [none]
+  RACCORD_PG_BIN                  directory of PostgreSQL's programs       [found by itself]
+  RACCORD_LOG                     what to log, e.g. info or raccord=debug  [info]
+  RACCORD_LOG_FORMAT              text or json                             [text]";
+
+/// A setting that cannot be used.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{name}: {problem}")]
+pub struct SettingError {
+    pub name: &'static str,
+    pub problem: String,
+}
+
+/// All settings, checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub database: Option<PgConnectOptions>,
+    pub listen: SocketAddr,
+    /// Without a slash at its end.
+    pub public_url: String,
+    pub data_dir: PathBuf,
+    pub smtp_url: Option<String>,
+    pub mail_from: String,
+    pub account_rules: AccountRules,
+    pub strict_siret: bool,
+    pub database_connections: u32,
+    pub trusted_proxies: Vec<std::net::IpAddr>,
+    pub metrics_listen: Option<SocketAddr>,
+    pub theme_dir: Option<PathBuf>,
+    pub pg_bin: Option<PathBuf>,
+    pub log: String,
+    pub log_json: bool,
+}
+
+impl Settings {
+    /// Reads the settings through `get`, which gives an environment variable's value. An empty value counts as unset.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn read(get: impl Fn(&str) -> Option<String>) -> Result<Self, SettingError> {
+        let source = Source { get: &|name| get(name).filter(|value| !value.trim().is_empty()) };
+        let listen = source.parsed("RACCORD_LISTEN", "an address and port such as 127.0.0.1:8080")?;
+        let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let lifetime = source.within("RACCORD_PASSWORD_LIFETIME_DAYS", 424, 1..=3650)?;
+        Ok(Self {
+            database: source.parsed("DATABASE_URL", "a URL such as postgres://user@host/database")?,
+            listen,
+            public_url: source.public_url()?.unwrap_or_else(|| format!("http://{listen}")),
+            data_dir: source.path("RACCORD_DATA_DIR").unwrap_or_else(|| PathBuf::from("./data")),
+            smtp_url: source.smtp_url()?,
+            mail_from: source
+                .text("RACCORD_MAIL_FROM")
+                .unwrap_or_else(|| "Raccord <raccord@localhost.localdomain>".into()),
+            account_rules: AccountRules {
+                password_lifetime_days: lifetime,
+                max_per_structure: source.within("RACCORD_MAX_TECHNICAL_USERS", 5, 1..=1000)?.into(),
+            },
+            strict_siret: source.parsed("RACCORD_STRICT_SIRET", "true or false")?.unwrap_or(true),
+            database_connections: source.within("RACCORD_DATABASE_CONNECTIONS", 20, 2..=1000)?.unsigned_abs(),
+            trusted_proxies: source.addresses("RACCORD_TRUSTED_PROXIES")?,
+            metrics_listen: source.parsed("RACCORD_METRICS_LISTEN", "an address and port such as 127.0.0.1:9090")?,
+            theme_dir: source.directory("RACCORD_THEME_DIR")?,
+            pg_bin: source.directory("RACCORD_PG_BIN")?,
+            log: source.text("RACCORD_LOG").unwrap_or_else(|| "info".into()),
+            log_json: source.log_format()?,
+        })
+    }
+}
+
+struct Source<'a> {
+    get: &'a dyn Fn(&str) -> Option<String>,
+}
+
+impl Source<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.get)(name).map(|value| value.trim().to_owned())
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    fn parsed<T: FromStr>(&self, name: &'static str, wanted: &str) -> Result<Option<T>, SettingError> {
+        self.text(name).map(|value| value.parse().map_err(|_| not(name, wanted, &value))).transpose()
+    }
+
+    fn within(
+        &self,
+        name: &'static str,
+        default: i32,
+        range: std::ops::RangeInclusive<i32>,
+    ) -> Result<i32, SettingError> {
+        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
+        let value = self.parsed(name, &wanted)?.unwrap_or(default);
+        if range.contains(&value) { Ok(value) } else { Err(not(name, &wanted, &value.to_string())) }
+    }
+
+    fn directory(&self, name: &'static str) -> Result<Option<PathBuf>, SettingError> {
+        match self.path(name) {
+            Some(path) if !path.is_dir() => Err(not(name, "a directory that exists", &path.display().to_string())),
+            path => Ok(path),
+        }
+    }
+
+    fn addresses(&self, name: &'static str) -> Result<Vec<std::net::IpAddr>, SettingError> {
+        let text = self.text(name).unwrap_or_default();
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(|item| item.parse().map_err(|_| not(name, "a list of IP addresses", item))).collect()
+    }
+
+    fn public_url(&self) -> Result<Option<String>, SettingError> {
+        const NAME: &str = "RACCORD_PUBLIC_URL";
+        let Some(value) = self.text(NAME) else { return Ok(None) };
+        let url = value.trim_end_matches('/');
+        let authority = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+        let sound =
+            !authority.is_empty() && authority.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+        if sound {
+            Ok(Some(url.to_ascii_lowercase()))
+        } else {
+            Err(not(NAME, "a URL such as https://raccord.example", &value))
+        }
+    }
+
+    fn smtp_url(&self) -> Result<Option<String>, SettingError> {
+        match self.text("RACCORD_SMTP_URL") {
+            // The value may hold a password: it is not repeated.
+            Some(url) if !url.starts_with("smtp://") && !url.starts_with("smtps://") => {
+                Err(SettingError { name: "RACCORD_SMTP_URL", problem: "must start with smtp:// or smtps://".into() })
+            }
+            url => Ok(url),
+        }
+    }
+
+    fn log_format(&self) -> Result<bool, SettingError> {
+        match self.text("RACCORD_LOG_FORMAT").as_deref() {
+            None | Some("text") => Ok(false),
+            Some("json") => Ok(true),
+            Some(other) => Err(not("RACCORD_LOG_FORMAT", "text or json", other)),
+        }
+    }
+}
+
+fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
+    // DATABASE_URL may hold a password: it is not repeated.
+    let problem =
+        if name == "DATABASE_URL" { format!("must be {wanted}") } else { format!("must be {wanted}, not {value:?}") };
+    SettingError { name, problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, value: &str) -> Result<Settings, SettingError> {
+        Settings::read(|asked| (asked == name).then(|| value.to_owned()))
+    }
+
+    #[test]
+    fn without_settings_the_defaults_hold() {
+        let settings = Settings::read(|_| None).unwrap();
+        assert_eq!(settings.public_url, "http://127.0.0.1:8080");
+        assert_eq!(settings.account_rules.password_lifetime_days, 424);
+        assert_eq!(settings.account_rules.max_per_structure, 5);
+        assert!(settings.strict_siret && settings.database.is_none());
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named_in_one_line() {
+        for (name, value) in [
+            ("DATABASE_URL", "mysql://secret@x"),
+            ("RACCORD_LISTEN", "8080"),
+            ("RACCORD_PUBLIC_URL", "raccord.example"),
+            ("RACCORD_PUBLIC_URL", "https://a/b"),
+            ("RACCORD_SMTP_URL", "mail:secret"),
+            ("RACCORD_PASSWORD_LIFETIME_DAYS", "0"),
+            ("RACCORD_PASSWORD_LIFETIME_DAYS", "a year"),
+            ("RACCORD_STRICT_SIRET", "oui"),
+            ("RACCORD_MAX_TECHNICAL_USERS", "-1"),
+            ("RACCORD_TRUSTED_PROXIES", "10.0.0.1, proxy"),
+            ("RACCORD_THEME_DIR", "/no/such/directory"),
+            ("RACCORD_PG_BIN", "/no/such/directory"),
+            ("RACCORD_LOG_FORMAT", "xml"),
+        ] {
+            let error = read(name, value).expect_err(name).to_string();
+            assert!(
+                error.starts_with(&format!("{name}: ")) && !error.contains('\n') && !error.contains("secret"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_setting_stands_in_the_help() {
+        let seen = std::cell::RefCell::new(Vec::new());
+        let _ = Settings::read(|name| {
+            seen.borrow_mut().push(name.to_owned());
+            None
+        });
+        assert!(seen.borrow().len() > 10);
+        for name in seen.borrow().iter() {
+            assert!(HELP.contains(name), "{name}");
+        }
+    }
+}
