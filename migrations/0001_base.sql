@@ -200,6 +200,7 @@ CREATE TABLE audit_events (
     detail            text NOT NULL DEFAULT ''
 );
 CREATE INDEX audit_events_by_structure ON audit_events (structure_id, id DESC) WHERE structure_id IS NOT NULL;
+CREATE INDEX audit_events_sign_ins ON audit_events (actor_id, id DESC) WHERE action = 'SIGNED_IN';
 CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'audit_events is append-only' USING ERRCODE = 'insufficient_privilege'; END $$;
 CREATE TRIGGER audit_events_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_events

@@ -9,4 +9,6 @@ pub mod domain;
 pub mod embedded_postgres;
 pub mod hashing;
 pub mod pdf;
+pub mod serve;
 pub mod settings;
+pub mod web;

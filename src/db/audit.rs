@@ -69,24 +69,37 @@ impl PastEvent {
     }
 }
 
-/// The structure's `limit` newest events, older than event `before` where one is given.
+/// The structure's events, newest first; those of one technical user where one is given.
 ///
 /// # Errors
 /// Database errors.
 pub async fn of_structure(
     pool: &PgPool,
     structure: &ManagedStructure,
-    before: Option<i64>,
+    technical_user_id: Option<i64>,
+    offset: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<PastEvent>> {
     sqlx::query_as!(
         PastEvent,
         "SELECT id, at, actor, address, action, subject, detail FROM audit_events
-         WHERE structure_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+         WHERE structure_id = $1 AND ($2::bigint IS NULL OR technical_user_id = $2)
+         ORDER BY id DESC OFFSET $3 LIMIT $4",
         structure.id(),
-        before.unwrap_or(i64::MAX),
+        technical_user_id,
+        offset,
         limit,
     )
     .fetch_all(pool)
     .await
+}
+
+/// How many events the structure has.
+///
+/// # Errors
+/// Database errors.
+pub async fn count_of_structure(pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM audit_events WHERE structure_id = $1"#, structure.id())
+        .fetch_one(pool)
+        .await
 }

@@ -1,6 +1,7 @@
 //! Envelopes: the password between its making and the end of its récapitulatif (section 3 of the specification).
 
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 use super::{audit, technical_users::ManagedTechnicalUser};
 use crate::domain::{
@@ -15,10 +16,10 @@ const LIFETIME: &str = "10 minutes";
 /// What the récapitulatif finds.
 #[derive(Debug)]
 pub enum Display {
-    /// The password, for this once.
-    Password(Password),
+    /// The password, for this once, and until when it can be exported.
+    Password(Password, OffsetDateTime),
     /// It has been displayed, or its time is over.
-    AlreadyShown,
+    Gone,
 }
 
 /// Lays a new password into its envelope, in place of any older one of the account.
@@ -78,7 +79,7 @@ pub async fn display(
         "UPDATE envelopes SET shown_at = portal_now(), export_nonce_hash = $4
           WHERE technical_user_id = $1 AND session_hash = $2 AND manager_id = $3
             AND shown_at IS NULL AND expires_at > portal_now()
-         RETURNING credential_version, sealed",
+         RETURNING credential_version, sealed, expires_at",
         account.id(),
         session.digest(),
         account.structure().manager_id(),
@@ -86,14 +87,15 @@ pub async fn display(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let password = envelope.and_then(|row| open(account, session, row.credential_version, row.sealed));
-    let Some(password) = password else { return Ok(Display::AlreadyShown) };
+    let Some(envelope) = envelope else { return Ok(Display::Gone) };
+    let password = open(account, session, envelope.credential_version, envelope.sealed);
+    let Some(password) = password else { return Ok(Display::Gone) };
     sqlx::query!("UPDATE technical_users SET password_shown_at = portal_now() WHERE id = $1", account.id())
         .execute(&mut *tx)
         .await?;
     audit::record(&mut tx, account.event(actor, Action::PasswordShown)).await?;
     tx.commit().await?;
-    Ok(Display::Password(password))
+    Ok(Display::Password(password, envelope.expires_at))
 }
 
 /// Opens the envelope again for the PDF, for the page that displayed it: only that page has the nonce.

@@ -1,6 +1,7 @@
 //! One-time links by which a person chooses her password.
 
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 use super::audit::{self, Event};
 use crate::domain::{
@@ -15,6 +16,8 @@ pub struct Invited {
     pub login: String,
     pub first_name: String,
     pub last_name: String,
+    /// Until when the link is good.
+    pub expires_at: OffsetDateTime,
 }
 
 /// Makes a link valid for `days`; only the hash of its token is stored. Older links of the person die.
@@ -41,7 +44,7 @@ pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8], da
 pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invited>> {
     sqlx::query_as!(
         Invited,
-        "SELECT u.id AS user_id, u.login, u.first_name, u.last_name FROM invitations i JOIN users u ON u.id = i.user_id
+        "SELECT u.id AS user_id, u.login, u.first_name, u.last_name, i.expires_at FROM invitations i JOIN users u ON u.id = i.user_id
           WHERE i.token_hash = $1 AND i.used_at IS NULL AND i.expires_at > portal_now()",
         token_hash,
     )

@@ -136,6 +136,8 @@ pub struct StructureRow {
     pub technical_users: i64,
     /// When the first of their passwords expires.
     pub next_expiry: Option<OffsetDateTime>,
+    /// Whole days until then; negative once it is past.
+    pub next_expiry_days: Option<i32>,
     /// How many structures match in all.
     pub total: i64,
 }
@@ -155,7 +157,8 @@ pub async fn page_of_managed(
     sqlx::query_as!(
         StructureRow,
         r#"SELECT s.id, s.designation, s.identifier_type, s.identifier, s.active, s.total AS "total!",
-                  t.technical_users AS "technical_users!", t.next_expiry
+                  t.technical_users AS "technical_users!", t.next_expiry,
+                  floor(extract(epoch FROM t.next_expiry - portal_now()) / 86400)::int AS next_expiry_days
              FROM (SELECT *, count(*) OVER () AS total FROM structures
                     WHERE principal_manager_id = $1
                       AND ($2 = '' OR position(search_key($2) IN search_text) > 0

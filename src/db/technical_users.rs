@@ -30,7 +30,8 @@ pub struct TechnicalUser {
     pub credential_version: i32,
     pub password_set_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
-    pub expired: bool,
+    /// Whole days until then; negative once it is past.
+    pub days_left: i32,
     pub password_shown_at: Option<OffsetDateTime>,
     pub password_exported_at: Option<OffsetDateTime>,
     pub last_call_at: Option<OffsetDateTime>,
@@ -111,7 +112,7 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
     sqlx::query_as!(
         TechnicalUser,
         r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
-                  t.credential_version, t.password_set_at, t.expires_at, t.expires_at <= portal_now() AS "expired!",
+                  t.credential_version, t.password_set_at, t.expires_at, floor(extract(epoch FROM t.expires_at - portal_now()) / 86400)::int AS "days_left!",
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software
              FROM technical_users t JOIN users u ON u.id = t.created_by
             WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND ($2::bigint IS NULL OR t.id = $2)
@@ -195,6 +196,24 @@ pub struct AccountRules {
     pub password_lifetime_days: i32,
     /// Technical users that a structure may have.
     pub max_per_structure: i64,
+}
+
+/// The database's time, the only one that counts.
+///
+/// # Errors
+/// Database errors.
+pub async fn now(pool: &PgPool) -> sqlx::Result<OffsetDateTime> {
+    sqlx::query_scalar!(r#"SELECT portal_now() AS "now!""#).fetch_one(pool).await
+}
+
+/// When a password that is made now will expire.
+///
+/// # Errors
+/// Database errors.
+pub async fn expiry_of_new(pool: &PgPool, rules: AccountRules) -> sqlx::Result<OffsetDateTime> {
+    sqlx::query_scalar!(r#"SELECT portal_now() + make_interval(days => $1) AS "at!""#, rules.password_lifetime_days)
+        .fetch_one(pool)
+        .await
 }
 
 /// Why no technical user was created.

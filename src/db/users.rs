@@ -1,6 +1,7 @@
 //! People.
 
 use sqlx::PgPool;
+use time::OffsetDateTime;
 
 use super::{
     audit::{self, Event},
@@ -156,5 +157,29 @@ pub async fn memberships(pool: &PgPool, user_id: i64, offset: i64, limit: i64) -
         limit,
     )
     .fetch_all(pool)
+    .await
+}
+
+/// What « Mon compte » tells besides: the sign-in before this one, and how many technical users follow the contact address.
+#[derive(Clone, Debug)]
+pub struct AccountFacts {
+    pub previous_sign_in: Option<OffsetDateTime>,
+    pub technical_users: i64,
+}
+
+/// Reads them.
+///
+/// # Errors
+/// Database errors.
+pub async fn account_facts(pool: &PgPool, user_id: i64) -> sqlx::Result<AccountFacts> {
+    sqlx::query_as!(
+        AccountFacts,
+        r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' ORDER BY id DESC OFFSET 1 LIMIT 1)
+                      AS previous_sign_in,
+                  (SELECT count(*) FROM technical_users t JOIN structures s ON s.id = t.structure_id
+                    WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED') AS "technical_users!""#,
+        user_id,
+    )
+    .fetch_one(pool)
     .await
 }

@@ -1,0 +1,118 @@
+//! `raccord serve`: the service from its first connection to its last.
+
+use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{ConnectInfo, Request},
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+    service::TowerToHyperService,
+};
+use sqlx::PgPool;
+use thiserror::Error;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+    time::{interval, sleep, timeout},
+};
+
+use crate::{
+    db::upkeep,
+    settings::Settings,
+    web::{self, state::AppState},
+};
+
+/// A head must have come in this time, and a connection may be idle for as long.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long requests under way may take once the end was asked for.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// Why the service could not start.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    #[error("RACCORD_LISTEN: cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+    #[error("RACCORD_THEME_DIR: cannot read the theme: {0}")]
+    Theme(io::Error),
+    #[error("cannot watch for signals: {0}")]
+    Signals(io::Error),
+}
+
+/// Serves until SIGINT or SIGTERM, then lets the requests under way finish.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
+    let listen = settings.listen;
+    let public_url = settings.public_url.clone();
+    let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
+    let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
+    let upkeep = tokio::spawn(keep_up(pool));
+    tracing::info!(%listen, url = %public_url, "Raccord is ready");
+    accept(listener, &web::router(state)).await.map_err(ServeError::Signals)?;
+    upkeep.abort();
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, router: &Router) -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let graceful = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => serve_connection(stream, peer, router.clone(), &graceful),
+                // Out of file descriptors, say: what is open goes on, new ones wait.
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    sleep(Duration::from_millis(100)).await;
+                }
+            },
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    drop(listener);
+    tracing::info!("stopping: requests under way finish first");
+    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+    Ok(())
+}
+
+/// axum's own server waits for ever for a slow head; hyper's builder does not.
+fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, graceful: &GracefulShutdown) {
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        let answer = hyper::service::Service::call(&TowerToHyperService::new(router.clone()), request);
+        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let watched = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = watched.await {
+            tracing::debug!(%peer, %error, "connection ended");
+        }
+    });
+}
+
+/// Removes what time has made worthless, for as long as the service runs.
+async fn keep_up(pool: PgPool) {
+    let mut ticks = interval(UPKEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = upkeep::sweep(&pool).await {
+            tracing::warn!(%error, "upkeep will be tried again");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! « Activités du gestionnaire »: the structures that a person is principal manager of.
+
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use serde::Deserialize;
+
+use super::{
+    error::{AppError, page as render},
+    layout::{Expiry, NoticeQuery, Pagination, StructureName, Tab},
+    pages::activities::{ActivitiesPage, ManagedStructureRow},
+    paths,
+    state::AppState,
+    visitor::Visitor,
+};
+use crate::db::structures::{self, StructureRow};
+
+const PER_PAGE: u32 = 20;
+
+#[derive(Debug, Default, Deserialize)]
+pub struct ListQuery {
+    #[serde(default)]
+    recherche: String,
+    #[serde(default)]
+    page: Option<String>,
+}
+
+/// The list, searched and paged.
+///
+/// # Errors
+/// Forbidden for who is principal manager of nothing; [`AppError`].
+pub async fn page(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(query): Query<ListQuery>,
+    Query(notice): Query<NoticeQuery>,
+) -> Result<Response, AppError> {
+    if !visitor.person.is_principal_manager {
+        return Err(AppError::Forbidden);
+    }
+    let search: String = query.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+    let current = page_number(query.page.as_deref());
+    let offset = i64::from((current - 1) * PER_PAGE);
+    let manager_id = visitor.person.user_id;
+    let rows = structures::page_of_managed(&state.pool, manager_id, &search, offset, PER_PAGE.into()).await?;
+    // A page past the end, after a change of search: nothing there, but the first page may have something.
+    if rows.is_empty() && current > 1 {
+        return Err(AppError::NotFound);
+    }
+    let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
+    let base = form_urlencoded::Serializer::new(String::new()).append_pair("recherche", &search).finish();
+    render(&ActivitiesPage {
+        layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
+        query: search,
+        rows: rows.into_iter().map(ManagedStructureRow::from).collect(),
+        total,
+        pagination: Pagination::new(current, total, PER_PAGE, format!("{}?{base}&page=", paths::ACTIVITIES)),
+    })
+}
+
+/// The page's number as it stands in a URL; what is none is the first.
+pub(super) fn page_number(text: Option<&str>) -> u32 {
+    text.and_then(|text| text.parse().ok()).unwrap_or(1).clamp(1, 100_000)
+}
+
+impl From<StructureRow> for ManagedStructureRow {
+    fn from(row: StructureRow) -> Self {
+        let next_expiry = row.next_expiry.zip(row.next_expiry_days);
+        Self {
+            structure: StructureName {
+                id: row.id,
+                designation: row.designation,
+                kind: row.identifier_type,
+                identifier: row.identifier,
+                active: row.active,
+            },
+            technical_users: row.technical_users.unsigned_abs(),
+            next_expiry: next_expiry.map(|(at, days)| Expiry { at, days_left: days.into() }),
+        }
+    }
+}

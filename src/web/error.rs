@@ -1,0 +1,179 @@
+//! One way for all that goes wrong: an [`AppError`] becomes a status, and every status that has no page yet gets one, in
+//! plain words, with the request's number. Causes go to the log alone.
+
+use std::any::Any;
+
+use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{Html, IntoResponse, Redirect, Response},
+};
+use thiserror::Error;
+
+use super::{
+    edge::RequestContext,
+    layout::{Notice, Tab},
+    pages::errors::ErrorPage,
+    paths,
+    state::AppState,
+};
+use crate::{db, hashing::Busy};
+
+/// Why a request was not answered as it wished.
+#[derive(Debug, Error)]
+pub enum AppError {
+    /// Nobody is signed in; `expired` where somebody was. Goes to « Connexion », and back to `return_to` from there.
+    #[error("not signed in")]
+    SignInRequired { expired: bool, return_to: Option<String> },
+    #[error("bad request")]
+    BadRequest,
+    #[error("forbidden")]
+    Forbidden,
+    #[error("not found")]
+    NotFound,
+    #[error("conflict")]
+    Conflict,
+    #[error("unprocessable form")]
+    Unprocessable,
+    #[error("too many requests")]
+    TooManyRequests { seconds: u32 },
+    /// The database or the hashing queue cannot serve now.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl From<sqlx::Error> for AppError {
+    fn from(error: sqlx::Error) -> Self {
+        if db::is_unavailable(&error) {
+            Self::Unavailable(error.to_string())
+        } else {
+            Self::Internal(error.to_string())
+        }
+    }
+}
+
+impl From<Busy> for AppError {
+    fn from(busy: Busy) -> Self {
+        Self::Unavailable(busy.to_string())
+    }
+}
+
+impl From<askama::Error> for AppError {
+    fn from(error: askama::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<tower_sessions::session::Error> for AppError {
+    fn from(error: tower_sessions::session::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl AppError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::SignInRequired { .. } => StatusCode::SEE_OTHER,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for AppError {
+    fn into_response(self) -> Response {
+        if self.status().is_server_error() {
+            tracing::error!(cause = %self, "request failed");
+        }
+        let retry_after = match &self {
+            Self::SignInRequired { expired, return_to } => return to_sign_in(*expired, return_to.as_deref()),
+            Self::TooManyRequests { seconds } => Some(*seconds),
+            Self::Unavailable(_) => Some(2),
+            _ => None,
+        };
+        let mut response = self.status().into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+fn to_sign_in(expired: bool, return_to: Option<&str>) -> Response {
+    let base = if expired { Notice::SessionExpired.on(paths::SIGN_IN) } else { paths::SIGN_IN.to_owned() };
+    let url = match return_to {
+        Some(page) if page != paths::HOME => {
+            let query = serde_urlencoded_pair("suite", page);
+            format!("{base}{}{query}", if expired { '&' } else { '?' })
+        }
+        _ => base,
+    };
+    Redirect::to(&url).into_response()
+}
+
+fn serde_urlencoded_pair(name: &str, value: &str) -> String {
+    form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
+}
+
+/// What answers a URL that is none of ours.
+pub async fn not_found() -> AppError {
+    AppError::NotFound
+}
+
+/// What answers when a handler panicked.
+pub fn panicked(_: Box<dyn Any + Send>) -> Response {
+    AppError::Internal("a handler panicked".into()).into_response()
+}
+
+/// Marks an answer that already is a page, whatever its status: a form that shows its own errors.
+#[derive(Clone, Copy)]
+pub struct IsPage;
+
+/// A rendered page with a status of its own.
+///
+/// # Errors
+/// Where the template cannot be rendered.
+pub fn page_with_status(status: StatusCode, page: &impl Template) -> Result<Response, AppError> {
+    let mut response = (status, Html(page.render()?)).into_response();
+    response.extensions_mut().insert(IsPage);
+    Ok(response)
+}
+
+/// A rendered page.
+///
+/// # Errors
+/// Where the template cannot be rendered.
+pub fn page(page: &impl Template) -> Result<Response, AppError> {
+    page_with_status(StatusCode::OK, page)
+}
+
+/// Gives every refusal its page, also those that the framework made (unreadable forms, bodies too large, wrong methods).
+pub async fn render_errors(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let context = request.extensions().get::<RequestContext>().cloned().unwrap_or_default();
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_refusal = status.is_client_error() || status.is_server_error();
+    if !is_refusal || response.extensions().get::<IsPage>().is_some() {
+        return response;
+    }
+    let page = ErrorPage {
+        layout: state.layout_of(context.signed_in_user(), Tab::None, None),
+        status: status.as_u16(),
+        request_number: context.number.clone(),
+    };
+    let Ok(html) = page.render() else { return response };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    Response::from_parts(parts, html.into())
+}

@@ -1,0 +1,128 @@
+//! The portal as people and machines see it. [`routes`] is the table of contents.
+
+pub mod activities;
+pub mod assets;
+pub mod confirmations;
+pub mod edge;
+pub mod error;
+pub mod filters;
+pub mod health;
+pub mod layout;
+pub mod my_account;
+pub mod pages;
+pub mod paths;
+pub mod sign_in;
+pub mod state;
+pub mod static_pages;
+pub mod structures;
+pub mod succession;
+pub mod summary;
+pub mod technical_users;
+pub mod visitor;
+
+use axum::{
+    Router,
+    http::Method,
+    middleware,
+    routing::{MethodRouter, get, post},
+};
+use std::time::Duration;
+
+use tower_http::{
+    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
+    timeout::RequestBodyTimeoutLayer,
+};
+use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
+
+use crate::db::session_store::PgSessionStore;
+use state::AppState;
+
+/// The largest body that is read.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// How long a body may say nothing.
+const MAX_BODY_SILENCE: Duration = Duration::from_secs(15);
+
+/// One method of one URL, and what answers it.
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    pub handler: MethodRouter<AppState>,
+}
+
+fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    Route { method: Method::GET, path, handler }
+}
+
+fn act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    Route { method: Method::POST, path, handler }
+}
+
+/// Every page and every act of the portal. The tests walk through this list: a route that no test knows fails.
+pub fn routes() -> Vec<Route> {
+    vec![
+        page(paths::HOME, get(sign_in::home)),
+        page(paths::SIGN_IN, get(sign_in::form)),
+        act(paths::SIGN_IN, post(sign_in::submit)),
+        act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        page(paths::INVITATION, get(sign_in::invitation)),
+        act(paths::INVITATION, post(sign_in::accept_invitation)),
+        page(paths::ACTIVITIES, get(activities::page)),
+        page(paths::STRUCTURE, get(structures::page)),
+        act(paths::STRUCTURE, post(structures::edit)),
+        page(paths::STRUCTURE_HISTORY, get(structures::history)),
+        page(paths::STRUCTURE_HISTORY_CSV, get(structures::history_csv)),
+        page(paths::STRUCTURE_MANAGER, get(succession::confirmation)),
+        act(paths::STRUCTURE_MANAGER, post(succession::designate)),
+        page(paths::TECHNICAL_USER_FORM, get(technical_users::form)),
+        act(paths::TECHNICAL_USERS, post(technical_users::create)),
+        page(paths::TECHNICAL_USER, get(technical_users::page)),
+        page(paths::SUMMARY, get(summary::page)),
+        act(paths::SUMMARY_CLOSE, post(summary::close)),
+        act(paths::CONNECTION_SHEET, post(summary::export)),
+        page(paths::PASSWORD, get(confirmations::reset_password)),
+        act(paths::PASSWORD, post(technical_users::reset_password)),
+        page(paths::SUSPENSION, get(confirmations::suspend)),
+        act(paths::SUSPENSION, post(technical_users::suspend)),
+        page(paths::REACTIVATION, get(confirmations::reactivate)),
+        act(paths::REACTIVATION, post(technical_users::reactivate)),
+        page(paths::DELETION, get(confirmations::delete)),
+        act(paths::DELETION, post(technical_users::delete)),
+        page(paths::MY_ACCOUNT, get(my_account::page)),
+        act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
+        act(paths::MY_PASSWORD, post(my_account::change_password)),
+        act(paths::MY_SESSION_CLOSE, post(my_account::close_session)),
+        page(paths::SITE_MAP, get(static_pages::site_map)),
+        page(paths::ACCESSIBILITY, get(static_pages::accessibility)),
+        page(paths::LEGAL_NOTICE, get(static_pages::legal_notice)),
+        page(paths::PERSONAL_DATA, get(static_pages::personal_data)),
+        page(paths::COOKIES, get(static_pages::cookies)),
+        page(paths::API_DOCUMENTATION, get(static_pages::api_documentation)),
+    ]
+}
+
+/// The whole service.
+pub fn router(state: AppState) -> Router {
+    let sessions = SessionManagerLayer::new(PgSessionStore(state.pool.clone()))
+        .with_name(state.session_cookie())
+        .with_secure(state.is_public_https())
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_path("/")
+        .with_expiry(Expiry::OnSessionEnd);
+    let pages = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+    let portal = pages
+        .fallback(error::not_found)
+        .layer(sessions)
+        .layer(middleware::from_fn_with_state(state.clone(), edge::same_origin_only))
+        .route(assets::PATH, get(assets::file));
+    portal
+        .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
+        .layer(CompressionLayer::new())
+        .merge(health::router())
+        .layer(middleware::from_fn_with_state(state.clone(), edge::envelope))
+        .with_state(state)
+}

@@ -1,0 +1,165 @@
+//! « Mon compte »: a person's own data, password, memberships and sessions.
+
+use axum::{
+    Form,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    activities::page_number,
+    error::{AppError, page as render, page_with_status},
+    layout::{Errors, FieldError, Notice, NoticeQuery, Pagination, Tab},
+    pages::my_account::MyAccountPage,
+    paths,
+    state::AppState,
+    structures::PageQuery,
+    visitor::Visitor,
+};
+use crate::{
+    db::{
+        sessions,
+        throttles::{self, Scope},
+        users,
+    },
+    domain::{
+        contact_address::ContactAddress,
+        person::{TypedPassword, check_chosen_password},
+        random,
+    },
+};
+
+const MEMBERSHIPS_PER_PAGE: u32 = 20;
+
+/// The page.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn page(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(notice): Query<NoticeQuery>,
+    Query(query): Query<PageQuery>,
+) -> Result<Response, AppError> {
+    let current = page_number(query.page.as_deref());
+    let contact_address = visitor.person.contact_address.clone();
+    render(&my_account_page(&state, &visitor, contact_address, Errors::none(), (notice.notice(), current)).await?)
+}
+
+async fn my_account_page(
+    state: &AppState,
+    visitor: &Visitor,
+    contact_address: String,
+    errors: Errors,
+    (notice, current): (Option<Notice>, u32),
+) -> Result<MyAccountPage, AppError> {
+    let person = &visitor.person;
+    let facts = users::account_facts(&state.pool, person.user_id).await?;
+    let offset = i64::from((current - 1) * MEMBERSHIPS_PER_PAGE);
+    let memberships = users::memberships(&state.pool, person.user_id, offset, MEMBERSHIPS_PER_PAGE.into()).await?;
+    let total = memberships.first().map_or(0, |row| row.total.unsigned_abs());
+    let sessions = sessions::open_sessions(&state.pool, person.user_id, &visitor.session).await?;
+    Ok(MyAccountPage {
+        layout: state.layout(person, Tab::MyAccount, notice),
+        display_name: format!("{} {}", person.first_name, person.last_name),
+        login: person.login.clone(),
+        last_sign_in: facts.previous_sign_in,
+        contact_address,
+        technical_users: facts.technical_users.unsigned_abs(),
+        errors,
+        memberships: memberships.into_iter().map(Into::into).collect(),
+        memberships_total: total,
+        pagination: Pagination::new(current, total, MEMBERSHIPS_PER_PAGE, format!("{}?page=", paths::MY_ACCOUNT)),
+        sessions: sessions.into_iter().map(Into::into).collect(),
+    })
+}
+
+async fn refused(
+    state: &AppState,
+    visitor: &Visitor,
+    contact_address: String,
+    field: &'static str,
+    message: String,
+) -> Result<Response, AppError> {
+    let errors = Errors(vec![FieldError { field, message }]);
+    let page = my_account_page(state, visitor, contact_address, errors, (None, 1)).await?;
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+}
+
+#[derive(Deserialize)]
+pub struct ContactAddressForm {
+    #[serde(rename = "adresse-de-contact")]
+    contact_address: String,
+}
+
+/// Keeps the new contact address, which the technical users follow at once (rule 6).
+///
+/// # Errors
+/// [`AppError`].
+pub async fn change_contact_address(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Form(form): Form<ContactAddressForm>,
+) -> Result<Response, AppError> {
+    let address = match ContactAddress::parse(&form.contact_address) {
+        Ok(address) => address,
+        Err(error) => {
+            return refused(&state, &visitor, form.contact_address, "adresse-de-contact", error.to_string()).await;
+        }
+    };
+    users::change_contact_address(&state.pool, &visitor.actor, visitor.person.user_id, &address).await?;
+    Ok(Redirect::to(&Notice::ContactAddressSaved.on(paths::MY_ACCOUNT)).into_response())
+}
+
+#[derive(Deserialize)]
+pub struct PasswordForm {
+    #[serde(rename = "mot-de-passe-actuel")]
+    current: TypedPassword,
+    #[serde(rename = "nouveau-mot-de-passe")]
+    new: TypedPassword,
+}
+
+/// Changes the person's own password, which ends her other sessions.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn change_password(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Form(form): Form<PasswordForm>,
+) -> Result<Response, AppError> {
+    let person = &visitor.person;
+    let refuse = |field, message: String| refused(&state, &visitor, person.contact_address.clone(), field, message);
+    if let Err(error) = check_chosen_password(&form.new, &person.login) {
+        return refuse("nouveau-mot-de-passe", error.to_string()).await;
+    }
+    // Who holds a stolen session must not be able to guess here either.
+    let network = format!("session:{}", person.user_id);
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &person.login, &network).await? {
+        return Err(AppError::TooManyRequests { seconds });
+    }
+    let hash = users::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
+    if !state.hasher.verify(form.current, hash).await? {
+        throttles::fail(&state.pool, Scope::SignIn, &person.login, &network).await?;
+        return refuse("mot-de-passe-actuel", "Le mot de passe actuel est incorrect.".into()).await;
+    }
+    let hash = state.hasher.hash(form.new, &mut random::os_rng()).await?;
+    users::change_password(&state.pool, &visitor.actor, person.user_id, &hash, &visitor.session).await?;
+    Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response())
+}
+
+/// « Fermer cette session ».
+///
+/// # Errors
+/// [`AppError`].
+pub async fn close_session(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+) -> Result<Redirect, AppError> {
+    let id = id.parse().map_err(|_| AppError::NotFound)?;
+    sessions::close(&state.pool, &visitor.actor, id).await?;
+    Ok(Redirect::to(&Notice::SessionClosed.on(paths::MY_ACCOUNT)))
+}

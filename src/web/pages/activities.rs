@@ -1,0 +1,25 @@
+use askama::Template;
+
+use crate::web::filters;
+use crate::web::layout::{Expiry, Layout, Pagination, StructureName};
+
+/// « Activités du gestionnaire ».
+#[derive(Template)]
+#[template(path = "activities/activities.html")]
+pub struct ActivitiesPage {
+    pub layout: Layout,
+    /// What was searched; empty: everything.
+    pub query: String,
+    pub rows: Vec<ManagedStructureRow>,
+    /// How many structures match.
+    pub total: u64,
+    pub pagination: Pagination,
+}
+
+/// One structure that the person manages.
+pub struct ManagedStructureRow {
+    pub structure: StructureName,
+    pub technical_users: u64,
+    /// The first of its technical users' passwords to expire.
+    pub next_expiry: Option<Expiry>,
+}

@@ -1,0 +1,56 @@
+use askama::Template;
+use time::OffsetDateTime;
+
+use crate::db::invitations::Invited;
+use crate::web::filters;
+use crate::web::layout::{Errors, Layout};
+
+/// « Connexion ».
+#[derive(Template)]
+#[template(path = "sign_in/sign_in.html")]
+pub struct SignInPage {
+    pub layout: Layout,
+    pub login: String,
+    pub refusal: Option<SignInRefusal>,
+    /// The page asked for before signing in, sent back with the form.
+    pub return_to: Option<String>,
+}
+
+/// Why a sign-in was refused.
+pub enum SignInRefusal {
+    WrongCredentials,
+    TechnicalAccount,
+    TooManyAttempts { seconds: u64 },
+}
+
+/// The invitation's one-time page: choose a password.
+#[derive(Template)]
+#[template(path = "sign_in/invitation.html")]
+pub struct InvitationPage {
+    pub layout: Layout,
+    pub token: String,
+    pub display_name: String,
+    pub login: String,
+    pub expires_at: OffsetDateTime,
+    pub errors: Errors,
+}
+
+/// The invitation's link was used or is too old.
+#[derive(Template)]
+#[template(path = "sign_in/invitation_over.html")]
+pub struct InvitationOverPage {
+    pub layout: Layout,
+}
+
+impl InvitationPage {
+    pub fn new(layout: Layout, token: String, invited: &Invited, errors: Errors) -> Self {
+        Self {
+            layout,
+            token,
+            display_name: format!("{} {}", invited.first_name, invited.last_name),
+            login: invited.login.clone(),
+            expires_at: invited.expires_at,
+            errors,
+        }
+    }
+}

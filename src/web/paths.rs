@@ -1,0 +1,67 @@
+//! Every URL of the portal, once. Routes use the constants (axum patterns); redirects and templates use the functions.
+
+pub const HOME: &str = "/";
+pub const SIGN_IN: &str = "/connexion";
+pub const SIGN_OUT: &str = "/deconnexion";
+pub const ACTIVITIES: &str = "/activites";
+pub const MY_ACCOUNT: &str = "/mon-compte";
+pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
+pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
+pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
+
+pub const STRUCTURE: &str = "/structures/{id}";
+pub const STRUCTURE_MANAGER: &str = "/structures/{id}/gestionnaire-principal";
+pub const STRUCTURE_HISTORY: &str = "/structures/{id}/historique";
+pub const STRUCTURE_HISTORY_CSV: &str = "/structures/{id}/historique.csv";
+pub const TECHNICAL_USER_FORM: &str = "/structures/{id}/utilisateurs-techniques/nouveau";
+pub const TECHNICAL_USERS: &str = "/structures/{id}/utilisateurs-techniques";
+
+pub const TECHNICAL_USER: &str = "/utilisateurs-techniques/{id}";
+pub const SUMMARY: &str = "/utilisateurs-techniques/{id}/recapitulatif";
+pub const SUMMARY_CLOSE: &str = "/utilisateurs-techniques/{id}/recapitulatif/fermeture";
+pub const CONNECTION_SHEET: &str = "/utilisateurs-techniques/{id}/informations-de-connexion";
+pub const PASSWORD: &str = "/utilisateurs-techniques/{id}/mot-de-passe";
+pub const SUSPENSION: &str = "/utilisateurs-techniques/{id}/suspension";
+pub const REACTIVATION: &str = "/utilisateurs-techniques/{id}/reactivation";
+pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
+
+pub const INVITATION: &str = "/invitation/{token}";
+
+pub const SITE_MAP: &str = "/plan-du-site";
+pub const ACCESSIBILITY: &str = "/accessibilite";
+pub const LEGAL_NOTICE: &str = "/mentions-legales";
+pub const PERSONAL_DATA: &str = "/donnees-personnelles";
+pub const COOKIES: &str = "/cookies";
+pub const API_DOCUMENTATION: &str = "/documentation-api";
+
+/// Fills the single `{…}` of a pattern.
+fn fill(pattern: &str, value: impl std::fmt::Display) -> String {
+    let open = pattern.find('{').unwrap_or(pattern.len());
+    let close = pattern.find('}').map_or(pattern.len(), |at| at + 1);
+    format!("{}{value}{}", &pattern[..open], &pattern[close..])
+}
+
+macro_rules! filled {
+    ($($(#[$doc:meta])* $name:ident => $pattern:ident),* $(,)?) => {
+        $($(#[$doc])* #[must_use] pub fn $name(id: impl std::fmt::Display) -> String { fill($pattern, id) })*
+    };
+}
+
+filled! {
+    my_session_close => MY_SESSION_CLOSE,
+    structure => STRUCTURE,
+    structure_manager => STRUCTURE_MANAGER,
+    structure_history => STRUCTURE_HISTORY,
+    structure_history_csv => STRUCTURE_HISTORY_CSV,
+    technical_user_form => TECHNICAL_USER_FORM,
+    technical_users => TECHNICAL_USERS,
+    technical_user => TECHNICAL_USER,
+    summary => SUMMARY,
+    summary_close => SUMMARY_CLOSE,
+    connection_sheet => CONNECTION_SHEET,
+    password => PASSWORD,
+    suspension => SUSPENSION,
+    reactivation => REACTIVATION,
+    deletion => DELETION,
+    invitation => INVITATION,
+}

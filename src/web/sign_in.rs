@@ -1,0 +1,238 @@
+//! « Connexion », its end, and the invitation by which a person gets her first password.
+
+use axum::{
+    Extension, Form,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use tower_sessions::Session;
+
+use super::{
+    edge::RequestContext,
+    error::{AppError, page, page_with_status},
+    layout::{Errors, FieldError, Notice, NoticeQuery},
+    pages::sign_in::{InvitationOverPage, InvitationPage, SignInPage, SignInRefusal},
+    paths,
+    state::AppState,
+    visitor::{Visitor, software},
+};
+use crate::{
+    db::{
+        invitations, sessions,
+        throttles::{self, Scope},
+        users::{self, Credentials},
+    },
+    domain::{
+        audit::Actor,
+        network::network_of,
+        person::{TypedPassword, check_chosen_password, normalized_login},
+        random,
+        technical_user::is_technical_login,
+    },
+};
+
+/// `/`: sends people to the first page that they may see.
+pub async fn home(visitor: Visitor) -> Redirect {
+    Redirect::to(if visitor.person.is_principal_manager { paths::ACTIVITIES } else { paths::MY_ACCOUNT })
+}
+
+#[derive(Deserialize)]
+pub struct ReturnTo {
+    suite: Option<String>,
+}
+
+/// The sign-in form; who is signed in already goes on.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn form(
+    State(state): State<AppState>,
+    visitor: Result<Visitor, AppError>,
+    Query(notice): Query<NoticeQuery>,
+    Query(query): Query<ReturnTo>,
+) -> Result<Response, AppError> {
+    if visitor.is_ok() {
+        return Ok(Redirect::to(&destination(query.suite.as_deref())).into_response());
+    }
+    let layout = state.anonymous_layout(notice.notice());
+    page(&SignInPage { layout, login: String::new(), refusal: None, return_to: query.suite })
+}
+
+#[derive(Deserialize)]
+pub struct SignInForm {
+    identifiant: String,
+    #[serde(rename = "mot-de-passe")]
+    password: TypedPassword,
+    suite: Option<String>,
+}
+
+/// Signs a person in. One answer for every failure, after the same work; a technical login is told so without being
+/// looked up (rule 4).
+///
+/// # Errors
+/// [`AppError`].
+pub async fn submit(
+    State(state): State<AppState>,
+    Extension(context): Extension<RequestContext>,
+    (session, headers): (Session, HeaderMap),
+    Form(form): Form<SignInForm>,
+) -> Result<Response, AppError> {
+    let refuse = |refusal| refused(&state, &form, refusal);
+    if is_technical_login(&form.identifiant) {
+        return refuse(SignInRefusal::TechnicalAccount);
+    }
+    let login = normalized_login(&form.identifiant);
+    let network = network_of(context.address);
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &login, &network).await? {
+        return refuse(SignInRefusal::TooManyAttempts { seconds: seconds.into() });
+    }
+    let credentials = users::find_credentials(&state.pool, &login).await?;
+    let hash = credentials.as_ref().and_then(|credentials| credentials.password_hash.clone());
+    let verified = state.hasher.verify(form.password.clone(), hash).await?;
+    let actor = Actor {
+        user_id: credentials.as_ref().map(|credentials| credentials.user_id),
+        name: login.chars().filter(|c| !c.is_control()).take(120).collect(),
+        address: context.address.to_string(),
+    };
+    let Some(credentials) = credentials.filter(|_| verified) else {
+        throttles::fail(&state.pool, Scope::SignIn, &login, &network).await?;
+        sessions::record_attempt(&state.pool, &actor, false).await?;
+        return refuse(SignInRefusal::WrongCredentials);
+    };
+    throttles::forget(&state.pool, Scope::SignIn, &login, &network).await?;
+    renew_outdated_hash(&state, &credentials, &form.password).await?;
+    sessions::record_attempt(&state.pool, &actor, true).await?;
+    open_session(&session, &credentials, &actor, &headers).await?;
+    Ok(Redirect::to(&destination(form.suite.as_deref())).into_response())
+}
+
+fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Result<Response, AppError> {
+    let (status, retry_after) = match refusal {
+        SignInRefusal::TooManyAttempts { seconds } => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
+        _ => (StatusCode::UNPROCESSABLE_ENTITY, None),
+    };
+    let page = SignInPage {
+        layout: state.anonymous_layout(None),
+        login: form.identifiant.clone(),
+        refusal: Some(refusal),
+        return_to: form.suite.clone(),
+    };
+    let mut response = page_with_status(status, &page)?;
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
+}
+
+/// A new session id at each sign-in, so that none from before is worth anything.
+async fn open_session(
+    session: &Session,
+    credentials: &Credentials,
+    actor: &Actor,
+    headers: &HeaderMap,
+) -> Result<(), AppError> {
+    session.cycle_id().await?;
+    session.insert("user_id", credentials.user_id).await?;
+    session.insert("address", &actor.address).await?;
+    session.insert("software", software(headers)).await?;
+    session.save().await?;
+    Ok(())
+}
+
+async fn renew_outdated_hash(
+    state: &AppState,
+    credentials: &Credentials,
+    password: &TypedPassword,
+) -> Result<(), AppError> {
+    if let Some(old) = credentials.password_hash.as_ref().filter(|hash| hash.is_outdated()) {
+        let new = state.hasher.hash(password.clone(), &mut random::os_rng()).await?;
+        users::renew_hash(&state.pool, credentials.user_id, old, &new).await?;
+    }
+    Ok(())
+}
+
+/// Where sign-in leads: the page that was asked for, if it is one of ours.
+fn destination(asked: Option<&str>) -> String {
+    let is_ours = |page: &&str| {
+        page.starts_with('/')
+            && !page.starts_with("//")
+            && page.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    };
+    asked.filter(is_ours).unwrap_or(paths::HOME).to_owned()
+}
+
+/// Ends the session here and in the browser.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn sign_out(
+    State(state): State<AppState>,
+    visitor: Result<Visitor, AppError>,
+    session: Session,
+) -> Result<Redirect, AppError> {
+    if let Ok(visitor) = visitor {
+        sessions::sign_out(&state.pool, &visitor.actor, &visitor.session).await?;
+    }
+    session.flush().await?;
+    Ok(Redirect::to(&Notice::SignedOut.on(paths::SIGN_IN)))
+}
+
+/// The page of an invitation's link. It changes nothing: mail readers open links too.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn invitation(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
+    match invitations::find(&state.pool, &random::digest(&token)).await? {
+        Some(invited) => page(&InvitationPage::new(state.anonymous_layout(None), token, &invited, Errors::none())),
+        None => page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) }),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct InvitationForm {
+    #[serde(rename = "nouveau-mot-de-passe")]
+    password: TypedPassword,
+}
+
+/// Keeps the chosen password and uses the link up.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn accept_invitation(
+    State(state): State<AppState>,
+    Extension(context): Extension<RequestContext>,
+    Path(token): Path<String>,
+    Form(form): Form<InvitationForm>,
+) -> Result<Response, AppError> {
+    let token_hash = random::digest(&token);
+    let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
+    let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
+    if let Err(error) = check_chosen_password(&form.password, &invited.login) {
+        let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
+        let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
+        return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
+    let hash = state.hasher.hash(form.password, &mut random::os_rng()).await?;
+    let actor =
+        Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: context.address.to_string() };
+    if !invitations::accept(&state.pool, &actor, &token_hash, &hash).await? {
+        return over();
+    }
+    Ok(Redirect::to(&Notice::PasswordChosen.on(paths::SIGN_IN)).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sign_in_leads_to_our_own_pages_only() {
+        assert_eq!(destination(Some("/structures/5?avis=x")), "/structures/5?avis=x");
+        for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "", "/a\r\nb"] {
+            assert_eq!(destination(Some(elsewhere)), "/", "{elsewhere}");
+        }
+        assert_eq!(destination(None), "/");
+    }
+}

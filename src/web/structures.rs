@@ -1,0 +1,226 @@
+//! « Fiche structure »: what a structure is, who belongs to it, and what happened to it.
+
+use axum::{
+    Form,
+    extract::{Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    activities::page_number,
+    error::{AppError, page as render, page_with_status},
+    layout::{Errors, FieldError, Notice, NoticeQuery, Pagination, StructureName},
+    pages::structures::{HistoryPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow},
+    paths,
+    state::AppState,
+    succession::candidates,
+    visitor::Managed,
+};
+use crate::{
+    db::{
+        audit,
+        structures::{self, EditError, Member},
+        technical_users,
+    },
+    domain::structure::StructureCard,
+};
+
+const EVENTS_ON_PAGE: i64 = 5;
+const EVENTS_PER_PAGE: u32 = 50;
+
+/// The structure's page.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn page(
+    State(state): State<AppState>,
+    managed: Managed,
+    Query(notice): Query<NoticeQuery>,
+) -> Result<Response, AppError> {
+    let form = StructureForm::from(managed.structure.card());
+    render(&structure_page(&state, &managed, form, Errors::none(), notice.notice()).await?)
+}
+
+async fn structure_page(
+    state: &AppState,
+    managed: &Managed,
+    form: StructureForm,
+    errors: Errors,
+    notice: Option<Notice>,
+) -> Result<StructurePage, AppError> {
+    let structure = &managed.structure;
+    let members = structures::members(&state.pool, structure).await?;
+    let accounts = technical_users::of_structure(&state.pool, structure).await?;
+    let events = audit::of_structure(&state.pool, structure, None, 0, EVENTS_ON_PAGE).await?;
+    let limit = state.settings.account_rules.max_per_structure.unsigned_abs();
+    Ok(StructurePage {
+        layout: managed.layout(state, notice),
+        structure: StructureName::from(structure),
+        form,
+        errors,
+        can_create: structure.card().active && (accounts.len() as u64) < limit,
+        max_technical_users: limit,
+        candidates: candidates(&members, structure, None),
+        manager: ManagerView {
+            name: members
+                .iter()
+                .find(|member| member.user_id == structure.manager_id())
+                .map(Member::full_name)
+                .unwrap_or_default(),
+            contact_address: structure.contact_address().to_owned(),
+        },
+        technical_users: accounts.into_iter().map(|account| TechnicalUserRow::new(account, structure)).collect(),
+        members: members.iter().map(MemberRow::from).collect(),
+        events: events.into_iter().map(Into::into).collect(),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+pub struct EditForm {
+    designation: String,
+    adresse: String,
+    complement: String,
+    #[serde(default, rename = "complement-2")]
+    complement_2: String,
+    #[serde(rename = "code-postal")]
+    code_postal: String,
+    ville: String,
+    pays: String,
+    courriel: String,
+    telephone: String,
+    statut: String,
+}
+
+impl EditForm {
+    fn into_card(self) -> StructureCard {
+        StructureCard {
+            designation: self.designation,
+            address_line: self.adresse,
+            address_extra_1: self.complement,
+            address_extra_2: self.complement_2,
+            postal_code: self.code_postal,
+            city: self.ville,
+            country: self.pays,
+            email: self.courriel,
+            phone: self.telephone,
+            active: self.statut != "INACTIVE",
+        }
+    }
+}
+
+/// « Enregistrer »: keeps the card, or shows the form again with what is to be mended.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn edit(
+    State(state): State<AppState>,
+    managed: Managed,
+    Form(form): Form<EditForm>,
+) -> Result<Response, AppError> {
+    let typed = form.into_card();
+    let card = match typed.clone().checked() {
+        Ok(card) => card,
+        Err(errors) => {
+            let errors =
+                errors.into_iter().map(|(name, error)| FieldError { field: field(name), message: error.to_string() });
+            let page =
+                structure_page(&state, &managed, StructureForm::from(&typed), Errors(errors.collect()), None).await?;
+            return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+        }
+    };
+    structures::edit(&state.pool, &managed.visitor.actor, &managed.structure, &card).await?;
+    Ok(Redirect::to(&Notice::StructureSaved.on(&paths::structure(managed.structure.id()))).into_response())
+}
+
+/// The form's name of a card's field.
+fn field(name: &str) -> &'static str {
+    match name {
+        "address_line" => "adresse",
+        "address_extra_1" => "complement",
+        "address_extra_2" => "complement-2",
+        "postal_code" => "code-postal",
+        "city" => "ville",
+        "country" => "pays",
+        "email" => "courriel",
+        "phone" => "telephone",
+        _ => "designation",
+    }
+}
+
+impl From<EditError> for AppError {
+    fn from(error: EditError) -> Self {
+        match error {
+            EditError::NotManager(_) => Self::NotFound,
+            EditError::Database(error) => error.into(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct PageQuery {
+    pub(super) page: Option<String>,
+}
+
+/// « Historique »: all of it, in pages.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn history(
+    State(state): State<AppState>,
+    managed: Managed,
+    Query(query): Query<PageQuery>,
+) -> Result<Response, AppError> {
+    let current = page_number(query.page.as_deref());
+    let offset = i64::from((current - 1) * EVENTS_PER_PAGE);
+    let events = audit::of_structure(&state.pool, &managed.structure, None, offset, EVENTS_PER_PAGE.into()).await?;
+    let total = audit::count_of_structure(&state.pool, &managed.structure).await?.unsigned_abs();
+    let base = format!("{}?page=", paths::structure_history(managed.structure.id()));
+    render(&HistoryPage {
+        layout: managed.layout(&state, None),
+        structure: StructureName::from(&managed.structure),
+        events: events.into_iter().map(Into::into).collect(),
+        total,
+        pagination: Pagination::new(current, total, EVENTS_PER_PAGE, base),
+    })
+}
+
+/// « Exporter (CSV) »: the newest 100,000 events, for a spreadsheet.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn history_csv(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
+    let events = audit::of_structure(&state.pool, &managed.structure, None, 0, 100_000).await?;
+    let mut csv = csv::WriterBuilder::new().delimiter(b';').from_writer("\u{feff}".as_bytes().to_vec());
+    let mut write = |record: [&str; 6]| {
+        csv.write_record(record.map(safe_cell)).map_err(|error| AppError::Internal(error.to_string()))
+    };
+    write(["Date (UTC)", "Événement", "Objet", "Précision", "Auteur", "Adresse IP"])?;
+    for event in &events {
+        let at = event.at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
+        write([&at, event.label(), &event.subject, &event.detail, &event.actor, &event.address])?;
+    }
+    let body = csv.into_inner().map_err(|error| AppError::Internal(error.to_string()))?;
+    let name = format!("attachment; filename=\"historique-{}.csv\"", managed.structure.identifier());
+    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    Ok((headers, body).into_response())
+}
+
+/// A spreadsheet takes a cell that begins like this for a formula: an apostrophe makes it a text.
+fn safe_cell(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+            assert!(safe_cell(text).starts_with('\''));
+        }
+        assert_eq!(safe_cell("TECH_1"), "TECH_1");
+    }
+}

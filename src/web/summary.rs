@@ -1,0 +1,169 @@
+//! « Récapitulatif »: the one display of a password, and its PDF.
+
+use axum::{
+    Form,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use data_encoding::BASE64;
+use serde::Deserialize;
+
+use super::{
+    edge::is_own_navigation,
+    error::{AppError, page as render, page_with_status},
+    filters,
+    layout::StructureName,
+    pages::summary::{ShownPassword, SummaryAccount, SummaryPage, SummaryPassword},
+    paths,
+    state::AppState,
+    visitor::ManagedAccount,
+};
+use crate::{
+    db::{
+        envelopes::{self, Display},
+        structures::ManagedStructure,
+        technical_users,
+    },
+    domain::{password::Password, random},
+    pdf::{self, ConnectionSheet},
+};
+
+/// Shows the password to the first navigation of ours that comes; later ones learn that it has been shown. Any other request
+/// (a typed URL, a prefetch, another site) finds a link and changes nothing.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn page(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
+    let (account, session) = (&managed.account, &managed.visitor.session);
+    let password = if is_own_navigation(&headers, &state.settings.public_url) {
+        open(&state, &managed).await?
+    } else if envelopes::is_waiting(&state.pool, account, session).await? {
+        SummaryPassword::Ready
+    } else {
+        gone(&managed)
+    };
+    render(&summary_page(&state, &managed, password))
+}
+
+async fn open(state: &AppState, managed: &ManagedAccount) -> Result<SummaryPassword, AppError> {
+    let (account, session) = (&managed.account, &managed.visitor.session);
+    let nonce = random::token(&mut random::os_rng());
+    let nonce_hash = random::digest(&nonce);
+    Ok(match envelopes::display(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await? {
+        Display::Password(password, sealed_until) => SummaryPassword::Shown(ShownPassword {
+            cpro_account: cpro_account(&account.account().login, &password),
+            password,
+            api_url: state.settings.public_url.clone(),
+            nonce,
+            sealed_until,
+        }),
+        Display::Gone => gone(managed),
+    })
+}
+
+fn gone(managed: &ManagedAccount) -> SummaryPassword {
+    match managed.account.account().password_shown_at {
+        Some(_) => SummaryPassword::AlreadyShown,
+        None => SummaryPassword::Lapsed,
+    }
+}
+
+fn cpro_account(login: &str, password: &Password) -> String {
+    BASE64.encode(format!("{login}:{}", password.expose()).as_bytes())
+}
+
+fn summary_page(state: &AppState, managed: &ManagedAccount, password: SummaryPassword) -> SummaryPage {
+    let account = &managed.account;
+    SummaryPage {
+        layout: managed.layout(state, None),
+        structure: StructureName::from(account.structure()),
+        structure_address: postal_address(account.structure()),
+        account: SummaryAccount::from(account),
+        password,
+        idempotency_token: random::token(&mut random::os_rng()),
+    }
+}
+
+/// The structure's postal address, line by line, without empty lines.
+fn postal_address(structure: &ManagedStructure) -> Vec<String> {
+    let card = structure.card();
+    let city = format!("{} {}", card.postal_code, card.city).trim().to_owned();
+    let lines = [
+        card.address_line.clone(),
+        card.address_extra_1.clone(),
+        card.address_extra_2.clone(),
+        city,
+        card.country.clone(),
+    ];
+    lines.into_iter().filter(|line| !line.is_empty()).collect()
+}
+
+#[derive(Deserialize)]
+pub struct ExportForm {
+    nonce: String,
+}
+
+/// « Exporter les informations de connexion »: the PDF, for the page that displayed the password.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn export(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    Form(form): Form<ExportForm>,
+) -> Result<Response, AppError> {
+    let (account, session) = (&managed.account, &managed.visitor.session);
+    let nonce_hash = random::digest(&form.nonce);
+    let Some(password) = envelopes::export(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await?
+    else {
+        return page_with_status(StatusCode::CONFLICT, &summary_page(&state, &managed, gone(&managed)));
+    };
+    let issued_at = technical_users::now(&state.pool).await?;
+    let pdf = connection_sheet(&state, &managed, &password, issued_at)?;
+    let mut response = pdf.to_vec().into_response();
+    let name = format!("attachment; filename=\"raccord-{}.pdf\"", account.account().login);
+    let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    Ok(response)
+}
+
+fn connection_sheet(
+    state: &AppState,
+    managed: &ManagedAccount,
+    password: &Password,
+    issued_at: time::OffsetDateTime,
+) -> Result<zeroize::Zeroizing<Vec<u8>>, AppError> {
+    let (account, structure) = (managed.account.account(), managed.account.structure());
+    let address = postal_address(structure);
+    let identifier = format!("{} {}", structure.identifier_type(), filters::spaced_identifier(structure.identifier()));
+    let sheet = ConnectionSheet {
+        service_name: "Raccord",
+        login: &account.login,
+        label: account.label.as_deref(),
+        password: password.expose(),
+        contact_address: structure.contact_address(),
+        structure_designation: structure.designation(),
+        structure_identifier: &identifier,
+        structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
+        api_url: &state.settings.public_url,
+        expires_on: &filters::day_text(account.expires_at),
+        issued_on: &filters::moment_text(issued_at),
+        issued_at,
+    };
+    pdf::render(&sheet).map_err(|error| AppError::Internal(error.to_string()))
+}
+
+/// « Retour sur la fiche structure »: the envelope ends here.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn close(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    envelopes::destroy(&state.pool, &managed.account, &managed.visitor.session).await?;
+    Ok(Redirect::to(&paths::structure(managed.account.structure().id())))
+}

@@ -1,0 +1,251 @@
+//! Technical users: their page, their creation, and each act on them. What an act needs confirmed is in `confirmations`,
+//! what comes after a new password in `summary`.
+
+use axum::{
+    Form,
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    error::{AppError, page as render, page_with_status},
+    layout::{Errors, FieldError, Notice, NoticeQuery, StructureName},
+    pages::technical_users::{Account, NewTechnicalUserPage, TechnicalUserPage},
+    paths,
+    state::AppState,
+    visitor::{Managed, ManagedAccount},
+};
+use crate::{
+    db::{
+        audit, envelopes,
+        technical_users::{self, ChangeError, CreateError, Form as IdempotentForm},
+    },
+    domain::{
+        envelope::{IssuedPassword, SessionSecret},
+        password::Password,
+        person::TypedPassword,
+        random,
+        technical_user::{Label, TechnicalUserStatus, technical_login},
+    },
+};
+
+const EVENTS_ON_PAGE: i64 = 10;
+
+/// « Saisie utilisateur technique ».
+///
+/// # Errors
+/// [`AppError`].
+pub async fn form(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
+    let structure = paths::structure(managed.structure.id());
+    if !managed.structure.card().active {
+        return Ok(Redirect::to(&structure).into_response());
+    }
+    let accounts = technical_users::of_structure(&state.pool, &managed.structure).await?;
+    if accounts.len() as u64 >= state.settings.account_rules.max_per_structure.unsigned_abs() {
+        return Ok(Redirect::to(&structure).into_response());
+    }
+    render(&form_page(&state, &managed, String::new(), Errors::none()).await?)
+}
+
+async fn form_page(
+    state: &AppState,
+    managed: &Managed,
+    label: String,
+    errors: Errors,
+) -> Result<NewTechnicalUserPage, AppError> {
+    let structure = &managed.structure;
+    let person = &managed.visitor.person;
+    Ok(NewTechnicalUserPage {
+        layout: managed.layout(state, None),
+        structure: StructureName::from(structure),
+        login: technical_login(structure.next_technical_number(), structure.identifier()),
+        manager_name: format!("{} {}", person.first_name, person.last_name),
+        contact_address: structure.contact_address().to_owned(),
+        expires_at: technical_users::expiry_of_new(&state.pool, state.settings.account_rules).await?,
+        label,
+        errors,
+        idempotency_token: random::token(&mut random::os_rng()),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+pub struct CreateForm {
+    jeton: String,
+    #[serde(default)]
+    libelle: String,
+}
+
+/// Creates the account, or finds the one that this form has created already, and goes to its récapitulatif.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn create(
+    State(state): State<AppState>,
+    managed: Managed,
+    Form(form): Form<CreateForm>,
+) -> Result<Response, AppError> {
+    check_token(&form.jeton)?;
+    let label = match Label::parse(&form.libelle) {
+        Ok(label) => label,
+        Err(error) => return creation_refused(&state, &managed, form.libelle, error.to_string()).await,
+    };
+    let once = IdempotentForm::creation(&form.jeton, &managed.structure, label.as_ref());
+    let done = technical_users::find_done(&state.pool, managed.structure.manager_id(), once.token).await?;
+    let created = match done {
+        Some(done) if done.request == once.request => Ok(done.technical_user_id),
+        Some(done) => Err(CreateError::FormReused(done.login)),
+        None => {
+            let issued = issue(&state, &managed.visitor.session).await?;
+            let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
+            technical_users::create(&state.pool, actor, &managed.structure, label.as_ref(), &once, &issued, rules).await
+        }
+    };
+    match created {
+        Ok(id) => Ok(Redirect::to(&paths::summary(id)).into_response()),
+        Err(error) => {
+            let message = creation_advice(error, &state)?;
+            creation_refused(&state, &managed, form.libelle, message).await
+        }
+    }
+}
+
+async fn creation_refused(
+    state: &AppState,
+    managed: &Managed,
+    label: String,
+    message: String,
+) -> Result<Response, AppError> {
+    let errors = Errors(vec![FieldError { field: "libelle", message }]);
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &form_page(state, managed, label, errors).await?)
+}
+
+/// What the person can do about a creation that was refused.
+fn creation_advice(error: CreateError, state: &AppState) -> Result<String, AppError> {
+    Ok(match error {
+        CreateError::LabelTaken => {
+            "Un autre utilisateur technique de la structure porte déjà ce libellé. Choisissez-en un autre.".into()
+        }
+        CreateError::LimitReached => format!(
+            "Cette structure a atteint le nombre maximal de {} utilisateurs techniques. Supprimez d’abord un compte qui ne sert plus.",
+            state.settings.account_rules.max_per_structure
+        ),
+        CreateError::StructureInactive => {
+            "Cette structure est inactive : réactivez-la avant de créer un utilisateur technique.".into()
+        }
+        CreateError::FormReused(login) => format!(
+            "Ce formulaire a déjà servi à créer le compte {login}. Pour créer un autre compte, envoyez de nouveau le formulaire."
+        ),
+        CreateError::NotManager(_) => return Err(AppError::NotFound),
+        CreateError::Database(error) => return Err(error.into()),
+    })
+}
+
+/// A new password for this session, hashed.
+async fn issue(state: &AppState, session: &SessionSecret) -> Result<IssuedPassword, AppError> {
+    let password = Password::generate(&mut random::os_rng());
+    let typed = TypedPassword::new(password.expose().to_owned());
+    let hash = state.hasher.hash(typed, &mut random::os_rng()).await?;
+    Ok(IssuedPassword { password, hash, session: session.clone() })
+}
+
+/// A form's token is ours or it is nothing: 43 characters of base64url.
+fn check_token(token: &str) -> Result<(), AppError> {
+    let sound = (16..=64).contains(&token.len())
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if sound { Ok(()) } else { Err(AppError::Unprocessable) }
+}
+
+/// The account's page.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn page(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    Query(notice): Query<NoticeQuery>,
+) -> Result<Response, AppError> {
+    let account = &managed.account;
+    let events = audit::of_structure(&state.pool, account.structure(), Some(account.id()), 0, EVENTS_ON_PAGE).await?;
+    let is_waiting = envelopes::is_waiting(&state.pool, account, &managed.visitor.session).await?;
+    render(&TechnicalUserPage {
+        layout: managed.layout(&state, notice.notice()),
+        structure: StructureName::from(account.structure()),
+        account: Account::new(account, &managed.visitor.person, is_waiting),
+        events: events.into_iter().map(Into::into).collect(),
+        idempotency_token: random::token(&mut random::os_rng()),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ResetForm {
+    jeton: String,
+    version: i32,
+}
+
+/// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: a new password, and to its récapitulatif.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn reset_password(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    Form(form): Form<ResetForm>,
+) -> Result<Redirect, AppError> {
+    check_token(&form.jeton)?;
+    let account = &managed.account;
+    let once = IdempotentForm::reset(&form.jeton, account, form.version);
+    let done = technical_users::find_done(&state.pool, account.structure().manager_id(), once.token).await?;
+    if done.is_none_or(|done| done.request != once.request) {
+        let issued = issue(&state, &managed.visitor.session).await?;
+        let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
+        technical_users::reset_password(&state.pool, actor, account, form.version, &once, &issued, rules).await?;
+    }
+    Ok(Redirect::to(&paths::summary(account.id())))
+}
+
+impl From<ChangeError> for AppError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotManager(_) | ChangeError::Deleted => Self::NotFound,
+            ChangeError::ResetMeanwhile | ChangeError::FormReused => Self::Conflict,
+            ChangeError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// « Suspendre », confirmed.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn suspend(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    change_status(&state, &managed, TechnicalUserStatus::Suspended).await?;
+    Ok(Redirect::to(&Notice::Suspended.on(&paths::technical_user(managed.account.id()))))
+}
+
+/// « Réactiver », confirmed.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn reactivate(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    change_status(&state, &managed, TechnicalUserStatus::Active).await?;
+    Ok(Redirect::to(&Notice::Reactivated.on(&paths::technical_user(managed.account.id()))))
+}
+
+/// « Supprimer », confirmed.
+///
+/// # Errors
+/// [`AppError`].
+pub async fn delete(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    change_status(&state, &managed, TechnicalUserStatus::Deleted).await?;
+    Ok(Redirect::to(&Notice::Deleted.on(&paths::structure(managed.account.structure().id()))))
+}
+
+async fn change_status(
+    state: &AppState,
+    managed: &ManagedAccount,
+    status: TechnicalUserStatus,
+) -> Result<(), AppError> {
+    Ok(technical_users::change_status(&state.pool, &managed.visitor.actor, &managed.account, status).await?)
+}

@@ -1,0 +1,112 @@
+//! Who asks, and over what they have authority: extractors, so that a handler which runs has them.
+
+use axum::{
+    extract::{FromRequestParts, RawPathParams},
+    http::{Method, header, request::Parts},
+};
+use tower_sessions::Session;
+
+use super::{
+    edge::RequestContext,
+    error::AppError,
+    layout::{Layout, Notice, SignedInUser, Tab},
+    state::AppState,
+};
+use crate::{
+    db::{
+        sessions::{self, SignedIn},
+        structures::{self, ManagedStructure},
+        technical_users::{self, ManagedTechnicalUser},
+    },
+    domain::{audit::Actor, envelope::SessionSecret},
+};
+
+/// A person who is signed in.
+#[derive(Clone)]
+pub struct Visitor {
+    pub person: SignedIn,
+    pub session: SessionSecret,
+    pub actor: Actor,
+}
+
+impl FromRequestParts<AppState> for Visitor {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let return_to = || (parts.method == Method::GET).then(|| parts.uri.to_string());
+        // The layer has read the cookie; the row is read once, here, with the person it belongs to.
+        let id = parts.extensions.get::<Session>().and_then(Session::id);
+        let Some(id) = id else { return Err(AppError::SignInRequired { expired: false, return_to: return_to() }) };
+        let session = SessionSecret::new(id.0);
+        let person = sessions::find_signed_in(&state.pool, &session).await?;
+        let Some(person) = person else {
+            return Err(AppError::SignInRequired { expired: true, return_to: return_to() });
+        };
+        let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+        context.remember(SignedInUser::from(&person));
+        let actor =
+            Actor { user_id: Some(person.user_id), name: person.login.clone(), address: context.address.to_string() };
+        Ok(Self { person, session, actor })
+    }
+}
+
+/// A structure in the URL, and the visitor who is its principal manager. For anybody else it does not exist.
+pub struct Managed {
+    pub visitor: Visitor,
+    pub structure: ManagedStructure,
+}
+
+impl FromRequestParts<AppState> for Managed {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        let id = id_in_path(parts, state).await?;
+        let structure = structures::find_managed(&state.pool, visitor.person.user_id, id).await?;
+        Ok(Self { visitor, structure: structure.ok_or(AppError::NotFound)? })
+    }
+}
+
+impl Managed {
+    /// The frame of a page about the structure.
+    pub fn layout(&self, state: &AppState, notice: Option<Notice>) -> Layout {
+        state.layout(&self.visitor.person, Tab::Activities, notice)
+    }
+}
+
+/// A technical user in the URL, and the visitor who is principal manager of its structure.
+pub struct ManagedAccount {
+    pub visitor: Visitor,
+    pub account: ManagedTechnicalUser,
+}
+
+impl FromRequestParts<AppState> for ManagedAccount {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        let id = id_in_path(parts, state).await?;
+        let account = technical_users::find_managed(&state.pool, visitor.person.user_id, id).await?;
+        Ok(Self { visitor, account: account.ok_or(AppError::NotFound)? })
+    }
+}
+
+impl ManagedAccount {
+    /// The frame of a page about the account.
+    pub fn layout(&self, state: &AppState, notice: Option<Notice>) -> Layout {
+        state.layout(&self.visitor.person, Tab::Activities, notice)
+    }
+}
+
+/// The `{id}` of the path; a text that is no number names nothing.
+async fn id_in_path(parts: &mut Parts, state: &AppState) -> Result<i64, AppError> {
+    let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| AppError::NotFound)?;
+    let id = params.iter().find(|(name, _)| *name == "id").and_then(|(_, value)| value.parse().ok());
+    id.ok_or(AppError::NotFound)
+}
+
+/// The browser, as its user agent names it, cut to what a table can show.
+pub fn software(parts: &axum::http::HeaderMap) -> String {
+    let text = parts.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect()
+}

@@ -1,0 +1,84 @@
+// Comfort only: every page works without this file.
+
+copyButtons();
+dialogButtons();
+busyForms();
+askOnceBeforeLeavingTheSecret();
+document.getElementById("erreurs")?.focus();
+
+// « Copier »: shown because scripts run; says what happened on the button and to screen readers.
+function copyButtons() {
+  for (const button of document.querySelectorAll("[data-copy]")) {
+    const source = document.getElementById(button.dataset.copy);
+    const status = button.closest("section").querySelector("[role=status]");
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      const copied = await copy(source);
+      status.textContent = "";
+      requestAnimationFrame(() => {
+        status.textContent = copied ? button.dataset.copied : "La copie a échoué : le texte est sélectionné, copiez-le avec le clavier.";
+      });
+    });
+  }
+}
+
+async function copy(source) {
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    source.dispatchEvent(new Event("copy", { bubbles: true }));
+    return true;
+  } catch {
+    getSelection().selectAllChildren(source);
+    return document.execCommand("copy");
+  }
+}
+
+// A button that leads to a confirmation page opens the same content in a dialog instead.
+function dialogButtons() {
+  for (const button of document.querySelectorAll("[data-dialog]")) {
+    const dialog = document.getElementById(button.dataset.dialog);
+    if (!dialog.showModal) return;
+    button.setAttribute("aria-haspopup", "dialog");
+    button.addEventListener("click", (event) => {
+      event.preventDefault();
+      dialog.showModal();
+    });
+  }
+}
+
+// One submission at a time. The button keeps its focus and says it is busy; Back or a download frees it.
+function busyForms() {
+  const busy = (form, on) => {
+    form.toggleAttribute("data-busy", on);
+    for (const button of form.querySelectorAll("button")) {
+      on ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
+    }
+  };
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (event.defaultPrevented || event.submitter?.formMethod === "dialog" || form.method !== "post") return;
+    if (form.hasAttribute("data-busy")) return event.preventDefault();
+    // After the submission has taken the form's data.
+    setTimeout(() => busy(form, true));
+    if (form.hasAttribute("data-download")) setTimeout(() => busy(form, false), 3000);
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form[data-busy]").forEach((form) => busy(form, false)));
+}
+
+// The password cannot be shown again: ask once before leaving it neither copied nor exported.
+function askOnceBeforeLeavingTheSecret() {
+  const secret = document.querySelector("[data-once]");
+  if (!secret) return;
+  const ask = (event) => {
+    event.preventDefault();
+    // Those who stay: not asked again, and their button is free.
+    setTimeout(() => {
+      stop();
+      dispatchEvent(new Event("pageshow"));
+    }, 500);
+  };
+  const stop = () => removeEventListener("beforeunload", ask);
+  addEventListener("beforeunload", ask);
+  document.addEventListener("copy", (event) => event.target.closest?.("[data-secret]") && stop());
+  secret.querySelector("[data-download]").addEventListener("submit", stop);
+}
