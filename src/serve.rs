@@ -31,7 +31,7 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long requests under way may take once the end was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
-const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the service could not start.
 #[derive(Debug, Error)]

@@ -140,9 +140,6 @@ pub fn panicked(_: Box<dyn Any + Send>) -> Response {
 pub struct IsPage;
 
 /// A rendered page with a status of its own.
-///
-/// # Errors
-/// Where the template cannot be rendered.
 pub fn page_with_status(status: StatusCode, page: &impl Template) -> Result<Response, AppError> {
     let mut response = (status, Html(page.render()?)).into_response();
     response.extensions_mut().insert(IsPage);
@@ -150,9 +147,6 @@ pub fn page_with_status(status: StatusCode, page: &impl Template) -> Result<Resp
 }
 
 /// A rendered page.
-///
-/// # Errors
-/// Where the template cannot be rendered.
 pub fn page(page: &impl Template) -> Result<Response, AppError> {
     page_with_status(StatusCode::OK, page)
 }

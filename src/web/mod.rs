@@ -1,5 +1,8 @@
 //! The portal as people and machines see it. [`routes`] is the table of contents.
 
+// Every handler fails with the one `AppError`, that `error` explains.
+#![allow(clippy::missing_errors_doc)]
+
 pub mod activities;
 pub mod assets;
 pub mod confirmations;
