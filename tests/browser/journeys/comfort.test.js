@@ -1,0 +1,156 @@
+// People who use no mouse, a narrow window, a dark screen, or who leave by mistake.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { newVisitor, openBrowser } from "../support/browser.js";
+import { createTechnicalUser, leaveWithoutRegret, openStructure, passwordShape, structureAt } from "../support/journey.js";
+import { startPortal } from "../support/portal.js";
+
+let portal, browser;
+before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
+after(async () => {
+  await browser.close();
+  await portal.stop();
+});
+
+test("an account is created by the keyboard alone", async () => {
+  const visitor = await newVisitor(browser, portal);
+  const { page } = visitor;
+  const keys = page.keyboard;
+
+  // Tab until a control of that name has the focus, and the focus can be seen.
+  async function tabTo(name) {
+    const seen = [];
+    for (let presses = 0; presses < 120; presses++) {
+      await keys.press("Tab");
+      const [found, outlined] = await page.evaluate(() => {
+        const element = document.activeElement;
+        const labels = [...(element.labels ?? [])].map((label) => label.textContent.trim());
+        const style = getComputedStyle(element);
+        return [labels[0] ?? element.textContent.trim(), style.outlineStyle !== "none" || style.boxShadow !== "none"];
+      });
+      seen.push(found);
+      if (found !== name) continue;
+      assert(outlined, `« ${name} » has the focus, and nobody sees it`);
+      return;
+    }
+    assert.fail(`« ${name} » cannot be reached; these can: ${seen.join(" | ")}`);
+  }
+
+  await page.goto("/connexion");
+  await tabTo("Aller au contenu");
+  await keys.press("Enter");
+  await tabTo("Identifiant de connexion");
+  await keys.type(portal.manager.login);
+  await tabTo("Mot de passe");
+  await keys.type(portal.manager.password);
+  await keys.press("Enter");
+  await visitor.seesTitle("Activités du gestionnaire");
+  const structure = await structureAt(visitor, 9);
+  await tabTo("Rechercher une structure");
+  await keys.type(structure);
+  await keys.press("Enter");
+  await visitor.sees(`pour « ${structure} »`);
+  await tabTo(`Modifier la fiche structure ${structure}`);
+  await keys.press("Enter");
+  await visitor.seesTitle(structure);
+  await tabTo("Créer un utilisateur technique");
+  await keys.press("Enter");
+  await visitor.seesTitle("Saisie utilisateur technique");
+  await tabTo("Libellé");
+  await keys.type("Au clavier");
+  await tabTo("Créer l’utilisateur technique");
+  await keys.press("Enter");
+  await visitor.seesTitle("Récapitulatif");
+  const password = await page.locator("#mot-de-passe").textContent();
+  assert.match(password, passwordShape);
+  portal.remember(password);
+  await tabTo("Exporter les informations de connexion");
+  const [download] = await Promise.all([page.waitForEvent("download"), keys.press("Enter")]);
+  assert.match(download.suggestedFilename(), /^raccord-TECH_1_\d+@cpro\.fr\.pdf$/);
+  await tabTo("Retour sur la fiche structure");
+  await keys.press("Enter");
+  await visitor.seesTitle(structure);
+  await visitor.leave();
+});
+
+test("leaving the password neither copied nor exported asks once", async () => {
+  const visitor = await newVisitor(browser, portal);
+  const { page } = visitor;
+  await visitor.signIn(portal.manager);
+  await openStructure(visitor, await structureAt(visitor, 10));
+  const { password } = await createTechnicalUser(visitor, "Étourderie");
+  let asked = 0;
+  page.on("dialog", async (dialog) => {
+    asked++;
+    assert.equal(dialog.type(), "beforeunload");
+    await dialog.dismiss();
+  });
+  await page.getByRole("link", { name: "Mon compte" }).click({ noWaitAfter: true });
+  await page.waitForTimeout(800);
+  assert.equal(asked, 1);
+  assert.equal(await page.locator("#mot-de-passe").textContent(), password);
+  await visitor.follow("Mon compte");
+  await visitor.seesTitle("Mon compte");
+  assert.equal(asked, 1);
+  await visitor.leave();
+});
+
+for (const [name, options] of [
+  ["320-px", { width: 320, height: 640 }],
+  ["sombre", { colorScheme: "dark" }],
+  ["contraste", { forcedColors: "active" }],
+  ["320-px-sans-script", { width: 320, height: 640, javaScript: false }],
+]) {
+  test(`every page holds in this setting: ${name}`, async () => {
+    const visitor = await newVisitor(browser, portal, options);
+    const { page } = visitor;
+    visitor.expectStatus(404);
+    async function holds(what) {
+      await visitor.look(`${name}-${what}`);
+      await visitor.fitsItsWidth(what);
+    }
+    for (const path of [
+      "connexion",
+      "plan-du-site",
+      "accessibilite",
+      "mentions-legales",
+      "donnees-personnelles",
+      "cookies",
+      "documentation-api",
+      "nulle-part",
+      "invitation/perimee",
+    ]) {
+      await page.goto(`/${path}`);
+      await holds(path.replace("/", "-"));
+    }
+    await visitor.signIn(portal.manager);
+    await visitor.seesTitle("Activités du gestionnaire");
+    await holds("activites");
+    await page.goto("/activites?page=15");
+    await holds("activites-derniere-page");
+    await page.goto("/mon-compte");
+    await holds("mon-compte");
+    // The demonstration's second structure has accounts of all ages.
+    await openStructure(visitor, await structureAt(visitor, 2));
+    await holds("fiche-structure");
+    await visitor.follow("Logiciel comptable");
+    await holds("utilisateur-technique");
+    if (visitor.javaScript) {
+      await visitor.press("Supprimer");
+      await holds("popup");
+      await page.keyboard.press("Escape");
+    }
+    await page.goBack();
+    await visitor.follow("Voir tout l’historique");
+    await holds("historique");
+    await openStructure(visitor, await structureAt(visitor, 10));
+    await createTechnicalUser(visitor);
+    await holds("recapitulatif");
+    leaveWithoutRegret(visitor);
+    await page.reload();
+    await holds("recapitulatif-deja-affiche");
+    await visitor.leave();
+  });
+}

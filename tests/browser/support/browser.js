@@ -1,0 +1,131 @@
+// One Chromium per test file, and visitors in it, each with cookies of their own. What a page must never do, on no page, is
+// checked here for all journeys: errors in the console, violations of the content security policy, failed requests.
+
+import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
+
+import { root } from "./portal.js";
+
+const flags = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const gallery = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "gallery");
+const judged = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "RGAAv4", "best-practice"];
+
+export async function openBrowser() {
+  await mkdir(gallery, { recursive: true });
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: flags });
+}
+
+/** Somebody in front of an empty browser. */
+export async function newVisitor(browser, portal, options = {}) {
+  const { javaScript = true, width = 1280, height = 900, ...others } = options;
+  const context = await browser.newContext({
+    baseURL: portal.url,
+    javaScriptEnabled: javaScript,
+    viewport: { width, height },
+    locale: "fr-FR",
+    timezoneId: "Europe/Paris",
+    ...others,
+  });
+  context.setDefaultTimeout(10_000);
+  return new Visitor(context, await context.newPage(), portal, javaScript);
+}
+
+class Visitor {
+  #faults = [];
+  /** Statuses ≥ 400 that the journey means to provoke. */
+  #expected = new Set();
+
+  constructor(context, page, portal, javaScript) {
+    Object.assign(this, { context, page, portal, javaScript });
+    page.on("console", (message) => {
+      // Chromium writes a line for each page of status ≥ 400; those are judged by their status below.
+      const failure = message.text().startsWith("Failed to load resource");
+      if (["error", "warning"].includes(message.type()) && !failure) this.#faults.push(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => this.#faults.push(`script: ${error}`));
+    page.on("response", (response) => {
+      const status = response.status();
+      if (status >= 400 && !this.#expected.has(status)) this.#faults.push(`${status} ${response.url()}`);
+    });
+    page.on("request", (request) => {
+      if (!request.url().startsWith(portal.url)) this.#faults.push(`a request to ${request.url()}`);
+    });
+  }
+
+  expectStatus(...statuses) {
+    for (const status of statuses) this.#expected.add(status);
+  }
+
+  async leave() {
+    await this.context.close();
+    assert.deepEqual(this.#faults, []);
+  }
+
+  async signIn({ login, password }) {
+    await this.page.goto("/connexion");
+    await this.page.getByLabel("Identifiant de connexion").fill(login);
+    await this.page.getByLabel("Mot de passe").fill(password);
+    await this.press("Se connecter");
+  }
+
+  /** Presses the one button of that name. */
+  async press(name, within = this.page) {
+    await within.getByRole("button", { name, exact: true }).click();
+  }
+
+  async follow(name, within = this.page) {
+    await within.getByRole("link", { name, exact: true }).first().click();
+  }
+
+  async seesTitle(title) {
+    await this.page.getByRole("heading", { level: 1, name: title, exact: true }).waitFor();
+  }
+
+  async sees(text) {
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
+  }
+
+  /** What stands beside a term of a description list. */
+  fact(term) {
+    const name = new RegExp(`^${term}$`);
+    return this.page.locator("dl > div").filter({ has: this.page.locator("dt", { hasText: name }) }).locator("dd").first();
+  }
+
+  /** The table row that a row header of this text begins. */
+  row(header) {
+    return this.page.getByRole("row").filter({ has: this.page.getByRole("rowheader", { name: header, exact: true }) });
+  }
+
+  /** Judges the page as it is now, and keeps its picture. */
+  async look(name) {
+    if (this.javaScript) await this.judge(name);
+    await this.page.screenshot({ path: join(gallery, `${name}.png`), fullPage: true });
+  }
+
+  async judge(name) {
+    const { violations } = await new AxeBuilder({ page: this.page }).withTags(judged).analyze();
+    const found = violations.map(({ id, help, nodes }) => `${id} (${help}): ${nodes.map((node) => node.html).join("\n  ")}`);
+    assert.deepEqual(found, [], `accessibility of ${name}`);
+  }
+
+  /** WCAG 1.4.10: nothing to scroll sideways, whatever the page holds. */
+  async fitsItsWidth(name) {
+    const { content, width } = await this.page.evaluate(() => ({
+      content: document.documentElement.scrollWidth,
+      width: document.documentElement.clientWidth,
+    }));
+    assert(content <= width, `${name} is ${content} px wide in a window of ${width} px`);
+  }
+}

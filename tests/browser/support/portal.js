@@ -1,0 +1,129 @@
+// The portal under test: the real binary, on a free port of the loopback interface and an empty data directory.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmod, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+
+export const root = fileURLToPath(new URL("../../..", import.meta.url));
+const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+const binary = process.env.RACCORD_BINARY ?? join(target, "debug/raccord");
+
+/** Starts a portal with its demonstration. `stop` it, or its database outlives the test. */
+export async function startPortal() {
+  const directory = await mkdtemp(join(tmpdir(), "raccord-journey-"));
+  // Started by root, the database runs as another user, who must be able to reach its files here.
+  await chmod(directory, 0o755);
+  const url = `http://127.0.0.1:${await freePort()}`;
+  const environment = {
+    PATH: process.env.PATH,
+    HOME: process.env.HOME,
+    RACCORD_DATA_DIR: directory,
+    RACCORD_LISTEN: url.replace("http://", ""),
+    RACCORD_PG_BIN: process.env.RACCORD_PG_BIN ?? "",
+  };
+  const child = spawn(binary, ["serve", "--demo"], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
+  const portal = new Portal(child, url, directory);
+  await portal.ready();
+  return portal;
+}
+
+class Portal {
+  #log = "";
+  #secrets = new Set();
+
+  constructor(child, url, directory) {
+    Object.assign(this, { child, url, directory });
+    this.exited = once(child, "exit");
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (text) => (this.#log += text));
+  }
+
+  async ready() {
+    for (let tries = 0; tries < 600; tries++) {
+      if (this.child.exitCode !== null) break;
+      const answer = await fetch(`${this.url}/readyz`).catch(() => null);
+      if (answer?.ok) {
+        const { accounts } = JSON.parse(await readFile(join(this.directory, "demo-credentials.json"), "utf8"));
+        [this.manager, this.managerOfOne, this.secondaryManager, this.member] = accounts;
+        return;
+      }
+      await sleep(100);
+    }
+    this.child.kill("SIGKILL");
+    assert.fail(`the portal did not start:\n${this.#log}`);
+  }
+
+  /** A password that the log must never hold. */
+  remember(secret) {
+    this.#secrets.add(secret);
+  }
+
+  /** Ends the portal as an operator does, and checks what it leaves behind. */
+  async stop() {
+    this.child.kill("SIGTERM");
+    const [code, signal] = await this.exited;
+    assert.deepEqual({ code, signal }, { code: 0, signal: null }, this.#log);
+    for (const secret of this.#secrets) assert(!this.#log.includes(secret), "a password stands in the log");
+    const mails = await this.mails();
+    for (const secret of this.#secrets) assert(!mails.includes(secret), "a password stands in a mail");
+    const errors = this.#log.split("\n").filter((line) => /\bERROR\b|panicked/.test(line));
+    assert.deepEqual(errors, [], "the portal logged errors");
+    const left = await readdir(join(this.directory, "cluster/pgdata"));
+    assert(!left.includes("postmaster.pid"), "the database outlived the portal");
+    await rm(this.directory, { recursive: true });
+  }
+
+  /** The mails written so far, in one text. */
+  async mails() {
+    const names = await readdir(this.directory, { recursive: true });
+    const letters = names.filter((name) => name.endsWith(".eml"));
+    return (await Promise.all(letters.map((name) => readFile(join(this.directory, name), "utf8")))).join("\n");
+  }
+
+  // The API, as an information system uses it.
+
+  async healthCheck(login, password) {
+    return fetch(`${this.url}/cpro/transverses/v1/health-check`, { headers: cproAccount(login, password) });
+  }
+
+  async token(login, password) {
+    const body = new URLSearchParams({ grant_type: "client_credentials", client_id: login, client_secret: password });
+    return fetch(`${this.url}/api/oauth/token`, { method: "POST", body });
+  }
+
+  /** Every structure that the account may act on, page after page. */
+  async memberships(login, password, perPage = 100) {
+    const found = [];
+    for (let page = 1, pages = 1; page <= pages; page++) {
+      const answer = await fetch(`${this.url}/cpro/utilisateurs/v1/monCompte/recuperer/rattachements`, {
+        method: "POST",
+        headers: { "content-type": "application/json", ...cproAccount(login, password) },
+        body: JSON.stringify({ parametresRecherche: { nbResultatsParPage: perPage, pageResultatDemandee: page } }),
+      });
+      assert.equal(answer.status, 200, await answer.clone().text());
+      const { codeRetour, listeStructureRattachement, parametresRetour } = await answer.json();
+      assert.equal(codeRetour, 0);
+      found.push(...listeStructureRattachement);
+      pages = parametresRetour.pages;
+    }
+    return found;
+  }
+}
+
+function cproAccount(login, password) {
+  return { "cpro-account": Buffer.from(`${login}:${password}`, "utf8").toString("base64") };
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  await once(server, "close");
+  return port;
+}
