@@ -59,7 +59,7 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     set_headers(response.headers_mut(), &number, state.is_public_https());
     // An invitation's path holds its secret.
     let path = if path.starts_with("/invitation/") { "/invitation/…" } else { &path };
-    let (status, milliseconds) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1000.0);
+    let (status, milliseconds) = (response.status().as_u16(), start.elapsed().as_millis());
     span.in_scope(|| tracing::info!(%method, path, status, milliseconds, %address, "answered"));
     response
 }
