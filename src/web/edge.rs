@@ -165,7 +165,7 @@ mod tests {
 
     #[test]
     fn only_a_navigation_of_ours_opens_an_envelope() {
-        let own = |pairs| is_own_navigation(&headers(pairs), "https://raccord.example");
+        let own = |pairs: &[_]| is_own_navigation(&headers(pairs), "https://raccord.example");
         let navigation =
             [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
         assert!(own(&navigation));
