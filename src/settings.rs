@@ -70,7 +70,7 @@ impl Settings {
         let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
         let lifetime = source.within("RACCORD_PASSWORD_LIFETIME_DAYS", 424, 1..=3650)?;
         Ok(Self {
-            database: source.parsed("DATABASE_URL", "a URL such as postgres://user@host/database")?,
+            database: source.database_url()?,
             listen,
             public_url: source.public_url()?.unwrap_or_else(|| format!("http://{listen}")),
             data_dir: source.path("RACCORD_DATA_DIR").unwrap_or_else(|| PathBuf::from("./data")),
@@ -135,6 +135,19 @@ impl Source<'_> {
         items.map(|item| item.parse().map_err(|_| not(name, "a list of IP addresses", item))).collect()
     }
 
+    /// The value may hold a password: it is not repeated.
+    fn database_url(&self) -> Result<Option<PgConnectOptions>, SettingError> {
+        let wrong = || SettingError {
+            name: "DATABASE_URL",
+            problem: "must be a URL such as postgres://user@host/database".into(),
+        };
+        let Some(url) = self.text("DATABASE_URL") else { return Ok(None) };
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(wrong());
+        }
+        url.parse().map(Some).map_err(|_| wrong())
+    }
+
     fn public_url(&self) -> Result<Option<String>, SettingError> {
         const NAME: &str = "RACCORD_PUBLIC_URL";
         let Some(value) = self.text(NAME) else { return Ok(None) };
@@ -169,10 +182,7 @@ impl Source<'_> {
 }
 
 fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
-    // DATABASE_URL may hold a password: it is not repeated.
-    let problem =
-        if name == "DATABASE_URL" { format!("must be {wanted}") } else { format!("must be {wanted}, not {value:?}") };
-    SettingError { name, problem }
+    SettingError { name, problem: format!("must be {wanted}, not {value:?}") }
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE32_NOPAD;
 use tracing::Instrument;
 
-use super::{error::AppError, layout::SignedInUser, state::AppState};
+use super::{error::AppError, layout::SignedInUser, metrics, state::AppState};
 use crate::domain::random;
 
 /// What is known of a request from its beginning.
@@ -54,13 +54,16 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     let context = RequestContext { number: number.clone(), address, person: Arc::default() };
     request.extensions_mut().insert(context);
     let (method, path, start) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
+    let route = metrics::route(&request);
     let span = tracing::info_span!("request", %number);
     let mut response = next.run(request).instrument(span.clone()).await;
     set_headers(response.headers_mut(), &number, state.is_public_https());
+    let (status, duration) = (response.status(), start.elapsed());
+    state.metrics.count(method.as_str(), route.as_ref(), status, duration);
     // An invitation's path holds its secret.
     let path = if path.starts_with("/invitation/") { "/invitation/…" } else { &path };
-    let (status, milliseconds) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1000.0);
-    span.in_scope(|| tracing::info!(%method, path, status, milliseconds, %address, "answered"));
+    let milliseconds = duration.as_millis();
+    span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, "answered"));
     response
 }
 
@@ -123,10 +126,10 @@ fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
     }
 }
 
-/// Whether a GET is somebody's navigation from one of our own pages, and no prefetch: the only kind of request that may open an
+/// Whether a request is a GET, somebody's navigation from one of our own pages, and no prefetch: the only kind of request that may open an
 /// envelope. Browsers that send no `Sec-Fetch-*` are known by their referrer.
 #[must_use]
-pub fn is_own_navigation(headers: &HeaderMap, public_url: &str) -> bool {
+pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str) -> bool {
     let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
     let is_prefetch =
         ["sec-purpose", "purpose", "x-moz"].iter().filter_map(|name| headers.get(*name)?.to_str().ok()).any(|value| {
@@ -139,7 +142,12 @@ pub fn is_own_navigation(headers: &HeaderMap, public_url: &str) -> bool {
             .and_then(|referrer| referrer.to_str().ok()?.strip_prefix(public_url))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     };
-    is_own && !is_prefetch && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
+    // A HEAD, routed as a GET, would open the envelope and show nothing.
+    method == Method::GET
+        && is_own
+        && !is_prefetch
+        && is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
 }
 
 #[cfg(test)]
@@ -162,7 +170,7 @@ mod tests {
 
     #[test]
     fn only_a_navigation_of_ours_opens_an_envelope() {
-        let own = |pairs: &[_]| is_own_navigation(&headers(pairs), "https://raccord.example");
+        let own = |pairs: &[_]| is_own_navigation(&Method::GET, &headers(pairs), "https://raccord.example");
         let navigation =
             [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
         assert!(own(&navigation));

@@ -50,6 +50,8 @@ impl From<sqlx::Error> for AppError {
     fn from(error: sqlx::Error) -> Self {
         if db::is_unavailable(&error) {
             Self::Unavailable(error.to_string())
+        } else if db::is_unstorable_text(&error) {
+            Self::BadRequest
         } else {
             Self::Internal(error.to_string())
         }

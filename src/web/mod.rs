@@ -11,6 +11,7 @@ pub mod error;
 pub mod filters;
 pub mod health;
 pub mod layout;
+pub mod metrics;
 pub mod my_account;
 pub mod pages;
 pub mod paths;

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use super::{
     assets::StaticFiles,
     layout::{Assets, Layout, Notice, SignedInUser, Tab, Theme},
+    metrics::Metrics,
 };
 use crate::{db::sessions::SignedIn, hashing::Hasher, settings::Settings};
 
@@ -20,6 +21,7 @@ pub struct Parts {
     pub hasher: Hasher,
     pub settings: Settings,
     pub files: StaticFiles,
+    pub metrics: Metrics,
 }
 
 impl Deref for AppState {
@@ -35,7 +37,7 @@ impl AppState {
     /// Where the theme's files cannot be read.
     pub fn new(pool: PgPool, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
-        Ok(Self(Arc::new(Parts { pool, hasher: Hasher::default(), settings, files })))
+        Ok(Self(Arc::new(Parts { pool, hasher: Hasher::default(), settings, files, metrics: Metrics::default() })))
     }
 
     pub fn is_public_https(&self) -> bool {

@@ -3,7 +3,7 @@
 use axum::{
     Form,
     extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use data_encoding::BASE64;
@@ -34,10 +34,10 @@ use crate::{
 pub async fn page(
     State(state): State<AppState>,
     managed: ManagedAccount,
-    headers: HeaderMap,
+    (method, headers): (Method, HeaderMap),
 ) -> Result<Response, AppError> {
     let (account, session) = (&managed.account, &managed.visitor.session);
-    let password = if is_own_navigation(&headers, &state.settings.public_url) {
+    let password = if is_own_navigation(&method, &headers, &state.settings.public_url) {
         open(&state, &managed).await?
     } else if envelopes::is_waiting(&state.pool, account, session).await? {
         SummaryPassword::Ready

@@ -39,7 +39,7 @@ pub enum SummaryPassword {
     AlreadyShown,
     /// Sealed, not opened by this request (not a navigation of our own pages, or a prefetch).
     Ready,
-    /// The ten minutes passed before anybody opened it.
+    /// The ten minutes passed before anybody opened it, or another session asked for it.
     Lapsed,
 }
 
