@@ -1,6 +1,7 @@
 //! The portal as people and machines see it. [`routes`] is the table of contents.
 
 pub mod activities;
+pub mod api;
 pub mod assets;
 pub mod confirmations;
 pub mod edge;
@@ -122,6 +123,7 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
         .layer(CompressionLayer::new())
+        .merge(api::router(&state))
         .merge(health::router())
         .layer(middleware::from_fn_with_state(state.clone(), edge::envelope))
         .with_state(state)

@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use sqlx::PgPool;
 
 use super::{
+    api::ApiState,
     assets::StaticFiles,
     layout::{Assets, Layout, Notice, SignedInUser, Tab, Theme},
 };
@@ -20,6 +21,7 @@ pub struct Parts {
     pub hasher: Hasher,
     pub settings: Settings,
     pub files: StaticFiles,
+    pub api: ApiState,
 }
 
 impl Deref for AppState {
@@ -35,7 +37,7 @@ impl AppState {
     /// Where the theme's files cannot be read.
     pub fn new(pool: PgPool, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
-        Ok(Self(Arc::new(Parts { pool, hasher: Hasher::default(), settings, files })))
+        Ok(Self(Arc::new(Parts { pool, hasher: Hasher::default(), settings, files, api: ApiState::default() })))
     }
 
     pub fn is_public_https(&self) -> bool {
