@@ -61,8 +61,8 @@ CREATE TABLE structures (
     -- Rule 2, lower half: an active structure that is managed has a principal manager.
     CONSTRAINT structures_active_has_manager CHECK (NOT managed OR NOT active OR principal_manager_id IS NOT NULL)
 );
--- A manager's pages are read in this order.
-CREATE INDEX structures_by_manager ON structures (principal_manager_id, designation, id)
+-- A manager's pages are read in this order: by name, blind to case and accents.
+CREATE INDEX structures_by_manager ON structures (principal_manager_id, search_text, id)
     WHERE principal_manager_id IS NOT NULL;
 
 CREATE TABLE memberships (

@@ -1,6 +1,6 @@
 //! `raccord serve`: the service from its first connection to its last.
 
-use std::{convert::Infallible, io, net::SocketAddr, time::Duration};
+use std::{convert::Infallible, future::IntoFuture, io, net::SocketAddr, time::Duration};
 
 use axum::{
     Router,
@@ -31,13 +31,15 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long requests under way may take once the end was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
-const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the service could not start.
 #[derive(Debug, Error)]
 pub enum ServeError {
     #[error("RACCORD_LISTEN: cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
+    #[error("RACCORD_METRICS_LISTEN: cannot listen on {0}: {1}")]
+    MetricsListen(SocketAddr, io::Error),
     #[error("RACCORD_THEME_DIR: cannot read the theme: {0}")]
     Theme(io::Error),
     #[error("cannot watch for signals: {0}")]
@@ -53,6 +55,10 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let public_url = settings.public_url.clone();
     let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
     let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
+    if let Some(listen) = state.settings.metrics_listen {
+        let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
+        tokio::spawn(axum::serve(listener, web::metrics::router(state.clone())).into_future());
+    }
     let upkeep = tokio::spawn(keep_up(pool));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
     accept(listener, &web::router(state)).await.map_err(ServeError::Signals)?;

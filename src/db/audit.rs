@@ -49,6 +49,41 @@ pub async fn record(conn: &mut PgConnection, event: Event<'_>) -> sqlx::Result<(
     Ok(())
 }
 
+/// Writes that a member tried what only the principal manager may: a form that outlived a succession, mostly. Strangers leave
+/// no trace in a history that is not theirs.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_refusal(pool: &PgPool, actor: &Actor, target: RefusedTarget, act: &str) -> sqlx::Result<()> {
+    let (structure_id, technical_user_id) = match target {
+        RefusedTarget::Structure(id) => (Some(id), None),
+        RefusedTarget::TechnicalUser(id) => (None, Some(id)),
+    };
+    sqlx::query!(
+        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
+         SELECT $1, $2, $3, $4, m.structure_id, t.id, coalesce(t.login, ''), $5
+           FROM memberships m LEFT JOIN technical_users t ON t.id = $7
+          WHERE m.user_id = $1 AND m.structure_id = coalesce($6, t.structure_id)",
+        actor.user_id,
+        actor.name,
+        actor.address,
+        Action::ActRefused.code(),
+        act,
+        structure_id,
+        technical_user_id,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// On what an act was refused.
+#[derive(Clone, Copy, Debug)]
+pub enum RefusedTarget {
+    Structure(i64),
+    TechnicalUser(i64),
+}
+
 /// An event as history shows it.
 #[derive(Clone, Debug)]
 pub struct PastEvent {

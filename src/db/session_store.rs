@@ -22,7 +22,7 @@ fn id_hash(id: &Id) -> Vec<u8> {
     SessionSecret::new(id.0).digest()
 }
 
-fn backend(error: sqlx::Error) -> Error {
+fn backend(error: &sqlx::Error) -> Error {
     Error::Backend(error.to_string())
 }
 
@@ -39,7 +39,7 @@ impl SessionStore for PgSessionStore {
             )
             .execute(&self.0)
             .await
-            .map_err(backend)?;
+            .map_err(|error| backend(&error))?;
             if inserted.rows_affected() == 1 {
                 return Ok(());
             }
@@ -56,7 +56,7 @@ impl SessionStore for PgSessionStore {
         )
         .execute(&self.0)
         .await
-        .map_err(backend)?;
+        .map_err(|error| backend(&error))?;
         Ok(())
     }
 
@@ -69,14 +69,17 @@ impl SessionStore for PgSessionStore {
         )
         .fetch_optional(&self.0)
         .await
-        .map_err(backend)?;
+        .map_err(|error| backend(&error))?;
         // The database has judged the age; the date only keeps tower-sessions from judging again.
         let expiry_date = OffsetDateTime::now_utc() + Duration::hours(12);
         Ok(data.map(|Json(data)| Record { id: *id, data, expiry_date }))
     }
 
     async fn delete(&self, id: &Id) -> Result<()> {
-        sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", id_hash(id)).execute(&self.0).await.map_err(backend)?;
+        sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", id_hash(id))
+            .execute(&self.0)
+            .await
+            .map_err(|error| backend(&error))?;
         Ok(())
     }
 }

@@ -163,10 +163,10 @@ pub async fn page_of_managed(
                     WHERE principal_manager_id = $1
                       AND ($2 = '' OR position(search_key($2) IN search_text) > 0
                            OR position(lower(regexp_replace($2, '\s', '', 'g')) IN lower(identifier)) > 0)
-                    ORDER BY designation, id OFFSET $3 LIMIT $4) s
+                    ORDER BY search_text, id OFFSET $3 LIMIT $4) s
             CROSS JOIN LATERAL (SELECT count(*) AS technical_users, min(expires_at) AS next_expiry FROM technical_users
                                  WHERE structure_id = s.id AND status <> 'DELETED') t
-            ORDER BY s.designation, s.id"#,
+            ORDER BY s.search_text, s.id"#,
         manager_id,
         search,
         offset,

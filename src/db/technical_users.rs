@@ -266,8 +266,8 @@ pub async fn create(
     let number = take_number(&mut tx, &structure).await?;
     let login = technical_login(number, structure.identifier());
     let row = sqlx::query!(
-        "INSERT INTO technical_users (structure_id, number, login, label, created_by, password_set_by, password_hash, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $5, $6, portal_now() + make_interval(days => $7))
+        "INSERT INTO technical_users (structure_id, number, login, label, created_by, password_set_by, password_hash, password_checksum, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, portal_now() + make_interval(days => $8))
          RETURNING id, credential_version, created_at, expires_at",
         structure.id(),
         number,
@@ -275,6 +275,7 @@ pub async fn create(
         label.map(Label::as_str),
         structure.manager_id(),
         issued.hash.as_phc(),
+        issued.password.checksum(),
         rules.password_lifetime_days,
     )
     .fetch_one(&mut *tx)
@@ -371,7 +372,7 @@ pub async fn reset_password(
         return if done.request == form.request { Ok(()) } else { Err(ChangeError::FormReused) };
     }
     let row = sqlx::query!(
-        "UPDATE technical_users SET password_hash = $3, credential_version = credential_version + 1,
+        "UPDATE technical_users SET password_hash = $3, password_checksum = $6, credential_version = credential_version + 1,
                 password_set_at = portal_now(), password_set_by = $4, password_shown_at = NULL, password_exported_at = NULL,
                 expires_at = portal_now() + make_interval(days => $5)
           WHERE id = $1 AND credential_version = $2 AND status <> 'DELETED'
@@ -381,6 +382,7 @@ pub async fn reset_password(
         issued.hash.as_phc(),
         structure.manager_id(),
         rules.password_lifetime_days,
+        issued.password.checksum(),
     )
     .fetch_optional(&mut *tx)
     .await?

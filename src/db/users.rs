@@ -151,7 +151,7 @@ pub async fn memberships(pool: &PgPool, user_id: i64, offset: i64, limit: i64) -
         r#"SELECT s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
                   count(*) OVER () AS "total!"
              FROM memberships m JOIN structures s ON s.id = m.structure_id
-            WHERE m.user_id = $1 ORDER BY s.designation, s.id OFFSET $2 LIMIT $3"#,
+            WHERE m.user_id = $1 ORDER BY s.search_text, s.id OFFSET $2 LIMIT $3"#,
         user_id,
         offset,
         limit,

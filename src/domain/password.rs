@@ -13,10 +13,15 @@ use zeroize::Zeroizing;
 
 /// What every password starts with, so that a secret scanner knows one when it sees one.
 pub const PREFIX: &str = "rcd_";
-/// Random characters after the prefix: 24 × log₂ 56 = 139 bits.
-pub const RANDOM_LENGTH: usize = 24;
+/// Random characters after the prefix: 28 × log₂ 56 = 162 bits. Who knows the checksum, which is stored to find the
+/// account of a leaked password, still has 130 to guess.
+pub const RANDOM_LENGTH: usize = 28;
 /// Checksum characters at the end.
 pub const CHECKSUM_LENGTH: usize = 6;
+/// Characters of a password.
+pub const LENGTH: usize = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
+/// The form, for secret scanners; [`is_well_formed`] checks the checksum besides.
+pub const PATTERN: &str = "rcd_[2-9A-HJ-NP-Za-km-np-z]{34}";
 /// Nothing that people misread (0 O o, 1 l I) nor that a URL, a shell or a CSV would mangle.
 const ALPHABET: &[u8; 56] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz";
 
@@ -30,10 +35,10 @@ const HASH_LENGTH: usize = 32;
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// A new password: `rcd_`, 24 random characters, 6 of checksum.
+    /// A new password: `rcd_`, 28 random characters, 6 of checksum.
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH));
+        let mut text = Zeroizing::new(String::with_capacity(LENGTH));
         text.push_str(PREFIX);
         for _ in 0..RANDOM_LENGTH {
             text.push(char::from(*ALPHABET.choose(rng).expect("the alphabet is not empty")));
@@ -54,6 +59,12 @@ impl Password {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// The checksum, by which a leaked password finds its account.
+    #[must_use]
+    pub fn checksum(&self) -> &str {
+        checksum_part(&self.0)
+    }
 }
 
 impl fmt::Debug for Password {
@@ -66,11 +77,23 @@ impl fmt::Debug for Password {
 /// without asking anybody.
 #[must_use]
 pub fn is_well_formed(text: &str) -> bool {
-    let length = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
-    text.len() == length
+    text.len() == LENGTH
         && text.starts_with(PREFIX)
         && text.bytes().skip(PREFIX.len()).all(|byte| ALPHABET.contains(&byte))
-        && text.ends_with(&checksum(&text[..length - CHECKSUM_LENGTH]))
+        && text.ends_with(&checksum(&text[..LENGTH - CHECKSUM_LENGTH]))
+}
+
+/// Every well-formed password in a text, with what stands around it left out; each as often as it stands there.
+pub fn find_in(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(PREFIX)
+        .filter_map(|(start, _)| text.get(start..start + LENGTH))
+        .filter(|found| is_well_formed(found))
+}
+
+/// The checksum of a well-formed password.
+#[must_use]
+pub fn checksum_part(password: &str) -> &str {
+    &password[password.len() - CHECKSUM_LENGTH..]
 }
 
 /// The first 32 bits of SHA-256, written in base 56, most significant first (56⁶ > 2³²).
@@ -186,7 +209,7 @@ mod tests {
         for _ in 0..500 {
             let password = Password::generate(&mut os_rng());
             assert!(is_well_formed(password.expose()));
-            assert_eq!(password.expose().len(), 34);
+            assert_eq!(password.expose().len(), LENGTH);
             assert!(!password.expose().contains(|c: char| "0Oo1lI&+%=/\"'\\<>: ".contains(c) || !c.is_ascii()));
         }
     }
@@ -209,6 +232,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_password_is_found_in_any_text() {
+        let (one, other) = (Password::generate(&mut os_rng()), Password::generate(&mut os_rng()));
+        let text = format!("é rcd_rcd_{}\"x;password={}rcd_", &one.expose()[PREFIX.len()..], other.expose());
+        assert_eq!(find_in(&text).collect::<Vec<_>>(), [one.expose(), other.expose()]);
+        assert_eq!(checksum_part(one.expose()), one.checksum());
+        assert_eq!(find_in("rcd_é").count() + find_in("").count() + find_in(&"rcd_".repeat(30)).count(), 0);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use axum::{
 use data_encoding::BASE32_NOPAD;
 use tracing::Instrument;
 
-use super::{error::AppError, layout::SignedInUser, state::AppState};
+use super::{error::AppError, layout::SignedInUser, metrics, state::AppState};
 use crate::domain::random;
 
 /// What is known of a request from its beginning.
@@ -54,13 +54,16 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     let context = RequestContext { number: number.clone(), address, person: Arc::default() };
     request.extensions_mut().insert(context);
     let (method, path, start) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
+    let route = metrics::route(&request);
     let span = tracing::info_span!("request", %number);
     let mut response = next.run(request).instrument(span.clone()).await;
     set_headers(response.headers_mut(), &number, state.is_public_https());
+    let (status, duration) = (response.status(), start.elapsed());
+    state.metrics.count(method.as_str(), route.as_ref(), status, duration);
     // An invitation's path holds its secret.
     let path = if path.starts_with("/invitation/") { "/invitation/…" } else { &path };
-    let (status, milliseconds) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1000.0);
-    span.in_scope(|| tracing::info!(%method, path, status, milliseconds, %address, "answered"));
+    let milliseconds = duration.as_millis();
+    span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, "answered"));
     response
 }
 
@@ -162,7 +165,7 @@ mod tests {
 
     #[test]
     fn only_a_navigation_of_ours_opens_an_envelope() {
-        let own = |pairs| is_own_navigation(&headers(pairs), "https://raccord.example");
+        let own = |pairs: &[_]| is_own_navigation(&headers(pairs), "https://raccord.example");
         let navigation =
             [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
         assert!(own(&navigation));

@@ -50,6 +50,8 @@ impl From<sqlx::Error> for AppError {
     fn from(error: sqlx::Error) -> Self {
         if db::is_unavailable(&error) {
             Self::Unavailable(error.to_string())
+        } else if db::is_unstorable_text(&error) {
+            Self::BadRequest
         } else {
             Self::Internal(error.to_string())
         }
@@ -140,9 +142,6 @@ pub fn panicked(_: Box<dyn Any + Send>) -> Response {
 pub struct IsPage;
 
 /// A rendered page with a status of its own.
-///
-/// # Errors
-/// Where the template cannot be rendered.
 pub fn page_with_status(status: StatusCode, page: &impl Template) -> Result<Response, AppError> {
     let mut response = (status, Html(page.render()?)).into_response();
     response.extensions_mut().insert(IsPage);
@@ -150,9 +149,6 @@ pub fn page_with_status(status: StatusCode, page: &impl Template) -> Result<Resp
 }
 
 /// A rendered page.
-///
-/// # Errors
-/// Where the template cannot be rendered.
 pub fn page(page: &impl Template) -> Result<Response, AppError> {
     page_with_status(StatusCode::OK, page)
 }

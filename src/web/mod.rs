@@ -1,5 +1,8 @@
 //! The portal as people and machines see it. [`routes`] is the table of contents.
 
+// Every handler fails with the one `AppError`, that `error` explains.
+#![allow(clippy::missing_errors_doc)]
+
 pub mod activities;
 pub mod api;
 pub mod assets;
@@ -9,6 +12,7 @@ pub mod error;
 pub mod filters;
 pub mod health;
 pub mod layout;
+pub mod metrics;
 pub mod my_account;
 pub mod pages;
 pub mod paths;

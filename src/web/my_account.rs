@@ -34,9 +34,6 @@ use crate::{
 const MEMBERSHIPS_PER_PAGE: u32 = 20;
 
 /// The page.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn page(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -95,9 +92,6 @@ pub struct ContactAddressForm {
 }
 
 /// Keeps the new contact address, which the technical users follow at once (rule 6).
-///
-/// # Errors
-/// [`AppError`].
 pub async fn change_contact_address(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -122,9 +116,6 @@ pub struct PasswordForm {
 }
 
 /// Changes the person's own password, which ends her other sessions.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn change_password(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -151,9 +142,6 @@ pub async fn change_password(
 }
 
 /// « Fermer cette session ».
-///
-/// # Errors
-/// [`AppError`].
 pub async fn close_session(
     State(state): State<AppState>,
     visitor: Visitor,

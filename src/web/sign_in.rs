@@ -44,9 +44,6 @@ pub struct ReturnTo {
 }
 
 /// The sign-in form; who is signed in already goes on.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn form(
     State(state): State<AppState>,
     visitor: Result<Visitor, AppError>,
@@ -70,9 +67,6 @@ pub struct SignInForm {
 
 /// Signs a person in. One answer for every failure, after the same work; a technical login is told so without being
 /// looked up (rule 4).
-///
-/// # Errors
-/// [`AppError`].
 pub async fn submit(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,
@@ -164,9 +158,6 @@ fn destination(asked: Option<&str>) -> String {
 }
 
 /// Ends the session here and in the browser.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn sign_out(
     State(state): State<AppState>,
     visitor: Result<Visitor, AppError>,
@@ -180,9 +171,6 @@ pub async fn sign_out(
 }
 
 /// The page of an invitation's link. It changes nothing: mail readers open links too.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn invitation(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
     match invitations::find(&state.pool, &random::digest(&token)).await? {
         Some(invited) => page(&InvitationPage::new(state.anonymous_layout(None), token, &invited, Errors::none())),
@@ -197,9 +185,6 @@ pub struct InvitationForm {
 }
 
 /// Keeps the chosen password and uses the link up.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn accept_invitation(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,

@@ -8,6 +8,7 @@ use super::{
     api::ApiState,
     assets::StaticFiles,
     layout::{Assets, Layout, Notice, SignedInUser, Tab, Theme},
+    metrics::Metrics,
 };
 use crate::{db::sessions::SignedIn, hashing::Hasher, settings::Settings};
 
@@ -21,6 +22,7 @@ pub struct Parts {
     pub hasher: Hasher,
     pub settings: Settings,
     pub files: StaticFiles,
+    pub metrics: Metrics,
     pub api: ApiState,
 }
 
@@ -37,7 +39,9 @@ impl AppState {
     /// Where the theme's files cannot be read.
     pub fn new(pool: PgPool, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
-        Ok(Self(Arc::new(Parts { pool, hasher: Hasher::default(), settings, files, api: ApiState::default() })))
+        let hasher = Hasher::default();
+        let (metrics, api) = (Metrics::default(), ApiState::default());
+        Ok(Self(Arc::new(Parts { pool, hasher, settings, files, metrics, api })))
     }
 
     pub fn is_public_https(&self) -> bool {

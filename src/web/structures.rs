@@ -31,9 +31,6 @@ const EVENTS_ON_PAGE: i64 = 5;
 const EVENTS_PER_PAGE: u32 = 50;
 
 /// The structure's page.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn page(
     State(state): State<AppState>,
     managed: Managed,
@@ -111,9 +108,6 @@ impl EditForm {
 }
 
 /// « Enregistrer »: keeps the card, or shows the form again with what is to be mended.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn edit(
     State(state): State<AppState>,
     managed: Managed,
@@ -164,9 +158,6 @@ pub struct PageQuery {
 }
 
 /// « Historique »: all of it, in pages.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn history(
     State(state): State<AppState>,
     managed: Managed,
@@ -187,9 +178,6 @@ pub async fn history(
 }
 
 /// « Exporter (CSV) »: the newest 100,000 events, for a spreadsheet.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn history_csv(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
     let events = audit::of_structure(&state.pool, &managed.structure, None, 0, 100_000).await?;
     let mut csv = csv::WriterBuilder::new().delimiter(b';').from_writer("\u{feff}".as_bytes().to_vec());

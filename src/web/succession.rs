@@ -29,9 +29,6 @@ pub struct MemberForm {
 }
 
 /// The confirmation page, for browsers without scripts.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn confirmation(
     State(state): State<AppState>,
     managed: Managed,
@@ -41,9 +38,6 @@ pub async fn confirmation(
 }
 
 /// Designates. The former manager loses the structure's page, so goes where the person still may.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn designate(
     State(state): State<AppState>,
     managed: Managed,

@@ -31,9 +31,6 @@ use crate::{
 
 /// Shows the password to the first navigation of ours that comes; later ones learn that it has been shown. Any other request
 /// (a typed URL, a prefetch, another site) finds a link and changes nothing.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn page(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -109,9 +106,6 @@ pub struct ExportForm {
 }
 
 /// « Exporter les informations de connexion »: the PDF, for the page that displayed the password.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn export(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -160,9 +154,6 @@ fn connection_sheet(
 }
 
 /// « Retour sur la fiche structure »: the envelope ends here.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn close(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
     envelopes::destroy(&state.pool, &managed.account, &managed.visitor.session).await?;
     Ok(Redirect::to(&paths::structure(managed.account.structure().id())))

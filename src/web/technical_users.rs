@@ -34,9 +34,6 @@ use crate::{
 const EVENTS_ON_PAGE: i64 = 10;
 
 /// « Saisie utilisateur technique ».
-///
-/// # Errors
-/// [`AppError`].
 pub async fn form(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
     let structure = paths::structure(managed.structure.id());
     if !managed.structure.card().active {
@@ -78,9 +75,6 @@ pub struct CreateForm {
 }
 
 /// Creates the account, or finds the one that this form has created already, and goes to its récapitulatif.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn create(
     State(state): State<AppState>,
     managed: Managed,
@@ -158,9 +152,6 @@ fn check_token(token: &str) -> Result<(), AppError> {
 }
 
 /// The account's page.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn page(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -185,9 +176,6 @@ pub struct ResetForm {
 }
 
 /// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: a new password, and to its récapitulatif.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn reset_password(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -216,27 +204,18 @@ impl From<ChangeError> for AppError {
 }
 
 /// « Suspendre », confirmed.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn suspend(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
     change_status(&state, &managed, TechnicalUserStatus::Suspended).await?;
     Ok(Redirect::to(&Notice::Suspended.on(&paths::technical_user(managed.account.id()))))
 }
 
 /// « Réactiver », confirmed.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn reactivate(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
     change_status(&state, &managed, TechnicalUserStatus::Active).await?;
     Ok(Redirect::to(&Notice::Reactivated.on(&paths::technical_user(managed.account.id()))))
 }
 
 /// « Supprimer », confirmed.
-///
-/// # Errors
-/// [`AppError`].
 pub async fn delete(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
     change_status(&state, &managed, TechnicalUserStatus::Deleted).await?;
     Ok(Redirect::to(&Notice::Deleted.on(&paths::structure(managed.account.structure().id()))))

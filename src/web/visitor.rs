@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     db::{
+        audit::{self, RefusedTarget},
         sessions::{self, SignedIn},
         structures::{self, ManagedStructure},
         technical_users::{self, ManagedTechnicalUser},
@@ -62,8 +63,10 @@ impl FromRequestParts<AppState> for Managed {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let visitor = Visitor::from_request_parts(parts, state).await?;
         let id = id_in_path(parts, state).await?;
-        let structure = structures::find_managed(&state.pool, visitor.person.user_id, id).await?;
-        Ok(Self { visitor, structure: structure.ok_or(AppError::NotFound)? })
+        match structures::find_managed(&state.pool, visitor.person.user_id, id).await? {
+            Some(structure) => Ok(Self { visitor, structure }),
+            None => Err(refuse(parts, state, &visitor, RefusedTarget::Structure(id)).await),
+        }
     }
 }
 
@@ -86,8 +89,10 @@ impl FromRequestParts<AppState> for ManagedAccount {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let visitor = Visitor::from_request_parts(parts, state).await?;
         let id = id_in_path(parts, state).await?;
-        let account = technical_users::find_managed(&state.pool, visitor.person.user_id, id).await?;
-        Ok(Self { visitor, account: account.ok_or(AppError::NotFound)? })
+        match technical_users::find_managed(&state.pool, visitor.person.user_id, id).await? {
+            Some(account) => Ok(Self { visitor, account }),
+            None => Err(refuse(parts, state, &visitor, RefusedTarget::TechnicalUser(id)).await),
+        }
     }
 }
 
@@ -95,6 +100,17 @@ impl ManagedAccount {
     /// The frame of a page about the account.
     pub fn layout(&self, state: &AppState, notice: Option<Notice>) -> Layout {
         state.layout(&self.visitor.person, Tab::Activities, notice)
+    }
+}
+
+/// What is not the visitor's does not exist; trying to change it is remembered.
+async fn refuse(parts: &Parts, state: &AppState, visitor: &Visitor, target: RefusedTarget) -> AppError {
+    if parts.method.is_safe() {
+        return AppError::NotFound;
+    }
+    match audit::record_refusal(&state.pool, &visitor.actor, target, parts.uri.path()).await {
+        Ok(()) => AppError::NotFound,
+        Err(error) => error.into(),
     }
 }
 

@@ -36,7 +36,7 @@ pub async fn of_manager(pool: &PgPool, claim: &Claim, page: Page) -> sqlx::Resul
              LEFT JOIN LATERAL (
                   SELECT m.id, m.structure_id, m.role, s.identifier_type, s.identifier, s.designation, k.key
                     FROM memberships m JOIN structures s ON s.id = m.structure_id
-                   CROSS JOIN LATERAL (SELECT CASE $4 WHEN 'IDENTIFIER' THEN s.identifier WHEN 'DESIGNATION' THEN s.designation
+                   CROSS JOIN LATERAL (SELECT CASE $4 WHEN 'IDENTIFIER' THEN s.identifier WHEN 'DESIGNATION' THEN s.search_text
                          WHEN 'IDENTIFIER_TYPE' THEN s.identifier_type WHEN 'STATUS' THEN s.active::text END AS key) k
                    WHERE m.user_id = c.manager_id
                    ORDER BY CASE WHEN NOT $5 THEN k.key END, CASE WHEN $5 THEN k.key END DESC, m.structure_id

@@ -95,14 +95,14 @@ pub enum AccountAct {
 
 impl Account {
     /// The account as its manager sees it; `is_waiting` where its password can still be displayed in this session.
-    pub fn new(managed: &ManagedTechnicalUser, manager: &SignedIn, is_waiting: bool) -> Self {
+    pub fn new(managed: &ManagedTechnicalUser, person: &SignedIn, is_waiting: bool) -> Self {
         let account = managed.account();
         Self {
             id: account.id,
             credential_version: account.credential_version,
             login: account.login.clone(),
             label: account.label.clone(),
-            manager_name: format!("{} {}", manager.first_name, manager.last_name),
+            manager_name: format!("{} {}", person.first_name, person.last_name),
             contact_address: managed.structure().contact_address().to_owned(),
             created_at: account.created_at,
             created_by: account.created_by.clone(),
