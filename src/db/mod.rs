@@ -1,7 +1,7 @@
 //! Every SQL statement of the portal: one file per family of tables, each public function one statement or one
 //! transaction. An act writes its audit event and its mails in its own transaction.
 
-pub mod access_tokens;
+pub mod api;
 pub mod audit;
 pub mod envelopes;
 pub mod invitations;

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod contact_address;
+pub mod credential;
 pub mod envelope;
 pub mod network;
 pub mod notice;

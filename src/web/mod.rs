@@ -4,6 +4,7 @@
 #![allow(clippy::missing_errors_doc)]
 
 pub mod activities;
+pub mod api;
 pub mod assets;
 pub mod confirmations;
 pub mod edge;
@@ -126,6 +127,7 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
         .layer(CompressionLayer::new())
+        .merge(api::router(&state))
         .merge(health::router())
         .layer(middleware::from_fn_with_state(state.clone(), edge::envelope))
         .with_state(state)

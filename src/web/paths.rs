@@ -34,6 +34,10 @@ pub const PERSONAL_DATA: &str = "/donnees-personnelles";
 pub const COOKIES: &str = "/cookies";
 pub const API_DOCUMENTATION: &str = "/documentation-api";
 
+pub const API_TOKEN: &str = "/api/oauth/token";
+pub const API_HEALTH_CHECK: &str = "/cpro/transverses/v1/health-check";
+pub const API_MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
+
 /// Fills the single `{…}` of a pattern.
 fn fill(pattern: &str, value: impl std::fmt::Display) -> String {
     let open = pattern.find('{').unwrap_or(pattern.len());

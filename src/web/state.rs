@@ -5,6 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use sqlx::PgPool;
 
 use super::{
+    api::ApiState,
     assets::StaticFiles,
     layout::{Assets, Layout, Notice, SignedInUser, Tab, Theme},
     metrics::Metrics,
@@ -22,6 +23,7 @@ pub struct Parts {
     pub settings: Settings,
     pub files: StaticFiles,
     pub metrics: Metrics,
+    pub api: ApiState,
 }
 
 impl Deref for AppState {
@@ -37,7 +39,9 @@ impl AppState {
     /// Where the theme's files cannot be read.
     pub fn new(pool: PgPool, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
-        Ok(Self(Arc::new(Parts { pool, hasher: Hasher::default(), settings, files, metrics: Metrics::default() })))
+        let hasher = Hasher::default();
+        let (metrics, api) = (Metrics::default(), ApiState::default());
+        Ok(Self(Arc::new(Parts { pool, hasher, settings, files, metrics, api })))
     }
 
     pub fn is_public_https(&self) -> bool {

@@ -1,0 +1,87 @@
+//! The API's side of technical users. Every statement that a call makes starts from the function `api_caller`: it judges the
+//! [`Claim`] and reads the data in one round trip, and finds nothing where the caller is not, or no longer, let in.
+
+pub mod accounts;
+pub mod memberships;
+
+use time::OffsetDateTime;
+
+/// An account whose password somebody has shown, at the version that was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifiedAccount {
+    pub technical_user_id: i64,
+    pub credential_version: i32,
+}
+
+/// What a call has shown. The database decides at each statement whether it is still worth anything.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// SHA-256 of a Bearer.
+    pub token_hash: Option<Vec<u8>>,
+    pub account: Option<VerifiedAccount>,
+}
+
+impl Claim {
+    fn token_hash(&self) -> Option<&[u8]> {
+        self.token_hash.as_deref()
+    }
+
+    fn account_id(&self) -> Option<i64> {
+        self.account.map(|account| account.technical_user_id)
+    }
+
+    fn version(&self) -> Option<i32> {
+        self.account.map(|account| account.credential_version)
+    }
+}
+
+/// Who was let in, by the statement that let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub technical_user_id: i64,
+    /// When, by the database's clock.
+    pub at: OffsetDateTime,
+    /// When the password expires, if within 31 days.
+    pub sunset: Option<OffsetDateTime>,
+}
+
+/// Which page of a list, in which order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Rows per page, 1 to 10,000.
+    pub size: i32,
+    /// From 1.
+    pub number: i32,
+    pub order: Option<Order>,
+    pub descending: bool,
+}
+
+impl Page {
+    fn limit(self) -> i64 {
+        self.size.into()
+    }
+
+    fn offset(self) -> i64 {
+        i64::from(self.size) * (i64::from(self.number) - 1)
+    }
+}
+
+/// What a list is sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Identifier,
+    Designation,
+    IdentifierType,
+    Status,
+}
+
+impl Order {
+    fn code(self) -> &'static str {
+        match self {
+            Self::Identifier => "IDENTIFIER",
+            Self::Designation => "DESIGNATION",
+            Self::IdentifierType => "IDENTIFIER_TYPE",
+            Self::Status => "STATUS",
+        }
+    }
+}

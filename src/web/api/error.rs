@@ -1,0 +1,108 @@
+//! Every refusal of the API: a status, `codeRetour` (the same number) and `libelle`, in French. Causes go to the log alone.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{db, hashing::Busy};
+
+/// Why a call was not answered as it wished; the texts are what callers read.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ApiError {
+    #[error("{0}")]
+    BadRequest(String),
+    /// One answer for every cause: only the history knows which.
+    #[error("Identifiant ou mot de passe incorrect.")]
+    Unauthorized,
+    #[error("Cette structure n’entre pas dans les droits de l’utilisateur technique.")]
+    Forbidden,
+    #[error("Aucun appel de l’API ne correspond à cette adresse.")]
+    UnknownPath,
+    #[error("Cette structure n’existe pas.")]
+    UnknownStructure,
+    #[error("Cet appel n’accepte pas cette méthode HTTP.")]
+    MethodNotAllowed,
+    #[error("Le corps de la requête dépasse 64 kilooctets.")]
+    TooLarge,
+    #[error("Le corps de la requête doit être de type application/json.")]
+    UnsupportedMediaType,
+    #[error("Trop de tentatives : réessayez dans {seconds} secondes.")]
+    TooManyRequests { seconds: u32 },
+    #[error("Le service est momentanément indisponible : réessayez dans quelques secondes.")]
+    Unavailable,
+    #[error("Une erreur interne est survenue.")]
+    Internal,
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        tracing::error!(cause = %error, "the database did not serve a call");
+        if db::is_unavailable(&error) { Self::Unavailable } else { Self::Internal }
+    }
+}
+
+impl From<Busy> for ApiError {
+    fn from(_: Busy) -> Self {
+        Self::TooManyRequests { seconds: 1 }
+    }
+}
+
+/// The challenge that Chorus Pro clients know, to the letter.
+const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_description="login or password incorrects""#;
+
+/// The body of every refusal.
+#[derive(Serialize)]
+pub struct Refusal {
+    /// The HTTP status.
+    #[serde(rename = "codeRetour")]
+    pub code: u16,
+    pub libelle: String,
+}
+
+impl ApiError {
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::BadRequest(_) => StatusCode::BAD_REQUEST,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::UnknownPath | Self::UnknownStructure => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        match self {
+            Self::Unauthorized => Some((header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE))),
+            Self::TooManyRequests { seconds } => Some((header::RETRY_AFTER, HeaderValue::from(*seconds))),
+            Self::Unavailable => Some((header::RETRY_AFTER, HeaderValue::from(2))),
+            _ => None,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let refusal = Refusal { code: self.status().as_u16(), libelle: self.to_string() };
+        let mut response = (self.status(), Json(refusal)).into_response();
+        response.headers_mut().extend(self.header());
+        response
+    }
+}
+
+/// What answers when a call panicked.
+pub fn panicked(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a call panicked");
+    ApiError::Internal.into_response()
+}

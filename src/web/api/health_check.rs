@@ -1,0 +1,28 @@
+//! `health-check`: the call with which integrators test a connection.
+
+use axum::Json;
+use serde::Serialize;
+
+use super::{door::Door, error::ApiError};
+
+#[derive(Serialize)]
+pub struct HealthAnswer {
+    #[serde(rename = "statusCodeValue")]
+    status_code_value: u16,
+    #[serde(rename = "statusCode")]
+    status_code: &'static str,
+    body: &'static str,
+}
+
+/// Says that the API is there, to callers who are let in.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn answer(door: Door) -> Result<Json<HealthAnswer>, ApiError> {
+    door.admit_alone().await?;
+    Ok(Json(HealthAnswer {
+        status_code_value: 200,
+        status_code: "OK",
+        body: "L'API CPRO est actuellement disponible et fonctionnel.",
+    }))
+}

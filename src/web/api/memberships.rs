@@ -1,0 +1,81 @@
+//! `recuperer/rattachements`: the principal manager's memberships, as they are now.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SUCCESS,
+    door::Call,
+    error::ApiError,
+    pages::{PageAnswer, PageRequest},
+    tolerant::Object,
+};
+use crate::{
+    db::api::memberships::{self, ApiMembership},
+    domain::role::Role,
+    web::state::AppState,
+};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MembershipsRequest {
+    parametres_recherche: Object<PageRequest>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MembershipsAnswer {
+    code_retour: u16,
+    libelle: &'static str,
+    liste_structure_rattachement: Vec<Membership>,
+    parametres_retour: PageAnswer,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Membership {
+    id_structure: i64,
+    id_rattachement_structure: i64,
+    identifiant_structure: String,
+    type_identifiant_structure: String,
+    designation_structure: String,
+    role_utilisateur: &'static str,
+    statut_utilisateur: &'static str,
+    statut_rattachement_structure: &'static str,
+    /// Raccord knows no services: always empty.
+    liste_services_rattache: [(); 0],
+}
+
+impl From<ApiMembership> for Membership {
+    fn from(row: ApiMembership) -> Self {
+        Self {
+            id_structure: row.structure_id,
+            id_rattachement_structure: row.id,
+            identifiant_structure: row.identifier,
+            type_identifiant_structure: row.identifier_type,
+            designation_structure: row.designation,
+            role_utilisateur: Role::parse(&row.role).unwrap_or(Role::User).external_code(),
+            statut_utilisateur: "ACTIF",
+            statut_rattachement_structure: "ACTIF",
+            liste_services_rattache: [],
+        }
+    }
+}
+
+/// Lists them.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn list(
+    State(state): State<AppState>,
+    Call { door, request }: Call<MembershipsRequest>,
+) -> Result<Json<MembershipsAnswer>, ApiError> {
+    let page = request.parametres_recherche.0.page();
+    let found = door.admit(memberships::of_manager(&state.pool, &door.claim, page)).await?;
+    Ok(Json(MembershipsAnswer {
+        code_retour: 0,
+        libelle: SUCCESS,
+        liste_structure_rattachement: found.rows.into_iter().map(Membership::from).collect(),
+        parametres_retour: PageAnswer::new(page, found.total),
+    }))
+}

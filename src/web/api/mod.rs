@@ -1,0 +1,66 @@
+//! The API that technical users connect to, in the dialect of Chorus Pro's clients. [`routes`] is its table of contents. It
+//! speaks JSON whatever happens, never redirects and sets no cookie.
+
+pub mod body;
+pub mod credentials;
+pub mod door;
+pub mod error;
+pub mod health_check;
+pub mod memberships;
+pub mod pages;
+pub mod token;
+pub mod tolerant;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::Method,
+    middleware,
+    routing::{MethodRouter, any, get, post},
+};
+use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
+
+use super::{MAX_BODY_BYTES, MAX_BODY_SILENCE, Route, paths, state::AppState};
+use credentials::VerifiedCredentials;
+use error::ApiError;
+
+/// `libelle` of every call that did its work.
+pub const SUCCESS: &str = "TRA_MSG_00.000";
+
+/// What the API keeps in this process, from one call to the next.
+#[derive(Default)]
+pub struct ApiState {
+    pub credentials: VerifiedCredentials,
+}
+
+fn read(path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    Route { method: Method::GET, path, handler }
+}
+
+fn call(path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    Route { method: Method::POST, path, handler }
+}
+
+/// Every call of the API. The tests walk through this list too.
+pub fn routes() -> Vec<Route> {
+    vec![
+        call(paths::API_TOKEN, post(token::issue)),
+        read(paths::API_HEALTH_CHECK, get(health_check::answer)),
+        call(paths::API_MEMBERSHIPS, post(memberships::list)),
+    ]
+}
+
+/// The calls, and an answer of the API's own to whatever else is asked for under its two prefixes.
+pub fn router(state: &AppState) -> Router<AppState> {
+    let calls = routes().into_iter().fold(Router::new(), |router, route| {
+        router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
+    });
+    let prefixes = ["/api", "/api/", "/api/{*rest}", "/cpro", "/cpro/", "/cpro/{*rest}"];
+    prefixes
+        .into_iter()
+        .fold(calls, |router, path| router.route(path, any(|| async { ApiError::UnknownPath })))
+        .layer(middleware::from_fn_with_state(state.clone(), door::announce))
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
+        .layer(CatchPanicLayer::custom(error::panicked))
+}
