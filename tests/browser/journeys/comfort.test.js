@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
-import { createTechnicalUser, leaveWithoutRegret, openStructure, passwordShape, structureAt } from "../support/journey.js";
+import { createTechnicalUser, leaveWithoutRegret, openStructure, passwordShape, structureWith } from "../support/journey.js";
 import { startPortal } from "../support/portal.js";
 
 let portal, browser;
@@ -47,7 +47,7 @@ test("an account is created by the keyboard alone", async () => {
   await keys.type(portal.manager.password);
   await keys.press("Enter");
   await visitor.seesTitle("Activités du gestionnaire");
-  const structure = await structureAt(visitor, 9);
+  const structure = await structureWith(visitor, 0);
   await tabTo("Rechercher une structure");
   await keys.type(structure);
   await keys.press("Enter");
@@ -79,7 +79,7 @@ test("leaving the password neither copied nor exported asks once", async () => {
   const visitor = await newVisitor(browser, portal);
   const { page } = visitor;
   await visitor.signIn(portal.manager);
-  await openStructure(visitor, await structureAt(visitor, 10));
+  await openStructure(visitor, await structureWith(visitor, 0));
   const { password } = await createTechnicalUser(visitor, "Étourderie");
   let asked = 0;
   page.on("dialog", async (dialog) => {
@@ -132,8 +132,8 @@ for (const [name, options] of [
     await holds("activites-derniere-page");
     await page.goto("/mon-compte");
     await holds("mon-compte");
-    // The demonstration's second structure has accounts of all ages.
-    await openStructure(visitor, await structureAt(visitor, 2));
+    // One of the demonstration's structures has two accounts, with a past.
+    await openStructure(visitor, await structureWith(visitor, 2));
     await holds("fiche-structure");
     await visitor.follow("Logiciel comptable");
     await holds("utilisateur-technique");
@@ -145,7 +145,7 @@ for (const [name, options] of [
     await page.goBack();
     await visitor.follow("Voir tout l’historique");
     await holds("historique");
-    await openStructure(visitor, await structureAt(visitor, 10));
+    await openStructure(visitor, await structureWith(visitor, 0));
     await createTechnicalUser(visitor);
     await holds("recapitulatif");
     leaveWithoutRegret(visitor);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
-import { confirm, createTechnicalUser, exportSheet, openStructure, structureAt } from "../support/journey.js";
+import { confirm, createTechnicalUser, exportSheet, openStructure, structureWith } from "../support/journey.js";
 import { startPortal } from "../support/portal.js";
 
 let portal, browser;
@@ -14,14 +14,14 @@ after(async () => {
   await portal.stop();
 });
 
-for (const [place, javaScript] of [[1, true], [7, false]]) {
+for (const javaScript of [true, false]) {
   const name = javaScript ? "with scripts" : "without scripts";
   const suffix = name.replace(" ", "-");
 
-  async function managerWithAccount(at, label) {
+  async function managerWithAccount(label) {
     const visitor = await newVisitor(browser, portal, { javaScript });
     await visitor.signIn(portal.manager);
-    const structure = await structureAt(visitor, at);
+    const structure = await structureWith(visitor, 0);
     await openStructure(visitor, structure);
     const account = await createTechnicalUser(visitor, label);
     await exportSheet(visitor);
@@ -30,7 +30,7 @@ for (const [place, javaScript] of [[1, true], [7, false]]) {
   }
 
   test(`the address and the rights are those of a newly designated manager ${name}`, async () => {
-    const { visitor, structure, login, password } = await managerWithAccount(place, "Succession");
+    const { visitor, structure, login, password } = await managerWithAccount("Succession");
     const before = await portal.memberships(login, password);
     const opener = "Désigner un nouveau gestionnaire principal";
     await visitor.press(opener);
@@ -61,7 +61,7 @@ for (const [place, javaScript] of [[1, true], [7, false]]) {
   });
 
   test(`a suspended account is refused until it is reactivated, a deleted one for ever ${name}`, async () => {
-    const { visitor, structure, login, password } = await managerWithAccount(place + 1, "Passager");
+    const { visitor, structure, login, password } = await managerWithAccount("Passager");
     await visitor.follow("Passager");
     await confirm(visitor, "Suspendre");
     await visitor.sees("Le compte est suspendu : il ne peut plus se connecter à l’API.");
@@ -85,7 +85,7 @@ for (const [place, javaScript] of [[1, true], [7, false]]) {
     const visitor = await newVisitor(browser, portal, { javaScript });
     visitor.expectStatus(422);
     await visitor.signIn(portal.managerOfOne);
-    await visitor.follow(`Modifier la fiche structure ${await structureAt(visitor, 1)}`);
+    await visitor.follow(`Modifier la fiche structure ${await structureWith(visitor, 0)}`);
     const designation = visitor.page.getByLabel("Désignation");
     const kept = await designation.inputValue();
     await designation.fill("");

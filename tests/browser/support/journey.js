@@ -7,12 +7,15 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 export const reset = "Réinitialiser le mot de passe (utilisateur technique)";
-export const passwordShape = /^rcd_[2-9A-HJ-NP-Za-km-z]{30}$/;
+export const passwordShape = /^rcd_[2-9A-HJ-NP-Za-km-z]{34}$/;
 
-/** The name of the structure at a place of the manager's list, 1 being the first. */
-export async function structureAt(visitor, place) {
+/** The first structure of the manager's list that has so many technical users. */
+export async function structureWith(visitor, technicalUsers) {
   await visitor.page.goto("/activites");
-  return visitor.page.locator("tbody tr").nth(place - 1).getByRole("rowheader").innerText();
+  const rows = visitor.page.locator("tbody tr").filter({
+    has: visitor.page.locator("td[data-label='Utilisateurs techniques']", { hasText: new RegExp(`^${technicalUsers}$`) }),
+  });
+  return rows.first().getByRole("rowheader").innerText();
 }
 
 /** From anywhere to a structure's page, by the search of the manager's tab. */

@@ -73,7 +73,7 @@ class Portal {
     for (const secret of this.#secrets) assert(!mails.includes(secret), "a password stands in a mail");
     const errors = this.#log.split("\n").filter((line) => /\bERROR\b|panicked/.test(line));
     assert.deepEqual(errors, [], "the portal logged errors");
-    const left = await readdir(join(this.directory, "cluster/pgdata"));
+    const left = await readdir(join(this.directory, "postgres/cluster/pgdata"));
     assert(!left.includes("postmaster.pid"), "the database outlived the portal");
     await rm(this.directory, { recursive: true });
   }
