@@ -4,6 +4,7 @@ pub mod audit;
 pub mod contact_address;
 pub mod envelope;
 pub mod network;
+pub mod new_person;
 pub mod notice;
 pub mod password;
 pub mod person;
