@@ -1,5 +1,5 @@
 -- Time has one source: the database's clock, moved by a setting that only tests give
--- (ALTER DATABASE … SET raccord.clock_offset = '424 days'). No statement calls now() directly.
+-- (a connection's option -c raccord.clock_offset=…). No statement calls now() directly.
 CREATE FUNCTION portal_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT now() + coalesce(nullif(current_setting('raccord.clock_offset', true), ''), '0')::interval $$;
 

@@ -4,10 +4,13 @@
 //! `docs/architecture.md` has the picture. Arrows only go down: [`web`] and [`cli`] speak to people and machines, [`pdf`] and
 //! [`mail`] make bytes, [`db`] holds every SQL statement, [`domain`] the rules.
 
+pub mod cli;
 pub mod db;
 pub mod domain;
 pub mod embedded_postgres;
+pub mod french;
 pub mod hashing;
+pub mod mail;
 pub mod pdf;
 pub mod serve;
 pub mod settings;

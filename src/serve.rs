@@ -18,12 +18,15 @@ use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    task::JoinHandle,
     time::{interval, sleep, timeout},
 };
 
 use crate::{
     db::upkeep,
-    settings::Settings,
+    mail::MailRoom,
+    settings::{SettingError, Settings},
     web::{self, state::AppState},
 };
 
@@ -31,11 +34,15 @@ use crate::{
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long requests under way may take once the end was asked for.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long a mail under way may take then.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(3);
 const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the service could not start.
 #[derive(Debug, Error)]
 pub enum ServeError {
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     #[error("RACCORD_LISTEN: cannot listen on {0}: {1}")]
     Listen(SocketAddr, io::Error),
     #[error("RACCORD_METRICS_LISTEN: cannot listen on {0}: {1}")]
@@ -53,17 +60,30 @@ pub enum ServeError {
 pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let listen = settings.listen;
     let public_url = settings.public_url.clone();
+    let mail_room = MailRoom::open(&settings)?;
     let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
     let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
         tokio::spawn(axum::serve(listener, web::metrics::router(state.clone())).into_future());
     }
+    let (end_of_mail, mail) = send_mails(mail_room, pool.clone());
     let upkeep = tokio::spawn(keep_up(pool));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
     accept(listener, &web::router(state)).await.map_err(ServeError::Signals)?;
     upkeep.abort();
+    let _ = end_of_mail.send(());
+    let _ = timeout(MAIL_TIMEOUT, mail).await;
     Ok(())
+}
+
+/// Starts the mail room; the sender ends it, once the mail under way has left.
+fn send_mails(mail_room: MailRoom, pool: PgPool) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (end, ended) = oneshot::channel();
+    let shutdown = async {
+        let _ = ended.await;
+    };
+    (end, tokio::spawn(async move { mail_room.run(pool, shutdown).await }))
 }
 
 async fn accept(listener: TcpListener, router: &Router) -> io::Result<()> {

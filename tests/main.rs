@@ -1,1 +1,10 @@
+//! The portal, journey by journey: each test visits a router over a database of its own.
+
+mod access;
 mod api;
+mod common;
+mod creation;
+mod reset;
+mod shown_once;
+mod sign_in;
+mod succession;

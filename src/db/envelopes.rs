@@ -18,8 +18,8 @@ const LIFETIME: &str = "10 minutes";
 pub enum Display {
     /// The password, for this once, and until when it can be exported.
     Password(Password, OffsetDateTime),
-    /// It has been displayed, or its time is over.
-    Gone,
+    /// It cannot be displayed (any more); `shown` where that is because it has been.
+    Gone { shown: bool },
 }
 
 /// Lays a new password into its envelope, in place of any older one of the account.
@@ -87,15 +87,26 @@ pub async fn display(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(envelope) = envelope else { return Ok(Display::Gone) };
+    let Some(envelope) = envelope else { return gone(&mut tx, account).await };
     let password = open(account, session, envelope.credential_version, envelope.sealed);
-    let Some(password) = password else { return Ok(Display::Gone) };
+    let Some(password) = password else { return gone(&mut tx, account).await };
     sqlx::query!("UPDATE technical_users SET password_shown_at = portal_now() WHERE id = $1", account.id())
         .execute(&mut *tx)
         .await?;
     audit::record(&mut tx, account.event(actor, Action::PasswordShown)).await?;
     tx.commit().await?;
     Ok(Display::Password(password, envelope.expires_at))
+}
+
+/// Read now, not with the account: of many who come together, those who lose have seen it before the winner's commit.
+async fn gone(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sqlx::Result<Display> {
+    let shown = sqlx::query_scalar!(
+        r#"SELECT password_shown_at IS NOT NULL AS "shown!" FROM technical_users WHERE id = $1"#,
+        account.id()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Display::Gone { shown })
 }
 
 /// Opens the envelope again for the PDF, for the page that displayed it: only that page has the nonce.

@@ -37,6 +37,24 @@ pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8], da
     Ok(())
 }
 
+/// The person whom a mail invites.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    pub login: String,
+    pub first_name: String,
+    pub last_name: String,
+}
+
+/// The person with this number.
+///
+/// # Errors
+/// Database errors.
+pub async fn find_guest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Guest>> {
+    sqlx::query_as!(Guest, "SELECT login, first_name, last_name FROM users WHERE id = $1", user_id)
+        .fetch_optional(conn)
+        .await
+}
+
 /// Whom the link with this token invites; `None` once it is used or too old.
 ///
 /// # Errors

@@ -3,9 +3,13 @@
 
 pub mod api;
 pub mod audit;
+pub mod demo;
+pub mod directory;
 pub mod envelopes;
 pub mod invitations;
+pub mod memberships;
 pub mod outbox;
+pub mod people;
 pub mod session_store;
 pub mod sessions;
 pub mod structures;
@@ -18,7 +22,7 @@ pub mod users;
 use std::time::Duration;
 
 use sqlx::{
-    PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -29,6 +33,14 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     let options = options.application_name("raccord");
     PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+}
+
+/// Whether a database answers at `options`, and if not, why: a pool only tells that it waited in vain.
+///
+/// # Errors
+/// Why no connection could be made.
+pub async fn try_connection(options: &PgConnectOptions) -> sqlx::Result<()> {
+    PgConnection::connect_with(options).await?.close().await
 }
 
 /// Brings the database's schema up to date. Several instances may do so together: an advisory lock makes them queue.

@@ -1,6 +1,7 @@
 //! Mails to send, written in the transaction of the act that they announce.
 
-use sqlx::{PgConnection, types::Json};
+use sqlx::{PgConnection, PgPool, types::Json};
+use time::OffsetDateTime;
 
 use crate::domain::notice::Notice;
 
@@ -12,5 +13,76 @@ pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notice) 
     sqlx::query!("INSERT INTO mails (recipient, notice) VALUES ($1, $2)", recipient, Json(notice) as _)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// A mail that waits to be sent.
+#[derive(Clone, Debug)]
+pub struct WaitingMail {
+    pub id: i64,
+    pub recipient: String,
+    /// A [`Notice`], unless a newer version wrote it.
+    pub notice: serde_json::Value,
+    pub created_at: OffsetDateTime,
+    /// Failed attempts so far.
+    pub attempts: i32,
+}
+
+/// The mails that may be sent now, oldest first: of each recipient only the first one that waits, so that nobody reads of
+/// a reset before the creation.
+///
+/// # Errors
+/// Database errors.
+pub async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "SELECT id FROM mails m
+          WHERE sent_at IS NULL AND next_attempt_at <= portal_now()
+            AND NOT EXISTS (SELECT 1 FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL)
+          ORDER BY id LIMIT $1",
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Takes a mail for sending, until the end of the transaction. `None` where another instance has it or was quicker.
+///
+/// # Errors
+/// Database errors.
+pub async fn claim(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<WaitingMail>> {
+    sqlx::query_as!(
+        WaitingMail,
+        "SELECT id, recipient, notice, created_at, attempts FROM mails m
+          WHERE id = $1 AND sent_at IS NULL AND next_attempt_at <= portal_now()
+            AND NOT EXISTS (SELECT 1 FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL)
+            FOR UPDATE SKIP LOCKED",
+        id,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The mail has left.
+///
+/// # Errors
+/// Database errors.
+pub async fn mark_sent(conn: &mut PgConnection, id: i64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE mails SET sent_at = portal_now() WHERE id = $1", id).execute(conn).await?;
+    Ok(())
+}
+
+/// The mail could not leave: it waits for 1 minute, then twice as long each time, at most an hour.
+///
+/// # Errors
+/// Database errors.
+pub async fn postpone(pool: &PgPool, id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE mails SET attempts = attempts + 1,
+                next_attempt_at = portal_now() + least(interval '1 minute' * (2 ^ least(attempts, 6)), interval '1 hour')
+          WHERE id = $1 AND sent_at IS NULL",
+        id,
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }

@@ -38,12 +38,27 @@ pub async fn designate(
 ) -> Result<(), DesignateError> {
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
-    let members = structures::members(&mut *tx, &structure).await?;
+    hand_over(&mut tx, actor, &structure, new_manager_id).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The same within the transaction of a caller who has locked the structure.
+///
+/// # Errors
+/// [`DesignateError`].
+pub(super) async fn hand_over(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure: &ManagedStructure,
+    new_manager_id: i64,
+) -> Result<(), DesignateError> {
+    let members = structures::members(&mut *conn, structure).await?;
     let successor = members
         .iter()
         .find(|member| member.user_id == new_manager_id && member.user_id != structure.manager_id())
         .ok_or(DesignateError::NotAnotherMember)?;
-    replace(&mut tx, structure.id(), new_manager_id).await?;
+    replace(conn, structure.id(), new_manager_id).await?;
     for member in
         [Some(successor), members.iter().find(|member| member.user_id == structure.manager_id())].into_iter().flatten()
     {
@@ -53,15 +68,14 @@ pub async fn designate(
             new_manager: successor.full_name(),
             is_recipient: member.user_id == new_manager_id,
         };
-        outbox::enqueue(&mut tx, &member.contact_address, &notice).await?;
+        outbox::enqueue(conn, &member.contact_address, &notice).await?;
     }
     let event = Event {
         structure_id: Some(structure.id()),
         subject: &successor.login,
         ..Event::of(actor, Action::ManagerChanged)
     };
-    audit::record(&mut tx, event).await?;
-    tx.commit().await?;
+    audit::record(conn, event).await?;
     Ok(())
 }
 

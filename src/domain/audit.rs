@@ -11,6 +11,7 @@ pub enum Action {
     SessionClosed,
     ContactAddressChanged,
     StructureEdited,
+    MembershipChanged,
     ManagerChanged,
     TechnicalUserCreated,
     PasswordShown,
@@ -24,7 +25,7 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -33,6 +34,7 @@ impl Action {
         Self::SessionClosed,
         Self::ContactAddressChanged,
         Self::StructureEdited,
+        Self::MembershipChanged,
         Self::ManagerChanged,
         Self::TechnicalUserCreated,
         Self::PasswordShown,
@@ -56,6 +58,7 @@ impl Action {
             Self::SessionClosed => "SESSION_CLOSED",
             Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
             Self::StructureEdited => "STRUCTURE_EDITED",
+            Self::MembershipChanged => "MEMBERSHIP_CHANGED",
             Self::ManagerChanged => "MANAGER_CHANGED",
             Self::TechnicalUserCreated => "TECHNICAL_USER_CREATED",
             Self::PasswordShown => "PASSWORD_SHOWN",
@@ -80,6 +83,7 @@ impl Action {
             Self::SessionClosed => "Fermeture d’une session",
             Self::ContactAddressChanged => "Modification de l’adresse de contact",
             Self::StructureEdited => "Modification de la fiche structure",
+            Self::MembershipChanged => "Modification d’un rattachement",
             Self::ManagerChanged => "Changement de gestionnaire principal",
             Self::TechnicalUserCreated => "Création d’un utilisateur technique",
             Self::PasswordShown => "Affichage du mot de passe",

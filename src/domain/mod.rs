@@ -5,6 +5,7 @@ pub mod contact_address;
 pub mod credential;
 pub mod envelope;
 pub mod network;
+pub mod new_person;
 pub mod notice;
 pub mod password;
 pub mod person;

@@ -3,41 +3,25 @@
 // What askama's macro writes.
 #![allow(clippy::inline_always, clippy::missing_errors_doc)]
 
-use std::{fmt::Write, sync::LazyLock};
+use std::fmt::Write;
 
 use askama::{Result, Values, filters::Safe};
-use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use time::OffsetDateTime;
 
-static PARIS: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC));
-
-const MONTHS: [&str; 12] = [
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "août",
-    "septembre",
-    "octobre",
-    "novembre",
-    "décembre",
-];
+use crate::french;
 
 /// « 24 janvier 2028 », in a `<time>`.
 #[askama::filter_fn]
 pub fn day(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
-    Ok(Safe(format!(r#"<time datetime="{}">{}</time>"#, in_paris(*at).date(), day_text(*at))))
+    Ok(Safe(format!(r#"<time datetime="{}">{}</time>"#, french::in_paris(*at).date(), french::day(*at))))
 }
 
 /// « 24 janvier 2028 à 14 h 05 », in a `<time>`.
 #[askama::filter_fn]
 pub fn moment(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
-    let paris = in_paris(*at);
+    let paris = french::in_paris(*at);
     let machine = paris.strftime("%Y-%m-%dT%H:%M:%S%:z");
-    Ok(Safe(format!("<time datetime=\"{machine}\">{}</time>", moment_text(*at))))
+    Ok(Safe(format!("<time datetime=\"{machine}\">{}</time>", french::moment(*at))))
 }
 
 /// Digits in groups: narrow gaps to the eye, nothing between the characters, so that copy and search find them exact.
@@ -78,17 +62,6 @@ pub fn count(number: &u64, _: &dyn Values) -> Result<String> {
     Ok(spaced)
 }
 
-/// « 24 janvier 2028 ».
-pub fn day_text(at: OffsetDateTime) -> String {
-    french_day(&in_paris(at))
-}
-
-/// « 24 janvier 2028 à 14 h 05 ».
-pub fn moment_text(at: OffsetDateTime) -> String {
-    let paris = in_paris(at);
-    format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(&paris), paris.hour(), paris.minute())
-}
-
 /// A SIRET with narrow no-break spaces, for paper.
 pub fn spaced_identifier(identifier: &str) -> String {
     match siret_groups(identifier) {
@@ -100,16 +73,6 @@ pub fn spaced_identifier(identifier: &str) -> String {
 fn siret_groups(identifier: &str) -> Option<[&str; 4]> {
     let is_siret = identifier.len() == 14 && identifier.bytes().all(|byte| byte.is_ascii_digit());
     is_siret.then(|| [&identifier[..3], &identifier[3..6], &identifier[6..9], &identifier[9..]])
-}
-
-fn in_paris(at: OffsetDateTime) -> ZonedDateTime {
-    Timestamp::from_second(at.unix_timestamp()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(PARIS.clone())
-}
-
-fn french_day(date: &ZonedDateTime) -> String {
-    let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
-    let ordinal = if date.day() == 1 { "er" } else { "" };
-    format!("{}{ordinal} {month} {}", date.day(), date.year())
 }
 
 fn in_groups(text: &str, sizes: &[usize], between: &str) -> String {

@@ -26,6 +26,7 @@ use crate::{
         technical_users,
     },
     domain::{password::Password, random},
+    french,
     pdf::{self, ConnectionSheet},
 };
 
@@ -42,7 +43,7 @@ pub async fn page(
     } else if envelopes::is_waiting(&state.pool, account, session).await? {
         SummaryPassword::Ready
     } else {
-        gone(&managed)
+        gone(was_shown(&managed))
     };
     render(&summary_page(&state, &managed, password))
 }
@@ -59,15 +60,16 @@ async fn open(state: &AppState, managed: &ManagedAccount) -> Result<SummaryPassw
             nonce,
             sealed_until,
         }),
-        Display::Gone => gone(managed),
+        Display::Gone { shown } => gone(shown),
     })
 }
 
-fn gone(managed: &ManagedAccount) -> SummaryPassword {
-    match managed.account.account().password_shown_at {
-        Some(_) => SummaryPassword::AlreadyShown,
-        None => SummaryPassword::Lapsed,
-    }
+fn was_shown(managed: &ManagedAccount) -> bool {
+    managed.account.account().password_shown_at.is_some()
+}
+
+fn gone(shown: bool) -> SummaryPassword {
+    if shown { SummaryPassword::AlreadyShown } else { SummaryPassword::Lapsed }
 }
 
 fn cpro_account(login: &str, password: &Password) -> String {
@@ -115,7 +117,7 @@ pub async fn export(
     let nonce_hash = random::digest(&form.nonce);
     let Some(password) = envelopes::export(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await?
     else {
-        return page_with_status(StatusCode::CONFLICT, &summary_page(&state, &managed, gone(&managed)));
+        return page_with_status(StatusCode::CONFLICT, &summary_page(&state, &managed, gone(was_shown(&managed))));
     };
     let issued_at = technical_users::now(&state.pool).await?;
     let pdf = connection_sheet(&state, &managed, &password, issued_at)?;
@@ -146,8 +148,8 @@ fn connection_sheet(
         structure_identifier: &identifier,
         structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
         api_url: &state.settings.public_url,
-        expires_on: &filters::day_text(account.expires_at),
-        issued_on: &filters::moment_text(issued_at),
+        expires_on: &french::day(account.expires_at),
+        issued_on: &french::moment(issued_at),
         issued_at,
     };
     pdf::render(&sheet).map_err(|error| AppError::Internal(error.to_string()))

@@ -100,16 +100,13 @@ pub async fn verify(state: &AppState, credential: &Credential, address: IpAddr) 
         return Err(ApiError::TooManyRequests { seconds });
     }
     let verdict = judge(state, credential).await?;
-    match verdict.account.filter(|account| verdict.matches && account.standing == Standing::Usable) {
-        Some(account) => {
-            throttles::forget(&state.pool, Scope::Api, login, &network).await?;
-            Ok(account.verified())
-        }
-        None => {
-            throttles::fail(&state.pool, Scope::Api, login, &network).await?;
-            Err(ApiError::Unauthorized)
-        }
-    }
+    let Some(account) = verdict.account.filter(|account| verdict.matches && account.standing == Standing::Usable)
+    else {
+        throttles::fail(&state.pool, Scope::Api, login, &network).await?;
+        return Err(ApiError::Unauthorized);
+    };
+    throttles::forget(&state.pool, Scope::Api, login, &network).await?;
+    Ok(account.verified())
 }
 
 /// Computes the verdict, or waits for the call that is computing it.

@@ -1,0 +1,164 @@
+//! The command line, as `--help` explains it.
+
+// These comments are what `--help` prints: words for the terminal, without backticks.
+#![allow(clippy::doc_markdown)]
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all done, 1 failed, 2 wrong usage or setting, 3 done but some lines were bad.";
+
+/// Raccord, the portal on which the principal manager of a structure creates its technical users.
+///
+/// Without a command it serves the portal.
+#[derive(Debug, Parser)]
+#[command(name = "raccord", version, after_help = settings::HELP, args_conflicts_with_subcommands = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+impl Arguments {
+    /// The command that was given, or the default one.
+    #[must_use]
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Serve(self.serve))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve the portal and its API until SIGTERM or Ctrl-C (the default command)
+    ///
+    /// Brings the database's schema up to date first. Settings come from the environment: see `raccord --help`.
+    Serve(Serve),
+    /// Bring the database's schema up to date, and stop
+    ///
+    /// `serve` does so by itself; this is for who wants to do it before an upgrade. It may be run at any time.
+    Migrate,
+    /// Load structures or their managers from a file
+    #[command(subcommand)]
+    Import(Import),
+    /// Register and invite people
+    #[command(subcommand)]
+    User(User),
+    /// Fill an empty database with a demonstration, and stop
+    ///
+    /// Structures of a real directory extract, managers with many and with one structure. The sign-in data are generated
+    /// and written to demo-credentials.json in the data directory, readable by its owner alone. A database that holds
+    /// something else is refused; one that is a demonstration already is kept as it is.
+    Demo,
+}
+
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// Fill an empty database with a demonstration first (as `raccord demo`)
+    #[arg(long)]
+    pub demo: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Import {
+    /// Load the public directory of structures
+    ///
+    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the columns:
+    ///
+    ///   TypeIdentifiant;Identifiant;RaisonSociale;EmetteurEdi;RecepteurEdi;GestionStatutMiseEnPaiement;GestionEngagement;
+    ///   GestionService;GestionServiceEngagement;EstMOA;EstMOAUniquement;StructureActive;Adresse;ComplementAdresse1;
+    ///   ComplementAdresse2;CodePostal;Ville;NumTelephone;Courriel;CodePays;LibellePays
+    ///
+    /// Only the first three are required, in any order. TypeIdentifiant is a number (1 = SIRET, 2 = UE_HORS_FRANCE, 3 = HORS_UE,
+    /// 4 = RIDET, 5 = TAHITI, 6 = AUTRE, 7 = PARTICULIER) or such a name; booleans are true/false, 1/0, O/N or Oui/Non.
+    ///
+    /// Each bad line is told with its number and why, the others are loaded. Running it again updates and never
+    /// duplicates. A structure that has a principal manager keeps its name, address and status, which are his to edit:
+    /// only its flags follow the file.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Structures { file: PathBuf },
+    /// Load people, and what they are in which structures
+    ///
+    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the columns:
+    ///
+    ///   Identifiant;Nom;Prenom;AdresseContact;TypeIdentifiantStructure;IdentifiantStructure;Role
+    ///
+    /// Role is GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE or UTILISATEUR. The structures must be there already.
+    ///
+    /// A new person is invited by mail to choose a password; `raccord serve` sends the mails. Who is known already keeps
+    /// name and address. A line that names a principal manager where there is another replaces him: he becomes
+    /// secondary manager, and both are written to. Where several lines name one for the same structure, the last one
+    /// holds. Each bad line is told with its number and why. Running it again changes nothing.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Managers { file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum User {
+    /// Register a person and send a link to choose a password
+    ///
+    /// The link lives for 7 days; `raccord serve` sends the mail. Where the login is known already, name and address stay
+    /// as they are and a new link goes to that address: so a forgotten password is mended.
+    Invite(Invite),
+}
+
+#[derive(Args, Debug)]
+pub struct Invite {
+    /// What the person signs in with, e.g. claire.fontaine@mairie.example
+    #[arg(long)]
+    pub login: String,
+    #[arg(long)]
+    pub last_name: String,
+    #[arg(long)]
+    pub first_name: String,
+    /// The address that mails go to
+    #[arg(long, value_name = "ADDRESS")]
+    pub contact: String,
+    /// Also attach the person to this structure, e.g. SIRET:21750001600019
+    #[arg(long, value_name = "TYPE:IDENTIFIER", requires = "role")]
+    pub structure: Option<String>,
+    /// The role in that structure: GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE or UTILISATEUR
+    #[arg(long, requires = "structure")]
+    pub role: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Arguments as CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_the_default_and_takes_its_option_without_being_named() {
+        for line in [&["raccord", "--demo"][..], &["raccord", "serve", "--demo"]] {
+            let Command::Serve(serve) = Arguments::parse_from(line).command() else { panic!("{line:?}") };
+            assert!(serve.demo);
+        }
+        assert!(matches!(Arguments::parse_from(["raccord"]).command(), Command::Serve(Serve { demo: false })));
+    }
+
+    #[test]
+    fn the_help_ends_with_the_settings() {
+        let help = <Arguments as CommandFactory>::command().render_long_help().to_string();
+        assert!(help.trim_end().ends_with(settings::HELP.lines().last().unwrap()), "{help}");
+    }
+
+    #[test]
+    fn a_structure_needs_a_role() {
+        let line =
+            ["raccord", "user", "invite", "--login", "a", "--last-name", "b", "--first-name", "c", "--contact", "d"];
+        let with = |more: &[&str]| Arguments::try_parse_from(line.iter().chain(more).copied());
+        assert!(with(&[]).is_ok());
+        let error = with(&["--structure", "SIRET:1"]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::MissingRequiredArgument);
+    }
+}

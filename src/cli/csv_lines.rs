@@ -1,0 +1,185 @@
+//! Lines of a `;`-separated file, one at a time, each with the number of the line that it starts on.
+//!
+//! Fields may be quoted, and then hold `;`, `""` for a quote, and line breaks. A quote that nobody closes spoils its own line
+//! only: reading goes on with the next one. Memory is bounded whatever the file holds.
+
+use std::{
+    collections::VecDeque,
+    io::{self, BufRead, Read},
+};
+
+use encoding_rs::WINDOWS_1252;
+use thiserror::Error;
+
+/// Bytes that a record may have: 21 fields of 250 characters fit.
+const LONGEST_RECORD: usize = 32 * 1024;
+
+/// Why a line is no record.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum LineError {
+    #[error("the line is longer than {LONGEST_RECORD} bytes")]
+    TooLong,
+    #[error("a quote is opened and never closed")]
+    QuoteNotClosed,
+    #[error("the line has {found} fields where the header has {expected}")]
+    FieldCount { found: usize, expected: usize },
+}
+
+/// A record, or why there is none, and the number of its first line.
+pub type NumberedLine = (u64, Result<Vec<String>, LineError>);
+
+/// Reads records. Blank lines are passed over.
+pub struct CsvLines<R> {
+    input: R,
+    /// Lines that were read to look for the end of a quote, and are still to be read.
+    ahead: VecDeque<Vec<u8>>,
+    number: u64,
+}
+
+impl<R: BufRead> CsvLines<R> {
+    pub fn new(input: R) -> Self {
+        Self { input, ahead: VecDeque::new(), number: 0 }
+    }
+
+    /// The next record, `None` at the end of the file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn next_line(&mut self) -> io::Result<Option<NumberedLine>> {
+        while let Some(mut line) = self.physical_line()? {
+            if self.number == 1 && line.starts_with("\u{feff}".as_bytes()) {
+                line.drain(..3);
+            }
+            if !line.iter().all(u8::is_ascii_whitespace) {
+                let number = self.number;
+                return Ok(Some((number, self.record(&line)?)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The record that starts with `line`, with as many of the following lines as its quotes hold.
+    fn record(&mut self, line: &[u8]) -> io::Result<Result<Vec<String>, LineError>> {
+        if line.len() > LONGEST_RECORD {
+            return Ok(Err(LineError::TooLong));
+        }
+        let (mut splitter, mut length) = (Splitter::default(), line.len());
+        splitter.push_line(line);
+        let mut more = Vec::new();
+        while splitter.is_open() {
+            let next = if length > LONGEST_RECORD { None } else { self.physical_line()? };
+            let Some(next) = next else {
+                self.put_back(more);
+                return Ok(Err(LineError::QuoteNotClosed));
+            };
+            length += next.len();
+            splitter.push_line(&next);
+            more.push(next);
+        }
+        Ok(Ok(decode(splitter.fields)))
+    }
+
+    fn put_back(&mut self, lines: Vec<Vec<u8>>) {
+        self.number -= lines.len() as u64;
+        for line in lines.into_iter().rev() {
+            self.ahead.push_front(line);
+        }
+    }
+
+    /// One line with its line break. Of one that is too long only the beginning is kept, just too long.
+    fn physical_line(&mut self) -> io::Result<Option<Vec<u8>>> {
+        let line = if let Some(line) = self.ahead.pop_front() {
+            line
+        } else {
+            let mut line = Vec::new();
+            self.input.by_ref().take(LONGEST_RECORD as u64 + 1).read_until(b'\n', &mut line)?;
+            if line.len() > LONGEST_RECORD && !line.ends_with(b"\n") {
+                self.input.skip_until(b'\n')?;
+            }
+            line
+        };
+        self.number += u64::from(!line.is_empty());
+        Ok((!line.is_empty()).then_some(line))
+    }
+}
+
+/// Windows-1252 with an accent is practically never valid UTF-8, so each record tells its own encoding: no first pass
+/// over the file, and two files put one after the other are read right.
+fn decode(fields: Vec<Vec<u8>>) -> Vec<String> {
+    let utf8 = fields.iter().all(|field| std::str::from_utf8(field).is_ok());
+    let decode = |field: Vec<u8>| {
+        if utf8 {
+            String::from_utf8_lossy(&field).into_owned()
+        } else {
+            WINDOWS_1252.decode_without_bom_handling(&field).0.into_owned()
+        }
+    };
+    fields.into_iter().map(decode).collect()
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    FieldStart,
+    Plain,
+    Quoted,
+    /// After a quote within quotes: the first half of `""`, or the end of the field.
+    QuoteInQuoted,
+}
+
+/// Cuts a record into fields (RFC 4180, with `;`).
+struct Splitter {
+    fields: Vec<Vec<u8>>,
+    state: State,
+}
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self { fields: vec![Vec::new()], state: State::default() }
+    }
+}
+
+impl Splitter {
+    /// Whether a quote waits to be closed on a later line.
+    fn is_open(&self) -> bool {
+        self.state == State::Quoted
+    }
+
+    fn push_line(&mut self, line: &[u8]) {
+        let content = line.strip_suffix(b"\n").unwrap_or(line);
+        let content = content.strip_suffix(b"\r").unwrap_or(content);
+        for byte in content {
+            self.push(*byte);
+        }
+        if self.is_open() {
+            // The line break belongs to the field.
+            for byte in &line[content.len()..] {
+                self.push(*byte);
+            }
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        self.state = match (self.state, byte) {
+            (State::FieldStart, b'"') => State::Quoted,
+            (State::Quoted, b'"') => State::QuoteInQuoted,
+            (State::Quoted, _) | (State::QuoteInQuoted, b'"') => self.keep(byte, State::Quoted),
+            (_, b';') => {
+                self.fields.push(Vec::new());
+                State::FieldStart
+            }
+            _ => self.keep(byte, State::Plain),
+        };
+    }
+
+    fn keep(&mut self, byte: u8, next: State) -> State {
+        if let Some(field) = self.fields.last_mut() {
+            field.push(byte);
+        }
+        next
+    }
+}
+
+#[cfg(test)]
+#[path = "csv_lines_tests.rs"]
+mod tests;

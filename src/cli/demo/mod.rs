@@ -1,0 +1,147 @@
+//! The demonstration: real structures, invented people, passwords made on the spot.
+
+mod accounts;
+mod credentials;
+
+use std::path::PathBuf;
+
+use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
+
+use self::credentials::Credentials;
+use super::{directory_line, table::Table};
+use crate::{
+    db::{
+        demo::{self, DemoState},
+        directory::{self, DirectoryEntry},
+    },
+    domain::{
+        audit::Actor,
+        new_person::NewPerson,
+        password::{Argon2id, Password},
+        random,
+        role::Role,
+    },
+    settings::Settings,
+};
+
+/// A spread of the communes of France, from the open data of `@etalab/decoupage-administratif` (MIT).
+const STRUCTURES: &str = include_str!("structures.csv");
+/// How many of them the first manager has; the next one is the second manager's, the others nobody's yet.
+const MANY: usize = 300;
+/// How many of the first manager's structures the two others are members of.
+const SHARED: i64 = 12;
+
+/// Why there is no demonstration.
+#[derive(Debug, Error)]
+pub enum DemoError {
+    #[error("the database is not empty and not a demonstration: give the demonstration a database of its own")]
+    InUse,
+    #[error("{path}: {cause}", path = .path.display())]
+    Credentials { path: PathBuf, cause: std::io::Error },
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+}
+
+/// A database that is a demonstration, and where its sign-in data are.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Filled {
+    Now(PathBuf),
+    Before(PathBuf),
+    CredentialsLost(PathBuf),
+}
+
+/// Fills an empty database, in one transaction. The credentials reach the disk before it is committed: whenever the process
+/// is killed, a demonstration has its credentials, and credentials without a demonstration are replaced at the next start.
+///
+/// # Errors
+/// [`DemoError`].
+pub async fn fill(pool: &PgPool, settings: &Settings) -> Result<Filled, DemoError> {
+    let path = settings.data_dir.join("demo-credentials.json");
+    let (mut tx, state) = demo::begin(pool).await?;
+    let write = |cause| DemoError::Credentials { path: path.clone(), cause };
+    match state {
+        DemoState::InUse => Err(DemoError::InUse),
+        DemoState::Demo if Credentials::move_to(&path, &settings.public_url).map_err(write)? => {
+            Ok(Filled::Before(path))
+        }
+        DemoState::Demo => Ok(Filled::CredentialsLost(path)),
+        DemoState::Empty => {
+            let credentials = write_all(&mut tx, settings).await?;
+            credentials.save(&path).map_err(write)?;
+            tx.commit().await?;
+            Ok(Filled::Now(path))
+        }
+    }
+}
+
+/// The people, in the order of the credentials file: role there, first and last name.
+const PEOPLE: [(&str, &str, &str); 4] = [
+    ("gestionnaire_principal", "Claire", "Fontaine"),
+    ("gestionnaire_principal", "Mathieu", "Lenoir"),
+    ("gestionnaire_secondaire", "Nadia", "Benali"),
+    ("utilisateur", "Hugo", "Marchand"),
+];
+
+async fn write_all(conn: &mut PgConnection, settings: &Settings) -> Result<Credentials, DemoError> {
+    let structures = structures();
+    directory::load(&mut *conn, &Actor::operator(), &structures).await?;
+    let (mut argon2id, mut rng) = (Argon2id::default(), random::os_rng());
+    let mut credentials = Credentials::new(&settings.public_url);
+    let mut ids = Vec::new();
+    for (role, first_name, last_name) in PEOPLE {
+        let person = person(first_name, last_name);
+        let password = credentials::readable_password(&mut rng, person.login());
+        let hash = argon2id.hash(password.expose(), random::bytes(&mut rng));
+        ids.push(demo::add_person(conn, &person, &hash).await?);
+        credentials.add(role, person.login(), &password);
+    }
+    let identifiers: Vec<String> = structures.into_iter().map(|entry| entry.identifier).collect();
+    demo::give_structures(conn, ids[0], &identifiers[..MANY]).await?;
+    demo::give_structures(conn, ids[1], &identifiers[MANY..=MANY]).await?;
+    demo::join_first_structures(conn, ids[0], ids[2], Role::SecondaryManager, SHARED).await?;
+    demo::join_first_structures(conn, ids[0], ids[3], Role::User, SHARED).await?;
+    for account in accounts::ACCOUNTS {
+        // Nobody ever sees this password: these accounts are there to be looked at.
+        let hash = argon2id.hash(Password::generate(&mut rng).expose(), random::bytes(&mut rng));
+        demo::add_account(conn, ids[0], account, &hash, settings.account_rules.password_lifetime_days).await?;
+    }
+    demo::mark(conn).await?;
+    Ok(credentials)
+}
+
+fn person(first_name: &str, last_name: &str) -> NewPerson {
+    let address = format!("{first_name}.{last_name}@raccord.example").to_lowercase();
+    NewPerson::checked(&address, last_name, first_name, &address).expect("a test reads the invented people")
+}
+
+fn structures() -> Vec<DirectoryEntry> {
+    let mut table = Table::read(STRUCTURES.as_bytes(), &directory_line::REQUIRED).expect("a test reads the extract");
+    std::iter::from_fn(|| {
+        let (_, row) = table.next_row().expect("text can be read")?;
+        Some(directory_line::parse(&row.expect("a test reads the extract"), true).expect("a test reads the extract"))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_extract_is_whole_and_names_nobody_twice() {
+        let structures = structures();
+        let identifiers: HashSet<_> = structures.iter().map(|entry| &entry.identifier).collect();
+        assert!(structures.len() > MANY + 20 && structures.iter().all(|entry| entry.active));
+        assert_eq!(identifiers.len(), structures.len());
+    }
+
+    #[test]
+    fn the_people_can_be_registered_and_sign_in_by_different_names() {
+        let logins: HashSet<_> = PEOPLE.iter().map(|(_, first, last)| person(first, last).login().to_owned()).collect();
+        assert_eq!(logins.len(), PEOPLE.len());
+        assert!(logins.contains("claire.fontaine@raccord.example"));
+    }
+}

@@ -1,0 +1,67 @@
+//! How a command ends: the exit codes, and what is said when it fails.
+
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use super::{demo::DemoError, report::Report, table::TableError};
+use crate::{db::memberships::AttachError, domain::new_person::NewPersonError, serve::ServeError};
+
+/// A command did what it was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it: exit code 0.
+    Done,
+    /// All but some lines, which were reported: exit code 3.
+    SomeLinesBad,
+}
+
+impl Outcome {
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        if report.has_bad_lines() { Self::SomeLinesBad } else { Self::Done }
+    }
+
+    #[must_use]
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::SomeLinesBad => 3,
+        }
+    }
+}
+
+/// Why a command failed: exit code 1, or 2 where it was called wrongly.
+#[derive(Debug, Error)]
+pub enum CliError {
+    #[error("{path} {problem}", path = .path.display())]
+    File { path: PathBuf, problem: TableError },
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Person(#[from] NewPersonError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("interrupted; what was done so far is kept, and the command may be run again")]
+    Interrupted,
+}
+
+impl CliError {
+    pub(super) fn file(path: &Path, problem: impl Into<TableError>) -> Self {
+        Self::File { path: path.to_owned(), problem: problem.into() }
+    }
+
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Person(_) => 2,
+            _ => 1,
+        }
+    }
+}

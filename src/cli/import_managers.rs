@@ -1,0 +1,130 @@
+//! `raccord import managers`: people, and what they are in which structures.
+
+use std::{collections::HashMap, fmt, path::Path};
+
+use sqlx::PgPool;
+
+use super::{
+    directory_line,
+    error::{CliError, Outcome},
+    report::Report,
+    row_error::{Quoted, RowError},
+    table::{Row, Table},
+};
+use crate::{
+    db::memberships::{self, AttachError, Attached},
+    domain::{audit::Actor, new_person::NewPerson, role::Role, structure_identifier::StructureIdentifier},
+};
+
+const REQUIRED: [&str; 7] =
+    ["Identifiant", "Nom", "Prenom", "AdresseContact", "TypeIdentifiantStructure", "IdentifiantStructure", "Role"];
+
+/// Loads the file, each line in a transaction of its own. Running it again changes nothing and writes to nobody.
+///
+/// # Errors
+/// Where the file as a whole, or the database, cannot be used.
+pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outcome, CliError> {
+    let last_principals = last_principals(path, strict_siret)?;
+    let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
+    let (mut report, mut tally) = (Report::default(), Tally::default());
+    while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
+        report.line();
+        let line = row.map_err(RowError::from).and_then(|row| Line::parse(&row, strict_siret));
+        let done = match line {
+            Ok(line) => attach(pool, &line, line.superseded_by(number, &last_principals), number).await,
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok(attached) => tally.add(attached),
+            Err(RowError::Attach(AttachError::Database(error))) => return Err(error.into()),
+            Err(error) => report.bad(number, error),
+        }
+    }
+    report.end(&tally);
+    Ok(Outcome::of(&report))
+}
+
+/// The last line that names each structure's principal manager. Were each such line carried out in turn, the file would
+/// make and unmake managers, and write to them, at every run.
+fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureIdentifier, (u64, String)>, CliError> {
+    let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
+    let mut last = HashMap::new();
+    while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
+        let line = row.map_err(RowError::from).and_then(|row| Line::parse(&row, strict_siret));
+        if let Ok(line) = line
+            && line.role == Role::PrincipalManager
+        {
+            last.insert(line.structure, (number, line.person.login().to_owned()));
+        }
+    }
+    Ok(last)
+}
+
+/// Carries a line out. Who is named before another line names the principal manager ends up where a replacement would have
+/// put him: a secondary manager.
+async fn attach(pool: &PgPool, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
+    let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
+    let attached = memberships::attach(pool, &Actor::operator(), &line.person, &line.structure, role).await?;
+    if let Some(later) = superseded_by {
+        Report::remark(
+            number,
+            format_args!("line {later} names another principal manager: this one becomes secondary"),
+        );
+    }
+    Ok(attached)
+}
+
+struct Line {
+    person: NewPerson,
+    structure: StructureIdentifier,
+    role: Role,
+}
+
+impl Line {
+    fn parse(row: &Row<'_>, strict_siret: bool) -> Result<Self, RowError> {
+        Ok(Self {
+            person: NewPerson::checked(
+                row.get("Identifiant"),
+                row.get("Nom"),
+                row.get("Prenom"),
+                row.get("AdresseContact"),
+            )?,
+            structure: directory_line::identifier(row, REQUIRED[4], REQUIRED[5], strict_siret)?,
+            role: Role::parse(row.get("Role")).ok_or_else(|| RowError::NotOneOf {
+                column: "Role",
+                value: Quoted::new(row.get("Role")),
+                allowed: "GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE, UTILISATEUR",
+            })?,
+        })
+    }
+
+    /// The later line that names somebody else as the principal manager, if this one names one.
+    fn superseded_by(&self, number: u64, last: &HashMap<StructureIdentifier, (u64, String)>) -> Option<u64> {
+        let (later, login) = last.get(&self.structure)?;
+        let replaced = self.role == Role::PrincipalManager && *later > number && login != self.person.login();
+        replaced.then_some(*later)
+    }
+}
+
+/// What the good lines changed.
+#[derive(Default)]
+struct Tally {
+    people: u64,
+    changed: u64,
+    unchanged: u64,
+}
+
+impl Tally {
+    fn add(&mut self, attached: Attached) {
+        self.people += u64::from(attached.is_new_person);
+        self.changed += u64::from(attached.is_changed);
+        self.unchanged += u64::from(!attached.is_changed);
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { people, changed, unchanged } = self;
+        write!(f, "{people} people created, {changed} memberships created or changed, {unchanged} unchanged")
+    }
+}

@@ -1,0 +1,112 @@
+//! `raccord import structures`: the public directory, streamed into the database.
+
+use std::{collections::HashMap, fmt, mem, path::Path};
+
+use sqlx::PgPool;
+
+use super::{
+    directory_line,
+    error::{CliError, Outcome},
+    report::Report,
+    row_error::RowError,
+    table::Table,
+};
+use crate::{
+    db::directory::{self, DirectoryEntry},
+    domain::audit::Actor,
+};
+
+/// Lines that go to the database together.
+const BATCH: usize = 2_000;
+
+/// Loads the file. Each batch is kept as soon as it is loaded, so an import that was cut short is just run again.
+///
+/// # Errors
+/// Where the file as a whole, or the database, cannot be used.
+pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outcome, CliError> {
+    let mut table = Table::open(path, &directory_line::REQUIRED).map_err(|error| CliError::file(path, error))?;
+    let (mut report, mut batch, mut tally) = (Report::default(), Batch::default(), Tally::default());
+    while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
+        report.line();
+        match row.map_err(RowError::from).and_then(|row| directory_line::parse(&row, strict_siret)) {
+            Ok(entry) => batch.push(entry, &mut tally),
+            Err(error) => report.bad(number, error),
+        }
+        if batch.entries.len() == BATCH {
+            tally.add(&mem::take(&mut batch).load(pool).await?);
+        }
+    }
+    tally.add(&batch.load(pool).await?);
+    report.end(&tally);
+    Ok(Outcome::of(&report))
+}
+
+/// What became of the good lines.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    created: i64,
+    updated: i64,
+    unchanged: i64,
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.created += other.created;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} created, {} updated, {} unchanged", self.created, self.updated, self.unchanged)
+    }
+}
+
+/// Entries to load together, each identifier once: one statement cannot write the same structure twice.
+#[derive(Default)]
+struct Batch {
+    entries: Vec<DirectoryEntry>,
+    places: HashMap<(&'static str, String), usize>,
+}
+
+impl Batch {
+    /// Adds an entry. Where the same identifier came before, the later line holds, as it would from one batch to another.
+    fn push(&mut self, entry: DirectoryEntry, tally: &mut Tally) {
+        let key = (entry.identifier_type, entry.identifier.clone());
+        if let Some(&place) = self.places.get(&key) {
+            let changed = self.entries[place] != entry;
+            tally.updated += i64::from(changed);
+            tally.unchanged += i64::from(!changed);
+            self.entries[place] = entry;
+        } else {
+            self.places.insert(key, self.entries.len());
+            self.entries.push(entry);
+        }
+    }
+
+    async fn load(self, pool: &PgPool) -> sqlx::Result<Tally> {
+        if self.entries.is_empty() {
+            return Ok(Tally::default());
+        }
+        let loaded = directory::load(pool, &Actor::operator(), &self.entries).await?;
+        let all = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
+        Ok(Tally { created: loaded.created, updated: loaded.updated, unchanged: all - loaded.created - loaded.updated })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_lines_with_one_identifier_the_later_holds() {
+        let entry = |designation: &str| DirectoryEntry { designation: designation.into(), ..DirectoryEntry::default() };
+        let (mut batch, mut tally) = (Batch::default(), Tally::default());
+        for name in ["Paris", "Ville de Paris", "Ville de Paris"] {
+            batch.push(entry(name), &mut tally);
+        }
+        assert_eq!(batch.entries, [entry("Ville de Paris")]);
+        assert_eq!(tally, Tally { created: 0, updated: 1, unchanged: 1 });
+    }
+}

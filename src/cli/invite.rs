@@ -1,0 +1,50 @@
+//! `raccord user invite`: one person.
+
+use sqlx::PgPool;
+
+use super::{
+    arguments::Invite,
+    error::{CliError, Outcome},
+};
+use crate::{
+    db::{memberships, people},
+    domain::{
+        audit::Actor,
+        new_person::NewPerson,
+        role::Role,
+        structure_identifier::{IdentifierType, StructureIdentifier},
+    },
+};
+
+/// Registers and invites a person, and attaches her to a structure where one is named.
+///
+/// # Errors
+/// Where an argument is wrong, or the structure unknown.
+pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Result<Outcome, CliError> {
+    let person = NewPerson::checked(&arguments.login, &arguments.last_name, &arguments.first_name, &arguments.contact)?;
+    let mut is_new = false;
+    if let Some((structure, role)) = seat(arguments, strict_siret)? {
+        is_new = memberships::attach(pool, &Actor::operator(), &person, &structure, role).await?.is_new_person;
+    }
+    // Who has just been registered with the structure has an invitation already.
+    if !is_new {
+        is_new = people::invite(pool, &Actor::operator(), &person).await?.is_new;
+    }
+    if is_new {
+        eprintln!("{} is invited at {}", person.login(), person.contact_address().as_str());
+    } else {
+        eprintln!("{} is known already: a new link goes to the address that the portal has", person.login());
+    }
+    Ok(Outcome::Done)
+}
+
+fn seat(arguments: &Invite, strict_siret: bool) -> Result<Option<(StructureIdentifier, Role)>, CliError> {
+    let (Some(structure), Some(role)) = (&arguments.structure, &arguments.role) else { return Ok(None) };
+    let wrong = |what: &str| CliError::Usage(format!("--structure {structure}: {what}"));
+    let (kind, value) = structure.split_once(':').ok_or_else(|| wrong("must be TYPE:IDENTIFIER"))?;
+    let kind = IdentifierType::parse(kind).ok_or_else(|| wrong("the type is unknown"))?;
+    let structure = StructureIdentifier::parse(kind, value, strict_siret)
+        .map_err(|error| wrong(super::row_error::identifier_problem(error)))?;
+    let role = Role::parse(role).ok_or_else(|| CliError::Usage(format!("--role {role}: is unknown")))?;
+    Ok(Some((structure, role)))
+}

@@ -1,0 +1,70 @@
+//! Why a line of an import file is bad, in the operator's words.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use super::csv_lines::LineError;
+use crate::{
+    db::memberships::AttachError,
+    domain::{new_person::NewPersonError, structure::StructureCardError, structure_identifier::IdentifierError},
+};
+
+/// Why a line cannot be loaded.
+#[derive(Debug, Error)]
+pub enum RowError {
+    #[error(transparent)]
+    Line(#[from] LineError),
+    #[error("{column} is {value}, which is not one of {allowed}")]
+    NotOneOf { column: &'static str, value: Quoted, allowed: &'static str },
+    #[error("{column} is {value}: {}", identifier_problem(*.error))]
+    Identifier { column: &'static str, value: Quoted, error: IdentifierError },
+    #[error("{column} {}", card_problem(*.error))]
+    Card { column: &'static str, error: StructureCardError },
+    #[error("{column} is {value}, which is not a two-letter country code")]
+    CountryCode { column: &'static str, value: Quoted },
+    #[error(transparent)]
+    Person(#[from] NewPersonError),
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+}
+
+/// A value from a file, safe to print on a terminal and of bounded length.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Quoted(String);
+
+impl Quoted {
+    #[must_use]
+    pub fn new(value: &str) -> Self {
+        let cut: String = value.chars().take(60).collect();
+        let more = if cut.len() < value.len() { "…" } else { "" };
+        Self(format!("{cut:?}{more}"))
+    }
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The domain speaks French, for screens; the command line English.
+pub fn identifier_problem(error: IdentifierError) -> &'static str {
+    match error {
+        IdentifierError::Empty => "the identifier is missing",
+        IdentifierError::TooLong => "an identifier has at most 80 characters",
+        IdentifierError::Character => "an identifier has only letters, digits, `-` and `_`",
+        IdentifierError::SiretLength => "a SIRET has 14 digits",
+        IdentifierError::SiretChecksum => "the SIRET's control digit is wrong",
+    }
+}
+
+fn card_problem(error: StructureCardError) -> &'static str {
+    match error {
+        StructureCardError::DesignationMissing => "is missing",
+        StructureCardError::TooLong => "has more than 250 characters",
+        StructureCardError::Unprintable => "holds a character that cannot be displayed",
+        StructureCardError::Email => "is not an address of the form name@domain",
+        StructureCardError::Phone => "holds something else than digits, spaces, dots, hyphens, brackets and +",
+    }
+}

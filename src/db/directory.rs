@@ -1,0 +1,115 @@
+//! The public directory of structures, loaded by the operator.
+
+use serde::Serialize;
+use sqlx::{PgExecutor, types::Json};
+
+use crate::domain::audit::{Action, Actor};
+
+/// A structure as the directory has it. The fields bear the names of the table's columns.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the directory's own flags")]
+pub struct DirectoryEntry {
+    pub identifier_type: &'static str,
+    pub identifier: String,
+    pub designation: String,
+    pub address_line: String,
+    pub address_extra_1: String,
+    pub address_extra_2: String,
+    pub postal_code: String,
+    pub city: String,
+    pub country_code: String,
+    pub country: String,
+    pub email: String,
+    pub phone: String,
+    pub active: bool,
+    pub requires_payment_status: bool,
+    pub requires_engagement: bool,
+    pub requires_service: bool,
+    pub requires_service_engagement: bool,
+    pub edi_sender: bool,
+    pub edi_receiver: bool,
+    pub moa: bool,
+    pub moa_only: bool,
+}
+
+/// What a load changed; the other entries were there already, just so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loaded {
+    pub created: i64,
+    pub updated: i64,
+}
+
+/// Loads entries, each identifier at most once. An unmanaged structure is as the directory says. Of a managed one only the
+/// flags follow the directory: the card, status included, is its manager's. History tells him of the change.
+///
+/// # Errors
+/// Database errors; none of the entries is then loaded.
+pub async fn load(executor: impl PgExecutor<'_>, actor: &Actor, entries: &[DirectoryEntry]) -> sqlx::Result<Loaded> {
+    // The three writes see the same snapshot, so they never meet: a structure is new, unmanaged or managed.
+    sqlx::query_as!(
+        Loaded,
+        r#"WITH line AS MATERIALIZED (
+             SELECT * FROM json_to_recordset($1) AS line(
+               identifier_type text, identifier text, designation text, address_line text, address_extra_1 text,
+               address_extra_2 text, postal_code text, city text, country_code text, country text, email text, phone text,
+               active boolean, requires_payment_status boolean, requires_engagement boolean, requires_service boolean,
+               requires_service_engagement boolean, edi_sender boolean, edi_receiver boolean, moa boolean, moa_only boolean)
+           ), created AS (
+             INSERT INTO structures (identifier_type, identifier, designation, address_line, address_extra_1,
+                    address_extra_2, postal_code, city, country_code, country, email, phone, active, requires_payment_status,
+                    requires_engagement, requires_service, requires_service_engagement, edi_sender, edi_receiver, moa, moa_only)
+             SELECT identifier_type, identifier, designation, address_line, address_extra_1,
+                    address_extra_2, postal_code, city, country_code, country, email, phone, active, requires_payment_status,
+                    requires_engagement, requires_service, requires_service_engagement, edi_sender, edi_receiver, moa, moa_only
+               FROM line
+             ON CONFLICT ON CONSTRAINT structures_identifier_key DO NOTHING
+             RETURNING 1
+           ), card AS (
+             UPDATE structures s
+                SET designation = line.designation, address_line = line.address_line,
+                    address_extra_1 = line.address_extra_1, address_extra_2 = line.address_extra_2,
+                    postal_code = line.postal_code, city = line.city, country_code = line.country_code,
+                    country = line.country, email = line.email, phone = line.phone, active = line.active,
+                    requires_payment_status = line.requires_payment_status,
+                    requires_engagement = line.requires_engagement, requires_service = line.requires_service,
+                    requires_service_engagement = line.requires_service_engagement,
+                    edi_sender = line.edi_sender, edi_receiver = line.edi_receiver, moa = line.moa, moa_only = line.moa_only
+               FROM line
+              WHERE NOT s.managed AND s.identifier_type = line.identifier_type AND s.identifier = line.identifier
+                AND (s.designation, s.address_line, s.address_extra_1, s.address_extra_2, s.postal_code, s.city,
+                     s.country_code, s.country, s.email, s.phone, s.active, s.requires_payment_status,
+                     s.requires_engagement, s.requires_service, s.requires_service_engagement,
+                     s.edi_sender, s.edi_receiver, s.moa, s.moa_only)
+                 <> (line.designation, line.address_line, line.address_extra_1, line.address_extra_2, line.postal_code, line.city,
+                     line.country_code, line.country, line.email, line.phone, line.active, line.requires_payment_status,
+                     line.requires_engagement, line.requires_service, line.requires_service_engagement,
+                     line.edi_sender, line.edi_receiver, line.moa, line.moa_only)
+             RETURNING 1
+           ), flags AS (
+             UPDATE structures s
+                SET requires_payment_status = line.requires_payment_status,
+                    requires_engagement = line.requires_engagement, requires_service = line.requires_service,
+                    requires_service_engagement = line.requires_service_engagement,
+                    edi_sender = line.edi_sender, edi_receiver = line.edi_receiver, moa = line.moa, moa_only = line.moa_only
+               FROM line
+              WHERE s.managed AND s.identifier_type = line.identifier_type AND s.identifier = line.identifier
+                AND (s.requires_payment_status, s.requires_engagement, s.requires_service, s.requires_service_engagement,
+                     s.edi_sender, s.edi_receiver, s.moa, s.moa_only)
+                 <> (line.requires_payment_status, line.requires_engagement, line.requires_service,
+                     line.requires_service_engagement, line.edi_sender, line.edi_receiver, line.moa, line.moa_only)
+             RETURNING s.id, s.identifier
+           ), told AS (
+             INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
+             SELECT $2, $3, $4, $5, id, identifier, 'indicateurs de l’annuaire' FROM flags
+           )
+           SELECT (SELECT count(*) FROM created) AS "created!",
+                  (SELECT count(*) FROM card) + (SELECT count(*) FROM flags) AS "updated!""#,
+        Json(entries) as _,
+        actor.user_id,
+        actor.name,
+        actor.address,
+        Action::StructureEdited.code(),
+    )
+    .fetch_one(executor)
+    .await
+}

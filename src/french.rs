@@ -1,0 +1,71 @@
+//! How French writes dates: by day and month in words, in Paris time.
+
+use std::sync::LazyLock;
+
+use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
+use time::OffsetDateTime;
+
+static PARIS: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC));
+
+const MONTHS: [&str; 12] = [
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+];
+
+/// « 24 janvier 2028 ».
+#[must_use]
+pub fn day(at: OffsetDateTime) -> String {
+    french_day(&in_paris(at))
+}
+
+/// « 24 janvier 2028 à 14 h 05 ».
+#[must_use]
+pub fn moment(at: OffsetDateTime) -> String {
+    let paris = in_paris(at);
+    format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(&paris), paris.hour(), paris.minute())
+}
+
+/// The same instant on a clock in Paris.
+#[must_use]
+pub fn in_paris(at: OffsetDateTime) -> ZonedDateTime {
+    Timestamp::from_second(at.unix_timestamp()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(PARIS.clone())
+}
+
+fn french_day(date: &ZonedDateTime) -> String {
+    let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
+    let ordinal = if date.day() == 1 { "er" } else { "" };
+    format!("{}{ordinal} {month} {}", date.day(), date.year())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> OffsetDateTime {
+        let timestamp: Timestamp = text.parse().unwrap();
+        OffsetDateTime::from_unix_timestamp(timestamp.as_second()).unwrap()
+    }
+
+    #[test]
+    fn a_day_is_the_one_in_paris() {
+        assert_eq!(day(at("2028-01-23T23:30:00Z")), "24 janvier 2028");
+        assert_eq!(day(at("2027-07-31T21:59:59Z")), "31 juillet 2027");
+        assert_eq!(day(at("2027-07-31T22:00:00Z")), "1er août 2027");
+    }
+
+    #[test]
+    fn an_hour_follows_summer_and_winter() {
+        assert_eq!(moment(at("2028-01-24T13:05:00Z")), "24 janvier 2028 à 14\u{a0}h\u{a0}05");
+        assert_eq!(moment(at("2028-07-14T13:05:00Z")), "14 juillet 2028 à 15\u{a0}h\u{a0}05");
+    }
+}

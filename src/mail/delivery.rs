@@ -1,0 +1,113 @@
+//! How a mail leaves: by SMTP, or as a file in the data directory.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, transport::smtp};
+use thiserror::Error;
+
+use crate::settings::{SettingError, Settings};
+
+/// How long one step of a conversation with the mail server may take.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why a mail did not leave.
+#[derive(Debug, Error)]
+pub enum DeliveryError {
+    #[error("SMTP: {0}")]
+    Smtp(#[from] smtp::Error),
+    #[error("writing the mail's file: {0}")]
+    File(#[from] io::Error),
+}
+
+impl DeliveryError {
+    /// Whether the other mails would meet the same: the server does not answer, the disk is full.
+    pub fn concerns_all(&self) -> bool {
+        match self {
+            Self::Smtp(error) => !error.is_response(),
+            Self::File(_) => true,
+        }
+    }
+}
+
+/// The way that mails leave by.
+pub enum Delivery {
+    Smtp(Box<AsyncSmtpTransport<Tokio1Executor>>),
+    Folder(PathBuf),
+}
+
+impl Delivery {
+    /// The way that the settings name.
+    pub fn open(settings: &Settings) -> Result<Self, SettingError> {
+        let Some(url) = &settings.smtp_url else { return Ok(Self::Folder(settings.data_dir.join("mails"))) };
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| SettingError {
+            name: "RACCORD_SMTP_URL",
+            // The URL may hold a password, and the error the URL.
+            problem: "must be a URL such as smtp://user:password@mail.example:587?tls=required".into(),
+        })?;
+        Ok(Self::Smtp(Box::new(transport.timeout(Some(TIMEOUT)).build())))
+    }
+
+    /// Sees a mail off. With a folder, doing it again replaces the file: there is never a second one.
+    pub async fn deliver(&self, number: i64, recipient: &str, message: Message) -> Result<(), DeliveryError> {
+        match self {
+            Self::Smtp(transport) => {
+                transport.send(message).await?;
+            }
+            Self::Folder(dir) => {
+                let (dir, name) = (dir.clone(), file_name(number, recipient));
+                let write = move || write_whole(&dir, &name, &message.formatted());
+                tokio::task::spawn_blocking(write).await.map_err(io::Error::other)??;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `<number>-<recipient>.eml`, where a recipient may hold a `/`, and more than a file's name can.
+fn file_name(number: i64, recipient: &str) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || "@.+-_".contains(c) { c } else { '_' };
+    let recipient: String = recipient.chars().take(200).map(safe).collect();
+    format!("{number:06}-{recipient}.eml")
+}
+
+/// Mails hold links that open accounts: they are their owner's alone. When this returns, the file survives a loss of power.
+fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let part = dir.join(format!(".{name}.part"));
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, dir.join(name))?;
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_file_bears_number_and_recipient() {
+        assert_eq!(file_name(7, "claire@mairie.fr"), "000007-claire@mairie.fr.eml");
+        assert_eq!(file_name(1_234_567, "../a/b@c.fr"), "1234567-.._a_b@c.fr.eml");
+    }
+
+    proptest! {
+        #[test]
+        fn no_recipient_leaves_the_folder(recipient in "\\PC{0,300}") {
+            let name = file_name(1, &recipient);
+            prop_assert!(name.len() <= 240 && !name.contains('/') && !name.contains('\0') && !name.starts_with('.'));
+        }
+    }
+}

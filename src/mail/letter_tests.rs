@@ -1,0 +1,117 @@
+use time::OffsetDateTime;
+
+use super::*;
+use crate::domain::notice::AccountNotice;
+
+const PORTAL: &str = "https://raccord.example";
+
+fn account() -> AccountNotice {
+    AccountNotice {
+        technical_user_id: 42,
+        login: "TECH_1_21750001600019@cpro.fr".into(),
+        label: Some("ERP <b>de la mairie</b>".into()),
+        structure: "Ville de Paris".into(),
+        identifier: "21750001600019".into(),
+        actor: "claire.fontaine@raccord.example".into(),
+        at: OffsetDateTime::from_unix_timestamp(1_795_500_000).unwrap(),
+        expires_at: OffsetDateTime::from_unix_timestamp(1_832_133_600).unwrap(),
+    }
+}
+
+fn guest() -> Guest {
+    Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), days: 7 }
+}
+
+fn notices() -> Vec<Notice> {
+    let changed = |is_recipient| Notice::ManagerChanged {
+        structure: "Ville de Paris".into(),
+        identifier: "21750001600019".into(),
+        new_manager: "Mathieu Lenoir".into(),
+        is_recipient,
+    };
+    vec![
+        Notice::TechnicalUserCreated(account()),
+        Notice::PasswordReset(account()),
+        changed(true),
+        changed(false),
+        Notice::ContactAddressChanged { new_address: "claire@mairie.example".into() },
+        Notice::Invitation { user_id: 1 },
+    ]
+}
+
+fn letter(notice: &Notice) -> Letter {
+    render(notice, Some(&guest()), PORTAL).unwrap()
+}
+
+#[test]
+fn every_mail_has_a_subject_a_text_and_an_accessible_page() {
+    for notice in notices() {
+        let Letter { subject, text, html } = letter(&notice);
+        assert!(subject.starts_with("Raccord\u{a0}: ") && !subject.contains('\n'), "{subject}");
+        assert!(text.starts_with("Bonjour,\n\n") && text.contains(PORTAL) && !text.contains("\n\n\n"), "{text}");
+        assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"fr\">"));
+        assert!(html.contains(&format!("<title>{}</title>", subject.replace('\'', "&#39;"))), "{html}");
+        assert!(!html.contains("<table") && !html.contains("<img"));
+    }
+}
+
+#[test]
+fn both_forms_say_the_same() {
+    let words = |text: &str| {
+        let mut words: Vec<String> = Vec::new();
+        let mut plain = text.to_owned();
+        while let (Some(open), Some(close)) = (plain.find('<'), plain.find('>')) {
+            plain.replace_range(open..=close, " ");
+        }
+        words.extend(plain.split_whitespace().map(ToOwned::to_owned));
+        words
+    };
+    for notice in notices() {
+        let Letter { text, html, .. } = letter(&notice);
+        let html = words(&html.split_once("<main>").unwrap().1.replace("&#60;", "‹").replace("&#62;", "›"));
+        for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.contains("http") && !paragraph.contains('<'))
+        {
+            for word in paragraph.split_whitespace().filter(|word| *word != ":") {
+                assert!(
+                    html.iter().any(|other| other.trim_matches('.') == word.trim_matches('.')),
+                    "{word}\n{paragraph}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn facts_stand_in_the_mail_about_an_account() {
+    let Letter { subject, text, html } = letter(&Notice::TechnicalUserCreated(account()));
+    insta::assert_snapshot!(subject, @"");
+    insta::assert_snapshot!(text, @"");
+    assert!(html.contains("href=\"https://raccord.example/utilisateurs-techniques/42\""));
+    assert!(html.contains("ERP &#60;b&#62;de la mairie"), "{html}");
+}
+
+#[test]
+fn an_account_without_label_leaves_no_gap() {
+    let notice = Notice::PasswordReset(AccountNotice { label: None, ..account() });
+    let text = letter(&notice).text;
+    assert!(text.contains("cpro.fr\nStructure"), "{text}");
+}
+
+#[test]
+fn an_invitation_carries_its_link_once_in_each_form() {
+    let Letter { text, html, .. } = letter(&Notice::Invitation { user_id: 1 });
+    for form in [text, html] {
+        assert_eq!(form.matches("https://raccord.example/invitation/s3cret-token").count(), 1, "{form}");
+    }
+}
+
+#[test]
+fn a_name_cannot_add_a_header() {
+    let notice = Notice::ManagerChanged {
+        structure: "Paris\r\nBcc: x@y.fr".into(),
+        identifier: "1".into(),
+        new_manager: "x".into(),
+        is_recipient: true,
+    };
+    assert!(!letter(&notice).subject.contains(char::is_control));
+}

@@ -1,0 +1,26 @@
+//! The mail room: makes mails of the outbox's notices and sees them off.
+
+mod delivery;
+mod letter;
+mod room;
+
+use sqlx::PgPool;
+
+pub use self::{
+    letter::{Guest, Letter, render},
+    room::MailRoom,
+};
+use crate::settings::{SettingError, Settings};
+
+/// Sends the outbox's mails until `shutdown`; the mail being sent is then seen off first.
+///
+/// # Errors
+/// At once, where a setting about mails cannot be used. The same as [`MailRoom::open`] and [`MailRoom::run`].
+pub async fn run_sender(
+    pool: PgPool,
+    settings: &Settings,
+    shutdown: impl Future<Output = ()> + Send,
+) -> Result<(), SettingError> {
+    MailRoom::open(settings)?.run(pool, shutdown).await;
+    Ok(())
+}

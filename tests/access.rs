@@ -1,0 +1,155 @@
+//! Every route of the portal × every kind of person. The rows come from the router's own list: a route without one fails.
+
+use axum::http::Method;
+use raccord::{domain::role::Role, web};
+
+use crate::common::{Browser, Call, TestPortal};
+
+/// What a route is to a person who has nothing to do there.
+#[derive(Clone, Copy, PartialEq)]
+enum Open {
+    /// To all.
+    Everybody,
+    /// To whoever is signed in.
+    SignedIn,
+    /// To whoever is principal manager of some structure.
+    AnyManager,
+    /// To the principal manager of the structure alone; for others it does not exist.
+    ItsManager,
+}
+
+fn rule(method: &Method, path: &str) -> Open {
+    match (method.as_str(), path) {
+        ("GET" | "POST", "/connexion" | "/invitation/{token}") | ("POST", "/deconnexion") => Open::Everybody,
+        ("GET", "/plan-du-site" | "/accessibilite" | "/mentions-legales" | "/donnees-personnelles" | "/cookies") => {
+            Open::Everybody
+        }
+        ("GET", "/documentation-api") => Open::Everybody,
+        ("GET", "/" | "/mon-compte") => Open::SignedIn,
+        ("POST", "/mon-compte/adresse-de-contact" | "/mon-compte/mot-de-passe") => Open::SignedIn,
+        ("POST", "/mon-compte/sessions/{id}/fermeture") => Open::SignedIn,
+        ("GET", "/activites") => Open::AnyManager,
+        ("GET" | "POST", "/structures/{id}" | "/structures/{id}/gestionnaire-principal") => Open::ItsManager,
+        ("GET", "/structures/{id}/historique" | "/structures/{id}/historique.csv") => Open::ItsManager,
+        ("GET", "/structures/{id}/utilisateurs-techniques/nouveau") => Open::ItsManager,
+        ("POST", "/structures/{id}/utilisateurs-techniques") => Open::ItsManager,
+        ("GET", "/utilisateurs-techniques/{id}" | "/utilisateurs-techniques/{id}/recapitulatif") => Open::ItsManager,
+        ("POST", "/utilisateurs-techniques/{id}/recapitulatif/fermeture") => Open::ItsManager,
+        ("POST", "/utilisateurs-techniques/{id}/informations-de-connexion") => Open::ItsManager,
+        ("GET" | "POST", path) if path.starts_with("/utilisateurs-techniques/{id}/") => Open::ItsManager,
+        (method, path) => panic!("{method} {path} has no row in this table"),
+    }
+}
+
+async fn status(browser: &Browser, method: &Method, path: &str) -> (u16, String) {
+    let call = if method == Method::POST { Call::post_form(path, &[]) } else { Call::get(path) };
+    let answer = browser.send(call).await;
+    (answer.status.as_u16(), answer.header("location").unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn every_route_is_open_to_whom_it_should_be_and_to_nobody_else() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let (stranger, secondary, member) =
+        (portal.person("Sacha").await, portal.person("Noa").await, portal.person("Lou").await);
+    portal.attach(&secondary, &structure, Role::SecondaryManager).await;
+    portal.attach(&member, &structure, Role::User).await;
+    let (other_manager, _) = portal.manager_with_structures("Alix", 1).await;
+    let former = portal.person("Maxime").await;
+    portal.attach(&former, &structure, Role::PrincipalManager).await;
+    portal.attach(&manager, &structure, Role::PrincipalManager).await;
+    let people = [
+        ("anonymous", None, false),
+        ("stranger", Some(&stranger), false),
+        ("secondary manager", Some(&secondary), false),
+        ("plain member", Some(&member), false),
+        ("former manager", Some(&former), false),
+        ("manager of another structure", Some(&other_manager), true),
+    ];
+    for route in web::routes() {
+        let id = if route.path.starts_with("/utilisateurs") { account } else { structure.id };
+        let path = route.path.replace("{id}", &id.to_string()).replace("{token}", "aucune");
+        for (who, person, manages) in people {
+            let browser = match person {
+                Some(person) => portal.signed_in(person).await,
+                None => portal.browser(),
+            };
+            let (status, location) = status(&browser, &route.method, &path).await;
+            let to_sign_in = status == 303 && location.starts_with("/connexion") && route.path != "/deconnexion";
+            let row = format!("{} {path} for {who}: {status} {location}", route.method);
+            match rule(&route.method, route.path) {
+                Open::Everybody => assert!(!to_sign_in && status != 403, "{row}"),
+                _ if person.is_none() => assert!(to_sign_in, "{row}"),
+                Open::SignedIn => assert!(!to_sign_in && status < 500, "{row}"),
+                Open::AnyManager => assert_eq!(status, if manages { 200 } else { 403 }, "{row}"),
+                Open::ItsManager => assert_eq!(status, 404, "{row}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    for route in web::routes() {
+        let account = portal.technical_user(&structure, &manager).await;
+        let id = if route.path.starts_with("/utilisateurs") { account } else { structure.id };
+        let path = route.path.replace("{id}", &id.to_string());
+        if rule(&route.method, route.path) == Open::ItsManager && route.method == Method::GET {
+            assert!(matches!(browser.get(&path).await.status.as_u16(), 200 | 303), "{path}");
+        }
+        if route.method == Method::POST {
+            let foreign = Call::post_form(&path, &[]).with("sec-fetch-site", "cross-site");
+            assert_eq!(browser.send(foreign).await.status, 403, "{path}");
+            let unknown =
+                Call::post_form(&path, &[]).without_fetch_metadata().with("origin", "https://ailleurs.example");
+            assert_eq!(browser.send(unknown).await.status, 403, "{path}");
+        }
+        portal.execute("UPDATE technical_users SET status = 'DELETED'").await;
+    }
+}
+
+#[tokio::test]
+async fn malformed_requests_are_refused_and_never_break() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    for id in ["0", "-1", "99999999999999999999", "abc", "%00", "%ff", "1%2F2"] {
+        assert_eq!(browser.get(&format!("/structures/{id}")).await.status, 404, "{id}");
+    }
+    let long = "x".repeat(70_000);
+    for route in web::routes().into_iter().filter(|route| route.method == Method::POST && route.path != "/deconnexion")
+    {
+        let path = route.path.replace("{id}", &structure.id.to_string()).replace("{token}", "aucune");
+        for body in [
+            "",
+            "a",
+            "jeton",
+            "%",
+            "%ff=%ff",
+            "membre=%00",
+            "designation=%00&adresse=&complement=&code-postal=&ville=&pays=&courriel=&telephone=&statut=",
+            "identifiant=%00&mot-de-passe=%00",
+            "jeton=aaaaaaaaaaaaaaaaaaaa&libelle=%00",
+            "jeton=a&jeton=b",
+            "nonce=%00",
+            "adresse-de-contact=%00",
+            long.as_str(),
+        ] {
+            let status = browser.send(Call::post(&path, body)).await.status.as_u16();
+            assert!(status < 500, "{path} {body:.40}: {status}");
+        }
+        assert_eq!(
+            browser
+                .send(Call::post(&path, "{}").with("content-type", "application/json"))
+                .await
+                .status
+                .is_server_error(),
+            false
+        );
+    }
+}

@@ -1,0 +1,263 @@
+//! What programs do: connect with a technical user, and call.
+
+mod support;
+
+use support::{Portal, cpro_account};
+
+const HEALTH: &str = "/cpro/transverses/v1/health-check";
+const MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
+const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_description="login or password incorrects""#;
+
+async fn portal_with_account() -> (Portal, support::Account) {
+    let portal = Portal::start().await;
+    portal.people().await;
+    let account = portal.account(1).await;
+    (portal, account)
+}
+
+#[tokio::test]
+async fn a_technical_user_is_let_in_by_header_by_token_and_by_both() {
+    let (portal, account) = portal_with_account().await;
+    let header = account.cpro_account();
+    let bearer = format!("Bearer {}", portal.token(&account).await);
+    for headers in [
+        vec![("cpro-account", header.as_str())],
+        vec![("authorization", bearer.as_str())],
+        vec![("cpro-account", header.trim_end_matches('=')), ("authorization", bearer.as_str())],
+    ] {
+        let answer = portal.call(HEALTH, &headers, "null").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        assert_eq!(
+            answer.json(),
+            serde_json::json!({"statusCodeValue": 200, "statusCode": "OK", "body": "L'API CPRO est actuellement disponible et fonctionnel."})
+        );
+        assert_eq!(answer.header("sunset"), None);
+    }
+}
+
+#[tokio::test]
+async fn every_refusal_is_the_same() {
+    let (portal, account) = portal_with_account().await;
+    let other = portal.account(2).await;
+    let bearer = format!("Bearer {}", portal.token(&account).await);
+    let good = account.cpro_account();
+    let refused = [
+        vec![],
+        vec![("cpro-account", cpro_account(&account.login, "wrong"))],
+        vec![("cpro-account", cpro_account("TECH_9_X@cpro.fr", account.password.expose()))],
+        vec![("cpro-account", cpro_account("anne@mairie.fr", "whatever it is"))],
+        vec![("cpro-account", "no base64".to_owned())],
+        vec![("authorization", "Bearer unknown".to_owned())],
+        vec![("authorization", "Basic dGVzdDp0ZXN0".to_owned())],
+        // Both must be valid, and name the same account.
+        vec![("authorization", bearer.clone()), ("cpro-account", cpro_account(&account.login, "wrong"))],
+        vec![("authorization", "Bearer unknown".to_owned()), ("cpro-account", good.clone())],
+        vec![("authorization", bearer.clone()), ("cpro-account", other.cpro_account())],
+        vec![("cpro-account", good.clone()), ("cpro-account", good.clone())],
+    ];
+    for headers in refused {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        for path in [HEALTH, MEMBERSHIPS] {
+            let answer = portal.call(path, &headers, "{}").await;
+            assert_eq!(answer.status, 401, "{headers:?}");
+            assert_eq!(answer.header("www-authenticate"), Some(CHALLENGE));
+            assert_eq!(answer.json()["codeRetour"], 401);
+            assert_eq!(answer.json()["libelle"], "Identifiant ou mot de passe incorrect.");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_rights_are_the_managers_and_live() {
+    let (portal, account) = portal_with_account().await;
+    let header = account.cpro_account();
+    let headers = [("cpro-account", header.as_str())];
+    let names = async |portal: &Portal| {
+        let answer = portal.call(MEMBERSHIPS, &headers, "{}").await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        let json = answer.json();
+        let list = json["listeStructureRattachement"].as_array().unwrap().clone();
+        list.iter().map(|row| row["designationStructure"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let other_instance = portal.other_instance();
+    assert_eq!(names(&other_instance).await, ["Mairie de Lyon", "Ville de Paris", "La Poste"]);
+    portal
+        .sql(
+            "BEGIN; UPDATE structures SET principal_manager_id = NULL, active = false WHERE id = 2;
+              DELETE FROM memberships WHERE structure_id = 2; COMMIT",
+        )
+        .await;
+    assert_eq!(names(&other_instance).await, ["Mairie de Lyon", "La Poste"]);
+    portal
+        .sql(
+            "BEGIN; UPDATE memberships SET role = 'USER' WHERE structure_id = 1 AND user_id = 1;
+              UPDATE memberships SET role = 'PRINCIPAL_MANAGER' WHERE structure_id = 1 AND user_id = 2;
+              UPDATE structures SET principal_manager_id = 2 WHERE id = 1; COMMIT",
+        )
+        .await;
+    assert_eq!(names(&other_instance).await, ["Mairie de Lyon"]);
+}
+
+#[tokio::test]
+async fn memberships_are_told_as_chorus_pro_tells_them() {
+    let (portal, account) = portal_with_account().await;
+    let header = account.cpro_account();
+    let body = r#"{"parametresRecherche":{"nbResultatsParPage":"2","pageResultatDemandee":1,"triColonne":"DesignationStructure","triSens":"Descendant"},"autre":1}"#;
+    let answer = portal.call(MEMBERSHIPS, &[("cpro-account", &header)], body).await;
+    let row = |id, membership, identifier, name| {
+        serde_json::json!({"idStructure": id, "idRattachementStructure": membership, "identifiantStructure": identifier,
+            "typeIdentifiantStructure": "SIRET", "designationStructure": name, "roleUtilisateur": "GESTIONNAIRE_PRINCIPAL",
+            "statutUtilisateur": "ACTIF", "statutRattachementStructure": "ACTIF", "listeServicesRattache": []})
+    };
+    assert_eq!(
+        answer.json(),
+        serde_json::json!({
+            "codeRetour": 0, "libelle": "TRA_MSG_00.000",
+            "listeStructureRattachement": [row(2, 2, "21750001600019", "Ville de Paris"), row(1, 1, "21690123100011", "Mairie de Lyon")],
+            "parametresRetour": {"nbResultatsParPage": 2, "pageCourante": 1, "pages": 2, "total": 3}
+        })
+    );
+    let beyond = portal
+        .call(
+            MEMBERSHIPS,
+            &[("cpro-account", &header)],
+            r#"{"parametresRecherche":{"pageResultatDemandee":2147483647,"nbResultatsParPage":10000}}"#,
+        )
+        .await;
+    assert_eq!((beyond.status.as_u16(), beyond.json()["parametresRetour"]["total"].clone()), (200, 3.into()));
+}
+
+#[tokio::test]
+async fn reset_suspension_and_expiry_act_on_the_next_call_of_every_instance() {
+    for change in [
+        "UPDATE technical_users SET credential_version = credential_version + 1",
+        "UPDATE technical_users SET status = 'SUSPENDED'",
+        "UPDATE technical_users SET expires_at = portal_now() - interval '1 second'",
+        "UPDATE structures SET active = false",
+    ] {
+        let (portal, account) = portal_with_account().await;
+        let other_instance = portal.other_instance();
+        let (header, bearer) = (account.cpro_account(), format!("Bearer {}", portal.token(&account).await));
+        for (name, value) in [("cpro-account", &header), ("authorization", &bearer)] {
+            assert_eq!(other_instance.call(HEALTH, &[(name, value)], "").await.status, 200);
+        }
+        portal.sql(change).await;
+        for (name, value) in [("cpro-account", &header), ("authorization", &bearer)] {
+            assert_eq!(other_instance.call(HEALTH, &[(name, value)], "").await.status, 401, "{change} {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_flood_from_one_network_delays_that_network_alone() {
+    let (portal, account) = portal_with_account().await;
+    let (good, bad) = (account.cpro_account(), cpro_account(&account.login, "wrong"));
+    for _ in 0..5 {
+        assert_eq!(portal.call(HEALTH, &[("cpro-account", &bad)], "").await.status, 401);
+    }
+    let answer = portal.call(HEALTH, &[("cpro-account", &bad)], "").await;
+    assert_eq!((answer.status.as_u16(), answer.json()["codeRetour"].clone()), (429, 429.into()));
+    assert_eq!(answer.header("retry-after"), Some("2"));
+    assert_eq!(portal.call(HEALTH, &[("cpro-account", &good)], "").await.status, 429);
+    // On another network the owner is let in, and from then on everywhere on this instance.
+    assert_eq!(portal.call_from("198.51.100.1", HEALTH, &[("cpro-account", &good)], "").await.status, 200);
+    assert_eq!(portal.call(HEALTH, &[("cpro-account", &good)], "").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_password_is_hashed_once_however_many_calls_come_at_once() {
+    let (portal, account) = portal_with_account().await;
+    let header = account.cpro_account();
+    let headers = [("cpro-account", header.as_str())];
+    let calls = (0..200).map(|_| portal.call(HEALTH, &headers, ""));
+    // More than the hashing queue holds: without sharing, some would be told to come back.
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn expiry_is_announced_a_month_before() {
+    let (portal, account) = portal_with_account().await;
+    portal.sql("UPDATE technical_users SET expires_at = '2300-01-01 00:00:00.5+00'").await;
+    let days = "SELECT extract(day FROM timestamptz '2300-01-01' - now())::bigint";
+    let days = portal.scalar(days).await - 20;
+    portal.sql(&format!("ALTER DATABASE {} SET raccord.clock_offset = '{days} days'", portal.name())).await;
+    portal.pool.close().await;
+    let portal = portal.reopened();
+    let answer = portal.call(HEALTH, &[("cpro-account", &account.cpro_account())], "").await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.header("sunset"), Some("Mon, 01 Jan 2300 00:00:00 GMT"));
+    assert_eq!(answer.header("x-raccord-expiration"), Some("2300-01-01T00:00:00Z"));
+    let refused = portal.call(MEMBERSHIPS, &[("cpro-account", &account.cpro_account())], "[]").await;
+    assert_eq!((refused.status.as_u16(), refused.header("sunset").is_some()), (400, true));
+}
+
+#[tokio::test]
+async fn a_token_is_given_as_oauth_says() {
+    let (portal, account) = portal_with_account().await;
+    let form = ("content-type", "application/x-www-form-urlencoded");
+    let basic = format!("Basic {}", account.cpro_account());
+    let answer =
+        portal.call("/api/oauth/token", &[form, ("authorization", &basic)], "grant_type=client_credentials").await;
+    let json = answer.json();
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(
+        (json["token_type"].as_str(), json["expires_in"].as_i64(), json["scope"].as_str()),
+        (Some("Bearer"), Some(900), Some("openid"))
+    );
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    let wrong = format!("Basic {}", cpro_account(&account.login, "wrong"));
+    let refused =
+        portal.call("/api/oauth/token", &[form, ("authorization", &wrong)], "grant_type=client_credentials").await;
+    assert_eq!((refused.status.as_u16(), refused.json()["error"].as_str()), (401, Some("invalid_client")));
+    assert!(refused.header("www-authenticate").unwrap().starts_with("Basic "));
+    let unsupported = portal.call("/api/oauth/token", &[form], "grant_type=password").await;
+    assert_eq!(
+        (unsupported.status.as_u16(), unsupported.json()["error"].as_str()),
+        (400, Some("unsupported_grant_type"))
+    );
+    let other = portal.call("/api/oauth/token", &[], "{}").await;
+    assert_eq!((other.status.as_u16(), other.json()["error"].as_str()), (400, Some("invalid_request")));
+}
+
+#[tokio::test]
+async fn every_mistake_is_told_in_json() {
+    let (portal, account) = portal_with_account().await;
+    let header = account.cpro_account();
+    let headers = [("cpro-account", header.as_str())];
+    let told = async |path: &str, headers: &[(&str, &str)], body: String| {
+        let answer = portal.call(path, headers, body).await;
+        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.json()["codeRetour"], answer.status.as_u16());
+        (answer.status.as_u16(), answer.json()["libelle"].as_str().unwrap().to_owned())
+    };
+    for body in [
+        "[1",
+        "{\"a\":\"\\u0000",
+        "[]",
+        "3",
+        "{\"parametresRecherche\":{\"nbResultatsParPage\":\"\\u0000\"}}",
+        "{\"parametresRecherche\":{\"triColonne\":\"x\"}}",
+    ] {
+        assert_eq!(told(MEMBERSHIPS, &headers, body.into()).await.0, 400, "{body}");
+    }
+    assert!(
+        told(MEMBERSHIPS, &headers, r#"{"parametresRecherche":{"triSens":"x"}}"#.into())
+            .await
+            .1
+            .contains("parametresRecherche.triSens")
+    );
+    let text = [headers[0], ("content-type", "text/plain")];
+    assert_eq!(told(MEMBERSHIPS, &text, "{}".into()).await.0, 415);
+    assert_eq!(told(MEMBERSHIPS, &headers, " ".repeat(70_000)).await.0, 413);
+    for path in ["/api", "/api/", "/api/v2", "/cpro/autre", "/cpro"] {
+        assert_eq!(told(path, &[], String::new()).await.0, 404, "{path}");
+    }
+    let request = axum::http::Request::builder().uri(MEMBERSHIPS).body(axum::body::Body::empty()).unwrap();
+    let answer = portal.send(request).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("allow"), answer.json()["codeRetour"].clone()),
+        (405, Some("POST"), 405.into())
+    );
+}

@@ -1,0 +1,199 @@
+//! A portal over a database of its own, with one structure, its manager and a technical user.
+
+#![allow(dead_code)]
+
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::ConnectInfo,
+    http::{HeaderMap, Method, Request, StatusCode},
+};
+use data_encoding::BASE64;
+use raccord::{
+    db,
+    domain::{
+        password::{Argon2id, Password},
+        random::{bytes, os_rng},
+    },
+    settings::Settings,
+    web::{self, state::AppState},
+};
+use serde_json::Value;
+use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
+use tower::ServiceExt;
+
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+pub struct Portal {
+    pub pool: PgPool,
+    pub state: AppState,
+    router: Router,
+    name: String,
+}
+
+pub struct Account {
+    pub id: i64,
+    pub login: String,
+    pub password: Password,
+}
+
+impl Account {
+    pub fn cpro_account(&self) -> String {
+        cpro_account(&self.login, self.password.expose())
+    }
+}
+
+pub fn cpro_account(login: &str, password: &str) -> String {
+    BASE64.encode(format!("{login}:{password}").as_bytes())
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+}
+
+fn server() -> PgConnectOptions {
+    std::env::var("DATABASE_URL").expect("DATABASE_URL names the server of the tests").parse().unwrap()
+}
+
+impl Portal {
+    pub async fn start() -> Self {
+        let name = format!("raccord_api_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut conn = PgConnection::connect_with(&server()).await.unwrap();
+        let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(sql).execute(&mut conn).await.unwrap();
+        let pool = db::pool(server().database(&name), 8);
+        db::migrate(&pool).await.unwrap();
+        let state = AppState::new(pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
+        Self { pool, router: web::router(state.clone()), state, name }
+    }
+
+    /// Another process over the same database.
+    pub fn other_instance(&self) -> Self {
+        let state = AppState::new(self.pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
+        Self { pool: self.pool.clone(), router: web::router(state.clone()), state, name: String::new() }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The same database, by connections that see its settings.
+    pub fn reopened(mut self) -> Self {
+        let pool = db::pool(server().database(&self.name), 8);
+        let name = std::mem::take(&mut self.name);
+        let state = AppState::new(pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
+        Self { pool, router: web::router(state.clone()), state, name }
+    }
+
+    pub async fn sql(&self, sql: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned())).execute(&self.pool).await.unwrap();
+    }
+
+    pub async fn scalar(&self, sql: &str) -> i64 {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Three structures, managed by Anne; Bruno is a member of the first only.
+    pub async fn people(&self) {
+        self.sql(
+            "INSERT INTO users (login, last_name, first_name, contact_address)
+             VALUES ('anne@mairie.fr', 'Martin', 'Anne', 'anne@mairie.fr'), ('bruno@mairie.fr', 'Petit', 'Bruno', 'bruno@mairie.fr');
+             INSERT INTO structures (identifier_type, identifier, designation, managed, principal_manager_id, email, city, postal_code, address_line)
+             VALUES ('SIRET', '21690123100011', 'Mairie de Lyon', true, 1, 'mairie@lyon.fr', 'Lyon', '69001', '1 place de la Comédie'),
+                    ('SIRET', '21750001600019', 'Ville de Paris', true, 1, '', 'Paris', '75004', 'Place de l’Hôtel de Ville'),
+                    ('SIRET', '35600000000048', 'La Poste', true, 1, '', 'Paris', '75015', '9 rue du Colonel Pierre Avia');
+             INSERT INTO structures (identifier_type, identifier, designation) VALUES ('SIRET', '21130055300016', 'Mairie de Marseille'), ('RIDET', '0123456', 'Nouméa Énergie');
+             INSERT INTO memberships (user_id, structure_id, role)
+             VALUES (1, 1, 'PRINCIPAL_MANAGER'), (1, 2, 'PRINCIPAL_MANAGER'), (1, 3, 'PRINCIPAL_MANAGER'), (2, 1, 'USER')",
+        )
+        .await;
+    }
+
+    pub async fn account(&self, structure_id: i64) -> Account {
+        let password = Password::generate(&mut os_rng());
+        let hash = Argon2id::default().hash(password.expose(), bytes(&mut os_rng()));
+        let (id, login): (i64, String) = sqlx::query_as(
+            "INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
+             SELECT id, next_technical_number, 'TECH_' || next_technical_number || '_' || identifier || '@cpro.fr', 1, 1, $2,
+                    portal_now() + interval '424 days' FROM structures WHERE id = $1
+             RETURNING id, login",
+        )
+        .bind(structure_id)
+        .bind(hash.as_phc())
+        .fetch_one(&self.pool)
+        .await
+        .unwrap();
+        Account { id, login, password }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 24).await.unwrap();
+        assert!(!parts.headers.contains_key("set-cookie"));
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(body.to_vec()).unwrap() }
+    }
+
+    pub async fn call(&self, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        self.call_from("192.0.2.1", path, headers, body).await
+    }
+
+    pub async fn call_from(&self, from: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+        let method = if path.ends_with("health-check") { Method::GET } else { Method::POST };
+        let mut request = Request::builder().method(method).uri(path);
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let peer = ConnectInfo(SocketAddr::new(from.parse().unwrap(), 1));
+        self.send(request.extension(peer).body(body.into()).unwrap()).await
+    }
+
+    pub async fn token(&self, account: &Account) -> String {
+        let form = format!(
+            "grant_type=client_credentials&scope=openid&client_id={}&client_secret={}",
+            account.login.replace('@', "%40"),
+            account.password.expose(),
+        );
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = self.call("/api/oauth/token", &headers, form).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["access_token"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Portal {
+    fn drop(&mut self) {
+        if self.name.is_empty() {
+            return;
+        }
+        let sql = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let drop = async {
+            if let Ok(mut conn) = PgConnection::connect_with(&server()).await {
+                let _ = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut conn).await;
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(drop));
+        });
+    }
+}

@@ -1,0 +1,223 @@
+//! A browser that visits the portal in-process: it keeps cookies, says where its requests come from, and follows nothing by
+//! itself.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex, RwLock},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::ConnectInfo,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
+};
+use tower::ServiceExt;
+
+use super::page::Page;
+
+/// Where browsers find an instance of the portal; the portal may put another one there.
+#[derive(Clone)]
+pub struct Server {
+    pub router: Arc<RwLock<Router>>,
+    pub public_url: String,
+}
+
+impl Server {
+    pub fn new(router: Router, public_url: String) -> Self {
+        Self { router: Arc::new(RwLock::new(router)), public_url }
+    }
+}
+
+/// Somebody's browser. Its clones are tabs: they share cookies.
+#[derive(Clone)]
+pub struct Browser {
+    server: Server,
+    cookies: Arc<Mutex<BTreeMap<String, String>>>,
+    address: IpAddr,
+}
+
+/// A request before it leaves.
+#[derive(Clone)]
+pub struct Call {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Call {
+    /// What a browser sends when somebody follows a link of one of our pages.
+    pub fn get(path: &str) -> Self {
+        let call = Self { method: Method::GET, path: path.into(), headers: HeaderMap::new(), body: Vec::new() };
+        call.with("sec-fetch-site", "same-origin").with("sec-fetch-mode", "navigate").with("sec-fetch-dest", "document")
+    }
+
+    /// What a browser sends when somebody submits a form of one of our pages.
+    pub fn post(path: &str, body: impl Into<Vec<u8>>) -> Self {
+        let call = Self { method: Method::POST, body: body.into(), ..Self::get(path) };
+        call.with("content-type", "application/x-www-form-urlencoded")
+    }
+
+    pub fn post_form(path: &str, fields: &[(&str, &str)]) -> Self {
+        Self::post(path, form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
+    }
+
+    pub fn method(self, method: Method) -> Self {
+        Self { method, ..self }
+    }
+
+    /// With this header, in place of the browser's own.
+    pub fn with(mut self, name: &'static str, value: &str) -> Self {
+        let value = HeaderValue::from_bytes(value.as_bytes()).expect("a header's value");
+        self.headers.insert(HeaderName::from_static(name), value);
+        self
+    }
+
+    pub fn without(mut self, name: &'static str) -> Self {
+        self.headers.remove(name);
+        self
+    }
+
+    /// As an old browser sends it, which knows no `Sec-Fetch-*`.
+    pub fn without_fetch_metadata(self) -> Self {
+        self.without("sec-fetch-site").without("sec-fetch-mode").without("sec-fetch-dest")
+    }
+}
+
+impl Browser {
+    pub fn new(server: Server) -> Self {
+        Self { server, cookies: Arc::default(), address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)) }
+    }
+
+    /// The same browser, cookies and all, led to another instance.
+    pub fn at(&self, server: &Server) -> Self {
+        Self { server: server.clone(), ..self.clone() }
+    }
+
+    /// The same browser in another network.
+    pub fn from_address(&self, address: &str) -> Self {
+        Self { address: address.parse().expect("an address"), ..self.clone() }
+    }
+
+    pub fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.lock().expect("no panic under the lock").clone()
+    }
+
+    pub fn set_cookies(&self, cookies: BTreeMap<String, String>) {
+        *self.cookies.lock().expect("no panic under the lock") = cookies;
+    }
+
+    /// Follows a link.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Call::get(path)).await
+    }
+
+    /// Follows a link to what must be there.
+    #[track_caller]
+    pub fn open(&self, path: &str) -> impl Future<Output = Page> + Send + 'static {
+        let (browser, path) = (self.clone(), path.to_owned());
+        let caller = std::panic::Location::caller();
+        async move {
+            let answer = browser.get(&path).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}, asked for at {caller}");
+            answer.page()
+        }
+    }
+
+    /// Types a URL, or opens a bookmark.
+    pub async fn type_url(&self, path: &str) -> Answer {
+        self.send(Call::get(path).with("sec-fetch-site", "none")).await
+    }
+
+    /// Posts these fields, as a form of ours would.
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.send(Call::post_form(path, fields)).await
+    }
+
+    /// Submits the page's form that posts to `action`, with some fields filled in.
+    pub async fn submit(&self, page: &Page, action: &str, typed: &[(&str, &str)]) -> Answer {
+        let mut fields = page.form(action);
+        for (name, value) in typed {
+            fields.retain(|(known, _)| known != name);
+            fields.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.post(action, &fields).await
+    }
+
+    pub async fn send(&self, call: Call) -> Answer {
+        let is_post = call.method == Method::POST;
+        let mut request = Request::builder().method(call.method).uri(call.path.as_str());
+        let headers = request.headers_mut().unwrap_or_else(|| panic!("no URL: {}", call.path));
+        headers.insert(header::USER_AGENT, HeaderValue::from_static("Navigateur de test"));
+        if is_post {
+            let origin = HeaderValue::from_str(&self.server.public_url).expect("a URL");
+            headers.insert(header::ORIGIN, origin);
+        }
+        let pairs: Vec<String> = self.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        if !pairs.is_empty() {
+            headers.insert(header::COOKIE, HeaderValue::from_str(&pairs.join("; ")).expect("cookies"));
+        }
+        headers.extend(call.headers);
+        let mut request = request.body(Body::from(call.body)).expect("a request");
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(self.address, 40_000)));
+        let router = self.server.router.read().expect("no panic under the lock").clone();
+        let (head, body) = router.oneshot(request).await.expect("the router is infallible").into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a whole body").to_vec();
+        self.keep_cookies(&head.headers);
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    fn keep_cookies(&self, headers: &HeaderMap) {
+        let mut cookies = self.cookies.lock().expect("no panic under the lock");
+        for set in headers.get_all(header::SET_COOKIE) {
+            let set = set.to_str().expect("a readable cookie");
+            let (name, value) = set.split(';').next().and_then(|pair| pair.split_once('=')).expect("name=value");
+            if set.contains("Max-Age=0") {
+                cookies.remove(name);
+            } else {
+                cookies.insert(name.into(), value.into());
+            }
+        }
+    }
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("a readable header"))
+    }
+
+    pub fn body_text(&self) -> String {
+        String::from_utf8(self.body.clone()).expect("a text in UTF-8")
+    }
+
+    pub fn page(&self) -> Page {
+        let kind = self.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("text/html"), "{} {kind:?} is no page", self.status);
+        Page::new(self.body_text())
+    }
+
+    /// Where a 303 leads.
+    #[track_caller]
+    pub fn location(&self) -> String {
+        assert_eq!(self.status, StatusCode::SEE_OTHER, "{}", String::from_utf8_lossy(&self.body));
+        self.header("location").expect("a 303 has a Location").to_owned()
+    }
+
+    /// The page of a refusal.
+    #[track_caller]
+    pub fn refusal(&self, status: u16) -> Page {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        self.page()
+    }
+}

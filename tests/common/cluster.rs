@@ -1,0 +1,170 @@
+//! The throw-away cluster, and one database in it per test, copied from a template that holds the schema.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{self, Command},
+    sync::{
+        LazyLock, Mutex,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
+    thread,
+};
+
+use data_encoding::HEXLOWER;
+use raccord::{
+    db,
+    domain::random::digest,
+    embedded_postgres::{Durability, EmbeddedPostgres},
+};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
+use tokio::sync::OnceCell;
+
+/// One for all tests of the process: it attaches once, and its lock keeps the server up.
+static CLUSTER: OnceCell<EmbeddedPostgres> = OnceCell::const_new();
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+static REAPER: LazyLock<mpsc::Sender<String>> = LazyLock::new(start_reaper);
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// Held while the template is made, by one process and one test at a time.
+const TEMPLATE_LOCK: i64 = 0x7261_6363_6f72_6401;
+
+/// A database of a test's own; it goes when its value does.
+pub struct Database {
+    name: String,
+    url: String,
+    /// How far the portal's clock is from the database's, as an interval.
+    clock: Mutex<String>,
+}
+
+impl Database {
+    pub async fn create() -> Self {
+        let cluster = cluster().await;
+        let template = TEMPLATE.get_or_init(make_template).await;
+        let name = format!("test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut conn = maintenance().await;
+        run(&mut conn, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        Self { url: cluster.url(&name), name, clock: Mutex::default() }
+    }
+
+    pub fn options(&self) -> PgConnectOptions {
+        let options: PgConnectOptions = self.url.parse().expect("the cluster gives a sound URL");
+        options.options([("raccord.clock_offset", self.clock.lock().expect("no panic under the lock").as_str())])
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Sets the portal's clock for connections made from now on.
+    pub fn set_clock(&self, offset: &str) {
+        // libpq's options end an argument at a space.
+        *self.clock.lock().expect("no panic under the lock") = offset.replace(' ', "\\ ");
+    }
+
+    /// Whether new connections are let in; those that are open are ended where not.
+    pub async fn set_reachable(&self, reachable: bool) {
+        let mut conn = maintenance().await;
+        let limit = if reachable { -1 } else { 0 };
+        run(&mut conn, format!("ALTER DATABASE {} CONNECTION LIMIT {limit}", self.name)).await;
+        if !reachable {
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
+            run(&mut conn, format!("{end} '{}'", self.name)).await;
+        }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let _ = REAPER.send(self.name.clone());
+    }
+}
+
+async fn cluster() -> &'static EmbeddedPostgres {
+    CLUSTER
+        .get_or_init(|| async {
+            let cluster = EmbeddedPostgres::start(&directory(), None, Durability::Throwaway).await;
+            cluster.expect("PostgreSQL is installed")
+        })
+        .await
+}
+
+fn directory() -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target")).join("test-postgres")
+}
+
+async fn maintenance() -> PgConnection {
+    PgConnection::connect(&cluster().await.url("raccord")).await.expect("the cluster answers")
+}
+
+async fn run(conn: &mut PgConnection, statement: String) {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(conn).await.expect("the statement works");
+}
+
+/// Migrates a template once for each content of the migrations, and clears what killed test runs left behind.
+async fn make_template() -> String {
+    let checksums: Vec<u8> = sqlx::migrate!().iter().flat_map(|migration| migration.checksum.to_vec()).collect();
+    let name = format!("raccord_test_template_{}", &HEXLOWER.encode(&digest(checksums))[..12]);
+    let mut conn = maintenance().await;
+    run(&mut conn, format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
+    let known: Vec<String> =
+        sqlx::query_scalar("SELECT datname::text FROM pg_database").fetch_all(&mut conn).await.expect("a catalogue");
+    if !known.contains(&name) {
+        let unfinished = format!("{name}_unfinished");
+        run(&mut conn, format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await;
+        run(&mut conn, format!("CREATE DATABASE {unfinished}")).await;
+        let url = cluster().await.url(&unfinished);
+        let pool = db::pool(url.parse().expect("the cluster gives a sound URL"), 2);
+        db::migrate(&pool).await.expect("the migrations run");
+        pool.close().await;
+        run(&mut conn, format!("ALTER DATABASE {unfinished} RENAME TO {name}")).await;
+    }
+    for left in known.iter().filter(|known| is_left_behind(known)) {
+        run(&mut conn, format!("DROP DATABASE IF EXISTS {left} WITH (FORCE)")).await;
+    }
+    name
+}
+
+/// Whether a database belongs to a test process that is no more (or to another one that had our number).
+fn is_left_behind(name: &str) -> bool {
+    let Some(pid) = name.strip_prefix("test_").and_then(|rest| rest.split('_').next()) else { return false };
+    pid == process::id().to_string() || !Path::new("/proc").join(pid).exists()
+}
+
+/// Drops databases beside the tests. What it does not manage before the process ends, the next run clears.
+fn start_reaper() -> mpsc::Sender<String> {
+    let (sender, names) = mpsc::channel::<String>();
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut conn = maintenance().await;
+            while let Ok(name) = names.recv() {
+                run(&mut conn, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+            }
+        });
+    });
+    sender
+}
+
+/// All that `pg_dump` says about a database.
+pub fn pg_dump(url: &str) -> Vec<u8> {
+    let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|entries| entries.flatten().map(|entry| entry.path().join("bin/pg_dump")).collect())
+        .unwrap_or_default();
+    versions.sort();
+    let program = versions.pop().unwrap_or_else(|| "pg_dump".into());
+    let output = Command::new(program).arg("--dbname").arg(url).output().expect("pg_dump is installed");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// Whether a text stands anywhere in the cluster's files: tables, write-ahead log and server log.
+pub fn pgdata_holds(text: &str) -> bool {
+    let mut grep = Command::new("grep");
+    grep.args(["--recursive", "--dereference-recursive", "--fixed-strings", "--quiet", "--binary-files=text", text]);
+    let status = grep.arg(directory().join("cluster/")).status().expect("grep is installed");
+    // 2: a file went away while it was being searched.
+    status.code() == Some(0)
+}

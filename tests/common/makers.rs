@@ -1,0 +1,134 @@
+//! Makers of people, structures and accounts, in the database and without the screens.
+
+use std::sync::{
+    LazyLock,
+    atomic::{AtomicU32, Ordering},
+};
+
+use raccord::domain::{
+    password::{Argon2id, PasswordHash},
+    random,
+    role::Role,
+};
+
+use super::portal::TestPortal;
+
+/// Every person's password.
+pub const PASSWORD: &str = "sept ponts sur la Loire";
+
+/// Hashed once: what signing in costs is enough.
+static HASH: LazyLock<PasswordHash> =
+    LazyLock::new(|| Argon2id::default().hash(PASSWORD, random::bytes(&mut random::os_rng())));
+
+/// The next establishment's number, so that no two structures of a test have one SIRET.
+static ESTABLISHMENT: AtomicU32 = AtomicU32::new(1);
+
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub id: i64,
+    pub login: String,
+    pub full_name: String,
+    pub contact_address: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Structure {
+    pub id: i64,
+    pub identifier: String,
+    pub designation: String,
+}
+
+impl TestPortal {
+    /// A person who has chosen [`PASSWORD`]: `name` is the first name, « Martin » the last.
+    pub async fn person(&self, name: &str) -> Person {
+        let login = format!("{}.martin@exemple.fr", name.to_lowercase());
+        let contact_address = format!("contact-{}@exemple.fr", name.to_lowercase());
+        let insert = "INSERT INTO users (login, last_name, first_name, contact_address, password_hash)
+                      VALUES ($1, 'Martin', $2, $3, $4) RETURNING id";
+        let query = sqlx::query_scalar(insert).bind(&login).bind(name).bind(&contact_address).bind(HASH.as_phc());
+        let id = query.fetch_one(&self.pool).await.expect("a new person");
+        Person { id, login, full_name: format!("{name} Martin"), contact_address }
+    }
+
+    /// A structure from the directory, which nobody manages yet.
+    pub async fn structure(&self, designation: &str) -> Structure {
+        let identifier = siret(ESTABLISHMENT.fetch_add(1, Ordering::Relaxed));
+        let insert =
+            "INSERT INTO structures (identifier_type, identifier, designation, address_line, postal_code, city)
+                      VALUES ('SIRET', $1, $2, '1 place de la Mairie', '35000', 'RENNES') RETURNING id";
+        let query = sqlx::query_scalar(insert).bind(&identifier).bind(designation);
+        let id = query.fetch_one(&self.pool).await.expect("a new structure");
+        Structure { id, identifier, designation: designation.into() }
+    }
+
+    /// Attaches a person to a structure; as principal manager, in place of the one before.
+    pub async fn attach(&self, person: &Person, structure: &Structure, role: Role) {
+        let mut tx = self.pool.begin().await.expect("a transaction");
+        if role == Role::PrincipalManager {
+            let demote = "UPDATE memberships SET role = 'SECONDARY_MANAGER'
+                           WHERE structure_id = $1 AND role = 'PRINCIPAL_MANAGER'";
+            sqlx::query(demote).bind(structure.id).execute(&mut *tx).await.expect("the former manager stays a member");
+        }
+        let insert = "INSERT INTO memberships (user_id, structure_id, role) VALUES ($1, $2, $3)
+                      ON CONFLICT ON CONSTRAINT memberships_user_structure_key DO UPDATE SET role = excluded.role";
+        let query = sqlx::query(insert).bind(person.id).bind(structure.id).bind(role.code());
+        query.execute(&mut *tx).await.expect("a membership");
+        if role == Role::PrincipalManager {
+            let point = "UPDATE structures SET principal_manager_id = $1, managed = true WHERE id = $2";
+            sqlx::query(point).bind(person.id).bind(structure.id).execute(&mut *tx).await.expect("the pointer");
+        }
+        tx.commit().await.expect("role and pointer agree");
+    }
+
+    /// A person who is principal manager of `count` structures.
+    pub async fn manager_with_structures(&self, name: &str, count: usize) -> (Person, Vec<Structure>) {
+        let manager = self.person(name).await;
+        let mut structures = Vec::new();
+        for number in 1..=count {
+            let structure = self.structure(&format!("Commune numéro {number:03}")).await;
+            self.attach(&manager, &structure, Role::PrincipalManager).await;
+            structures.push(structure);
+        }
+        (manager, structures)
+    }
+
+    /// « Camille », principal manager of one structure.
+    pub async fn manager(&self) -> (Person, Structure) {
+        let (manager, mut structures) = self.manager_with_structures("Camille", 1).await;
+        (manager, structures.remove(0))
+    }
+
+    /// A technical user of the structure, made by nobody's hand; its password is [`PASSWORD`], and nothing shows it.
+    pub async fn technical_user(&self, structure: &Structure, manager: &Person) -> i64 {
+        let insert =
+            "WITH taken AS (UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
+                            RETURNING next_technical_number - 1 AS number, identifier)
+             INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
+             SELECT $1, number, 'TECH_' || number || '_' || identifier || '@cpro.fr', $2, $2, $3, portal_now() + interval '424 days'
+               FROM taken RETURNING id";
+        let query = sqlx::query_scalar(insert).bind(structure.id).bind(manager.id).bind(HASH.as_phc());
+        query.fetch_one(&self.pool).await.expect("a technical user")
+    }
+
+    /// An invitation's link, by which a person chooses her password.
+    pub async fn invitation(&self, person: &Person) -> String {
+        let token = random::token(&mut random::os_rng());
+        let mut conn = self.pool.acquire().await.expect("a connection");
+        let hash = random::digest(&token);
+        raccord::db::invitations::create(&mut conn, person.id, &hash, 7).await.expect("an invitation");
+        format!("/invitation/{token}")
+    }
+}
+
+/// A SIRET that Luhn accepts: 9 fixed digits, 4 of the establishment, 1 of control.
+fn siret(establishment: u32) -> String {
+    let base = format!("213500014{establishment:04}");
+    let sum: u32 = base
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| (place, u32::from(digit - b'0')))
+        .map(|(place, digit)| if place % 2 == 1 { digit } else { digit * 2 / 10 + digit * 2 % 10 })
+        .sum();
+    format!("{base}{}", (10 - sum % 10) % 10)
+}

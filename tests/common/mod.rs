@@ -1,0 +1,34 @@
+//! What journeys stand on: a portal over a database of its own, browsers that visit it, and readers for what they get.
+
+// A harness offers more than the journeys of the day use.
+#![allow(dead_code, unused_imports)]
+
+mod browser;
+mod cluster;
+mod makers;
+mod page;
+mod pdf;
+mod portal;
+
+pub use browser::{Answer, Browser, Call};
+pub use cluster::{pg_dump, pgdata_holds};
+pub use makers::{PASSWORD, Person, Structure};
+pub use page::Page;
+pub use pdf::text_of_pdf;
+pub use portal::TestPortal;
+
+use std::future::Future;
+
+/// Runs `count` futures at the same moment, on every thread that the test has.
+pub async fn together<F>(count: usize, make: impl Fn(usize) -> F) -> Vec<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let tasks: Vec<_> = (0..count).map(|number| tokio::spawn(make(number))).collect();
+    let mut outputs = Vec::with_capacity(count);
+    for task in tasks {
+        outputs.push(task.await.expect("the task does not panic"));
+    }
+    outputs
+}

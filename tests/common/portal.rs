@@ -1,0 +1,156 @@
+//! A portal over a database of its own.
+
+use raccord::{
+    db,
+    domain::password::{Argon2id, PasswordHash},
+    settings::Settings,
+    web::{self, state::AppState},
+};
+use sqlx::PgPool;
+
+use super::{
+    browser::{Browser, Server},
+    cluster::Database,
+    makers::{PASSWORD, Person},
+    page::Page,
+};
+
+/// A running portal, and all that a test may do with it besides visiting.
+pub struct TestPortal {
+    pub pool: PgPool,
+    server: Server,
+    settings: Settings,
+    database: Database,
+}
+
+impl TestPortal {
+    /// With the settings' defaults.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With some settings of its own, as environment variables give them.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let given =
+            |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        let settings = Settings::read(given).expect("sound settings");
+        let database = Database::create().await;
+        let pool = db::pool(database.options(), 4);
+        let server = serve(&database, &settings);
+        Self { pool, server, settings, database }
+    }
+
+    /// Another instance over the same database.
+    pub fn second_instance(&self) -> Server {
+        serve(&self.database, &self.settings)
+    }
+
+    pub fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    /// Moves the portal's clock to `offset` from now. Browsers notice nothing, sessions stay.
+    pub async fn move_clock(&mut self, offset: &str) {
+        self.database.set_clock(offset);
+        self.pool.close().await;
+        self.pool = db::pool(self.database.options(), 4);
+        let renewed = serve(&self.database, &self.settings).router.read().expect("no panic under the lock").clone();
+        *self.server.router.write().expect("no panic under the lock") = renewed;
+    }
+
+    /// Takes the database away, or gives it back.
+    pub async fn set_database_reachable(&self, reachable: bool) {
+        self.database.set_reachable(reachable).await;
+    }
+
+    /// A browser that knows nobody yet.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.server.clone())
+    }
+
+    /// A browser in which this person has signed in.
+    pub async fn signed_in(&self, person: &Person) -> Browser {
+        let browser = self.browser();
+        let answer = browser.post("/connexion", &[("identifiant", &person.login), ("mot-de-passe", PASSWORD)]).await;
+        assert_eq!(answer.location(), "/", "{} signs in", person.login);
+        browser
+    }
+
+    /// Creates an account through the screens; its id.
+    pub async fn create_account(&self, browser: &Browser, structure_id: i64, label: &str) -> i64 {
+        let form = browser.open(&format!("/structures/{structure_id}/utilisateurs-techniques/nouveau")).await;
+        let action = format!("/structures/{structure_id}/utilisateurs-techniques");
+        let location = browser.submit(&form, &action, &[("libelle", label)]).await.location();
+        let id =
+            location.strip_prefix("/utilisateurs-techniques/").and_then(|rest| rest.strip_suffix("/recapitulatif"));
+        id.and_then(|id| id.parse().ok()).unwrap_or_else(|| panic!("{location} is no récapitulatif"))
+    }
+
+    /// Creates an account and opens its récapitulatif: id, page, password.
+    pub async fn create_and_show(&self, browser: &Browser, structure_id: i64, label: &str) -> (i64, Page, String) {
+        let id = self.create_account(browser, structure_id, label).await;
+        let page = browser.open(&format!("/utilisateurs-techniques/{id}/recapitulatif")).await;
+        let password = page.password().expect("the password is shown");
+        (id, page, password)
+    }
+
+    /// Whether this password is the account's now.
+    pub async fn works(&self, technical_user_id: i64, password: &str) -> bool {
+        let hash = self.text("SELECT password_hash FROM technical_users WHERE id = $1", &[technical_user_id]).await;
+        let (password, hash) = (password.to_owned(), PasswordHash::from_stored(hash));
+        let verify = move || Argon2id::default().verify(&password, Some(&hash));
+        tokio::task::spawn_blocking(verify).await.expect("verification does not panic")
+    }
+
+    /// The one number that a query gives.
+    #[track_caller]
+    pub fn number(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = i64> {
+        let (pool, ids, caller) = (self.pool.clone(), ids.to_vec(), std::panic::Location::caller());
+        async move {
+            let query = ids.iter().fold(sqlx::query_scalar(sql), |query, id| query.bind(*id));
+            query.fetch_one(&pool).await.unwrap_or_else(|error| panic!("{caller}: {error}"))
+        }
+    }
+
+    /// The one text that a query gives.
+    #[track_caller]
+    pub fn text(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = String> {
+        let (pool, ids, caller) = (self.pool.clone(), ids.to_vec(), std::panic::Location::caller());
+        async move {
+            let query = ids.iter().fold(sqlx::query_scalar(sql), |query, id| query.bind(*id));
+            query.fetch_one(&pool).await.unwrap_or_else(|error| panic!("{caller}: {error}"))
+        }
+    }
+
+    /// The texts that a query gives, row by row.
+    pub async fn texts(&self, sql: &'static str, ids: &[i64]) -> Vec<String> {
+        let query = ids.iter().fold(sqlx::query_scalar(sql), |query, id| query.bind(*id));
+        query.fetch_all(&self.pool).await.expect("the query works")
+    }
+
+    /// Runs statements that give nothing.
+    pub async fn execute(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&self.pool).await.expect("the statements work");
+    }
+
+    /// The codes of all audit events, oldest first.
+    pub async fn events(&self) -> Vec<String> {
+        self.texts("SELECT action FROM audit_events ORDER BY id", &[]).await
+    }
+
+    /// How many events there are of this action.
+    pub async fn events_of(&self, action: &str) -> usize {
+        self.events().await.iter().filter(|event| *event == action).count()
+    }
+
+    /// Recipient and kind of all mails, oldest first.
+    pub async fn mails(&self) -> Vec<String> {
+        self.texts("SELECT recipient || ' ' || (notice->>'kind') FROM mails ORDER BY id", &[]).await
+    }
+}
+
+fn serve(database: &Database, settings: &Settings) -> Server {
+    let pool = db::pool(database.options(), settings.database_connections);
+    let state = AppState::new(pool, settings.clone()).expect("no theme to read");
+    Server::new(web::router(state), settings.public_url.clone())
+}

@@ -1,0 +1,40 @@
+//! « Créer un utilisateur technique »: the login, the label, how many, and once only.
+
+use crate::common::TestPortal;
+
+#[tokio::test]
+async fn the_whole_way_from_the_list_to_the_new_account() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let list = browser.open("/activites").await;
+    let fiche = browser.open(&list.link(&format!("Modifier la fiche structure {}", structure.designation))).await;
+    let form = browser.open(&fiche.link("Créer un utilisateur technique")).await;
+    let login = format!("TECH_1_{}@cpro.fr", structure.identifier);
+    assert_eq!(form.heading(), "Saisie utilisateur technique");
+    assert_eq!(form.fact("Structure"), structure.designation);
+    assert_eq!(form.fact("Identifiant"), format!("SIRET {}", structure.identifier));
+    assert_eq!(form.fact("Identifiant de connexion"), login);
+    assert!(form.fact("Adresse de contact").starts_with(&manager.contact_address));
+    assert_eq!(form.link("Annuler"), format!("/structures/{}", structure.id));
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let posted = browser.submit(&form, &action, &[("libelle", "  Logiciel de   facturation ")]).await;
+    let summary = browser.open(&posted.location()).await;
+    assert_eq!(summary.heading(), "Récapitulatif");
+    assert_eq!(summary.fact("Identifiant de connexion"), login);
+    assert_eq!(summary.fact("Libellé"), "Logiciel de facturation");
+    assert_eq!(summary.fact("Adresse de contact"), manager.contact_address);
+    assert_eq!(summary.fact("Désignation"), structure.designation);
+    assert_eq!(summary.fact("Adresse"), "1 place de la Mairie 35000 RENNES FRANCE");
+    assert_eq!(summary.fact("Date d’expiration"), form.fact("Expiration du mot de passe"));
+    assert!(summary.password().is_some());
+    let close = summary.html().split("action=\"").find(|rest| rest.contains("/recapitulatif/fermeture")).unwrap();
+    let close = close.split('"').next().unwrap();
+    assert_eq!(browser.submit(&summary, close, &[]).await.location(), format!("/structures/{}", structure.id));
+    let fiche = browser.open(&format!("/structures/{}", structure.id)).await;
+    let row = fiche.rows().into_iter().find(|row| row.get(1) == Some(&login)).expect("the account is on the page");
+    assert_eq!(row[0], "Logiciel de facturation");
+    assert_eq!(row[2..5], ["Utilisateur technique".to_owned(), manager.contact_address, "Actif".into()]);
+    assert_eq!(row[6], "Jamais");
+    assert!(fiche.find_link("Logiciel de facturation").is_some());
+}

@@ -1,0 +1,85 @@
+//! Who manages a structure, and what follows from it for its technical users (rules 2, 5 and 6).
+
+use raccord::domain::role::Role;
+
+use crate::common::TestPortal;
+
+#[tokio::test]
+async fn the_database_holds_a_structure_to_one_principal_manager() {
+    let portal = TestPortal::start().await;
+    let (_, structure) = portal.manager().await;
+    let other = portal.person("Dominique").await;
+    portal.attach(&other, &structure, Role::User).await;
+    for statement in [
+        "UPDATE memberships SET role = 'PRINCIPAL_MANAGER' WHERE role = 'USER'",
+        "UPDATE memberships SET role = 'USER' WHERE role = 'PRINCIPAL_MANAGER'",
+        "DELETE FROM memberships WHERE role = 'PRINCIPAL_MANAGER'",
+        "UPDATE structures SET principal_manager_id = NULL",
+        "UPDATE structures SET principal_manager_id = (SELECT max(id) FROM users)",
+    ] {
+        assert!(sqlx::query(statement).execute(&portal.pool).await.is_err(), "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn address_and_rights_follow_the_new_manager() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
+    let successor = portal.person("Dominique").await;
+    portal.attach(&successor, &structures[0], Role::SecondaryManager).await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structures[0].id, "ERP").await;
+    let action = format!("/structures/{}/gestionnaire-principal", structures[0].id);
+    browser.post(&action, &[("membre", "0")]).await.refusal(422);
+    let told = browser.post(&action, &[("membre", &successor.id.to_string())]).await.location();
+    assert!(browser.open(&told).await.text().contains("Le nouveau gestionnaire principal est désigné."));
+    browser.get(&format!("/structures/{}", structures[0].id)).await.refusal(404);
+    browser.post(&format!("/utilisateurs-techniques/{id}/suspension"), &[]).await.refusal(404);
+
+    let heir = portal.signed_in(&successor).await;
+    let page = heir.open(&format!("/utilisateurs-techniques/{id}")).await;
+    assert!(page.fact("Adresse de contact").starts_with(&successor.contact_address));
+    assert!(heir.open(&format!("/structures/{}", structures[0].id)).await.text().contains("Opération refusée"));
+    let mails = portal.mails().await;
+    assert!(mails.contains(&format!("{} manager_changed", successor.contact_address)));
+    assert!(mails.contains(&format!("{} manager_changed", manager.contact_address)));
+}
+
+#[tokio::test]
+async fn an_edited_address_is_the_technical_users_at_once() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structure.id, "ERP").await;
+    let action = "/mon-compte/adresse-de-contact";
+    let kept = browser.post(action, &[("adresse-de-contact", "pas une adresse")]).await.refusal(422);
+    assert_eq!(kept.field("adresse-de-contact"), "pas une adresse");
+    browser.post(action, &[("adresse-de-contact", "nouvelle@exemple.fr")]).await.location();
+    for page in [format!("/structures/{}", structure.id), format!("/utilisateurs-techniques/{id}")] {
+        let text = browser.open(&page).await.text();
+        assert!(text.contains("nouvelle@exemple.fr") && !text.contains(&manager.contact_address), "{page}");
+    }
+    assert_eq!(
+        portal.mails().await[1..],
+        [
+            format!("{} contact_address_changed", manager.contact_address),
+            "nouvelle@exemple.fr contact_address_changed".to_owned()
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_inactive_structure_takes_no_new_account() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let url = format!("/structures/{}", structure.id);
+    let fiche = browser.open(&url).await;
+    let typed = [("designation", "Mairie de Rennes"), ("statut", "INACTIVE")];
+    let told = browser.submit(&fiche, &url, &typed).await.location();
+    assert!(browser.open(&told).await.text().contains("Les informations générales sont enregistrées."));
+    let action = format!("{url}/utilisateurs-techniques");
+    let answer = browser.post(&action, &[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "")]).await.refusal(422);
+    assert!(answer.text().contains("Cette structure est inactive"));
+    assert_eq!(portal.events_of("STRUCTURE_EDITED").await, 1);
+}
