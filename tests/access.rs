@@ -18,6 +18,8 @@ enum Open {
     ItsManager,
 }
 
+// One line a family of routes reads better than one line a kind of access.
+#[allow(clippy::match_same_arms)]
 fn rule(method: &Method, path: &str) -> Open {
     match (method.as_str(), path) {
         ("GET" | "POST", "/connexion" | "/invitation/{token}") | ("POST", "/deconnexion") => Open::Everybody,
@@ -143,13 +145,7 @@ async fn malformed_requests_are_refused_and_never_break() {
             let status = browser.send(Call::post(&path, body)).await.status.as_u16();
             assert!(status < 500, "{path} {body:.40}: {status}");
         }
-        assert_eq!(
-            browser
-                .send(Call::post(&path, "{}").with("content-type", "application/json"))
-                .await
-                .status
-                .is_server_error(),
-            false
-        );
+        let json = browser.send(Call::post(&path, "{}").with("content-type", "application/json")).await;
+        assert!(!json.status.is_server_error(), "{path}");
     }
 }

@@ -109,7 +109,7 @@ async fn guessing_is_slowed_for_one_login_from_one_network_only() {
     let portal = TestPortal::start().await;
     let (sacha, noor) = (portal.person("Sacha").await, portal.person("Noor").await);
     let attempt = |login: &str, password: &'static str, address: &'static str| {
-        let (browser, login) = (portal.browser().from_address(address), login.to_owned());
+        let (browser, login) = (portal.browser().with_address(address), login.to_owned());
         async move { browser.post("/connexion", &[("identifiant", &login), ("mot-de-passe", password)]).await }
     };
     for _ in 0..5 {
@@ -146,7 +146,7 @@ async fn the_delay_grows_and_passes() {
     }
     let waits = portal.texts("SELECT seconds::text FROM waits", &[]).await;
     assert_eq!(waits, ["2", "4", "8", "16", "32", "64", "128", "256"]);
-    let other = portal.browser().from_address("192.0.2.1");
+    let other = portal.browser().with_address("192.0.2.1");
     let fields = [("identifiant", sacha.login.as_str()), ("mot-de-passe", PASSWORD)];
     assert_eq!(other.post("/connexion", &fields).await.location(), "/");
     portal.move_clock("49 minutes").await;
@@ -161,7 +161,7 @@ async fn the_network_is_the_clients_behind_a_trusted_proxy() {
     let fields = |password| [("identifiant", sacha.login.as_str()), ("mot-de-passe", password)];
     let proxied = |client: &str, password| {
         let call = crate::common::Call::post_form("/connexion", &fields(password)).with("x-forwarded-for", client);
-        let browser = portal.browser().from_address("10.0.0.1");
+        let browser = portal.browser().with_address("10.0.0.1");
         async move { browser.send(call).await }
     };
     for _ in 0..5 {

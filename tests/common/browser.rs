@@ -97,7 +97,7 @@ impl Browser {
     }
 
     /// The same browser in another network.
-    pub fn from_address(&self, address: &str) -> Self {
+    pub fn with_address(&self, address: &str) -> Self {
         Self { address: address.parse().expect("an address"), ..self.clone() }
     }
 
