@@ -163,10 +163,12 @@ fn element_at<'a>(html: &'a str, at: usize, name: &str) -> Option<(Element<'a>, 
     let (mut depth, mut end) = (1, 0);
     while depth > 0 {
         let next_close = end + inside[end..].find(&close)?;
-        match find_open(&inside[end..], name).map(|open| end + open).filter(|open| *open < next_close) {
-            Some(open) => (depth, end) = (depth + 1, open + 1 + name.len()),
-            None => (depth, end) = (depth - 1, next_close + close.len()),
-        }
+        let next_open = find_open(&inside[end..], name).map(|open| end + open).filter(|open| *open < next_close);
+        (depth, end) = if let Some(open) = next_open {
+            (depth + 1, open + 1 + name.len())
+        } else {
+            (depth - 1, next_close + close.len())
+        };
     }
     Some((Element { attributes, content: &inside[..end - close.len()] }, &inside[end..]))
 }
