@@ -182,9 +182,8 @@ async fn expiry_is_announced_a_month_before() {
     portal.sql("UPDATE technical_users SET expires_at = '2300-01-01 00:00:00.5+00'").await;
     let days = "SELECT extract(day FROM timestamptz '2300-01-01' - now())::bigint";
     let days = portal.scalar(days).await - 20;
-    portal.sql(&format!("ALTER DATABASE {} SET raccord.clock_offset = '{days} days'", portal.name())).await;
     portal.pool.close().await;
-    let portal = portal.reopened();
+    let portal = portal.reopened(&format!("{days}\\ days"));
     let answer = portal.call(HEALTH, &[("cpro-account", &account.cpro_account())], "").await;
     assert_eq!(answer.status, 200, "{}", answer.text);
     assert_eq!(answer.header("sunset"), Some("Mon, 01 Jan 2300 00:00:00 GMT"));

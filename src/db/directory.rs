@@ -49,7 +49,7 @@ pub async fn load(executor: impl PgExecutor<'_>, actor: &Actor, entries: &[Direc
     sqlx::query_as!(
         Loaded,
         r#"WITH line AS MATERIALIZED (
-             SELECT * FROM json_to_recordset($1) AS line(
+             SELECT * FROM jsonb_to_recordset($1::jsonb) AS line(
                identifier_type text, identifier text, designation text, address_line text, address_extra_1 text,
                address_extra_2 text, postal_code text, city text, country_code text, country text, email text, phone text,
                active boolean, requires_payment_status boolean, requires_engagement boolean, requires_service boolean,

@@ -4,7 +4,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use axum::{
@@ -27,6 +30,7 @@ use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use tower::ServiceExt;
 
+static SERVER: OnceLock<PgConnectOptions> = OnceLock::new();
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
 pub struct Portal {
@@ -69,11 +73,13 @@ impl Answer {
 }
 
 fn server() -> PgConnectOptions {
-    std::env::var("DATABASE_URL").expect("DATABASE_URL names the server of the tests").parse().unwrap()
+    SERVER.get().expect("a portal has started").clone()
 }
 
 impl Portal {
     pub async fn start() -> Self {
+        let options = crate::common::server_options().await;
+        SERVER.get_or_init(|| options);
         let name = format!("raccord_api_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let mut conn = PgConnection::connect_with(&server()).await.unwrap();
         let sql = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
@@ -94,9 +100,10 @@ impl Portal {
         &self.name
     }
 
-    /// The same database, by connections that see its settings.
-    pub fn reopened(mut self) -> Self {
-        let pool = db::pool(server().database(&self.name), 8);
+    /// The same database, by connections whose clock is moved.
+    pub fn reopened(mut self, clock_offset: &str) -> Self {
+        let options = server().database(&self.name).options([("raccord.clock_offset", clock_offset)]);
+        let pool = db::pool(options, 8);
         let name = std::mem::take(&mut self.name);
         let state = AppState::new(pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
         Self { pool, router: web::router(state.clone()), state, name }

@@ -11,7 +11,7 @@ mod pdf;
 mod portal;
 
 pub use browser::{Answer, Browser, Call};
-pub use cluster::{pg_dump, pgdata_holds};
+pub use cluster::{pg_dump, pgdata_holds, server_options};
 pub use makers::{PASSWORD, Person, Structure};
 pub use page::Page;
 pub use pdf::text_of_pdf;
