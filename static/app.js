@@ -6,6 +6,11 @@ busyForms();
 askOnceBeforeLeavingTheSecret();
 document.getElementById("erreurs")?.focus();
 
+// A page kept whole for Back must not show its password again.
+addEventListener("pageshow", (event) => {
+  if (event.persisted && document.querySelector("[data-once]")) location.reload();
+});
+
 // « Copier »: shown because scripts run; says what happened on the button and to screen readers.
 function copyButtons() {
   for (const button of document.querySelectorAll("[data-copy]")) {
