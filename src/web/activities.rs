@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::{
     error::{AppError, page as render},
-    layout::{Expiry, NoticeQuery, Pagination, StructureName, Tab},
+    layout::{Expiry, NoticeQuery, StructureName, Tab},
     pages::activities::{ActivitiesPage, ManagedStructureRow},
+    pagination::{PageQuery, Pagination},
     paths,
     state::AppState,
     visitor::Visitor,
@@ -19,11 +20,9 @@ use crate::db::structures::{self, StructureRow};
 const PER_PAGE: u32 = 20;
 
 #[derive(Debug, Default, Deserialize)]
-pub struct ListQuery {
+pub struct SearchQuery {
     #[serde(default)]
     recherche: String,
-    #[serde(default)]
-    page: Option<String>,
 }
 
 /// The list, searched and paged.
@@ -33,14 +32,15 @@ pub struct ListQuery {
 pub async fn page(
     State(state): State<AppState>,
     visitor: Visitor,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<SearchQuery>,
+    Query(page): Query<PageQuery>,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
     if !visitor.person.is_principal_manager {
         return Err(AppError::Forbidden);
     }
     let search: String = query.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect();
-    let current = page_number(query.page.as_deref());
+    let current = page.number();
     let offset = i64::from((current - 1) * PER_PAGE);
     let manager_id = visitor.person.user_id;
     let rows = structures::page_of_managed(&state.pool, manager_id, &search, offset, PER_PAGE.into()).await?;
@@ -57,11 +57,6 @@ pub async fn page(
         total,
         pagination: Pagination::new(current, total, PER_PAGE, format!("{}?{base}&page=", paths::ACTIVITIES)),
     })
-}
-
-/// The page's number as it stands in a URL; what is none is the first.
-pub(super) fn page_number(text: Option<&str>) -> u32 {
-    text.and_then(|text| text.parse().ok()).unwrap_or(1).clamp(1, 100_000)
 }
 
 impl From<StructureRow> for ManagedStructureRow {

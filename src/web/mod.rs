@@ -15,6 +15,7 @@ pub mod layout;
 pub mod metrics;
 pub mod my_account;
 pub mod pages;
+pub mod pagination;
 pub mod paths;
 pub mod sign_in;
 pub mod state;

@@ -9,13 +9,12 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    activities::page_number,
     error::{AppError, page as render, page_with_status},
-    layout::{Errors, FieldError, Notice, NoticeQuery, Pagination, Tab},
+    layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
     pages::my_account::MyAccountPage,
+    pagination::{PageQuery, Pagination},
     paths,
     state::AppState,
-    structures::PageQuery,
     visitor::Visitor,
 };
 use crate::{
@@ -40,7 +39,7 @@ pub async fn page(
     Query(notice): Query<NoticeQuery>,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, AppError> {
-    let current = page_number(query.page.as_deref());
+    let current = query.number();
     let contact_address = visitor.person.contact_address.clone();
     render(&my_account_page(&state, &visitor, contact_address, Errors::none(), (notice.notice(), current)).await?)
 }

@@ -9,13 +9,14 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    activities::page_number,
     error::{AppError, page as render, page_with_status},
-    layout::{Errors, FieldError, Notice, NoticeQuery, Pagination, StructureName},
-    pages::structures::{HistoryPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow},
+    layout::{Errors, FieldError, Notice, NoticeQuery, StructureName},
+    pages::structures::{
+        Candidate, HistoryPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow,
+    },
+    pagination::{PageQuery, Pagination},
     paths,
     state::AppState,
-    succession::candidates,
     visitor::Managed,
 };
 use crate::{
@@ -59,7 +60,7 @@ async fn structure_page(
         errors,
         can_create: structure.card().active && (accounts.len() as u64) < limit,
         max_technical_users: limit,
-        candidates: candidates(&members, structure, None),
+        candidates: Candidate::among(&members, structure, None),
         manager: ManagerView {
             name: members
                 .iter()
@@ -152,18 +153,13 @@ impl From<EditError> for AppError {
     }
 }
 
-#[derive(Deserialize)]
-pub struct PageQuery {
-    pub(super) page: Option<String>,
-}
-
 /// « Historique »: all of it, in pages.
 pub async fn history(
     State(state): State<AppState>,
     managed: Managed,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, AppError> {
-    let current = page_number(query.page.as_deref());
+    let current = query.number();
     let offset = i64::from((current - 1) * EVENTS_PER_PAGE);
     let events = audit::of_structure(&state.pool, &managed.structure, None, offset, EVENTS_PER_PAGE.into()).await?;
     let total = audit::count_of_structure(&state.pool, &managed.structure).await?.unsigned_abs();

@@ -17,8 +17,7 @@ use super::{
     visitor::Managed,
 };
 use crate::db::{
-    sessions,
-    structures::{self, ManagedStructure, Member},
+    sessions, structures,
     succession::{self, DesignateError},
 };
 
@@ -71,20 +70,7 @@ async fn confirmation_page(
     Ok(DesignateManagerPage {
         layout: managed.layout(state, None),
         structure: StructureName::from(&managed.structure),
-        candidates: candidates(&members, &managed.structure, selected),
+        candidates: Candidate::among(&members, &managed.structure, selected),
         errors,
     })
-}
-
-/// The members who could become principal manager.
-pub(super) fn candidates(members: &[Member], structure: &ManagedStructure, selected: Option<i64>) -> Vec<Candidate> {
-    let others = members.iter().filter(|member| member.user_id != structure.manager_id());
-    others
-        .map(|member| Candidate {
-            id: member.user_id,
-            selected: selected == Some(member.user_id),
-            name: member.full_name(),
-            role: member.role().label(),
-        })
-        .collect()
 }

@@ -1,7 +1,8 @@
 use askama::Template;
 
 use crate::web::filters;
-use crate::web::layout::{Expiry, Layout, Pagination, StructureName};
+use crate::web::layout::{Expiry, Layout, StructureName};
+use crate::web::pagination::Pagination;
 
 /// « Activités du gestionnaire ».
 #[derive(Template)]

@@ -4,7 +4,8 @@ use time::OffsetDateTime;
 use crate::db::{sessions::OpenSession, users};
 use crate::domain::role::Role;
 use crate::web::filters;
-use crate::web::layout::{Errors, Layout, Pagination, StructureName};
+use crate::web::layout::{Errors, Layout, StructureName};
+use crate::web::pagination::Pagination;
 
 /// « Mon compte ».
 #[derive(Template)]

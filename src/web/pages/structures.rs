@@ -4,8 +4,9 @@ use crate::db::structures::{ManagedStructure, Member};
 use crate::db::technical_users::TechnicalUser;
 use crate::domain::structure::StructureCard;
 use crate::web::filters;
-use crate::web::layout::{Errors, EventRow, Expiry, Id, LastCall, Layout, Pagination, StructureName};
+use crate::web::layout::{Errors, EventRow, Expiry, Id, LastCall, Layout, StructureName};
 use crate::web::pages::technical_users::AccountStatus;
+use crate::web::pagination::Pagination;
 
 /// « Fiche structure », in its four blocks.
 #[derive(Template)]
@@ -138,5 +139,20 @@ impl TechnicalUserRow {
             label: account.label,
             login: account.login,
         }
+    }
+}
+
+impl Candidate {
+    /// The members who could become principal manager.
+    pub fn among(members: &[Member], structure: &ManagedStructure, selected: Option<Id>) -> Vec<Self> {
+        let others = members.iter().filter(|member| member.user_id != structure.manager_id());
+        others
+            .map(|member| Self {
+                id: member.user_id,
+                selected: selected == Some(member.user_id),
+                name: member.full_name(),
+                role: member.role().label(),
+            })
+            .collect()
     }
 }
