@@ -105,6 +105,10 @@ for (const javaScript of [true, false]) {
     // The other way past the display: the page itself, asked for again.
     assert((await exportSheet(visitor)).text.includes(renewed.password));
     await visitor.press("Retour sur la fiche structure");
+    await visitor.seesTitle(structure);
+    await page.goBack();
+    await visitor.sees("Le mot de passe a déjà été affiché.");
+    assert(!(await page.content()).includes(renewed.password));
     await visitor.leave();
   });
 
