@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    db::upkeep,
+    db::{reminders, upkeep},
     mail::MailRoom,
     settings::{SettingError, Settings},
     web::{self, state::AppState},
@@ -132,13 +132,18 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, gracefu
     });
 }
 
-/// Removes what time has made worthless, for as long as the service runs.
+/// Removes what time has made worthless, and reminds of what it will, for as long as the service runs.
 async fn keep_up(pool: PgPool) {
     let mut ticks = interval(UPKEEP_EVERY);
     loop {
         ticks.tick().await;
         if let Err(error) = upkeep::sweep(&pool).await {
             tracing::warn!(%error, "upkeep will be tried again");
+        }
+        match reminders::remind(&pool).await {
+            Ok(0) => {}
+            Ok(reminders) => tracing::info!(reminders, "passwords that will expire were announced"),
+            Err(error) => tracing::warn!(%error, "reminders will be tried again"),
         }
     }
 }

@@ -30,7 +30,10 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET", "/" | "/mon-compte") => Open::SignedIn,
         ("POST", "/mon-compte/adresse-de-contact" | "/mon-compte/mot-de-passe") => Open::SignedIn,
         ("POST", "/mon-compte/sessions/{id}/fermeture") => Open::SignedIn,
-        ("GET", "/activites") => Open::AnyManager,
+        ("GET", path) if path.starts_with("/activites") => Open::AnyManager,
+        ("POST", "/activites/echeances") => Open::AnyManager,
+        // Whoever has the link may read; it names nobody's calendar here.
+        ("GET", "/calendrier/{token}") => Open::Everybody,
         ("GET" | "POST", "/structures/{id}" | "/structures/{id}/gestionnaire-principal") => Open::ItsManager,
         ("GET", "/structures/{id}/historique" | "/structures/{id}/historique.csv") => Open::ItsManager,
         ("GET", "/structures/{id}/utilisateurs-techniques/nouveau") => Open::ItsManager,

@@ -4,6 +4,7 @@ mod access;
 mod api;
 mod common;
 mod creation;
+mod deadlines;
 mod reset;
 mod shown_once;
 mod sign_in;

@@ -3,13 +3,16 @@
 
 pub mod api;
 pub mod audit;
+pub mod calendars;
 pub mod demo;
 pub mod directory;
 pub mod envelopes;
 pub mod invitations;
 pub mod memberships;
 pub mod outbox;
+pub mod overview;
 pub mod people;
+pub mod reminders;
 pub mod session_store;
 pub mod sessions;
 pub mod structures;

@@ -136,18 +136,43 @@ pub struct StructureRow {
     pub technical_users: i64,
     /// When the first of their passwords expires.
     pub next_expiry: Option<OffsetDateTime>,
-    /// Whole days until then; negative once it is past.
+    /// Days until then on the calendar; negative once it is past.
     pub next_expiry_days: Option<i32>,
     /// How many structures match in all.
     pub total: i64,
 }
 
-/// One page of the structures that `manager_id` is principal manager of, by name; `search` filters by name or identifier,
-/// blind to case, accents and spaces inside an identifier.
+/// Which of a manager's structures are wanted, and in which order.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Part of a name or identifier; blind to case, accents and spaces inside an identifier. Empty: all.
+    pub search: String,
+    /// Only those with a password that expires within 60 days or has expired.
+    pub due_soon: bool,
+    /// By the password that expires first; else by name.
+    pub by_expiry: bool,
+}
+
+/// One page of the structures that `manager_id` is principal manager of.
 ///
 /// # Errors
 /// Database errors.
 pub async fn page_of_managed(
+    pool: &PgPool,
+    manager_id: i64,
+    wanted: &Wanted,
+    offset: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<StructureRow>> {
+    if wanted.due_soon || wanted.by_expiry {
+        page_by_deadline(pool, manager_id, wanted, offset, limit).await
+    } else {
+        page_by_name(pool, manager_id, &wanted.search, offset, limit).await
+    }
+}
+
+/// Looks at the accounts of the page's structures alone.
+async fn page_by_name(
     pool: &PgPool,
     manager_id: i64,
     search: &str,
@@ -157,8 +182,7 @@ pub async fn page_of_managed(
     sqlx::query_as!(
         StructureRow,
         r#"SELECT s.id, s.designation, s.identifier_type, s.identifier, s.active, s.total AS "total!",
-                  t.technical_users AS "technical_users!", t.next_expiry,
-                  floor(extract(epoch FROM t.next_expiry - portal_now()) / 86400)::int AS next_expiry_days
+                  t.technical_users AS "technical_users!", t.next_expiry, days_until(t.next_expiry) AS next_expiry_days
              FROM (SELECT *, count(*) OVER () AS total FROM structures
                     WHERE principal_manager_id = $1
                       AND ($2 = '' OR position(search_key($2) IN search_text) > 0
@@ -169,6 +193,37 @@ pub async fn page_of_managed(
             ORDER BY s.search_text, s.id"#,
         manager_id,
         search,
+        offset,
+        limit,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// Has to look at the accounts of all the manager's structures.
+async fn page_by_deadline(
+    pool: &PgPool,
+    manager_id: i64,
+    wanted: &Wanted,
+    offset: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<StructureRow>> {
+    sqlx::query_as!(
+        StructureRow,
+        r#"SELECT s.id, s.designation, s.identifier_type, s.identifier, s.active, count(*) OVER () AS "total!",
+                  t.technical_users AS "technical_users!", t.next_expiry, days_until(t.next_expiry) AS next_expiry_days
+             FROM structures s
+            CROSS JOIN LATERAL (SELECT count(*) AS technical_users, min(expires_at) AS next_expiry FROM technical_users
+                                 WHERE structure_id = s.id AND status <> 'DELETED') t
+            WHERE principal_manager_id = $1
+              AND ($2 = '' OR position(search_key($2) IN search_text) > 0
+                   OR position(lower(regexp_replace($2, '\s', '', 'g')) IN lower(identifier)) > 0)
+              AND (NOT $3 OR days_until(t.next_expiry) <= 60)
+            ORDER BY CASE WHEN $4 THEN t.next_expiry END, s.search_text, s.id OFFSET $5 LIMIT $6"#,
+        manager_id,
+        wanted.search,
+        wanted.due_soon,
+        wanted.by_expiry,
         offset,
         limit,
     )

@@ -30,7 +30,7 @@ pub struct TechnicalUser {
     pub credential_version: i32,
     pub password_set_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
-    /// Whole days until then; negative once it is past.
+    /// Days until then on the calendar; negative once it is past.
     pub days_left: i32,
     pub password_shown_at: Option<OffsetDateTime>,
     pub password_exported_at: Option<OffsetDateTime>,
@@ -112,7 +112,7 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
     sqlx::query_as!(
         TechnicalUser,
         r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
-                  t.credential_version, t.password_set_at, t.expires_at, floor(extract(epoch FROM t.expires_at - portal_now()) / 86400)::int AS "days_left!",
+                  t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software
              FROM technical_users t JOIN users u ON u.id = t.created_by
             WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND ($2::bigint IS NULL OR t.id = $2)

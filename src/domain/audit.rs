@@ -21,11 +21,12 @@ pub enum Action {
     TechnicalUserReactivated,
     TechnicalUserDeleted,
     ActRefused,
+    CalendarLinkMade,
 }
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -44,6 +45,7 @@ impl Action {
         Self::TechnicalUserReactivated,
         Self::TechnicalUserDeleted,
         Self::ActRefused,
+        Self::CalendarLinkMade,
     ];
 
     /// The database's word.
@@ -68,6 +70,7 @@ impl Action {
             Self::TechnicalUserReactivated => "TECHNICAL_USER_REACTIVATED",
             Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
             Self::ActRefused => "ACT_REFUSED",
+            Self::CalendarLinkMade => "CALENDAR_LINK_MADE",
         }
     }
 
@@ -93,6 +96,7 @@ impl Action {
             Self::TechnicalUserReactivated => "Réactivation d’un utilisateur technique",
             Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",
             Self::ActRefused => "Opération refusée",
+            Self::CalendarLinkMade => "Création d’un lien de calendrier",
         }
     }
 

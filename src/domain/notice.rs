@@ -11,6 +11,8 @@ pub enum Notice {
     TechnicalUserCreated(AccountNotice),
     /// A technical user's password was reset.
     PasswordReset(AccountNotice),
+    /// A technical user's password will expire.
+    PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
     ManagerChanged { structure: String, identifier: String, new_manager: String, is_recipient: bool },
     /// The recipient's contact address changed; `new_address` tells the old one where mail goes now.
@@ -33,4 +35,30 @@ pub struct AccountNotice {
     pub at: OffsetDateTime,
     #[serde(with = "time::serde::timestamp")]
     pub expires_at: OffsetDateTime,
+}
+
+/// The facts about a password that a reminder tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiryNotice {
+    pub technical_user_id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    pub structure: String,
+    pub identifier: String,
+    #[serde(with = "time::serde::timestamp")]
+    pub expires_at: OffsetDateTime,
+    /// Days until then, on the calendar in Paris.
+    pub days_left: i32,
+}
+
+impl ExpiryNotice {
+    /// « aujourd’hui », « demain », « dans 7 jours ».
+    #[must_use]
+    pub fn delay(&self) -> String {
+        match self.days_left {
+            ..=0 => "aujourd’hui".into(),
+            1 => "demain".into(),
+            days => format!("dans {days} jours"),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::notice::AccountNotice;
+use crate::domain::notice::{AccountNotice, ExpiryNotice};
 
 const PORTAL: &str = "https://raccord.example";
 
@@ -18,6 +18,19 @@ fn account() -> AccountNotice {
     }
 }
 
+fn expiring(days_left: i32) -> Notice {
+    let AccountNotice { technical_user_id, login, label, structure, identifier, expires_at, .. } = account();
+    Notice::PasswordExpiring(ExpiryNotice {
+        technical_user_id,
+        login,
+        label,
+        structure,
+        identifier,
+        expires_at,
+        days_left,
+    })
+}
+
 fn guest() -> Guest {
     Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), days: 7 }
 }
@@ -32,6 +45,7 @@ fn notices() -> Vec<Notice> {
     vec![
         Notice::TechnicalUserCreated(account()),
         Notice::PasswordReset(account()),
+        expiring(30),
         changed(true),
         changed(false),
         Notice::ContactAddressChanged { new_address: "claire@mairie.example".into() },
@@ -114,4 +128,12 @@ fn a_name_cannot_add_a_header() {
         is_recipient: true,
     };
     assert!(!letter(&notice).subject.contains(char::is_control));
+}
+
+#[test]
+fn a_reminder_counts_the_days_as_people_do() {
+    for (days, words) in [(60, "expire dans 60 jours"), (1, "expire demain"), (0, "expire aujourd’hui")] {
+        let Letter { subject, text, .. } = letter(&expiring(days));
+        assert!(subject.contains(words) && text.contains(words), "{subject}\n{text}");
+    }
 }

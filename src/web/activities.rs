@@ -15,7 +15,7 @@ use super::{
     state::AppState,
     visitor::Visitor,
 };
-use crate::db::structures::{self, StructureRow};
+use crate::db::structures::{self, StructureRow, Wanted};
 
 const PER_PAGE: u32 = 20;
 
@@ -23,6 +23,10 @@ const PER_PAGE: u32 = 20;
 pub struct SearchQuery {
     #[serde(default)]
     recherche: String,
+    #[serde(default)]
+    echeance: String,
+    #[serde(default)]
+    tri: String,
 }
 
 /// The list, searched and paged.
@@ -39,23 +43,36 @@ pub async fn page(
     if !visitor.person.is_principal_manager {
         return Err(AppError::Forbidden);
     }
-    let search: String = query.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect();
+    let wanted = Wanted {
+        search: query.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
+        due_soon: query.echeance == "60-jours",
+        by_expiry: query.tri == "echeance",
+    };
     let current = page.number();
     let offset = i64::from((current - 1) * PER_PAGE);
-    let manager_id = visitor.person.user_id;
-    let rows = structures::page_of_managed(&state.pool, manager_id, &search, offset, PER_PAGE.into()).await?;
+    let rows =
+        structures::page_of_managed(&state.pool, visitor.person.user_id, &wanted, offset, PER_PAGE.into()).await?;
     // A page past the end, after a change of search: nothing there, but the first page may have something.
     if rows.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }
     let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-    let base = form_urlencoded::Serializer::new(String::new()).append_pair("recherche", &search).finish();
+    let Wanted { search, due_soon, by_expiry } = wanted;
+    let due = [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)];
+    let order = [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)];
+    let mut base = form_urlencoded::Serializer::new(format!("{}?", paths::ACTIVITIES));
+    for (name, value) in [("recherche", &search), ("echeance", &query.echeance), ("tri", &query.tri)] {
+        base.append_pair(name, value);
+    }
     render(&ActivitiesPage {
         layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
+        is_narrowed: due_soon || !search.is_empty(),
         query: search,
+        due,
+        order,
         rows: rows.into_iter().map(ManagedStructureRow::from).collect(),
         total,
-        pagination: Pagination::new(current, total, PER_PAGE, format!("{}?{base}&page=", paths::ACTIVITIES)),
+        pagination: Pagination::new(current, total, PER_PAGE, format!("{}&page=", base.finish())),
     })
 }
 

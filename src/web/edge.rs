@@ -16,7 +16,7 @@ use axum::{
 use data_encoding::BASE32_NOPAD;
 use tracing::Instrument;
 
-use super::{error::AppError, layout::SignedInUser, metrics, state::AppState};
+use super::{error::AppError, layout::SignedInUser, metrics, paths, state::AppState};
 use crate::domain::random;
 
 /// What is known of a request from its beginning.
@@ -60,8 +60,7 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     set_headers(response.headers_mut(), &number, state.is_public_https());
     let (status, duration) = (response.status(), start.elapsed());
     state.metrics.count(method.as_str(), route.as_ref(), status, duration);
-    // An invitation's path holds its secret.
-    let path = if path.starts_with("/invitation/") { "/invitation/…" } else { &path };
+    let path = paths::for_log(&path);
     let milliseconds = duration.as_millis();
     span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, "answered"));
     response

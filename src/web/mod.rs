@@ -6,6 +6,7 @@
 pub mod activities;
 pub mod api;
 pub mod assets;
+pub mod calendars;
 pub mod confirmations;
 pub mod edge;
 pub mod error;
@@ -14,10 +15,12 @@ pub mod health;
 pub mod layout;
 pub mod metrics;
 pub mod my_account;
+pub mod overview;
 pub mod pages;
 pub mod pagination;
 pub mod paths;
 pub mod sign_in;
+pub mod spreadsheet;
 pub mod state;
 pub mod static_pages;
 pub mod structures;
@@ -74,6 +77,12 @@ pub fn routes() -> Vec<Route> {
         page(paths::INVITATION, get(sign_in::invitation)),
         act(paths::INVITATION, post(sign_in::accept_invitation)),
         page(paths::ACTIVITIES, get(activities::page)),
+        page(paths::OVERVIEW, get(overview::page)),
+        page(paths::OVERVIEW_CSV, get(overview::csv)),
+        page(paths::DEADLINES, get(calendars::page)),
+        act(paths::DEADLINES, post(calendars::make_link)),
+        page(paths::DEADLINES_FILE, get(calendars::file)),
+        page(paths::CALENDAR, get(calendars::subscription)),
         page(paths::STRUCTURE, get(structures::page)),
         act(paths::STRUCTURE, post(structures::edit)),
         page(paths::STRUCTURE_HISTORY, get(structures::history)),

@@ -4,6 +4,10 @@ pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";
 pub const SIGN_OUT: &str = "/deconnexion";
 pub const ACTIVITIES: &str = "/activites";
+pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";
+pub const OVERVIEW_CSV: &str = "/activites/utilisateurs-techniques.csv";
+pub const DEADLINES: &str = "/activites/echeances";
+pub const DEADLINES_FILE: &str = "/activites/echeances.ics";
 pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
@@ -26,6 +30,7 @@ pub const REACTIVATION: &str = "/utilisateurs-techniques/{id}/reactivation";
 pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
 
 pub const INVITATION: &str = "/invitation/{token}";
+pub const CALENDAR: &str = "/calendrier/{token}";
 
 pub const SITE_MAP: &str = "/plan-du-site";
 pub const ACCESSIBILITY: &str = "/accessibilite";
@@ -37,6 +42,13 @@ pub const API_DOCUMENTATION: &str = "/documentation-api";
 pub const API_TOKEN: &str = "/api/oauth/token";
 pub const API_HEALTH_CHECK: &str = "/cpro/transverses/v1/health-check";
 pub const API_MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
+
+/// The path as a log may hold it: without the secret of a link that opens something by itself.
+#[must_use]
+pub fn for_log(path: &str) -> &str {
+    let is_of = |pattern: &&str| pattern.split_once('{').is_some_and(|(before, _)| path.starts_with(before));
+    [INVITATION, CALENDAR].into_iter().find(is_of).unwrap_or(path)
+}
 
 /// Fills the single `{…}` of a pattern.
 fn fill(pattern: &str, value: impl std::fmt::Display) -> String {
@@ -68,4 +80,5 @@ filled! {
     reactivation => REACTIVATION,
     deletion => DELETION,
     invitation => INVITATION,
+    calendar => CALENDAR,
 }

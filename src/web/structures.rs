@@ -3,7 +3,7 @@
 use axum::{
     Form,
     extract::{Query, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -15,7 +15,7 @@ use super::{
         Candidate, HistoryPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow,
     },
     pagination::{PageQuery, Pagination},
-    paths,
+    paths, spreadsheet,
     state::AppState,
     visitor::Managed,
 };
@@ -176,35 +176,10 @@ pub async fn history(
 /// « Exporter (CSV) »: the newest 100,000 events, for a spreadsheet.
 pub async fn history_csv(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
     let events = audit::of_structure(&state.pool, &managed.structure, None, 0, 100_000).await?;
-    let mut csv = csv::WriterBuilder::new().delimiter(b';').from_writer("\u{feff}".as_bytes().to_vec());
-    let mut write = |record: [&str; 6]| {
-        csv.write_record(record.map(safe_cell)).map_err(|error| AppError::Internal(error.to_string()))
-    };
-    write(["Date (UTC)", "Événement", "Objet", "Précision", "Auteur", "Adresse IP"])?;
-    for event in &events {
-        let at = event.at.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
-        write([&at, event.label(), &event.subject, &event.detail, &event.actor, &event.address])?;
-    }
-    let body = csv.into_inner().map_err(|error| AppError::Internal(error.to_string()))?;
-    let name = format!("attachment; filename=\"historique-{}.csv\"", managed.structure.identifier());
-    let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, body).into_response())
-}
-
-/// A spreadsheet takes a cell that begins like this for a formula: an apostrophe makes it a text.
-fn safe_cell(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_never_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
-            assert!(safe_cell(text).starts_with('\''));
-        }
-        assert_eq!(safe_cell("TECH_1"), "TECH_1");
-    }
+    let rows = events.into_iter().map(|event| {
+        let (at, label) = (spreadsheet::instant(event.at), event.label().to_owned());
+        [at, label, event.subject, event.detail, event.actor, event.address]
+    });
+    let head = ["Date (UTC)", "Événement", "Objet", "Précision", "Auteur", "Adresse IP"];
+    spreadsheet::answer(&format!("historique-{}.csv", managed.structure.identifier()), head, rows)
 }

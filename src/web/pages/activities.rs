@@ -11,6 +11,11 @@ pub struct ActivitiesPage {
     pub layout: Layout,
     /// What was searched; empty: everything.
     pub query: String,
+    /// Value, words, and whether it is chosen.
+    pub due: [(&'static str, &'static str, bool); 2],
+    pub order: [(&'static str, &'static str, bool); 2],
+    /// Whether anything is left out.
+    pub is_narrowed: bool,
     pub rows: Vec<ManagedStructureRow>,
     /// How many structures match.
     pub total: u64,

@@ -1,6 +1,8 @@
 pub mod activities;
+pub mod calendars;
 pub mod errors;
 pub mod my_account;
+pub mod overview;
 pub mod sign_in;
 pub mod static_pages;
 pub mod structures;

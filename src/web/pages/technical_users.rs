@@ -70,6 +70,16 @@ pub enum AccountStatus {
     Expired,
 }
 
+impl AccountStatus {
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Active => "Actif",
+            Self::Suspended => "Suspendu",
+            Self::Expired => "Expiré",
+        }
+    }
+}
+
 /// What became of the password.
 pub enum SecretState {
     NeverShown,

@@ -1,0 +1,129 @@
+//! « Utilisateurs techniques »: all those of the manager's structures, in one list.
+
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use serde::Deserialize;
+
+use super::{
+    error::{AppError, page as render},
+    layout::Tab,
+    pages::overview::{AccountRow, OverviewPage, Selection},
+    pagination::{PageQuery, Pagination},
+    paths, spreadsheet,
+    state::AppState,
+    visitor::Visitor,
+};
+use crate::db::overview::{self, Order, OverviewRow, Wanted, WantedExpiry, WantedStatus};
+
+const PER_PAGE: u32 = 50;
+/// More than the largest manager has: 5,000 structures with 5 accounts each.
+const ALL: i64 = 100_000;
+
+/// The list's form, as its URL carries it. What is no choice of ours chooses nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OverviewQuery {
+    recherche: String,
+    echeance: String,
+    etat: String,
+    tri: String,
+}
+
+impl OverviewQuery {
+    fn wanted(&self) -> Wanted {
+        Wanted {
+            search: self.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
+            expiry: match self.echeance.as_str() {
+                "60-jours" => WantedExpiry::Soon,
+                "expiree" => WantedExpiry::Past,
+                _ => WantedExpiry::Any,
+            },
+            status: match self.etat.as_str() {
+                "actif" => WantedStatus::Active,
+                "suspendu" => WantedStatus::Suspended,
+                _ => WantedStatus::Any,
+            },
+            order: match self.tri.as_str() {
+                "structure" => Order::Structure,
+                "appel" => Order::LastCall,
+                _ => Order::Expiry,
+            },
+        }
+    }
+
+    fn encoded(&self) -> String {
+        let pairs =
+            [("recherche", &self.recherche), ("echeance", &self.echeance), ("etat", &self.etat), ("tri", &self.tri)];
+        let chosen = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(chosen).finish()
+    }
+}
+
+/// The list, searched, filtered, sorted and paged.
+pub async fn page(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(query): Query<OverviewQuery>,
+    Query(page): Query<PageQuery>,
+) -> Result<Response, AppError> {
+    let (wanted, current) = (query.wanted(), page.number());
+    let offset = i64::from((current - 1) * PER_PAGE);
+    let rows = select(&state, &visitor, &wanted, offset, PER_PAGE.into()).await?;
+    if rows.is_empty() && current > 1 {
+        return Err(AppError::NotFound);
+    }
+    let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
+    let encoded = query.encoded();
+    render(&OverviewPage {
+        layout: state.layout(&visitor.person, Tab::Activities, None),
+        rows: rows.into_iter().map(AccountRow::from).collect(),
+        total,
+        pagination: Pagination::new(current, total, PER_PAGE, format!("{}?{encoded}&page=", paths::OVERVIEW)),
+        csv_url: format!("{}?{encoded}", paths::OVERVIEW_CSV),
+        selection: Selection::from(wanted),
+    })
+}
+
+async fn select(
+    state: &AppState,
+    visitor: &Visitor,
+    wanted: &Wanted,
+    offset: i64,
+    limit: i64,
+) -> Result<Vec<OverviewRow>, AppError> {
+    if !visitor.person.is_principal_manager {
+        return Err(AppError::Forbidden);
+    }
+    Ok(overview::page(&state.pool, visitor.person.user_id, wanted, offset, limit).await?)
+}
+
+/// « Exporter (CSV) »: what the list shows, on all its pages.
+pub async fn csv(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(query): Query<OverviewQuery>,
+) -> Result<Response, AppError> {
+    let rows = select(&state, &visitor, &query.wanted(), 0, ALL).await?;
+    let head = [
+        "Libellé",
+        "Identifiant de connexion",
+        "Structure",
+        "Type d’identifiant",
+        "Identifiant",
+        "Statut",
+        "Adresse de contact",
+        "Échéance du mot de passe (UTC)",
+        "Dernier appel (UTC)",
+    ];
+    let rows = rows.into_iter().map(|row| {
+        let status = AccountRow::status_of(&row).label().to_owned();
+        let last_call = row.last_call_at.map(spreadsheet::instant).unwrap_or_default();
+        let expiry = spreadsheet::instant(row.expires_at);
+        let label = row.label.unwrap_or_default();
+        let (kind, identifier) = (row.identifier_type, row.identifier);
+        [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call]
+    });
+    spreadsheet::answer("utilisateurs-techniques.csv", head, rows)
+}

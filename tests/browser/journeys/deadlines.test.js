@@ -1,0 +1,69 @@
+// What a manager of 300 structures opens on a Monday: every technical user in one list, and what is to be renewed.
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+
+import { newVisitor, openBrowser } from "../support/browser.js";
+import { startPortal } from "../support/portal.js";
+
+let portal, browser;
+before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
+after(async () => {
+  await browser.close();
+  await portal.stop();
+});
+
+for (const javaScript of [true, false]) {
+  const name = javaScript ? "with scripts" : "without scripts";
+  const picture = (visitor, what) => visitor.look(`echeances-${name.replace(" ", "-")}-${what}`);
+
+  test(`what is to be renewed is found, filtered and exported ${name}`, async () => {
+    const visitor = await newVisitor(browser, portal, { javaScript });
+    const { page } = visitor;
+    await visitor.signIn(portal.manager);
+    await page.getByLabel("Échéance", { exact: true }).selectOption("À renouveler sous 60 jours");
+    await page.getByLabel("Trier par").selectOption("Prochaine échéance");
+    await visitor.press("Rechercher");
+    await visitor.sees("Afficher toutes mes structures");
+    await picture(visitor, "structures");
+    await visitor.follow("Utilisateurs techniques");
+    await visitor.seesTitle("Utilisateurs techniques");
+    const all = await page.locator("tbody tr").count();
+    await picture(visitor, "tous");
+    await page.getByLabel("Échéance", { exact: true }).selectOption("Expirées");
+    await visitor.press("Rechercher");
+    await visitor.sees("Afficher tous les utilisateurs techniques");
+    const expired = await page.locator("tbody tr").count();
+    assert(expired > 0 && expired < all, `${expired} of ${all}`);
+    await picture(visitor, "expirees");
+    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Exporter (CSV)")]);
+    assert.equal(download.suggestedFilename(), "utilisateurs-techniques.csv");
+    const csv = await readFile(await download.path(), "utf8");
+    assert.equal(csv.trim().split("\n").length, expired + 1);
+    await page.getByLabel("Rechercher un utilisateur technique").fill("n’existe pas");
+    await visitor.press("Rechercher");
+    await visitor.sees("Aucun utilisateur technique ne correspond à cette recherche.");
+    await picture(visitor, "aucun");
+    await visitor.leave();
+  });
+
+  test(`an agenda subscribes to the deadlines ${name}`, async () => {
+    const visitor = await newVisitor(browser, portal, { javaScript });
+    const { page } = visitor;
+    await visitor.signIn(portal.manager);
+    await visitor.follow("Calendrier des échéances");
+    await visitor.seesTitle("Calendrier des échéances");
+    await picture(visitor, "calendrier");
+    await visitor.press("Créer un lien d’abonnement");
+    const link = await page.getByLabel("Lien d’abonnement").inputValue();
+    await picture(visitor, "lien");
+    const calendar = await (await fetch(link)).text();
+    assert(calendar.startsWith("BEGIN:VCALENDAR\r\n"));
+    assert(calendar.split("BEGIN:VEVENT").length > 3);
+    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Télécharger les échéances (.ics)")]);
+    assert.equal(await readFile(await download.path(), "utf8"), calendar);
+    portal.remember(link.split("/").pop());
+    await visitor.leave();
+  });
+}
