@@ -62,6 +62,7 @@ fn every_mail_has_a_subject_a_text_and_an_accessible_page() {
     for notice in notices() {
         let Letter { subject, text, html } = letter(&notice);
         assert!(subject.starts_with("Raccord\u{a0}: ") && !subject.contains('\n'), "{subject}");
+        assert!(text.contains("\n\nCe message est envoyé"), "{text}");
         assert!(text.starts_with("Bonjour,\n\n") && text.contains(PORTAL) && !text.contains("\n\n\n"), "{text}");
         assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"fr\">"));
         assert!(html.contains(&format!("<title>{}</title>", subject.replace('\'', "&#39;"))), "{html}");
@@ -135,5 +136,15 @@ fn a_reminder_counts_the_days_as_people_do() {
     for (days, words) in [(60, "expire dans 60 jours"), (1, "expire demain"), (0, "expire aujourd’hui")] {
         let Letter { subject, text, .. } = letter(&expiring(days));
         assert!(subject.contains(words) && text.contains(words), "{subject}\n{text}");
+    }
+}
+
+#[test]
+fn the_account_stands_between_blank_lines() {
+    for notice in [Notice::TechnicalUserCreated(account()), Notice::PasswordReset(account()), expiring(7)] {
+        let text = letter(&notice).text;
+        let (before, rest) = text.split_once("Identifiant de connexion").expect("the account");
+        let (_, after) = rest.split_once("Expiration du mot de passe").expect("its end");
+        assert!(before.ends_with("\n\n") && after.lines().nth(1) == Some(""), "{text}");
     }
 }
