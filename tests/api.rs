@@ -1,5 +1,6 @@
 //! What programs do: connect with a technical user, and call.
 
+mod calls;
 mod support;
 
 use support::{Portal, cpro_account};

@@ -2,6 +2,7 @@
 //! [`Claim`] and reads the data in one round trip, and finds nothing where the caller is not, or no longer, let in.
 
 pub mod accounts;
+pub mod directory;
 pub mod memberships;
 
 use time::OffsetDateTime;

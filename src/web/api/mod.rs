@@ -8,6 +8,8 @@ pub mod error;
 pub mod health_check;
 pub mod memberships;
 pub mod pages;
+pub mod search;
+pub mod structure;
 pub mod token;
 pub mod tolerant;
 
@@ -47,6 +49,9 @@ pub fn routes() -> Vec<Route> {
         call(paths::API_TOKEN, post(token::issue)),
         read(paths::API_HEALTH_CHECK, get(health_check::answer)),
         call(paths::API_MEMBERSHIPS, post(memberships::list)),
+        call(paths::API_SEARCH, post(search::search)),
+        call(paths::API_CONSULT, post(structure::consult)),
+        call(paths::API_SERVICES, post(structure::services)),
     ]
 }
 

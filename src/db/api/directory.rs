@@ -1,0 +1,275 @@
+//! The directory of structures, as the API searches it.
+
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use time::OffsetDateTime;
+
+use super::{Caller, Claim, Order, Page};
+use crate::domain::structure_identifier::IdentifierType;
+
+/// Matches are counted up to here: beyond, nobody turns pages, and counting would cost what the search saves.
+const MOST_COUNTED: i64 = 100_000;
+
+/// What is searched for; every criterion narrows.
+#[derive(Clone, Debug, Default)]
+pub struct Criteria {
+    /// The beginning of an identifier, so that a SIREN finds its establishments.
+    pub identifier: Option<String>,
+    pub identifier_type: Option<IdentifierType>,
+    /// Parts of the name, blind to case and accents.
+    pub names: Vec<String>,
+    pub active: Option<bool>,
+    /// Private persons have no public structure.
+    pub public: Option<bool>,
+    pub country_code: Option<String>,
+    pub postal_code: Option<String>,
+    pub city: Option<String>,
+    pub moa: bool,
+    pub moa_only: bool,
+    /// Only structures that the caller's principal manager is a member of.
+    pub within_rights: bool,
+}
+
+/// One structure of the directory.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub id: i64,
+    pub identifier_type: String,
+    pub identifier: String,
+    pub designation: String,
+    pub active: bool,
+}
+
+/// A page of the directory, and how many match in all (100,000 at most are counted).
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub rows: Vec<Listed>,
+    pub total: i64,
+}
+
+/// The caller with a page of what matches.
+///
+/// The statement is put together from the criteria that were given, so that the planner sees which index serves them; it is
+/// the one place where a checked macro cannot say it.
+///
+/// # Errors
+/// Database errors.
+pub async fn search(
+    pool: &PgPool,
+    claim: &Claim,
+    criteria: &Criteria,
+    page: Page,
+) -> sqlx::Result<Option<(Caller, Found)>> {
+    let mut query = QueryBuilder::new(
+        "SELECT c.technical_user_id, c.at, c.sunset, n.total,
+                p.id, p.identifier_type, p.identifier, p.designation, p.active FROM api_caller(",
+    );
+    let mut shown = query.separated(", ");
+    shown.push_bind(claim.token_hash()).push_bind(claim.account_id()).push_bind(claim.version());
+    query.push(") c CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM structures s WHERE true");
+    push_criteria(&mut query, criteria);
+    query.push(" LIMIT ").push_bind(MOST_COUNTED);
+    query.push(") counted) n LEFT JOIN LATERAL (SELECT s.*, row_number() OVER (").push(order(page));
+    query.push(") AS place FROM structures s WHERE true");
+    push_criteria(&mut query, criteria);
+    query.push(" ").push(order(page));
+    query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit());
+    query.push(") p ON true ORDER BY p.place");
+    let rows: Vec<Row> = query.build_query_as().fetch_all(pool).await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
+    let total = first.total;
+    Ok(Some((caller, Found { rows: rows.into_iter().filter_map(Row::listed).collect(), total })))
+}
+
+#[derive(FromRow)]
+struct Row {
+    technical_user_id: i64,
+    at: OffsetDateTime,
+    sunset: Option<OffsetDateTime>,
+    total: i64,
+    id: Option<i64>,
+    identifier_type: Option<String>,
+    identifier: Option<String>,
+    designation: Option<String>,
+    active: Option<bool>,
+}
+
+impl Row {
+    fn listed(self) -> Option<Listed> {
+        Some(Listed {
+            id: self.id?,
+            identifier_type: self.identifier_type?,
+            identifier: self.identifier?,
+            designation: self.designation?,
+            active: self.active?,
+        })
+    }
+}
+
+fn order(page: Page) -> &'static str {
+    match (page.order, page.descending) {
+        (None, false) => "ORDER BY s.id",
+        (None, true) => "ORDER BY s.id DESC",
+        (Some(Order::Identifier), false) => "ORDER BY s.identifier USING ~<~, s.id",
+        (Some(Order::Identifier), true) => "ORDER BY s.identifier USING ~>~, s.id DESC",
+        (Some(Order::Designation), false) => "ORDER BY s.search_text, s.id",
+        (Some(Order::Designation), true) => "ORDER BY s.search_text DESC, s.id DESC",
+        (Some(Order::IdentifierType), false) => "ORDER BY s.identifier_type, s.identifier",
+        (Some(Order::IdentifierType), true) => "ORDER BY s.identifier_type DESC, s.identifier DESC",
+        (Some(Order::Status), false) => "ORDER BY s.active DESC, s.id",
+        (Some(Order::Status), true) => "ORDER BY s.active, s.id",
+    }
+}
+
+fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
+    if let Some(beginning) = &criteria.identifier {
+        query.push(" AND s.identifier LIKE ").push_bind(format!("{}%", pattern(beginning)));
+    }
+    if let Some(kind) = criteria.identifier_type {
+        query.push(" AND s.identifier_type = ").push_bind(kind.code());
+    }
+    for name in &criteria.names {
+        query.push(" AND s.search_text LIKE '%' || search_key(").push_bind(pattern(name)).push(") || '%'");
+    }
+    if let Some(active) = criteria.active {
+        query.push(" AND s.active = ").push_bind(active);
+    }
+    match criteria.public {
+        Some(true) => query.push(" AND s.identifier_type <> 'PARTICULIER'"),
+        Some(false) => query.push(" AND s.identifier_type = 'PARTICULIER'"),
+        None => query,
+    };
+    if let Some(code) = &criteria.country_code {
+        query.push(" AND s.country_code = upper(").push_bind(code.clone()).push(")");
+    }
+    if let Some(code) = &criteria.postal_code {
+        query.push(" AND s.postal_code <> '' AND s.postal_code = ").push_bind(code.clone());
+    }
+    if let Some(city) = &criteria.city {
+        query.push(" AND search_key(s.city) LIKE search_key(").push_bind(pattern(city)).push(") || '%'");
+    }
+    if criteria.moa {
+        query.push(" AND s.moa");
+    }
+    if criteria.moa_only {
+        query.push(" AND s.moa_only");
+    }
+    if criteria.within_rights {
+        query.push(" AND EXISTS (SELECT FROM memberships m WHERE m.structure_id = s.id AND m.user_id = c.manager_id)");
+    }
+}
+
+/// The text for LIKE, where `%`, `_` and `\` mean themselves.
+fn pattern(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// A structure as « consulter » tells it.
+#[derive(Clone, Debug)]
+pub struct Consulted {
+    pub id: i64,
+    pub identifier_type: String,
+    pub identifier: String,
+    pub designation: String,
+    pub address_line: String,
+    pub address_extra_1: String,
+    pub address_extra_2: String,
+    pub postal_code: String,
+    pub city: String,
+    pub country: String,
+    pub phone: String,
+    pub active: bool,
+    pub requires_payment_status: bool,
+    pub requires_engagement: bool,
+    pub requires_service: bool,
+    pub requires_service_engagement: bool,
+    pub edi_sender: bool,
+    pub edi_receiver: bool,
+    pub moa: bool,
+    pub moa_only: bool,
+    /// Whether the caller's principal manager is a member.
+    pub within_rights: bool,
+    /// Only within the caller's rights.
+    pub email: Option<String>,
+    /// Only within the caller's rights: when the caller's password ends, or that of another structure's account which ends first.
+    pub technical_expiry: Option<OffsetDateTime>,
+}
+
+/// How a call names a structure.
+#[derive(Clone, Debug)]
+pub enum Named {
+    Id(i64),
+    Identifier(IdentifierType, String),
+}
+
+impl Named {
+    fn id(&self) -> Option<i64> {
+        if let Self::Id(id) = self { Some(*id) } else { None }
+    }
+
+    fn identifier(&self) -> Option<(&'static str, &str)> {
+        if let Self::Identifier(kind, text) = self { Some((kind.code(), text)) } else { None }
+    }
+}
+
+/// The caller with the structure, if there is one of that name.
+///
+/// # Errors
+/// Database errors.
+pub async fn consult(pool: &PgPool, claim: &Claim, named: &Named) -> sqlx::Result<Option<(Caller, Option<Consulted>)>> {
+    let row = sqlx::query!(
+        r#"SELECT c.technical_user_id AS "technical_user_id!", c.at AS "at!", c.sunset,
+                  s.id AS "id?", s.identifier_type AS "identifier_type?", s.identifier AS "identifier?",
+                  s.designation AS "designation?", s.address_line AS "address_line?", s.address_extra_1 AS "address_extra_1?",
+                  s.address_extra_2 AS "address_extra_2?", s.postal_code AS "postal_code?", s.city AS "city?",
+                  s.country AS "country?", s.phone AS "phone?", s.active AS "active?",
+                  s.requires_payment_status AS "requires_payment_status?", s.requires_engagement AS "requires_engagement?",
+                  s.requires_service AS "requires_service?", s.requires_service_engagement AS "requires_service_engagement?",
+                  s.edi_sender AS "edi_sender?", s.edi_receiver AS "edi_receiver?", s.moa AS "moa?", s.moa_only AS "moa_only?",
+                  r.within AS "within!",
+                  CASE WHEN r.within THEN s.email END AS email,
+                  CASE WHEN r.within THEN (
+                      SELECT t.expires_at FROM technical_users t WHERE t.structure_id = s.id AND t.status <> 'DELETED'
+                       ORDER BY t.id = c.technical_user_id DESC, t.expires_at LIMIT 1) END AS technical_expiry
+             FROM api_caller($1, $2, $3) c
+             LEFT JOIN structures s ON s.id = $4 OR (s.identifier_type = $5 AND s.identifier = $6)
+            CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM memberships m
+                                 WHERE m.structure_id = s.id AND m.user_id = c.manager_id) AS within) r"#,
+        claim.token_hash(),
+        claim.account_id(),
+        claim.version(),
+        named.id(),
+        named.identifier().map(|(kind, _)| kind),
+        named.identifier().map(|(_, text)| text),
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let caller = Caller { technical_user_id: row.technical_user_id, at: row.at, sunset: row.sunset };
+    let consulted = row.id.map(|id| Consulted {
+        id,
+        identifier_type: row.identifier_type.unwrap_or_default(),
+        identifier: row.identifier.unwrap_or_default(),
+        designation: row.designation.unwrap_or_default(),
+        address_line: row.address_line.unwrap_or_default(),
+        address_extra_1: row.address_extra_1.unwrap_or_default(),
+        address_extra_2: row.address_extra_2.unwrap_or_default(),
+        postal_code: row.postal_code.unwrap_or_default(),
+        city: row.city.unwrap_or_default(),
+        country: row.country.unwrap_or_default(),
+        phone: row.phone.unwrap_or_default(),
+        active: row.active.unwrap_or_default(),
+        requires_payment_status: row.requires_payment_status.unwrap_or_default(),
+        requires_engagement: row.requires_engagement.unwrap_or_default(),
+        requires_service: row.requires_service.unwrap_or_default(),
+        requires_service_engagement: row.requires_service_engagement.unwrap_or_default(),
+        edi_sender: row.edi_sender.unwrap_or_default(),
+        edi_receiver: row.edi_receiver.unwrap_or_default(),
+        moa: row.moa.unwrap_or_default(),
+        moa_only: row.moa_only.unwrap_or_default(),
+        within_rights: row.within,
+        email: row.email,
+        technical_expiry: row.technical_expiry,
+    });
+    Ok(Some((caller, consulted)))
+}

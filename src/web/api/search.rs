@@ -1,0 +1,164 @@
+//! `rechercher`: the directory of structures.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    SUCCESS,
+    door::Call,
+    error::ApiError,
+    pages::{PageAnswer, PageRequest},
+    tolerant::{Choice, Flag, Object, Text, Word},
+};
+use crate::{
+    db::api::directory::{self, Criteria, Listed},
+    domain::structure_identifier::IdentifierType,
+    web::state::AppState,
+};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SearchRequest {
+    structure: Object<SearchedStructure>,
+    parametres: Object<PageRequest>,
+    /// Only structures within the caller's rights.
+    restreindre_structures_privees: Flag,
+}
+
+/// Criteria; those that are not given do not narrow.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SearchedStructure {
+    /// The beginning of an identifier: a SIREN finds its establishments.
+    identifiant_structure: Text,
+    type_identifiant_structure: Choice<IdentifierType>,
+    /// A part of the name, blind to case and accents.
+    raison_sociale_structure: Text,
+    libelle_structure: Text,
+    statut_structure: Choice<Status>,
+    type_structure: Choice<Kind>,
+    adresse_code_pays: Text,
+    adresse_code_postal: Text,
+    /// The beginning of the town's name.
+    adresse_ville: Text,
+    nom_structure: Text,
+    prenom_structure: Text,
+    #[serde(rename = "estMOA")]
+    est_moa: Flag,
+    #[serde(rename = "estMOAUniquement")]
+    est_moa_uniquement: Flag,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Active,
+    Inactive,
+}
+
+impl Word for Status {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("ACTIF", Self::Active), ("INACTIF", Self::Inactive), ("ACTIVE", Self::Active), ("INACTIVE", Self::Inactive)];
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Public,
+    Private,
+}
+
+impl Word for Kind {
+    const WORDS: &'static [(&'static str, Self)] = &[("PUBLIQUE", Self::Public), ("PRIVEE", Self::Private)];
+}
+
+impl Word for IdentifierType {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("SIRET", Self::Siret),
+        ("UE_HORS_FRANCE", Self::UeHorsFrance),
+        ("HORS_UE", Self::HorsUe),
+        ("RIDET", Self::Ridet),
+        ("TAHITI", Self::Tahiti),
+        ("AUTRE", Self::Autre),
+        ("PARTICULIER", Self::Particulier),
+    ];
+}
+
+impl SearchRequest {
+    fn criteria(&self) -> Criteria {
+        let searched = &self.structure.0;
+        let names = [
+            &searched.raison_sociale_structure,
+            &searched.libelle_structure,
+            &searched.nom_structure,
+            &searched.prenom_structure,
+        ];
+        Criteria {
+            identifier: searched.identifiant_structure.0.as_deref().map(without_spaces),
+            identifier_type: searched.type_identifiant_structure.0,
+            names: names.into_iter().filter_map(|name| name.0.clone()).collect(),
+            active: searched.statut_structure.0.map(|status| status == Status::Active),
+            public: searched.type_structure.0.map(|kind| kind == Kind::Public),
+            country_code: searched.adresse_code_pays.0.clone(),
+            postal_code: searched.adresse_code_postal.0.clone(),
+            city: searched.adresse_ville.0.clone(),
+            moa: searched.est_moa.0.is_some(),
+            moa_only: searched.est_moa_uniquement.0.is_some(),
+            within_rights: self.restreindre_structures_privees.0.is_some(),
+        }
+    }
+}
+
+/// An identifier as it is kept.
+pub fn without_spaces(text: &str) -> String {
+    text.chars().filter(|character| !character.is_whitespace()).collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SearchAnswer {
+    code_retour: u16,
+    libelle: &'static str,
+    liste_structures: Vec<ListedStructure>,
+    parametres_retour: PageAnswer,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedStructure {
+    #[serde(rename = "idStructureCPP")]
+    id_structure_cpp: i64,
+    identifiant_structure: String,
+    type_identifiant_structure: String,
+    designation_structure: String,
+    statut: &'static str,
+}
+
+impl From<Listed> for ListedStructure {
+    fn from(row: Listed) -> Self {
+        Self {
+            id_structure_cpp: row.id,
+            identifiant_structure: row.identifier,
+            type_identifiant_structure: row.identifier_type,
+            designation_structure: row.designation,
+            statut: if row.active { "ACTIVE" } else { "INACTIVE" },
+        }
+    }
+}
+
+/// Searches.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn search(
+    State(state): State<AppState>,
+    Call { door, request }: Call<SearchRequest>,
+) -> Result<Json<SearchAnswer>, ApiError> {
+    let page = request.parametres.0.page();
+    let criteria = request.criteria();
+    let found = door.admit(directory::search(&state.pool, &door.claim, &criteria, page)).await?;
+    Ok(Json(SearchAnswer {
+        code_retour: 0,
+        libelle: SUCCESS,
+        liste_structures: found.rows.into_iter().map(ListedStructure::from).collect(),
+        parametres_retour: PageAnswer::new(page, found.total),
+    }))
+}

@@ -1,0 +1,230 @@
+//! One structure: `consulter` tells what the directory knows of it, `lister/rattachementsutilisateur` the services in it.
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use super::{
+    SUCCESS,
+    door::{Call, Door},
+    error::ApiError,
+    pages::{PageAnswer, PageRequest},
+    search::without_spaces,
+    tolerant::{Choice, Number, Object, Text, Word},
+};
+use crate::{
+    db::api::directory::{self, Consulted, Named},
+    domain::structure_identifier::IdentifierType,
+    web::state::AppState,
+};
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ConsultRequest {
+    #[serde(rename = "idStructureCPP")]
+    id_structure_cpp: Number,
+    /// Other clients' word for `idStructureCPP`.
+    id_structure: Number,
+    /// Raccord answers in French.
+    #[allow(dead_code, reason = "read to be checked")]
+    code_langue: Choice<Language>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Language;
+
+impl Word for Language {
+    const WORDS: &'static [(&'static str, Self)] = &[("fr", Self)];
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsultAnswer {
+    code_retour: u16,
+    libelle: &'static str,
+    adresse_postale_du_siege: PostalAddress,
+    information_generales: GeneralInformation,
+    parametres: Parameters,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PostalAddress {
+    adresse: String,
+    complement_adresse_1: String,
+    complement_adresse_2: String,
+    code_postal: String,
+    ville: String,
+    pays: String,
+    telephone: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GeneralInformation {
+    #[serde(rename = "idStructureCPP")]
+    id_structure_cpp: i64,
+    type_identifiant_structure: String,
+    identifiant_structure: String,
+    raison_sociale_structure: String,
+    libelle_structure: String,
+    /// `PUBLIQUE`, or `PRIVEE` for a private person.
+    structure_privee_publique: &'static str,
+    statut_structure: &'static str,
+    /// Only within the caller's rights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_structure: Option<String>,
+    /// Only within the caller's rights: when the caller's own password ends in its own structure, elsewhere the first to end.
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    date_expiration_mot_passe_compte_tech: Option<OffsetDateTime>,
+}
+
+/// What an invoice to the structure must carry.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools, reason = "the dialect's own")]
+struct Parameters {
+    code_service_doit_etre_renseigne: bool,
+    #[serde(rename = "numeroEJDoitEtreRenseigne")]
+    numero_ej_doit_etre_renseigne: bool,
+    #[serde(rename = "gestionNumeroEJOuCodeService")]
+    gestion_numero_ej_ou_code_service: bool,
+    statut_mise_en_paiement_nest_pas_remonte: bool,
+    #[serde(rename = "connexionEDI")]
+    connexion_edi: bool,
+    #[serde(rename = "recevoirDonneesViaEDI")]
+    recevoir_donnees_via_edi: bool,
+    #[serde(rename = "aMoa")]
+    a_moa: bool,
+    est_moa_uniquement: bool,
+}
+
+impl From<Consulted> for ConsultAnswer {
+    fn from(row: Consulted) -> Self {
+        let is_private = row.identifier_type == IdentifierType::Particulier.code();
+        Self {
+            code_retour: 0,
+            libelle: SUCCESS,
+            adresse_postale_du_siege: PostalAddress {
+                adresse: row.address_line,
+                complement_adresse_1: row.address_extra_1,
+                complement_adresse_2: row.address_extra_2,
+                code_postal: row.postal_code,
+                ville: row.city,
+                pays: row.country,
+                telephone: row.phone,
+            },
+            information_generales: GeneralInformation {
+                id_structure_cpp: row.id,
+                type_identifiant_structure: row.identifier_type,
+                identifiant_structure: row.identifier,
+                raison_sociale_structure: row.designation.clone(),
+                libelle_structure: row.designation,
+                structure_privee_publique: if is_private { "PRIVEE" } else { "PUBLIQUE" },
+                statut_structure: if row.active { "ACTIVE" } else { "INACTIVE" },
+                email_structure: row.email,
+                date_expiration_mot_passe_compte_tech: row
+                    .technical_expiry
+                    .map(|at| at.replace_nanosecond(0).unwrap_or(at)),
+            },
+            parametres: Parameters {
+                code_service_doit_etre_renseigne: row.requires_service,
+                numero_ej_doit_etre_renseigne: row.requires_engagement,
+                gestion_numero_ej_ou_code_service: row.requires_service_engagement,
+                statut_mise_en_paiement_nest_pas_remonte: !row.requires_payment_status,
+                connexion_edi: row.edi_sender,
+                recevoir_donnees_via_edi: row.edi_receiver,
+                a_moa: row.moa,
+                est_moa_uniquement: row.moa_only,
+            },
+        }
+    }
+}
+
+/// Tells.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn consult(
+    State(state): State<AppState>,
+    Call { door, request }: Call<ConsultRequest>,
+) -> Result<Json<ConsultAnswer>, ApiError> {
+    let id = request.id_structure_cpp.0.or(request.id_structure.0);
+    let found = find(&state, &door, id.map(Named::Id), "idStructureCPP").await?;
+    Ok(Json(found.into()))
+}
+
+/// The structure, for a caller who is let in; what is missing in the request is told to nobody else.
+async fn find(
+    state: &AppState,
+    door: &Door,
+    named: Option<Named>,
+    member: &'static str,
+) -> Result<Consulted, ApiError> {
+    let Some(named) = named else {
+        door.admit_alone().await?;
+        return Err(ApiError::BadRequest(format!("Membre « {member} » : il est obligatoire.")));
+    };
+    door.admit(directory::consult(&state.pool, &door.claim, &named)).await?.ok_or(ApiError::UnknownStructure)
+}
+
+/// A person's services in a structure. Raccord knows no services: whoever is named, there are none.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ServicesRequest {
+    id_structure: Number,
+    #[serde(rename = "idStructureCPP")]
+    id_structure_cpp: Number,
+    identifiant_structure: Text,
+    type_identifiant_structure: Choice<IdentifierType>,
+    #[allow(dead_code, reason = "read to be checked")]
+    adresse_email_connexion_utilisateur: Text,
+    #[allow(dead_code, reason = "read to be checked")]
+    id_utilisateur: Number,
+    parametres: Object<PageRequest>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicesAnswer {
+    code_retour: u16,
+    libelle: &'static str,
+    id_structure: i64,
+    identifiant_structure: String,
+    designation_structure: String,
+    /// Raccord knows no services: always empty.
+    liste_services: [(); 0],
+    parametres_retour: PageAnswer,
+}
+
+impl ServicesRequest {
+    fn named(&self) -> Option<Named> {
+        let id = self.id_structure.0.or(self.id_structure_cpp.0).map(Named::Id);
+        let kind = self.type_identifiant_structure.0.unwrap_or(IdentifierType::Siret);
+        let by_identifier = || self.identifiant_structure.0.as_deref().map(|text| (kind, without_spaces(text)));
+        id.or_else(|| by_identifier().map(|(kind, text)| Named::Identifier(kind, text)))
+    }
+}
+
+/// Lists them, in a structure within the caller's rights.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn services(
+    State(state): State<AppState>,
+    Call { door, request }: Call<ServicesRequest>,
+) -> Result<Json<ServicesAnswer>, ApiError> {
+    let found = find(&state, &door, request.named(), "idStructure").await?;
+    if !found.within_rights {
+        return Err(ApiError::Forbidden);
+    }
+    Ok(Json(ServicesAnswer {
+        code_retour: 0,
+        libelle: SUCCESS,
+        id_structure: found.id,
+        identifiant_structure: found.identifier,
+        designation_structure: found.designation,
+        liste_services: [],
+        parametres_retour: PageAnswer::new(request.parametres.0.page(), 0),
+    }))
+}
