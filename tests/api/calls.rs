@@ -46,7 +46,7 @@ async fn the_directory_is_searched_by_each_criterion() {
             vec!["Mairie de Lyon"],
         ),
         (json!({"identifiantStructure": "216 901 231 00011"}), vec!["Mairie de Lyon"]),
-        (json!({"identifiantStructure": 356000000}), vec!["La Poste"]),
+        (json!({"identifiantStructure": 356_000_000}), vec!["La Poste"]),
         (json!({"identifiantStructure": "%"}), vec![]),
         (json!({"identifiantStructure": "_1"}), vec![]),
         (json!({"typeIdentifiantStructure": "RIDET"}), vec!["Nouméa Énergie"]),
@@ -120,7 +120,7 @@ async fn a_search_is_sorted_and_paged() {
             "parametresRetour": {"nbResultatsParPage": 2, "pageCourante": 3, "pages": 3, "total": 5}
         })
     );
-    let beyond = json!({"parametres": {"nbResultatsParPage": 10000, "pageResultatDemandee": 2147483647}});
+    let beyond = json!({"parametres": {"nbResultatsParPage": 10000, "pageResultatDemandee": i32::MAX}});
     let answer = call(&portal, &account, SEARCH, &beyond).await.json();
     assert_eq!((answer["listeStructures"].clone(), answer["parametresRetour"]["total"].clone()), (json!([]), json!(5)));
 }

@@ -166,6 +166,7 @@ fn pattern(text: &str) -> String {
 
 /// A structure as « consulter » tells it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "the directory's columns")]
 pub struct Consulted {
     pub id: i64,
     pub identifier_type: String,

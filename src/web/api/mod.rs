@@ -7,6 +7,7 @@ pub mod door;
 pub mod error;
 pub mod health_check;
 pub mod memberships;
+pub mod openapi;
 pub mod pages;
 pub mod search;
 pub mod structure;
@@ -52,6 +53,7 @@ pub fn routes() -> Vec<Route> {
         call(paths::API_SEARCH, post(search::search)),
         call(paths::API_CONSULT, post(structure::consult)),
         call(paths::API_SERVICES, post(structure::services)),
+        read(paths::API_DESCRIPTION, get(openapi::answer)),
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Lists come in pages: how clients ask for one, and what they are told about it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tolerant::{Choice, Count, Word};
@@ -9,7 +10,7 @@ const DEFAULT_SIZE: i32 = 100;
 const MAX_SIZE: i32 = 10_000;
 
 /// `parametres`, or `parametresRecherche`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PageRequest {
     /// 100 where not given, 10,000 at most.
@@ -53,7 +54,7 @@ impl PageRequest {
 }
 
 /// `parametresRetour`.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageAnswer {
     nb_resultats_par_page: i32,

@@ -1,6 +1,7 @@
 //! `rechercher`: the directory of structures.
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,7 +17,7 @@ use crate::{
     web::state::AppState,
 };
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SearchRequest {
     structure: Object<SearchedStructure>,
@@ -26,7 +27,7 @@ pub struct SearchRequest {
 }
 
 /// Criteria; those that are not given do not narrow.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SearchedStructure {
     /// The beginning of an identifier: a SIREN finds its establishments.
@@ -112,7 +113,7 @@ pub fn without_spaces(text: &str) -> String {
     text.chars().filter(|character| !character.is_whitespace()).collect()
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchAnswer {
     code_retour: u16,
@@ -121,7 +122,7 @@ pub struct SearchAnswer {
     parametres_retour: PageAnswer,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedStructure {
     #[serde(rename = "idStructureCPP")]

@@ -1,6 +1,7 @@
 //! One structure: `consulter` tells what the directory knows of it, `lister/rattachementsutilisateur` the services in it.
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -18,7 +19,7 @@ use crate::{
     web::state::AppState,
 };
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ConsultRequest {
     #[serde(rename = "idStructureCPP")]
@@ -37,7 +38,7 @@ impl Word for Language {
     const WORDS: &'static [(&'static str, Self)] = &[("fr", Self)];
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsultAnswer {
     code_retour: u16,
@@ -47,7 +48,7 @@ pub struct ConsultAnswer {
     parametres: Parameters,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PostalAddress {
     adresse: String,
@@ -59,7 +60,7 @@ struct PostalAddress {
     telephone: String,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GeneralInformation {
     #[serde(rename = "idStructureCPP")]
@@ -73,14 +74,16 @@ struct GeneralInformation {
     statut_structure: &'static str,
     /// Only within the caller's rights.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     email_structure: Option<String>,
     /// Only within the caller's rights: when the caller's own password ends in its own structure, elsewhere the first to end.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "String", extend("format" = "date-time"))]
     date_expiration_mot_passe_compte_tech: Option<OffsetDateTime>,
 }
 
 /// What an invoice to the structure must carry.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(clippy::struct_excessive_bools, reason = "the dialect's own")]
 struct Parameters {
@@ -169,7 +172,7 @@ async fn find(
 }
 
 /// A person's services in a structure. Raccord knows no services: whoever is named, there are none.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServicesRequest {
     id_structure: Number,
@@ -184,7 +187,7 @@ pub struct ServicesRequest {
     parametres: Object<PageRequest>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServicesAnswer {
     code_retour: u16,
