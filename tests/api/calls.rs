@@ -59,6 +59,7 @@ async fn the_directory_is_searched_by_each_criterion() {
         // The identifier is no part of the name.
         (json!({"raisonSocialeStructure": "2169"}), vec![]),
         (json!({"raisonSocialeStructure": "lyon 2169"}), vec![]),
+        (json!({"raisonSocialeStructure": "21"}), vec![]),
         (json!({"statutStructure": "INACTIF"}), vec!["Nouméa Énergie"]),
         (
             json!({"statutStructure": "ACTIF", "raisonSocialeStructure": "e"}),
