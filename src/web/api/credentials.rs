@@ -22,7 +22,7 @@ use crate::{
         },
         throttles::{self, Scope},
     },
-    domain::{credential::Credential, network::network_of, random},
+    domain::{audit::CallRefusal, credential::Credential, network::network_of, random},
     web::state::AppState,
 };
 
@@ -100,6 +100,11 @@ pub async fn verify(state: &AppState, credential: &Credential, address: IpAddr) 
         return Err(ApiError::TooManyRequests { seconds });
     }
     let verdict = judge(state, credential).await?;
+    if let Some(account) = &verdict.account
+        && let Some(why) = refusal(account.standing, verdict.matches)
+    {
+        state.api.traces.refusal(account.technical_user_id, why, address);
+    }
     let Some(account) = verdict.account.filter(|account| verdict.matches && account.standing == Standing::Usable)
     else {
         throttles::fail(&state.pool, Scope::Api, login, &network).await?;
@@ -107,6 +112,18 @@ pub async fn verify(state: &AppState, credential: &Credential, address: IpAddr) 
     };
     throttles::forget(&state.pool, Scope::Api, login, &network).await?;
     Ok(account.verified())
+}
+
+/// Why this account is not let in.
+fn refusal(standing: Standing, password_matches: bool) -> Option<CallRefusal> {
+    match standing {
+        _ if !password_matches => Some(CallRefusal::WrongPassword),
+        Standing::Usable => None,
+        Standing::Suspended => Some(CallRefusal::Suspended),
+        Standing::Deleted => Some(CallRefusal::Deleted),
+        Standing::Expired => Some(CallRefusal::Expired),
+        Standing::WithoutAuthority => Some(CallRefusal::WithoutAuthority),
+    }
 }
 
 /// Computes the verdict, or waits for the call that is computing it.

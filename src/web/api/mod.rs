@@ -13,6 +13,7 @@ pub mod search;
 pub mod structure;
 pub mod token;
 pub mod tolerant;
+pub mod traces;
 
 use axum::{
     Router,
@@ -26,6 +27,7 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer}
 use super::{MAX_BODY_BYTES, MAX_BODY_SILENCE, Route, paths, state::AppState};
 use credentials::VerifiedCredentials;
 use error::ApiError;
+use traces::Traces;
 
 /// `libelle` of every call that did its work.
 pub const SUCCESS: &str = "TRA_MSG_00.000";
@@ -34,6 +36,7 @@ pub const SUCCESS: &str = "TRA_MSG_00.000";
 #[derive(Default)]
 pub struct ApiState {
     pub credentials: VerifiedCredentials,
+    pub traces: Traces,
 }
 
 fn read(path: &'static str, handler: MethodRouter<AppState>) -> Route {
