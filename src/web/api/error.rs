@@ -62,7 +62,9 @@ const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_descr
 pub struct Refusal {
     /// The HTTP status.
     #[serde(rename = "codeRetour")]
+    #[schemars(title = "Le statut HTTP")]
     pub code: u16,
+    #[schemars(title = "Ce qui ne va pas, en français")]
     pub libelle: String,
 }
 

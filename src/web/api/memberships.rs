@@ -44,6 +44,7 @@ struct Membership {
     statut_utilisateur: &'static str,
     statut_rattachement_structure: &'static str,
     /// Raccord knows no services: always empty.
+    #[schemars(title = "Toujours vide : Raccord ne connaît pas de services")]
     liste_services_rattache: [(); 0],
 }
 

@@ -54,6 +54,10 @@ fn describe() -> Value {
                     "type": "oauth2",
                     "flows": { "clientCredentials": { "tokenUrl": paths::API_TOKEN, "scopes": { "openid": "Tous les appels" } } },
                 },
+                "jetonObtenu": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "Un jeton obtenu par « /api/oauth/token », pour les outils qui ne le demandent pas eux-mêmes",
+                },
                 "cproAccount": {
                     "type": "apiKey", "in": "header", "name": "cpro-account",
                     "description": "base64(identifiant:mot de passe), en UTF-8",
@@ -151,7 +155,7 @@ fn reference(status: &str) -> Value {
 
 /// A Bearer, a `cpro-account`, or both.
 fn security() -> Value {
-    json!([{ "jeton": ["openid"] }, { "cproAccount": [] }, { "jeton": ["openid"], "cproAccount": [] }])
+    json!([{ "jeton": ["openid"] }, { "jetonObtenu": [] }, { "cproAccount": [] }, { "jeton": ["openid"], "cproAccount": [] }])
 }
 
 fn responses(refusal: &Value) -> Value {
@@ -209,20 +213,23 @@ impl Schemas {
         let mut all: Map<String, Value> = requests.into_iter().chain(answers).collect();
         for schema in all.values_mut() {
             let Ok(mut described) = Schema::try_from(schema.take()) else { continue };
-            WithoutComments.transform(&mut described);
+            TitlesForComments.transform(&mut described);
             *schema = described.to_value();
         }
         Value::Object(all)
     }
 }
 
-/// The comments of the code are for its readers, in English.
+/// The comments of the code are for its readers, in English: what integrators read stands in the titles.
 #[derive(Clone)]
-struct WithoutComments;
+struct TitlesForComments;
 
-impl Transform for WithoutComments {
+impl Transform for TitlesForComments {
     fn transform(&mut self, schema: &mut Schema) {
         schema.remove("description");
+        if let Some(title) = schema.remove("title") {
+            schema.insert("description".into(), title);
+        }
         transform_subschemas(self, schema);
     }
 }
@@ -249,6 +256,11 @@ mod tests {
         let mut described = described;
         described.sort_by_key(|route| route.split(' ').nth(1).map(str::to_owned));
         assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn the_description_is_reviewed_when_it_changes() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&*DESCRIPTION).unwrap());
     }
 
     #[test]

@@ -14,8 +14,10 @@ const MAX_SIZE: i32 = 10_000;
 #[serde(default, rename_all = "camelCase")]
 pub struct PageRequest {
     /// 100 where not given, 10,000 at most.
+    #[schemars(title = "100 s’il n’est pas donné, 10 000 au plus")]
     nb_resultats_par_page: Count,
     /// From 1, the default.
+    #[schemars(title = "1 s’il n’est pas donné")]
     page_resultat_demandee: Count,
     tri_colonne: Choice<Order>,
     tri_sens: Choice<Direction>,
@@ -59,7 +61,9 @@ impl PageRequest {
 pub struct PageAnswer {
     nb_resultats_par_page: i32,
     page_courante: i32,
+    #[schemars(title = "Nombre de pages de résultats")]
     pages: i64,
+    #[schemars(title = "Nombre de résultats, compté jusqu’à 100 000 : au-delà, il dit seulement si une page suit")]
     total: i64,
 }
 
