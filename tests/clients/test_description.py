@@ -19,7 +19,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 class Description(unittest.TestCase):
     def check(self, portal, *headers):
         command = [SCHEMATHESIS, "run", f"{portal.url}/api/openapi.json", "--checks", CHECKS, "--seed", "1", "--workers", "2",
-                   "--phases", "examples,coverage,fuzzing", "--max-examples", "100", "--no-color", "--continue-on-failure",
+                   "--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--no-color", "--continue-on-failure",
                    "--suppress-health-check", "all", "--warnings", "off"]
         for header in headers:
             command += ["--header", header]
