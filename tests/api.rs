@@ -1,14 +1,22 @@
 //! What programs do: connect with a technical user, and call.
 
 mod calls;
+mod documentation;
 mod support;
 mod traces;
+
+use raccord::web::api;
 
 use support::{Portal, cpro_account};
 
 const HEALTH: &str = "/cpro/transverses/v1/health-check";
 const MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
 const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_description="login or password incorrects""#;
+
+/// All calls but those that whoever comes may make: to obtain a token, to read the description.
+fn paths_with_a_door() -> impl Iterator<Item = &'static str> {
+    api::routes().into_iter().map(|route| route.path).filter(|path| path.starts_with("/cpro/"))
+}
 
 async fn portal_with_account() -> (Portal, support::Account) {
     let portal = Portal::start().await;
@@ -59,9 +67,10 @@ async fn every_refusal_is_the_same() {
     ];
     for headers in refused {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        for path in [HEALTH, MEMBERSHIPS] {
-            let answer = portal.call(path, &headers, "{}").await;
-            assert_eq!(answer.status, 401, "{headers:?}");
+        for (network, path) in paths_with_a_door().enumerate() {
+            // Each from another network, where nobody has failed often.
+            let answer = portal.call_from(&format!("10.{network}.0.1"), path, &headers, "{}").await;
+            assert_eq!(answer.status, 401, "{path} {headers:?}");
             assert_eq!(answer.header("www-authenticate"), Some(CHALLENGE));
             assert_eq!(answer.json()["codeRetour"], 401);
             assert_eq!(answer.json()["libelle"], "Identifiant ou mot de passe incorrect.");
@@ -255,10 +264,15 @@ async fn every_mistake_is_told_in_json() {
     for path in ["/api", "/api/", "/api/v2", "/cpro/autre", "/cpro"] {
         assert_eq!(told(path, &[], String::new()).await.0, 404, "{path}");
     }
-    let request = axum::http::Request::builder().uri(MEMBERSHIPS).body(axum::body::Body::empty()).unwrap();
-    let answer = portal.send(request).await;
-    assert_eq!(
-        (answer.status.as_u16(), answer.header("allow"), answer.json()["codeRetour"].clone()),
-        (405, Some("POST"), 405.into())
-    );
+    for route in api::routes() {
+        let (other, allowed) = if route.method == "POST" { ("GET", "POST") } else { ("POST", "GET,HEAD") };
+        let request = axum::http::Request::builder().method(other).uri(route.path).body(axum::body::Body::empty());
+        let answer = portal.send(request.unwrap()).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("allow"), answer.json()["codeRetour"].clone()),
+            (405, Some(allowed), 405.into()),
+            "{}",
+            route.path
+        );
+    }
 }

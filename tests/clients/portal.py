@@ -53,6 +53,11 @@ class Portal:
         self.log.close()
         shutil.rmtree(self.directory)
 
+    def token(self, login, password):
+        fields = {"grant_type": "client_credentials", "client_id": login, "client_secret": password}
+        answer = urllib.request.urlopen(f"{self.url}/api/oauth/token", urllib.parse.urlencode(fields).encode())
+        return json.load(answer)["access_token"]
+
     def logged(self):
         self.log.seek(0)
         return self.log.read()

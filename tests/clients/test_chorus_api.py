@@ -30,9 +30,11 @@ class ChorusApi(unittest.TestCase):
         self.assertIn("invalid_client", str(refusal.exception))
         _, good_login, good_password = by
         client = self.client(login, password, good_login, good_password).auth()
-        with self.assertRaises(ChorusApiException) as refusal:
-            client.health_check()
-        self.assertIn("401", str(refusal.exception))
+        for call in (client.health_check, lambda: client.rechercher_structure(self.siret)):
+            with self.assertRaises(ChorusApiException) as refusal:
+                call()
+            self.assertIn("Code: 401 ", str(refusal.exception))
+            self.assertIn("Identifiant ou mot de passe incorrect.", str(refusal.exception))
 
     def test_an_account_connects_and_finds_structures(self):
         _, login, password = self.manager.create(self.structure, "chorus-api")

@@ -147,7 +147,9 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
         query.push(" AND s.identifier_type = ").push_bind(kind.code());
     }
     for name in &criteria.names {
-        query.push(" AND s.search_text LIKE '%' || search_key(").push_bind(pattern(name)).push(") || '%'");
+        query.push(" AND s.search_text LIKE '%' || ");
+        push_pattern(query, name);
+        query.push(" || '%'");
         // The text that is searched ends with the identifier, which is no part of the name. Words do not stand in one.
         if name.len() < 3 || name.bytes().any(|byte| byte.is_ascii_digit()) {
             query.push(" AND position(search_key(").push_bind(name.clone());
@@ -169,7 +171,9 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
         query.push(" AND s.postal_code <> '' AND s.postal_code = ").push_bind(code.clone());
     }
     if let Some(city) = &criteria.city {
-        query.push(" AND search_key(s.city) LIKE search_key(").push_bind(pattern(city)).push(") || '%'");
+        query.push(" AND search_key(s.city) LIKE ");
+        push_pattern(query, city);
+        query.push(" || '%'");
     }
     if criteria.moa {
         query.push(" AND s.moa");
@@ -199,9 +203,10 @@ fn is_siren(text: &str) -> bool {
     text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The text for LIKE, where `%`, `_` and `\` mean themselves.
-fn pattern(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+/// The key of a text for LIKE, where `%` and `\` mean themselves; a key has no `_`.
+fn push_pattern(query: &mut QueryBuilder<Postgres>, text: &str) {
+    query.push("replace(replace(search_key(").push_bind(text.to_owned());
+    query.push(r"), '\', '\\'), '%', '\%')");
 }
 
 /// A structure as « consulter » tells it.

@@ -23,6 +23,7 @@ use crate::{
 #[serde(default, rename_all = "camelCase")]
 pub struct ConsultRequest {
     #[serde(rename = "idStructureCPP")]
+    #[schemars(extend("examples" = [1]))]
     id_structure_cpp: Number,
     /// Other clients' word for `idStructureCPP`.
     #[schemars(title = "Autre nom de « idStructureCPP », accepté à sa place")]
@@ -194,6 +195,7 @@ async fn find(
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServicesRequest {
+    #[schemars(extend("examples" = [1]))]
     id_structure: Number,
     #[serde(rename = "idStructureCPP")]
     #[schemars(title = "Autre nom de « idStructure », accepté à sa place")]

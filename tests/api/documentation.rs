@@ -1,0 +1,81 @@
+//! « Documentation de l’API » tells the truth: its requests are made as they stand there, and answered as it says.
+
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
+use raccord::{domain::password, web::api};
+use serde_json::{Map, Value};
+
+use super::support::{Account, Answer, Portal};
+
+const PAGE: &str = "/documentation-api";
+
+/// The page's blocks of code, as people copy them.
+async fn blocks(portal: &Portal) -> Vec<String> {
+    let page = portal.send(Request::builder().uri(PAGE).body(Body::empty()).unwrap()).await;
+    assert_eq!(page.status, 200);
+    let starts = page.text.split("<pre translate=\"no\"><code>").skip(1);
+    let codes = starts.map(|rest| rest.split("</code></pre>").next().expect("an end"));
+    codes.map(|code| code.replace("&amp;", "&").replace("&#34;", "\"").replace("&#39;", "'")).collect()
+}
+
+async fn send(portal: &Portal, account: &Account, example: &str) -> Answer {
+    let (line, body) = example.split_once('\n').unwrap_or((example, ""));
+    let (_, path) = line.split_once(' ').expect("a method and a path");
+    let body = body
+        .replace("42", "1")
+        .replace("IDENTIFIANT", &account.login)
+        .replace("MOT-DE-PASSE", account.password.expose());
+    let form = [(header::CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")];
+    let header = account.cpro_account();
+    let headers = if path.ends_with("token") { &form } else { &[("cpro-account", header.as_str())] };
+    portal.call(path, headers, body).await
+}
+
+/// The members of a JSON text and their kinds: what an example shows, whatever the values. Of a list, the first entry.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, value)| (name.clone(), shape(value))).collect::<Map<_, _>>())
+        }
+        Value::Array(entries) => Value::Array(entries.iter().take(1).map(shape).collect()),
+        Value::String(_) => "text".into(),
+        Value::Number(_) => "number".into(),
+        Value::Bool(_) => "boolean".into(),
+        Value::Null => "null".into(),
+    }
+}
+
+#[tokio::test]
+async fn each_example_works_as_it_stands_on_the_page() {
+    let portal = Portal::start().await;
+    portal.people().await;
+    let account = portal.account(1).await;
+    let blocks = blocks(&portal).await;
+    let is_request = |block: &str| block.starts_with("GET /") || block.starts_with("POST /");
+    let mut shown: Vec<String> = Vec::new();
+    for pair in blocks.windows(2).filter(|pair| is_request(&pair[0])) {
+        let answer = send(&portal, &account, &pair[0]).await;
+        assert_eq!(answer.status, 200, "{}: {}", pair[0], answer.text);
+        let example: Value = serde_json::from_str(&pair[1]).unwrap_or_else(|error| panic!("{error}: {}", pair[1]));
+        assert_eq!(shape(&answer.json()), shape(&example), "{}", pair[0]);
+        shown.push(pair[0].lines().next().unwrap_or_default().to_owned());
+    }
+    let mut routed: Vec<String> =
+        api::routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+    routed.retain(|route| !route.ends_with("openapi.json"));
+    shown.sort();
+    routed.sort();
+    assert_eq!(shown, routed);
+}
+
+#[tokio::test]
+async fn the_page_names_the_form_of_passwords_and_the_description() {
+    let portal = Portal::start().await;
+    assert!(blocks(&portal).await.iter().any(|block| block == password::PATTERN));
+    let page = portal.send(Request::builder().uri(PAGE).body(Body::empty()).unwrap()).await;
+    assert!(page.text.contains("href=\"/api/openapi.json\""));
+    let description = portal.send(Request::builder().uri("/api/openapi.json").body(Body::empty()).unwrap()).await;
+    assert_eq!((description.status.as_u16(), description.json()["openapi"].as_str()), (200, Some("3.1.0")));
+}
