@@ -22,7 +22,9 @@ enum Open {
 #[allow(clippy::match_same_arms)]
 fn rule(method: &Method, path: &str) -> Open {
     match (method.as_str(), path) {
-        ("GET" | "POST", "/connexion" | "/invitation/{token}") | ("POST", "/deconnexion") => Open::Everybody,
+        ("GET" | "POST", "/connexion" | "/mot-de-passe-oublie" | "/invitation/{token}") | ("POST", "/deconnexion") => {
+            Open::Everybody
+        }
         ("GET", "/plan-du-site" | "/accessibilite" | "/mentions-legales" | "/donnees-personnelles" | "/cookies") => {
             Open::Everybody
         }

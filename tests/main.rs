@@ -5,6 +5,7 @@ mod api;
 mod common;
 mod creation;
 mod deadlines;
+mod forgotten_password;
 mod reset;
 mod shown_once;
 mod sign_in;

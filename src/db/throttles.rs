@@ -9,6 +9,8 @@ use crate::domain::random::digest;
 pub enum Scope {
     /// A person's sign-in to the portal.
     SignIn,
+    /// A link for who forgot the password: each request counts as a failure.
+    PasswordLink,
     /// A technical user's credential at the API.
     Api,
 }
@@ -17,6 +19,7 @@ impl Scope {
     fn code(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
+            Self::PasswordLink => "PASSWORD_LINK",
             Self::Api => "API",
         }
     }

@@ -7,6 +7,7 @@ pub enum Action {
     SignInFailed,
     SignedOut,
     PasswordChosen,
+    PasswordLinkAsked,
     PersonInvited,
     SessionClosed,
     ContactAddressChanged,
@@ -26,11 +27,12 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
         Self::PasswordChosen,
+        Self::PasswordLinkAsked,
         Self::PersonInvited,
         Self::SessionClosed,
         Self::ContactAddressChanged,
@@ -56,6 +58,7 @@ impl Action {
             Self::SignInFailed => "SIGN_IN_FAILED",
             Self::SignedOut => "SIGNED_OUT",
             Self::PasswordChosen => "PASSWORD_CHOSEN",
+            Self::PasswordLinkAsked => "PASSWORD_LINK_ASKED",
             Self::PersonInvited => "PERSON_INVITED",
             Self::SessionClosed => "SESSION_CLOSED",
             Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
@@ -82,6 +85,7 @@ impl Action {
             Self::SignInFailed => "Échec de connexion au portail",
             Self::SignedOut => "Déconnexion du portail",
             Self::PasswordChosen => "Choix d’un mot de passe personnel",
+            Self::PasswordLinkAsked => "Demande d’un lien pour choisir un mot de passe",
             Self::PersonInvited => "Invitation d’une personne",
             Self::SessionClosed => "Fermeture d’une session",
             Self::ContactAddressChanged => "Modification de l’adresse de contact",

@@ -19,6 +19,14 @@ pub enum Notice {
     ContactAddressChanged { new_address: String },
     /// The recipient is invited to choose a password. The link is made when the mail is, so that no secret waits here.
     Invitation { user_id: i64 },
+    /// The recipient, or somebody in her name, said that she forgot her password. The link is made as for an invitation.
+    PasswordForgotten { user_id: i64 },
+    /// The recipient's own password was chosen anew.
+    PasswordChosen {
+        login: String,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
 }
 
 /// The facts about a technical user that a mail tells.

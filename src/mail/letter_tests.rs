@@ -32,7 +32,7 @@ fn expiring(days_left: i32) -> Notice {
 }
 
 fn guest() -> Guest {
-    Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), days: 7 }
+    Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), minutes: 60 }
 }
 
 fn notices() -> Vec<Notice> {
@@ -50,6 +50,8 @@ fn notices() -> Vec<Notice> {
         changed(false),
         Notice::ContactAddressChanged { new_address: "claire@mairie.example".into() },
         Notice::Invitation { user_id: 1 },
+        Notice::PasswordForgotten { user_id: 1 },
+        Notice::PasswordChosen { login: "claire".into(), at: account().at },
     ]
 }
 

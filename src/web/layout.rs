@@ -37,6 +37,7 @@ pub enum Tab {
 pub enum Notice {
     SignedOut,
     SessionExpired,
+    PasswordLinkAsked,
     PasswordChosen,
     StructureSaved,
     ManagerDesignated,
@@ -54,6 +55,7 @@ impl Notice {
         match self {
             Self::SignedOut => "signed-out",
             Self::SessionExpired => "session-expired",
+            Self::PasswordLinkAsked => "password-link-asked",
             Self::PasswordChosen => "password-chosen",
             Self::StructureSaved => "structure-saved",
             Self::ManagerDesignated => "manager-designated",

@@ -11,6 +11,7 @@ pub mod confirmations;
 pub mod edge;
 pub mod error;
 pub mod filters;
+pub mod forgotten_password;
 pub mod health;
 pub mod layout;
 pub mod metrics;
@@ -74,6 +75,8 @@ pub fn routes() -> Vec<Route> {
         page(paths::SIGN_IN, get(sign_in::form)),
         act(paths::SIGN_IN, post(sign_in::submit)),
         act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
+        act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
         page(paths::INVITATION, get(sign_in::invitation)),
         act(paths::INVITATION, post(sign_in::accept_invitation)),
         page(paths::ACTIVITIES, get(activities::page)),

@@ -115,7 +115,7 @@ impl TestPortal {
         let token = random::token(&mut random::os_rng());
         let mut conn = self.pool.acquire().await.expect("a connection");
         let hash = random::digest(&token);
-        raccord::db::invitations::create(&mut conn, person.id, &hash, 7).await.expect("an invitation");
+        raccord::db::invitations::create(&mut conn, person.id, &hash, 60).await.expect("an invitation");
         format!("/invitation/{token}")
     }
 }
