@@ -6,6 +6,7 @@ mod common;
 mod creation;
 mod deadlines;
 mod forgotten_password;
+mod members;
 mod reset;
 mod shown_once;
 mod sign_in;

@@ -8,6 +8,8 @@ pub mod demo;
 pub mod directory;
 pub mod envelopes;
 pub mod invitations;
+pub mod members;
+pub mod membership_requests;
 pub mod memberships;
 pub mod outbox;
 pub mod overview;

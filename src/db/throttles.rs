@@ -11,6 +11,8 @@ pub enum Scope {
     SignIn,
     /// A link for who forgot the password: each request counts as a failure.
     PasswordLink,
+    /// A request to be attached to a structure: each one that is taken back counts.
+    MembershipRequest,
     /// A technical user's credential at the API.
     Api,
 }
@@ -20,6 +22,7 @@ impl Scope {
         match self {
             Self::SignIn => "SIGN_IN",
             Self::PasswordLink => "PASSWORD_LINK",
+            Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::Api => "API",
         }
     }

@@ -13,6 +13,10 @@ pub enum Action {
     ContactAddressChanged,
     StructureEdited,
     MembershipChanged,
+    MembershipRemoved,
+    MembershipRequested,
+    MembershipRequestRefused,
+    MembershipRequestWithdrawn,
     ManagerChanged,
     TechnicalUserCreated,
     PasswordShown,
@@ -27,7 +31,7 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -38,6 +42,10 @@ impl Action {
         Self::ContactAddressChanged,
         Self::StructureEdited,
         Self::MembershipChanged,
+        Self::MembershipRemoved,
+        Self::MembershipRequested,
+        Self::MembershipRequestRefused,
+        Self::MembershipRequestWithdrawn,
         Self::ManagerChanged,
         Self::TechnicalUserCreated,
         Self::PasswordShown,
@@ -64,6 +72,10 @@ impl Action {
             Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
             Self::StructureEdited => "STRUCTURE_EDITED",
             Self::MembershipChanged => "MEMBERSHIP_CHANGED",
+            Self::MembershipRemoved => "MEMBERSHIP_REMOVED",
+            Self::MembershipRequested => "MEMBERSHIP_REQUESTED",
+            Self::MembershipRequestRefused => "MEMBERSHIP_REQUEST_REFUSED",
+            Self::MembershipRequestWithdrawn => "MEMBERSHIP_REQUEST_WITHDRAWN",
             Self::ManagerChanged => "MANAGER_CHANGED",
             Self::TechnicalUserCreated => "TECHNICAL_USER_CREATED",
             Self::PasswordShown => "PASSWORD_SHOWN",
@@ -91,6 +103,10 @@ impl Action {
             Self::ContactAddressChanged => "Modification de l’adresse de contact",
             Self::StructureEdited => "Modification de la fiche structure",
             Self::MembershipChanged => "Modification d’un rattachement",
+            Self::MembershipRemoved => "Retrait d’un rattachement",
+            Self::MembershipRequested => "Demande de rattachement",
+            Self::MembershipRequestRefused => "Refus d’une demande de rattachement",
+            Self::MembershipRequestWithdrawn => "Annulation d’une demande de rattachement",
             Self::ManagerChanged => "Changement de gestionnaire principal",
             Self::TechnicalUserCreated => "Création d’un utilisateur technique",
             Self::PasswordShown => "Affichage du mot de passe",

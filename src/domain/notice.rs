@@ -15,6 +15,12 @@ pub enum Notice {
     PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
     ManagerChanged { structure: String, identifier: String, new_manager: String, is_recipient: bool },
+    /// The recipient has a role in a structure now, or, with none, is no longer a member.
+    MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
+    /// Somebody asks to be attached to a structure that the recipient is principal manager of.
+    MembershipRequested { structure: String, identifier: String, person: String, login: String },
+    /// The recipient asked to be attached to a structure, and will not be.
+    MembershipRefused { structure: String, identifier: String },
     /// The recipient's contact address changed; `new_address` tells the old one where mail goes now.
     ContactAddressChanged { new_address: String },
     /// The recipient is invited to choose a password. The link is made when the mail is, so that no secret waits here.

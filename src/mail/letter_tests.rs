@@ -42,12 +42,27 @@ fn notices() -> Vec<Notice> {
         new_manager: "Mathieu Lenoir".into(),
         is_recipient,
     };
+    let membership = |role: Option<&str>| Notice::MembershipChanged {
+        structure: "Ville de Paris".into(),
+        identifier: "21750001600019".into(),
+        role: role.map(ToOwned::to_owned),
+        actor: "claire.fontaine@raccord.example".into(),
+    };
     vec![
         Notice::TechnicalUserCreated(account()),
         Notice::PasswordReset(account()),
         expiring(30),
         changed(true),
         changed(false),
+        membership(Some("Utilisateur")),
+        membership(None),
+        Notice::MembershipRequested {
+            structure: "Ville de Paris".into(),
+            identifier: "21750001600019".into(),
+            person: "Mathieu Lenoir".into(),
+            login: "mathieu".into(),
+        },
+        Notice::MembershipRefused { structure: "Ville de Paris".into(), identifier: "21750001600019".into() },
         Notice::ContactAddressChanged { new_address: "claire@mairie.example".into() },
         Notice::Invitation { user_id: 1 },
         Notice::PasswordForgotten { user_id: 1 },

@@ -14,6 +14,8 @@ pub mod filters;
 pub mod forgotten_password;
 pub mod health;
 pub mod layout;
+pub mod members;
+pub mod membership_requests;
 pub mod metrics;
 pub mod my_account;
 pub mod overview;
@@ -92,6 +94,14 @@ pub fn routes() -> Vec<Route> {
         page(paths::STRUCTURE_HISTORY_CSV, get(structures::history_csv)),
         page(paths::STRUCTURE_MANAGER, get(succession::confirmation)),
         act(paths::STRUCTURE_MANAGER, post(succession::designate)),
+        page(paths::MEMBER_INVITATION, get(members::invitation)),
+        act(paths::MEMBER_INVITATION, post(members::invite)),
+        page(paths::MEMBER_ROLE, get(members::role)),
+        act(paths::MEMBER_ROLE, post(members::change_role)),
+        page(paths::MEMBER_REMOVAL, get(members::removal)),
+        act(paths::MEMBER_REMOVAL, post(members::remove)),
+        act(paths::REQUEST_ACCEPTANCE, post(membership_requests::accept)),
+        act(paths::REQUEST_REFUSAL, post(membership_requests::refuse)),
         page(paths::TECHNICAL_USER_FORM, get(technical_users::form)),
         act(paths::TECHNICAL_USERS, post(technical_users::create)),
         page(paths::TECHNICAL_USER, get(technical_users::page)),
@@ -110,6 +120,9 @@ pub fn routes() -> Vec<Route> {
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
         act(paths::MY_PASSWORD, post(my_account::change_password)),
         act(paths::MY_SESSION_CLOSE, post(my_account::close_session)),
+        page(paths::MY_REQUESTS, get(membership_requests::page)),
+        act(paths::MY_REQUESTS, post(membership_requests::ask)),
+        act(paths::MY_REQUEST_WITHDRAWAL, post(membership_requests::withdraw)),
         page(paths::SITE_MAP, get(static_pages::site_map)),
         page(paths::ACCESSIBILITY, get(static_pages::accessibility)),
         page(paths::LEGAL_NOTICE, get(static_pages::legal_notice)),
