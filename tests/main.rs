@@ -6,6 +6,7 @@ mod common;
 mod creation;
 mod deadlines;
 mod forgotten_password;
+mod known_passwords;
 mod members;
 mod reset;
 mod shown_once;

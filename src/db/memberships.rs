@@ -127,8 +127,12 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, seat: &Seat<'_>) -> Res
         }
         return Ok(succession::hand_over(conn, actor, &structure, seat.user_id).await?);
     }
-    // The first one replaces nobody: nobody needs to be told that things have changed.
+    // The first one replaces nobody: nobody needs to be told that things have changed, unless a manager of former times, since
+    // removed, left passwords behind.
     succession::replace(conn, seat.structure_id, seat.user_id).await?;
+    if let Some(structure) = structures::find_managed(&mut *conn, seat.user_id, seat.structure_id).await? {
+        succession::warn_of_known_passwords(conn, &structure).await?;
+    }
     Ok(record(conn, actor, seat, Action::ManagerChanged, Role::PrincipalManager).await?)
 }
 

@@ -88,6 +88,8 @@ pub struct OverviewRow {
     pub identifier: String,
     pub structure_active: bool,
     pub contact_address: String,
+    /// Whether the password was shown to somebody who is no longer the principal manager.
+    pub known_to_another: bool,
     /// How many accounts match in all.
     pub total: i64,
 }
@@ -107,7 +109,8 @@ pub async fn page(
         OverviewRow,
         r#"SELECT t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS "days_left!", t.last_call_at,
                   s.id AS structure_id, s.designation, s.identifier_type, s.identifier, s.active AS structure_active,
-                  u.contact_address, count(*) OVER () AS "total!"
+                  u.contact_address, is_known_to_another(t, s.principal_manager_id) AS "known_to_another!",
+                  count(*) OVER () AS "total!"
              FROM structures s
              JOIN users u ON u.id = s.principal_manager_id
              JOIN technical_users t ON t.structure_id = s.id AND t.status <> 'DELETED'

@@ -37,6 +37,8 @@ pub struct TechnicalUser {
     pub last_call_at: Option<OffsetDateTime>,
     pub last_call_address: Option<String>,
     pub last_call_software: Option<String>,
+    /// Whether the password was shown to somebody who is no longer the principal manager.
+    pub known_to_another: bool,
 }
 
 impl TechnicalUser {
@@ -113,12 +115,27 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
         TechnicalUser,
         r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
                   t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
-                  t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software
-             FROM technical_users t JOIN users u ON u.id = t.created_by
+                  t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
+                  is_known_to_another(t, s.principal_manager_id) AS "known_to_another!"
+             FROM technical_users t JOIN users u ON u.id = t.created_by JOIN structures s ON s.id = t.structure_id
             WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND ($2::bigint IS NULL OR t.id = $2)
             ORDER BY t.number"#,
         structure_id,
         only,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The accounts of a structure whose password somebody knows who is no longer its principal manager, as a mail names them.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn known_to_others(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"SELECT t.login || coalesce(' (' || t.label || ')', '') AS "name!" FROM technical_users t JOIN structures s ON s.id = t.structure_id
+            WHERE s.id = $1 AND t.status <> 'DELETED' AND is_known_to_another(t, s.principal_manager_id) ORDER BY t.number"#,
+        structure_id,
     )
     .fetch_all(conn)
     .await

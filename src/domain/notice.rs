@@ -14,7 +14,15 @@ pub enum Notice {
     /// A technical user's password will expire.
     PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
-    ManagerChanged { structure: String, identifier: String, new_manager: String, is_recipient: bool },
+    ManagerChanged {
+        structure: String,
+        identifier: String,
+        new_manager: String,
+        is_recipient: bool,
+        /// Accounts of the structure whose password somebody knows who no longer manages it; told to the new one.
+        #[serde(default)]
+        known_accounts: Vec<String>,
+    },
     /// The recipient has a role in a structure now, or, with none, is no longer a member.
     MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
     /// Somebody asks to be attached to a structure that the recipient is principal manager of.

@@ -41,6 +41,7 @@ fn notices() -> Vec<Notice> {
         identifier: "21750001600019".into(),
         new_manager: "Mathieu Lenoir".into(),
         is_recipient,
+        known_accounts: if is_recipient { vec![account().login] } else { Vec::new() },
     };
     let membership = |role: Option<&str>| Notice::MembershipChanged {
         structure: "Ville de Paris".into(),
@@ -144,6 +145,7 @@ fn a_name_cannot_add_a_header() {
         identifier: "1".into(),
         new_manager: "x".into(),
         is_recipient: true,
+        known_accounts: Vec::new(),
     };
     assert!(!letter(&notice).subject.contains(char::is_control));
 }

@@ -65,6 +65,8 @@ pub struct AccountRow {
     pub status: AccountStatus,
     pub structure: StructureName,
     pub expiry: Expiry,
+    /// Whether the password was shown to a former principal manager.
+    pub known_to_another: bool,
     pub last_call_at: Option<OffsetDateTime>,
 }
 
@@ -93,6 +95,7 @@ impl From<OverviewRow> for AccountRow {
                 active: row.structure_active,
             },
             expiry: Expiry { at: row.expires_at, days_left: row.days_left.into() },
+            known_to_another: row.known_to_another,
             last_call_at: row.last_call_at,
         }
     }

@@ -65,6 +65,7 @@ pub struct TechnicalUserRow {
     pub contact_address: String,
     pub status: AccountStatus,
     pub expiry: Expiry,
+    pub known_to_another: bool,
     pub last_call: Option<LastCall>,
 }
 
@@ -140,6 +141,7 @@ impl TechnicalUserRow {
             status: AccountStatus::from(&account),
             expiry: Expiry::from(&account),
             last_call: LastCall::of(&account),
+            known_to_another: account.known_to_another,
             contact_address: structure.contact_address().to_owned(),
             label: account.label,
             login: account.login,

@@ -58,6 +58,8 @@ pub struct Account {
     pub created_by: String,
     pub status: AccountStatus,
     pub expiry: Expiry,
+    /// Whether the password was shown to a former principal manager.
+    pub known_to_another: bool,
     pub secret: SecretState,
     pub last_call: Option<LastCall>,
 }
@@ -118,6 +120,7 @@ impl Account {
             created_by: account.created_by.clone(),
             status: AccountStatus::from(account),
             expiry: Expiry::from(account),
+            known_to_another: account.known_to_another,
             secret: SecretState::new(account, is_waiting),
             last_call: LastCall::of(account),
         }
