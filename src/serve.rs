@@ -27,7 +27,7 @@ use crate::{
     db::{reminders, upkeep},
     mail::MailRoom,
     settings::{SettingError, Settings},
-    web::{self, state::AppState},
+    web::{self, api::traces::WRITE_EVERY, state::AppState},
 };
 
 /// A head must have come in this time, and a connection may be idle for as long.
@@ -69,9 +69,13 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     }
     let (end_of_mail, mail) = send_mails(mail_room, pool.clone());
     let upkeep = tokio::spawn(keep_up(pool));
+    tokio::spawn(write_traces(state.clone()));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
-    accept(listener, &web::router(state)).await.map_err(ServeError::Signals)?;
+    accept(listener, &web::router(state.clone())).await.map_err(ServeError::Signals)?;
     upkeep.abort();
+    if let Err(error) = state.api.traces.write_all(&state.pool).await {
+        tracing::warn!(%error, "the last calls could not be written");
+    }
     let _ = end_of_mail.send(());
     let _ = timeout(MAIL_TIMEOUT, mail).await;
     Ok(())
@@ -130,6 +134,17 @@ fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, gracefu
             tracing::debug!(%peer, %error, "connection ended");
         }
     });
+}
+
+/// Writes what the API's calls leave behind, for as long as the service runs.
+async fn write_traces(state: AppState) {
+    let mut ticks = interval(WRITE_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = state.api.traces.write(&state.pool).await {
+            tracing::warn!(%error, "the last calls will be written later");
+        }
+    }
 }
 
 /// Removes what time has made worthless, and reminds of what it will, for as long as the service runs.

@@ -2,6 +2,7 @@
 
 mod calls;
 mod support;
+mod traces;
 
 use support::{Portal, cpro_account};
 

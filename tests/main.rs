@@ -8,6 +8,7 @@ mod deadlines;
 mod forgotten_password;
 mod known_passwords;
 mod members;
+mod operator;
 mod reset;
 mod shown_once;
 mod sign_in;

@@ -48,6 +48,9 @@ pub enum Command {
     /// Register and invite people
     #[command(subcommand)]
     User(User),
+    /// Look for leaked passwords
+    #[command(subcommand)]
+    Secret(Secret),
     /// Fill an empty database with a demonstration, and stop
     ///
     /// Structures of a real directory extract, managers with many and with one structure. The sign-in data are generated
@@ -95,6 +98,20 @@ pub enum Import {
     /// holds. Each bad line is told with its number and why. Running it again changes nothing.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Managers { file: PathBuf },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Secret {
+    /// Tell whether a text holds technical passwords that are still good
+    ///
+    /// Reads standard input, e.g. `git log -p | raccord secret check`, and prints the login of each account whose password
+    /// stands in it and has neither expired nor been replaced; for one that is suspended too. Prints nothing else, and never
+    /// the secret. Reset what it names.
+    #[command(
+        after_help = "Exit codes: 0 none found, 1 failed, 2 wrong usage or setting, 3 found some.",
+        verbatim_doc_comment
+    )]
+    Check,
 }
 
 #[derive(Debug, Subcommand)]

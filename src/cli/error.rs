@@ -14,6 +14,8 @@ pub enum Outcome {
     Done,
     /// All but some lines, which were reported: exit code 3.
     SomeLinesBad,
+    /// Passwords that are still good were found: exit code 3.
+    LiveSecrets,
 }
 
 impl Outcome {
@@ -26,7 +28,7 @@ impl Outcome {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::SomeLinesBad => 3,
+            Self::SomeLinesBad | Self::LiveSecrets => 3,
         }
     }
 }
@@ -36,6 +38,8 @@ impl Outcome {
 pub enum CliError {
     #[error("{path} {problem}", path = .path.display())]
     File { path: PathBuf, problem: TableError },
+    #[error("cannot read standard input: {0}")]
+    Input(std::io::Error),
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]

@@ -1,6 +1,7 @@
 //! The operator's side: what each command does.
 
 pub mod arguments;
+mod check_secrets;
 mod csv_lines;
 pub mod demo;
 mod directory_line;
@@ -15,7 +16,7 @@ mod table;
 use sqlx::PgPool;
 
 use self::{
-    arguments::{Command, Import, User},
+    arguments::{Command, Import, Secret, User},
     demo::Filled,
     error::{CliError, Outcome},
 };
@@ -44,6 +45,7 @@ async fn at_once(command: Command, settings: &Settings, pool: &PgPool) -> Result
     match command {
         Command::Import(Import::Structures { file }) => import_structures::run(pool, &file, strict).await,
         Command::Import(Import::Managers { file }) => import_managers::run(pool, &file, strict).await,
+        Command::Secret(Secret::Check) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
         Command::User(User::Invite(person)) => invite::run(pool, &person, strict).await,
         Command::Demo => {
             tell(&demo::fill(pool, settings).await?);

@@ -15,6 +15,7 @@ pub mod outbox;
 pub mod overview;
 pub mod people;
 pub mod reminders;
+pub mod secrets;
 pub mod session_store;
 pub mod sessions;
 pub mod structures;

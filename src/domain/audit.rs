@@ -27,11 +27,12 @@ pub enum Action {
     TechnicalUserDeleted,
     ActRefused,
     CalendarLinkMade,
+    CallsRefused,
 }
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -56,6 +57,7 @@ impl Action {
         Self::TechnicalUserDeleted,
         Self::ActRefused,
         Self::CalendarLinkMade,
+        Self::CallsRefused,
     ];
 
     /// The database's word.
@@ -86,6 +88,7 @@ impl Action {
             Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
             Self::ActRefused => "ACT_REFUSED",
             Self::CalendarLinkMade => "CALENDAR_LINK_MADE",
+            Self::CallsRefused => "CALLS_REFUSED",
         }
     }
 
@@ -117,6 +120,7 @@ impl Action {
             Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",
             Self::ActRefused => "Opération refusée",
             Self::CalendarLinkMade => "Création d’un lien de calendrier",
+            Self::CallsRefused => "Appels refusés",
         }
     }
 
@@ -124,6 +128,32 @@ impl Action {
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.code() == code)
+    }
+}
+
+/// Why calls to the API were refused: the history says it, the caller is never told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallRefusal {
+    WrongPassword,
+    Expired,
+    Suspended,
+    Deleted,
+    /// The structure is inactive or has no principal manager, hence gives no rights.
+    WithoutAuthority,
+}
+
+impl CallRefusal {
+    /// « 3 appels : mot de passe incorrect ».
+    #[must_use]
+    pub fn counted(self, count: i32) -> String {
+        let why = match self {
+            Self::WrongPassword => "mot de passe incorrect",
+            Self::Expired => "mot de passe expiré",
+            Self::Suspended => "compte suspendu",
+            Self::Deleted => "compte supprimé",
+            Self::WithoutAuthority => "structure inactive ou sans gestionnaire principal",
+        };
+        format!("{count} appel{}\u{a0}: {why}", if count > 1 { "s" } else { "" })
     }
 }
 

@@ -23,7 +23,7 @@ pub const LENGTH: usize = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
 /// The form, for secret scanners; [`is_well_formed`] checks the checksum besides.
 pub const PATTERN: &str = "rcd_[2-9A-HJ-NP-Za-km-np-z]{34}";
 /// Nothing that people misread (0 O o, 1 l I) nor that a URL, a shell or a CSV would mangle.
-const ALPHABET: &[u8; 56] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz";
+pub const ALPHABET: &str = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz";
 
 /// Memory of one Argon2id computation, in KiB (OWASP's first choice: m = 19 MiB, t = 2, p = 1).
 const MEMORY_KIB: u32 = 19 * 1024;
@@ -41,7 +41,7 @@ impl Password {
         let mut text = Zeroizing::new(String::with_capacity(LENGTH));
         text.push_str(PREFIX);
         for _ in 0..RANDOM_LENGTH {
-            text.push(char::from(*ALPHABET.choose(rng).expect("the alphabet is not empty")));
+            text.push(char::from(*ALPHABET.as_bytes().choose(rng).expect("the alphabet is not empty")));
         }
         let check = checksum(&text);
         text.push_str(&check);
@@ -79,7 +79,7 @@ impl fmt::Debug for Password {
 pub fn is_well_formed(text: &str) -> bool {
     text.len() == LENGTH
         && text.starts_with(PREFIX)
-        && text.bytes().skip(PREFIX.len()).all(|byte| ALPHABET.contains(&byte))
+        && text.bytes().skip(PREFIX.len()).all(|byte| ALPHABET.as_bytes().contains(&byte))
         && text.ends_with(&checksum(&text[..LENGTH - CHECKSUM_LENGTH]))
 }
 
@@ -102,7 +102,7 @@ fn checksum(text: &str) -> String {
     let mut value = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) as usize;
     let mut characters = [0_u8; CHECKSUM_LENGTH];
     for place in characters.iter_mut().rev() {
-        *place = ALPHABET[value % ALPHABET.len()];
+        *place = ALPHABET.as_bytes()[value % ALPHABET.len()];
         value /= ALPHABET.len();
     }
     characters.iter().copied().map(char::from).collect()
@@ -224,7 +224,7 @@ mod tests {
     fn every_single_typo_is_noticed() {
         let password = Password::generate(&mut os_rng());
         for place in 0..password.expose().len() {
-            for &other in ALPHABET {
+            for other in ALPHABET.bytes() {
                 let mut bytes = password.expose().as_bytes().to_vec();
                 if bytes[place] != other {
                     bytes[place] = other;

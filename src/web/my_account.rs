@@ -28,6 +28,7 @@ use crate::{
         person::{TypedPassword, check_chosen_password},
         random,
     },
+    hashing::Asker,
 };
 
 const MEMBERSHIPS_PER_PAGE: u32 = 20;
@@ -131,11 +132,11 @@ pub async fn change_password(
         return Err(AppError::TooManyRequests { seconds });
     }
     let hash = users::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
-    if !state.hasher.verify(form.current, hash).await? {
+    if !state.hasher.verify(Asker::Person(person.user_id), form.current, hash).await? {
         throttles::fail(&state.pool, Scope::SignIn, &person.login, &network).await?;
         return refuse("mot-de-passe-actuel", "Le mot de passe actuel est incorrect.".into()).await;
     }
-    let hash = state.hasher.hash(form.new, &mut random::os_rng()).await?;
+    let hash = state.hasher.hash(Asker::Person(person.user_id), form.new, &mut random::os_rng()).await?;
     users::change_password(&state.pool, &visitor.actor, person.user_id, &hash, &visitor.session).await?;
     Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response())
 }

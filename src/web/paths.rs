@@ -52,6 +52,7 @@ pub const API_TOKEN: &str = "/api/oauth/token";
 pub const API_HEALTH_CHECK: &str = "/cpro/transverses/v1/health-check";
 pub const API_MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
 
+pub const API_DESCRIPTION: &str = "/api/openapi.json";
 pub const API_SEARCH: &str = "/cpro/structures/v1/rechercher";
 pub const API_CONSULT: &str = "/cpro/structures/v1/consulter";
 pub const API_SERVICES: &str = "/cpro/structures/v1/lister/rattachementsutilisateur";

@@ -31,6 +31,7 @@ use crate::{
         random,
         technical_user::is_technical_login,
     },
+    hashing::Asker,
 };
 
 /// `/`: sends people to the first page that they may see.
@@ -84,7 +85,7 @@ pub async fn submit(
     }
     let credentials = users::find_credentials(&state.pool, &login).await?;
     let hash = credentials.as_ref().and_then(|credentials| credentials.password_hash.clone());
-    let verified = state.hasher.verify(form.password.clone(), hash).await?;
+    let verified = state.hasher.verify(Asker::Portal(network.clone()), form.password.clone(), hash).await?;
     let actor = Actor {
         user_id: credentials.as_ref().map(|credentials| credentials.user_id),
         name: login.chars().filter(|c| !c.is_control()).take(120).collect(),
@@ -141,7 +142,8 @@ async fn renew_outdated_hash(
     password: &TypedPassword,
 ) -> Result<(), AppError> {
     if let Some(old) = credentials.password_hash.as_ref().filter(|hash| hash.is_outdated()) {
-        let new = state.hasher.hash(password.clone(), &mut random::os_rng()).await?;
+        let new =
+            state.hasher.hash(Asker::Person(credentials.user_id), password.clone(), &mut random::os_rng()).await?;
         users::renew_hash(&state.pool, credentials.user_id, old, &new).await?;
     }
     Ok(())
@@ -199,7 +201,7 @@ pub async fn accept_invitation(
         let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    let hash = state.hasher.hash(form.password, &mut random::os_rng()).await?;
+    let hash = state.hasher.hash(Asker::Person(invited.user_id), form.password, &mut random::os_rng()).await?;
     let actor =
         Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: context.address.to_string() };
     if !invitations::accept(&state.pool, &actor, &token_hash, &hash).await? {

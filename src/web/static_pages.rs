@@ -11,6 +11,7 @@ use super::{
     state::AppState,
     visitor::Visitor,
 };
+use crate::domain::password;
 
 type Answer = Result<Response, AppError>;
 /// These pages are open to all; somebody who is signed in keeps her menu.
@@ -44,5 +45,10 @@ pub async fn cookies(State(state): State<AppState>, visitor: Anybody) -> Answer 
 }
 
 pub async fn api_documentation(State(state): State<AppState>, visitor: Anybody) -> Answer {
-    page(&ApiDocumentationPage { layout: layout(&state, visitor), api_url: state.settings.public_url.clone() })
+    page(&ApiDocumentationPage {
+        layout: layout(&state, visitor),
+        api_url: state.settings.public_url.clone(),
+        password_pattern: password::PATTERN,
+        password_alphabet: password::ALPHABET,
+    })
 }

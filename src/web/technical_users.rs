@@ -15,7 +15,7 @@ use super::{
     pages::technical_users::{Account, NewTechnicalUserPage, TechnicalUserPage},
     paths,
     state::AppState,
-    visitor::{Managed, ManagedAccount},
+    visitor::{Managed, ManagedAccount, Visitor},
 };
 use crate::{
     db::{
@@ -23,12 +23,13 @@ use crate::{
         technical_users::{self, ChangeError, CreateError, Form as IdempotentForm},
     },
     domain::{
-        envelope::{IssuedPassword, SessionSecret},
+        envelope::IssuedPassword,
         password::Password,
         person::TypedPassword,
         random,
         technical_user::{Label, TechnicalUserStatus, technical_login},
     },
+    hashing::Asker,
 };
 
 const EVENTS_ON_PAGE: i64 = 10;
@@ -91,7 +92,7 @@ pub async fn create(
         Some(done) if done.request == once.request => Ok(done.technical_user_id),
         Some(done) => Err(CreateError::FormReused(done.login)),
         None => {
-            let issued = issue(&state, &managed.visitor.session).await?;
+            let issued = issue(&state, &managed.visitor).await?;
             let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
             technical_users::create(&state.pool, actor, &managed.structure, label.as_ref(), &once, &issued, rules).await
         }
@@ -137,11 +138,11 @@ fn creation_advice(error: CreateError, state: &AppState) -> Result<String, AppEr
 }
 
 /// A new password for this session, hashed.
-async fn issue(state: &AppState, session: &SessionSecret) -> Result<IssuedPassword, AppError> {
+async fn issue(state: &AppState, visitor: &Visitor) -> Result<IssuedPassword, AppError> {
     let password = Password::generate(&mut random::os_rng());
     let typed = TypedPassword::new(password.expose().to_owned());
-    let hash = state.hasher.hash(typed, &mut random::os_rng()).await?;
-    Ok(IssuedPassword { password, hash, session: session.clone() })
+    let hash = state.hasher.hash(Asker::Person(visitor.person.user_id), typed, &mut random::os_rng()).await?;
+    Ok(IssuedPassword { password, hash, session: visitor.session.clone() })
 }
 
 /// A form's token is ours or it is nothing: 43 characters of base64url.
@@ -186,7 +187,7 @@ pub async fn reset_password(
     let once = IdempotentForm::reset(&form.jeton, account, form.version);
     let done = technical_users::find_done(&state.pool, account.structure().manager_id(), once.token).await?;
     if done.is_none_or(|done| done.request != once.request) {
-        let issued = issue(&state, &managed.visitor.session).await?;
+        let issued = issue(&state, &managed.visitor).await?;
         let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
         technical_users::reset_password(&state.pool, actor, account, form.version, &once, &issued, rules).await?;
     }

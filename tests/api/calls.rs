@@ -46,13 +46,20 @@ async fn the_directory_is_searched_by_each_criterion() {
             vec!["Mairie de Lyon"],
         ),
         (json!({"identifiantStructure": "216 901 231 00011"}), vec!["Mairie de Lyon"]),
-        (json!({"identifiantStructure": 356000000}), vec!["La Poste"]),
+        (json!({"identifiantStructure": 356_000_000}), vec!["La Poste"]),
+        // Less than a whole identifier, a SIREN aside, names nothing.
+        (json!({"identifiantStructure": "2169012310001"}), vec![]),
+        (json!({"identifiantStructure": "012345678"}), vec![]),
         (json!({"identifiantStructure": "%"}), vec![]),
         (json!({"identifiantStructure": "_1"}), vec![]),
         (json!({"typeIdentifiantStructure": "RIDET"}), vec!["Nouméa Énergie"]),
         (json!({"raisonSocialeStructure": "mairie"}), vec!["Mairie de Lyon", "Mairie de Marseille"]),
         (json!({"libelleStructure": "NOUMEA energie"}), vec!["Nouméa Énergie"]),
         (json!({"raisonSocialeStructure": "100%"}), vec![]),
+        // The identifier is no part of the name.
+        (json!({"raisonSocialeStructure": "2169"}), vec![]),
+        (json!({"raisonSocialeStructure": "lyon 2169"}), vec![]),
+        (json!({"raisonSocialeStructure": "21"}), vec![]),
         (json!({"statutStructure": "INACTIF"}), vec!["Nouméa Énergie"]),
         (
             json!({"statutStructure": "ACTIF", "raisonSocialeStructure": "e"}),
@@ -62,6 +69,7 @@ async fn the_directory_is_searched_by_each_criterion() {
         (json!({"nomStructure": "dupont", "prenomStructure": "jeanne"}), vec!["Jeanne Dupont"]),
         (json!({"adresseCodePostal": "75004"}), vec!["Ville de Paris"]),
         (json!({"adresseVille": "PAR"}), vec!["Ville de Paris", "La Poste"]),
+        (json!({"adresseVille": "aris"}), vec![]),
         (json!({"adresseCodePays": "nc"}), vec!["Nouméa Énergie"]),
         (json!({"estMOA": true}), vec!["Nouméa Énergie"]),
         (json!({"estMOAUniquement": true}), vec!["Nouméa Énergie"]),
@@ -104,6 +112,7 @@ async fn a_search_is_sorted_and_paged() {
         ("DesignationStructure", "Descendant", ["Ville de Paris", "Nouméa Énergie"]),
         ("TypeIdentifiantStructure", "Ascendant", ["Nouméa Énergie", "Mairie de Marseille"]),
         ("Statut", "Ascendant", ["Mairie de Lyon", "Ville de Paris"]),
+        ("Statut", "Descendant", ["Nouméa Énergie", "Mairie de Marseille"]),
     ] {
         let pages =
             json!({"nbResultatsParPage": 2, "pageResultatDemandee": 1, "triColonne": column, "triSens": direction});
@@ -120,7 +129,7 @@ async fn a_search_is_sorted_and_paged() {
             "parametresRetour": {"nbResultatsParPage": 2, "pageCourante": 3, "pages": 3, "total": 5}
         })
     );
-    let beyond = json!({"parametres": {"nbResultatsParPage": 10000, "pageResultatDemandee": 2147483647}});
+    let beyond = json!({"parametres": {"nbResultatsParPage": 10000, "pageResultatDemandee": i32::MAX}});
     let answer = call(&portal, &account, SEARCH, &beyond).await.json();
     assert_eq!((answer["listeStructures"].clone(), answer["parametresRetour"]["total"].clone()), (json!([]), json!(5)));
 }
@@ -145,12 +154,13 @@ async fn a_structure_is_consulted_and_its_privacies_only_within_the_rights() {
             "emailStructure": "mairie@lyon.fr", "dateExpirationMotPasseCompteTech": expiry},
         "parametres": {"codeServiceDoitEtreRenseigne": true, "numeroEJDoitEtreRenseigne": false,
             "gestionNumeroEJOuCodeService": false, "statutMiseEnPaiementNestPasRemonte": true, "connexionEDI": false,
-            "recevoirDonneesViaEDI": false, "aMoa": true, "estMoaUniquement": false}
+            "recevoirDonneesViaEDI": false, "aMoa": true, "getaMoa": true, "estMoaUniquement": false}
     });
     for body in [
         json!({"codeLangue": "fr", "idStructureCPP": 1}),
         json!({"codeLangue": "FR", "idStructure": "1"}),
         json!({"codeLangue": "", "idStructureCPP": "", "idStructure": 1}),
+        json!({"idStructureCPP": 0, "idStructure": 1}),
     ] {
         assert_eq!(call(&portal, &account, CONSULT, &body).await.json(), expected, "{body}");
     }
@@ -166,6 +176,30 @@ async fn a_structure_is_consulted_and_its_privacies_only_within_the_rights() {
 }
 
 #[tokio::test]
+async fn the_expiry_told_is_the_callers_own_or_the_next_to_come() {
+    let (portal, account) = portal_with_account().await;
+    for structure in [1, 2, 2, 2, 2] {
+        portal.account(structure).await;
+    }
+    portal
+        .sql(
+            "UPDATE technical_users SET expires_at = timestamptz '2200-01-01' + id * interval '1 day';
+              UPDATE technical_users SET expires_at = '2100-01-01' WHERE id = 2;
+              UPDATE technical_users SET expires_at = portal_now() - interval '1 day' WHERE id = 3;
+              UPDATE technical_users SET expires_at = '2100-01-01', status = 'SUSPENDED' WHERE id = 4",
+        )
+        .await;
+    let told = async |structure: i64| {
+        let answer = call(&portal, &account, CONSULT, &json!({"idStructureCPP": structure})).await;
+        answer.json()["informationGenerales"].get("dateExpirationMotPasseCompteTech").cloned()
+    };
+    // Its own in its structure, though another one's comes first; elsewhere the first that is still to come; else none.
+    assert_eq!(told(1).await, Some(json!("2200-01-02T00:00:00Z")));
+    assert_eq!(told(2).await, Some(json!("2200-01-06T00:00:00Z")));
+    assert_eq!((told(3).await, told(4).await), (None, None));
+}
+
+#[tokio::test]
 async fn services_are_listed_within_the_rights_alone() {
     let (portal, account) = portal_with_account().await;
     let expected = json!({
@@ -175,6 +209,10 @@ async fn services_are_listed_within_the_rights_alone() {
     });
     for structure in [
         json!({"idStructure": 2, "idUtilisateur": 1, "parametres": {"nbResultatsParPage": 10}}),
+        // What clients in typed languages send: every member, 0 and "" for none.
+        json!({"adresseEmailConnexionUtilisateur": "", "idStructure": 0, "idUtilisateur": 0, "typeIdentifiantStructure": "",
+               "identifiantStructure": "21750001600019",
+               "parametresListerRattachementsStructureUtilisateur": {"nbResultatsParPage": 10}}),
         json!({"identifiantStructure": "217 500 016 00019", "typeIdentifiantStructure": "SIRET", "parametres": {"nbResultatsParPage": 10},
                "adresseEmailConnexionUtilisateur": "anne@mairie.fr"}),
     ] {

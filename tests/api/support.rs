@@ -137,9 +137,11 @@ impl Portal {
         let password = Password::generate(&mut os_rng());
         let hash = Argon2id::default().hash(password.expose(), bytes(&mut os_rng()));
         let (id, login): (i64, String) = sqlx::query_as(
-            "INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
-             SELECT id, next_technical_number, 'TECH_' || next_technical_number || '_' || identifier || '@cpro.fr', 1, 1, $2,
-                    portal_now() + interval '424 days' FROM structures WHERE id = $1
+            "WITH taken AS (UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
+                            RETURNING id, next_technical_number - 1 AS number, identifier)
+             INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
+             SELECT id, number, 'TECH_' || number || '_' || identifier || '@cpro.fr', 1, 1, $2,
+                    portal_now() + interval '424 days' FROM taken
              RETURNING id, login",
         )
         .bind(structure_id)

@@ -12,7 +12,7 @@ const MOST_COUNTED: i64 = 100_000;
 /// What is searched for; every criterion narrows.
 #[derive(Clone, Debug, Default)]
 pub struct Criteria {
-    /// The beginning of an identifier, so that a SIREN finds its establishments.
+    /// A whole identifier; a SIREN finds its establishments.
     pub identifier: Option<String>,
     pub identifier_type: Option<IdentifierType>,
     /// Parts of the name, blind to case and accents.
@@ -39,7 +39,7 @@ pub struct Listed {
     pub active: bool,
 }
 
-/// A page of the directory, and how many match in all (100,000 at most are counted).
+/// A page of the directory, and how many match in all; see [`total`].
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub rows: Vec<Listed>,
@@ -68,17 +68,35 @@ pub async fn search(
     query.push(") c CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM structures s WHERE true");
     push_criteria(&mut query, criteria);
     query.push(" LIMIT ").push_bind(MOST_COUNTED);
-    query.push(") counted) n LEFT JOIN LATERAL (SELECT s.*, row_number() OVER (").push(order(page));
-    query.push(") AS place FROM structures s WHERE true");
+    // The page is found by its ids, which an index may hold alone; only its own rows are read. OFFSET 0 has them read one by
+    // one: the planner expects more of them than there are, and would read the whole table.
+    query.push(") counted) n LEFT JOIN LATERAL (SELECT k.id, row_number() OVER () AS place FROM (SELECT s.id FROM structures s");
+    query.push(" WHERE true");
     push_criteria(&mut query, criteria);
     query.push(" ").push(order(page));
     query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit());
-    query.push(") p ON true ORDER BY p.place");
-    let rows: Vec<Row> = query.build_query_as().fetch_all(pool).await?;
+    query.push(") k) k ON true LEFT JOIN LATERAL (SELECT * FROM structures WHERE id = k.id OFFSET 0) p ON true");
+    query.push(" ORDER BY k.place");
+    // Planned anew each time, for what is searched decides the plan; and kept, so many combinations would push the statements
+    // of all other calls out of the connection's memory.
+    let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(pool).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
-    let total = first.total;
-    Ok(Some((caller, Found { rows: rows.into_iter().filter_map(Row::listed).collect(), total })))
+    let counted = first.total;
+    let rows: Vec<Listed> = rows.into_iter().filter_map(Row::listed).collect();
+    let total = total(counted, page, rows.len());
+    Ok(Some((caller, Found { rows, total })))
+}
+
+/// How many match: exact as far as was counted. Beyond, it says of each page whether another one follows, so that whoever
+/// turns all pages sees all structures.
+fn total(counted: i64, page: Page, rows: usize) -> i64 {
+    if counted < MOST_COUNTED || rows == 0 {
+        return counted;
+    }
+    let shown = i64::try_from(rows).unwrap_or(i64::MAX);
+    let seen = page.offset() + shown;
+    counted.max(if shown == page.limit() { seen + 1 } else { seen })
 }
 
 #[derive(FromRow)]
@@ -117,19 +135,24 @@ fn order(page: Page) -> &'static str {
         (Some(Order::IdentifierType), false) => "ORDER BY s.identifier_type, s.identifier",
         (Some(Order::IdentifierType), true) => "ORDER BY s.identifier_type DESC, s.identifier DESC",
         (Some(Order::Status), false) => "ORDER BY s.active DESC, s.id",
-        (Some(Order::Status), true) => "ORDER BY s.active, s.id",
+        (Some(Order::Status), true) => "ORDER BY s.active, s.id DESC",
     }
 }
 
 fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
-    if let Some(beginning) = &criteria.identifier {
-        query.push(" AND s.identifier LIKE ").push_bind(format!("{}%", pattern(beginning)));
+    if let Some(identifier) = &criteria.identifier {
+        push_identifier(query, identifier);
     }
     if let Some(kind) = criteria.identifier_type {
         query.push(" AND s.identifier_type = ").push_bind(kind.code());
     }
     for name in &criteria.names {
         query.push(" AND s.search_text LIKE '%' || search_key(").push_bind(pattern(name)).push(") || '%'");
+        // The text that is searched ends with the identifier, which is no part of the name. Words do not stand in one.
+        if name.len() < 3 || name.bytes().any(|byte| byte.is_ascii_digit()) {
+            query.push(" AND position(search_key(").push_bind(name.clone());
+            query.push(") IN left(s.search_text, -1 - length(s.identifier))) > 0");
+        }
     }
     if let Some(active) = criteria.active {
         query.push(" AND s.active = ").push_bind(active);
@@ -159,6 +182,23 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
     }
 }
 
+/// The structure of this identifier, or for a SIREN all its establishments.
+fn push_identifier(query: &mut QueryBuilder<Postgres>, identifier: &str) {
+    if !is_siren(identifier) {
+        query.push(" AND s.identifier = ").push_bind(identifier.to_owned());
+        return;
+    }
+    // A colon is what follows the digits.
+    query.push(" AND s.identifier ~>=~ ").push_bind(identifier.to_owned());
+    query.push(" AND s.identifier ~<~ ").push_bind(format!("{identifier}:"));
+    query.push(" AND (s.identifier_type = 'SIRET' OR s.identifier = ").push_bind(identifier.to_owned()).push(")");
+}
+
+/// Whether this is the number of a legal entity, with which the SIRET of each of its establishments begins.
+fn is_siren(text: &str) -> bool {
+    text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// The text for LIKE, where `%`, `_` and `\` mean themselves.
 fn pattern(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
@@ -166,6 +206,7 @@ fn pattern(text: &str) -> String {
 
 /// A structure as « consulter » tells it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "the directory's columns")]
 pub struct Consulted {
     pub id: i64,
     pub identifier_type: String,
@@ -191,7 +232,8 @@ pub struct Consulted {
     pub within_rights: bool,
     /// Only within the caller's rights.
     pub email: Option<String>,
-    /// Only within the caller's rights: when the caller's password ends, or that of another structure's account which ends first.
+    /// Only within the caller's rights: when the caller's own password ends, in its own structure; elsewhere, of the passwords
+    /// that work, the first to end.
     pub technical_expiry: Option<OffsetDateTime>,
 }
 
@@ -229,7 +271,8 @@ pub async fn consult(pool: &PgPool, claim: &Claim, named: &Named) -> sqlx::Resul
                   r.within AS "within!",
                   CASE WHEN r.within THEN s.email END AS email,
                   CASE WHEN r.within THEN (
-                      SELECT t.expires_at FROM technical_users t WHERE t.structure_id = s.id AND t.status <> 'DELETED'
+                      SELECT t.expires_at FROM technical_users t
+                       WHERE t.structure_id = s.id AND t.status = 'ACTIVE' AND t.expires_at > c.at
                        ORDER BY t.id = c.technical_user_id DESC, t.expires_at LIMIT 1) END AS technical_expiry
              FROM api_caller($1, $2, $3) c
              LEFT JOIN structures s ON s.id = $4 OR (s.identifier_type = $5 AND s.identifier = $6)
@@ -272,4 +315,18 @@ pub async fn consult(pool: &PgPool, claim: &Claim, named: &Named) -> sqlx::Resul
         technical_expiry: row.technical_expiry,
     });
     Ok(Some((caller, consulted)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_can_be_turned_to_the_last_structure() {
+        let of =
+            |counted, number, rows| total(counted, Page { size: 100, number, order: None, descending: false }, rows);
+        assert_eq!((of(5, 1, 5), of(0, 1, 0), of(5, 9, 0)), (5, 0, 5));
+        assert_eq!((of(MOST_COUNTED, 1, 100), of(MOST_COUNTED, 1000, 100)), (MOST_COUNTED, MOST_COUNTED + 1));
+        assert_eq!((of(MOST_COUNTED, 1001, 30), of(MOST_COUNTED, 5000, 0)), (100_030, MOST_COUNTED));
+    }
 }

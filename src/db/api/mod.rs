@@ -4,6 +4,7 @@
 pub mod accounts;
 pub mod directory;
 pub mod memberships;
+pub mod traces;
 
 use time::OffsetDateTime;
 

@@ -22,7 +22,8 @@ use crate::{
         },
         throttles::{self, Scope},
     },
-    domain::{credential::Credential, network::network_of, random},
+    domain::{audit::CallRefusal, credential::Credential, network::network_of, random},
+    hashing::Asker,
     web::state::AppState,
 };
 
@@ -99,7 +100,12 @@ pub async fn verify(state: &AppState, credential: &Credential, address: IpAddr) 
     if let Some(seconds) = throttles::wait(&state.pool, Scope::Api, login, &network).await? {
         return Err(ApiError::TooManyRequests { seconds });
     }
-    let verdict = judge(state, credential).await?;
+    let verdict = judge(state, credential, Asker::Api(network.clone())).await?;
+    if let Some(account) = &verdict.account
+        && let Some(why) = refusal(account.standing, verdict.matches)
+    {
+        state.api.traces.refusal(account.technical_user_id, why, address);
+    }
     let Some(account) = verdict.account.filter(|account| verdict.matches && account.standing == Standing::Usable)
     else {
         throttles::fail(&state.pool, Scope::Api, login, &network).await?;
@@ -109,15 +115,27 @@ pub async fn verify(state: &AppState, credential: &Credential, address: IpAddr) 
     Ok(account.verified())
 }
 
+/// Why this account is not let in.
+fn refusal(standing: Standing, password_matches: bool) -> Option<CallRefusal> {
+    match standing {
+        _ if !password_matches => Some(CallRefusal::WrongPassword),
+        Standing::Usable => None,
+        Standing::Suspended => Some(CallRefusal::Suspended),
+        Standing::Deleted => Some(CallRefusal::Deleted),
+        Standing::Expired => Some(CallRefusal::Expired),
+        Standing::WithoutAuthority => Some(CallRefusal::WithoutAuthority),
+    }
+}
+
 /// Computes the verdict, or waits for the call that is computing it.
-async fn judge(state: &AppState, credential: &Credential) -> Result<Verdict, ApiError> {
+async fn judge(state: &AppState, credential: &Credential, asker: Asker) -> Result<Verdict, ApiError> {
     let credentials = &state.api.credentials;
     let digest = credentials.digest(credential);
     let seat = Seat::take(&credentials.under_way, digest);
     let compute = async || {
         let account = accounts::find(&state.pool, &credential.login).await?;
         let hash = account.as_ref().map(|account| account.password_hash.clone());
-        let matches = state.hasher.verify(credential.password.clone(), hash).await?;
+        let matches = state.hasher.verify(asker.clone(), credential.password.clone(), hash).await?;
         let usable = account.as_ref().filter(|account| matches && account.standing == Standing::Usable);
         if let Some(account) = usable {
             credentials.remember(digest, account.verified());

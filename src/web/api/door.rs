@@ -23,13 +23,14 @@ use super::{
 use crate::{
     db::api::{Caller, Claim, accounts},
     domain::{credential::Credential, random},
-    web::{edge::RequestContext, state::AppState},
+    web::{edge::RequestContext, state::AppState, visitor::software},
 };
 
 /// Somebody at the door, with what was shown: a Bearer, a `cpro-account`, or both.
 pub struct Door {
     state: AppState,
     address: IpAddr,
+    software: String,
     /// What was shown, to be judged by the statement that serves the call.
     pub claim: Claim,
     /// The credential behind the claim, where it was taken from memory.
@@ -55,7 +56,8 @@ impl Door {
     fn closed(parts: &Parts, state: &AppState) -> Self {
         let address = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default().address;
         let admission = parts.extensions.get::<Admission>().cloned().unwrap_or_default();
-        Self { state: state.clone(), address, claim: Claim::default(), recalled: None, admission }
+        let software = software(&parts.headers);
+        Self { state: state.clone(), address, software, claim: Claim::default(), recalled: None, admission }
     }
 
     async fn show(&mut self, credential: Credential) -> Result<(), ApiError> {
@@ -79,6 +81,7 @@ impl Door {
         match statement.await? {
             Some((caller, found)) => {
                 let _ = self.admission.0.set(caller);
+                self.state.api.traces.call(caller.technical_user_id, caller.at, self.address, &self.software);
                 Ok(found)
             }
             None => Err(self.refuse().await),

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -57,11 +58,13 @@ impl From<Busy> for ApiError {
 const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_description="login or password incorrects""#;
 
 /// The body of every refusal.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct Refusal {
     /// The HTTP status.
     #[serde(rename = "codeRetour")]
+    #[schemars(title = "Le statut HTTP")]
     pub code: u16,
+    #[schemars(title = "Ce qui ne va pas, en français")]
     pub libelle: String,
 }
 

@@ -1,11 +1,12 @@
 //! `health-check`: the call with which integrators test a connection.
 
 use axum::Json;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{door::Door, error::ApiError};
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct HealthAnswer {
     #[serde(rename = "statusCodeValue")]
     status_code_value: u16,

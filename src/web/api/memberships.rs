@@ -1,6 +1,7 @@
 //! `recuperer/rattachements`: the principal manager's memberships, as they are now.
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,13 +17,13 @@ use crate::{
     web::state::AppState,
 };
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct MembershipsRequest {
     parametres_recherche: Object<PageRequest>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MembershipsAnswer {
     code_retour: u16,
@@ -31,7 +32,7 @@ pub struct MembershipsAnswer {
     parametres_retour: PageAnswer,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Membership {
     id_structure: i64,
@@ -43,6 +44,7 @@ struct Membership {
     statut_utilisateur: &'static str,
     statut_rattachement_structure: &'static str,
     /// Raccord knows no services: always empty.
+    #[schemars(title = "Toujours vide : Raccord ne connaît pas de services")]
     liste_services_rattache: [(); 0],
 }
 

@@ -7,11 +7,13 @@ pub mod door;
 pub mod error;
 pub mod health_check;
 pub mod memberships;
+pub mod openapi;
 pub mod pages;
 pub mod search;
 pub mod structure;
 pub mod token;
 pub mod tolerant;
+pub mod traces;
 
 use axum::{
     Router,
@@ -25,6 +27,7 @@ use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer}
 use super::{MAX_BODY_BYTES, MAX_BODY_SILENCE, Route, paths, state::AppState};
 use credentials::VerifiedCredentials;
 use error::ApiError;
+use traces::Traces;
 
 /// `libelle` of every call that did its work.
 pub const SUCCESS: &str = "TRA_MSG_00.000";
@@ -33,6 +36,7 @@ pub const SUCCESS: &str = "TRA_MSG_00.000";
 #[derive(Default)]
 pub struct ApiState {
     pub credentials: VerifiedCredentials,
+    pub traces: Traces,
 }
 
 fn read(path: &'static str, handler: MethodRouter<AppState>) -> Route {
@@ -52,6 +56,7 @@ pub fn routes() -> Vec<Route> {
         call(paths::API_SEARCH, post(search::search)),
         call(paths::API_CONSULT, post(structure::consult)),
         call(paths::API_SERVICES, post(structure::services)),
+        read(paths::API_DESCRIPTION, get(openapi::answer)),
     ]
 }
 

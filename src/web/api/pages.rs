@@ -1,5 +1,6 @@
 //! Lists come in pages: how clients ask for one, and what they are told about it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::tolerant::{Choice, Count, Word};
@@ -9,12 +10,14 @@ const DEFAULT_SIZE: i32 = 100;
 const MAX_SIZE: i32 = 10_000;
 
 /// `parametres`, or `parametresRecherche`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PageRequest {
     /// 100 where not given, 10,000 at most.
+    #[schemars(title = "100 s’il n’est pas donné, 10 000 au plus")]
     nb_resultats_par_page: Count,
     /// From 1, the default.
+    #[schemars(title = "1 s’il n’est pas donné")]
     page_resultat_demandee: Count,
     tri_colonne: Choice<Order>,
     tri_sens: Choice<Direction>,
@@ -53,12 +56,14 @@ impl PageRequest {
 }
 
 /// `parametresRetour`.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PageAnswer {
     nb_resultats_par_page: i32,
     page_courante: i32,
+    #[schemars(title = "Nombre de pages de résultats")]
     pages: i64,
+    #[schemars(title = "Nombre de résultats, compté jusqu’à 100 000 : au-delà, il dit seulement si une page suit")]
     total: i64,
 }
 

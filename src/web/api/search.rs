@@ -1,6 +1,7 @@
 //! `rechercher`: the directory of structures.
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -16,32 +17,40 @@ use crate::{
     web::state::AppState,
 };
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SearchRequest {
     structure: Object<SearchedStructure>,
     parametres: Object<PageRequest>,
     /// Only structures within the caller's rights.
+    #[schemars(title = "Vrai : seulement les structures qui entrent dans les droits de l’utilisateur technique")]
     restreindre_structures_privees: Flag,
 }
 
 /// Criteria; those that are not given do not narrow.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SearchedStructure {
-    /// The beginning of an identifier: a SIREN finds its establishments.
+    /// A whole identifier; a SIREN finds its establishments.
+    #[schemars(title = "L’identifiant entier. Un SIREN trouve tous ses établissements")]
     identifiant_structure: Text,
     type_identifiant_structure: Choice<IdentifierType>,
     /// A part of the name, blind to case and accents.
+    #[schemars(title = "Une partie de la désignation, sans égard aux majuscules ni aux accents")]
     raison_sociale_structure: Text,
+    #[schemars(title = "Comme « raisonSocialeStructure »")]
     libelle_structure: Text,
     statut_structure: Choice<Status>,
     type_structure: Choice<Kind>,
+    #[schemars(title = "Deux lettres : FR")]
     adresse_code_pays: Text,
     adresse_code_postal: Text,
     /// The beginning of the town's name.
+    #[schemars(title = "Le début du nom de la commune, sans égard aux majuscules ni aux accents")]
     adresse_ville: Text,
+    #[schemars(title = "Comme « raisonSocialeStructure »")]
     nom_structure: Text,
+    #[schemars(title = "Comme « raisonSocialeStructure »")]
     prenom_structure: Text,
     #[serde(rename = "estMOA")]
     est_moa: Flag,
@@ -112,7 +121,7 @@ pub fn without_spaces(text: &str) -> String {
     text.chars().filter(|character| !character.is_whitespace()).collect()
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchAnswer {
     code_retour: u16,
@@ -121,7 +130,7 @@ pub struct SearchAnswer {
     parametres_retour: PageAnswer,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedStructure {
     #[serde(rename = "idStructureCPP")]

@@ -1,6 +1,7 @@
 //! One structure: `consulter` tells what the directory knows of it, `lister/rattachementsutilisateur` the services in it.
 
 use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
@@ -18,14 +19,16 @@ use crate::{
     web::state::AppState,
 };
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ConsultRequest {
     #[serde(rename = "idStructureCPP")]
     id_structure_cpp: Number,
     /// Other clients' word for `idStructureCPP`.
+    #[schemars(title = "Autre nom de « idStructureCPP », accepté à sa place")]
     id_structure: Number,
     /// Raccord answers in French.
+    #[schemars(title = "Les réponses sont en français")]
     #[allow(dead_code, reason = "read to be checked")]
     code_langue: Choice<Language>,
 }
@@ -37,7 +40,7 @@ impl Word for Language {
     const WORDS: &'static [(&'static str, Self)] = &[("fr", Self)];
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsultAnswer {
     code_retour: u16,
@@ -47,7 +50,7 @@ pub struct ConsultAnswer {
     parametres: Parameters,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PostalAddress {
     adresse: String,
@@ -59,7 +62,7 @@ struct PostalAddress {
     telephone: String,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GeneralInformation {
     #[serde(rename = "idStructureCPP")]
@@ -69,25 +72,34 @@ struct GeneralInformation {
     raison_sociale_structure: String,
     libelle_structure: String,
     /// `PUBLIQUE`, or `PRIVEE` for a private person.
+    #[schemars(title = "PUBLIQUE, ou PRIVEE pour un particulier")]
     structure_privee_publique: &'static str,
     statut_structure: &'static str,
     /// Only within the caller's rights.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        with = "String",
+        title = "Seulement pour une structure qui entre dans les droits de l’utilisateur technique"
+    )]
     email_structure: Option<String>,
     /// Only within the caller's rights: when the caller's own password ends in its own structure, elsewhere the first to end.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    #[schemars(with = "String", extend("format" = "date-time"), title = "Seulement pour une structure qui entre dans les droits de l’utilisateur technique. Pour la structure de l’utilisateur technique, l’échéance de son mot de passe ; pour une autre, la prochaine échéance parmi ses utilisateurs techniques actifs")]
     date_expiration_mot_passe_compte_tech: Option<OffsetDateTime>,
 }
 
 /// What an invoice to the structure must carry.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(clippy::struct_excessive_bools, reason = "the dialect's own")]
 struct Parameters {
+    #[schemars(title = "Les factures portent un code service")]
     code_service_doit_etre_renseigne: bool,
     #[serde(rename = "numeroEJDoitEtreRenseigne")]
+    #[schemars(title = "Les factures portent un numéro d’engagement juridique")]
     numero_ej_doit_etre_renseigne: bool,
     #[serde(rename = "gestionNumeroEJOuCodeService")]
+    #[schemars(title = "Les factures portent l’un ou l’autre")]
     gestion_numero_ej_ou_code_service: bool,
     statut_mise_en_paiement_nest_pas_remonte: bool,
     #[serde(rename = "connexionEDI")]
@@ -96,6 +108,10 @@ struct Parameters {
     recevoir_donnees_via_edi: bool,
     #[serde(rename = "aMoa")]
     a_moa: bool,
+    /// Other clients' word for `aMoa`.
+    #[serde(rename = "getaMoa")]
+    #[schemars(title = "Autre nom de « aMoa »")]
+    geta_moa: bool,
     est_moa_uniquement: bool,
 }
 
@@ -135,6 +151,7 @@ impl From<Consulted> for ConsultAnswer {
                 connexion_edi: row.edi_sender,
                 recevoir_donnees_via_edi: row.edi_receiver,
                 a_moa: row.moa,
+                geta_moa: row.moa,
                 est_moa_uniquement: row.moa_only,
             },
         }
@@ -149,9 +166,14 @@ pub async fn consult(
     State(state): State<AppState>,
     Call { door, request }: Call<ConsultRequest>,
 ) -> Result<Json<ConsultAnswer>, ApiError> {
-    let id = request.id_structure_cpp.0.or(request.id_structure.0);
-    let found = find(&state, &door, id.map(Named::Id), "idStructureCPP").await?;
+    let named = first_id([&request.id_structure_cpp, &request.id_structure]);
+    let found = find(&state, &door, named, "idStructureCPP").await?;
     Ok(Json(found.into()))
+}
+
+/// The first id that was given: clients in typed languages write 0 for none.
+fn first_id(ids: [&Number; 2]) -> Option<Named> {
+    ids.into_iter().filter_map(|id| id.0).find(|id| *id != 0).map(Named::Id)
 }
 
 /// The structure, for a caller who is let in; what is missing in the request is told to nobody else.
@@ -169,22 +191,26 @@ async fn find(
 }
 
 /// A person's services in a structure. Raccord knows no services: whoever is named, there are none.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServicesRequest {
     id_structure: Number,
     #[serde(rename = "idStructureCPP")]
+    #[schemars(title = "Autre nom de « idStructure », accepté à sa place")]
     id_structure_cpp: Number,
+    #[schemars(title = "Avec « typeIdentifiantStructure », à la place de « idStructure »")]
     identifiant_structure: Text,
+    #[schemars(title = "SIRET, s’il n’est pas donné")]
     type_identifiant_structure: Choice<IdentifierType>,
     #[allow(dead_code, reason = "read to be checked")]
     adresse_email_connexion_utilisateur: Text,
     #[allow(dead_code, reason = "read to be checked")]
     id_utilisateur: Number,
+    #[serde(rename = "parametresListerRattachementsStructureUtilisateur", alias = "parametres")]
     parametres: Object<PageRequest>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServicesAnswer {
     code_retour: u16,
@@ -193,13 +219,14 @@ pub struct ServicesAnswer {
     identifiant_structure: String,
     designation_structure: String,
     /// Raccord knows no services: always empty.
+    #[schemars(title = "Toujours vide : Raccord ne connaît pas de services")]
     liste_services: [(); 0],
     parametres_retour: PageAnswer,
 }
 
 impl ServicesRequest {
     fn named(&self) -> Option<Named> {
-        let id = self.id_structure.0.or(self.id_structure_cpp.0).map(Named::Id);
+        let id = first_id([&self.id_structure, &self.id_structure_cpp]);
         let kind = self.type_identifiant_structure.0.unwrap_or(IdentifierType::Siret);
         let by_identifier = || self.identifiant_structure.0.as_deref().map(|text| (kind, without_spaces(text)));
         id.or_else(|| by_identifier().map(|(kind, text)| Named::Identifier(kind, text)))

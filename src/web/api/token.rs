@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{door::Door, error::ApiError};
@@ -20,7 +21,7 @@ use crate::{
 const LIFETIME: i32 = 900;
 
 /// What §5.1 answers.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct TokenAnswer {
     access_token: String,
     token_type: &'static str,
@@ -29,7 +30,7 @@ pub struct TokenAnswer {
 }
 
 /// What §5.2 answers.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 pub struct TokenRefusal {
     error: &'static str,
     error_description: &'static str,

@@ -1,8 +1,9 @@
 //! JSON members as clients send them: absent, `null`, `""` and `false` all say « not given », and numbers may come as strings.
 //! Their complaints are in French: [`super::body`] puts the member's name before them.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -208,6 +209,59 @@ impl<'de, T: DeserializeOwned + Default> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<T, A::Error> {
         Err(A::Error::custom(OBJECT))
+    }
+}
+
+/// What the API's description says of a member: what it is meant to be, or `null`. What else is tolerated stays unsaid.
+macro_rules! described {
+    ($name:ident, $schema:tt) => {
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+described!(Text, { "type": ["string", "null"], "maxLength": 200 });
+described!(Number, { "type": ["integer", "null"], "format": "int64" });
+described!(Count, { "type": ["integer", "null"], "minimum": 1 });
+described!(Flag, { "type": ["boolean", "null"] });
+
+impl<T: Word> JsonSchema for Choice<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Choice".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let words: Vec<Option<&str>> = T::WORDS.iter().map(|(word, _)| Some(*word)).chain([None]).collect();
+        json_schema!({ "enum": words })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Object<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [generator.subschema_for::<T>(), { "type": "null" }] })
     }
 }
 

@@ -43,4 +43,8 @@ pub struct CookiesPage {
 pub struct ApiDocumentationPage {
     pub layout: Layout,
     pub api_url: String,
+    /// The form of a technical password, for secret scanners.
+    pub password_pattern: &'static str,
+    /// The digits of its checksum.
+    pub password_alphabet: &'static str,
 }

@@ -1,12 +1,15 @@
 // The guide, from its first sentence to its last: create a technical user, see its password once, export it, reset it.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
 import { confirm, createTechnicalUser, exportSheet, openStructure, readSummary, reset, structureWith } from "../support/journey.js";
 import { startPortal } from "../support/portal.js";
 
+const run = promisify(execFile);
 let portal, browser;
 before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
 after(async () => {
@@ -60,6 +63,10 @@ for (const javaScript of [true, false]) {
     } else {
       assert.equal(await page.getByRole("button", { name: "Copier" }).count(), 0);
     }
+
+    // The line to test the connection works as it stands there.
+    const pasted = await run("sh", ["-c", await page.locator("#commande-curl").textContent()]);
+    assert.equal(JSON.parse(pasted.stdout).statusCode, "OK");
 
     // As often as wanted while it is displayed.
     for (let times = 0; times < 2; times++) {

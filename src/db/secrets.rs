@@ -1,0 +1,30 @@
+//! Which account a password that was found somewhere could belong to.
+
+use sqlx::PgPool;
+
+use crate::domain::password::PasswordHash;
+
+/// An account that has a password with the checksum in question.
+#[derive(Clone, Debug)]
+pub struct Suspect {
+    pub login: String,
+    pub password_hash: PasswordHash,
+}
+
+/// The accounts whose password has this checksum and still lets in, or will again: not deleted, not expired.
+///
+/// # Errors
+/// Database errors.
+pub async fn suspects(pool: &PgPool, checksum: &str) -> sqlx::Result<Vec<Suspect>> {
+    let rows = sqlx::query!(
+        "SELECT login, password_hash FROM technical_users
+          WHERE password_checksum = $1 AND status <> 'DELETED' AND expires_at > portal_now() ORDER BY id",
+        checksum,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Suspect { login: row.login, password_hash: PasswordHash::from_stored(row.password_hash) })
+        .collect())
+}

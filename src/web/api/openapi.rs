@@ -1,0 +1,278 @@
+//! `/api/openapi.json`: the API described for programs (OpenAPI 3.1), from the types that read and answer its calls.
+
+use std::sync::LazyLock;
+
+use axum::{Json, extract::State};
+use schemars::{
+    JsonSchema, Schema, SchemaGenerator,
+    generate::{Contract, SchemaSettings},
+    transform::{Transform, transform_subschemas},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    error::Refusal,
+    health_check::HealthAnswer,
+    memberships::{MembershipsAnswer, MembershipsRequest},
+    search::{SearchAnswer, SearchRequest},
+    structure::{ConsultAnswer, ConsultRequest, ServicesAnswer, ServicesRequest},
+    token::{TokenAnswer, TokenRefusal},
+};
+use crate::web::{paths, state::AppState};
+
+/// Answers it, with this portal's own address.
+pub async fn answer(State(state): State<AppState>) -> Json<Value> {
+    let mut description = DESCRIPTION.clone();
+    description["servers"] = json!([{ "url": state.settings.public_url }]);
+    Json(description)
+}
+
+/// Made once: it is the same for every caller.
+static DESCRIPTION: LazyLock<Value> = LazyLock::new(describe);
+
+fn describe() -> Value {
+    let mut schemas = Schemas::new();
+    let refusal = schemas.answer::<Refusal>();
+    let calls = paths_of(&mut schemas);
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "API de Raccord",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Les appels ouverts aux utilisateurs techniques. Leur mode d’emploi : /documentation-api.",
+        },
+        "paths": calls,
+        "components": {
+            "schemas": schemas.definitions(),
+            "responses": responses(&refusal),
+            "headers": {
+                "Sunset": { "description": "Date d’expiration du mot de passe, si elle survient dans les 31 jours (RFC 8594).", "schema": { "type": "string" } },
+                "X-Raccord-Expiration": { "description": "La même date, au format RFC 3339.", "schema": { "type": "string", "format": "date-time" } },
+            },
+            "securitySchemes": {
+                "jeton": {
+                    "type": "oauth2",
+                    "flows": { "clientCredentials": { "tokenUrl": paths::API_TOKEN, "scopes": { "openid": "Tous les appels" } } },
+                },
+                "jetonObtenu": {
+                    "type": "http", "scheme": "bearer",
+                    "description": "Un jeton obtenu par « /api/oauth/token », pour les outils qui ne le demandent pas eux-mêmes",
+                },
+                "cproAccount": {
+                    "type": "apiKey", "in": "header", "name": "cpro-account",
+                    "description": "base64(identifiant:mot de passe), en UTF-8",
+                },
+            },
+        },
+    })
+}
+
+fn paths_of(schemas: &mut Schemas) -> Value {
+    json!({
+        paths::API_TOKEN: { "post": token(schemas) },
+        paths::API_HEALTH_CHECK: { "get": {
+            "operationId": "healthCheck",
+            "summary": "Vérifier que l’API répond et que le compte est accepté",
+            "security": security(),
+            "responses": answered(&schemas.answer::<HealthAnswer>(), &[400, 401, 405, 429, 500, 503]),
+        } },
+        paths::API_MEMBERSHIPS: { "post": call::<MembershipsRequest, MembershipsAnswer>(
+            schemas, "recupererRattachements", "Lister les rattachements du gestionnaire principal", &[]) },
+        paths::API_SEARCH: { "post": call::<SearchRequest, SearchAnswer>(
+            schemas, "rechercherStructure", "Rechercher des structures dans l’annuaire", &[]) },
+        paths::API_CONSULT: { "post": call::<ConsultRequest, ConsultAnswer>(
+            schemas, "consulterStructure", "Consulter une structure de l’annuaire", &[404]) },
+        paths::API_SERVICES: { "post": call::<ServicesRequest, ServicesAnswer>(
+            schemas, "listerRattachementsUtilisateur", "Lister les services d’un utilisateur dans une structure", &[403, 404]) },
+        paths::API_DESCRIPTION: { "get": {
+            "operationId": "openapi",
+            "summary": "Obtenir cette description",
+            "responses": {
+                "200": { "description": "La description de l’API", "content": { "application/json": { "schema": { "type": "object" } } } },
+                "405": reference("405"),
+            },
+        } },
+    })
+}
+
+/// A call with a JSON body.
+fn call<Request: JsonSchema, Answer: JsonSchema>(
+    schemas: &mut Schemas,
+    name: &str,
+    summary: &str,
+    others: &[u16],
+) -> Value {
+    let statuses = [&[400, 401, 405, 413, 415, 429, 500, 503], others].concat();
+    json!({
+        "operationId": name,
+        "summary": summary,
+        "security": security(),
+        "requestBody": { "content": { "application/json": { "schema": schemas.request::<Request>() } } },
+        "responses": answered(&schemas.answer::<Answer>(), &statuses),
+    })
+}
+
+fn token(schemas: &mut Schemas) -> Value {
+    let refusal = schemas.answer::<TokenRefusal>();
+    let refused = |why| json!({ "description": why, "content": { "application/json": { "schema": refusal.clone() } } });
+    json!({
+        "operationId": "jeton",
+        "summary": "Obtenir un jeton (RFC 6749, section 4.4)",
+        "description": "L’identifiant et le mot de passe vont dans le corps, ou dans l’en-tête Authorization (Basic).",
+        "security": [],
+        "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
+            "type": "object",
+            "properties": {
+                "grant_type": { "const": "client_credentials" },
+                "client_id": { "type": "string", "description": "L’identifiant de connexion" },
+                "client_secret": { "type": "string", "format": "password", "description": "Le mot de passe" },
+                "scope": { "type": "string" },
+            },
+            "required": ["grant_type"],
+        } } } },
+        "responses": {
+            "200": { "description": "Le jeton", "content": { "application/json": { "schema": schemas.answer::<TokenAnswer>() } } },
+            "400": refused("La demande est mal formée"),
+            "401": refused("Identifiant ou mot de passe incorrect"),
+            "405": reference("405"), "413": reference("413"), "429": reference("429"), "500": reference("500"), "503": reference("503"),
+        },
+    })
+}
+
+fn answered(schema: &Value, refusals: &[u16]) -> Value {
+    let headers = json!({
+        "Sunset": { "$ref": "#/components/headers/Sunset" },
+        "X-Raccord-Expiration": { "$ref": "#/components/headers/X-Raccord-Expiration" },
+    });
+    let done = json!({ "description": "Appel réussi", "headers": headers, "content": { "application/json": { "schema": schema } } });
+    let refused = refusals.iter().map(|status| (status.to_string(), reference(&status.to_string())));
+    Value::Object([("200".to_owned(), done)].into_iter().chain(refused).collect())
+}
+
+fn reference(status: &str) -> Value {
+    json!({ "$ref": format!("#/components/responses/{status}") })
+}
+
+/// A Bearer, a `cpro-account`, or both.
+fn security() -> Value {
+    json!([{ "jeton": ["openid"] }, { "jetonObtenu": [] }, { "cproAccount": [] }, { "jeton": ["openid"], "cproAccount": [] }])
+}
+
+fn responses(refusal: &Value) -> Value {
+    let refused = |why: &str, header: Option<&str>| {
+        let mut response = json!({ "description": why, "content": { "application/json": { "schema": refusal } } });
+        if let Some(name) = header {
+            response["headers"] = json!({ name: { "schema": { "type": "string" } } });
+        }
+        response
+    };
+    json!({
+        "400": refused("Un membre de la requête ne peut pas être lu : le libellé dit lequel", None),
+        "401": refused("Identifiant, mot de passe ou jeton refusé", Some("WWW-Authenticate")),
+        "403": refused("La structure n’entre pas dans les droits de l’utilisateur technique", None),
+        "404": refused("La structure n’existe pas", None),
+        "405": refused("Cette méthode HTTP n’est pas acceptée", None),
+        "413": refused("Le corps dépasse 64 kilooctets", None),
+        "415": refused("Le corps n’est pas de type application/json", None),
+        "429": refused("Trop de tentatives : attendre le délai indiqué", Some("Retry-After")),
+        "500": refused("Erreur interne", None),
+        "503": refused("Service momentanément indisponible", Some("Retry-After")),
+    })
+}
+
+/// The schemas of the calls' types, by name.
+struct Schemas {
+    requests: SchemaGenerator,
+    answers: SchemaGenerator,
+}
+
+impl Schemas {
+    fn new() -> Self {
+        let settings = |contract| {
+            SchemaSettings::draft2020_12().with(|settings| {
+                settings.definitions_path = "/components/schemas".into();
+                settings.contract = contract;
+            })
+        };
+        Self {
+            requests: settings(Contract::Deserialize).into_generator(),
+            answers: settings(Contract::Serialize).into_generator(),
+        }
+    }
+
+    fn request<T: JsonSchema>(&mut self) -> Value {
+        self.requests.subschema_for::<T>().to_value()
+    }
+
+    fn answer<T: JsonSchema>(&mut self) -> Value {
+        self.answers.subschema_for::<T>().to_value()
+    }
+
+    fn definitions(mut self) -> Value {
+        let (requests, answers) = (self.requests.take_definitions(false), self.answers.take_definitions(false));
+        let mut all: Map<String, Value> = requests.into_iter().chain(answers).collect();
+        for schema in all.values_mut() {
+            let Ok(mut described) = Schema::try_from(schema.take()) else { continue };
+            TitlesForComments.transform(&mut described);
+            *schema = described.to_value();
+        }
+        Value::Object(all)
+    }
+}
+
+/// The comments of the code are for its readers, in English: what integrators read stands in the titles.
+#[derive(Clone)]
+struct TitlesForComments;
+
+impl Transform for TitlesForComments {
+    fn transform(&mut self, schema: &mut Schema) {
+        schema.remove("description");
+        if let Some(title) = schema.remove("title") {
+            schema.insert("description".into(), title);
+        }
+        transform_subschemas(self, schema);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::api;
+
+    #[test]
+    fn every_call_is_described_and_nothing_else() {
+        let described: Vec<String> = DESCRIPTION["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, methods)| {
+                let methods = methods.as_object().unwrap().keys();
+                methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+            })
+            .collect();
+        let mut routed: Vec<String> =
+            api::routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
+        routed.sort_by_key(|route| route.split(' ').nth(1).map(str::to_owned));
+        let mut described = described;
+        described.sort_by_key(|route| route.split(' ').nth(1).map(str::to_owned));
+        assert_eq!(described, routed);
+    }
+
+    #[test]
+    fn the_description_is_reviewed_when_it_changes() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&*DESCRIPTION).unwrap());
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere_and_no_comment_is_shown() {
+        let text = DESCRIPTION.to_string();
+        for reference in text.split("\"$ref\":\"#").skip(1) {
+            let pointer = reference.split('"').next().unwrap();
+            assert!(DESCRIPTION.pointer(pointer).is_some(), "{pointer}");
+        }
+        assert!(!text.contains("Raccord knows"), "{text}");
+        for schema in DESCRIPTION["components"]["schemas"].as_object().unwrap().values() {
+            assert_eq!(schema["type"], "object", "{schema}");
+        }
+    }
+}

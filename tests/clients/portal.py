@@ -1,0 +1,107 @@
+"""The portal under test: the real binary, a database of its own, and its screens driven as a browser drives them."""
+
+import html
+import http.cookiejar
+import json
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+
+
+class Portal:
+    """`with Portal() as portal:` starts one and ends it."""
+
+    def __enter__(self):
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="raccord-clients-"))
+        # Started by root, the database runs as another user, who must reach its files here.
+        self.directory.chmod(0o755)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.listen = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"http://{self.listen}"
+        self.log = open(self.directory / "log", "w+")
+        settings = {"RACCORD_DATA_DIR": str(self.directory), "RACCORD_LISTEN": self.listen}
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "RACCORD_PG_BIN") if name in os.environ}
+        command = [TARGET / "debug/raccord", "serve", "--demo"]
+        self.process = subprocess.Popen(command, env=kept | settings, stdout=self.log, stderr=self.log)
+        for _ in range(600):
+            try:
+                urllib.request.urlopen(f"{self.url}/readyz").read()
+                break
+            except OSError:
+                assert self.process.poll() is None, self.logged()
+                time.sleep(0.1)
+        accounts = json.loads((self.directory / "demo-credentials.json").read_text())["accounts"]
+        self.manager = accounts[0]
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        assert self.process.wait(60) == 0, self.logged()
+        assert "panicked" not in self.logged()
+        self.log.close()
+        shutil.rmtree(self.directory)
+
+    def logged(self):
+        self.log.seek(0)
+        return self.log.read()
+
+    def sql(self, statement):
+        """What time does in months, done at once. Only the operator's own user reaches the socket."""
+        cluster = self.directory / "postgres/cluster"
+        owner = cluster.owner()
+        command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(cluster), "-U", "raccord", "-c", statement, "raccord"]
+        as_owner = ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--clear-groups"] if os.geteuid() == 0 else []
+        subprocess.run(as_owner + command, check=True, cwd="/")
+
+
+class Manager:
+    """A principal manager before the screens."""
+
+    def __init__(self, portal):
+        self.portal = portal
+        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
+        self.browser = urllib.request.build_opener(cookies)
+        self.post("/connexion", {"identifiant": portal.manager["login"], "mot-de-passe": portal.manager["password"]})
+
+    def open(self, path):
+        headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        return self.browser.open(urllib.request.Request(self.portal.url + path, headers=headers)).read().decode()
+
+    def post(self, path, fields):
+        headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+        body = urllib.parse.urlencode(fields).encode()
+        answer = self.browser.open(urllib.request.Request(self.portal.url + path, body, headers))
+        return answer.url.removeprefix(self.portal.url), answer.read().decode()
+
+    def structure(self):
+        """The first structure of « Mes structures »: its id and its SIRET."""
+        id = re.search(r'href="/structures/(\d+)"', self.open("/activites"))[1]
+        form = self.open(f"/structures/{id}/utilisateurs-techniques/nouveau")
+        return id, re.search(r"TECH_\d+_(\d{14})(?:<wbr>)?@", form)[1]
+
+    def create(self, structure, label):
+        """A new account: its id, login and password, as the récapitulatif shows them this once."""
+        form = self.open(f"/structures/{structure}/utilisateurs-techniques/nouveau")
+        token = re.search(r'name="jeton" value="([^"]+)"', form)[1]
+        url, page = self.post(f"/structures/{structure}/utilisateurs-techniques", {"jeton": token, "libelle": label})
+        password = re.search(r'<output[^>]*id="mot-de-passe"[^>]*>(.*?)</output>', page, re.S)[1]
+        account = re.search(r"/utilisateurs-techniques/(\d+)/recapitulatif", url)[1]
+        login = re.search(r"(TECH_\d+_\w+)(?:<wbr>)?@cpro\.fr", page)[1] + "@cpro.fr"
+        return account, login, html.unescape(re.sub(r"<[^>]*>", "", password)).strip()
+
+    def act(self, account, act):
+        page = self.open(f"/utilisateurs-techniques/{account}")
+        token = re.search(r'name="jeton" value="([^"]+)"', page)[1]
+        self.post(f"/utilisateurs-techniques/{account}/{act}", {"jeton": token, "version": "1"})

@@ -1,0 +1,6 @@
+//! What an operator does: the real binary, its commands, its start, its end and its faults.
+
+mod binary;
+mod commands;
+mod faults;
+mod mails;
