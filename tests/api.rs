@@ -1,6 +1,7 @@
 //! What programs do: connect with a technical user, and call.
 
 mod calls;
+mod rotation;
 mod support;
 mod traces;
 

@@ -10,6 +10,7 @@ mod known_passwords;
 mod members;
 mod operator;
 mod reset;
+mod rotation;
 mod shown_once;
 mod sign_in;
 mod succession;

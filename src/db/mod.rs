@@ -7,6 +7,7 @@ pub mod calendars;
 pub mod demo;
 pub mod directory;
 pub mod envelopes;
+pub mod former_passwords;
 pub mod invitations;
 pub mod members;
 pub mod membership_requests;

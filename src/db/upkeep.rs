@@ -23,6 +23,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     )
     .execute(pool)
     .await?;
+    sqlx::query!("DELETE FROM former_passwords WHERE ends_at <= portal_now()").execute(pool).await?;
     sqlx::query!("DELETE FROM access_tokens WHERE expires_at <= portal_now()").execute(pool).await?;
     sqlx::query!("DELETE FROM invitations WHERE expires_at <= portal_now() - interval '1 day'").execute(pool).await?;
     // Nobody answers: the structure is unknown, or its manager will not.

@@ -22,6 +22,7 @@ pub enum Action {
     PasswordShown,
     PasswordExported,
     PasswordReset,
+    FormerPasswordEnded,
     TechnicalUserSuspended,
     TechnicalUserReactivated,
     TechnicalUserDeleted,
@@ -32,7 +33,7 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -52,6 +53,7 @@ impl Action {
         Self::PasswordShown,
         Self::PasswordExported,
         Self::PasswordReset,
+        Self::FormerPasswordEnded,
         Self::TechnicalUserSuspended,
         Self::TechnicalUserReactivated,
         Self::TechnicalUserDeleted,
@@ -83,6 +85,7 @@ impl Action {
             Self::PasswordShown => "PASSWORD_SHOWN",
             Self::PasswordExported => "PASSWORD_EXPORTED",
             Self::PasswordReset => "PASSWORD_RESET",
+            Self::FormerPasswordEnded => "FORMER_PASSWORD_ENDED",
             Self::TechnicalUserSuspended => "TECHNICAL_USER_SUSPENDED",
             Self::TechnicalUserReactivated => "TECHNICAL_USER_REACTIVATED",
             Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
@@ -115,6 +118,7 @@ impl Action {
             Self::PasswordShown => "Affichage du mot de passe",
             Self::PasswordExported => "Export des informations de connexion",
             Self::PasswordReset => "Réinitialisation du mot de passe",
+            Self::FormerPasswordEnded => "Suppression de l’ancien mot de passe",
             Self::TechnicalUserSuspended => "Suspension d’un utilisateur technique",
             Self::TechnicalUserReactivated => "Réactivation d’un utilisateur technique",
             Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",

@@ -57,6 +57,9 @@ pub struct AccountNotice {
     pub at: OffsetDateTime,
     #[serde(with = "time::serde::timestamp")]
     pub expires_at: OffsetDateTime,
+    /// Until when the password that a reset replaced still works, if it does.
+    #[serde(default, with = "time::serde::timestamp::option")]
+    pub former_until: Option<OffsetDateTime>,
 }
 
 /// The facts about a password that a reminder tells.

@@ -15,6 +15,7 @@ fn account() -> AccountNotice {
         actor: "claire.fontaine@raccord.example".into(),
         at: OffsetDateTime::from_unix_timestamp(1_795_500_000).unwrap(),
         expires_at: OffsetDateTime::from_unix_timestamp(1_832_133_600).unwrap(),
+        former_until: None,
     }
 }
 
@@ -52,6 +53,7 @@ fn notices() -> Vec<Notice> {
     vec![
         Notice::TechnicalUserCreated(account()),
         Notice::PasswordReset(account()),
+        Notice::PasswordReset(AccountNotice { former_until: Some(account().at), ..account() }),
         expiring(30),
         changed(true),
         changed(false),

@@ -48,6 +48,7 @@ pub enum Notice {
     RequestAccepted,
     RequestRefused,
     RequestWithdrawn,
+    FormerPasswordEnded,
     Suspended,
     Reactivated,
     Deleted,
@@ -73,6 +74,7 @@ impl Notice {
             Self::RequestAccepted => "request-accepted",
             Self::RequestRefused => "request-refused",
             Self::RequestWithdrawn => "request-withdrawn",
+            Self::FormerPasswordEnded => "former-password-ended",
             Self::Suspended => "suspended",
             Self::Reactivated => "reactivated",
             Self::Deleted => "deleted",
@@ -191,6 +193,19 @@ impl Expiry {
     /// Near enough for the first reminder mail to have left.
     pub fn is_near(&self) -> bool {
         (0..=60).contains(&self.days_left)
+    }
+}
+
+/// The password before the present one, while it still works.
+pub struct FormerPassword {
+    pub until: OffsetDateTime,
+    /// The last call with it since the reset.
+    pub last_call_at: Option<OffsetDateTime>,
+}
+
+impl FormerPassword {
+    pub fn of(account: &TechnicalUser) -> Option<Self> {
+        Some(Self { until: account.former_until?, last_call_at: account.former_last_call_at })
     }
 }
 

@@ -110,6 +110,8 @@ pub fn routes() -> Vec<Route> {
         act(paths::CONNECTION_SHEET, post(summary::export)),
         page(paths::PASSWORD, get(confirmations::reset_password)),
         act(paths::PASSWORD, post(technical_users::reset_password)),
+        page(paths::FORMER_PASSWORD, get(confirmations::end_former_password)),
+        act(paths::FORMER_PASSWORD, post(technical_users::end_former_password)),
         page(paths::SUSPENSION, get(confirmations::suspend)),
         act(paths::SUSPENSION, post(technical_users::suspend)),
         page(paths::REACTIVATION, get(confirmations::reactivate)),

@@ -34,6 +34,7 @@ pub const SUMMARY: &str = "/utilisateurs-techniques/{id}/recapitulatif";
 pub const SUMMARY_CLOSE: &str = "/utilisateurs-techniques/{id}/recapitulatif/fermeture";
 pub const CONNECTION_SHEET: &str = "/utilisateurs-techniques/{id}/informations-de-connexion";
 pub const PASSWORD: &str = "/utilisateurs-techniques/{id}/mot-de-passe";
+pub const FORMER_PASSWORD: &str = "/utilisateurs-techniques/{id}/ancien-mot-de-passe";
 pub const SUSPENSION: &str = "/utilisateurs-techniques/{id}/suspension";
 pub const REACTIVATION: &str = "/utilisateurs-techniques/{id}/reactivation";
 pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
@@ -96,6 +97,7 @@ filled! {
     summary_close => SUMMARY_CLOSE,
     connection_sheet => CONNECTION_SHEET,
     password => PASSWORD,
+    former_password => FORMER_PASSWORD,
     suspension => SUSPENSION,
     reactivation => REACTIVATION,
     deletion => DELETION,

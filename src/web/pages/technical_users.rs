@@ -5,7 +5,7 @@ use crate::db::sessions::SignedIn;
 use crate::db::technical_users::{ManagedTechnicalUser, TechnicalUser};
 use crate::domain::technical_user::TechnicalUserStatus;
 use crate::web::filters;
-use crate::web::layout::{Errors, EventRow, Expiry, Id, LastCall, Layout, StructureName};
+use crate::web::layout::{Errors, EventRow, Expiry, FormerPassword, Id, LastCall, Layout, StructureName};
 
 /// « Saisie utilisateur technique ».
 #[derive(Template)]
@@ -60,6 +60,9 @@ pub struct Account {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
+    /// Whether the password works, so that a reset may keep it for a while.
+    pub can_keep: bool,
+    pub former: Option<FormerPassword>,
     pub secret: SecretState,
     pub last_call: Option<LastCall>,
 }
@@ -100,6 +103,7 @@ pub enum SecretState {
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum AccountAct {
     ResetPassword,
+    EndFormerPassword,
     Suspend,
     Reactivate,
     Delete,
@@ -121,6 +125,8 @@ impl Account {
             status: AccountStatus::from(account),
             expiry: Expiry::from(account),
             known_to_another: account.known_to_another,
+            can_keep: AccountStatus::from(account) == AccountStatus::Active,
+            former: FormerPassword::of(account),
             secret: SecretState::new(account, is_waiting),
             last_call: LastCall::of(account),
         }
