@@ -45,7 +45,8 @@ async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
     }
     let rows = browser.open(&format!("/structures/{}", structure.id)).await.rows();
     let row = rows.iter().find(|row| row[0] == "Lou Petit").expect("her row");
-    assert_eq!(row[1..5], ["lou.petit@exemple.fr", "Utilisateur", "Lou.Petit@exemple.fr", "Inactif"]);
+    let expected = ["lou.petit@exemple.fr", "Utilisateur Modifier le rôle Retirer", "Lou.Petit@exemple.fr", "Inactif"];
+    assert_eq!(row[1..5], expected);
     let mails = portal.mails().await;
     assert_eq!(mails, ["Lou.Petit@exemple.fr invitation", "Lou.Petit@exemple.fr membership_changed"]);
     assert_eq!(portal.events().await[1..], ["PERSON_INVITED", "MEMBERSHIP_CHANGED"]);
