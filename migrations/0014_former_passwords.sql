@@ -25,10 +25,12 @@ $$ SELECT t.id, a.manager_id, portal_now(), CASE WHEN e.first <= portal_now() + 
      FROM technical_users t
      JOIN technical_user_authority a ON a.technical_user_id = t.id
      LEFT JOIN former_passwords f ON f.technical_user_id = t.id
-     LEFT JOIN access_tokens k ON k.token_hash = shown_token AND k.technical_user_id = t.id AND k.expires_at > portal_now()
+     LEFT JOIN access_tokens k ON k.token_hash = shown_token AND k.expires_at > portal_now()
     CROSS JOIN LATERAL (SELECT
           CASE shown_version WHEN t.credential_version THEN t.expires_at WHEN f.credential_version THEN f.ends_at END AS of_account,
-          CASE k.credential_version WHEN t.credential_version THEN t.expires_at WHEN f.credential_version THEN f.ends_at END AS of_token) p
+          CASE WHEN k.technical_user_id <> t.id THEN NULL
+               WHEN k.credential_version = t.credential_version THEN t.expires_at
+               WHEN k.credential_version = f.credential_version THEN f.ends_at END AS of_token) p
     CROSS JOIN LATERAL (SELECT least(p.of_account, p.of_token) AS first) e
     WHERE t.id = coalesce(shown_account, (SELECT s.technical_user_id FROM access_tokens s WHERE s.token_hash = shown_token))
       AND t.status = 'ACTIVE' AND a.active
@@ -36,7 +38,10 @@ $$ SELECT t.id, a.manager_id, portal_now(), CASE WHEN e.first <= portal_now() + 
       AND (shown_token IS NULL OR p.of_token > portal_now()) $$;
 
 -- Who knows a password that still works for a while can use it too.
-CREATE OR REPLACE FUNCTION is_known_to_another(t technical_users, principal_manager_id bigint) RETURNS boolean LANGUAGE sql STABLE AS
-$$ SELECT t.password_shown_at IS NOT NULL AND t.password_set_by IS DISTINCT FROM principal_manager_id
-       OR EXISTS (SELECT FROM former_passwords f WHERE f.technical_user_id = t.id AND f.ends_at > portal_now()
-                     AND f.shown_at IS NOT NULL AND f.set_by IS DISTINCT FROM principal_manager_id) $$;
+CREATE OR REPLACE VIEW passwords_known_to_others AS
+    SELECT t.id AS technical_user_id FROM technical_users t JOIN structures s ON s.id = t.structure_id
+     WHERE t.password_shown_at IS NOT NULL AND t.password_set_by IS DISTINCT FROM s.principal_manager_id
+    UNION ALL
+    SELECT t.id FROM former_passwords f
+      JOIN technical_users t ON t.id = f.technical_user_id JOIN structures s ON s.id = t.structure_id
+     WHERE f.ends_at > portal_now() AND f.shown_at IS NOT NULL AND f.set_by IS DISTINCT FROM s.principal_manager_id;

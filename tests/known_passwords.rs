@@ -48,6 +48,10 @@ async fn a_password_that_the_former_manager_saw_is_flagged_until_it_is_reset() {
     hand_over(&portal, &structure, &camille, &noor).await;
     let browser = portal.signed_in(&noor).await;
     assert_eq!(flags(&browser, &structure).await, (vec!["Vu".to_owned()], vec!["Vu".to_owned()]));
+    let narrowed = browser.open(&format!("{LIST}?etat=connu")).await.rows();
+    assert_eq!(narrowed.len(), 1, "the list can be narrowed to them");
+    let csv = browser.get("/activites/utilisateurs-techniques.csv").await.body_text();
+    assert_eq!((csv.matches(";Oui\n").count(), csv.matches(";Non\n").count()), (1, 1), "{csv}");
     let account = format!("/utilisateurs-techniques/{seen}");
     let page = browser.open(&account).await;
     assert!(page.fact("Confidentialité").contains(FLAG), "{}", page.text());
@@ -99,7 +103,7 @@ async fn the_import_of_managers_flags_too_also_after_a_time_without_one() {
     };
     import("lou@exemple.fr").await;
     assert!(told("lou@exemple.fr").await);
-    let known = "SELECT count(*) FROM technical_users t JOIN structures s ON s.id = t.structure_id WHERE is_known_to_another(t, s.principal_manager_id)";
+    let known = "SELECT count(*) FROM passwords_known_to_others";
     assert_eq!(portal.number(known, &[]).await, 1);
     portal
         .execute(

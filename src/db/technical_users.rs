@@ -121,9 +121,9 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
         r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
                   t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
-                  is_known_to_another(t, s.principal_manager_id) AS "known_to_another!",
+                  (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
                   f.ends_at AS "former_until?", f.last_call_at AS former_last_call_at
-             FROM technical_users t JOIN users u ON u.id = t.created_by JOIN structures s ON s.id = t.structure_id
+             FROM technical_users t JOIN users u ON u.id = t.created_by
              LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()
             WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND ($2::bigint IS NULL OR t.id = $2)
             ORDER BY t.number"#,
@@ -140,8 +140,8 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
 /// Database errors.
 pub(super) async fn known_to_others(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
-        r#"SELECT t.login || coalesce(' (' || t.label || ')', '') AS "name!" FROM technical_users t JOIN structures s ON s.id = t.structure_id
-            WHERE s.id = $1 AND t.status <> 'DELETED' AND is_known_to_another(t, s.principal_manager_id) ORDER BY t.number"#,
+        r#"SELECT t.login || coalesce(' (' || t.label || ')', '') AS "name!" FROM technical_users t
+            WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) ORDER BY t.number"#,
         structure_id,
     )
     .fetch_all(conn)

@@ -26,7 +26,7 @@ pub struct Selection {
     pub query: String,
     /// Value, words, and whether it is chosen.
     pub expiry: [(&'static str, &'static str, bool); 3],
-    pub status: [(&'static str, &'static str, bool); 3],
+    pub status: [(&'static str, &'static str, bool); 4],
     pub order: [(&'static str, &'static str, bool); 3],
     /// Whether anything is left out.
     pub is_narrowed: bool,
@@ -47,6 +47,7 @@ impl From<Wanted> for Selection {
                 ("", "Tous", status == WantedStatus::Any),
                 ("actif", "Actifs", status == WantedStatus::Active),
                 ("suspendu", "Suspendus", status == WantedStatus::Suspended),
+                ("connu", "Connus d’un ancien gestionnaire", status == WantedStatus::KnownToAnother),
             ],
             order: [
                 ("", "Échéance la plus proche", order == Order::Expiry),
