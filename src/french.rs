@@ -35,6 +35,13 @@ pub fn moment(at: OffsetDateTime) -> String {
     format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(&paris), paris.hour(), paris.minute())
 }
 
+/// A message that errors give without its capital and its full stop, as a sentence.
+#[must_use]
+pub fn sentence(message: &str) -> String {
+    let mut characters = message.chars();
+    characters.next().map(|first| first.to_uppercase().chain(characters).collect::<String>() + ".").unwrap_or_default()
+}
+
 /// The same instant on a clock in Paris.
 #[must_use]
 pub fn in_paris(at: OffsetDateTime) -> ZonedDateTime {

@@ -3,6 +3,7 @@
 copyButtons();
 dialogButtons();
 busyForms();
+passwordAdvice();
 askOnceBeforeLeavingTheSecret();
 document.getElementById("erreurs")?.focus();
 
@@ -49,6 +50,29 @@ function dialogButtons() {
       dialog.showModal();
     });
   }
+}
+
+// What to think of the password that is being chosen, in words and once typing pauses. The server alone decides.
+function passwordAdvice() {
+  for (const advice of document.querySelectorAll("[data-strength]")) {
+    const field = document.getElementById(advice.dataset.strength);
+    let pause;
+    field.addEventListener("input", () => {
+      clearTimeout(pause);
+      pause = setTimeout(() => (advice.textContent = adviceOn(field.value)), 400);
+    });
+  }
+}
+
+function adviceOn(password) {
+  const length = [...password].length;
+  const missing = 15 - length;
+  if (length === 0) return "";
+  if (missing > 0) return `Encore ${missing} caractère${missing > 1 ? "s" : ""} au moins.`;
+  if (length > 128) return "Trop long : 128 caractères au plus.";
+  if (new Set(password.toLowerCase()).size < 6) return "Facile à deviner : trop de caractères identiques.";
+  if (length < 20) return "Solidité suffisante. Quelques mots de plus la renforceraient.";
+  return "Bonne solidité.";
 }
 
 // One submission at a time. The button keeps its focus and says it is busy; Back or a download frees it.

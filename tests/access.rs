@@ -22,7 +22,9 @@ enum Open {
 #[allow(clippy::match_same_arms)]
 fn rule(method: &Method, path: &str) -> Open {
     match (method.as_str(), path) {
-        ("GET" | "POST", "/connexion" | "/invitation/{token}") | ("POST", "/deconnexion") => Open::Everybody,
+        ("GET" | "POST", "/connexion" | "/mot-de-passe-oublie" | "/invitation/{token}") | ("POST", "/deconnexion") => {
+            Open::Everybody
+        }
         ("GET", "/plan-du-site" | "/accessibilite" | "/mentions-legales" | "/donnees-personnelles" | "/cookies") => {
             Open::Everybody
         }
@@ -30,12 +32,18 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET", "/" | "/mon-compte") => Open::SignedIn,
         ("POST", "/mon-compte/adresse-de-contact" | "/mon-compte/mot-de-passe") => Open::SignedIn,
         ("POST", "/mon-compte/sessions/{id}/fermeture") => Open::SignedIn,
+        ("GET" | "POST", "/mon-compte/demandes-de-rattachement") => Open::SignedIn,
+        ("POST", "/mon-compte/demandes-de-rattachement/{id}/annulation") => Open::SignedIn,
         ("GET", path) if path.starts_with("/activites") => Open::AnyManager,
         ("POST", "/activites/echeances") => Open::AnyManager,
         // Whoever has the link may read; it names nobody's calendar here.
         ("GET", "/calendrier/{token}") => Open::Everybody,
         ("GET" | "POST", "/structures/{id}" | "/structures/{id}/gestionnaire-principal") => Open::ItsManager,
         ("GET", "/structures/{id}/historique" | "/structures/{id}/historique.csv") => Open::ItsManager,
+        ("GET" | "POST", "/structures/{id}/membres/invitation") => Open::ItsManager,
+        ("GET" | "POST", "/rattachements/{id}/role" | "/rattachements/{id}/retrait") => Open::ItsManager,
+        ("POST", "/demandes-de-rattachement/{id}/validation") => Open::ItsManager,
+        ("POST", "/demandes-de-rattachement/{id}/refus") => Open::ItsManager,
         ("GET", "/structures/{id}/utilisateurs-techniques/nouveau") => Open::ItsManager,
         ("POST", "/structures/{id}/utilisateurs-techniques") => Open::ItsManager,
         ("GET", "/utilisateurs-techniques/{id}" | "/utilisateurs-techniques/{id}/recapitulatif") => Open::ItsManager,
@@ -61,6 +69,8 @@ async fn every_route_is_open_to_whom_it_should_be_and_to_nobody_else() {
         (portal.person("Sacha").await, portal.person("Noa").await, portal.person("Lou").await);
     portal.attach(&secondary, &structure, Role::SecondaryManager).await;
     portal.attach(&member, &structure, Role::User).await;
+    let membership = portal.number("SELECT id FROM memberships WHERE user_id = $1", &[member.id]).await;
+    let request = portal.membership_request(&stranger, &structure).await;
     let (other_manager, _) = portal.manager_with_structures("Alix", 1).await;
     let former = portal.person("Maxime").await;
     portal.attach(&former, &structure, Role::PrincipalManager).await;
@@ -74,7 +84,12 @@ async fn every_route_is_open_to_whom_it_should_be_and_to_nobody_else() {
         ("manager of another structure", Some(&other_manager), true),
     ];
     for route in web::routes() {
-        let id = if route.path.starts_with("/utilisateurs") { account } else { structure.id };
+        let id = match route.path.split('/').nth(1) {
+            Some("utilisateurs-techniques") => account,
+            Some("rattachements") => membership,
+            Some("demandes-de-rattachement") => request,
+            _ => structure.id,
+        };
         let path = route.path.replace("{id}", &id.to_string()).replace("{token}", "aucune");
         for (who, person, manages) in people {
             let browser = match person {
@@ -99,10 +114,17 @@ async fn every_route_is_open_to_whom_it_should_be_and_to_nobody_else() {
 async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
+    let member = portal.person("Lou").await;
+    portal.attach(&member, &structure, Role::User).await;
+    let membership = portal.number("SELECT id FROM memberships WHERE user_id = $1", &[member.id]).await;
     let browser = portal.signed_in(&manager).await;
     for route in web::routes() {
         let account = portal.technical_user(&structure, &manager).await;
-        let id = if route.path.starts_with("/utilisateurs") { account } else { structure.id };
+        let id = match route.path.split('/').nth(1) {
+            Some("utilisateurs-techniques") => account,
+            Some("rattachements") => membership,
+            _ => structure.id,
+        };
         let path = route.path.replace("{id}", &id.to_string());
         if rule(&route.method, route.path) == Open::ItsManager && route.method == Method::GET {
             assert!(matches!(browser.get(&path).await.status.as_u16(), 200 | 303), "{path}");
@@ -143,6 +165,9 @@ async fn malformed_requests_are_refused_and_never_break() {
             "jeton=a&jeton=b",
             "nonce=%00",
             "adresse-de-contact=%00",
+            "adresse=%00&prenom=%00&nom=%00&role=%00",
+            "adresse=a@b.fr&prenom=a&nom=b&role=UTILISATEUR",
+            "type-identifiant=AUTRE&identifiant=%00",
             long.as_str(),
         ] {
             let status = browser.send(Call::post(&path, body)).await.status.as_u16();

@@ -2,6 +2,7 @@
 
 mod calls;
 mod documentation;
+mod rotation;
 mod support;
 mod traces;
 

@@ -209,17 +209,17 @@ async fn an_invitation_lets_a_person_choose_a_password_once() {
     choose("trop court").await.refusal(422).assert_says("Le mot de passe doit contenir au moins 15 caractères.");
     choose("noor.martin@exemple.fr").await.refusal(422).assert_says("trop facile à deviner");
     assert_eq!(choose(PASSWORD).await.location(), "/connexion?avis=password-chosen");
-    assert_eq!(choose("un autre mot de passe").await.refusal(404).heading(), "Cette invitation n’est plus valable");
+    assert_eq!(choose("un autre mot de passe").await.refusal(404).heading(), "Ce lien n’est plus valable");
     portal.signed_in(&noor).await;
     assert_eq!(portal.events().await, ["PASSWORD_CHOSEN", "SIGNED_IN"]);
 }
 
 #[tokio::test]
-async fn an_invitation_dies_with_its_days() {
+async fn an_invitation_dies_after_an_hour() {
     let mut portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     let link = portal.invitation(&noor).await;
-    portal.move_clock("7 days 1 minute").await;
+    portal.move_clock("61 minutes").await;
     portal.browser().get(&link).await.refusal(404);
     let choose = [("nouveau-mot-de-passe", "un autre mot de passe")];
     portal.browser().post(&link, &choose).await.refusal(404);

@@ -118,7 +118,7 @@ pub enum Secret {
 pub enum User {
     /// Register a person and send a link to choose a password
     ///
-    /// The link lives for 7 days; `raccord serve` sends the mail. Where the login is known already, name and address stay
+    /// The link lives for an hour, and serves once; `raccord serve` sends the mail. Where the login is known already, name and address stay
     /// as they are and a new link goes to that address: so a forgotten password is mended.
     Invite(Invite),
 }

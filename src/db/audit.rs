@@ -55,15 +55,20 @@ pub async fn record(conn: &mut PgConnection, event: Event<'_>) -> sqlx::Result<(
 /// # Errors
 /// Database errors.
 pub async fn record_refusal(pool: &PgPool, actor: &Actor, target: RefusedTarget, act: &str) -> sqlx::Result<()> {
-    let (structure_id, technical_user_id) = match target {
-        RefusedTarget::Structure(id) => (Some(id), None),
-        RefusedTarget::TechnicalUser(id) => (None, Some(id)),
-    };
+    let (mut structure_id, mut technical_user_id, mut membership_id, mut request_id) = (None, None, None, None);
+    match target {
+        RefusedTarget::Structure(id) => structure_id = Some(id),
+        RefusedTarget::TechnicalUser(id) => technical_user_id = Some(id),
+        RefusedTarget::Membership(id) => membership_id = Some(id),
+        RefusedTarget::MembershipRequest(id) => request_id = Some(id),
+    }
     sqlx::query!(
         "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
          SELECT $1, $2, $3, $4, m.structure_id, t.id, coalesce(t.login, ''), $5
            FROM memberships m LEFT JOIN technical_users t ON t.id = $7
-          WHERE m.user_id = $1 AND m.structure_id = coalesce($6, t.structure_id)",
+          WHERE m.user_id = $1 AND m.structure_id = coalesce($6, t.structure_id,
+                    (SELECT structure_id FROM memberships WHERE id = $8),
+                    (SELECT s.id FROM membership_requests r JOIN structures s USING (identifier_type, identifier) WHERE r.id = $9))",
         actor.user_id,
         actor.name,
         actor.address,
@@ -71,6 +76,8 @@ pub async fn record_refusal(pool: &PgPool, actor: &Actor, target: RefusedTarget,
         act,
         structure_id,
         technical_user_id,
+        membership_id,
+        request_id,
     )
     .execute(pool)
     .await?;
@@ -82,6 +89,8 @@ pub async fn record_refusal(pool: &PgPool, actor: &Actor, target: RefusedTarget,
 pub enum RefusedTarget {
     Structure(i64),
     TechnicalUser(i64),
+    Membership(i64),
+    MembershipRequest(i64),
 }
 
 /// An event as history shows it.

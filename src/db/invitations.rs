@@ -1,13 +1,22 @@
-//! One-time links by which a person chooses her password.
+//! One-time links by which a person chooses her password: her first one, or another where she forgot it.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::audit::{self, Event};
+use super::{
+    audit::{self, Event},
+    outbox,
+};
 use crate::domain::{
     audit::{Action, Actor},
+    notice::Notice,
     password::PasswordHash,
 };
+
+/// Minutes that a link lives.
+pub const LINK_MINUTES: i32 = 60;
+/// Minutes in which a person is not sent another one: whoever else knows her login could fill her letter box.
+const PAUSE_MINUTES: i32 = 5;
 
 /// The person that a living link invites.
 #[derive(Clone, Debug)]
@@ -16,21 +25,23 @@ pub struct Invited {
     pub login: String,
     pub first_name: String,
     pub last_name: String,
+    /// Whether the person has had a password before.
+    pub has_password: bool,
     /// Until when the link is good.
     pub expires_at: OffsetDateTime,
 }
 
-/// Makes a link valid for `days`; only the hash of its token is stored. Older links of the person die.
+/// Makes a link valid for `minutes`; only the hash of its token is stored. Older links of the person die.
 ///
 /// # Errors
 /// Database errors.
-pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8], days: i32) -> sqlx::Result<()> {
+pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8], minutes: i32) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM invitations WHERE user_id = $1", user_id).execute(&mut *conn).await?;
     sqlx::query!(
-        "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + make_interval(days => $3))",
+        "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + make_interval(mins => $3))",
         token_hash,
         user_id,
-        days,
+        minutes,
     )
     .execute(conn)
     .await?;
@@ -62,15 +73,17 @@ pub async fn find_guest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<O
 pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invited>> {
     sqlx::query_as!(
         Invited,
-        "SELECT u.id AS user_id, u.login, u.first_name, u.last_name, i.expires_at FROM invitations i JOIN users u ON u.id = i.user_id
-          WHERE i.token_hash = $1 AND i.used_at IS NULL AND i.expires_at > portal_now()",
+        r#"SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.password_hash IS NOT NULL AS "has_password!", i.expires_at
+           FROM invitations i JOIN users u ON u.id = i.user_id
+          WHERE i.token_hash = $1 AND i.used_at IS NULL AND i.expires_at > portal_now()"#,
         token_hash,
     )
     .fetch_optional(pool)
     .await
 }
 
-/// Uses the link up and keeps the password. False where somebody was quicker.
+/// Uses the link up and keeps the password; ends the person's sessions with what they could open, and writes to her. False where
+/// somebody was quicker.
 ///
 /// # Errors
 /// Database errors.
@@ -84,9 +97,58 @@ pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &Pass
     .fetch_optional(&mut *tx)
     .await?;
     let Some(user_id) = user_id else { return Ok(false) };
-    sqlx::query!("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, hash.as_phc()).execute(&mut *tx).await?;
-    sqlx::query!("DELETE FROM sessions WHERE user_id = $1", user_id).execute(&mut *tx).await?;
+    keep_password(&mut tx, user_id, hash).await?;
+    sqlx::query!(
+        "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 RETURNING id_hash)
+         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
+        user_id,
+    )
+    .execute(&mut *tx)
+    .await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Keeps the password that a person chose and tells her so. Links that she has not used die with the old one.
+pub(super) async fn keep_password(conn: &mut PgConnection, user_id: i64, hash: &PasswordHash) -> sqlx::Result<()> {
+    let person = sqlx::query!(
+        r#"UPDATE users SET password_hash = $2 WHERE id = $1 RETURNING login, contact_address, portal_now() AS "at!""#,
+        user_id,
+        hash.as_phc(),
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query!("DELETE FROM invitations WHERE user_id = $1 AND used_at IS NULL", user_id).execute(&mut *conn).await?;
+    let notice = Notice::PasswordChosen { login: person.login, at: person.at };
+    outbox::enqueue(conn, &person.contact_address, &notice).await
+}
+
+/// Somebody says that she forgot her password, and names herself by login or contact address. Who is known by it is mailed a
+/// link, unless one is on its way already. One statement and one event whoever is named, so that the answer takes as long.
+///
+/// # Errors
+/// Database errors.
+pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "WITH person AS (
+             SELECT u.id, u.contact_address, jsonb_build_object('kind', 'password_forgotten', 'user_id', u.id) AS notice
+               FROM users u WHERE (u.login = $1 OR lower(u.contact_address) = $1)),
+         mailed AS (
+             INSERT INTO mails (recipient, notice)
+             SELECT p.contact_address, p.notice FROM person p
+              WHERE NOT EXISTS (SELECT FROM mails m WHERE m.recipient = p.contact_address AND m.sent_at IS NULL AND m.notice = p.notice)
+                AND NOT EXISTS (SELECT FROM invitations i WHERE i.user_id = p.id AND i.used_at IS NULL
+                                   AND i.expires_at > portal_now() + make_interval(mins => $6)))
+         INSERT INTO audit_events (actor_id, actor, address, action, subject) VALUES ($2, $3, $4, $5, $3)",
+        named,
+        actor.user_id,
+        actor.name,
+        actor.address,
+        Action::PasswordLinkAsked.code(),
+        LINK_MINUTES - PAUSE_MINUTES,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }

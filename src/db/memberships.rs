@@ -43,12 +43,13 @@ pub struct Attached {
     pub is_changed: bool,
 }
 
-struct Seat<'a> {
-    structure_id: i64,
-    principal_manager_id: Option<i64>,
-    user_id: i64,
-    login: &'a str,
-    current: Option<Role>,
+/// A person's place in a structure.
+pub(super) struct Seat<'a> {
+    pub structure_id: i64,
+    pub principal_manager_id: Option<i64>,
+    pub user_id: i64,
+    pub login: &'a str,
+    pub current: Option<Role>,
 }
 
 /// Gives a person a role in a structure, registering and inviting who is unknown. Where the role is principal manager and
@@ -86,7 +87,12 @@ pub async fn attach(
     Ok(Attached { is_new_person: registered.is_new, is_changed })
 }
 
-async fn current_role(conn: &mut PgConnection, structure_id: i64, user_id: i64) -> sqlx::Result<Option<Role>> {
+/// What the person is in the structure.
+pub(super) async fn current_role(
+    conn: &mut PgConnection,
+    structure_id: i64,
+    user_id: i64,
+) -> sqlx::Result<Option<Role>> {
     let role = sqlx::query_scalar!(
         "SELECT role FROM memberships WHERE structure_id = $1 AND user_id = $2",
         structure_id,
@@ -121,12 +127,17 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, seat: &Seat<'_>) -> Res
         }
         return Ok(succession::hand_over(conn, actor, &structure, seat.user_id).await?);
     }
-    // The first one replaces nobody: nobody needs to be told that things have changed.
+    // The first one replaces nobody: nobody needs to be told that things have changed, unless a manager of former times, since
+    // removed, left passwords behind.
     succession::replace(conn, seat.structure_id, seat.user_id).await?;
+    if let Some(structure) = structures::find_managed(&mut *conn, seat.user_id, seat.structure_id).await? {
+        succession::warn_of_known_passwords(conn, &structure).await?;
+    }
     Ok(record(conn, actor, seat, Action::ManagerChanged, Role::PrincipalManager).await?)
 }
 
-async fn set_role(conn: &mut PgConnection, seat: &Seat<'_>, role: Role) -> sqlx::Result<()> {
+/// Gives the role, whatever the person was before.
+pub(super) async fn set_role(conn: &mut PgConnection, seat: &Seat<'_>, role: Role) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO memberships (user_id, structure_id, role) VALUES ($1, $2, $3)
          ON CONFLICT ON CONSTRAINT memberships_user_structure_key DO UPDATE SET role = excluded.role",
@@ -139,7 +150,8 @@ async fn set_role(conn: &mut PgConnection, seat: &Seat<'_>, role: Role) -> sqlx:
     Ok(())
 }
 
-async fn record(
+/// Writes what became of the seat into the history.
+pub(super) async fn record(
     conn: &mut PgConnection,
     actor: &Actor,
     seat: &Seat<'_>,

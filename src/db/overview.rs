@@ -39,6 +39,8 @@ pub enum WantedStatus {
     Any,
     Active,
     Suspended,
+    /// Whose password was shown to somebody who is no longer the principal manager.
+    KnownToAnother,
 }
 
 impl WantedStatus {
@@ -47,6 +49,7 @@ impl WantedStatus {
             Self::Any => None,
             Self::Active => Some("ACTIVE"),
             Self::Suspended => Some("SUSPENDED"),
+            Self::KnownToAnother => Some("KNOWN"),
         }
     }
 }
@@ -88,6 +91,8 @@ pub struct OverviewRow {
     pub identifier: String,
     pub structure_active: bool,
     pub contact_address: String,
+    /// Whether the password was shown to somebody who is no longer the principal manager.
+    pub known_to_another: bool,
     /// How many accounts match in all.
     pub total: i64,
 }
@@ -103,11 +108,13 @@ pub async fn page(
     offset: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<OverviewRow>> {
+    // Counted, not EXISTS: who knows a password is then looked up for the page's accounts alone, never gathered for all.
     sqlx::query_as!(
         OverviewRow,
         r#"SELECT t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS "days_left!", t.last_call_at,
                   s.id AS structure_id, s.designation, s.identifier_type, s.identifier, s.active AS structure_active,
-                  u.contact_address, count(*) OVER () AS "total!"
+                  u.contact_address, (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
+                  count(*) OVER () AS "total!"
              FROM structures s
              JOIN users u ON u.id = s.principal_manager_id
              JOIN technical_users t ON t.structure_id = s.id AND t.status <> 'DELETED'
@@ -117,7 +124,8 @@ pub async fn page(
                    OR position(lower(regexp_replace($2, '\s', '', 'g')) IN lower(t.login)) > 0)
               AND CASE $3 WHEN 'soon' THEN days_until(t.expires_at) <= 60
                           WHEN 'past' THEN t.expires_at <= portal_now() ELSE true END
-              AND ($4::text IS NULL OR t.status = $4)
+              AND CASE $4 WHEN 'KNOWN' THEN (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id)
+                          ELSE $4::text IS NULL OR t.status = $4 END
             ORDER BY CASE WHEN $5 = 'structure' THEN s.search_text END,
                      CASE WHEN $5 = 'call' THEN t.last_call_at END DESC NULLS LAST,
                      t.expires_at, t.id

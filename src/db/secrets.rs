@@ -17,8 +17,13 @@ pub struct Suspect {
 /// Database errors.
 pub async fn suspects(pool: &PgPool, checksum: &str) -> sqlx::Result<Vec<Suspect>> {
     let rows = sqlx::query!(
-        "SELECT login, password_hash FROM technical_users
-          WHERE password_checksum = $1 AND status <> 'DELETED' AND expires_at > portal_now() ORDER BY id",
+        r#"SELECT login AS "login!", password_hash AS "password_hash!" FROM (
+             SELECT id, login, password_hash FROM technical_users
+              WHERE password_checksum = $1 AND status <> 'DELETED' AND expires_at > portal_now()
+             UNION ALL
+             SELECT t.id, t.login, f.password_hash FROM former_passwords f JOIN technical_users t ON t.id = f.technical_user_id
+              WHERE f.password_checksum = $1 AND f.ends_at > portal_now()) live
+            ORDER BY id"#,
         checksum,
     )
     .fetch_all(pool)

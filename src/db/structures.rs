@@ -234,6 +234,7 @@ async fn page_by_deadline(
 /// A person attached to a structure.
 #[derive(Clone, Debug)]
 pub struct Member {
+    pub membership_id: i64,
     pub user_id: i64,
     pub last_name: String,
     pub first_name: String,
@@ -261,7 +262,7 @@ impl Member {
 pub async fn members(executor: impl PgExecutor<'_>, structure: &ManagedStructure) -> sqlx::Result<Vec<Member>> {
     sqlx::query_as!(
         Member,
-        r#"SELECT u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role,
+        r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role,
                   u.password_hash IS NOT NULL AS "active!"
              FROM memberships m JOIN users u ON u.id = m.user_id
             WHERE m.structure_id = $1

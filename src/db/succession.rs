@@ -6,7 +6,8 @@ use thiserror::Error;
 use super::{
     audit::{self, Event},
     outbox,
-    structures::{self, ManagedStructure, NotManager},
+    structures::{self, ManagedStructure, Member, NotManager},
+    technical_users,
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -26,7 +27,7 @@ pub enum DesignateError {
 
 /// Makes another member the principal manager; the former one becomes a secondary manager. In the same transaction
 /// the technical users change contact address and rights, since both are derived (rules 5 and 6), envelopes that the
-/// former manager has not opened die, and both are written to.
+/// former manager has not opened die, and both are written to; the new one learns which passwords the former one knows.
 ///
 /// # Errors
 /// [`DesignateError`].
@@ -59,6 +60,7 @@ pub(super) async fn hand_over(
         .find(|member| member.user_id == new_manager_id && member.user_id != structure.manager_id())
         .ok_or(DesignateError::NotAnotherMember)?;
     replace(conn, structure.id(), new_manager_id).await?;
+    let known = technical_users::known_to_others(conn, structure.id()).await?;
     for member in
         [Some(successor), members.iter().find(|member| member.user_id == structure.manager_id())].into_iter().flatten()
     {
@@ -67,6 +69,7 @@ pub(super) async fn hand_over(
             identifier: structure.identifier().into(),
             new_manager: successor.full_name(),
             is_recipient: member.user_id == new_manager_id,
+            known_accounts: if member.user_id == new_manager_id { known.clone() } else { Vec::new() },
         };
         outbox::enqueue(conn, &member.contact_address, &notice).await?;
     }
@@ -77,6 +80,24 @@ pub(super) async fn hand_over(
     };
     audit::record(conn, event).await?;
     Ok(())
+}
+
+/// Writes to a manager who replaces nobody, where passwords are known that somebody had before.
+pub(super) async fn warn_of_known_passwords(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<()> {
+    let known_accounts = technical_users::known_to_others(conn, structure.id()).await?;
+    if known_accounts.is_empty() {
+        return Ok(());
+    }
+    let members = structures::members(&mut *conn, structure).await?;
+    let manager = members.iter().find(|member| member.user_id == structure.manager_id());
+    let notice = Notice::ManagerChanged {
+        structure: structure.designation().into(),
+        identifier: structure.identifier().into(),
+        new_manager: manager.map(Member::full_name).unwrap_or_default(),
+        is_recipient: true,
+        known_accounts,
+    };
+    outbox::enqueue(conn, structure.contact_address(), &notice).await
 }
 
 /// The change itself: roles and pointer, which two deferred foreign keys compare at the end of the transaction.

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     audit::{self, Event},
-    envelopes, outbox,
+    envelopes, former_passwords, outbox,
     structures::{self, ManagedStructure, NotManager},
     violates,
 };
@@ -14,6 +14,7 @@ use crate::domain::{
     audit::{Action, Actor},
     envelope::{EnvelopeSubject, IssuedPassword},
     notice::{AccountNotice, Notice},
+    rotation::Grace,
     technical_user::{Label, TechnicalUserStatus, technical_login},
 };
 
@@ -37,6 +38,12 @@ pub struct TechnicalUser {
     pub last_call_at: Option<OffsetDateTime>,
     pub last_call_address: Option<String>,
     pub last_call_software: Option<String>,
+    /// Whether the password was shown to somebody who is no longer the principal manager.
+    pub known_to_another: bool,
+    /// Until when the password before this one works, if it does.
+    pub former_until: Option<OffsetDateTime>,
+    /// The last call with that one.
+    pub former_last_call_at: Option<OffsetDateTime>,
 }
 
 impl TechnicalUser {
@@ -113,12 +120,29 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
         TechnicalUser,
         r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
                   t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
-                  t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software
+                  t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
+                  (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
+                  f.ends_at AS "former_until?", f.last_call_at AS former_last_call_at
              FROM technical_users t JOIN users u ON u.id = t.created_by
+             LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()
             WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND ($2::bigint IS NULL OR t.id = $2)
             ORDER BY t.number"#,
         structure_id,
         only,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The accounts of a structure whose password somebody knows who is no longer its principal manager, as a mail names them.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn known_to_others(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"SELECT t.login || coalesce(' (' || t.label || ')', '') AS "name!" FROM technical_users t
+            WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) ORDER BY t.number"#,
+        structure_id,
     )
     .fetch_all(conn)
     .await
@@ -182,11 +206,22 @@ impl<'a> Form<'a> {
         Self { token, request: format!("create {} {}", structure.id(), label.map_or("", Label::as_str)) }
     }
 
-    /// The reset form of an account, opened when its password was at `credential_version`.
+    /// The reset form of an account.
     #[must_use]
-    pub fn reset(token: &'a str, account: &ManagedTechnicalUser, credential_version: i32) -> Self {
-        Self { token, request: format!("reset {} {credential_version}", account.id()) }
+    pub fn reset(token: &'a str, account: &ManagedTechnicalUser, reset: Reset) -> Self {
+        let Reset { credential_version, grace } = reset;
+        Self { token, request: format!("reset {} {credential_version} {}", account.id(), grace.hours()) }
     }
+}
+
+/// A reset, as its form asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// The version of the password that the manager saw. Where somebody has reset it since, this reset is refused, so that two
+    /// who reset together both learn the truth.
+    pub credential_version: i32,
+    /// How long the old password goes on working.
+    pub grace: Grace,
 }
 
 /// The settings that bear on passwords and accounts.
@@ -304,6 +339,7 @@ pub async fn create(
         actor: actor.name.clone(),
         at: row.created_at,
         expires_at: row.expires_at,
+        former_until: None,
     };
     outbox::enqueue(&mut tx, structure.contact_address(), &Notice::TechnicalUserCreated(notice)).await?;
     tx.commit().await?;
@@ -352,9 +388,8 @@ pub enum ChangeError {
     Database(#[from] sqlx::Error),
 }
 
-/// Resets the password. One transaction: at any instant exactly one password works, and with the old one die the tokens it
-/// had obtained. `credential_version` is the one that the manager saw: where somebody has reset it since, this
-/// one is refused, so that two who reset together both learn the truth.
+/// Resets the password. One transaction: at any instant exactly one password works, or, for the time that the manager gave, the
+/// new one and the one before it; and with the old one die the tokens it had obtained.
 ///
 /// # Errors
 /// [`ChangeError`].
@@ -362,7 +397,7 @@ pub async fn reset_password(
     pool: &PgPool,
     actor: &Actor,
     account: &ManagedTechnicalUser,
-    credential_version: i32,
+    reset: Reset,
     form: &Form<'_>,
     issued: &IssuedPassword,
     rules: AccountRules,
@@ -371,6 +406,7 @@ pub async fn reset_password(
     if let Some(done) = done(&mut tx, structure.manager_id(), form.token).await? {
         return if done.request == form.request { Ok(()) } else { Err(ChangeError::FormReused) };
     }
+    let former_until = former_passwords::succeed(&mut tx, account.id(), reset.grace, rules).await?;
     let row = sqlx::query!(
         "UPDATE technical_users SET password_hash = $3, password_checksum = $6, credential_version = credential_version + 1,
                 password_set_at = portal_now(), password_set_by = $4, password_shown_at = NULL, password_exported_at = NULL,
@@ -378,7 +414,7 @@ pub async fn reset_password(
           WHERE id = $1 AND credential_version = $2 AND status <> 'DELETED'
          RETURNING credential_version, password_set_at, expires_at",
         account.id(),
-        credential_version,
+        reset.credential_version,
         issued.hash.as_phc(),
         structure.manager_id(),
         rules.password_lifetime_days,
@@ -387,7 +423,9 @@ pub async fn reset_password(
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(ChangeError::ResetMeanwhile)?;
-    sqlx::query!("DELETE FROM access_tokens WHERE technical_user_id = $1", account.id()).execute(&mut *tx).await?;
+    if former_until.is_none() {
+        sqlx::query!("DELETE FROM access_tokens WHERE technical_user_id = $1", account.id()).execute(&mut *tx).await?;
+    }
     let subject = EnvelopeSubject {
         technical_user_id: account.id(),
         credential_version: row.credential_version,
@@ -395,7 +433,8 @@ pub async fn reset_password(
     };
     envelopes::put(&mut tx, subject, issued).await?;
     mark_done(&mut tx, structure.manager_id(), form, account.id()).await?;
-    audit::record(&mut tx, account.event(actor, Action::PasswordReset)).await?;
+    let detail = if former_until.is_some() { reset.grace.detail() } else { "" };
+    audit::record(&mut tx, Event { detail, ..account.event(actor, Action::PasswordReset) }).await?;
     let notice = AccountNotice {
         technical_user_id: account.id(),
         login: account.account.login.clone(),
@@ -405,13 +444,15 @@ pub async fn reset_password(
         actor: actor.name.clone(),
         at: row.password_set_at,
         expires_at: row.expires_at,
+        former_until,
     };
     outbox::enqueue(&mut tx, structure.contact_address(), &Notice::PasswordReset(notice)).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Suspends, reactivates or deletes the account. Tokens die with a suspension and a deletion; a deleted login stays taken.
+/// Suspends, reactivates or deletes the account. Tokens and a former password die with a suspension and a deletion; a deleted
+/// login stays taken.
 ///
 /// # Errors
 /// [`ChangeError`].
@@ -435,6 +476,7 @@ pub async fn change_status(
         return Ok(());
     }
     if status != TechnicalUserStatus::Active {
+        former_passwords::end(&mut tx, account.id()).await?;
         sqlx::query!("DELETE FROM access_tokens WHERE technical_user_id = $1", account.id()).execute(&mut *tx).await?;
     }
     if status == TechnicalUserStatus::Deleted {

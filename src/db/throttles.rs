@@ -9,6 +9,10 @@ use crate::domain::random::digest;
 pub enum Scope {
     /// A person's sign-in to the portal.
     SignIn,
+    /// A link for who forgot the password: each request counts as a failure.
+    PasswordLink,
+    /// A request to be attached to a structure: each one that is taken back counts.
+    MembershipRequest,
     /// A technical user's credential at the API.
     Api,
 }
@@ -17,6 +21,8 @@ impl Scope {
     fn code(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
+            Self::PasswordLink => "PASSWORD_LINK",
+            Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::Api => "API",
         }
     }

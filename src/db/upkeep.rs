@@ -23,8 +23,13 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     )
     .execute(pool)
     .await?;
+    sqlx::query!("DELETE FROM former_passwords WHERE ends_at <= portal_now()").execute(pool).await?;
     sqlx::query!("DELETE FROM access_tokens WHERE expires_at <= portal_now()").execute(pool).await?;
     sqlx::query!("DELETE FROM invitations WHERE expires_at <= portal_now() - interval '1 day'").execute(pool).await?;
+    // Nobody answers: the structure is unknown, or its manager will not.
+    sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
+        .execute(pool)
+        .await?;
     sqlx::query!("DELETE FROM throttles WHERE last_failure <= portal_now() - interval '1 day'").execute(pool).await?;
     sqlx::query!("DELETE FROM idempotency_tokens WHERE created_at <= portal_now() - interval '7 days'")
         .execute(pool)

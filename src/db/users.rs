@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{
     audit::{self, Event},
-    outbox,
+    invitations, outbox,
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -67,7 +67,7 @@ pub async fn change_password(
     current: &SessionSecret,
 ) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    sqlx::query!("UPDATE users SET password_hash = $2 WHERE id = $1", user_id, hash.as_phc()).execute(&mut *tx).await?;
+    invitations::keep_password(&mut tx, user_id, hash).await?;
     sqlx::query!(
         "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 AND id_hash <> $2 RETURNING id_hash)
          DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",

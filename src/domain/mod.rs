@@ -11,6 +11,7 @@ pub mod password;
 pub mod person;
 pub mod random;
 pub mod role;
+pub mod rotation;
 pub mod structure;
 pub mod structure_identifier;
 pub mod technical_user;

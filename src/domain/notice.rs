@@ -14,11 +14,33 @@ pub enum Notice {
     /// A technical user's password will expire.
     PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
-    ManagerChanged { structure: String, identifier: String, new_manager: String, is_recipient: bool },
+    ManagerChanged {
+        structure: String,
+        identifier: String,
+        new_manager: String,
+        is_recipient: bool,
+        /// Accounts of the structure whose password somebody knows who no longer manages it; told to the new one.
+        #[serde(default)]
+        known_accounts: Vec<String>,
+    },
+    /// The recipient has a role in a structure now, or, with none, is no longer a member.
+    MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
+    /// Somebody asks to be attached to a structure that the recipient is principal manager of.
+    MembershipRequested { structure: String, identifier: String, person: String, login: String },
+    /// The recipient asked to be attached to a structure, and will not be.
+    MembershipRefused { structure: String, identifier: String },
     /// The recipient's contact address changed; `new_address` tells the old one where mail goes now.
     ContactAddressChanged { new_address: String },
     /// The recipient is invited to choose a password. The link is made when the mail is, so that no secret waits here.
     Invitation { user_id: i64 },
+    /// The recipient, or somebody in her name, said that she forgot her password. The link is made as for an invitation.
+    PasswordForgotten { user_id: i64 },
+    /// The recipient's own password was chosen anew.
+    PasswordChosen {
+        login: String,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
 }
 
 /// The facts about a technical user that a mail tells.
@@ -35,6 +57,9 @@ pub struct AccountNotice {
     pub at: OffsetDateTime,
     #[serde(with = "time::serde::timestamp")]
     pub expires_at: OffsetDateTime,
+    /// Until when the password that a reset replaced still works, if it does.
+    #[serde(default, with = "time::serde::timestamp::option")]
+    pub former_until: Option<OffsetDateTime>,
 }
 
 /// The facts about a password that a reminder tells.

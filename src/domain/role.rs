@@ -49,6 +49,12 @@ impl Role {
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.code() == code || role.external_code() == code)
     }
+
+    /// The role that a code names, if a principal manager may give it: not his own, which only a succession gives.
+    #[must_use]
+    pub fn given(code: &str) -> Option<Self> {
+        Self::parse(code).filter(|role| *role != Self::PrincipalManager)
+    }
 }
 
 #[cfg(test)]
@@ -62,5 +68,7 @@ mod tests {
             assert_eq!(Role::parse(role.external_code()), Some(role));
         }
         assert_eq!(Role::parse("ADMIN"), None);
+        assert_eq!(Role::given("PRINCIPAL_MANAGER").or(Role::given("ADMIN")), None);
+        assert_eq!(Role::given("USER"), Some(Role::User));
     }
 }

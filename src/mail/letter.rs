@@ -19,8 +19,8 @@ pub struct Guest {
     pub name: String,
     pub login: String,
     pub token: String,
-    /// Days that the link lives.
-    pub days: i32,
+    /// Minutes that the link lives.
+    pub minutes: i32,
 }
 
 #[derive(Template)]

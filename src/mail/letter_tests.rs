@@ -15,6 +15,7 @@ fn account() -> AccountNotice {
         actor: "claire.fontaine@raccord.example".into(),
         at: OffsetDateTime::from_unix_timestamp(1_795_500_000).unwrap(),
         expires_at: OffsetDateTime::from_unix_timestamp(1_832_133_600).unwrap(),
+        former_until: None,
     }
 }
 
@@ -32,7 +33,7 @@ fn expiring(days_left: i32) -> Notice {
 }
 
 fn guest() -> Guest {
-    Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), days: 7 }
+    Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), minutes: 60 }
 }
 
 fn notices() -> Vec<Notice> {
@@ -41,15 +42,34 @@ fn notices() -> Vec<Notice> {
         identifier: "21750001600019".into(),
         new_manager: "Mathieu Lenoir".into(),
         is_recipient,
+        known_accounts: if is_recipient { vec![account().login] } else { Vec::new() },
+    };
+    let membership = |role: Option<&str>| Notice::MembershipChanged {
+        structure: "Ville de Paris".into(),
+        identifier: "21750001600019".into(),
+        role: role.map(ToOwned::to_owned),
+        actor: "claire.fontaine@raccord.example".into(),
     };
     vec![
         Notice::TechnicalUserCreated(account()),
         Notice::PasswordReset(account()),
+        Notice::PasswordReset(AccountNotice { former_until: Some(account().at), ..account() }),
         expiring(30),
         changed(true),
         changed(false),
+        membership(Some("Utilisateur")),
+        membership(None),
+        Notice::MembershipRequested {
+            structure: "Ville de Paris".into(),
+            identifier: "21750001600019".into(),
+            person: "Mathieu Lenoir".into(),
+            login: "mathieu".into(),
+        },
+        Notice::MembershipRefused { structure: "Ville de Paris".into(), identifier: "21750001600019".into() },
         Notice::ContactAddressChanged { new_address: "claire@mairie.example".into() },
         Notice::Invitation { user_id: 1 },
+        Notice::PasswordForgotten { user_id: 1 },
+        Notice::PasswordChosen { login: "claire".into(), at: account().at },
     ]
 }
 
@@ -127,6 +147,7 @@ fn a_name_cannot_add_a_header() {
         identifier: "1".into(),
         new_manager: "x".into(),
         is_recipient: true,
+        known_accounts: Vec::new(),
     };
     assert!(!letter(&notice).subject.contains(char::is_control));
 }

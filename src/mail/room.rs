@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     db::{
-        invitations,
+        invitations::{self, LINK_MINUTES},
         outbox::{self, WaitingMail},
     },
     domain::{notice::Notice, random},
@@ -32,8 +32,6 @@ const POLL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_secs(5);
 /// Mails looked up at a time.
 const BATCH: i64 = 100;
-/// Days that an invitation's link lives.
-const INVITATION_DAYS: i32 = 7;
 
 /// Why one mail was not sent.
 #[derive(Debug, Error)]
@@ -121,7 +119,9 @@ impl MailRoom {
     async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<Message, SendError> {
         let notice: Notice = serde_json::from_value(mail.notice.clone())?;
         let guest = match notice {
-            Notice::Invitation { user_id } => Some(invite(conn, user_id).await?),
+            Notice::Invitation { user_id } | Notice::PasswordForgotten { user_id } => {
+                Some(invite(conn, user_id).await?)
+            }
             _ => None,
         };
         let letter = letter::render(&notice, guest.as_ref(), &self.portal)?;
@@ -163,9 +163,9 @@ async fn look(pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
 async fn invite(conn: &mut PgConnection, user_id: i64) -> Result<Guest, SendError> {
     let guest = invitations::find_guest(&mut *conn, user_id).await?.ok_or(SendError::NoGuest)?;
     let token = random::token(&mut random::os_rng());
-    invitations::create(conn, user_id, &random::digest(&token), INVITATION_DAYS).await?;
+    invitations::create(conn, user_id, &random::digest(&token), LINK_MINUTES).await?;
     let name = format!("{} {}", guest.first_name, guest.last_name);
-    Ok(Guest { name, login: guest.login, token, days: INVITATION_DAYS })
+    Ok(Guest { name, login: guest.login, token, minutes: LINK_MINUTES })
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

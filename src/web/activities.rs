@@ -9,15 +9,23 @@ use serde::Deserialize;
 use super::{
     error::{AppError, page as render},
     layout::{Expiry, NoticeQuery, StructureName, Tab},
-    pages::activities::{ActivitiesPage, ManagedStructureRow},
+    pages::{
+        activities::{ActivitiesPage, ManagedStructureRow},
+        members::RequestRow,
+    },
     pagination::{PageQuery, Pagination},
     paths,
     state::AppState,
     visitor::Visitor,
 };
-use crate::db::structures::{self, StructureRow, Wanted};
+use crate::db::{
+    membership_requests,
+    structures::{self, StructureRow, Wanted},
+};
 
 const PER_PAGE: u32 = 20;
+/// Requests that are shown at a time; answering some shows the next ones.
+const MOST_REQUESTS: i64 = 20;
 
 #[derive(Debug, Default, Deserialize)]
 pub struct SearchQuery {
@@ -56,6 +64,7 @@ pub async fn page(
     if rows.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }
+    let requests = membership_requests::of_manager(&state.pool, visitor.person.user_id, MOST_REQUESTS).await?;
     let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
     let Wanted { search, due_soon, by_expiry } = wanted;
     let due = [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)];
@@ -66,6 +75,8 @@ pub async fn page(
     }
     render(&ActivitiesPage {
         layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
+        requests_total: requests.first().map_or(0, |request| request.total.unsigned_abs()),
+        requests: requests.into_iter().map(RequestRow::from).collect(),
         is_narrowed: due_soon || !search.is_empty(),
         query: search,
         due,

@@ -1,11 +1,15 @@
 //! What must be confirmed, on a page of its own: the dialogs' content for browsers without scripts.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Redirect, Response},
+};
 
 use super::{
     error::{AppError, page},
     layout::StructureName,
     pages::technical_users::{Account, AccountAct, ConfirmationPage},
+    paths,
     state::AppState,
     visitor::ManagedAccount,
 };
@@ -15,6 +19,14 @@ type Answer = Result<Response, AppError>;
 
 pub async fn reset_password(State(state): State<AppState>, managed: ManagedAccount) -> Answer {
     confirmation(&state, &managed, AccountAct::ResetPassword)
+}
+
+/// Where the old password no longer works, there is nothing to confirm.
+pub async fn end_former_password(State(state): State<AppState>, managed: ManagedAccount) -> Answer {
+    if managed.account.account().former_until.is_none() {
+        return Ok(Redirect::to(&paths::technical_user(managed.account.id())).into_response());
+    }
+    confirmation(&state, &managed, AccountAct::EndFormerPassword)
 }
 
 pub async fn suspend(State(state): State<AppState>, managed: ManagedAccount) -> Answer {

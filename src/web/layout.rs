@@ -37,9 +37,18 @@ pub enum Tab {
 pub enum Notice {
     SignedOut,
     SessionExpired,
+    PasswordLinkAsked,
     PasswordChosen,
     StructureSaved,
     ManagerDesignated,
+    MemberInvited,
+    MemberRoleChanged,
+    MemberRemoved,
+    MembershipRequested,
+    RequestAccepted,
+    RequestRefused,
+    RequestWithdrawn,
+    FormerPasswordEnded,
     Suspended,
     Reactivated,
     Deleted,
@@ -54,9 +63,18 @@ impl Notice {
         match self {
             Self::SignedOut => "signed-out",
             Self::SessionExpired => "session-expired",
+            Self::PasswordLinkAsked => "password-link-asked",
             Self::PasswordChosen => "password-chosen",
             Self::StructureSaved => "structure-saved",
             Self::ManagerDesignated => "manager-designated",
+            Self::MemberInvited => "member-invited",
+            Self::MemberRoleChanged => "member-role-changed",
+            Self::MemberRemoved => "member-removed",
+            Self::MembershipRequested => "membership-requested",
+            Self::RequestAccepted => "request-accepted",
+            Self::RequestRefused => "request-refused",
+            Self::RequestWithdrawn => "request-withdrawn",
+            Self::FormerPasswordEnded => "former-password-ended",
             Self::Suspended => "suspended",
             Self::Reactivated => "reactivated",
             Self::Deleted => "deleted",
@@ -175,6 +193,19 @@ impl Expiry {
     /// Near enough for the first reminder mail to have left.
     pub fn is_near(&self) -> bool {
         (0..=60).contains(&self.days_left)
+    }
+}
+
+/// The password before the present one, while it still works.
+pub struct FormerPassword {
+    pub until: OffsetDateTime,
+    /// The last call with it since the reset.
+    pub last_call_at: Option<OffsetDateTime>,
+}
+
+impl FormerPassword {
+    pub fn of(account: &TechnicalUser) -> Option<Self> {
+        Some(Self { until: account.former_until?, last_call_at: account.former_last_call_at })
     }
 }
 

@@ -11,8 +11,11 @@ pub mod confirmations;
 pub mod edge;
 pub mod error;
 pub mod filters;
+pub mod forgotten_password;
 pub mod health;
 pub mod layout;
+pub mod members;
+pub mod membership_requests;
 pub mod metrics;
 pub mod my_account;
 pub mod overview;
@@ -74,6 +77,8 @@ pub fn routes() -> Vec<Route> {
         page(paths::SIGN_IN, get(sign_in::form)),
         act(paths::SIGN_IN, post(sign_in::submit)),
         act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
+        act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
         page(paths::INVITATION, get(sign_in::invitation)),
         act(paths::INVITATION, post(sign_in::accept_invitation)),
         page(paths::ACTIVITIES, get(activities::page)),
@@ -89,6 +94,14 @@ pub fn routes() -> Vec<Route> {
         page(paths::STRUCTURE_HISTORY_CSV, get(structures::history_csv)),
         page(paths::STRUCTURE_MANAGER, get(succession::confirmation)),
         act(paths::STRUCTURE_MANAGER, post(succession::designate)),
+        page(paths::MEMBER_INVITATION, get(members::invitation)),
+        act(paths::MEMBER_INVITATION, post(members::invite)),
+        page(paths::MEMBER_ROLE, get(members::role)),
+        act(paths::MEMBER_ROLE, post(members::change_role)),
+        page(paths::MEMBER_REMOVAL, get(members::removal)),
+        act(paths::MEMBER_REMOVAL, post(members::remove)),
+        act(paths::REQUEST_ACCEPTANCE, post(membership_requests::accept)),
+        act(paths::REQUEST_REFUSAL, post(membership_requests::refuse)),
         page(paths::TECHNICAL_USER_FORM, get(technical_users::form)),
         act(paths::TECHNICAL_USERS, post(technical_users::create)),
         page(paths::TECHNICAL_USER, get(technical_users::page)),
@@ -97,6 +110,8 @@ pub fn routes() -> Vec<Route> {
         act(paths::CONNECTION_SHEET, post(summary::export)),
         page(paths::PASSWORD, get(confirmations::reset_password)),
         act(paths::PASSWORD, post(technical_users::reset_password)),
+        page(paths::FORMER_PASSWORD, get(confirmations::end_former_password)),
+        act(paths::FORMER_PASSWORD, post(technical_users::end_former_password)),
         page(paths::SUSPENSION, get(confirmations::suspend)),
         act(paths::SUSPENSION, post(technical_users::suspend)),
         page(paths::REACTIVATION, get(confirmations::reactivate)),
@@ -107,6 +122,9 @@ pub fn routes() -> Vec<Route> {
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
         act(paths::MY_PASSWORD, post(my_account::change_password)),
         act(paths::MY_SESSION_CLOSE, post(my_account::close_session)),
+        page(paths::MY_REQUESTS, get(membership_requests::page)),
+        act(paths::MY_REQUESTS, post(membership_requests::ask)),
+        act(paths::MY_REQUEST_WITHDRAWAL, post(membership_requests::withdraw)),
         page(paths::SITE_MAP, get(static_pages::site_map)),
         page(paths::ACCESSIBILITY, get(static_pages::accessibility)),
         page(paths::LEGAL_NOTICE, get(static_pages::legal_notice)),

@@ -43,6 +43,7 @@ impl OverviewQuery {
             status: match self.etat.as_str() {
                 "actif" => WantedStatus::Active,
                 "suspendu" => WantedStatus::Suspended,
+                "connu" => WantedStatus::KnownToAnother,
                 _ => WantedStatus::Any,
             },
             order: match self.tri.as_str() {
@@ -116,6 +117,7 @@ pub async fn csv(
         "Adresse de contact",
         "Échéance du mot de passe (UTC)",
         "Dernier appel (UTC)",
+        "Connu d’un ancien gestionnaire",
     ];
     let rows = rows.into_iter().map(|row| {
         let status = AccountRow::status_of(&row).label().to_owned();
@@ -123,7 +125,8 @@ pub async fn csv(
         let expiry = spreadsheet::instant(row.expires_at);
         let label = row.label.unwrap_or_default();
         let (kind, identifier) = (row.identifier_type, row.identifier);
-        [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call]
+        let known = if row.known_to_another { "Oui" } else { "Non" }.to_owned();
+        [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call, known]
     });
     spreadsheet::answer("utilisateurs-techniques.csv", head, rows)
 }

@@ -2,6 +2,7 @@
 
 pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";
+pub const FORGOTTEN_PASSWORD: &str = "/mot-de-passe-oublie";
 pub const SIGN_OUT: &str = "/deconnexion";
 pub const ACTIVITIES: &str = "/activites";
 pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";
@@ -12,19 +13,28 @@ pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
 pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
+pub const MY_REQUESTS: &str = "/mon-compte/demandes-de-rattachement";
+pub const MY_REQUEST_WITHDRAWAL: &str = "/mon-compte/demandes-de-rattachement/{id}/annulation";
 
 pub const STRUCTURE: &str = "/structures/{id}";
 pub const STRUCTURE_MANAGER: &str = "/structures/{id}/gestionnaire-principal";
+pub const MEMBER_INVITATION: &str = "/structures/{id}/membres/invitation";
 pub const STRUCTURE_HISTORY: &str = "/structures/{id}/historique";
 pub const STRUCTURE_HISTORY_CSV: &str = "/structures/{id}/historique.csv";
 pub const TECHNICAL_USER_FORM: &str = "/structures/{id}/utilisateurs-techniques/nouveau";
 pub const TECHNICAL_USERS: &str = "/structures/{id}/utilisateurs-techniques";
+
+pub const MEMBER_ROLE: &str = "/rattachements/{id}/role";
+pub const MEMBER_REMOVAL: &str = "/rattachements/{id}/retrait";
+pub const REQUEST_ACCEPTANCE: &str = "/demandes-de-rattachement/{id}/validation";
+pub const REQUEST_REFUSAL: &str = "/demandes-de-rattachement/{id}/refus";
 
 pub const TECHNICAL_USER: &str = "/utilisateurs-techniques/{id}";
 pub const SUMMARY: &str = "/utilisateurs-techniques/{id}/recapitulatif";
 pub const SUMMARY_CLOSE: &str = "/utilisateurs-techniques/{id}/recapitulatif/fermeture";
 pub const CONNECTION_SHEET: &str = "/utilisateurs-techniques/{id}/informations-de-connexion";
 pub const PASSWORD: &str = "/utilisateurs-techniques/{id}/mot-de-passe";
+pub const FORMER_PASSWORD: &str = "/utilisateurs-techniques/{id}/ancien-mot-de-passe";
 pub const SUSPENSION: &str = "/utilisateurs-techniques/{id}/suspension";
 pub const REACTIVATION: &str = "/utilisateurs-techniques/{id}/reactivation";
 pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
@@ -70,7 +80,13 @@ macro_rules! filled {
 
 filled! {
     my_session_close => MY_SESSION_CLOSE,
+    my_request_withdrawal => MY_REQUEST_WITHDRAWAL,
     structure => STRUCTURE,
+    member_invitation => MEMBER_INVITATION,
+    member_role => MEMBER_ROLE,
+    member_removal => MEMBER_REMOVAL,
+    request_acceptance => REQUEST_ACCEPTANCE,
+    request_refusal => REQUEST_REFUSAL,
     structure_manager => STRUCTURE_MANAGER,
     structure_history => STRUCTURE_HISTORY,
     structure_history_csv => STRUCTURE_HISTORY_CSV,
@@ -81,6 +97,7 @@ filled! {
     summary_close => SUMMARY_CLOSE,
     connection_sheet => CONNECTION_SHEET,
     password => PASSWORD,
+    former_password => FORMER_PASSWORD,
     suspension => SUSPENSION,
     reactivation => REACTIVATION,
     deletion => DELETION,

@@ -19,14 +19,15 @@ use super::{
 };
 use crate::{
     db::{
-        audit, envelopes,
-        technical_users::{self, ChangeError, CreateError, Form as IdempotentForm},
+        audit, envelopes, former_passwords,
+        technical_users::{self, ChangeError, CreateError, Form as IdempotentForm, Reset},
     },
     domain::{
         envelope::IssuedPassword,
         password::Password,
         person::TypedPassword,
         random,
+        rotation::Grace,
         technical_user::{Label, TechnicalUserStatus, technical_login},
     },
     hashing::Asker,
@@ -174,6 +175,9 @@ pub async fn page(
 pub struct ResetForm {
     jeton: String,
     version: i32,
+    /// Hours that the old password goes on working.
+    #[serde(default)]
+    ancien: Option<String>,
 }
 
 /// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: a new password, and to its récapitulatif.
@@ -184,12 +188,14 @@ pub async fn reset_password(
 ) -> Result<Redirect, AppError> {
     check_token(&form.jeton)?;
     let account = &managed.account;
-    let once = IdempotentForm::reset(&form.jeton, account, form.version);
+    let grace = form.ancien.as_deref().map_or(Some(Grace::None), Grace::parse).ok_or(AppError::Unprocessable)?;
+    let reset = Reset { credential_version: form.version, grace };
+    let once = IdempotentForm::reset(&form.jeton, account, reset);
     let done = technical_users::find_done(&state.pool, account.structure().manager_id(), once.token).await?;
     if done.is_none_or(|done| done.request != once.request) {
         let issued = issue(&state, &managed.visitor).await?;
         let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
-        technical_users::reset_password(&state.pool, actor, account, form.version, &once, &issued, rules).await?;
+        technical_users::reset_password(&state.pool, actor, account, reset, &once, &issued, rules).await?;
     }
     Ok(Redirect::to(&paths::summary(account.id())))
 }
@@ -202,6 +208,12 @@ impl From<ChangeError> for AppError {
             ChangeError::Database(error) => error.into(),
         }
     }
+}
+
+/// « Supprimer l’ancien mot de passe maintenant », confirmed.
+pub async fn end_former_password(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    former_passwords::end_now(&state.pool, &managed.visitor.actor, &managed.account).await?;
+    Ok(Redirect::to(&Notice::FormerPasswordEnded.on(&paths::technical_user(managed.account.id()))))
 }
 
 /// « Suspendre », confirmed.

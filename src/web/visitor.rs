@@ -15,6 +15,8 @@ use super::{
 use crate::{
     db::{
         audit::{self, RefusedTarget},
+        members::{self, ManagedMember},
+        membership_requests::{self, ManagedRequest},
         sessions::{self, SignedIn},
         structures::{self, ManagedStructure},
         technical_users::{self, ManagedTechnicalUser},
@@ -100,6 +102,44 @@ impl ManagedAccount {
     /// The frame of a page about the account.
     pub fn layout(&self, state: &AppState, notice: Option<Notice>) -> Layout {
         state.layout(&self.visitor.person, Tab::Activities, notice)
+    }
+}
+
+/// A membership in the URL, and the visitor who is principal manager of its structure and not this member.
+pub struct ManagedMembership {
+    pub visitor: Visitor,
+    pub managed: ManagedMember,
+}
+
+impl FromRequestParts<AppState> for ManagedMembership {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        let id = id_in_path(parts, state).await?;
+        match members::find_managed(&state.pool, visitor.person.user_id, id).await? {
+            Some(managed) => Ok(Self { visitor, managed }),
+            None => Err(refuse(parts, state, &visitor, RefusedTarget::Membership(id)).await),
+        }
+    }
+}
+
+/// A request to be attached in the URL, and the visitor who is principal manager of its structure.
+pub struct Answerable {
+    pub visitor: Visitor,
+    pub request: ManagedRequest,
+}
+
+impl FromRequestParts<AppState> for Answerable {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        let id = id_in_path(parts, state).await?;
+        match membership_requests::find_managed(&state.pool, visitor.person.user_id, id).await? {
+            Some(request) => Ok(Self { visitor, request }),
+            None => Err(refuse(parts, state, &visitor, RefusedTarget::MembershipRequest(id)).await),
+        }
     }
 }
 

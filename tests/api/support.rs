@@ -40,6 +40,7 @@ pub struct Portal {
     name: String,
 }
 
+#[derive(Clone)]
 pub struct Account {
     pub id: i64,
     pub login: String,

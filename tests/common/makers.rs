@@ -110,12 +110,19 @@ impl TestPortal {
         query.fetch_one(&self.pool).await.expect("a technical user")
     }
 
+    /// A request of the person's, to be attached to the structure.
+    pub async fn membership_request(&self, person: &Person, structure: &Structure) -> i64 {
+        let insert = "INSERT INTO membership_requests (user_id, identifier_type, identifier) VALUES ($1, 'SIRET', $2) RETURNING id";
+        let query = sqlx::query_scalar(insert).bind(person.id).bind(&structure.identifier);
+        query.fetch_one(&self.pool).await.expect("a new request")
+    }
+
     /// An invitation's link, by which a person chooses her password.
     pub async fn invitation(&self, person: &Person) -> String {
         let token = random::token(&mut random::os_rng());
         let mut conn = self.pool.acquire().await.expect("a connection");
         let hash = random::digest(&token);
-        raccord::db::invitations::create(&mut conn, person.id, &hash, 7).await.expect("an invitation");
+        raccord::db::invitations::create(&mut conn, person.id, &hash, 60).await.expect("an invitation");
         format!("/invitation/{token}")
     }
 }

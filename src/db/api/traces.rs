@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use super::Claim;
 use crate::domain::audit::{Action, CallRefusal};
 
 /// An account's last call that was let in.
@@ -38,6 +39,43 @@ pub async fn write_calls(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> 
         &moments,
         &addresses,
         &software,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// A call that was let in with a password that ends within days: perhaps one that a reset has replaced.
+#[derive(Clone, Debug)]
+pub struct EndingCall {
+    pub technical_user_id: i64,
+    pub at: OffsetDateTime,
+    /// What was shown.
+    pub claim: Claim,
+}
+
+/// Keeps the calls whose password is its account's former one: the page says whether it is still being used.
+///
+/// # Errors
+/// Database errors.
+pub async fn write_former_calls(pool: &PgPool, calls: &[EndingCall]) -> sqlx::Result<()> {
+    if calls.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = calls.iter().map(|call| call.technical_user_id).collect();
+    let moments: Vec<_> = calls.iter().map(|call| call.at).collect();
+    let versions: Vec<_> = calls.iter().map(|call| call.claim.version()).collect();
+    let tokens: Vec<_> = calls.iter().map(|call| call.claim.token_hash().map(<[u8]>::to_vec)).collect();
+    sqlx::query!(
+        "UPDATE former_passwords f SET last_call_at = c.at
+           FROM unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::bytea[]) c (id, at, version, token_hash)
+           LEFT JOIN access_tokens k ON k.token_hash = c.token_hash
+          WHERE f.technical_user_id = c.id AND f.credential_version IN (c.version, k.credential_version)
+            AND (f.last_call_at IS NULL OR f.last_call_at < c.at)",
+        &ids,
+        &moments,
+        &versions as &[Option<i32>],
+        &tokens as &[Option<Vec<u8>>],
     )
     .execute(pool)
     .await?;

@@ -134,6 +134,7 @@ async fn judge(state: &AppState, credential: &Credential, asker: Asker) -> Resul
     let seat = Seat::take(&credentials.under_way, digest);
     let compute = async || {
         let account = accounts::find(&state.pool, &credential.login).await?;
+        let account = account.map(|account| account.facing(credential.password.expose()));
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let matches = state.hasher.verify(asker.clone(), credential.password.clone(), hash).await?;
         let usable = account.as_ref().filter(|account| matches && account.standing == Standing::Usable);

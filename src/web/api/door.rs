@@ -82,6 +82,7 @@ impl Door {
             Some((caller, found)) => {
                 let _ = self.admission.0.set(caller);
                 self.state.api.traces.call(caller.technical_user_id, caller.at, self.address, &self.software);
+                self.state.api.traces.let_in(&caller, &self.claim);
                 Ok(found)
             }
             None => Err(self.refuse().await),

@@ -12,8 +12,11 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use crate::{
-    db::api::traces::{self, LastCall, RefusedCalls},
-    domain::audit::CallRefusal,
+    db::api::{
+        Caller, Claim,
+        traces::{self, EndingCall, LastCall, RefusedCalls},
+    },
+    domain::{audit::CallRefusal, rotation::Grace},
 };
 
 /// How often traces are written.
@@ -37,6 +40,8 @@ struct Counted {
 #[derive(Default)]
 pub struct Traces {
     calls: Mutex<HashMap<i64, LastCall>>,
+    /// Of each account the last call whose password ends within days, which a reset may have replaced.
+    ending: Mutex<HashMap<i64, EndingCall>>,
     refusals: Mutex<HashMap<Kind, Counted>>,
 }
 
@@ -45,6 +50,15 @@ impl Traces {
     pub fn call(&self, technical_user_id: i64, at: OffsetDateTime, address: IpAddr, software: &str) {
         let call = LastCall { technical_user_id, at, address: address.to_string(), software: software.to_owned() };
         keep_later(&mut lock(&self.calls), call);
+    }
+
+    /// By what a call was let in: remembered where the password ends so soon that a reset may have replaced it.
+    pub fn let_in(&self, caller: &Caller, claim: &Claim) {
+        let Caller { technical_user_id, at, sunset } = *caller;
+        let grace = time::Duration::hours(Grace::MOST_HOURS.into());
+        if sunset.is_some_and(|sunset| sunset - at <= grace) {
+            lock(&self.ending).insert(technical_user_id, EndingCall { technical_user_id, at, claim: claim.clone() });
+        }
     }
 
     /// A call that was not, and why: callers never learn.
@@ -83,6 +97,14 @@ impl Traces {
             let mut kept = lock(&self.calls);
             for call in calls {
                 keep_later(&mut kept, call);
+            }
+            return Err(error);
+        }
+        let ending: Vec<_> = std::mem::take(&mut *lock(&self.ending)).into_values().collect();
+        if let Err(error) = traces::write_former_calls(pool, &ending).await {
+            let mut kept = lock(&self.ending);
+            for call in ending {
+                kept.entry(call.technical_user_id).or_insert(call);
             }
             return Err(error);
         }

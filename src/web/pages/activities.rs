@@ -2,6 +2,7 @@ use askama::Template;
 
 use crate::web::filters;
 use crate::web::layout::{Expiry, Layout, StructureName};
+use crate::web::pages::members::RequestRow;
 use crate::web::pagination::Pagination;
 
 /// « Activités du gestionnaire ».
@@ -9,6 +10,10 @@ use crate::web::pagination::Pagination;
 #[template(path = "activities/activities.html")]
 pub struct ActivitiesPage {
     pub layout: Layout,
+    /// « Demandes de rattachement », the oldest ones.
+    pub requests: Vec<RequestRow>,
+    /// How many wait in all.
+    pub requests_total: u64,
     /// What was searched; empty: everything.
     pub query: String,
     /// Value, words, and whether it is chosen.

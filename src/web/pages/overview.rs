@@ -26,7 +26,7 @@ pub struct Selection {
     pub query: String,
     /// Value, words, and whether it is chosen.
     pub expiry: [(&'static str, &'static str, bool); 3],
-    pub status: [(&'static str, &'static str, bool); 3],
+    pub status: [(&'static str, &'static str, bool); 4],
     pub order: [(&'static str, &'static str, bool); 3],
     /// Whether anything is left out.
     pub is_narrowed: bool,
@@ -47,6 +47,7 @@ impl From<Wanted> for Selection {
                 ("", "Tous", status == WantedStatus::Any),
                 ("actif", "Actifs", status == WantedStatus::Active),
                 ("suspendu", "Suspendus", status == WantedStatus::Suspended),
+                ("connu", "Connus d’un ancien gestionnaire", status == WantedStatus::KnownToAnother),
             ],
             order: [
                 ("", "Échéance la plus proche", order == Order::Expiry),
@@ -65,6 +66,8 @@ pub struct AccountRow {
     pub status: AccountStatus,
     pub structure: StructureName,
     pub expiry: Expiry,
+    /// Whether the password was shown to a former principal manager.
+    pub known_to_another: bool,
     pub last_call_at: Option<OffsetDateTime>,
 }
 
@@ -93,6 +96,7 @@ impl From<OverviewRow> for AccountRow {
                 active: row.structure_active,
             },
             expiry: Expiry { at: row.expires_at, days_left: row.days_left.into() },
+            known_to_another: row.known_to_another,
             last_call_at: row.last_call_at,
         }
     }

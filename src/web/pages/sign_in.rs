@@ -23,7 +23,17 @@ pub enum SignInRefusal {
     TooManyAttempts { seconds: u64 },
 }
 
-/// The invitation's one-time page: choose a password.
+/// « Mot de passe oublié ».
+#[derive(Template)]
+#[template(path = "sign_in/forgotten_password.html")]
+pub struct ForgottenPasswordPage {
+    pub layout: Layout,
+    /// What was typed.
+    pub named: String,
+    pub errors: Errors,
+}
+
+/// The one-time page of a link: choose a password.
 #[derive(Template)]
 #[template(path = "sign_in/invitation.html")]
 pub struct InvitationPage {
@@ -31,6 +41,8 @@ pub struct InvitationPage {
     pub token: String,
     pub display_name: String,
     pub login: String,
+    /// Whether another password is replaced.
+    pub has_password: bool,
     pub expires_at: OffsetDateTime,
     pub errors: Errors,
 }
@@ -49,6 +61,7 @@ impl InvitationPage {
             token,
             display_name: format!("{} {}", invited.first_name, invited.last_name),
             login: invited.login.clone(),
+            has_password: invited.has_password,
             expires_at: invited.expires_at,
             errors,
         }

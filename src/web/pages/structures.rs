@@ -2,9 +2,11 @@ use askama::Template;
 
 use crate::db::structures::{ManagedStructure, Member};
 use crate::db::technical_users::TechnicalUser;
+use crate::domain::role::Role;
 use crate::domain::structure::StructureCard;
 use crate::web::filters;
 use crate::web::layout::{Errors, EventRow, Expiry, Id, LastCall, Layout, StructureName};
+use crate::web::pages::members::MemberView;
 use crate::web::pages::technical_users::AccountStatus;
 use crate::web::pagination::Pagination;
 
@@ -51,6 +53,8 @@ pub struct MemberRow {
     pub role: &'static str,
     pub contact_address: String,
     pub active: bool,
+    /// Who may be changed and removed: everybody but the principal manager.
+    pub acts: Option<MemberView>,
 }
 
 /// A technical user of the structure.
@@ -61,6 +65,7 @@ pub struct TechnicalUserRow {
     pub contact_address: String,
     pub status: AccountStatus,
     pub expiry: Expiry,
+    pub known_to_another: bool,
     pub last_call: Option<LastCall>,
 }
 
@@ -124,6 +129,7 @@ impl From<&Member> for MemberRow {
             role: member.role().label(),
             contact_address: member.contact_address.clone(),
             active: member.active,
+            acts: (member.role() != Role::PrincipalManager).then(|| MemberView::from(member)),
         }
     }
 }
@@ -135,6 +141,7 @@ impl TechnicalUserRow {
             status: AccountStatus::from(&account),
             expiry: Expiry::from(&account),
             last_call: LastCall::of(&account),
+            known_to_another: account.known_to_another,
             contact_address: structure.contact_address().to_owned(),
             label: account.label,
             login: account.login,

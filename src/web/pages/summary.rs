@@ -4,7 +4,8 @@ use time::OffsetDateTime;
 use crate::db::technical_users::ManagedTechnicalUser;
 use crate::domain::password::Password;
 use crate::web::filters;
-use crate::web::layout::{Expiry, Id, LastCall, Layout, StructureName};
+use crate::web::layout::{Expiry, FormerPassword, Id, LastCall, Layout, StructureName};
+use crate::web::pages::technical_users::AccountStatus;
 
 /// « Récapitulatif », after creation or reset.
 #[derive(Template)]
@@ -30,6 +31,8 @@ pub struct SummaryAccount {
     pub created_at: OffsetDateTime,
     pub expiry: Expiry,
     pub last_call: Option<LastCall>,
+    pub can_keep: bool,
+    pub former: Option<FormerPassword>,
 }
 
 /// What the page can do about the password.
@@ -67,6 +70,8 @@ impl From<&ManagedTechnicalUser> for SummaryAccount {
             created_at: account.created_at,
             expiry: Expiry::from(account),
             last_call: LastCall::of(account),
+            can_keep: AccountStatus::from(account) == AccountStatus::Active,
+            former: FormerPassword::of(account),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::db::sessions::SignedIn;
 use crate::db::technical_users::{ManagedTechnicalUser, TechnicalUser};
 use crate::domain::technical_user::TechnicalUserStatus;
 use crate::web::filters;
-use crate::web::layout::{Errors, EventRow, Expiry, Id, LastCall, Layout, StructureName};
+use crate::web::layout::{Errors, EventRow, Expiry, FormerPassword, Id, LastCall, Layout, StructureName};
 
 /// « Saisie utilisateur technique ».
 #[derive(Template)]
@@ -58,6 +58,11 @@ pub struct Account {
     pub created_by: String,
     pub status: AccountStatus,
     pub expiry: Expiry,
+    /// Whether the password was shown to a former principal manager.
+    pub known_to_another: bool,
+    /// Whether the password works, so that a reset may keep it for a while.
+    pub can_keep: bool,
+    pub former: Option<FormerPassword>,
     pub secret: SecretState,
     pub last_call: Option<LastCall>,
 }
@@ -98,6 +103,7 @@ pub enum SecretState {
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum AccountAct {
     ResetPassword,
+    EndFormerPassword,
     Suspend,
     Reactivate,
     Delete,
@@ -118,6 +124,9 @@ impl Account {
             created_by: account.created_by.clone(),
             status: AccountStatus::from(account),
             expiry: Expiry::from(account),
+            known_to_another: account.known_to_another,
+            can_keep: AccountStatus::from(account) == AccountStatus::Active,
+            former: FormerPassword::of(account),
             secret: SecretState::new(account, is_waiting),
             last_call: LastCall::of(account),
         }

@@ -1,0 +1,69 @@
+//! « Mot de passe oublié »: asks for a link by mail. The answer, and the time it takes, do not tell whether anybody is known by
+//! what was typed.
+
+use axum::{
+    Extension, Form,
+    extract::{Query, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::{
+    edge::RequestContext,
+    error::{AppError, page, page_with_status},
+    layout::{Errors, FieldError, Notice, NoticeQuery},
+    pages::sign_in::ForgottenPasswordPage,
+    paths,
+    state::AppState,
+};
+use crate::{
+    db::{
+        invitations,
+        throttles::{self, Scope},
+    },
+    domain::{audit::Actor, network::network_of, person::normalized_login},
+};
+
+/// The form, also after its answer.
+pub async fn form(State(state): State<AppState>, Query(notice): Query<NoticeQuery>) -> Result<Response, AppError> {
+    let layout = state.anonymous_layout(notice.notice());
+    page(&ForgottenPasswordPage { layout, named: String::new(), errors: Errors::none() })
+}
+
+#[derive(Deserialize)]
+pub struct NameForm {
+    #[serde(default)]
+    identifiant: String,
+}
+
+/// Takes the request; each one counts, so that nobody's letter box is filled.
+pub async fn ask(
+    State(state): State<AppState>,
+    Extension(context): Extension<RequestContext>,
+    Form(form): Form<NameForm>,
+) -> Result<Response, AppError> {
+    let named: String = normalized_login(&form.identifiant).chars().filter(|c| !c.is_control()).take(254).collect();
+    if named.is_empty() {
+        let message = "Saisissez votre identifiant de connexion ou votre adresse de contact.".to_owned();
+        return refuse(&state, form.identifiant, StatusCode::UNPROCESSABLE_ENTITY, message);
+    }
+    let network = network_of(context.address);
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, &named, &network).await? {
+        let s = if seconds > 1 { "s" } else { "" };
+        let message = format!("Trop de demandes. Veuillez patienter {seconds} seconde{s} avant de recommencer.");
+        let mut response = refuse(&state, form.identifiant, StatusCode::TOO_MANY_REQUESTS, message)?;
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        return Ok(response);
+    }
+    throttles::fail(&state.pool, Scope::PasswordLink, &named, &network).await?;
+    let name = named.chars().take(120).collect();
+    let actor = Actor { user_id: None, name, address: context.address.to_string() };
+    invitations::ask_again(&state.pool, &actor, &named).await?;
+    Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response())
+}
+
+fn refuse(state: &AppState, named: String, status: StatusCode, message: String) -> Result<Response, AppError> {
+    let errors = Errors(vec![FieldError { field: "identifiant", message }]);
+    page_with_status(status, &ForgottenPasswordPage { layout: state.anonymous_layout(None), named, errors })
+}

@@ -1,0 +1,209 @@
+// What goes on around an account: members who come, change and leave, and passwords that are replaced without an interruption.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { newVisitor, openBrowser } from "../support/browser.js";
+import { createTechnicalUser, exportSheet, openStructure, readSummary, reset, structureWith } from "../support/journey.js";
+import { startPortal } from "../support/portal.js";
+
+let portal, browser;
+before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
+after(async () => {
+  await browser.close();
+  await portal.stop();
+});
+
+/** The mail about `text` to `address`, once it has left; its soft line breaks are undone. */
+async function mailTo(address, text) {
+  for (let tries = 0; tries < 100; tries++) {
+    const letters = (await portal.mails()).split(/(?=^From: )/m).map((letter) => letter.replaceAll("=\r\n", "").replaceAll("=3D", "="));
+    const found = letters.find((letter) => letter.includes(`To: ${address}`) && letter.includes(text));
+    if (found) return found;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  assert.fail(`no mail to ${address} has « ${text} »`);
+}
+
+for (const javaScript of [true, false]) {
+  const name = javaScript ? "with scripts" : "without scripts";
+  const suffix = name.replace(" ", "-");
+
+  /** Where an act is confirmed: the dialog, or the page. */
+  const place = (visitor) => (javaScript ? visitor.page.getByRole("dialog") : visitor.page.getByRole("main"));
+
+  test(`a forgotten password is replaced by a mailed link ${name}`, async () => {
+    const visitor = await newVisitor(browser, portal, { javaScript });
+    const { page } = visitor;
+    const person = javaScript ? portal.member : portal.managerOfOne;
+    await page.goto("/connexion");
+    await visitor.follow("Mot de passe oublié");
+    await visitor.seesTitle("Mot de passe oublié");
+    await visitor.look(`oublie-${suffix}-1`);
+    await page.getByLabel("Identifiant de connexion ou adresse de contact").fill(person.login);
+    await visitor.press("Recevoir un lien");
+    await visitor.sees("Votre demande est enregistrée.");
+    await visitor.look(`oublie-${suffix}-2`);
+    const [link] = (await mailTo(person.login, "/invitation/")).match(/\/invitation\/[\w-]{43}/);
+    await page.goto(link);
+    const field = page.getByLabel("Nouveau mot de passe");
+    if (javaScript) {
+      for (const [typed, advice] of [["court", "Encore 10\u00a0caractères au moins."], ["aaaaaaaaaaaaaaaa", "Facile à deviner"], ["un chat sur le radiateur", "Bonne solidité."]]) {
+        await field.fill(typed);
+        await visitor.sees(advice);
+      }
+      await visitor.look(`oublie-${suffix}-3`);
+    }
+    await field.fill(`neuf barques sur le lac ${suffix}`);
+    await visitor.press("Enregistrer le mot de passe");
+    await visitor.sees("Votre mot de passe est enregistré.");
+    person.password = `neuf barques sur le lac ${suffix}`;
+    await visitor.signIn(person);
+    await visitor.sees("Se déconnecter");
+    await visitor.leave();
+  });
+
+  test(`a member is invited, changed and removed ${name}`, async () => {
+    const visitor = await newVisitor(browser, portal, { javaScript });
+    const { page } = visitor;
+    visitor.expectStatus(422);
+    await visitor.signIn(portal.manager);
+    const structure = await structureWith(visitor, 0);
+    await openStructure(visitor, structure);
+    await visitor.follow("Inviter un membre");
+    await visitor.seesTitle("Inviter un membre");
+    await visitor.press("Inviter");
+    await visitor.sees("Le formulaire comporte 4 erreurs");
+    await visitor.look(`invitation-en-erreur-${suffix}`);
+    const address = `lou.petit.${suffix}@exemple.fr`;
+    await page.getByLabel("Adresse électronique").fill(address);
+    await page.getByLabel("Prénom").fill("Lou");
+    await page.getByLabel("Nom", { exact: true }).fill("Petit");
+    await page.getByLabel("Utilisateur", { exact: true }).check();
+    await visitor.look(`invitation-${suffix}`);
+    await visitor.press("Inviter");
+    await visitor.sees("La personne est rattachée à la structure.");
+    await visitor.look(`fiche-avec-membres-${suffix}`);
+    await mailTo(address, "/invitation/");
+
+    const row = () => visitor.row("Lou Petit");
+    await visitor.press("Modifier le rôle", row());
+    await visitor.sees("Le nouveau rôle figurera immédiatement sur la fiche structure");
+    await visitor.look(`role-${suffix}`);
+    await place(visitor).getByLabel("Gestionnaire secondaire").check();
+    await visitor.press("Confirmer", place(visitor));
+    await visitor.sees("Le rôle est modifié.");
+    await row().getByRole("cell", { name: "Gestionnaire secondaire" }).waitFor();
+
+    await visitor.press("Retirer", row());
+    await visitor.sees(/^Lou Petit ne sera plus rattaché à la structure/);
+    await visitor.look(`retrait-${suffix}`);
+    await visitor.press("Confirmer", place(visitor));
+    await visitor.sees("La personne n’est plus rattachée à la structure.");
+    assert.equal(await row().count(), 0);
+    await visitor.leave();
+  });
+
+  test(`who asks to be attached is let in by the manager ${name}`, async () => {
+    const manager = await newVisitor(browser, portal, { javaScript });
+    await manager.signIn(portal.manager);
+    const structure = await structureWith(manager, 0);
+    await openStructure(manager, structure);
+    const identifier = await manager.fact("Identifiant").innerText();
+
+    const asker = await newVisitor(browser, portal, { javaScript });
+    asker.expectStatus(422);
+    await asker.signIn(portal.managerOfOne);
+    await asker.follow("Mon compte");
+    await asker.follow("Demander un rattachement");
+    await asker.page.getByLabel("Identifiant de la structure").fill("123");
+    await asker.press("Envoyer la demande");
+    await asker.sees("Un SIRET a 14 chiffres.");
+    await asker.page.getByLabel("Identifiant de la structure").fill(identifier);
+    await asker.press("Envoyer la demande");
+    await asker.sees("Votre demande est enregistrée.");
+    await asker.look(`demande-${suffix}`);
+
+    await manager.follow("Activités du gestionnaire");
+    const request = manager.page.getByRole("row").filter({ hasText: portal.managerOfOne.login });
+    await request.waitFor();
+    await manager.look(`demandes-de-rattachement-${suffix}`);
+    await manager.page.setViewportSize({ width: 320, height: 900 });
+    await manager.fitsItsWidth("the requests at 320 px");
+    await manager.look(`demandes-de-rattachement-${suffix}-320`);
+    await manager.page.setViewportSize({ width: 1280, height: 900 });
+    await request.getByRole("combobox").selectOption({ label: "Gestionnaire secondaire" });
+    await manager.press("Valider", request);
+    await manager.sees("La demande est validée");
+    assert.equal(await request.count(), 0);
+    await asker.follow("Mon compte");
+    await asker.row(structure).getByRole("cell", { name: "Gestionnaire secondaire" }).waitFor();
+    await manager.leave();
+    await asker.leave();
+  });
+
+  test(`a password is replaced without an interruption ${name}`, async () => {
+    const visitor = await newVisitor(browser, portal, { javaScript });
+    await visitor.signIn(portal.manager);
+    const structure = await structureWith(visitor, 0);
+    await openStructure(visitor, structure);
+    const { login, password } = await createTechnicalUser(visitor, "Paie");
+    await exportSheet(visitor);
+    await visitor.press("Retour sur la fiche structure");
+    await visitor.follow("Paie");
+    const works = async (...passwords) => Promise.all(passwords.map(async (shown) => (await portal.healthCheck(login, shown)).status));
+    const keep = async (choice) => {
+      await visitor.press(reset);
+      await visitor.look(`reinitialisation-${suffix}`);
+      assert(await place(visitor).getByLabel("L’ancien mot de passe cesse immédiatement").isChecked());
+      await place(visitor).getByLabel(choice).check();
+      await visitor.press("Confirmer", place(visitor));
+      const renewed = await readSummary(visitor);
+      await visitor.sees("L’ancien mot de passe fonctionne encore jusqu’au");
+      await exportSheet(visitor);
+      await visitor.follow("Utilisateur technique");
+      return renewed.password;
+    };
+
+    const second = await keep("Garder l’ancien mot de passe pendant 24 heures");
+    assert.deepEqual(await works(password, second), [200, 200]);
+    await visitor.fact("Ancien mot de passe").getByText("Fonctionne encore jusqu’au").waitFor();
+    await visitor.look(`ancien-mot-de-passe-${suffix}`);
+
+    // Kept once more: the oldest of the three ends.
+    const third = await keep("Garder l’ancien mot de passe pendant 72 heures");
+    assert.deepEqual(await works(password, second, third), [401, 200, 200]);
+
+    await visitor.press("Supprimer l’ancien mot de passe maintenant");
+    await visitor.sees("Les logiciels qui l’utilisent encore cesseront immédiatement de fonctionner.");
+    await visitor.look(`fin-de-l-ancien-${suffix}`);
+    await visitor.press("Confirmer", place(visitor));
+    await visitor.sees("L’ancien mot de passe est supprimé");
+    assert.deepEqual(await works(second, third), [401, 200]);
+    assert.equal(await visitor.page.getByRole("button", { name: "Supprimer l’ancien mot de passe maintenant" }).count(), 0);
+
+    // Somebody else takes over: the passwords that were shown here are known to a former manager.
+    await visitor.follow("Retour sur la fiche structure");
+    await visitor.press("Désigner un nouveau gestionnaire principal");
+    await place(visitor).getByLabel("Nouveau gestionnaire principal").selectOption({ label: "Nadia Benali (Gestionnaire secondaire)" });
+    await visitor.press("Confirmer", place(visitor));
+    await visitor.sees("Le nouveau gestionnaire principal est désigné.");
+    await visitor.leave();
+    const successor = await newVisitor(browser, portal, { javaScript });
+    await successor.signIn(portal.secondaryManager);
+    await openStructure(successor, structure);
+    await successor.row("Paie").getByText("Connu d’un ancien gestionnaire").waitFor();
+    await successor.look(`connu-fiche-${suffix}`);
+    for (const width of [1280, 1000, 320]) {
+      await successor.page.setViewportSize({ width, height: 900 });
+      await successor.fitsItsWidth(`the structure’s page at ${width} px`);
+      if (width < 1280) await successor.look(`connu-fiche-${suffix}-${width}`);
+    }
+    await successor.page.setViewportSize({ width: 1280, height: 900 });
+    await successor.follow("Paie");
+    await successor.fact("Confidentialité").getByText("Connu d’un ancien gestionnaire").waitFor();
+    await successor.look(`connu-${suffix}`);
+    await mailTo(portal.secondaryManager.login, login);
+    await successor.leave();
+  });
+}

@@ -1,0 +1,156 @@
+//! « Mot de passe oublié »: a link by mail for who is known, and the same answer for everybody.
+
+use raccord::{db::invitations, domain::random, mail::MailRoom, settings::Settings};
+
+use crate::common::{PASSWORD, Person, TestPortal};
+
+const FORGOTTEN: &str = "/mot-de-passe-oublie";
+const ANSWER: &str = "/mot-de-passe-oublie?avis=password-link-asked";
+const NEW: &str = "neuf barques sur le lac";
+
+/// Sends the waiting mails as the mail room does; the links in them.
+async fn links_mailed(portal: &TestPortal) -> Vec<String> {
+    let directory = std::env::temp_dir().join(format!("raccord-mails-{}", random::token(&mut random::os_rng())));
+    let given = |name: &str| (name == "RACCORD_DATA_DIR").then(|| directory.to_string_lossy().into_owned());
+    let room = MailRoom::open(&Settings::read(given).expect("sound settings")).expect("a mail room");
+    let waiting = "SELECT count(*) FROM mails WHERE sent_at IS NULL";
+    let sent = async {
+        while portal.number(waiting, &[]).await > 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    room.run(portal.pool.clone(), sent).await;
+    let mut links = Vec::new();
+    let mut folders = vec![directory.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.path().is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let mail = std::fs::read_to_string(entry.path()).expect("a mail").replace("=\r\n", "");
+            let link = mail.split("/invitation/").nth(1).and_then(|rest| rest.get(..43));
+            links.extend(link.map(|token| format!("/invitation/{token}")));
+        }
+    }
+    let _ = std::fs::remove_dir_all(directory);
+    links
+}
+
+async fn ask(portal: &TestPortal, named: &str) -> String {
+    let page = portal.browser().open(FORGOTTEN).await;
+    portal.browser().submit(&page, FORGOTTEN, &[("identifiant", named)]).await.location()
+}
+
+async fn sign_in(portal: &TestPortal, person: &Person, password: &str) -> u16 {
+    let fields = [("identifiant", person.login.as_str()), ("mot-de-passe", password)];
+    portal.browser().post("/connexion", &fields).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn who_forgot_her_password_chooses_another_by_a_link_that_serves_once() {
+    let portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    let open = portal.signed_in(&noor).await;
+    let browser = portal.browser();
+    let start = browser.open("/connexion").await;
+    assert_eq!(start.link("Mot de passe oublié"), FORGOTTEN);
+    assert_eq!(ask(&portal, " NOOR.martin@exemple.fr ").await, ANSWER);
+    let links = links_mailed(&portal).await;
+    let [link] = links.as_slice() else { panic!("{links:?}") };
+    let page = browser.open(link).await;
+    page.assert_says("choisissez un nouveau mot de passe");
+    assert_eq!(sign_in(&portal, &noor, PASSWORD).await, 303, "the old one is good until then");
+    let choose = async |password| browser.submit(&page, link, &[("nouveau-mot-de-passe", password)]).await;
+    choose("trop court").await.refusal(422);
+    assert_eq!(choose(NEW).await.location(), "/connexion?avis=password-chosen");
+    choose("encore un autre mot de passe").await.refusal(404);
+    assert_eq!(open.get("/mon-compte").await.location(), "/connexion?avis=session-expired&suite=%2Fmon-compte");
+    assert_eq!((sign_in(&portal, &noor, PASSWORD).await, sign_in(&portal, &noor, NEW).await), (422, 303));
+    let events = portal.events().await;
+    assert!(events.contains(&"PASSWORD_LINK_ASKED".into()) && events.contains(&"PASSWORD_CHOSEN".into()), "{events:?}");
+    let told: Vec<String> =
+        ["password_forgotten", "password_chosen"].map(|kind| format!("{} {kind}", noor.contact_address)).into();
+    assert_eq!(portal.mails().await, told);
+}
+
+#[tokio::test]
+async fn the_answer_does_not_tell_who_is_known() {
+    let portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    for named in
+        [noor.login.as_str(), noor.contact_address.as_str(), "inconnue@exemple.fr", "TECH_1_X@cpro.fr", "'\"<%"]
+    {
+        assert_eq!(ask(&portal, named).await, ANSWER, "{named}");
+    }
+    assert_eq!(portal.events().await, ["PASSWORD_LINK_ASKED"; 5]);
+    portal
+        .browser()
+        .post(FORGOTTEN, &[("identifiant", " ")])
+        .await
+        .refusal(422)
+        .assert_says("Saisissez votre identifiant");
+    assert_eq!(portal.mails().await.len(), 1, "one mail is on its way already");
+    links_mailed(&portal).await;
+    ask(&portal, &noor.login).await;
+    assert_eq!(portal.mails().await.len(), 1, "and its link is fresh");
+}
+
+#[tokio::test]
+async fn a_link_dies_after_an_hour_and_with_the_next_one() {
+    let mut portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    ask(&portal, &noor.login).await;
+    let first = links_mailed(&portal).await.remove(0);
+    portal.move_clock("59 minutes").await;
+    portal.browser().open(&first).await;
+    ask(&portal, &noor.login).await;
+    let second = links_mailed(&portal).await.remove(0);
+    portal.browser().get(&first).await.refusal(404);
+    portal.browser().open(&second).await;
+    portal.move_clock("120 minutes").await;
+    let over = portal.browser().get(&second).await.refusal(404);
+    assert_eq!(over.link("Demander un nouveau lien"), FORGOTTEN);
+    portal.browser().post(&second, &[("nouveau-mot-de-passe", NEW)]).await.refusal(404);
+}
+
+#[tokio::test]
+async fn changing_the_password_kills_a_link_that_waits() {
+    let portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    ask(&portal, &noor.login).await;
+    let link = links_mailed(&portal).await.remove(0);
+    let fields = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", NEW)];
+    portal.signed_in(&noor).await.post("/mon-compte/mot-de-passe", &fields).await.location();
+    portal.browser().get(&link).await.refusal(404);
+}
+
+#[tokio::test]
+async fn the_database_holds_no_link() {
+    let portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    ask(&portal, &noor.login).await;
+    let link = links_mailed(&portal).await.remove(0);
+    let token = link.trim_start_matches("/invitation/");
+    let dump = String::from_utf8_lossy(&crate::common::pg_dump(portal.database_url())).into_owned();
+    assert!(dump.contains("password_forgotten") && !dump.contains(token));
+    assert!(invitations::find(&portal.pool, &random::digest(token)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn requests_are_slowed_for_one_name_from_one_network() {
+    let portal = TestPortal::start().await;
+    for named in ["inconnue@exemple.fr", "noor.martin@exemple.fr"] {
+        portal.person(named.split('.').next().unwrap()).await;
+        let post = async |address: &str| {
+            portal.browser().with_address(address).post(FORGOTTEN, &[("identifiant", named)]).await
+        };
+        for _ in 0..5 {
+            assert_eq!(post("203.0.113.5").await.location(), ANSWER);
+        }
+        let slowed = post("203.0.113.9").await;
+        slowed.refusal(429).assert_says("Trop de demandes. Veuillez patienter");
+        assert_eq!(slowed.header("retry-after"), Some("2"));
+        assert_eq!(post("192.0.2.5").await.location(), ANSWER);
+    }
+}

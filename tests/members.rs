@@ -1,0 +1,279 @@
+//! The people of a structure: invited, changed and removed by its principal manager, or asking to be let in.
+
+use raccord::domain::{notice::Notice, role::Role};
+
+use crate::common::{Browser, Person, Structure, TestPortal, together};
+
+const MY_REQUESTS: &str = "/mon-compte/demandes-de-rattachement";
+
+fn invitation(structure: &Structure) -> String {
+    format!("/structures/{}/membres/invitation", structure.id)
+}
+
+async fn membership(portal: &TestPortal, person: &Person) -> i64 {
+    portal.number("SELECT id FROM memberships WHERE user_id = $1", &[person.id]).await
+}
+
+async fn invite(browser: &Browser, structure: &Structure, address: &str, role: &str) -> crate::common::Answer {
+    let page = browser.open(&invitation(structure)).await;
+    let typed = [("adresse", address), ("prenom", "Lou"), ("nom", "Petit"), ("role", role)];
+    browser.submit(&page, &invitation(structure), &typed).await
+}
+
+async fn ask(browser: &Browser, kind: &str, identifier: &str) -> crate::common::Answer {
+    browser.post(MY_REQUESTS, &[("type-identifiant", kind), ("identifiant", identifier)]).await
+}
+
+/// What each mail says is something that the mail room can read.
+async fn notices(portal: &TestPortal) -> Vec<Notice> {
+    let mails = portal.texts("SELECT notice::text FROM mails ORDER BY id", &[]).await;
+    mails.iter().map(|mail| serde_json::from_str(mail).unwrap_or_else(|error| panic!("{mail}: {error}"))).collect()
+}
+
+#[tokio::test]
+async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let fiche = browser.open(&format!("/structures/{}", structure.id)).await;
+    assert_eq!(fiche.link("Inviter un membre"), invitation(&structure));
+    let page = browser.open(&invitation(&structure)).await;
+    page.assert_says("leurs utilisateurs techniques auront immédiatement accès à celle-ci par l’API");
+    for _ in 0..2 {
+        let told = invite(&browser, &structure, " Lou.Petit@Exemple.fr ", "UTILISATEUR").await.location();
+        browser.open(&told).await.assert_says("La personne est rattachée à la structure.");
+    }
+    let rows = browser.open(&format!("/structures/{}", structure.id)).await.rows();
+    let row = rows.iter().find(|row| row[0] == "Lou Petit").expect("her row");
+    let expected = ["lou.petit@exemple.fr", "Utilisateur Modifier le rôle Retirer", "Lou.Petit@exemple.fr", "Inactif"];
+    assert_eq!(row[1..5], expected);
+    let mails = portal.mails().await;
+    assert_eq!(mails, ["Lou.Petit@exemple.fr invitation", "Lou.Petit@exemple.fr membership_changed"]);
+    assert_eq!(portal.events().await[1..], ["PERSON_INVITED", "MEMBERSHIP_CHANGED"]);
+    notices(&portal).await;
+}
+
+#[tokio::test]
+async fn a_person_who_is_known_by_login_or_contact_address_is_attached_as_she_is() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
+    let noor = portal.person("Noor").await;
+    let browser = portal.signed_in(&manager).await;
+    invite(&browser, &structures[0], &noor.login, "GESTIONNAIRE_SECONDAIRE").await.location();
+    invite(&browser, &structures[1], &noor.contact_address, "UTILISATEUR").await.location();
+    let names = portal.texts("SELECT DISTINCT last_name FROM users WHERE first_name = 'Noor'", &[]).await;
+    assert_eq!(names, ["Martin"]);
+    assert_eq!(portal.number("SELECT count(*) FROM memberships WHERE user_id = $1", &[noor.id]).await, 2);
+    assert_eq!(
+        portal.mails().await,
+        [
+            format!("{} membership_changed", noor.contact_address),
+            format!("{} membership_changed", noor.contact_address)
+        ]
+    );
+    let other = invite(&browser, &structures[0], &noor.login, "UTILISATEUR").await.refusal(422);
+    other.assert_says("Cette personne est déjà rattachée à la structure, avec le rôle");
+    invite(&browser, &structures[0], &manager.login, "UTILISATEUR").await.refusal(422);
+    let shared = portal.person("Sacha").await;
+    portal
+        .execute("UPDATE users SET contact_address = 'service@exemple.fr' WHERE first_name IN ('Noor', 'Sacha')")
+        .await;
+    invite(&browser, &structures[1], "service@exemple.fr", "UTILISATEUR")
+        .await
+        .refusal(422)
+        .assert_says("Plusieurs personnes");
+    assert_eq!(portal.number("SELECT count(*) FROM memberships WHERE user_id = $1", &[shared.id]).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_an_invitation_is_said_beside_its_field_and_nothing_typed_is_lost() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let page =
+        browser.post(&invitation(&structure), &[("adresse", "pas une adresse"), ("prenom", " ")]).await.refusal(422);
+    page.assert_says("Le formulaire comporte 4 erreurs");
+    for message in ["doit avoir la forme", "Saisissez le prénom.", "Saisissez le nom.", "Choisissez un rôle."] {
+        page.assert_says(message);
+    }
+    assert_eq!(page.field("adresse"), "pas une adresse");
+    let technical = invite(&browser, &structure, "TECH_1_X@cpro.fr", "UTILISATEUR").await.refusal(422);
+    technical.assert_says("compte technique");
+    assert_eq!(technical.field("nom"), "Petit");
+    invite(&browser, &structure, "lou@exemple.fr", "GESTIONNAIRE_PRINCIPAL")
+        .await
+        .refusal(422)
+        .assert_says("Choisissez un rôle.");
+    assert_eq!(portal.number("SELECT count(*) FROM users", &[]).await, 1);
+}
+
+#[tokio::test]
+async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    portal.attach(&noor, &structure, Role::User).await;
+    let (browser, id) = (portal.signed_in(&manager).await, membership(&portal, &noor).await);
+    let (role, removal) = (format!("/rattachements/{id}/role"), format!("/rattachements/{id}/retrait"));
+    let fiche = browser.open(&format!("/structures/{}", structure.id)).await;
+    assert!(fiche.has_form(&role) && fiche.has_form(&removal));
+    let confirmation = browser.open(&role).await;
+    assert_eq!(confirmation.form(&role), [("role".to_owned(), "UTILISATEUR".to_owned())]);
+    for _ in 0..2 {
+        let told = browser.submit(&confirmation, &role, &[("role", "GESTIONNAIRE_SECONDAIRE")]).await.location();
+        browser.open(&told).await.assert_says("Le rôle est modifié.");
+    }
+    browser.post(&role, &[("role", "GESTIONNAIRE_PRINCIPAL")]).await.refusal(422);
+    let confirmation = browser.open(&removal).await;
+    confirmation.assert_says("Noor Martin ne sera plus rattaché à la structure");
+    let told = browser.submit(&confirmation, &removal, &[]).await.location();
+    browser.open(&told).await.assert_says("La personne n’est plus rattachée à la structure.");
+    browser.post(&removal, &[]).await.refusal(404);
+    assert_eq!(portal.events().await[1..], ["MEMBERSHIP_CHANGED", "MEMBERSHIP_REMOVED"]);
+    let roles: Vec<_> = notices(&portal)
+        .await
+        .into_iter()
+        .map(|notice| if let Notice::MembershipChanged { role, .. } = notice { role } else { panic!("{notice:?}") })
+        .collect();
+    assert_eq!(roles, [Some("Gestionnaire secondaire".to_owned()), None]);
+}
+
+#[tokio::test]
+async fn the_principal_manager_himself_is_neither_changed_nor_removed() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let (browser, id) = (portal.signed_in(&manager).await, membership(&portal, &manager).await);
+    for act in ["role", "retrait"] {
+        let path = format!("/rattachements/{id}/{act}");
+        browser.get(&path).await.refusal(404);
+        browser.post(&path, &[("role", "UTILISATEUR")]).await.refusal(404);
+    }
+    let principal = "SELECT count(*) FROM memberships WHERE role = 'PRINCIPAL_MANAGER'";
+    assert_eq!(portal.number(principal, &[]).await, 1);
+}
+
+#[tokio::test]
+async fn a_form_that_outlived_its_manager_is_refused_and_remembered() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let (noor, sacha, alix) = (portal.person("Noor").await, portal.person("Sacha").await, portal.person("Alix").await);
+    portal.attach(&noor, &structure, Role::User).await;
+    let (browser, id) = (portal.signed_in(&manager).await, membership(&portal, &noor).await);
+    let request = portal.membership_request(&alix, &structure).await;
+    portal.attach(&sacha, &structure, Role::PrincipalManager).await;
+    browser.post(&format!("/rattachements/{id}/retrait"), &[]).await.refusal(404);
+    browser.post(&format!("/demandes-de-rattachement/{request}/refus"), &[]).await.refusal(404);
+    browser.post(&invitation(&structure), &[]).await.refusal(404);
+    assert_eq!(portal.events_of("ACT_REFUSED").await, 3);
+    assert_eq!(membership(&portal, &noor).await, id);
+}
+
+#[tokio::test]
+async fn a_request_is_answered_alike_whether_or_not_the_structure_is_known() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let unmanaged = portal.structure("Commune sans gestionnaire").await;
+    let noor = portal.person("Noor").await;
+    let browser = portal.signed_in(&noor).await;
+    assert_eq!(browser.open("/mon-compte").await.link("Demander un rattachement"), MY_REQUESTS);
+    let mut answers = Vec::new();
+    for (kind, identifier) in
+        [("SIRET", structure.identifier.as_str()), ("SIRET", &unmanaged.identifier), ("AUTRE", "inconnue")]
+    {
+        for _ in 0..2 {
+            answers.push(ask(&browser, kind, identifier).await.location());
+        }
+    }
+    assert!(answers.iter().all(|answer| answer == &format!("{MY_REQUESTS}?avis=membership-requested")), "{answers:?}");
+    assert_eq!(browser.open(MY_REQUESTS).await.rows().len(), 3, "asking twice changes nothing");
+    assert_eq!(portal.mails().await, [format!("{} membership_requested", manager.contact_address)]);
+    assert_eq!(portal.events_of("MEMBERSHIP_REQUESTED").await, 3);
+    notices(&portal).await;
+    ask(&browser, "SIRET", "123").await.refusal(422).assert_says("Un SIRET a 14 chiffres.");
+    ask(&browser, "SIRENE", "123").await.refusal(422).assert_says("Choisissez un type d’identifiant.");
+}
+
+#[tokio::test]
+async fn the_principal_manager_validates_with_a_role_or_refuses() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let (noor, sacha) = (portal.person("Noor").await, portal.person("Sacha").await);
+    let browser = portal.signed_in(&manager).await;
+    assert!(!browser.open("/activites").await.text().contains("Demandes de rattachement"));
+    for person in [&noor, &sacha] {
+        ask(&portal.signed_in(person).await, "SIRET", &structure.identifier).await.location();
+    }
+    let page = browser.open("/activites").await;
+    page.assert_says("Demandes de rattachement");
+    let rows = page.rows();
+    assert!(rows[0][0].contains("Noor Martin") && rows[1][0].contains("Sacha Martin"), "{rows:?}");
+    let ids = portal.texts("SELECT id::text FROM membership_requests ORDER BY id", &[]).await;
+    let accept = format!("/demandes-de-rattachement/{}/validation", ids[0]);
+    browser.post(&accept, &[("role", "GESTIONNAIRE_PRINCIPAL")]).await.refusal(422);
+    let told = browser.post(&accept, &[("role", "GESTIONNAIRE_SECONDAIRE")]).await.location();
+    browser.open(&told).await.assert_says("La demande est validée");
+    let told = browser.post(&format!("/demandes-de-rattachement/{}/refus", ids[1]), &[]).await.location();
+    let page = browser.open(&told).await;
+    page.assert_says("La demande est refusée.");
+    assert_eq!(page.rows().len(), 1, "the structure alone is left");
+    browser.post(&accept, &[("role", "UTILISATEUR")]).await.refusal(404);
+    let roles = portal.texts("SELECT role FROM memberships WHERE user_id = $1", &[noor.id]).await;
+    assert_eq!(roles, ["SECONDARY_MANAGER"]);
+    assert_eq!(portal.number("SELECT count(*) FROM memberships WHERE user_id = $1", &[sacha.id]).await, 0);
+    let mails = portal.mails().await;
+    assert_eq!(
+        mails[2..],
+        [
+            format!("{} membership_changed", noor.contact_address),
+            format!("{} membership_refused", sacha.contact_address)
+        ]
+    );
+    assert_eq!(
+        (portal.events_of("MEMBERSHIP_CHANGED").await, portal.events_of("MEMBERSHIP_REQUEST_REFUSED").await),
+        (1, 1)
+    );
+    let member = portal.signed_in(&noor).await;
+    ask(&member, "SIRET", &structure.identifier)
+        .await
+        .refusal(422)
+        .assert_says("Vous êtes déjà rattaché à cette structure.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn ten_requests_may_wait_and_one_can_be_taken_back() {
+    let portal = TestPortal::start().await;
+    let (noor, sacha) = (portal.person("Noor").await, portal.person("Sacha").await);
+    let browser = portal.signed_in(&noor).await;
+    let answers = together(20, |number| {
+        let browser = browser.clone();
+        async move { ask(&browser, "AUTRE", &format!("inconnue-{number}")).await.status.as_u16() }
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|status| **status == 303).count(), 10, "{answers:?}");
+    ask(&browser, "AUTRE", "encore").await.refusal(422).assert_says("Vous avez déjà 10 demandes en attente.");
+    let id = portal.number("SELECT min(id) FROM membership_requests", &[]).await;
+    let withdrawal = format!("{MY_REQUESTS}/{id}/annulation");
+    portal.signed_in(&sacha).await.post(&withdrawal, &[]).await.location();
+    assert_eq!(portal.number("SELECT count(*) FROM membership_requests", &[]).await, 10, "not somebody else's");
+    for _ in 0..2 {
+        browser.post(&withdrawal, &[]).await.location();
+    }
+    ask(&browser, "AUTRE", "encore").await.location();
+    assert_eq!(portal.events_of("MEMBERSHIP_REQUEST_WITHDRAWN").await, 1);
+}
+
+#[tokio::test]
+async fn asking_and_taking_back_in_turn_is_slowed() {
+    let portal = TestPortal::start().await;
+    let (_, structure) = portal.manager().await;
+    let browser = portal.signed_in(&portal.person("Noor").await).await;
+    let mut statuses = Vec::new();
+    for _ in 0..6 {
+        statuses.push(ask(&browser, "SIRET", &structure.identifier).await.status.as_u16());
+        let ids = portal.texts("SELECT id::text FROM membership_requests", &[]).await;
+        if let Some(id) = ids.first() {
+            browser.post(&format!("{MY_REQUESTS}/{id}/annulation"), &[]).await;
+        }
+    }
+    assert_eq!(statuses, [303, 303, 303, 303, 303, 422]);
+}

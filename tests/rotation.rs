@@ -1,0 +1,97 @@
+//! A reset without an interruption, as its manager sees it.
+
+use crate::common::{Page, TestPortal};
+
+const KEEP: [&str; 3] = ["0", "24", "72"];
+
+fn path(id: i64, act: &str) -> String {
+    format!("/utilisateurs-techniques/{id}{act}")
+}
+
+/// What the radio buttons of a reset offer.
+fn choices(page: &Page) -> Vec<&'static str> {
+    KEEP.into_iter().filter(|hours| page.html().contains(&format!("name=\"ancien\" value=\"{hours}\""))).collect()
+}
+
+#[tokio::test]
+async fn the_default_ends_the_old_password_and_the_choices_keep_it() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, _) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let reset = path(id, "/mot-de-passe");
+    for page in [browser.open(&path(id, "")).await, browser.open(&reset).await] {
+        assert_eq!(choices(&page), KEEP);
+        assert!(page.form(&reset).contains(&("ancien".into(), "0".into())), "the default");
+    }
+    browser.submit(&browser.open(&reset).await, &reset, &[]).await.location();
+    assert_eq!(portal.number("SELECT count(*) FROM former_passwords", &[]).await, 0);
+    browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
+    browser.open(&path(id, "/recapitulatif")).await.assert_says("L’ancien mot de passe fonctionne encore jusqu’au");
+    let page = browser.open(&path(id, "")).await;
+    let fact = page.fact("Ancien mot de passe");
+    assert!(fact.starts_with("Fonctionne encore jusqu’au") && fact.contains("Aucun appel avec lui"), "{fact}");
+    portal.execute("UPDATE former_passwords SET last_call_at = portal_now()").await;
+    let fact = browser.open(&path(id, "")).await.fact("Ancien mot de passe");
+    assert!(fact.contains("Encore utilisé\u{a0}: dernier appel avec lui le"), "{fact}");
+    browser.submit(&page, &reset, &[("ancien", "48")]).await.refusal(422);
+    let details =
+        portal.texts("SELECT detail FROM audit_events WHERE action = 'PASSWORD_RESET' ORDER BY id", &[]).await;
+    assert_eq!(details, ["", "Ancien mot de passe gardé 24\u{a0}heures au plus"]);
+    let told = "SELECT (notice->>'former_until' IS NOT NULL)::text FROM mails WHERE notice->>'kind' = 'password_reset' ORDER BY id";
+    assert_eq!(portal.texts(told, &[]).await, ["false", "true"]);
+}
+
+#[tokio::test]
+async fn the_old_password_can_be_ended_at_once_and_its_end_comes_by_itself() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, _) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let (reset, ending) = (path(id, "/mot-de-passe"), path(id, "/ancien-mot-de-passe"));
+    assert_eq!(browser.get(&ending).await.location(), path(id, ""), "nothing to end yet");
+    browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "72")]).await.location();
+    browser.open(&reset).await.assert_says("Le mot de passe encore plus ancien");
+    let confirmation = browser.open(&ending).await;
+    confirmation.assert_says("Les logiciels qui l’utilisent encore cesseront immédiatement de fonctionner.");
+    for _ in 0..2 {
+        let told = browser.submit(&confirmation, &ending, &[]).await.location();
+        browser.open(&told).await.assert_says("L’ancien mot de passe est supprimé");
+    }
+    assert_eq!(portal.events_of("FORMER_PASSWORD_ENDED").await, 1);
+    assert!(!browser.open(&path(id, "")).await.has_form(&ending));
+    browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
+    portal.move_clock("24 hours 1 minute").await;
+    let browser = portal.signed_in(&manager).await;
+    assert!(!browser.open(&path(id, "")).await.has_form(&ending));
+    raccord::db::upkeep::sweep(&portal.pool).await.unwrap();
+    assert_eq!(portal.number("SELECT count(*) FROM former_passwords", &[]).await, 0);
+}
+
+#[tokio::test]
+async fn a_password_that_has_expired_or_is_suspended_cannot_be_kept() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, _) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    browser.post(&path(id, "/suspension"), &[]).await.location();
+    assert!(choices(&browser.open(&path(id, "/mot-de-passe")).await).is_empty());
+    browser.post(&path(id, "/reactivation"), &[]).await.location();
+    assert_eq!(choices(&browser.open(&path(id, "/mot-de-passe")).await), KEEP);
+    portal.execute("UPDATE technical_users SET expires_at = portal_now() - interval '1 minute'").await;
+    assert!(choices(&browser.open(&path(id, "/mot-de-passe")).await).is_empty());
+}
+
+#[tokio::test]
+async fn a_former_manager_who_knows_the_kept_password_is_still_flagged() {
+    let portal = TestPortal::start().await;
+    let (camille, structure) = portal.manager().await;
+    let (id, _, _) = portal.create_and_show(&portal.signed_in(&camille).await, structure.id, "ERP").await;
+    let noor = portal.person("Noor").await;
+    portal.attach(&noor, &structure, raccord::domain::role::Role::PrincipalManager).await;
+    let (browser, reset) = (portal.signed_in(&noor).await, path(id, "/mot-de-passe"));
+    browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
+    browser.open(&path(id, "")).await.assert_says("Connu d’un ancien gestionnaire");
+    browser.post(&path(id, "/ancien-mot-de-passe"), &[]).await.location();
+    assert!(!browser.open(&path(id, "")).await.text().contains("Connu d’un ancien gestionnaire"));
+}
