@@ -11,6 +11,7 @@ mod members;
 mod operator;
 mod reset;
 mod rotation;
+mod rules;
 mod shown_once;
 mod sign_in;
 mod succession;

@@ -1,0 +1,135 @@
+//! Rules that hold across journeys: expiry, labels, sessions, headers, cookies.
+
+use axum::http::Method;
+use data_encoding::BASE64;
+use raccord::web;
+
+use crate::common::{Browser, Call, TestPortal, text_of_pdf};
+
+async fn api_status(browser: &Browser, login: &str, password: &str) -> u16 {
+    let account = BASE64.encode(format!("{login}:{password}").as_bytes());
+    let call = Call::get("/cpro/transverses/v1/health-check").with("cpro-account", &account);
+    browser.send(call).await.status.as_u16()
+}
+
+#[tokio::test]
+async fn a_password_lives_424_days_to_the_second() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let seconds = "SELECT extract(epoch FROM expires_at - password_set_at)::bigint FROM technical_users WHERE id = $1";
+    assert_eq!(portal.number(seconds, &[id]).await, 424 * 86_400);
+    let anybody = portal.browser();
+    portal.move_clock("424 days -30 seconds").await;
+    assert_eq!(api_status(&anybody, &login, &password).await, 200);
+    portal.move_clock("424 days").await;
+    assert_eq!(api_status(&anybody, &login, &password).await, 401);
+}
+
+#[tokio::test]
+async fn one_date_of_expiry_stands_on_every_screen_and_in_the_pdf() {
+    let portal = TestPortal::with(&[("RACCORD_PASSWORD_LIFETIME_DAYS", "90")]).await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, summary, _) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let date = summary.fact("Date d’expiration");
+    for page in [
+        "/activites".to_owned(),
+        "/activites/utilisateurs-techniques".to_owned(),
+        format!("/structures/{}", structure.id),
+        format!("/utilisateurs-techniques/{id}"),
+    ] {
+        assert!(browser.open(&page).await.text().contains(&date), "{date} is not on {page}");
+    }
+    let action = format!("/utilisateurs-techniques/{id}/informations-de-connexion");
+    let pdf = browser.submit(&summary, &action, &[]).await;
+    assert!(text_of_pdf(&pdf.body).is_none_or(|text| text.contains(&date)), "{date} is not in the PDF");
+}
+
+#[tokio::test]
+async fn a_label_is_unique_in_its_structure_blind_to_case_and_accents() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structures[0].id, "Régie").await;
+    let form = format!("/structures/{}/utilisateurs-techniques", structures[0].id);
+    let page = browser.open(&format!("{form}/nouveau")).await;
+    let refused = browser.submit(&page, &form, &[("libelle", "REGIE")]).await.refusal(422);
+    refused.assert_says("porte déjà ce libellé");
+    assert_eq!(refused.field("libelle"), "REGIE");
+    portal.create_account(&browser, structures[1].id, "Régie").await;
+    browser.post(&format!("/utilisateurs-techniques/{id}/suppression"), &[]).await.location();
+    portal.create_account(&browser, structures[0].id, "regie").await;
+}
+
+#[tokio::test]
+async fn a_session_ends_after_30_idle_minutes_and_12_hours_in_all() {
+    let mut portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    portal.move_clock("29 minutes").await;
+    assert_eq!(browser.get("/activites").await.status, 200);
+    portal.move_clock("58 minutes").await;
+    assert_eq!(browser.get("/activites").await.status, 200);
+    portal.move_clock("89 minutes").await;
+    assert!(browser.get("/activites").await.location().starts_with("/connexion"));
+    portal.move_clock("0").await;
+    let busy = portal.signed_in(&manager).await;
+    for half_hours in 1..=25 {
+        portal.move_clock(&format!("{} minutes", half_hours * 29)).await;
+        let answer = busy.get("/activites").await;
+        if half_hours * 29 < 12 * 60 {
+            assert_eq!(answer.status, 200, "after {half_hours} × 29 minutes");
+        } else {
+            assert!(answer.location().starts_with("/connexion"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
+    let portal = TestPortal::with(&[("RACCORD_PUBLIC_URL", "https://raccord.example")]).await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let browser = portal.signed_in(&manager).await;
+    for route in web::routes().iter().filter(|route| route.method == Method::GET) {
+        let id = if route.path.starts_with("/utilisateurs") { account } else { structure.id };
+        let path = route.path.replace("{id}", &id.to_string()).replace("{token}", "aucune");
+        let answer = browser.get(&path).await;
+        let header = |name| answer.header(name).unwrap_or_else(|| panic!("{path} has no {name}"));
+        let policy = header("content-security-policy");
+        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("unsafe-"), "{path}: {policy}");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(header("cross-origin-resource-policy"), "same-origin");
+        assert_eq!(header("cache-control"), "no-store");
+        assert!(header("strict-transport-security").starts_with("max-age="));
+        for present in ["referrer-policy", "permissions-policy"] {
+            assert!(!header(present).is_empty());
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without() {
+    for (url, name, secure) in
+        [("https://raccord.example", "__Host-", true), ("http://127.0.0.1:8080", "raccord", false)]
+    {
+        let portal = TestPortal::with(&[("RACCORD_PUBLIC_URL", url)]).await;
+        let (manager, _) = portal.manager().await;
+        let fields = [("identifiant", manager.login.as_str()), ("mot-de-passe", crate::common::PASSWORD)];
+        let answer = portal.browser().post("/connexion", &fields).await;
+        let cookie = answer.header("set-cookie").expect("a session").to_owned();
+        assert!(cookie.starts_with(name), "{cookie}");
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(attribute), "{cookie}");
+        }
+        assert_eq!(cookie.contains("Secure"), secure, "{cookie}");
+        assert!(!cookie.contains("Domain="), "{cookie}");
+    }
+}
