@@ -1,8 +1,10 @@
 //! What authentication costs: `recuperer/rattachements` with each kind of credential, beside a bare axum and sqlx handler that
-//! runs one query of the same shape on the same pool. `cargo bench --bench api` starts everything and prints a table.
+//! runs one query of the same shape on the same pool and answers the same members. `cargo bench --bench api` starts everything and
+//! prints a table.
 //!
 //! The load comes from this very process, so the figures mean something beside each other only. Rounds are interleaved, and the
-//! median of each variant counts.
+//! median of each variant counts. Beside the rate stands the processor time that a call took: of this process, caller included,
+//! and of the database's.
 
 #![allow(dead_code, reason = "the tests' makers do more than is asked for here")]
 
@@ -10,6 +12,7 @@
 mod common;
 
 use std::{
+    env, fs,
     net::SocketAddr,
     time::{Duration, Instant},
 };
@@ -33,9 +36,26 @@ use tokio::{
 const PATH: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
 const BODY: &str = r#"{"parametresRecherche":{"nbResultatsParPage":100,"pageResultatDemandee":1}}"#;
 const CONNECTIONS: usize = 8;
+const DATABASE_CONNECTIONS: u32 = 10;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 const MEMBERSHIPS: usize = 20;
+
+/// What else the database holds: among so few rows as one manager has, PostgreSQL would use no index.
+const NEIGHBOURS: &str = "
+    INSERT INTO users (login, last_name, first_name, contact_address)
+    SELECT 'voisin' || n || '@x.fr', 'Voisin', 'Numéro', 'voisin' || n || '@x.fr' FROM generate_series(1, 500) n;
+    INSERT INTO structures (identifier_type, identifier, designation)
+    SELECT 'AUTRE', 'VOISIN' || n, 'Établissement voisin ' || n FROM generate_series(1, 10000) n;
+    INSERT INTO memberships (user_id, structure_id, role)
+    SELECT u.id, s.id, 'USER' FROM structures s JOIN users u ON u.login = 'voisin' || (1 + s.id % 500) || '@x.fr'
+     WHERE s.identifier_type = 'AUTRE';
+    INSERT INTO technical_users (structure_id, number, login, created_by, password_hash, password_set_by, expires_at)
+    SELECT s.id, 1, 'TECH_1_' || s.identifier || '@cpro.fr', 1, '', 1, portal_now() + interval '1 year'
+      FROM structures s WHERE s.identifier_type = 'AUTRE';
+    INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at)
+    SELECT sha256(t.login::bytea), t.id, 1, portal_now() + interval '1 hour' FROM technical_users t WHERE t.password_hash = '';
+    ANALYZE";
 
 #[derive(Serialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
@@ -46,13 +66,38 @@ struct Bare {
     type_identifiant_structure: String,
     designation_structure: String,
     role_utilisateur: String,
+    #[sqlx(skip)]
+    statut_utilisateur: Active,
+    #[sqlx(skip)]
+    statut_rattachement_structure: Active,
+    #[sqlx(skip)]
+    liste_services_rattache: [(); 0],
     #[serde(skip)]
     total: i64,
 }
 
+#[derive(Clone, Copy, Default, Serialize)]
+enum Active {
+    #[default]
+    #[serde(rename = "ACTIF")]
+    Active,
+}
+
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct BareAnswer {
-    liste: Vec<Bare>,
+    code_retour: u16,
+    libelle: &'static str,
+    liste_structure_rattachement: Vec<Bare>,
+    parametres_retour: BarePage,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BarePage {
+    nb_resultats_par_page: i32,
+    page_courante: i32,
+    pages: i64,
     total: i64,
 }
 
@@ -68,7 +113,17 @@ async fn bare(State((pool, manager)): State<(PgPool, i64)>) -> Json<BareAnswer> 
     .fetch_all(&pool)
     .await
     .expect("the query works");
-    Json(BareAnswer { total: rows.first().map_or(0, |row| row.total), liste: rows })
+    Json(BareAnswer {
+        code_retour: 0,
+        libelle: "TRA_MSG_00.000",
+        parametres_retour: BarePage {
+            nb_resultats_par_page: 100,
+            page_courante: 1,
+            pages: 1,
+            total: rows.first().map_or(0, |row| row.total),
+        },
+        liste_structure_rattachement: rows,
+    })
 }
 
 async fn serve(router: Router) -> SocketAddr {
@@ -109,15 +164,45 @@ async fn caller(address: SocketAddr, request: String, end: Instant) -> usize {
     answered
 }
 
-/// Requests per second of all connections together.
-async fn round(address: SocketAddr, request: &str) -> usize {
+/// What a round came to.
+struct Measure {
+    per_second: u64,
+    /// Processor time of one call, in microseconds: here, and in the database.
+    here: u64,
+    in_database: u64,
+}
+
+/// All connections together.
+async fn round(address: SocketAddr, request: &str, backends: &[String]) -> Measure {
+    let before = (processor_time(["self"]), processor_time(backends));
     let end = Instant::now() + ROUND;
     let callers: Vec<_> = (0..CONNECTIONS).map(|_| tokio::spawn(caller(address, request.to_owned(), end))).collect();
     let mut answered = 0;
     for caller in callers {
         answered += caller.await.expect("no panic");
     }
-    answered / usize::try_from(ROUND.as_secs()).expect("a few seconds")
+    let answered = u64::try_from(answered).expect("a count");
+    let micros = |before: Duration, after: Duration| {
+        u64::try_from(after.saturating_sub(before).as_micros()).expect("a few seconds") / answered
+    };
+    Measure {
+        per_second: answered / ROUND.as_secs(),
+        here: micros(before.0, processor_time(["self"])),
+        in_database: micros(before.1, processor_time(backends)),
+    }
+}
+
+/// What the threads of these processes have run.
+fn processor_time(processes: impl IntoIterator<Item = impl AsRef<str>>) -> Duration {
+    let threads = processes.into_iter().flat_map(|process| {
+        fs::read_dir(format!("/proc/{}/task", process.as_ref())).expect("a process that lives").flatten()
+    });
+    // The first figure is what it has run, in nanoseconds.
+    let nanos = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
 }
 
 #[tokio::main]
@@ -131,40 +216,59 @@ async fn main() {
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structures[0].id, "ERP").await;
     let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
-    portal.execute("ANALYZE").await;
-    let pool = db::pool(portal.database_url().parse().expect("a sound URL"), 10);
+    portal.execute(NEIGHBOURS).await;
+    let pool = db::pool(portal.database_url().parse().expect("a sound URL"), DATABASE_CONNECTIONS);
     let state = AppState::new(pool.clone(), Settings::read(|_| None).expect("the defaults")).expect("no theme");
     let raccord = serve(web::router(state)).await;
-    let bare = serve(Router::new().route(PATH, post(bare)).with_state((pool, manager.id))).await;
+    let bare = serve(Router::new().route(PATH, post(bare)).with_state((pool.clone(), manager.id))).await;
 
     let account = format!("cpro-account: {}\r\n", BASE64.encode(format!("{login}:{password}").as_bytes()));
     let form = [("grant_type", "client_credentials"), ("client_id", &login), ("client_secret", &password)];
     let token: serde_json::Value =
         serde_json::from_str(&browser.post("/api/oauth/token", &form).await.body_text()).expect("a token");
     let bearer = format!("Authorization: Bearer {}\r\n", token["access_token"].as_str().expect("a token"));
-    let variants = [
+    let mut variants = vec![
         ("bare handler", bare, request("")),
         ("cpro-account", raccord, request(&account)),
         ("Bearer", raccord, request(&bearer)),
         ("both", raccord, request(&format!("{account}{bearer}"))),
     ];
-    let mut rates = [const { Vec::new() }; 4];
+    // Every connection that the pool may hold, so that all backends are known.
+    let mut held = Vec::new();
+    for _ in 0..DATABASE_CONNECTIONS {
+        held.push(pool.acquire().await.expect("a connection"));
+    }
+    let backends =
+        "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'";
+    let backends: Vec<String> = sqlx::query_scalar(backends).fetch_all(&mut *held[0]).await.expect("the query works");
+    drop(held);
+    // One alone, for a profiler.
+    if let Some(wanted) = env::args().skip(1).find(|argument| !argument.starts_with('-')) {
+        variants.retain(|(name, ..)| *name == wanted);
+    }
+    let mut rounds: Vec<Vec<Measure>> = variants.iter().map(|_| Vec::new()).collect();
     for number in 0..=ROUNDS {
-        for (rates, (_, address, request)) in rates.iter_mut().zip(&variants) {
-            let rate = round(*address, request).await;
+        for (measures, (_, address, request)) in rounds.iter_mut().zip(&variants) {
+            let measure = round(*address, request, &backends).await;
             // The first round warms up.
             if number > 0 {
-                rates.push(rate);
+                measures.push(measure);
             }
         }
     }
     println!("{MEMBERSHIPS} memberships, {CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?} each");
-    println!("{:14} {:>12} {:>10}", "", "requests/s", "of bare");
-    let medians = rates.map(|mut rates| {
-        rates.sort_unstable();
-        rates[ROUNDS / 2]
-    });
-    for (median, (name, ..)) in medians.iter().zip(&variants) {
-        println!("{name:14} {median:>12} {:>9}%", median * 100 / medians[0]);
+    println!("{:14} {:>12} {:>10} {:>16} {:>16}", "", "requests/s", "of bare", "µs here", "µs in database");
+    let median = |measures: &[Measure], figure: fn(&Measure) -> u64| {
+        let mut figures: Vec<u64> = measures.iter().map(figure).collect();
+        figures.sort_unstable();
+        figures[ROUNDS / 2]
+    };
+    let of_bare = median(&rounds[0], |measure| measure.per_second);
+    for (measures, (name, ..)) in rounds.iter().zip(&variants) {
+        let per_second = median(measures, |measure| measure.per_second);
+        let here = median(measures, |measure| measure.here);
+        let in_database = median(measures, |measure| measure.in_database);
+        let share = per_second * 100 / of_bare;
+        println!("{name:14} {per_second:>12} {share:>9}% {here:>16} {in_database:>16}");
     }
 }

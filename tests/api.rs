@@ -12,6 +12,7 @@ use support::{Portal, cpro_account};
 
 const HEALTH: &str = "/cpro/transverses/v1/health-check";
 const MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
+const SEARCH: &str = "/cpro/structures/v1/rechercher";
 const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_description="login or password incorrects""#;
 
 /// All calls but those that whoever comes may make: to obtain a token, to read the description.
@@ -142,7 +143,8 @@ async fn memberships_are_told_as_chorus_pro_tells_them() {
 #[tokio::test]
 async fn reset_suspension_and_expiry_act_on_the_next_call_of_every_instance() {
     for change in [
-        "UPDATE technical_users SET credential_version = credential_version + 1",
+        "UPDATE technical_users
+            SET credential_version = credential_version + 1, password_hash = left(password_hash, -4) || 'AAAA'",
         "UPDATE technical_users SET status = 'SUSPENDED'",
         "UPDATE technical_users SET expires_at = portal_now() - interval '1 second'",
         "UPDATE structures SET active = false",
@@ -150,12 +152,22 @@ async fn reset_suspension_and_expiry_act_on_the_next_call_of_every_instance() {
         let (portal, account) = portal_with_account().await;
         let other_instance = portal.other_instance();
         let (header, bearer) = (account.cpro_account(), format!("Bearer {}", portal.token(&account).await));
-        for (name, value) in [("cpro-account", &header), ("authorization", &bearer)] {
-            assert_eq!(other_instance.call(HEALTH, &[(name, value)], "").await.status, 200);
+        let (account, token) = (("cpro-account", header.as_str()), ("authorization", bearer.as_str()));
+        // What was shown decides which function of the database judges, and the call how it is asked.
+        let shown = [vec![account], vec![token], vec![account, token]];
+        for path in [HEALTH, MEMBERSHIPS, SEARCH] {
+            for headers in &shown {
+                assert_eq!(other_instance.call(path, headers, "{}").await.status, 200, "{path} {headers:?}");
+            }
         }
         portal.sql(change).await;
-        for (name, value) in [("cpro-account", &header), ("authorization", &bearer)] {
-            assert_eq!(other_instance.call(HEALTH, &[(name, value)], "").await.status, 401, "{change} {name}");
+        for (number, path) in [HEALTH, MEMBERSHIPS, SEARCH].into_iter().enumerate() {
+            // Another network each time, or the refusals would slow one another.
+            let from = format!("198.51.{number}.1");
+            for headers in &shown {
+                let status = other_instance.call_from(&from, path, headers, "{}").await.status;
+                assert_eq!(status, 401, "{change} {path} {headers:?}");
+            }
         }
     }
 }

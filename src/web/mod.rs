@@ -155,7 +155,7 @@ pub fn router(state: AppState) -> Router {
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
         .layer(CompressionLayer::new())
-        .merge(api::router(&state))
+        .merge(api::router())
         .merge(health::router())
         .layer(middleware::from_fn_with_state(state.clone(), edge::envelope))
         .with_state(state)

@@ -3,7 +3,7 @@
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::{Caller, Claim, Order, Page};
+use super::{Caller, Claim, Page};
 use crate::domain::structure_identifier::IdentifierType;
 
 /// Matches are counted up to here: beyond, nobody turns pages, and counting would cost what the search saves.
@@ -61,11 +61,10 @@ pub async fn search(
 ) -> sqlx::Result<Option<(Caller, Found)>> {
     let mut query = QueryBuilder::new(
         "SELECT c.technical_user_id, c.at, c.sunset, n.total,
-                p.id, p.identifier_type, p.identifier, p.designation, p.active FROM api_caller(",
+                p.id, p.identifier_type, p.identifier, p.designation, p.active FROM ",
     );
-    let mut shown = query.separated(", ");
-    shown.push_bind(claim.token_hash()).push_bind(claim.account_id()).push_bind(claim.version());
-    query.push(") c CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM structures s WHERE true");
+    claim.push_caller(&mut query);
+    query.push(" c CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM structures s WHERE true");
     push_criteria(&mut query, criteria);
     query.push(" LIMIT ").push_bind(MOST_COUNTED);
     // The page is found by its ids, which an index may hold alone; only its own rows are read. OFFSET 0 has them read one by
@@ -73,7 +72,7 @@ pub async fn search(
     query.push(") counted) n LEFT JOIN LATERAL (SELECT k.id, row_number() OVER () AS place FROM (SELECT s.id FROM structures s");
     query.push(" WHERE true");
     push_criteria(&mut query, criteria);
-    query.push(" ").push(order(page));
+    query.push(" ").push(page.order_of_structures());
     query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit());
     query.push(") k) k ON true LEFT JOIN LATERAL (SELECT * FROM structures WHERE id = k.id OFFSET 0) p ON true");
     query.push(" ORDER BY k.place");
@@ -121,21 +120,6 @@ impl Row {
             designation: self.designation?,
             active: self.active?,
         })
-    }
-}
-
-fn order(page: Page) -> &'static str {
-    match (page.order, page.descending) {
-        (None, false) => "ORDER BY s.id",
-        (None, true) => "ORDER BY s.id DESC",
-        (Some(Order::Identifier), false) => "ORDER BY s.identifier USING ~<~, s.id",
-        (Some(Order::Identifier), true) => "ORDER BY s.identifier USING ~>~, s.id DESC",
-        (Some(Order::Designation), false) => "ORDER BY s.search_text, s.id",
-        (Some(Order::Designation), true) => "ORDER BY s.search_text DESC, s.id DESC",
-        (Some(Order::IdentifierType), false) => "ORDER BY s.identifier_type, s.identifier",
-        (Some(Order::IdentifierType), true) => "ORDER BY s.identifier_type DESC, s.identifier DESC",
-        (Some(Order::Status), false) => "ORDER BY s.active DESC, s.id",
-        (Some(Order::Status), true) => "ORDER BY s.active, s.id DESC",
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request, State},
+    extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     middleware::Next,
     response::Response,
@@ -170,7 +170,7 @@ impl<T: DeserializeOwned + Default + Send> FromRequest<AppState> for Call<T> {
 }
 
 /// Puts on the answer to a caller who was let in when the password will expire, if that is soon.
-pub async fn announce(State(_state): State<AppState>, mut request: Request, next: Next) -> Response {
+pub async fn announce(mut request: Request, next: Next) -> Response {
     let admission = Admission::default();
     request.extensions_mut().insert(admission.clone());
     let mut response = next.run(request).await;

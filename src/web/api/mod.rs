@@ -22,9 +22,9 @@ use axum::{
     middleware,
     routing::{MethodRouter, any, get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{MAX_BODY_BYTES, MAX_BODY_SILENCE, Route, paths, state::AppState};
+use super::{MAX_BODY_BYTES, Route, paths, state::AppState};
 use credentials::VerifiedCredentials;
 use error::ApiError;
 use traces::Traces;
@@ -61,7 +61,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// The calls, and an answer of the API's own to whatever else is asked for under its two prefixes.
-pub fn router(state: &AppState) -> Router<AppState> {
+pub fn router() -> Router<AppState> {
     let calls = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
     });
@@ -69,8 +69,7 @@ pub fn router(state: &AppState) -> Router<AppState> {
     prefixes
         .into_iter()
         .fold(calls, |router, path| router.route(path, any(|| async { ApiError::UnknownPath })))
-        .layer(middleware::from_fn_with_state(state.clone(), door::announce))
+        .layer(middleware::from_fn(door::announce))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
         .layer(CatchPanicLayer::custom(error::panicked))
 }

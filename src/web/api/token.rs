@@ -2,15 +2,14 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{door::Door, error::ApiError};
+use super::{body, door::Door, error::ApiError};
 use crate::{
     db::api::accounts,
     domain::{credential::Credential, random},
@@ -87,15 +86,12 @@ const NO_STORE: [(header::HeaderName, &str); 2] = [(header::CACHE_CONTROL, "no-s
 /// # Errors
 /// [`TokenError`].
 pub async fn issue(State(state): State<AppState>, request: Request) -> Result<Response, TokenError> {
-    let (parts, body) = request.into_parts();
+    let (parts, sent) = request.into_parts();
     let headers = parts.headers.clone();
-    let body =
-        Bytes::from_request(Request::from_parts(parts.clone(), body), &()).await.map_err(
-            |rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => TokenError::Call(ApiError::TooLarge),
-                _ => TokenError::InvalidRequest("Le corps de la requête n’a pas été reçu en entier."),
-            },
-        )?;
+    let body = body::whole(Request::from_parts(parts.clone(), sent)).await.map_err(|error| match error {
+        ApiError::BadRequest(_) => TokenError::InvalidRequest(body::INCOMPLETE),
+        error => TokenError::Call(error),
+    })?;
     let credential = credential(&headers, &Form::read(&headers, &body)?)?;
     let refused = |error| match error {
         ApiError::Unauthorized => TokenError::InvalidClient { basic: headers.contains_key(header::AUTHORIZATION) },
