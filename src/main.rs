@@ -12,6 +12,7 @@ use raccord::{
     db,
     embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError},
     mail::MailRoom,
+    process,
     settings::{SettingError, Settings},
 };
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
@@ -21,6 +22,8 @@ use tracing_subscriber::EnvFilter;
 /// Why the program stops. Each is one line on standard error.
 #[derive(Debug, Error)]
 enum Failure {
+    #[error("cannot keep the memory private: {0}")]
+    Memory(std::io::Error),
     #[error(transparent)]
     Setting(#[from] SettingError),
     #[error(transparent)]
@@ -57,6 +60,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<u8, Failure> {
+    process::keep_memory_private().map_err(Failure::Memory)?;
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     start_log(&settings)?;
     // Read for its settings: better now than at the first mail.

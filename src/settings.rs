@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
-use crate::db::technical_users::AccountRules;
+use crate::{db::technical_users::AccountRules, tls::TlsFiles};
 
 /// The settings' names, defaults and meaning, as `--help` prints them.
 pub const HELP: &str = "\
@@ -24,6 +24,8 @@ Settings (environment variables):
   RACCORD_DATABASE_CONNECTIONS    most connections to the database         [20]
   RACCORD_TRUSTED_PROXIES         addresses of reverse proxies whose X-Forwarded-For is believed,
                                   comma-separated                          [none]
+  RACCORD_TLS_CERT                file of a certificate and its chain (PEM): https without a proxy before it
+  RACCORD_TLS_KEY                 file of its private key (PEM)            [none: plain http]
   RACCORD_METRICS_LISTEN          address and port of /metrics             [none: no metrics are served]
   RACCORD_THEME_DIR               directory of a theme laid over the look  [none]
   RACCORD_PG_BIN                  directory of PostgreSQL's programs       [found by itself]
@@ -52,6 +54,7 @@ pub struct Settings {
     pub strict_siret: bool,
     pub database_connections: u32,
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    pub tls: Option<TlsFiles>,
     pub metrics_listen: Option<SocketAddr>,
     pub theme_dir: Option<PathBuf>,
     pub pg_bin: Option<PathBuf>,
@@ -68,11 +71,13 @@ impl Settings {
         let source = Source { get: &|name| get(name).filter(|value| !value.trim().is_empty()) };
         let listen = source.parsed("RACCORD_LISTEN", "an address and port such as 127.0.0.1:8080")?;
         let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let tls = source.tls()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let lifetime = source.within("RACCORD_PASSWORD_LIFETIME_DAYS", 424, 1..=3650)?;
         Ok(Self {
             database: source.database_url()?,
             listen,
-            public_url: source.public_url()?.unwrap_or_else(|| format!("http://{listen}")),
+            public_url: source.public_url()?.unwrap_or_else(|| format!("{scheme}://{listen}")),
             data_dir: source.path("RACCORD_DATA_DIR").unwrap_or_else(|| PathBuf::from("./data")),
             smtp_url: source.smtp_url()?,
             mail_from: source
@@ -85,6 +90,7 @@ impl Settings {
             strict_siret: source.parsed("RACCORD_STRICT_SIRET", "true or false")?.unwrap_or(true),
             database_connections: source.within("RACCORD_DATABASE_CONNECTIONS", 20, 2..=1000)?.unsigned_abs(),
             trusted_proxies: source.addresses("RACCORD_TRUSTED_PROXIES")?,
+            tls,
             metrics_listen: source.parsed("RACCORD_METRICS_LISTEN", "an address and port such as 127.0.0.1:9090")?,
             theme_dir: source.directory("RACCORD_THEME_DIR")?,
             pg_bin: source.directory("RACCORD_PG_BIN")?,
@@ -126,6 +132,16 @@ impl Source<'_> {
         match self.path(name) {
             Some(path) if !path.is_dir() => Err(not(name, "a directory that exists", &path.display().to_string())),
             path => Ok(path),
+        }
+    }
+
+    fn tls(&self) -> Result<Option<TlsFiles>, SettingError> {
+        let missing = |name| SettingError { name, problem: "must be set too: certificate and key go together".into() };
+        match (self.path("RACCORD_TLS_CERT"), self.path("RACCORD_TLS_KEY")) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(missing("RACCORD_TLS_KEY")),
+            (None, Some(_)) => Err(missing("RACCORD_TLS_CERT")),
         }
     }
 
@@ -225,6 +241,14 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_certificate_wants_its_key() {
+        assert_eq!(read("RACCORD_TLS_CERT", "/c.pem").expect_err("no key").name, "RACCORD_TLS_KEY");
+        assert_eq!(read("RACCORD_TLS_KEY", "/k.pem").expect_err("no certificate").name, "RACCORD_TLS_CERT");
+        let both = Settings::read(|name| name.starts_with("RACCORD_TLS").then(|| "/file.pem".to_owned())).unwrap();
+        assert_eq!(both.public_url, "https://127.0.0.1:8080");
     }
 
     #[test]

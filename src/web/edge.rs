@@ -9,7 +9,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -106,6 +106,15 @@ fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     if let Ok(number) = HeaderValue::from_str(number) {
         headers.insert(HeaderName::from_static("x-request-id"), number);
     }
+}
+
+/// The longest path and query that a URL of ours can need.
+const MAX_URL_BYTES: usize = 8 * 1024;
+
+/// Refuses URLs that no page of ours has made.
+pub async fn short_urls_only(request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if length > MAX_URL_BYTES { StatusCode::URI_TOO_LONG.into_response() } else { next.run(request).await }
 }
 
 /// Refuses unsafe methods that another site's page sent: `Sec-Fetch-Site` must say same-origin (or none, a person's own doing);

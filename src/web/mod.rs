@@ -150,6 +150,7 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), edge::same_origin_only))
         .route(assets::PATH, get(assets::file));
     portal
+        .layer(middleware::from_fn(edge::short_urls_only))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
         .layer(CatchPanicLayer::custom(error::panicked))
