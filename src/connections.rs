@@ -54,6 +54,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the door stays open then, for those who were already on the way.
 const LAST_CALL: Duration = Duration::from_millis(100);
+/// How long those who came last may take for their first words: hyper closes at once whoever has said nothing.
+const FIRST_WORDS: Duration = Duration::from_millis(250);
 /// The longest head that is read: request line and headers.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most connections at a time: idle ones cost some kilobytes each.
@@ -91,6 +93,7 @@ pub async fn accept(listener: TcpListener, router: &Router, tls: Option<Tls>, pl
     let _ = timeout(LAST_CALL, last_call).await;
     drop(listener);
     tracing::info!("stopping: requests under way finish first");
+    sleep(FIRST_WORDS).await;
     if timeout(DRAIN_TIMEOUT, door.graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
     }
