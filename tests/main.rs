@@ -7,6 +7,7 @@ mod creation;
 mod deadlines;
 mod forgotten_password;
 mod known_passwords;
+mod malformed;
 mod members;
 mod operator;
 mod reset;
