@@ -12,6 +12,8 @@ pub const HELP: &str = "\
 Settings (environment variables):
   DATABASE_URL                    PostgreSQL to use, e.g. postgres://raccord@db.example/raccord
                                   (unset: an own cluster in the data directory)
+  RACCORD_MIGRATION_URL           the same database as its owner; DATABASE_URL's role may then only serve
+                                  (unset: DATABASE_URL's role owns the schema)
   RACCORD_LISTEN                  address and port to listen on            [127.0.0.1:8080]
   RACCORD_PUBLIC_URL              URL by which people reach the portal     [http://<RACCORD_LISTEN>]
   RACCORD_DATA_DIR                directory of the embedded database, mails and demonstration data [./data]
@@ -44,6 +46,8 @@ pub struct SettingError {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub database: Option<PgConnectOptions>,
+    /// As the schema's owner, where that is not the role of `database`.
+    pub migration_database: Option<PgConnectOptions>,
     pub listen: SocketAddr,
     /// Without a slash at its end.
     pub public_url: String,
@@ -75,7 +79,8 @@ impl Settings {
         let scheme = if tls.is_some() { "https" } else { "http" };
         let lifetime = source.within("RACCORD_PASSWORD_LIFETIME_DAYS", 424, 1..=3650)?;
         Ok(Self {
-            database: source.database_url()?,
+            database: source.database_url("DATABASE_URL")?,
+            migration_database: source.migration_url()?,
             listen,
             public_url: source.public_url()?.unwrap_or_else(|| format!("{scheme}://{listen}")),
             data_dir: source.path("RACCORD_DATA_DIR").unwrap_or_else(|| PathBuf::from("./data")),
@@ -152,16 +157,22 @@ impl Source<'_> {
     }
 
     /// The value may hold a password: it is not repeated.
-    fn database_url(&self) -> Result<Option<PgConnectOptions>, SettingError> {
-        let wrong = || SettingError {
-            name: "DATABASE_URL",
-            problem: "must be a URL such as postgres://user@host/database".into(),
-        };
-        let Some(url) = self.text("DATABASE_URL") else { return Ok(None) };
+    fn database_url(&self, name: &'static str) -> Result<Option<PgConnectOptions>, SettingError> {
+        let wrong = || SettingError { name, problem: "must be a URL such as postgres://user@host/database".into() };
+        let Some(url) = self.text(name) else { return Ok(None) };
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(wrong());
         }
         url.parse().map(Some).map_err(|_| wrong())
+    }
+
+    fn migration_url(&self) -> Result<Option<PgConnectOptions>, SettingError> {
+        const NAME: &str = "RACCORD_MIGRATION_URL";
+        let url = self.database_url(NAME)?;
+        if url.is_some() && self.text("DATABASE_URL").is_none() {
+            return Err(SettingError { name: NAME, problem: "wants DATABASE_URL beside it".into() });
+        }
+        Ok(url)
     }
 
     fn public_url(&self) -> Result<Option<String>, SettingError> {
@@ -222,6 +233,8 @@ mod tests {
     fn a_wrong_setting_is_named_in_one_line() {
         for (name, value) in [
             ("DATABASE_URL", "mysql://secret@x"),
+            ("RACCORD_MIGRATION_URL", "mysql://secret@x"),
+            ("RACCORD_MIGRATION_URL", "postgres://secret@x"),
             ("RACCORD_LISTEN", "8080"),
             ("RACCORD_PUBLIC_URL", "raccord.example"),
             ("RACCORD_PUBLIC_URL", "https://a/b"),

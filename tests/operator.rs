@@ -9,4 +9,5 @@ mod kills;
 mod mails;
 mod outages;
 mod postgres;
+mod roles;
 mod secrets;

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod overview;
 pub mod people;
 pub mod reminders;
+pub mod roles;
 pub mod secrets;
 pub mod session_store;
 pub mod sessions;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use sqlx::{
     Connection, PgConnection, PgPool,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -61,14 +63,30 @@ pub async fn try_connection(options: &PgConnectOptions) -> sqlx::Result<()> {
     PgConnection::connect_with(options).await?.close().await
 }
 
-/// Brings the database's schema up to date. Several instances may do so together: an advisory lock makes them queue.
+/// Brings the database's schema up to date. Several instances may do so together: an advisory lock makes them queue. Where
+/// there is nothing to do, no right to change the schema is needed.
 ///
 /// # Errors
 /// Where the database is out of reach, or its schema is not one of ours.
 pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
     let mut migrator = sqlx::migrate!();
+    if is_up_to_date(pool, &migrator).await {
+        return Ok(());
+    }
     // During an upgrade, an instance of the version before may start on a schema that is already the next one's.
     migrator.set_ignore_missing(true).run(pool).await
+}
+
+/// Whether every migration of ours was applied as it is written. What cannot be read is not.
+async fn is_up_to_date(pool: &PgPool, migrator: &Migrator) -> bool {
+    let applied = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, checksum FROM _sqlx_migrations WHERE success")
+        .fetch_all(pool)
+        .await;
+    applied.is_ok_and(|applied| {
+        migrator.iter().all(|ours| {
+            applied.iter().any(|(version, checksum)| *version == ours.version && *checksum == ours.checksum.as_ref())
+        })
+    })
 }
 
 /// Whether the database answers.

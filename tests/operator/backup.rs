@@ -46,7 +46,10 @@ async fn a_restored_backup_serves_and_what_it_revives_is_ended_as_the_guide_says
     before.stop();
 
     postgres.sql("postgres", "CREATE DATABASE restored OWNER raccord");
-    run("pg_restore", &["--no-owner", "--exit-on-error", "--dbname", &postgres.url("raccord", "restored"), dump]);
+    run(
+        "pg_restore",
+        &["--no-owner", "--no-privileges", "--exit-on-error", "--dbname", &postgres.url("raccord", "restored"), dump],
+    );
     let restored = TestPortal::over(&postgres.url("raccord", "restored")).await;
     let settings = [("DATABASE_URL", restored.database_url())];
     let after = Serving::start(&directory, &["serve"], &settings);

@@ -71,6 +71,11 @@ impl Postgres {
 
     /// One of PostgreSQL's programs, run as the server's user.
     pub fn program(&self, name: &str) -> Command {
+        Self::program_anywhere(name)
+    }
+
+    /// The same, for a server that is somebody else's.
+    pub fn program_anywhere(name: &str) -> Command {
         let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
             .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
             .unwrap_or_default();
