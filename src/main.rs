@@ -106,7 +106,8 @@ async fn with_database(
     db::try_connection(&options).await.map_err(Failure::Unreachable)?;
     let pool = db::pool(options, settings.database_connections);
     db::migrate(&pool).await?;
-    let outcome = cli::run(command, settings, pool.clone()).await;
+    // On the heap: what a whole command keeps is large for a stack.
+    let outcome = Box::pin(cli::run(command, settings, pool.clone())).await;
     pool.close().await;
     Ok(outcome?.exit_code())
 }

@@ -34,7 +34,7 @@ async fn a_restored_backup_serves_and_what_it_revives_is_ended_as_the_guide_says
     let dump = postgres.data().with_file_name("raccord.dump");
     let dump = dump.to_str().expect("a path of text");
     let run = |name: &str, arguments: &[&str]| {
-        let output = postgres.program(name).args(arguments).output().expect("PostgreSQL's programs");
+        let output = Postgres::program(name).args(arguments).output().expect("PostgreSQL's programs");
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     };
     run("pg_dump", &["--format=custom", "--file", dump, &postgres.url("raccord", "raccord")]);

@@ -192,7 +192,7 @@ impl Sweep {
     /// Opens the récapitulatif, one time in three under a kill: the password, unless it was lost on its way.
     async fn display(&mut self, round: u64, id: i64) -> Option<String> {
         let path = format!("{ROUTE}/{id}/recapitulatif");
-        if round % 3 == 0 {
+        if round.is_multiple_of(3) {
             let (browser, to) = (self.browser.clone(), path.clone());
             let before = self.portal.number(DISPLAYS, &[id]).await;
             let commit = Commit { sql: DISPLAYS, id, before };
@@ -229,7 +229,7 @@ async fn killed_at_any_instant_it_leaves_the_old_or_the_new_and_a_retry_converge
     let mut account: Option<(i64, String)> = None;
     for round in 0..rounds {
         let (id, password) = match account.take() {
-            Some((id, old)) if round % 4 != 0 => (id, sweep.reset(round, id, &old).await),
+            Some((id, old)) if !round.is_multiple_of(4) => (id, sweep.reset(round, id, &old).await),
             _ => sweep.create(round).await,
         };
         if let Some(password) = password {

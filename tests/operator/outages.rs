@@ -175,7 +175,11 @@ async fn what_was_acknowledged_survives_the_loss_of_the_primary() {
         assert!(start.elapsed() < Duration::from_secs(20), "the primary lives on");
     }
     killer.join().expect("the primary is dead");
-    standby.program("pg_ctl").args(["promote", "-w", "-D"]).arg(standby.data()).output().expect("pg_ctl is installed");
+    Postgres::program("pg_ctl")
+        .args(["promote", "-w", "-D"])
+        .arg(standby.data())
+        .output()
+        .expect("pg_ctl is installed");
     let new = directory.path().join("new");
     symlink(standby.socket_dir(), &new).and_then(|()| fs::rename(&new, &link)).expect("a new link");
     until("serves again", 20, || serving.get("/readyz").is_some_and(|answer| answer.0 == 200));
@@ -265,9 +269,9 @@ async fn a_full_disk_is_never_told_as_success() {
     let (form, action) = creation_form(&browser, &structure).await;
     // All that is left but some pages goes to a file of somebody else's.
     let filler = disk.0.path().join("filler");
-    let mut fill = Command::new("dd");
-    fill.args(["if=/dev/zero", "bs=4096", "status=none"]).arg(format!("of={}", filler.display()));
-    let _ = fill.stderr(Stdio::null()).status();
+    let mut dd = Command::new("dd");
+    dd.args(["if=/dev/zero", "bs=4096", "status=none"]).arg(format!("of={}", filler.display()));
+    let _ = dd.stderr(Stdio::null()).status();
     let file = fs::File::options().write(true).open(&filler).expect("the filler");
     file.set_len(file.metadata().expect("its length").len() - 256 * 1024).expect("some room");
     let (mut created, mut refused) = (0, 0);

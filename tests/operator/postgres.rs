@@ -28,7 +28,7 @@ impl Postgres {
         let postgres = Self::place(settings);
         let data = postgres.data.to_str().expect("a path of text").to_owned();
         let arguments = ["-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"];
-        checked(&postgres.program("initdb").args(arguments).output().expect("initdb is installed"));
+        checked(&Self::program("initdb").args(arguments).output().expect("initdb is installed"));
         postgres.boot();
         postgres.sql("postgres", "CREATE ROLE raccord LOGIN");
         postgres.sql("postgres", "CREATE DATABASE raccord OWNER raccord");
@@ -41,7 +41,7 @@ impl Postgres {
         let source = format!("host={} user=postgres application_name={name}", self.socket_dir().display());
         let data = standby.data.to_str().expect("a path of text");
         let arguments = ["--no-sync", "--checkpoint=fast", "--write-recovery-conf", "-D", data, "-d", &source];
-        checked(&standby.program("pg_basebackup").args(arguments).output().expect("pg_basebackup is installed"));
+        checked(&Self::program("pg_basebackup").args(arguments).output().expect("pg_basebackup is installed"));
         standby.boot();
         standby
     }
@@ -69,13 +69,8 @@ impl Postgres {
         format!("postgres://{role}@localhost:5432/{database}?host={socket}&sslmode=disable")
     }
 
-    /// One of PostgreSQL's programs, run as the server's user.
-    pub fn program(&self, name: &str) -> Command {
-        Self::program_anywhere(name)
-    }
-
-    /// The same, for a server that is somebody else's.
-    pub fn program_anywhere(name: &str) -> Command {
+    /// One of PostgreSQL's programs, run as the user of such servers.
+    pub fn program(name: &str) -> Command {
         let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
             .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
             .unwrap_or_default();
@@ -101,7 +96,7 @@ impl Postgres {
     fn try_boot(&self) -> bool {
         let log = fs::File::options().create(true).append(true).open(self.log_file()).expect("a log");
         let socket = format!("unix_socket_directories={}", self.socket_dir().display());
-        let mut command = self.program("postgres");
+        let mut command = Self::program("postgres");
         command.arg("-D").arg(&self.data).args(["-c", "listen_addresses=", "-c", &socket]);
         for setting in &self.settings {
             command.args(["-c", setting]);
@@ -145,7 +140,7 @@ impl Postgres {
 
     /// The same as any role, where it may fail.
     pub fn try_sql(&self, role: &str, database: &str, statements: &str) -> Result<String, String> {
-        let mut psql = self.program("psql");
+        let mut psql = Self::program("psql");
         psql.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url(role, database), "-c", statements]);
         let output = psql.output().expect("psql is installed");
         if output.status.success() {

@@ -92,7 +92,7 @@ fn the_embedded_database_serves_by_a_role_that_owns_nothing() {
     let serving = Serving::start(&directory, &["serve", "--demo"], &[]);
     let socket = directory.path().join("postgres/cluster");
     let ask = |role: &str, sql: &str| {
-        let mut psql = Postgres::program_anywhere("psql");
+        let mut psql = Postgres::program("psql");
         psql.args(["-X", "-q", "-A", "-t", "-U", role, "-d", "raccord", "-c", sql]).arg("-h").arg(&socket);
         let output = psql.output().expect("psql is installed");
         (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
