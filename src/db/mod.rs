@@ -47,7 +47,7 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 /// A statement that waits for a lock, or works, for longer than this is ended: its request is answered 503 and its connection
 /// is free for others. A transaction that its portal forgot (a machine lost, say) is ended too, and its locks with it.
 const SERVING_TIMEOUTS: [(&str, &str); 3] =
-    [("lock_timeout", "4s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
+    [("lock_timeout", "2s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
 
 /// A pool to the same database as `pool`, for serving: there nobody waits for long. Migrations and imports may.
 pub fn serving_pool(pool_of_start: &PgPool, max_connections: u32) -> PgPool {

@@ -4,7 +4,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE32_NOPAD;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{error::AppError, layout::SignedInUser, metrics, paths, state::AppState};
@@ -106,6 +107,15 @@ fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     if let Ok(number) = HeaderValue::from_str(number) {
         headers.insert(HeaderName::from_static("x-request-id"), number);
     }
+}
+
+/// How long a request may take in all. Statements end earlier by themselves; this is for a database that says nothing any more.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Answers 503 where a request takes too long, and lets go of what it waits for.
+pub async fn in_time(request: Request, next: Next) -> Response {
+    let late = || AppError::Unavailable("the request took too long".into()).into_response();
+    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| late())
 }
 
 /// The longest path and query that a URL of ours can need.

@@ -132,6 +132,15 @@ impl Postgres {
         self.end("-KILL");
     }
 
+    /// Sends a signal to the server and all its processes: `-STOP` freezes them, `-CONT` lets them go on.
+    pub fn signal_all(&self, signal: &str) {
+        let pid = self.server.lock().expect("no panic under the lock").as_ref().map_or(0, Child::id).to_string();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("its processes");
+        // One of them may have come to its end meanwhile.
+        let pids = children.split_whitespace().chain([pid.as_str()]);
+        let _ = Command::new("kill").arg(signal).args(pids).status().expect("kill is there");
+    }
+
     /// Runs statements as the superuser; what they give, bare.
     #[track_caller]
     pub fn sql(&self, database: &str, statements: &str) -> String {

@@ -73,4 +73,5 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(error::in_time))
 }
