@@ -5,6 +5,7 @@
 //! [`mail`] make bytes, [`db`] holds every SQL statement, [`domain`] the rules.
 
 pub mod cli;
+pub mod connections;
 pub mod db;
 pub mod domain;
 pub mod embedded_postgres;
@@ -12,6 +13,8 @@ pub mod french;
 pub mod hashing;
 pub mod mail;
 pub mod pdf;
+pub mod process;
 pub mod serve;
 pub mod settings;
+pub mod tls;
 pub mod web;

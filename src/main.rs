@@ -10,8 +10,9 @@ use raccord::{
         error::CliError,
     },
     db,
-    embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError},
+    embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError, SERVING_USER},
     mail::MailRoom,
+    process,
     settings::{SettingError, Settings},
 };
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
@@ -21,6 +22,8 @@ use tracing_subscriber::EnvFilter;
 /// Why the program stops. Each is one line on standard error.
 #[derive(Debug, Error)]
 enum Failure {
+    #[error("cannot keep the memory private: {0}")]
+    Memory(std::io::Error),
     #[error(transparent)]
     Setting(#[from] SettingError),
     #[error(transparent)]
@@ -29,6 +32,8 @@ enum Failure {
     Unreachable(sqlx::Error),
     #[error("the database's schema: {0}")]
     Migrate(#[from] MigrateError),
+    #[error("RACCORD_MIGRATION_URL: the rights to serve cannot be given: {0}")]
+    Rights(sqlx::Error),
     #[error(transparent)]
     Command(#[from] CliError),
 }
@@ -57,29 +62,67 @@ async fn main() -> ExitCode {
 }
 
 async fn run(command: Command) -> Result<u8, Failure> {
+    process::keep_memory_private().map_err(Failure::Memory)?;
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     start_log(&settings)?;
     // Read for its settings: better now than at the first mail.
     MailRoom::open(&settings)?;
     if let Some(options) = settings.database.clone() {
-        return with_database(command, settings, options).await;
+        let owner = settings.migration_database.clone();
+        return with_database(command, settings, options, owner).await;
     }
     let postgres =
         EmbeddedPostgres::start(&settings.data_dir.join("postgres"), settings.pg_bin.as_deref(), Durability::Durable)
             .await?;
-    let options = postgres.url("raccord").parse().map_err(Failure::Unreachable)?;
-    let result = with_database(command, settings, options).await;
+    let result = with_embedded(command, settings, &postgres).await;
     postgres.stop().await?;
     result
 }
 
-async fn with_database(command: Command, settings: Settings, options: PgConnectOptions) -> Result<u8, Failure> {
+/// The owner migrates and another role serves, unless an older version made the cluster, with one role alone.
+async fn with_embedded(command: Command, settings: Settings, postgres: &EmbeddedPostgres) -> Result<u8, Failure> {
+    let owner: PgConnectOptions = postgres.url("raccord").parse().map_err(Failure::Unreachable)?;
+    let pool = db::pool(owner.clone(), 1);
+    let has_both = db::roles::exists(&pool, SERVING_USER).await.map_err(Failure::Unreachable)?;
+    pool.close().await;
+    if has_both {
+        let serving = postgres.serving_url("raccord").parse().map_err(Failure::Unreachable)?;
+        with_database(command, settings, serving, Some(owner)).await
+    } else {
+        with_database(command, settings, owner, None).await
+    }
+}
+
+/// `owner` is who may change the schema, where that is not the role of `options`.
+async fn with_database(
+    command: Command,
+    settings: Settings,
+    options: PgConnectOptions,
+    owner: Option<PgConnectOptions>,
+) -> Result<u8, Failure> {
+    if let Some(owner) = owner {
+        prepare(owner, options.get_username()).await?;
+    }
     db::try_connection(&options).await.map_err(Failure::Unreachable)?;
     let pool = db::pool(options, settings.database_connections);
     db::migrate(&pool).await?;
-    let outcome = cli::run(command, settings, pool.clone()).await;
+    // On the heap: what a whole command keeps is large for a stack.
+    let outcome = Box::pin(cli::run(command, settings, pool.clone())).await;
     pool.close().await;
     Ok(outcome?.exit_code())
+}
+
+/// What the owner does: the schema, then the rights of the role that will use it.
+async fn prepare(owner: PgConnectOptions, serving: &str) -> Result<(), Failure> {
+    db::try_connection(&owner).await.map_err(Failure::Unreachable)?;
+    let is_other = owner.get_username() != serving;
+    let pool = db::pool(owner, 2);
+    db::migrate(&pool).await?;
+    if is_other {
+        db::roles::let_serve(&pool, serving).await.map_err(Failure::Rights)?;
+    }
+    pool.close().await;
+    Ok(())
 }
 
 fn start_log(settings: &Settings) -> Result<(), SettingError> {

@@ -1,40 +1,27 @@
 //! `raccord serve`: the service from its first connection to its last.
 
-use std::{convert::Infallible, future::IntoFuture, io, net::SocketAddr, time::Duration};
+use std::{future::IntoFuture, io, net::SocketAddr, time::Duration};
 
-use axum::{
-    Router,
-    body::Body,
-    extract::{ConnectInfo, Request},
-};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
-};
 use sqlx::PgPool;
 use thiserror::Error;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    signal::unix::{SignalKind, signal},
+    net::TcpListener,
     sync::oneshot,
     task::JoinHandle,
-    time::{interval, sleep, timeout},
+    time::{interval, timeout},
 };
 
 use crate::{
-    db::{reminders, upkeep},
+    connections,
+    db::{self, reminders, upkeep},
     mail::MailRoom,
+    process,
     settings::{SettingError, Settings},
+    tls::{Tls, TlsError},
     web::{self, api::traces::WRITE_EVERY, state::AppState},
 };
 
-/// A head must have come in this time, and a connection may be idle for as long.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long requests under way may take once the end was asked for.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
-/// How long a mail under way may take then.
+/// How long a mail under way may take once the requests have ended.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(3);
 const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
@@ -49,6 +36,8 @@ pub enum ServeError {
     MetricsListen(SocketAddr, io::Error),
     #[error("RACCORD_THEME_DIR: cannot read the theme: {0}")]
     Theme(io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -61,7 +50,10 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let listen = settings.listen;
     let public_url = settings.public_url.clone();
     let mail_room = MailRoom::open(&settings)?;
+    let tls = settings.tls.clone().map(Tls::load).transpose()?;
+    let places = process::make_room_for_connections(settings.database_connections);
     let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
+    let pool = db::serving_pool(&pool, settings.database_connections);
     let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
@@ -71,7 +63,8 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let upkeep = tokio::spawn(keep_up(pool));
     tokio::spawn(write_traces(state.clone()));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
-    accept(listener, &web::router(state.clone())).await.map_err(ServeError::Signals)?;
+    let router = web::router(state.clone());
+    connections::accept(listener, &router, tls, places).await.map_err(ServeError::Signals)?;
     upkeep.abort();
     if let Err(error) = state.api.traces.write_all(&state.pool).await {
         tracing::warn!(%error, "the last calls could not be written");
@@ -88,52 +81,6 @@ fn send_mails(mail_room: MailRoom, pool: PgPool) -> (oneshot::Sender<()>, JoinHa
         let _ = ended.await;
     };
     (end, tokio::spawn(async move { mail_room.run(pool, shutdown).await }))
-}
-
-async fn accept(listener: TcpListener, router: &Router) -> io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let graceful = GracefulShutdown::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => serve_connection(stream, peer, router.clone(), &graceful),
-                // Out of file descriptors, say: what is open goes on, new ones wait.
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    sleep(Duration::from_millis(100)).await;
-                }
-            },
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        }
-    }
-    drop(listener);
-    tracing::info!("stopping: requests under way finish first");
-    if timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
-    Ok(())
-}
-
-/// axum's own server waits for ever for a slow head; hyper's builder does not.
-fn serve_connection(stream: TcpStream, peer: SocketAddr, router: Router, graceful: &GracefulShutdown) {
-    let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request: hyper::Request<Incoming>| {
-        let mut request: Request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let answer = hyper::service::Service::call(&TowerToHyperService::new(router.clone()), request);
-        async move { Ok::<_, Infallible>(answer.await.unwrap_or_else(|never| match never {})) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
-    let watched = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = watched.await {
-            tracing::debug!(%peer, %error, "connection ended");
-        }
-    });
 }
 
 /// Writes what the API's calls leave behind, for as long as the service runs.

@@ -5,13 +5,15 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 
-use crate::db::technical_users::AccountRules;
+use crate::{db::technical_users::AccountRules, tls::TlsFiles};
 
 /// The settings' names, defaults and meaning, as `--help` prints them.
 pub const HELP: &str = "\
 Settings (environment variables):
   DATABASE_URL                    PostgreSQL to use, e.g. postgres://raccord@db.example/raccord
                                   (unset: an own cluster in the data directory)
+  RACCORD_MIGRATION_URL           the same database as its owner; DATABASE_URL's role may then only serve
+                                  (unset: DATABASE_URL's role owns the schema)
   RACCORD_LISTEN                  address and port to listen on            [127.0.0.1:8080]
   RACCORD_PUBLIC_URL              URL by which people reach the portal     [http://<RACCORD_LISTEN>]
   RACCORD_DATA_DIR                directory of the embedded database, mails and demonstration data [./data]
@@ -24,6 +26,8 @@ Settings (environment variables):
   RACCORD_DATABASE_CONNECTIONS    most connections to the database         [20]
   RACCORD_TRUSTED_PROXIES         addresses of reverse proxies whose X-Forwarded-For is believed,
                                   comma-separated                          [none]
+  RACCORD_TLS_CERT                file of a certificate and its chain (PEM): https without a proxy before it
+  RACCORD_TLS_KEY                 file of its private key (PEM)            [none: plain http]
   RACCORD_METRICS_LISTEN          address and port of /metrics             [none: no metrics are served]
   RACCORD_THEME_DIR               directory of a theme laid over the look  [none]
   RACCORD_PG_BIN                  directory of PostgreSQL's programs       [found by itself]
@@ -42,6 +46,8 @@ pub struct SettingError {
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub database: Option<PgConnectOptions>,
+    /// As the schema's owner, where that is not the role of `database`.
+    pub migration_database: Option<PgConnectOptions>,
     pub listen: SocketAddr,
     /// Without a slash at its end.
     pub public_url: String,
@@ -52,6 +58,7 @@ pub struct Settings {
     pub strict_siret: bool,
     pub database_connections: u32,
     pub trusted_proxies: Vec<std::net::IpAddr>,
+    pub tls: Option<TlsFiles>,
     pub metrics_listen: Option<SocketAddr>,
     pub theme_dir: Option<PathBuf>,
     pub pg_bin: Option<PathBuf>,
@@ -68,11 +75,14 @@ impl Settings {
         let source = Source { get: &|name| get(name).filter(|value| !value.trim().is_empty()) };
         let listen = source.parsed("RACCORD_LISTEN", "an address and port such as 127.0.0.1:8080")?;
         let listen = listen.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+        let tls = source.tls()?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         let lifetime = source.within("RACCORD_PASSWORD_LIFETIME_DAYS", 424, 1..=3650)?;
         Ok(Self {
-            database: source.database_url()?,
+            database: source.database_url("DATABASE_URL")?,
+            migration_database: source.migration_url()?,
             listen,
-            public_url: source.public_url()?.unwrap_or_else(|| format!("http://{listen}")),
+            public_url: source.public_url()?.unwrap_or_else(|| format!("{scheme}://{listen}")),
             data_dir: source.path("RACCORD_DATA_DIR").unwrap_or_else(|| PathBuf::from("./data")),
             smtp_url: source.smtp_url()?,
             mail_from: source
@@ -85,6 +95,7 @@ impl Settings {
             strict_siret: source.parsed("RACCORD_STRICT_SIRET", "true or false")?.unwrap_or(true),
             database_connections: source.within("RACCORD_DATABASE_CONNECTIONS", 20, 2..=1000)?.unsigned_abs(),
             trusted_proxies: source.addresses("RACCORD_TRUSTED_PROXIES")?,
+            tls,
             metrics_listen: source.parsed("RACCORD_METRICS_LISTEN", "an address and port such as 127.0.0.1:9090")?,
             theme_dir: source.directory("RACCORD_THEME_DIR")?,
             pg_bin: source.directory("RACCORD_PG_BIN")?,
@@ -129,6 +140,16 @@ impl Source<'_> {
         }
     }
 
+    fn tls(&self) -> Result<Option<TlsFiles>, SettingError> {
+        let missing = |name| SettingError { name, problem: "must be set too: certificate and key go together".into() };
+        match (self.path("RACCORD_TLS_CERT"), self.path("RACCORD_TLS_KEY")) {
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles { certificate, key })),
+            (None, None) => Ok(None),
+            (Some(_), None) => Err(missing("RACCORD_TLS_KEY")),
+            (None, Some(_)) => Err(missing("RACCORD_TLS_CERT")),
+        }
+    }
+
     fn addresses(&self, name: &'static str) -> Result<Vec<std::net::IpAddr>, SettingError> {
         let text = self.text(name).unwrap_or_default();
         let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
@@ -136,16 +157,22 @@ impl Source<'_> {
     }
 
     /// The value may hold a password: it is not repeated.
-    fn database_url(&self) -> Result<Option<PgConnectOptions>, SettingError> {
-        let wrong = || SettingError {
-            name: "DATABASE_URL",
-            problem: "must be a URL such as postgres://user@host/database".into(),
-        };
-        let Some(url) = self.text("DATABASE_URL") else { return Ok(None) };
+    fn database_url(&self, name: &'static str) -> Result<Option<PgConnectOptions>, SettingError> {
+        let wrong = || SettingError { name, problem: "must be a URL such as postgres://user@host/database".into() };
+        let Some(url) = self.text(name) else { return Ok(None) };
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(wrong());
         }
         url.parse().map(Some).map_err(|_| wrong())
+    }
+
+    fn migration_url(&self) -> Result<Option<PgConnectOptions>, SettingError> {
+        const NAME: &str = "RACCORD_MIGRATION_URL";
+        let url = self.database_url(NAME)?;
+        if url.is_some() && self.text("DATABASE_URL").is_none() {
+            return Err(SettingError { name: NAME, problem: "wants DATABASE_URL beside it".into() });
+        }
+        Ok(url)
     }
 
     fn public_url(&self) -> Result<Option<String>, SettingError> {
@@ -206,6 +233,8 @@ mod tests {
     fn a_wrong_setting_is_named_in_one_line() {
         for (name, value) in [
             ("DATABASE_URL", "mysql://secret@x"),
+            ("RACCORD_MIGRATION_URL", "mysql://secret@x"),
+            ("RACCORD_MIGRATION_URL", "postgres://secret@x"),
             ("RACCORD_LISTEN", "8080"),
             ("RACCORD_PUBLIC_URL", "raccord.example"),
             ("RACCORD_PUBLIC_URL", "https://a/b"),
@@ -225,6 +254,14 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_certificate_wants_its_key() {
+        assert_eq!(read("RACCORD_TLS_CERT", "/c.pem").expect_err("no key").name, "RACCORD_TLS_KEY");
+        assert_eq!(read("RACCORD_TLS_KEY", "/k.pem").expect_err("no certificate").name, "RACCORD_TLS_CERT");
+        let both = Settings::read(|name| name.starts_with("RACCORD_TLS").then(|| "/file.pem".to_owned())).unwrap();
+        assert_eq!(both.public_url, "https://127.0.0.1:8080");
     }
 
     #[test]

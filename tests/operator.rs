@@ -1,6 +1,13 @@
 //! What an operator does: the real binary, its commands, its start, its end and its faults.
 
+mod backup;
 mod binary;
 mod commands;
+mod connections;
 mod faults;
+mod kills;
 mod mails;
+mod outages;
+mod postgres;
+mod roles;
+mod secrets;

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod overview;
 pub mod people;
 pub mod reminders;
+pub mod roles;
 pub mod secrets;
 pub mod session_store;
 pub mod sessions;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 use sqlx::{
     Connection, PgConnection, PgPool,
+    migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -42,6 +44,17 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
 }
 
+/// A statement that waits for a lock, or works, for longer than this is ended: its request is answered 503 and its connection
+/// is free for others. A transaction that its portal forgot (a machine lost, say) is ended too, and its locks with it.
+const SERVING_TIMEOUTS: [(&str, &str); 3] =
+    [("lock_timeout", "2s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
+
+/// A pool to the same database as `pool`, for serving: there nobody waits for long. Migrations and imports may.
+pub fn serving_pool(pool_of_start: &PgPool, max_connections: u32) -> PgPool {
+    let options = pool_of_start.connect_options().as_ref().clone();
+    pool(options.options(SERVING_TIMEOUTS), max_connections)
+}
+
 /// Whether a database answers at `options`, and if not, why: a pool only tells that it waited in vain.
 ///
 /// # Errors
@@ -50,12 +63,30 @@ pub async fn try_connection(options: &PgConnectOptions) -> sqlx::Result<()> {
     PgConnection::connect_with(options).await?.close().await
 }
 
-/// Brings the database's schema up to date. Several instances may do so together: an advisory lock makes them queue.
+/// Brings the database's schema up to date. Several instances may do so together: an advisory lock makes them queue. Where
+/// there is nothing to do, no right to change the schema is needed.
 ///
 /// # Errors
 /// Where the database is out of reach, or its schema is not one of ours.
 pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
-    sqlx::migrate!().run(pool).await
+    let mut migrator = sqlx::migrate!();
+    if is_up_to_date(pool, &migrator).await {
+        return Ok(());
+    }
+    // During an upgrade, an instance of the version before may start on a schema that is already the next one's.
+    migrator.set_ignore_missing(true).run(pool).await
+}
+
+/// Whether every migration of ours was applied as it is written. What cannot be read is not.
+async fn is_up_to_date(pool: &PgPool, migrator: &Migrator) -> bool {
+    let applied = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, checksum FROM _sqlx_migrations WHERE success")
+        .fetch_all(pool)
+        .await;
+    applied.is_ok_and(|applied| {
+        migrator.iter().all(|ours| {
+            applied.iter().any(|(version, checksum)| *version == ours.version && *checksum == ours.checksum.as_ref())
+        })
+    })
 }
 
 /// Whether the database answers.
@@ -72,10 +103,11 @@ pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
-        // 08 connection, 25006 read-only, 40 serialisation, 53 resources, 57 operator's intervention, 58 system.
-        sqlx::Error::Database(error) => error
-            .code()
-            .is_some_and(|code| ["08", "25006", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))),
+        // 08 connection, 25006 read-only, 25P03 idle for too long, 40 serialisation, 53 resources, 55P03 lock not available,
+        // 57 operator's intervention, 58 system.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["08", "25006", "25P03", "40", "53", "55P03", "57", "58"].iter().any(|class| code.starts_with(class))
+        }),
         _ => false,
     }
 }

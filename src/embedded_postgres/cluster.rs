@@ -1,6 +1,6 @@
 //! One cluster's server: created, started, recovered, stopped.
 //!
-//! Why `trust` is safe here: the role `raccord` needs no password, but only someone who may enter a directory of mode 0700
+//! Why `trust` is safe here: the portal's roles need no password, but only someone who may enter a directory of mode 0700
 //! reaches the socket, that is the server's user and root, who can read the database's files anyway. `peer` would not do:
 //! root connects to a server that runs as `postgres`. The superuser (`postgres`) stays behind `peer`, so what the portal
 //! sends, injected SQL included, never reads files or runs programs.
@@ -21,8 +21,9 @@ const DYING: Duration = Duration::from_secs(15);
 /// A crash recovery replays up to `max_wal_size`.
 const RECOVERING: Duration = Duration::from_mins(10);
 
-const BOOTSTRAP: &str = "CREATE ROLE raccord LOGIN CREATEDB;\nCREATE DATABASE raccord OWNER raccord;\n";
-const WHO_MAY_CONNECT: &str = "local all raccord trust\nlocal all postgres peer\n";
+const BOOTSTRAP: &str = "CREATE ROLE raccord LOGIN CREATEDB;\nCREATE ROLE raccord_portal LOGIN;\n\
+                         CREATE DATABASE raccord OWNER raccord;\n";
+const WHO_MAY_CONNECT: &str = "local all raccord,raccord_portal trust\nlocal all postgres peer\n";
 
 /// Besides the obvious: the log keeps starts, stops and crashes, but no failing statement and none of its values
 /// (`log` ranks above `error`; terse drops the DETAIL that quotes keys). The portal logs its own errors.

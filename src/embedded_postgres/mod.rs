@@ -22,8 +22,11 @@ use cluster::Cluster;
 pub use error::EmbeddedPostgresError;
 use error::{At, Result};
 
-/// The role that the portal connects as. It may create databases, and is no superuser.
+/// The role that owns the schema. It may create databases, and is no superuser.
 pub const USER: &str = "raccord";
+
+/// The role that serves: it owns nothing. Clusters that an older version made do not have it.
+pub const SERVING_USER: &str = "raccord_portal";
 
 /// What the cluster promises to keep when the machine loses power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +74,18 @@ impl EmbeddedPostgres {
     /// Port and `sslmode` are spelt out, else `PGPORT` or `PGSSLMODE` in the environment would decide them.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
+        self.url_as(USER, database)
+    }
+
+    /// The same as the role that serves.
+    #[must_use]
+    pub fn serving_url(&self, database: &str) -> String {
+        self.url_as(SERVING_USER, database)
+    }
+
+    fn url_as(&self, user: &str, database: &str) -> String {
         let (database, host) = (percent_encode(database), percent_encode(&self.socket_dir().to_string_lossy()));
-        format!("postgres://{USER}@localhost:5432/{database}?host={host}&sslmode=disable")
+        format!("postgres://{user}@localhost:5432/{database}?host={host}&sslmode=disable")
     }
 
     /// The directory of the socket, which only the server's user and root may enter.

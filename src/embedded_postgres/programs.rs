@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use rustix::process::{getegid, geteuid};
+
 use super::error::{At, EmbeddedPostgresError, Result};
 
 /// The user that the server runs as, and that owns its files.
@@ -19,7 +21,7 @@ pub(super) struct Owner {
 impl Owner {
     /// Ourselves; for root, whoever owns the cluster already, else user `postgres`.
     pub(super) fn find(cluster: &Path) -> Result<Self> {
-        let ourselves = Self::of(Path::new("/proc/self"))?;
+        let ourselves = Self::ourselves();
         if ourselves.uid != 0 {
             return Ok(ourselves);
         }
@@ -27,6 +29,11 @@ impl Owner {
             Ok(owner) if owner.uid != 0 => Ok(owner),
             _ => Self::postgres().ok_or(EmbeddedPostgresError::NoUserForRoot),
         }
+    }
+
+    /// Not asked of `/proc/self`: that is root's for a process whose memory is private.
+    fn ourselves() -> Self {
+        Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
     }
 
     fn of(path: &Path) -> Result<Self> {
@@ -47,7 +54,7 @@ impl Owner {
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").current_dir("/");
         // A group of its own: Ctrl-C in the terminal is for the portal, which ends the database last.
         command.stdin(Stdio::null()).process_group(0);
-        if Self::of(Path::new("/proc/self")).is_ok_and(|ourselves| ourselves.uid == 0) {
+        if Self::ourselves().uid == 0 {
             // As root, `uid` also drops root's supplementary groups.
             command.uid(self.uid).gid(self.gid);
         }

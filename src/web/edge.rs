@@ -4,16 +4,17 @@
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use data_encoding::BASE32_NOPAD;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{error::AppError, layout::SignedInUser, metrics, paths, state::AppState};
@@ -106,6 +107,24 @@ fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     if let Ok(number) = HeaderValue::from_str(number) {
         headers.insert(HeaderName::from_static("x-request-id"), number);
     }
+}
+
+/// How long a request may take in all. Statements end earlier by themselves; this is for a database that says nothing any more.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Answers 503 where a request takes too long, and lets go of what it waits for.
+pub async fn in_time(request: Request, next: Next) -> Response {
+    let late = || AppError::Unavailable("the request took too long".into()).into_response();
+    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| late())
+}
+
+/// The longest path and query that a URL of ours can need.
+const MAX_URL_BYTES: usize = 8 * 1024;
+
+/// Refuses URLs that no page of ours has made.
+pub async fn short_urls_only(request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if length > MAX_URL_BYTES { StatusCode::URI_TOO_LONG.into_response() } else { next.run(request).await }
 }
 
 /// Refuses unsafe methods that another site's page sent: `Sec-Fetch-Site` must say same-origin (or none, a person's own doing);

@@ -150,9 +150,11 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(state.clone(), edge::same_origin_only))
         .route(assets::PATH, get(assets::file));
     portal
+        .layer(middleware::from_fn(edge::short_urls_only))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(edge::in_time))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
         .layer(CompressionLayer::new())
         .merge(api::router())

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, RwLock},
 };
@@ -12,6 +13,11 @@ use axum::{
     body::{Body, to_bytes},
     extract::ConnectInfo,
     http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
 };
 use tower::ServiceExt;
 
@@ -28,6 +34,51 @@ impl Server {
     pub fn new(router: Router, public_url: String) -> Self {
         Self { router: Arc::new(RwLock::new(router)), public_url }
     }
+
+    /// A process that listens at `address`, which is also its public URL.
+    pub fn remote(address: SocketAddr) -> Self {
+        let forward = move |request| async move { pass_on(address, request).await.unwrap_or_else(|_| lost()) };
+        Self::new(Router::new().fallback(forward), format!("http://{address}"))
+    }
+}
+
+/// The status of an answer that did not come, or not to its end.
+pub const LOST: u16 = 599;
+
+fn lost() -> Response {
+    StatusCode::from_u16(LOST).expect("a status").into_response()
+}
+
+/// Passes a request on over a connection of its own, as HTTP/1.0: the answer ends where the connection does.
+async fn pass_on(address: SocketAddr, request: Request<Body>) -> io::Result<Response> {
+    let (head, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
+    let mut bytes =
+        format!("{} {} HTTP/1.0\r\nhost: {address}\r\ncontent-length: {}\r\n", head.method, head.uri, body.len())
+            .into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+    }
+    bytes.extend([b"\r\n", body.as_ref()].concat());
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(&bytes).await?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await?;
+    read_answer(&answer).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+fn read_answer(bytes: &[u8]) -> Option<Response> {
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let (head, body) = (std::str::from_utf8(&bytes[..end]).ok()?, &bytes[end + 4..]);
+    let mut lines = head.split("\r\n");
+    let mut answer = Response::builder().status(lines.next()?.split(' ').nth(1)?);
+    for line in lines {
+        let (name, value) = line.split_once(':')?;
+        answer = answer.header(name, value.trim());
+    }
+    let length = answer.headers_ref()?.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let is_whole = length.is_none_or(|length: usize| length == body.len());
+    is_whole.then(|| answer.body(Body::from(body.to_vec())).ok())?
 }
 
 /// Somebody's browser. Its clones are tabs: they share cookies.

@@ -48,6 +48,11 @@ impl Database {
         Self { url: cluster.url(&name), name, clock: Mutex::default() }
     }
 
+    /// A database that is somebody else's to make and to drop.
+    pub fn at(url: &str) -> Self {
+        Self { name: String::new(), url: url.into(), clock: Mutex::default() }
+    }
+
     pub fn options(&self) -> PgConnectOptions {
         let options: PgConnectOptions = self.url.parse().expect("the cluster gives a sound URL");
         options.options([("raccord.clock_offset", self.clock.lock().expect("no panic under the lock").as_str())])
@@ -61,6 +66,14 @@ impl Database {
     pub fn set_clock(&self, offset: &str) {
         // libpq's options end an argument at a space.
         *self.clock.lock().expect("no panic under the lock") = offset.replace(' ', "\\ ");
+    }
+
+    /// Whether the database takes no change; open connections are ended, so that all know.
+    pub async fn set_read_only(&self, read_only: bool) {
+        let mut conn = maintenance().await;
+        run(&mut conn, format!("ALTER DATABASE {} SET default_transaction_read_only = {read_only}", self.name)).await;
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
+        run(&mut conn, format!("{end} '{}'", self.name)).await;
     }
 
     /// Whether new connections are let in; those that are open are ended where not.
@@ -77,7 +90,9 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let _ = REAPER.send(self.name.clone());
+        if !self.name.is_empty() {
+            let _ = REAPER.send(self.name.clone());
+        }
     }
 }
 

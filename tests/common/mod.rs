@@ -10,7 +10,7 @@ mod page;
 mod pdf;
 mod portal;
 
-pub use browser::{Answer, Browser, Call};
+pub use browser::{Answer, Browser, Call, LOST, Server};
 pub use cluster::{pg_dump, pgdata_holds, server_options};
 pub use makers::{PASSWORD, Person, Structure};
 pub use page::Page;

@@ -40,6 +40,16 @@ impl TestPortal {
         Self { pool, server, settings, database }
     }
 
+    /// Over a database that the test made itself, which is brought up to date first.
+    pub async fn over(url: &str) -> Self {
+        let settings = Settings::read(|_| None).expect("sound settings");
+        let database = Database::at(url);
+        let pool = db::pool(database.options(), 4);
+        db::migrate(&pool).await.expect("the migrations run");
+        let server = serve(&database, &settings);
+        Self { pool, server, settings, database }
+    }
+
     /// Another instance over the same database.
     pub fn second_instance(&self) -> Server {
         serve(&self.database, &self.settings)
@@ -63,6 +73,11 @@ impl TestPortal {
         self.database.set_reachable(reachable).await;
     }
 
+    /// Makes the database refuse every change, or take them again.
+    pub async fn set_read_only(&self, read_only: bool) {
+        self.database.set_read_only(read_only).await;
+    }
+
     /// A browser that knows nobody yet.
     pub fn browser(&self) -> Browser {
         Browser::new(self.server.clone())
@@ -70,7 +85,11 @@ impl TestPortal {
 
     /// A browser in which this person has signed in.
     pub async fn signed_in(&self, person: &Person) -> Browser {
-        let browser = self.browser();
+        self.sign_in(self.browser(), person).await
+    }
+
+    /// Signs this person in, in a browser that visits some instance.
+    pub async fn sign_in(&self, browser: Browser, person: &Person) -> Browser {
         let answer = browser.post("/connexion", &[("identifiant", &person.login), ("mot-de-passe", PASSWORD)]).await;
         assert_eq!(answer.location(), "/", "{} signs in", person.login);
         browser

@@ -11,6 +11,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use data_encoding::BASE64;
+
+use crate::common::{Browser, Server};
+
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// A directory of a test's own; it goes when its value does.
@@ -46,7 +50,12 @@ impl Drop for Directory {
 /// `raccord`, with these settings and no others of this process's environment.
 pub fn raccord(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_raccord"));
-    command.args(arguments).env_clear();
+    command.args(arguments);
+    settled(command, settings)
+}
+
+fn settled(mut command: Command, settings: &[(&str, &str)]) -> Command {
+    command.env_clear();
     for kept in ["PATH", "HOME", "RACCORD_PG_BIN"] {
         if let Ok(value) = std::env::var(kept) {
             command.env(kept, value);
@@ -84,7 +93,19 @@ pub struct Serving {
 impl Serving {
     /// Starts `serve` on a free port and waits until it is ready.
     pub fn start(directory: &Directory, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
-        let serving = Self::spawn(directory, arguments, settings);
+        Self::spawn(directory, arguments, settings).ready()
+    }
+
+    /// The same, as a process that may have so many files open and no more.
+    pub fn start_limited(directory: &Directory, files: u32, settings: &[(&str, &str)]) -> Self {
+        let limit = format!("ulimit -n {files} && exec \"$0\" serve");
+        let mut command = Command::new("sh");
+        command.args(["-c", &limit, env!("CARGO_BIN_EXE_raccord")]);
+        Self::spawn_command(directory, settled(command, settings)).ready()
+    }
+
+    fn ready(self) -> Self {
+        let serving = self;
         let start = Instant::now();
         while serving.get("/readyz").is_none_or(|answer| answer.0 != 200) {
             assert!(start.elapsed() < Duration::from_mins(1), "not ready:\n{}", serving.log());
@@ -95,10 +116,13 @@ impl Serving {
 
     /// Starts `serve` and waits for nothing.
     pub fn spawn(directory: &Directory, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::spawn_command(directory, raccord(arguments, settings))
+    }
+
+    fn spawn_command(directory: &Directory, mut command: Command) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
         let log = directory.path().join(format!("log-{}", address.port()));
         let file = fs::File::create(&log).expect("a log");
-        let mut command = raccord(arguments, settings);
         command.env("RACCORD_DATA_DIR", directory.path()).env("RACCORD_LISTEN", address.to_string());
         let streams = (file.try_clone().expect("the log"), file);
         let child = command.stdout(streams.0).stderr(streams.1).spawn().expect("the binary starts");
@@ -107,6 +131,42 @@ impl Serving {
 
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// A browser that visits this process.
+    pub fn browser(&self) -> Browser {
+        Browser::new(self.server())
+    }
+
+    pub fn server(&self) -> Server {
+        Server::remote(self.address)
+    }
+
+    /// The same, known to its visitors by the URL of a balancer before it.
+    pub fn server_known_as(&self, public_url: &str) -> Server {
+        Server { public_url: public_url.into(), ..self.server() }
+    }
+
+    /// What the API says of the account's memberships.
+    pub fn memberships(&self, login: &str, password: &str) -> String {
+        let account = BASE64.encode(format!("{login}:{password}").as_bytes());
+        let request = format!(
+            "POST /cpro/utilisateurs/v1/monCompte/recuperer/rattachements HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             cpro-account: {account}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
+        );
+        let (status, _, body) = send(self.address, &request).expect("an answer");
+        assert_eq!(status, 200, "{body}");
+        body
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Kills it at once, and waits for its end.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        self.wait();
     }
 
     pub fn pid(&self) -> u32 {

@@ -12,7 +12,7 @@ use data_encoding::BASE64;
 use super::binary::{Directory, Serving, raccord, run, send};
 use crate::common::TestPortal;
 
-fn health_check(serving: &Serving, from: &str, login: &str, password: &str) -> Option<u16> {
+pub fn health_check(serving: &Serving, from: &str, login: &str, password: &str) -> Option<u16> {
     let account = BASE64.encode(format!("{login}:{password}").as_bytes());
     let request = format!(
         "GET /cpro/transverses/v1/health-check HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: {from}\r\n\

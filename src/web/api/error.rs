@@ -4,14 +4,17 @@ use std::any::Any;
 
 use axum::{
     Json,
+    extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
+use tokio::time::timeout;
 
-use crate::{db, hashing::Busy};
+use crate::{db, hashing::Busy, web::edge::REQUEST_TIMEOUT};
 
 /// Why a call was not answered as it wished; the texts are what callers read.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -102,6 +105,14 @@ impl IntoResponse for ApiError {
         response.headers_mut().extend(self.header());
         response
     }
+}
+
+/// Answers 503 where a call takes too long, and lets go of what it waits for.
+pub async fn in_time(request: Request, next: Next) -> Response {
+    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
+        tracing::error!("a call took too long");
+        ApiError::Unavailable.into_response()
+    })
 }
 
 /// What answers when a call panicked.

@@ -72,4 +72,5 @@ pub fn router() -> Router<AppState> {
         .layer(middleware::from_fn(door::announce))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn(error::in_time))
 }

@@ -1,0 +1,76 @@
+//! What the role that serves may do, where it is not the schema's owner: read and write what the product writes, never change
+//! history, never change the schema.
+
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+
+/// Tables whose rows stay: they are changed, and never deleted.
+const PERMANENT: [&str; 6] = ["expiry_reminders", "mails", "portal_facts", "structures", "technical_users", "users"];
+
+/// Held while rights are given: instances that start together would write the same rows of the catalogue.
+const LOCK: i64 = 0x7261_6363_6f72_6402;
+
+/// Gives `role` the rights to serve, and takes away every other right on our tables. Run by the owner after each migration.
+///
+/// # Errors
+/// Database errors: the role does not exist, the tables are not the owner's.
+pub async fn let_serve(owner: &PgPool, role: &str) -> sqlx::Result<()> {
+    let role = quoted(role);
+    let mut tx = owner.begin().await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock($1)", LOCK).execute(&mut *tx).await?;
+    let relations = sqlx::query!(
+        r#"SELECT relname::text AS "name!", relkind = 'v' AS "is_view!" FROM pg_class
+            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY relname"#
+    );
+    for relation in relations.fetch_all(&mut *tx).await? {
+        let rights = if relation.is_view { "SELECT" } else { rights_on(&relation.name) };
+        let name = quoted(&relation.name);
+        run(&mut tx, format!("REVOKE ALL ON {name} FROM {role}")).await?;
+        run(&mut tx, format!("GRANT {rights} ON {name} TO {role}")).await?;
+    }
+    tx.commit().await
+}
+
+/// Whether the cluster has this role.
+///
+/// # Errors
+/// Database errors.
+pub async fn exists(pool: &PgPool, role: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1) AS "exists!""#, role)
+        .fetch_one(pool)
+        .await
+}
+
+fn rights_on(table: &str) -> &'static str {
+    match table {
+        "_sqlx_migrations" => "SELECT",
+        history if history.starts_with("audit_") => "SELECT, INSERT",
+        table if PERMANENT.contains(&table) => "SELECT, INSERT, UPDATE",
+        _ => "SELECT, INSERT, UPDATE, DELETE",
+    }
+}
+
+/// As an identifier: statements that give rights take no parameters.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+async fn run(conn: &mut PgConnection, statement: String) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(conn).await.map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn history_is_only_added_to() {
+        assert_eq!(rights_on("audit_events"), "SELECT, INSERT");
+        assert_eq!(rights_on("technical_users"), "SELECT, INSERT, UPDATE");
+        assert!(rights_on("sessions").contains("DELETE"));
+    }
+
+    #[test]
+    fn a_name_stays_a_name() {
+        assert_eq!(quoted(r#"a"; DROP TABLE users; --"#), r#""a""; DROP TABLE users; --""#);
+    }
+}

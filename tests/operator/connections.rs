@@ -1,0 +1,314 @@
+//! Connections that hold, flood, drip, end early, or speak TLS.
+
+use std::{
+    fs,
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpStream},
+    os::unix::fs::MetadataExt,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio_rustls::rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    crypto::ring,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+
+use super::binary::{Directory, Serving, send};
+use crate::common::TestPortal;
+
+/// Longer than any of the portal's patience, and what it promises.
+const PROMISED: Duration = Duration::from_secs(30);
+
+fn connect(address: SocketAddr, first: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.write_all(first).expect("the first bytes");
+    stream.set_read_timeout(Some(PROMISED + Duration::from_secs(5))).expect("a timeout");
+    stream
+}
+
+/// How long it takes until the server closes; what it said before.
+fn closed_after(mut stream: TcpStream, start: Instant) -> (Duration, String) {
+    let mut said = Vec::new();
+    match stream.read_to_end(&mut said) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+        Err(error) => panic!("not closed after {:?}: {error}", start.elapsed()),
+    }
+    (start.elapsed(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Sends one byte every half second until nobody takes it.
+fn drip(stream: &TcpStream, byte: u8) {
+    let mut stream = stream.try_clone().expect("the same connection");
+    thread::spawn(move || {
+        while stream.write_all(&[byte]).is_ok() {
+            thread::sleep(Duration::from_millis(500));
+        }
+    });
+}
+
+const FORM: &str = "POST /connexion HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: 60000\r\n\
+                    Content-Type: application/x-www-form-urlencoded\r\n\r\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_silent_or_slow_is_let_go_within_thirty_seconds() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let (address, start) = (serving.address, Instant::now());
+    let slow_head = connect(address, b"GET / HTTP/1.1\r\nX-Slow: ");
+    drip(&slow_head, b'a');
+    let slow_body = connect(address, FORM.as_bytes());
+    drip(&slow_body, b'a');
+    let slow_call = connect(
+        address,
+        b"POST /api/oauth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 60000\r\nContent-Type: application/x-www-form-urlencoded\r\n\r\n",
+    );
+    drip(&slow_call, b'a');
+    let held = [
+        ("says nothing", connect(address, b"")),
+        ("a head that drips", slow_head),
+        ("a body that never comes", connect(address, FORM.as_bytes())),
+        ("a body that drips", slow_body),
+        ("a call that drips", slow_call),
+        ("is kept alive for nothing", connect(address, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")),
+        // Asks for much and takes nothing: what the kernels do not hold waits in the portal.
+        ("takes no answer", connect(address, &b"GET /documentation-api HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400))),
+    ];
+    let closed: Vec<_> = held
+        .into_iter()
+        .map(|(what, stream)| {
+            thread::spawn(move || {
+                if what == "takes no answer" {
+                    thread::sleep(Duration::from_secs(28));
+                }
+                (what, closed_after(stream, start))
+            })
+        })
+        .collect();
+    for thread in closed {
+        let (what, (after, said)) = thread.join().expect("no panic");
+        println!("{what}: closed after {after:?}, {:.40}", said.lines().next().unwrap_or_default());
+        assert!(after < PROMISED, "{what}: {after:?}");
+        assert!(!said.contains(" 500 ") && !said.contains(" 200 OK\r\n") || !what.contains("body"), "{what}: {said}");
+    }
+    assert_eq!(serving.get("/readyz").expect("an answer").0, 200);
+    serving.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_idle_connections_take_nobodys_place() {
+    let count = std::env::var("RACCORD_TEST_CONNECTIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_LOG", "warn")];
+    // So few files that the places run out long before the visitors do.
+    let serving = Serving::start_limited(&directory, 1_024, &settings);
+    let before = memory(serving.pid());
+    let mut idle = Vec::with_capacity(count);
+    let start = Instant::now();
+    for number in 0..count {
+        // Half say nothing, half have begun a head.
+        idle.push(connect(serving.address, if number % 2 == 0 { b"" } else { b"GET / HT" }));
+        if number % 200 == 199 {
+            let asked = Instant::now();
+            assert_eq!(serving.get("/connexion").expect("an answer").0, 200, "with {number} idle connections");
+            assert_eq!(serving.get("/readyz").expect("an answer").0, 200, "with {number} idle connections");
+            assert!(asked.elapsed() < Duration::from_secs(2), "{:?} with {number}", asked.elapsed());
+        }
+    }
+    assert!(start.elapsed() < Duration::from_mins(1));
+    println!("{count} connections in {:?}; from {before} kB to {} kB", start.elapsed(), memory(serving.pid()));
+    drop(idle);
+    serving.stop();
+}
+
+fn memory(pid: u32) -> usize {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_too_long_is_told_so() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let long = "a".repeat(10_000);
+    let head = |line: &str, rest: &str| format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{rest}\r\n");
+    for (request, status) in [
+        (head(&format!("GET /connexion?suite={long}"), ""), 414),
+        (head("GET /connexion", &format!("X-Long: {}\r\n", long.repeat(4))), 431),
+        (head("GET /connexion", &"X-Many: a\r\n".repeat(200)), 431),
+        (head("POST /connexion", "Sec-Fetch-Site: same-origin\r\nContent-Length: 70000\r\n"), 413),
+        (head("GET /%zz%ff%00", ""), 404),
+        (head("BREW /connexion", "Sec-Fetch-Site: same-origin\r\n"), 405),
+        (head("GET /connexion", "Content-Length: -1\r\n"), 400),
+        (head("GET /connexion", "Content-Length: 5\r\nContent-Length: 6\r\n"), 400),
+        (head("POST /connexion", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400),
+        ("GET /connexion\r\n\r\n".into(), 400),
+        ("\u{0}\u{1}\u{2}\r\n\r\n".into(), 400),
+    ] {
+        let answer = send(serving.address, &request).unwrap_or_else(|| panic!("no answer to {request:.60}"));
+        // What is smuggled may be refused in more than one way, but never let in.
+        let smuggled = request.contains("Transfer-Encoding");
+        assert!(answer.0 == status || smuggled && (400..500).contains(&answer.0), "{request:.60}: {}", answer.0);
+    }
+    assert_eq!(serving.get("/livez").expect("an answer").0, 200);
+    serving.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_under_load_loses_no_request() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let directory = Directory::create();
+    let mut serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let browser = portal.sign_in(serving.browser(), &manager).await;
+    let cookie = browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let (address, stopping) = (serving.address, Arc::new(AtomicBool::new(false)));
+    let visitors: Vec<_> = (0..16)
+        .map(|_| {
+            let (stopping, request) = (stopping.clone(), page_request(structure.id, &cookie));
+            thread::spawn(move || visit_until_refused(address, &request, &stopping))
+        })
+        .collect();
+    thread::sleep(Duration::from_secs(1));
+    stopping.store(true, Ordering::SeqCst);
+    let start = Instant::now();
+    serving.signal("-TERM");
+    assert_eq!(serving.wait(), Some(0), "{}", serving.log());
+    let took = start.elapsed();
+    let answered: usize = visitors.into_iter().map(|visitor| visitor.join().expect("no request is lost")).sum();
+    println!("{answered} requests answered; stopped in {took:?}");
+    assert!(answered > 16 && took < PROMISED, "{answered} answers, {took:?}");
+}
+
+fn page_request(structure: i64, cookie: &str) -> String {
+    format!("GET /structures/{structure} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n")
+}
+
+/// Asks again and again; every request that was sent on an open connection must be answered whole. How many were.
+fn visit_until_refused(address: SocketAddr, request: &str, stopping: &AtomicBool) -> usize {
+    let mut answered = 0;
+    loop {
+        let Ok(mut stream) = TcpStream::connect(address) else {
+            assert!(stopping.load(Ordering::SeqCst), "refused before the end was asked for");
+            return answered;
+        };
+        let mut answer = Vec::new();
+        let result = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
+        let text = String::from_utf8_lossy(&answer);
+        // The door closed on a handshake that only the kernel knew of: nothing was taken, a client may ask elsewhere.
+        if answer.is_empty() && result.is_err() && stopping.load(Ordering::SeqCst) {
+            return answered;
+        }
+        assert!(text.starts_with("HTTP/1.1 200 ") && text.trim_end().ends_with("</html>"), "{result:?} {text:.200}");
+        answered += 1;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_memory_stays_private() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let limits = fs::read_to_string(format!("/proc/{}/limits", serving.pid())).expect("the process runs");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a limit");
+    assert_eq!(core.split_whitespace().filter(|word| *word == "0").count(), 2, "{core}");
+    // A process that may be dumped or traced belongs to its user there; one that may not, to root.
+    let runs_as_root = fs::metadata("/proc/self").expect("Linux").uid() == 0;
+    let owner = fs::metadata(format!("/proc/{}/mem", serving.pid())).expect("the process runs").uid();
+    assert!(runs_as_root || owner == 0, "others of this user may read the memory");
+    serving.signal("-ABRT");
+    let mut serving = serving;
+    assert_eq!(serving.wait(), None);
+    let dumps = fs::read_dir(directory.path()).expect("the directory").flatten();
+    assert!(dumps.into_iter().all(|entry| !entry.file_name().to_string_lossy().starts_with("core")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_stop() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
+    let first = make_certificate(&directory, "portail");
+    fs::copy(&first.0, &certificate).and_then(|_| fs::copy(&first.1, &key)).expect("the first certificate");
+    let (certificate_text, key_text) = (certificate.to_str().expect("text"), key.to_str().expect("text"));
+    let settings = [
+        ("DATABASE_URL", portal.database_url()),
+        ("RACCORD_TLS_CERT", certificate_text),
+        ("RACCORD_TLS_KEY", key_text),
+        ("RACCORD_PUBLIC_URL", "https://portail.exemple.fr"),
+    ];
+    let mut serving = Serving::spawn(&directory, &["serve"], &settings);
+    let start = Instant::now();
+    let answer = loop {
+        if let Some(answer) = tls_get(serving.address, &first.0, "/connexion") {
+            break answer;
+        }
+        assert!(start.elapsed() < PROMISED, "{}", serving.log());
+        thread::sleep(Duration::from_millis(50));
+    };
+    let answer = answer.to_ascii_lowercase();
+    assert!(answer.starts_with("http/1.1 200 ") && answer.contains("strict-transport-security: max-age="), "{answer}");
+    // Plain HTTP gets no page, and a certificate of somebody else's is not believed.
+    assert!(send(serving.address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_none());
+    let second = make_certificate(&directory, "nouveau");
+    assert!(tls_get(serving.address, &second.0, "/livez").is_none());
+    fs::copy(&second.0, &certificate).and_then(|_| fs::copy(&second.1, &key)).expect("the second certificate");
+    serving.signal("-HUP");
+    while tls_get(serving.address, &second.0, "/livez").is_none() {
+        assert!(start.elapsed() < PROMISED, "{}", serving.log());
+        thread::sleep(Duration::from_millis(50));
+    }
+    // A broken one leaves the good one in place.
+    fs::write(&certificate, "nothing").expect("a broken certificate");
+    serving.signal("-HUP");
+    thread::sleep(Duration::from_millis(300));
+    assert!(tls_get(serving.address, &second.0, "/livez").is_some() && serving.log().contains("stays as it was"));
+    serving.signal("-TERM");
+    assert_eq!(serving.wait(), Some(0));
+    assert!(!serving.log().contains("PRIVATE KEY"));
+}
+
+/// A certificate that signs itself, and its key.
+fn make_certificate(directory: &Directory, name: &str) -> (String, String) {
+    let path = |kind| directory.path().join(format!("{name}.{kind}")).to_str().expect("text").to_owned();
+    let (certificate, key) = (path("cert"), path("key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate])
+        .output()
+        .expect("openssl is installed");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
+}
+
+/// The whole answer to a GET over TLS, by a client that trusts this certificate alone.
+fn tls_get(address: SocketAddr, certificate: &str, path: &str) -> Option<String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(certificate).expect("a certificate")).expect("a root");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let name = ServerName::try_from("localhost").expect("a name");
+    let session = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut stream = StreamOwned::new(session, TcpStream::connect(address).ok()?);
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    // The end of a connection without TLS's own farewell is no matter here: the answer says its length.
+    let _ = stream.read_to_end(&mut answer);
+    String::from_utf8(answer).ok().filter(|answer| answer.starts_with("HTTP/1.1"))
+}

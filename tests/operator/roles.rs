@@ -1,0 +1,104 @@
+//! Two roles of the database: one owns the schema, the other serves and can do nothing else.
+
+use super::{
+    binary::{Directory, Serving, raccord, run},
+    faults::health_check,
+    postgres::Postgres,
+};
+use crate::common::TestPortal;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_serves_can_do_all_that_people_do_and_nothing_else() {
+    let postgres = Postgres::start(&[]);
+    postgres.sql("postgres", "CREATE ROLE portal LOGIN");
+    let (owner, serving_role) = (postgres.url("raccord", "raccord"), postgres.url("portal", "raccord"));
+    let directory = Directory::create();
+    let data = directory.path().to_str().expect("text");
+    // Alone, it cannot make a schema, and says so in one line.
+    let (code, _, told) =
+        run(&mut raccord(&["migrate"], &[("DATABASE_URL", &serving_role), ("RACCORD_DATA_DIR", data)]));
+    assert!(code == 1 && told.lines().count() == 1 && told.contains("permission denied"), "{told}");
+    let both = [("DATABASE_URL", serving_role.as_str()), ("RACCORD_MIGRATION_URL", owner.as_str())];
+    let (code, _, told) = run(&mut raccord(&["migrate"], &both));
+    assert_eq!(code, 0, "{told}");
+
+    let portal = TestPortal::over(&owner).await;
+    let (manager, structure) = portal.manager().await;
+    // With the schema in place, it needs the owner no more.
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", &serving_role)]);
+    let sessions = "SELECT count(DISTINCT usename) FROM pg_stat_activity WHERE application_name = 'raccord' AND usename = 'portal'";
+    assert_eq!(postgres.sql("raccord", sessions), "1");
+    let browser = portal.sign_in(serving.browser(), &manager).await;
+    let (id, page, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let account = format!("/utilisateurs-techniques/{id}");
+    let exported = browser.submit(&page, &format!("{account}/informations-de-connexion"), &[]).await;
+    assert_eq!(exported.status, 200);
+    let login = portal.text("SELECT login FROM technical_users", &[]).await;
+    assert_eq!(health_check(&serving, "", &login, &password), Some(200));
+    let page = browser.open(&account).await;
+    browser.submit(&page, &format!("{account}/mot-de-passe"), &[("ancien", "24")]).await.location();
+    for act in ["recapitulatif/fermeture", "ancien-mot-de-passe", "suspension", "reactivation", "suppression"] {
+        browser.post(&format!("{account}/{act}"), &[]).await.location();
+    }
+    let invitation = format!("/structures/{}/membres/invitation", structure.id);
+    let form = browser.open(&invitation).await;
+    let typed = [("adresse", "lou@exemple.fr"), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
+    browser.submit(&form, &invitation, &typed).await.location();
+    let members = portal.number("SELECT count(*) FROM memberships WHERE structure_id = $1", &[structure.id]).await;
+    assert_eq!(members, 2);
+    let membership = portal.number("SELECT id FROM memberships WHERE role = 'USER'", &[]).await;
+    browser.post(&format!("/rattachements/{membership}/retrait"), &[]).await.location();
+    browser.post("/deconnexion", &[]).await.location();
+    let import =
+        directory.file("annuaire.csv", b"TypeIdentifiant;Identifiant;RaisonSociale\n1;35600000000048;La Poste\n");
+    let import = ["import", "structures", import.to_str().expect("text")];
+    let (code, _, told) = run(&mut raccord(&import, &[("DATABASE_URL", &serving_role)]));
+    assert_eq!(code, 0, "{told}");
+    let log = serving.stop();
+    assert!(!log.contains("permission denied"), "{log}");
+
+    for statement in [
+        "UPDATE audit_events SET actor = 'personne'",
+        "DELETE FROM audit_events",
+        "TRUNCATE audit_events",
+        "ALTER TABLE audit_events DISABLE TRIGGER ALL",
+        "DROP TRIGGER audit_events_append_only ON audit_events",
+        "DELETE FROM users",
+        "DELETE FROM technical_users",
+        "DELETE FROM structures",
+        "TRUNCATE sessions",
+        "CREATE TABLE mine (id bigint)",
+        "CREATE FUNCTION mine() RETURNS integer LANGUAGE sql AS 'SELECT 1'",
+        "CREATE OR REPLACE FUNCTION portal_now() RETURNS timestamptz LANGUAGE sql AS 'SELECT now()'",
+        "DROP TABLE sessions",
+        "INSERT INTO _sqlx_migrations VALUES (1, '', now(), true, '', 0)",
+        "CREATE ROLE mine SUPERUSER",
+        "COPY users TO PROGRAM 'true'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SET ROLE raccord",
+    ] {
+        let refused = postgres.try_sql("portal", "raccord", statement).expect_err(statement);
+        let is_right = ["permission denied", "must be owner", "must be superuser"];
+        assert!(is_right.iter().any(|words| refused.contains(words)), "{statement}: {refused}");
+    }
+    // The owner cannot rewrite history by mistake either.
+    let refused = postgres.try_sql("raccord", "raccord", "DELETE FROM audit_events").expect_err("append-only");
+    assert!(refused.contains("append-only"), "{refused}");
+}
+
+#[test]
+fn the_embedded_database_serves_by_a_role_that_owns_nothing() {
+    let directory = Directory::create();
+    let serving = Serving::start(&directory, &["serve", "--demo"], &[]);
+    let socket = directory.path().join("postgres/cluster");
+    let ask = |role: &str, sql: &str| {
+        let mut psql = Postgres::program("psql");
+        psql.args(["-X", "-q", "-A", "-t", "-U", role, "-d", "raccord", "-c", sql]).arg("-h").arg(&socket);
+        let output = psql.output().expect("psql is installed");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let who = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name = 'raccord'";
+    assert_eq!(ask("raccord_portal", who), (true, "raccord_portal".into()));
+    assert!(!ask("raccord_portal", "DELETE FROM audit_events").0 && !ask("raccord_portal", "DROP TABLE sessions").0);
+    serving.stop();
+}
