@@ -1,5 +1,6 @@
 //! What an operator does: the real binary, its commands, its start, its end and its faults.
 
+mod audit;
 mod backup;
 mod binary;
 mod commands;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::settings;
+use crate::{domain::audit_chain::Head, settings};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all done, 1 failed, 2 wrong usage or setting, 3 done but some lines were bad.";
@@ -51,6 +51,9 @@ pub enum Command {
     /// Look for leaked passwords
     #[command(subcommand)]
     Secret(Secret),
+    /// Verify the history of acts
+    #[command(subcommand)]
+    Audit(Audit),
     /// Fill an empty database with a demonstration, and stop
     ///
     /// Structures of a real directory extract, managers with many and with one structure. The sign-in data are generated
@@ -112,6 +115,32 @@ pub enum Secret {
         verbatim_doc_comment
     )]
     Check,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Tell whether the history of acts is what was written
+    ///
+    /// Each event has a link in a chain: a hash of the event, of its place and of the link before. This reads both from the
+    /// first on, makes each hash again, and prints how many events there are and the head of the chain, POSITION:HASH. Or it
+    /// prints the first thing that does not fit: an event that was changed, that is missing, or that is in no link; a link that is
+    /// missing, was changed or was moved. Acts may go on meanwhile.
+    ///
+    /// Note the head, where who can write to the database cannot: on paper, in a signed mail, in another system's log. Given back with
+    /// --head it proves that the chain up to there is the same as then.
+    ///
+    /// What it cannot prove: that nobody who owns the database made the whole chain anew, or cut its end off with the events of
+    /// it, since the last head that was noted elsewhere; nor that what was written at the time was true. A backup that was restored
+    /// looks like an end cut off.
+    #[command(
+        after_help = "Exit codes: 0 the history is whole, 1 failed, 2 wrong usage or setting, 3 it is not.",
+        verbatim_doc_comment
+    )]
+    Verify {
+        /// A head that was noted earlier, and must still be in the chain
+        #[arg(long, value_name = "POSITION:HASH")]
+        head: Option<Head>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -16,6 +16,8 @@ pub enum Outcome {
     SomeLinesBad,
     /// Passwords that are still good were found: exit code 3.
     LiveSecrets,
+    /// The history is not what was written: exit code 3.
+    HistoryBroken,
 }
 
 impl Outcome {
@@ -28,7 +30,7 @@ impl Outcome {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::SomeLinesBad | Self::LiveSecrets => 3,
+            Self::SomeLinesBad | Self::LiveSecrets | Self::HistoryBroken => 3,
         }
     }
 }

@@ -12,11 +12,12 @@ mod invite;
 mod report;
 mod row_error;
 mod table;
+mod verify_audit;
 
 use sqlx::PgPool;
 
 use self::{
-    arguments::{Command, Import, Secret, User},
+    arguments::{Audit, Command, Import, Secret, User},
     demo::Filled,
     error::{CliError, Outcome},
 };
@@ -45,6 +46,7 @@ async fn at_once(command: Command, settings: &Settings, pool: &PgPool) -> Result
     match command {
         Command::Import(Import::Structures { file }) => import_structures::run(pool, &file, strict).await,
         Command::Import(Import::Managers { file }) => import_managers::run(pool, &file, strict).await,
+        Command::Audit(Audit::Verify { head }) => verify_audit::run(pool, head).await,
         Command::Secret(Secret::Check) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
         Command::User(User::Invite(person)) => invite::run(pool, &person, strict).await,
         Command::Demo => {

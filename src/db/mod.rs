@@ -3,6 +3,7 @@
 
 pub mod api;
 pub mod audit;
+pub mod audit_chain;
 pub mod calendars;
 pub mod demo;
 pub mod directory;

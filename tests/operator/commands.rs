@@ -38,6 +38,7 @@ fn help_tells_a_stranger_what_each_command_does() {
         &["import", "managers", "--help"],
         &["user", "invite", "--help"],
         &["secret", "check", "--help"],
+        &["audit", "verify", "--help"],
         &["demo", "--help"],
     ] {
         let (code, told, _) = run(&mut raccord(command, &[]));

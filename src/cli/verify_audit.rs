@@ -1,0 +1,67 @@
+//! `raccord audit verify`: whether the history is what was written, no more, no less and in that order.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::error::{CliError, Outcome};
+use crate::{
+    db::audit_chain,
+    domain::audit_chain::{Fault, Head, Link, LinkHash, Stop, Walk, explain},
+};
+
+/// Walks the chain and prints how many events are in it and its head, or the first thing that does not fit.
+///
+/// # Errors
+/// Where the database cannot be asked.
+pub async fn run(pool: &PgPool, noted: Option<Head>) -> Result<Outcome, CliError> {
+    let mut snapshot = audit_chain::begin(pool).await?;
+    match walk(&mut snapshot, noted).await? {
+        Ok(head) => {
+            println!("events: {}\nhead: {head}", head.position);
+            Ok(Outcome::Done)
+        }
+        Err(fault) => {
+            println!("{fault}");
+            Ok(Outcome::HistoryBroken)
+        }
+    }
+}
+
+async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Result<Head, Fault>> {
+    let mut walk = Walk::new(noted);
+    // Below 1, too: a link that was put there would hide its event from the search for those outside.
+    let mut after = i64::MIN;
+    loop {
+        let links = audit_chain::links_after(conn, after).await?;
+        let Some(last) = links.last() else { break };
+        after = last.position;
+        for link in &links {
+            match walk.step(link) {
+                Ok(()) => {}
+                Err(Stop::Fault(fault)) => return Ok(Err(fault)),
+                Err(Stop::Mismatch { previous }) => return Ok(Err(look_into(conn, previous, link).await?)),
+            }
+        }
+    }
+    match walk.end() {
+        Ok(head) => Ok(match audit_chain::first_outside(conn).await? {
+            Some(event_id) => Err(Fault::Outside { event_id }),
+            None => Ok(head),
+        }),
+        Err(fault) => Ok(Err(fault)),
+    }
+}
+
+/// Looks for the event that a link was made for, through all of them, and for the next link.
+async fn look_into(conn: &mut PgConnection, previous: LinkHash, link: &Link) -> sqlx::Result<Fault> {
+    let (mut after, mut made_for) = (i64::MIN, None);
+    while made_for.is_none() {
+        let events = audit_chain::events_after(conn, after).await?;
+        let Some(last) = events.last() else { break };
+        after = last.id;
+        made_for =
+            events.iter().find(|event| event.link_hash(previous, link.position) == link.hash).map(|event| event.id);
+    }
+    let next = audit_chain::links_after(conn, link.position).await?;
+    let next = next.first().filter(|next| Some(next.position) == link.position.checked_add(1));
+    Ok(explain(previous, link, next, made_for))
+}

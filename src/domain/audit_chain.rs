@@ -1,0 +1,293 @@
+//! The history as a chain, and the walk along it: `migrations/0040_audit_chain.sql` makes the links, here they are made again.
+
+use std::{fmt, str::FromStr};
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+/// SHA-256 of a link.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LinkHash(pub [u8; 32]);
+
+impl LinkHash {
+    /// What stands before the first link.
+    pub const NONE: Self = Self([0; 32]);
+}
+
+impl fmt::Debug for LinkHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+/// The last link that there is, or was when somebody noted it: `POSITION:HASH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// How many links there are up to it.
+    pub position: i64,
+    pub hash: LinkHash,
+}
+
+impl Head {
+    /// Of a chain without links.
+    pub const NONE: Self = Self { position: 0, hash: LinkHash::NONE };
+}
+
+impl fmt::Display for Head {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:?}", self.position, self.hash)
+    }
+}
+
+/// A text is no head.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("must be POSITION:HASH as the command prints it, e.g. 1234: and 64 hexadecimal digits")]
+pub struct HeadError;
+
+impl FromStr for Head {
+    type Err = HeadError;
+
+    fn from_str(text: &str) -> Result<Self, HeadError> {
+        let (position, hash) = text.trim().split_once(':').ok_or(HeadError)?;
+        let position = position.parse().ok().filter(|position| *position >= 0).ok_or(HeadError)?;
+        let hash = HEXLOWER.decode(hash.to_ascii_lowercase().as_bytes()).map_err(|_| HeadError)?;
+        Ok(Self { position, hash: LinkHash(hash.try_into().map_err(|_| HeadError)?) })
+    }
+}
+
+/// An event with all its columns, as it stands in the database now.
+#[derive(Clone, Debug)]
+pub struct StoredEvent {
+    pub id: i64,
+    /// Microseconds since 1970 in UTC.
+    pub at: i64,
+    pub actor_id: Option<i64>,
+    pub actor: String,
+    pub address: String,
+    pub action: String,
+    pub structure_id: Option<i64>,
+    pub technical_user_id: Option<i64>,
+    pub subject: String,
+    pub detail: String,
+}
+
+impl StoredEvent {
+    /// The hash that a link at this position, after that hash, has for this event. The migration says what is hashed, and how.
+    #[must_use]
+    pub fn link_hash(&self, previous: LinkHash, position: i64) -> LinkHash {
+        let mut hash = Sha256::new_with_prefix(previous.0);
+        for number in [position, self.id, self.at] {
+            hash.update(number.to_be_bytes());
+        }
+        optional(&mut hash, self.actor_id);
+        for value in [&self.actor, &self.address, &self.action] {
+            text(&mut hash, value);
+        }
+        optional(&mut hash, self.structure_id);
+        optional(&mut hash, self.technical_user_id);
+        for value in [&self.subject, &self.detail] {
+            text(&mut hash, value);
+        }
+        LinkHash(hash.finalize().into())
+    }
+}
+
+fn optional(hash: &mut Sha256, number: Option<i64>) {
+    match number {
+        None => hash.update([0]),
+        Some(number) => {
+            hash.update([1]);
+            hash.update(number.to_be_bytes());
+        }
+    }
+}
+
+/// With its length before it, so that no two rows give the same bytes by moving the border between two texts.
+fn text(hash: &mut Sha256, text: &str) {
+    hash.update((text.len() as u64).to_be_bytes());
+    hash.update(text);
+}
+
+/// A link, and the event that it names where that is there.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub position: i64,
+    pub event_id: i64,
+    pub hash: LinkHash,
+    pub event: Option<StoredEvent>,
+}
+
+impl Link {
+    /// Whether it is what it must be after that hash.
+    #[must_use]
+    pub fn follows(&self, previous: LinkHash) -> bool {
+        self.event.as_ref().is_some_and(|event| event.link_hash(previous, self.position) == self.hash)
+    }
+}
+
+/// What is wrong with a history: the first thing that does not fit.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Fault {
+    #[error("position {expected}: the link is missing or out of place; position {found} comes next")]
+    MissingLink { expected: i64, found: i64 },
+    #[error("position {position}: event {event_id} is missing")]
+    MissingEvent { position: i64, event_id: i64 },
+    #[error("position {position}: event {event_id} was changed after it was written")]
+    ChangedEvent { position: i64, event_id: i64 },
+    #[error("position {position}: the link's hash was changed; its event {event_id} is as it was written")]
+    ChangedLink { position: i64, event_id: i64 },
+    #[error(
+        "position {position}: the link was made for event {made_for} and now names event {event_id}: links were reordered"
+    )]
+    WrongEvent { position: i64, event_id: i64, made_for: i64 },
+    /// There is no next link to tell which of the two.
+    #[error("position {position}, the last: event {event_id} or its link was changed after it was written")]
+    ChangedLast { position: i64, event_id: i64 },
+    #[error("position {position}: links were reordered, or this one and the next, or their events, were changed")]
+    Reordered { position: i64 },
+    #[error("event {event_id} is outside the chain: it was written behind its back, or its link was removed")]
+    Outside { event_id: i64 },
+    #[error("the chain ends at position {last}, before the noted head {noted}: its end was cut off")]
+    CutOff { last: i64, noted: i64 },
+    #[error("position {position}: the hash is not the noted one: the chain was made anew")]
+    MadeAnew { position: i64 },
+}
+
+/// A walk along the chain, link by link from the first.
+#[derive(Debug)]
+pub struct Walk {
+    head: Head,
+    /// A head of earlier, which the walk must come by.
+    noted: Option<Head>,
+}
+
+/// Where a walk stops: at a link that is not what it must be. More links and events tell why.
+#[derive(Debug)]
+pub enum Stop {
+    Fault(Fault),
+    /// The hash does not follow from the one before.
+    Mismatch {
+        previous: LinkHash,
+    },
+}
+
+impl Walk {
+    #[must_use]
+    pub fn new(noted: Option<Head>) -> Self {
+        Self { head: Head::NONE, noted }
+    }
+
+    /// Takes the next link, by position.
+    ///
+    /// # Errors
+    /// [`Stop`].
+    pub fn step(&mut self, link: &Link) -> Result<(), Stop> {
+        let expected = self.head.position + 1;
+        if link.position != expected {
+            return Err(Stop::Fault(Fault::MissingLink { expected, found: link.position }));
+        }
+        if link.event.is_none() {
+            return Err(Stop::Fault(Fault::MissingEvent { position: expected, event_id: link.event_id }));
+        }
+        if !link.follows(self.head.hash) {
+            return Err(Stop::Mismatch { previous: self.head.hash });
+        }
+        self.head = Head { position: expected, hash: link.hash };
+        if self.noted.is_some_and(|noted| noted.position == expected && noted.hash != link.hash) {
+            return Err(Stop::Fault(Fault::MadeAnew { position: expected }));
+        }
+        Ok(())
+    }
+
+    /// The end: the head, where the chain is whole.
+    ///
+    /// # Errors
+    /// [`Fault::CutOff`], where it ends before the noted head.
+    pub fn end(self) -> Result<Head, Fault> {
+        match self.noted {
+            Some(noted) if noted.position > self.head.position => {
+                Err(Fault::CutOff { last: self.head.position, noted: noted.position })
+            }
+            _ => Ok(self.head),
+        }
+    }
+}
+
+/// Why a link's hash does not follow from the one before: told by the next link, whose hash covers what this one's was, and by the
+/// event that it was made for, where one is found.
+#[must_use]
+pub fn explain(previous: LinkHash, link: &Link, next: Option<&Link>, made_for: Option<i64>) -> Fault {
+    let (position, event_id) = (link.position, link.event_id);
+    if let Some(made_for) = made_for {
+        return Fault::WrongEvent { position, event_id, made_for };
+    }
+    let Some(next) = next else { return Fault::ChangedLast { position, event_id } };
+    if next.follows(link.hash) {
+        Fault::ChangedEvent { position, event_id }
+    } else if link.event.as_ref().is_some_and(|event| next.follows(event.link_hash(previous, position))) {
+        Fault::ChangedLink { position, event_id }
+    } else {
+        Fault::Reordered { position }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: i64) -> StoredEvent {
+        StoredEvent {
+            id,
+            at: 1_800_000_000_123_456 + id,
+            actor_id: Some(7),
+            actor: "anne.martin@exemple.fr".into(),
+            address: "192.0.2.1".into(),
+            action: "PASSWORD_RESET".into(),
+            structure_id: None,
+            technical_user_id: Some(3),
+            subject: "TECH_1".into(),
+            detail: "l’ancien".into(),
+        }
+    }
+
+    #[test]
+    fn a_head_reads_back_and_nothing_else_is_one() {
+        let head = Head { position: 12, hash: LinkHash([0xab; 32]) };
+        assert_eq!(head.to_string().parse(), Ok(head));
+        assert_eq!(head.to_string().to_uppercase().parse(), Ok(head));
+        for text in ["", "12", "12:", "12:ab", ":ab", "-1:", &format!("-{head}"), &format!("{head}0")] {
+            assert_eq!(text.parse::<Head>(), Err(HeadError), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_column_and_every_border_between_two_of_them_counts() {
+        let hash = |change: fn(&mut StoredEvent)| {
+            let mut event = event(1);
+            change(&mut event);
+            event.link_hash(LinkHash::NONE, 1).0
+        };
+        let mut hashes = vec![
+            hash(|_| ()),
+            hash(|event| event.id = 2),
+            hash(|event| event.at += 1),
+            hash(|event| event.actor_id = None),
+            hash(|event| event.actor.push(' ')),
+            hash(|event| event.address.clear()),
+            hash(|event| event.action = "PASSWORD_SHOWN".into()),
+            hash(|event| event.structure_id = Some(3)),
+            hash(|event| event.technical_user_id = None),
+            // The same numbers and the same letters, elsewhere.
+            hash(|event| (event.structure_id, event.technical_user_id) = (Some(3), None)),
+            hash(|event| (event.subject, event.detail) = ("TECH_".into(), "1l’ancien".into())),
+            hash(|event| (event.subject, event.detail) = (String::new(), "TECH_1l’ancien".into())),
+            event(1).link_hash(LinkHash::NONE, 2).0,
+            event(1).link_hash(LinkHash([1; 32]), 1).0,
+        ];
+        let count = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), count);
+    }
+}
