@@ -123,7 +123,8 @@ pub async fn change_password(
 ) -> Result<Response, AppError> {
     let person = &visitor.person;
     let refuse = |field, message: String| refused(&state, &visitor, person.contact_address.clone(), field, message);
-    if let Err(error) = check_chosen_password(&form.new, &person.login) {
+    let known = users::known_words(&state.pool, person.user_id).await?;
+    if let Err(error) = check_chosen_password(&form.new, &known) {
         return refuse("nouveau-mot-de-passe", error.to_string()).await;
     }
     // Who holds a stolen session must not be able to guess here either.

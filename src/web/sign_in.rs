@@ -196,7 +196,8 @@ pub async fn accept_invitation(
     let token_hash = random::digest(&token);
     let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
     let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
-    if let Err(error) = check_chosen_password(&form.password, &invited.login) {
+    let known = users::known_words(&state.pool, invited.user_id).await?;
+    if let Err(error) = check_chosen_password(&form.password, &known) {
         let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
         let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
