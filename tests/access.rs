@@ -25,6 +25,7 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET" | "POST", "/connexion" | "/mot-de-passe-oublie" | "/invitation/{token}") | ("POST", "/deconnexion") => {
             Open::Everybody
         }
+        ("POST", "/confirmation-identite") => Open::SignedIn,
         ("GET", "/plan-du-site" | "/accessibilite" | "/mentions-legales" | "/donnees-personnelles" | "/cookies") => {
             Open::Everybody
         }

@@ -6,6 +6,7 @@ mod common;
 mod creation;
 mod deadlines;
 mod forgotten_password;
+mod identity;
 mod known_passwords;
 mod members;
 mod operator;

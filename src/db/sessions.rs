@@ -3,7 +3,10 @@
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use super::audit::{self, Event};
+use super::{
+    audit::{self, Event},
+    envelopes,
+};
 use crate::domain::{
     audit::{Action, Actor},
     envelope::SessionSecret,
@@ -19,6 +22,8 @@ pub struct SignedIn {
     pub contact_address: String,
     /// Whether the person is principal manager of at least one structure.
     pub is_principal_manager: bool,
+    /// Whether the person proved who she is less than 15 minutes ago (ASVS 7.5.3).
+    pub is_fresh: bool,
 }
 
 /// Whose session this is, read at each request; `None` once it is closed, idle for 30 minutes or 12 hours old. The time of
@@ -30,14 +35,15 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
     sqlx::query_as!(
         SignedIn,
         r#"WITH living AS (
-               SELECT id_hash, user_id, last_seen_at FROM sessions
+               SELECT id_hash, user_id, last_seen_at, authenticated_at FROM sessions
                 WHERE id_hash = $1 AND last_seen_at > portal_now() - interval '30 minutes'
                   AND created_at > portal_now() - interval '12 hours'),
            seen AS (
                UPDATE sessions SET last_seen_at = portal_now() FROM living
                 WHERE sessions.id_hash = living.id_hash AND living.last_seen_at < portal_now() - interval '1 minute')
            SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.contact_address,
-                  EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!"
+                  EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!",
+                  authenticated_at > portal_now() - interval '15 minutes' AS "is_fresh!"
              FROM living JOIN users u ON u.id = living.user_id"#,
         session.digest(),
     )
@@ -106,6 +112,27 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> 
     sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", session.digest()).execute(&mut *tx).await?;
     audit::record(&mut tx, Event::of(actor, Action::SignedOut)).await?;
     tx.commit().await
+}
+
+/// A person has proved again who she is: `renewed` has taken the place of the session `old`. What `old` could open moves
+/// into new envelopes, so that a password which waits to be displayed or exported is not lost.
+///
+/// # Errors
+/// Database errors.
+pub async fn renew(pool: &PgPool, actor: &Actor, old: &SessionSecret, renewed: &SessionSecret) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    envelopes::hand_over(&mut tx, old, renewed).await?;
+    audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
+    tx.commit().await
+}
+
+/// Writes that somebody within a session could not prove who she is.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
+    let mut conn = pool.acquire().await?;
+    audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
 }
 
 /// Writes a sign-in, or its failure, into the history.

@@ -29,11 +29,13 @@ pub enum Action {
     ActRefused,
     CalendarLinkMade,
     CallsRefused,
+    IdentityConfirmed,
+    IdentityNotConfirmed,
 }
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 28] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -60,6 +62,8 @@ impl Action {
         Self::ActRefused,
         Self::CalendarLinkMade,
         Self::CallsRefused,
+        Self::IdentityConfirmed,
+        Self::IdentityNotConfirmed,
     ];
 
     /// The database's word.
@@ -92,6 +96,8 @@ impl Action {
             Self::ActRefused => "ACT_REFUSED",
             Self::CalendarLinkMade => "CALENDAR_LINK_MADE",
             Self::CallsRefused => "CALLS_REFUSED",
+            Self::IdentityConfirmed => "IDENTITY_CONFIRMED",
+            Self::IdentityNotConfirmed => "IDENTITY_NOT_CONFIRMED",
         }
     }
 
@@ -125,6 +131,8 @@ impl Action {
             Self::ActRefused => "Opération refusée",
             Self::CalendarLinkMade => "Création d’un lien de calendrier",
             Self::CallsRefused => "Appels refusés",
+            Self::IdentityConfirmed => "Confirmation de l’identité",
+            Self::IdentityNotConfirmed => "Échec de confirmation de l’identité",
         }
     }
 

@@ -7,11 +7,13 @@ pub mod activities;
 pub mod api;
 pub mod assets;
 pub mod calendars;
+pub mod confirm_identity;
 pub mod confirmations;
 pub mod edge;
 pub mod error;
 pub mod filters;
 pub mod forgotten_password;
+pub mod fresh_form;
 pub mod health;
 pub mod layout;
 pub mod members;
@@ -19,6 +21,7 @@ pub mod membership_requests;
 pub mod metrics;
 pub mod my_account;
 pub mod overview;
+pub mod own_pages;
 pub mod pages;
 pub mod pagination;
 pub mod paths;
@@ -77,6 +80,7 @@ pub fn routes() -> Vec<Route> {
         page(paths::SIGN_IN, get(sign_in::form)),
         act(paths::SIGN_IN, post(sign_in::submit)),
         act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        act(paths::CONFIRM_IDENTITY, post(confirm_identity::submit)),
         page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
         act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
         page(paths::INVITATION, get(sign_in::invitation)),

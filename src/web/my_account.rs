@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{
     error::{AppError, page as render, page_with_status},
+    fresh_form::FreshForm,
     layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
     pages::my_account::MyAccountPage,
     pagination::{PageQuery, Pagination},
@@ -95,7 +96,7 @@ pub struct ContactAddressForm {
 pub async fn change_contact_address(
     State(state): State<AppState>,
     visitor: Visitor,
-    Form(form): Form<ContactAddressForm>,
+    FreshForm(form): FreshForm<ContactAddressForm>,
 ) -> Result<Response, AppError> {
     let address = match ContactAddress::parse(&form.contact_address) {
         Ok(address) => address,

@@ -3,6 +3,7 @@
 pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";
 pub const FORGOTTEN_PASSWORD: &str = "/mot-de-passe-oublie";
+pub const CONFIRM_IDENTITY: &str = "/confirmation-identite";
 pub const SIGN_OUT: &str = "/deconnexion";
 pub const ACTIVITIES: &str = "/activites";
 pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";

@@ -49,7 +49,9 @@ impl FromRequestParts<AppState> for Visitor {
         context.remember(SignedInUser::from(&person));
         let actor =
             Actor { user_id: Some(person.user_id), name: person.login.clone(), address: context.address.to_string() };
-        Ok(Self { person, session, actor })
+        let visitor = Self { person, session, actor };
+        parts.extensions.insert(visitor.clone());
+        Ok(visitor)
     }
 }
 
