@@ -12,6 +12,7 @@ pub mod french;
 pub mod hashing;
 pub mod mail;
 pub mod pdf;
+pub mod secret_keys;
 pub mod serve;
 pub mod settings;
 pub mod web;

@@ -49,6 +49,8 @@ pub enum ServeError {
     MetricsListen(SocketAddr, io::Error),
     #[error("RACCORD_THEME_DIR: cannot read the theme: {0}")]
     Theme(io::Error),
+    #[error("RACCORD_SECRET_KEY_FILE: cannot use {path}: {1}", path = .0.display())]
+    SecretKeys(std::path::PathBuf, io::Error),
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -63,6 +65,8 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let mail_room = MailRoom::open(&settings)?;
     let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
     let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
+    // Now rather than at somebody's first code.
+    state.keys().map_err(|error| ServeError::SecretKeys(state.settings.secret_key_file.clone(), error))?;
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
         tokio::spawn(axum::serve(listener, web::metrics::router(state.clone())).into_future());

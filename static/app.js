@@ -2,6 +2,7 @@
 
 copyButtons();
 dialogButtons();
+printButtons();
 busyForms();
 passwordAdvice();
 askOnceBeforeLeavingTheSecret();
@@ -36,6 +37,14 @@ async function copy(source) {
   } catch {
     getSelection().selectAllChildren(source);
     return document.execCommand("copy");
+  }
+}
+
+// « Imprimer »: only scripts can.
+function printButtons() {
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
   }
 }
 

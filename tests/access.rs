@@ -26,6 +26,9 @@ fn rule(method: &Method, path: &str) -> Open {
             Open::Everybody
         }
         ("POST", "/confirmation-identite") => Open::SignedIn,
+        // For who is half signed in; others are sent on.
+        ("GET" | "POST", "/connexion/code") => Open::SignedIn,
+        ("GET" | "POST", path) if path.starts_with("/mon-compte/double-authentification") => Open::SignedIn,
         ("GET", "/plan-du-site" | "/accessibilite" | "/mentions-legales" | "/donnees-personnelles" | "/cookies") => {
             Open::Everybody
         }

@@ -10,6 +10,7 @@ mod import_managers;
 mod import_structures;
 mod invite;
 mod report;
+mod reset_mfa;
 mod row_error;
 mod table;
 
@@ -47,6 +48,7 @@ async fn at_once(command: Command, settings: &Settings, pool: &PgPool) -> Result
         Command::Import(Import::Managers { file }) => import_managers::run(pool, &file, strict).await,
         Command::Secret(Secret::Check) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
         Command::User(User::Invite(person)) => invite::run(pool, &person, strict).await,
+        Command::User(User::ResetMfa { login }) => reset_mfa::run(pool, &login).await,
         Command::Demo => {
             tell(&demo::fill(pool, settings).await?);
             Ok(Outcome::Done)

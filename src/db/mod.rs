@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod overview;
 pub mod people;
 pub mod reminders;
+pub mod second_factors;
 pub mod secrets;
 pub mod session_store;
 pub mod sessions;

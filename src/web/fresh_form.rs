@@ -51,8 +51,6 @@ pub fn ask(
 ) -> Result<Response, AppError> {
     fields.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
     let layout = state.layout(&visitor.person, Tab::None, None);
-    page_with_status(
-        status,
-        &ConfirmIdentityPage { layout, login: visitor.person.login.clone(), target, fields, errors },
-    )
+    let (login, asks_code) = (visitor.person.login.clone(), visitor.person.has_second_factor);
+    page_with_status(status, &ConfirmIdentityPage { layout, login, asks_code, target, fields, errors })
 }

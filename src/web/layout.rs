@@ -55,6 +55,7 @@ pub enum Notice {
     ContactAddressSaved,
     OwnPasswordChanged,
     SessionClosed,
+    SecondFactorDisabled,
 }
 
 impl Notice {
@@ -81,6 +82,7 @@ impl Notice {
             Self::ContactAddressSaved => "contact-address-saved",
             Self::OwnPasswordChanged => "own-password-changed",
             Self::SessionClosed => "session-closed",
+            Self::SecondFactorDisabled => "second-factor-disabled",
         }
     }
 

@@ -63,6 +63,7 @@ async fn my_account_page(
         layout: state.layout(person, Tab::MyAccount, notice),
         display_name: format!("{} {}", person.first_name, person.last_name),
         login: person.login.clone(),
+        has_second_factor: person.has_second_factor,
         last_sign_in: facts.previous_sign_in,
         contact_address,
         technical_users: facts.technical_users.unsigned_abs(),

@@ -13,15 +13,16 @@ use super::{
     edge::RequestContext,
     error::{AppError, page, page_with_status},
     layout::{Errors, FieldError, Notice, NoticeQuery},
+    opening::{open_half, open_session},
     own_pages::destination,
     pages::sign_in::{InvitationOverPage, InvitationPage, SignInPage, SignInRefusal},
     paths,
     state::AppState,
-    visitor::{Visitor, software},
+    visitor::Visitor,
 };
 use crate::{
     db::{
-        invitations, sessions,
+        invitations, second_factors, sessions,
         throttles::{self, Scope},
         users::{self, Credentials},
     },
@@ -67,7 +68,7 @@ pub struct SignInForm {
     suite: Option<String>,
 }
 
-/// Signs a person in. One answer for every failure, after the same work; a technical login is told so without being
+/// Signs a person in, or halfway where she has a second factor. One answer for every failure, after the same work; a technical login is told so without being
 /// looked up (rule 4).
 pub async fn submit(
     State(state): State<AppState>,
@@ -94,13 +95,17 @@ pub async fn submit(
     };
     let Some(credentials) = credentials.filter(|_| verified) else {
         throttles::fail(&state.pool, Scope::SignIn, &login, &network).await?;
-        sessions::record_attempt(&state.pool, &actor, false).await?;
+        sessions::record_failure(&state.pool, &actor, "").await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
     throttles::forget(&state.pool, Scope::SignIn, &login, &network).await?;
     renew_outdated_hash(&state, &credentials, &form.password).await?;
-    sessions::record_attempt(&state.pool, &actor, true).await?;
-    open_session(&session, &credentials, &actor, &headers).await?;
+    let factor = second_factors::find(&state.pool, credentials.user_id).await?;
+    if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
+        open_half(&session, credentials.user_id, form.suite.as_deref()).await?;
+        return Ok(Redirect::to(paths::SIGN_IN_CODE).into_response());
+    }
+    open_session(&state, &session, credentials.user_id, &actor, &headers).await?;
     Ok(Redirect::to(&destination(form.suite.as_deref())).into_response())
 }
 
@@ -120,21 +125,6 @@ fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Resul
         response.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.into());
     }
     Ok(response)
-}
-
-/// A new session id at each sign-in, so that none from before is worth anything.
-async fn open_session(
-    session: &Session,
-    credentials: &Credentials,
-    actor: &Actor,
-    headers: &HeaderMap,
-) -> Result<(), AppError> {
-    session.cycle_id().await?;
-    session.insert("user_id", credentials.user_id).await?;
-    session.insert("address", &actor.address).await?;
-    session.insert("software", software(headers)).await?;
-    session.save().await?;
-    Ok(())
 }
 
 async fn renew_outdated_hash(
