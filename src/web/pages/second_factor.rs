@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use askama::Template;
 use qrcodegen::{QrCode, QrCodeEcc};
 use time::OffsetDateTime;
@@ -61,8 +63,11 @@ impl Qr {
     fn new(code: &QrCode) -> Self {
         let places = (0..code.size()).flat_map(|y| (0..code.size()).map(move |x| (x, y)));
         let dark = places.filter(|(x, y)| code.get_module(*x, *y));
-        let path: String = dark.map(|(x, y)| format!("M{} {}h1v1h-1z", x + MARGIN, y + MARGIN)).collect();
-        Self { size: code.size() + 2 * MARGIN, path: Zeroizing::new(path) }
+        let mut path = Zeroizing::new(String::new());
+        for (x, y) in dark {
+            let _ = write!(path, "M{} {}h1v1h-1z", x + MARGIN, y + MARGIN);
+        }
+        Self { size: code.size() + 2 * MARGIN, path }
     }
 }
 
