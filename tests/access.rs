@@ -25,6 +25,7 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET" | "POST", "/connexion" | "/mot-de-passe-oublie" | "/invitation/{token}") | ("POST", "/deconnexion") => {
             Open::Everybody
         }
+        ("POST", "/session/prolongation") => Open::SignedIn,
         ("POST", "/confirmation-identite") => Open::SignedIn,
         // For who is half signed in; others are sent on.
         ("GET" | "POST", "/connexion/code") => Open::SignedIn,

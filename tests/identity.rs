@@ -337,3 +337,20 @@ async fn a_sign_in_from_elsewhere_is_told_once() {
     assert_eq!(portal.mails().await, [format!("{} new_sign_in", sacha.contact_address)]);
     assert_eq!(portal.text("SELECT notice->>'address' FROM mails", &[]).await, "203.0.113.5");
 }
+
+#[tokio::test]
+async fn a_session_is_prolonged_on_demand_but_not_beyond_twelve_hours() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    for half_hours in 1..=24 {
+        portal.move_clock(&format!("{} minutes", half_hours * 29)).await;
+        assert_eq!(browser.post("/session/prolongation", &[]).await.status, 204, "{half_hours}");
+    }
+    let page = browser.open("/mon-compte").await;
+    let left = page.html().split("data-session-left=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let left: i64 = left.parse().unwrap();
+    assert!((1380..=1440).contains(&left), "{left} seconds");
+    portal.move_clock("721 minutes").await;
+    assert!(browser.post("/session/prolongation", &[]).await.location().starts_with("/connexion"));
+}

@@ -27,6 +27,8 @@ pub struct SignedIn {
     pub is_fresh: bool,
     /// Whether sign-in asks the person for a code, too.
     pub has_second_factor: bool,
+    /// Seconds until the session is 12 hours old and ends, whatever is done.
+    pub seconds_left: i32,
 }
 
 /// Whose session this is, read at each request; `None` once it is closed, idle for 30 minutes or 12 hours old. The time of
@@ -38,7 +40,7 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
     sqlx::query_as!(
         SignedIn,
         r#"WITH living AS (
-               SELECT id_hash, user_id, last_seen_at, authenticated_at FROM sessions
+               SELECT id_hash, user_id, last_seen_at, created_at, authenticated_at FROM sessions
                 WHERE id_hash = $1 AND last_seen_at > portal_now() - interval '30 minutes'
                   AND created_at > portal_now() - interval '12 hours'),
            seen AS (
@@ -46,8 +48,9 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
                 WHERE sessions.id_hash = living.id_hash AND living.last_seen_at < portal_now() - interval '1 minute')
            SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.contact_address,
                   EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!",
-                  authenticated_at > portal_now() - interval '15 minutes' AS "is_fresh!",
-                  EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "has_second_factor!"
+                  living.authenticated_at > portal_now() - interval '15 minutes' AS "is_fresh!",
+                  EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "has_second_factor!",
+                  extract(epoch FROM living.created_at + interval '12 hours' - portal_now())::int AS "seconds_left!"
              FROM living JOIN users u ON u.id = living.user_id"#,
         session.digest(),
     )

@@ -21,6 +21,8 @@ pub struct Layout {
 pub struct SignedInUser {
     pub display_name: String,
     pub is_principal_manager: bool,
+    /// Seconds until the session ends, whatever is done.
+    pub seconds_left: i32,
 }
 
 /// The entry of the main navigation that the page belongs to.

@@ -86,6 +86,7 @@ pub fn routes() -> Vec<Route> {
         page(paths::SIGN_IN_CODE, get(sign_in_code::form)),
         act(paths::SIGN_IN_CODE, post(sign_in_code::submit)),
         act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        act(paths::SESSION_EXTENSION, post(sign_in::extend_session)),
         act(paths::CONFIRM_IDENTITY, post(confirm_identity::submit)),
         page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
         act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),

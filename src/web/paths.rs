@@ -6,6 +6,7 @@ pub const SIGN_IN_CODE: &str = "/connexion/code";
 pub const FORGOTTEN_PASSWORD: &str = "/mot-de-passe-oublie";
 pub const CONFIRM_IDENTITY: &str = "/confirmation-identite";
 pub const SIGN_OUT: &str = "/deconnexion";
+pub const SESSION_EXTENSION: &str = "/session/prolongation";
 pub const ACTIVITIES: &str = "/activites";
 pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";
 pub const OVERVIEW_CSV: &str = "/activites/utilisateurs-techniques.csv";

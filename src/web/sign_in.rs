@@ -140,6 +140,11 @@ async fn renew_outdated_hash(
     Ok(())
 }
 
+/// « Rester connecté », before half an hour without a request is over: reading the session was all.
+pub async fn extend_session(_: Visitor) -> StatusCode {
+    StatusCode::NO_CONTENT
+}
+
 /// Ends the session here and in the browser.
 pub async fn sign_out(
     State(state): State<AppState>,

@@ -101,6 +101,7 @@ impl From<&SignedIn> for SignedInUser {
         Self {
             display_name: format!("{} {}", person.first_name, person.last_name),
             is_principal_manager: person.is_principal_manager,
+            seconds_left: person.seconds_left,
         }
     }
 }

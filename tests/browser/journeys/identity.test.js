@@ -87,3 +87,29 @@ for (const javaScript of [true, false]) {
     await visitor.leave();
   });
 }
+
+test("the end of a session is announced, and put off without losing what is being typed", async () => {
+  const visitor = await newVisitor(browser, portal);
+  const { page } = visitor;
+  await page.clock.install();
+  await visitor.signIn(portal.member);
+  await visitor.seesTitle("Mon compte");
+  const field = page.getByLabel("Adresse de contact");
+  await field.fill("en-cours@exemple.fr");
+  await page.clock.fastForward("24:00");
+  const warning = page.getByRole("complementary", { name: "Fin de session" });
+  assert.equal(await warning.count(), 0);
+  await page.clock.fastForward("01:30");
+  await visitor.sees("Votre session se termine dans 5 minutes.");
+  assert.equal(await page.evaluate(() => document.activeElement.id), "adresse-de-contact", "the focus stays");
+  await visitor.look("session-bientot-finie");
+  await visitor.press("Rester connecté");
+  await warning.waitFor({ state: "hidden" });
+  assert.equal(await field.inputValue(), "en-cours@exemple.fr");
+  await page.clock.fastForward("25:30");
+  await warning.waitFor();
+  await page.clock.fastForward("05:00");
+  await visitor.sees("Votre session est terminée.");
+  assert.equal(await page.getByRole("button", { name: "Rester connecté" }).count(), 0);
+  await visitor.leave();
+});
