@@ -14,6 +14,7 @@ pub mod hashing;
 pub mod mail;
 pub mod pdf;
 pub mod process;
+pub mod secret_keys;
 pub mod serve;
 pub mod settings;
 pub mod tls;

@@ -51,7 +51,8 @@ impl Failure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Arguments::parse().command();
-    match run(command).await {
+    // On the heap: serving holds all of the service's parts.
+    match Box::pin(run(command)).await {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             // One line whatever a cause holds: PostgreSQL's errors may have several.

@@ -38,6 +38,8 @@ pub enum ServeError {
     Theme(io::Error),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("RACCORD_SECRET_KEY_FILE: cannot use {path}: {1}", path = .0.display())]
+    SecretKeys(std::path::PathBuf, io::Error),
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
 }
@@ -55,6 +57,8 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
     let pool = db::serving_pool(&pool, settings.database_connections);
     let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
+    // Now rather than at somebody's first code.
+    state.keys().map_err(|error| ServeError::SecretKeys(state.settings.secret_key_file.clone(), error))?;
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
         tokio::spawn(axum::serve(listener, web::metrics::router(state.clone())).into_future());

@@ -30,6 +30,9 @@ Settings (environment variables):
   RACCORD_TLS_KEY                 file of its private key (PEM)            [none: plain http]
   RACCORD_METRICS_LISTEN          address and port of /metrics             [none: no metrics are served]
   RACCORD_THEME_DIR               directory of a theme laid over the look  [none]
+  RACCORD_SECRET_KEY_FILE         keys that seal second factors, made at first start
+                                  [secret.key in the data directory]
+  RACCORD_REQUIRE_MFA             who must sign in with a second factor: none or managers (the principal ones) [none]
   RACCORD_PG_BIN                  directory of PostgreSQL's programs       [found by itself]
   RACCORD_LOG                     what to log, e.g. info or raccord=debug  [info]
   RACCORD_LOG_FORMAT              text or json                             [text]";
@@ -61,6 +64,9 @@ pub struct Settings {
     pub tls: Option<TlsFiles>,
     pub metrics_listen: Option<SocketAddr>,
     pub theme_dir: Option<PathBuf>,
+    pub secret_key_file: PathBuf,
+    /// Whether principal managers must have a second factor.
+    pub managers_need_second_factor: bool,
     pub pg_bin: Option<PathBuf>,
     pub log: String,
     pub log_json: bool,
@@ -78,12 +84,15 @@ impl Settings {
         let tls = source.tls()?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let lifetime = source.within("RACCORD_PASSWORD_LIFETIME_DAYS", 424, 1..=3650)?;
+        let data_dir = source.path("RACCORD_DATA_DIR").unwrap_or_else(|| PathBuf::from("./data"));
         Ok(Self {
             database: source.database_url("DATABASE_URL")?,
             migration_database: source.migration_url()?,
             listen,
             public_url: source.public_url()?.unwrap_or_else(|| format!("{scheme}://{listen}")),
-            data_dir: source.path("RACCORD_DATA_DIR").unwrap_or_else(|| PathBuf::from("./data")),
+            secret_key_file: source.path("RACCORD_SECRET_KEY_FILE").unwrap_or_else(|| data_dir.join("secret.key")),
+            managers_need_second_factor: source.managers_need_second_factor()?,
+            data_dir,
             smtp_url: source.smtp_url()?,
             mail_from: source
                 .text("RACCORD_MAIL_FROM")
@@ -199,6 +208,14 @@ impl Source<'_> {
         }
     }
 
+    fn managers_need_second_factor(&self) -> Result<bool, SettingError> {
+        match self.text("RACCORD_REQUIRE_MFA").as_deref() {
+            None | Some("none") => Ok(false),
+            Some("managers") => Ok(true),
+            Some(other) => Err(not("RACCORD_REQUIRE_MFA", "none or managers", other)),
+        }
+    }
+
     fn log_format(&self) -> Result<bool, SettingError> {
         match self.text("RACCORD_LOG_FORMAT").as_deref() {
             None | Some("text") => Ok(false),
@@ -246,6 +263,7 @@ mod tests {
             ("RACCORD_TRUSTED_PROXIES", "10.0.0.1, proxy"),
             ("RACCORD_THEME_DIR", "/no/such/directory"),
             ("RACCORD_PG_BIN", "/no/such/directory"),
+            ("RACCORD_REQUIRE_MFA", "oui"),
             ("RACCORD_LOG_FORMAT", "xml"),
         ] {
             let error = read(name, value).expect_err(name).to_string();

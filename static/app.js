@@ -2,7 +2,9 @@
 
 copyButtons();
 dialogButtons();
+printButtons();
 busyForms();
+sessionWarning();
 passwordAdvice();
 askOnceBeforeLeavingTheSecret();
 document.getElementById("erreurs")?.focus();
@@ -39,6 +41,14 @@ async function copy(source) {
   }
 }
 
+// « Imprimer »: only scripts can.
+function printButtons() {
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+}
+
 // A button that leads to a confirmation page opens the same content in a dialog instead.
 function dialogButtons() {
   for (const button of document.querySelectorAll("[data-dialog]")) {
@@ -50,6 +60,53 @@ function dialogButtons() {
       dialog.showModal();
     });
   }
+}
+
+// The session ends after half an hour without a request, and at its age in any case. Said five minutes before, without taking
+// the focus; « Rester connecté » asks the portal for a page's worth of nothing. Other tabs of the portal hear of it.
+function sessionWarning() {
+  const warning = document.querySelector("[data-session-left]");
+  if (!warning) return;
+  const [status, button] = [warning.querySelector("[role=status]"), warning.querySelector("button")];
+  const [minute, idle, lead] = [60_000, 30 * 60_000, 5 * 60_000];
+  const end = Date.now() + Number(warning.dataset.sessionLeft) * 1000;
+  const tabs = "BroadcastChannel" in window ? new BroadcastChannel("raccord-session") : null;
+  let seen, ticks;
+  const show = (text, extensible) => {
+    warning.hidden = false;
+    button.hidden = !extensible;
+    if (status.textContent !== text) status.textContent = text;
+  };
+  const tick = () => {
+    const dies = Math.min(seen + idle, end);
+    const left = Math.ceil((dies - Date.now()) / minute);
+    if (dies - Date.now() > lead) return (warning.hidden = true);
+    if (left <= 0) {
+      clearInterval(ticks);
+      return show("Votre session est terminée. Avant d’envoyer un formulaire, copiez ce que vous y avez saisi, puis connectez-vous dans un autre onglet.", false);
+    }
+    const words = `Votre session se termine dans ${left} minute${left > 1 ? "s" : ""}.`;
+    show(dies < end ? words : `${words} Enregistrez votre travail, puis connectez-vous de nouveau.`, dies < end);
+  };
+  const begin = () => {
+    seen = Date.now();
+    clearInterval(ticks);
+    ticks = setInterval(tick, 10_000);
+    tick();
+  };
+  button.addEventListener("click", async () => {
+    const answer = await fetch(warning.dataset.extension, { method: "POST", redirect: "manual" }).catch(() => null);
+    if (answer?.status === 204) {
+      document.getElementById("contenu").focus({ preventScroll: true });
+      begin();
+      tabs?.postMessage("seen");
+    } else {
+      show("La session n’a pas pu être prolongée. Copiez ce que vous avez saisi, puis connectez-vous dans un autre onglet.", true);
+    }
+  });
+  tabs?.addEventListener("message", begin);
+  begin();
+  tabs?.postMessage("seen");
 }
 
 // What to think of the password that is being chosen, in words and once typing pauses. The server alone decides.

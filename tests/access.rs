@@ -25,6 +25,11 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET" | "POST", "/connexion" | "/mot-de-passe-oublie" | "/invitation/{token}") | ("POST", "/deconnexion") => {
             Open::Everybody
         }
+        ("POST", "/session/prolongation") => Open::SignedIn,
+        ("POST", "/confirmation-identite") => Open::SignedIn,
+        // For who is half signed in; others are sent on.
+        ("GET" | "POST", "/connexion/code") => Open::SignedIn,
+        ("GET" | "POST", path) if path.starts_with("/mon-compte/double-authentification") => Open::SignedIn,
         ("GET", "/plan-du-site" | "/accessibilite" | "/mentions-legales" | "/donnees-personnelles" | "/cookies") => {
             Open::Everybody
         }

@@ -208,6 +208,7 @@ async fn an_invitation_lets_a_person_choose_a_password_once() {
         async |password: &'static str| browser.submit(&form, &link, &[("nouveau-mot-de-passe", password)]).await;
     choose("trop court").await.refusal(422).assert_says("Le mot de passe doit contenir au moins 15 caractères.");
     choose("noor.martin@exemple.fr").await.refusal(422).assert_says("trop facile à deviner");
+    choose("passwordpassword").await.refusal(422).assert_says("mot de passe courant");
     assert_eq!(choose(PASSWORD).await.location(), "/connexion?avis=password-chosen");
     assert_eq!(choose("un autre mot de passe").await.refusal(404).heading(), "Ce lien n’est plus valable");
     portal.signed_in(&noor).await;

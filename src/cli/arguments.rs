@@ -150,6 +150,14 @@ pub enum User {
     /// The link lives for an hour, and serves once; `raccord serve` sends the mail. Where the login is known already, name and address stay
     /// as they are and a new link goes to that address: so a forgotten password is mended.
     Invite(Invite),
+    /// Take away the second factor of a person who has lost it
+    ///
+    /// Her password alone then signs her in, her open sessions end, and a mail tells her so. Make sure of who asks: this is what somebody
+    /// who has stolen a password would ask for.
+    ResetMfa {
+        /// What the person signs in with
+        login: String,
+    },
 }
 
 #[derive(Args, Debug)]

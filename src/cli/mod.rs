@@ -10,6 +10,7 @@ mod import_managers;
 mod import_structures;
 mod invite;
 mod report;
+mod reset_mfa;
 mod row_error;
 mod table;
 mod verify_audit;
@@ -49,6 +50,7 @@ async fn at_once(command: Command, settings: &Settings, pool: &PgPool) -> Result
         Command::Audit(Audit::Verify { head }) => verify_audit::run(pool, head).await,
         Command::Secret(Secret::Check) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
         Command::User(User::Invite(person)) => invite::run(pool, &person, strict).await,
+        Command::User(User::ResetMfa { login }) => reset_mfa::run(pool, &login).await,
         Command::Demo => {
             tell(&demo::fill(pool, settings).await?);
             Ok(Outcome::Done)

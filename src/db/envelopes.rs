@@ -8,6 +8,7 @@ use crate::domain::{
     audit::{Action, Actor},
     envelope::{EnvelopeSubject, IssuedPassword, SealedPassword, SessionSecret},
     password::Password,
+    random,
 };
 
 /// How long an envelope may wait and be used for the PDF.
@@ -154,6 +155,38 @@ pub async fn destroy(pool: &PgPool, account: &ManagedTechnicalUser, session: &Se
     )
     .execute(pool)
     .await?;
+    Ok(())
+}
+
+/// Seals anew, for the session that takes another one's place, what that one could open; what it could not is destroyed.
+pub(super) async fn hand_over(conn: &mut PgConnection, old: &SessionSecret, new: &SessionSecret) -> sqlx::Result<()> {
+    let envelopes = sqlx::query!(
+        "DELETE FROM envelopes WHERE session_hash = $1
+         RETURNING technical_user_id, credential_version, manager_id, sealed, expires_at, shown_at, export_nonce_hash",
+        old.digest(),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in envelopes {
+        let (technical_user_id, manager_id) = (row.technical_user_id, row.manager_id);
+        let subject = EnvelopeSubject { technical_user_id, credential_version: row.credential_version, manager_id };
+        let Some(password) = SealedPassword::from_stored(row.sealed).open(old, subject) else { continue };
+        let sealed = SealedPassword::seal(&password, new, subject, &mut random::os_rng());
+        sqlx::query!(
+            "INSERT INTO envelopes (technical_user_id, credential_version, manager_id, session_hash, sealed, expires_at, shown_at,
+                    export_nonce_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            technical_user_id,
+            row.credential_version,
+            manager_id,
+            new.digest(),
+            sealed.as_bytes(),
+            row.expires_at,
+            row.shown_at,
+            row.export_nonce_hash,
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
     Ok(())
 }
 

@@ -18,6 +18,7 @@ pub mod overview;
 pub mod people;
 pub mod reminders;
 pub mod roles;
+pub mod second_factors;
 pub mod secrets;
 pub mod session_store;
 pub mod sessions;

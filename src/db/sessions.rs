@@ -3,10 +3,14 @@
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use super::audit::{self, Event};
+use super::{
+    audit::{self, Event},
+    envelopes, outbox,
+};
 use crate::domain::{
     audit::{Action, Actor},
     envelope::SessionSecret,
+    notice::Notice,
 };
 
 /// The person behind a living browser session.
@@ -19,6 +23,12 @@ pub struct SignedIn {
     pub contact_address: String,
     /// Whether the person is principal manager of at least one structure.
     pub is_principal_manager: bool,
+    /// Whether the person proved who she is less than 15 minutes ago (ASVS 7.5.3).
+    pub is_fresh: bool,
+    /// Whether sign-in asks the person for a code, too.
+    pub has_second_factor: bool,
+    /// Seconds until the session is 12 hours old and ends, whatever is done.
+    pub seconds_left: i32,
 }
 
 /// Whose session this is, read at each request; `None` once it is closed, idle for 30 minutes or 12 hours old. The time of
@@ -30,14 +40,17 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
     sqlx::query_as!(
         SignedIn,
         r#"WITH living AS (
-               SELECT id_hash, user_id, last_seen_at FROM sessions
+               SELECT id_hash, user_id, last_seen_at, created_at, authenticated_at FROM sessions
                 WHERE id_hash = $1 AND last_seen_at > portal_now() - interval '30 minutes'
                   AND created_at > portal_now() - interval '12 hours'),
            seen AS (
                UPDATE sessions SET last_seen_at = portal_now() FROM living
                 WHERE sessions.id_hash = living.id_hash AND living.last_seen_at < portal_now() - interval '1 minute')
            SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.contact_address,
-                  EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!"
+                  EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!",
+                  living.authenticated_at > portal_now() - interval '15 minutes' AS "is_fresh!",
+                  EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "has_second_factor!",
+                  extract(epoch FROM living.created_at + interval '12 hours' - portal_now())::int AS "seconds_left!"
              FROM living JOIN users u ON u.id = living.user_id"#,
         session.digest(),
     )
@@ -108,12 +121,98 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> 
     tx.commit().await
 }
 
-/// Writes a sign-in, or its failure, into the history.
+/// A person has proved again who she is: `renewed` has taken the place of the session `old`. What `old` could open moves
+/// into new envelopes, so that a password which waits to be displayed or exported is not lost.
 ///
 /// # Errors
 /// Database errors.
-pub async fn record_attempt(pool: &PgPool, actor: &Actor, succeeded: bool) -> sqlx::Result<()> {
-    let action = if succeeded { Action::SignedIn } else { Action::SignInFailed };
+pub async fn renew(pool: &PgPool, actor: &Actor, old: &SessionSecret, renewed: &SessionSecret) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    envelopes::hand_over(&mut tx, old, renewed).await?;
+    audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
+    tx.commit().await
+}
+
+/// Writes that somebody within a session could not prove who she is.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
     let mut conn = pool.acquire().await?;
-    audit::record(&mut conn, Event { subject: &actor.name, ..Event::of(actor, action) }).await
+    audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
+}
+
+/// Somebody whose password was right, and whose code is still to come.
+#[derive(Clone, Debug)]
+pub struct HalfSignedIn {
+    pub user_id: i64,
+    pub login: String,
+    /// The page that was asked for before signing in.
+    pub return_to: Option<String>,
+}
+
+/// Who is half signed in by this session. It opens nothing, and lasts 10 minutes.
+///
+/// # Errors
+/// Database errors.
+pub async fn find_half_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Result<Option<HalfSignedIn>> {
+    sqlx::query_as!(
+        HalfSignedIn,
+        "SELECT u.id AS user_id, u.login, s.data->>'return_to' AS return_to
+           FROM sessions s JOIN users u ON u.id = (s.data->>'half_user_id')::bigint
+          WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - interval '10 minutes'",
+        session.digest(),
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Writes into the history that a sign-in failed; `step` says what was wrong where that is no secret any more.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_failure(pool: &PgPool, actor: &Actor, step: &str) -> sqlx::Result<()> {
+    let mut conn = pool.acquire().await?;
+    let event = Event { subject: &actor.name, detail: step, ..Event::of(actor, Action::SignInFailed) };
+    audit::record(&mut conn, event).await
+}
+
+/// Writes a sign-in into the history, and to the person where she has not signed in from this network with this software
+/// before. Her very first sign-in surprises nobody.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_sign_in(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    network: &str,
+    software: &str,
+) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
+    let kind: String = software.chars().filter(|c| !c.is_ascii_digit()).collect();
+    let known = sqlx::query!(
+        r#"WITH before AS (SELECT network, software FROM known_browsers WHERE user_id = $1),
+                kept AS (INSERT INTO known_browsers (user_id, network, software) VALUES ($1, $2, $3)
+                         ON CONFLICT (user_id, network, software) DO UPDATE SET last_seen_at = portal_now())
+           SELECT login, contact_address, portal_now() AS "at!",
+                  EXISTS (SELECT FROM before) AND NOT EXISTS (SELECT FROM before WHERE network = $2 AND software = $3) AS "is_new!"
+             FROM users WHERE id = $1"#,
+        user_id,
+        network,
+        kind,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if known.is_new {
+        let notice = Notice::NewSignIn {
+            login: known.login,
+            address: actor.address.clone(),
+            software: software.to_owned(),
+            at: known.at,
+        };
+        outbox::enqueue(&mut tx, &known.contact_address, &notice).await?;
+    }
+    tx.commit().await
 }

@@ -9,6 +9,8 @@ use crate::domain::random::digest;
 pub enum Scope {
     /// A person's sign-in to the portal.
     SignIn,
+    /// The code of a person whose password was right, from wherever: no network stands beside it.
+    SecondFactor,
     /// A link for who forgot the password: each request counts as a failure.
     PasswordLink,
     /// A request to be attached to a structure: each one that is taken back counts.
@@ -21,6 +23,7 @@ impl Scope {
     fn code(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
+            Self::SecondFactor => "SECOND_FACTOR",
             Self::PasswordLink => "PASSWORD_LINK",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::Api => "API",

@@ -31,6 +31,14 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
         .execute(pool)
         .await?;
     sqlx::query!("DELETE FROM throttles WHERE last_failure <= portal_now() - interval '1 day'").execute(pool).await?;
+    sqlx::query!(
+        "DELETE FROM second_factors WHERE confirmed_at IS NULL AND created_at <= portal_now() - interval '1 hour'"
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query!("DELETE FROM known_browsers WHERE last_seen_at <= portal_now() - interval '180 days'")
+        .execute(pool)
+        .await?;
     sqlx::query!("DELETE FROM idempotency_tokens WHERE created_at <= portal_now() - interval '7 days'")
         .execute(pool)
         .await?;

@@ -39,6 +39,23 @@ pub async fn find_credentials(pool: &PgPool, login: &str) -> sqlx::Result<Option
     }))
 }
 
+/// What others know of a person, hence try as her password: login, names, contact address, and the names and identifiers of
+/// some of her structures.
+///
+/// # Errors
+/// Database errors.
+pub async fn known_words(pool: &PgPool, user_id: i64) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"SELECT word AS "word!" FROM users u, unnest(ARRAY[u.login, u.last_name, u.first_name, u.contact_address]) AS word WHERE u.id = $1
+           UNION ALL
+           (SELECT unnest(ARRAY[s.designation, s.identifier]) FROM memberships m JOIN structures s ON s.id = m.structure_id
+             WHERE m.user_id = $1 ORDER BY m.id LIMIT 40)"#,
+        user_id,
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// Replaces a hash by one of the same password with today's parameters.
 ///
 /// # Errors

@@ -29,11 +29,18 @@ pub enum Action {
     ActRefused,
     CalendarLinkMade,
     CallsRefused,
+    IdentityConfirmed,
+    IdentityNotConfirmed,
+    SecondFactorEnabled,
+    SecondFactorDisabled,
+    SecondFactorReset,
+    RecoveryCodesRenewed,
+    RecoveryCodeUsed,
 }
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 33] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -60,6 +67,13 @@ impl Action {
         Self::ActRefused,
         Self::CalendarLinkMade,
         Self::CallsRefused,
+        Self::IdentityConfirmed,
+        Self::IdentityNotConfirmed,
+        Self::SecondFactorEnabled,
+        Self::SecondFactorDisabled,
+        Self::SecondFactorReset,
+        Self::RecoveryCodesRenewed,
+        Self::RecoveryCodeUsed,
     ];
 
     /// The database's word.
@@ -92,6 +106,13 @@ impl Action {
             Self::ActRefused => "ACT_REFUSED",
             Self::CalendarLinkMade => "CALENDAR_LINK_MADE",
             Self::CallsRefused => "CALLS_REFUSED",
+            Self::IdentityConfirmed => "IDENTITY_CONFIRMED",
+            Self::IdentityNotConfirmed => "IDENTITY_NOT_CONFIRMED",
+            Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
+            Self::SecondFactorDisabled => "SECOND_FACTOR_DISABLED",
+            Self::SecondFactorReset => "SECOND_FACTOR_RESET",
+            Self::RecoveryCodesRenewed => "RECOVERY_CODES_RENEWED",
+            Self::RecoveryCodeUsed => "RECOVERY_CODE_USED",
         }
     }
 
@@ -125,6 +146,13 @@ impl Action {
             Self::ActRefused => "Opération refusée",
             Self::CalendarLinkMade => "Création d’un lien de calendrier",
             Self::CallsRefused => "Appels refusés",
+            Self::IdentityConfirmed => "Confirmation de l’identité",
+            Self::IdentityNotConfirmed => "Échec de confirmation de l’identité",
+            Self::SecondFactorEnabled => "Activation de la double authentification",
+            Self::SecondFactorDisabled => "Désactivation de la double authentification",
+            Self::SecondFactorReset => "Réinitialisation de la double authentification",
+            Self::RecoveryCodesRenewed => "Création de nouveaux codes de secours",
+            Self::RecoveryCodeUsed => "Utilisation d’un code de secours",
         }
     }
 

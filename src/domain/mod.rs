@@ -13,6 +13,7 @@ pub mod person;
 pub mod random;
 pub mod role;
 pub mod rotation;
+pub mod second_factor;
 pub mod structure;
 pub mod structure_identifier;
 pub mod technical_user;

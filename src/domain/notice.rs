@@ -41,6 +41,45 @@ pub enum Notice {
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
+    /// The recipient's second factor, or its recovery codes, changed.
+    SecondFactorChanged {
+        login: String,
+        change: SecondFactorChange,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
+    /// The recipient signed in from where, or with what, she had not before.
+    NewSignIn {
+        login: String,
+        address: String,
+        software: String,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
+}
+
+/// What became of a second factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondFactorChange {
+    Enabled,
+    Disabled,
+    /// Taken away by the operator.
+    Reset,
+    CodesRenewed,
+}
+
+impl SecondFactorChange {
+    /// « La double authentification de votre compte … ».
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Enabled => "double authentification activée",
+            Self::Disabled => "double authentification désactivée",
+            Self::Reset => "double authentification réinitialisée",
+            Self::CodesRenewed => "nouveaux codes de secours",
+        }
+    }
 }
 
 /// The facts about a technical user that a mail tells.

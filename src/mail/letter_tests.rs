@@ -1,7 +1,7 @@
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::notice::{AccountNotice, ExpiryNotice};
+use crate::domain::notice::{AccountNotice, ExpiryNotice, SecondFactorChange};
 
 const PORTAL: &str = "https://raccord.example";
 
@@ -70,7 +70,21 @@ fn notices() -> Vec<Notice> {
         Notice::Invitation { user_id: 1 },
         Notice::PasswordForgotten { user_id: 1 },
         Notice::PasswordChosen { login: "claire".into(), at: account().at },
+        second_factor(SecondFactorChange::Enabled),
+        second_factor(SecondFactorChange::Disabled),
+        second_factor(SecondFactorChange::Reset),
+        second_factor(SecondFactorChange::CodesRenewed),
+        Notice::NewSignIn {
+            login: "claire".into(),
+            address: "192.0.2.7".into(),
+            software: "Firefox".into(),
+            at: account().at,
+        },
     ]
+}
+
+fn second_factor(change: SecondFactorChange) -> Notice {
+    Notice::SecondFactorChanged { login: "claire".into(), change, at: account().at }
 }
 
 fn letter(notice: &Notice) -> Letter {

@@ -27,7 +27,7 @@ pub struct RequestContext {
     pub number: String,
     /// The client, behind trusted proxies.
     pub address: IpAddr,
-    person: Arc<OnceLock<(String, bool)>>,
+    person: Arc<OnceLock<(String, bool, i32)>>,
 }
 
 impl Default for RequestContext {
@@ -39,12 +39,12 @@ impl Default for RequestContext {
 impl RequestContext {
     /// Remembers who is signed in, for an error page's header.
     pub(super) fn remember(&self, user: SignedInUser) {
-        let _ = self.person.set((user.display_name, user.is_principal_manager));
+        let _ = self.person.set((user.display_name, user.is_principal_manager, user.seconds_left));
     }
 
     pub(super) fn signed_in_user(&self) -> Option<SignedInUser> {
-        let (display_name, is_principal_manager) = self.person.get()?.clone();
-        Some(SignedInUser { display_name, is_principal_manager })
+        let (display_name, is_principal_manager, seconds_left) = self.person.get()?.clone();
+        Some(SignedInUser { display_name, is_principal_manager, seconds_left })
     }
 }
 
@@ -83,7 +83,7 @@ fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
 }
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     for (name, value) in [

@@ -27,6 +27,9 @@ pub enum AppError {
     /// Nobody is signed in; `expired` where somebody was. Goes to « Connexion », and back to `return_to` from there.
     #[error("not signed in")]
     SignInRequired { expired: bool, return_to: Option<String> },
+    /// The person must set up a second factor before anything else.
+    #[error("second factor required")]
+    SecondFactorRequired,
     #[error("bad request")]
     BadRequest,
     #[error("forbidden")]
@@ -79,7 +82,7 @@ impl From<tower_sessions::session::Error> for AppError {
 impl AppError {
     fn status(&self) -> StatusCode {
         match self {
-            Self::SignInRequired { .. } => StatusCode::SEE_OTHER,
+            Self::SignInRequired { .. } | Self::SecondFactorRequired => StatusCode::SEE_OTHER,
             Self::BadRequest => StatusCode::BAD_REQUEST,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -99,6 +102,7 @@ impl IntoResponse for AppError {
         }
         let retry_after = match &self {
             Self::SignInRequired { expired, return_to } => return to_sign_in(*expired, return_to.as_deref()),
+            Self::SecondFactorRequired => return Redirect::to(paths::SECOND_FACTOR).into_response(),
             Self::TooManyRequests { seconds } => Some(*seconds),
             Self::Unavailable(_) => Some(2),
             _ => None,

@@ -21,6 +21,8 @@ pub struct Layout {
 pub struct SignedInUser {
     pub display_name: String,
     pub is_principal_manager: bool,
+    /// Seconds until the session ends, whatever is done.
+    pub seconds_left: i32,
 }
 
 /// The entry of the main navigation that the page belongs to.
@@ -55,6 +57,7 @@ pub enum Notice {
     ContactAddressSaved,
     OwnPasswordChanged,
     SessionClosed,
+    SecondFactorDisabled,
 }
 
 impl Notice {
@@ -81,6 +84,7 @@ impl Notice {
             Self::ContactAddressSaved => "contact-address-saved",
             Self::OwnPasswordChanged => "own-password-changed",
             Self::SessionClosed => "session-closed",
+            Self::SecondFactorDisabled => "second-factor-disabled",
         }
     }
 

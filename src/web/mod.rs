@@ -7,22 +7,29 @@ pub mod activities;
 pub mod api;
 pub mod assets;
 pub mod calendars;
+pub mod codes;
+pub mod confirm_identity;
 pub mod confirmations;
 pub mod edge;
 pub mod error;
 pub mod filters;
 pub mod forgotten_password;
+pub mod fresh_form;
 pub mod health;
 pub mod layout;
 pub mod members;
 pub mod membership_requests;
 pub mod metrics;
 pub mod my_account;
+pub mod opening;
 pub mod overview;
+pub mod own_pages;
 pub mod pages;
 pub mod pagination;
 pub mod paths;
+pub mod second_factor;
 pub mod sign_in;
+pub mod sign_in_code;
 pub mod spreadsheet;
 pub mod state;
 pub mod static_pages;
@@ -76,7 +83,11 @@ pub fn routes() -> Vec<Route> {
         page(paths::HOME, get(sign_in::home)),
         page(paths::SIGN_IN, get(sign_in::form)),
         act(paths::SIGN_IN, post(sign_in::submit)),
+        page(paths::SIGN_IN_CODE, get(sign_in_code::form)),
+        act(paths::SIGN_IN_CODE, post(sign_in_code::submit)),
         act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        act(paths::SESSION_EXTENSION, post(sign_in::extend_session)),
+        act(paths::CONFIRM_IDENTITY, post(confirm_identity::submit)),
         page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
         act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
         page(paths::INVITATION, get(sign_in::invitation)),
@@ -122,6 +133,11 @@ pub fn routes() -> Vec<Route> {
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
         act(paths::MY_PASSWORD, post(my_account::change_password)),
         act(paths::MY_SESSION_CLOSE, post(my_account::close_session)),
+        page(paths::SECOND_FACTOR, get(second_factor::page)),
+        act(paths::SECOND_FACTOR_SETUP, post(second_factor::begin)),
+        act(paths::SECOND_FACTOR_CONFIRMATION, post(second_factor::confirm)),
+        act(paths::SECOND_FACTOR_END, post(second_factor::disable)),
+        act(paths::RECOVERY_CODES, post(second_factor::renew_codes)),
         page(paths::MY_REQUESTS, get(membership_requests::page)),
         act(paths::MY_REQUESTS, post(membership_requests::ask)),
         act(paths::MY_REQUEST_WITHDRAWAL, post(membership_requests::withdraw)),

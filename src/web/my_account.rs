@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::{
     error::{AppError, page as render, page_with_status},
+    fresh_form::FreshForm,
     layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
     pages::my_account::MyAccountPage,
     pagination::{PageQuery, Pagination},
@@ -62,6 +63,7 @@ async fn my_account_page(
         layout: state.layout(person, Tab::MyAccount, notice),
         display_name: format!("{} {}", person.first_name, person.last_name),
         login: person.login.clone(),
+        has_second_factor: person.has_second_factor,
         last_sign_in: facts.previous_sign_in,
         contact_address,
         technical_users: facts.technical_users.unsigned_abs(),
@@ -95,7 +97,7 @@ pub struct ContactAddressForm {
 pub async fn change_contact_address(
     State(state): State<AppState>,
     visitor: Visitor,
-    Form(form): Form<ContactAddressForm>,
+    FreshForm(form): FreshForm<ContactAddressForm>,
 ) -> Result<Response, AppError> {
     let address = match ContactAddress::parse(&form.contact_address) {
         Ok(address) => address,
@@ -123,7 +125,8 @@ pub async fn change_password(
 ) -> Result<Response, AppError> {
     let person = &visitor.person;
     let refuse = |field, message: String| refused(&state, &visitor, person.contact_address.clone(), field, message);
-    if let Err(error) = check_chosen_password(&form.new, &person.login) {
+    let known = users::known_words(&state.pool, person.user_id).await?;
+    if let Err(error) = check_chosen_password(&form.new, &known) {
         return refuse("nouveau-mot-de-passe", error.to_string()).await;
     }
     // Who holds a stolen session must not be able to guess here either.

@@ -2,8 +2,11 @@
 
 pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";
+pub const SIGN_IN_CODE: &str = "/connexion/code";
 pub const FORGOTTEN_PASSWORD: &str = "/mot-de-passe-oublie";
+pub const CONFIRM_IDENTITY: &str = "/confirmation-identite";
 pub const SIGN_OUT: &str = "/deconnexion";
+pub const SESSION_EXTENSION: &str = "/session/prolongation";
 pub const ACTIVITIES: &str = "/activites";
 pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";
 pub const OVERVIEW_CSV: &str = "/activites/utilisateurs-techniques.csv";
@@ -13,6 +16,11 @@ pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
 pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
+pub const SECOND_FACTOR: &str = "/mon-compte/double-authentification";
+pub const SECOND_FACTOR_SETUP: &str = "/mon-compte/double-authentification/activation";
+pub const SECOND_FACTOR_CONFIRMATION: &str = "/mon-compte/double-authentification/confirmation";
+pub const SECOND_FACTOR_END: &str = "/mon-compte/double-authentification/desactivation";
+pub const RECOVERY_CODES: &str = "/mon-compte/double-authentification/codes-de-secours";
 pub const MY_REQUESTS: &str = "/mon-compte/demandes-de-rattachement";
 pub const MY_REQUEST_WITHDRAWAL: &str = "/mon-compte/demandes-de-rattachement/{id}/annulation";
 

@@ -13,14 +13,16 @@ use super::{
     edge::RequestContext,
     error::{AppError, page, page_with_status},
     layout::{Errors, FieldError, Notice, NoticeQuery},
+    opening::{open_half, open_session},
+    own_pages::destination,
     pages::sign_in::{InvitationOverPage, InvitationPage, SignInPage, SignInRefusal},
     paths,
     state::AppState,
-    visitor::{Visitor, software},
+    visitor::Visitor,
 };
 use crate::{
     db::{
-        invitations, sessions,
+        invitations, second_factors, sessions,
         throttles::{self, Scope},
         users::{self, Credentials},
     },
@@ -66,7 +68,7 @@ pub struct SignInForm {
     suite: Option<String>,
 }
 
-/// Signs a person in. One answer for every failure, after the same work; a technical login is told so without being
+/// Signs a person in, or halfway where she has a second factor. One answer for every failure, after the same work; a technical login is told so without being
 /// looked up (rule 4).
 pub async fn submit(
     State(state): State<AppState>,
@@ -93,13 +95,17 @@ pub async fn submit(
     };
     let Some(credentials) = credentials.filter(|_| verified) else {
         throttles::fail(&state.pool, Scope::SignIn, &login, &network).await?;
-        sessions::record_attempt(&state.pool, &actor, false).await?;
+        sessions::record_failure(&state.pool, &actor, "").await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
     throttles::forget(&state.pool, Scope::SignIn, &login, &network).await?;
     renew_outdated_hash(&state, &credentials, &form.password).await?;
-    sessions::record_attempt(&state.pool, &actor, true).await?;
-    open_session(&session, &credentials, &actor, &headers).await?;
+    let factor = second_factors::find(&state.pool, credentials.user_id).await?;
+    if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
+        open_half(&session, credentials.user_id, form.suite.as_deref()).await?;
+        return Ok(Redirect::to(paths::SIGN_IN_CODE).into_response());
+    }
+    open_session(&state, &session, credentials.user_id, &actor, &headers).await?;
     Ok(Redirect::to(&destination(form.suite.as_deref())).into_response())
 }
 
@@ -121,21 +127,6 @@ fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Resul
     Ok(response)
 }
 
-/// A new session id at each sign-in, so that none from before is worth anything.
-async fn open_session(
-    session: &Session,
-    credentials: &Credentials,
-    actor: &Actor,
-    headers: &HeaderMap,
-) -> Result<(), AppError> {
-    session.cycle_id().await?;
-    session.insert("user_id", credentials.user_id).await?;
-    session.insert("address", &actor.address).await?;
-    session.insert("software", software(headers)).await?;
-    session.save().await?;
-    Ok(())
-}
-
 async fn renew_outdated_hash(
     state: &AppState,
     credentials: &Credentials,
@@ -149,14 +140,9 @@ async fn renew_outdated_hash(
     Ok(())
 }
 
-/// Where sign-in leads: the page that was asked for, if it is one of ours.
-fn destination(asked: Option<&str>) -> String {
-    let is_ours = |page: &&str| {
-        page.starts_with('/')
-            && !page.starts_with("//")
-            && page.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
-    };
-    asked.filter(is_ours).unwrap_or(paths::HOME).to_owned()
+/// « Rester connecté », before half an hour without a request is over: reading the session was all.
+pub async fn extend_session(_: Visitor) -> StatusCode {
+    StatusCode::NO_CONTENT
 }
 
 /// Ends the session here and in the browser.
@@ -196,7 +182,8 @@ pub async fn accept_invitation(
     let token_hash = random::digest(&token);
     let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
     let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
-    if let Err(error) = check_chosen_password(&form.password, &invited.login) {
+    let known = users::known_words(&state.pool, invited.user_id).await?;
+    if let Err(error) = check_chosen_password(&form.password, &known) {
         let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
         let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
@@ -208,18 +195,4 @@ pub async fn accept_invitation(
         return over();
     }
     Ok(Redirect::to(&Notice::PasswordChosen.on(paths::SIGN_IN)).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sign_in_leads_to_our_own_pages_only() {
-        assert_eq!(destination(Some("/structures/5?avis=x")), "/structures/5?avis=x");
-        for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "", "/a\r\nb"] {
-            assert_eq!(destination(Some(elsewhere)), "/", "{elsewhere}");
-        }
-        assert_eq!(destination(None), "/");
-    }
 }

@@ -1,6 +1,9 @@
 //! What every handler may use.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use sqlx::PgPool;
 
@@ -10,7 +13,7 @@ use super::{
     layout::{Assets, Layout, Notice, SignedInUser, Tab, Theme},
     metrics::Metrics,
 };
-use crate::{db::sessions::SignedIn, hashing::Hasher, settings::Settings};
+use crate::{db::sessions::SignedIn, domain::second_factor::Keyring, hashing::Hasher, secret_keys, settings::Settings};
 
 /// The service's parts, shared by all requests.
 #[derive(Clone)]
@@ -24,6 +27,7 @@ pub struct Parts {
     pub files: StaticFiles,
     pub metrics: Metrics,
     pub api: ApiState,
+    keys: OnceLock<Keyring>,
 }
 
 impl Deref for AppState {
@@ -41,7 +45,20 @@ impl AppState {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
         let hasher = Hasher::default();
         let (metrics, api) = (Metrics::default(), ApiState::default());
-        Ok(Self(Arc::new(Parts { pool, hasher, settings, files, metrics, api })))
+        let keys = OnceLock::new();
+        Ok(Self(Arc::new(Parts { pool, hasher, settings, files, metrics, api, keys })))
+    }
+
+    /// The keys that seal second factors, read when they are first needed.
+    ///
+    /// # Errors
+    /// Where their file can be neither read nor made.
+    pub fn keys(&self) -> std::io::Result<&Keyring> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let keys = secret_keys::load(&self.settings.secret_key_file)?;
+        Ok(self.keys.get_or_init(|| keys))
     }
 
     pub fn is_public_https(&self) -> bool {
@@ -84,6 +101,7 @@ impl From<&SignedIn> for SignedInUser {
         Self {
             display_name: format!("{} {}", person.first_name, person.last_name),
             is_principal_manager: person.is_principal_manager,
+            seconds_left: person.seconds_left,
         }
     }
 }

@@ -2,7 +2,6 @@
 //! what comes after a new password in `summary`.
 
 use axum::{
-    Form,
     extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
@@ -11,6 +10,7 @@ use serde::Deserialize;
 
 use super::{
     error::{AppError, page as render, page_with_status},
+    fresh_form::FreshForm,
     layout::{Errors, FieldError, Notice, NoticeQuery, StructureName},
     pages::technical_users::{Account, NewTechnicalUserPage, TechnicalUserPage},
     paths,
@@ -80,7 +80,7 @@ pub struct CreateForm {
 pub async fn create(
     State(state): State<AppState>,
     managed: Managed,
-    Form(form): Form<CreateForm>,
+    FreshForm(form): FreshForm<CreateForm>,
 ) -> Result<Response, AppError> {
     check_token(&form.jeton)?;
     let label = match Label::parse(&form.libelle) {
@@ -184,7 +184,7 @@ pub struct ResetForm {
 pub async fn reset_password(
     State(state): State<AppState>,
     managed: ManagedAccount,
-    Form(form): Form<ResetForm>,
+    FreshForm(form): FreshForm<ResetForm>,
 ) -> Result<Redirect, AppError> {
     check_token(&form.jeton)?;
     let account = &managed.account;

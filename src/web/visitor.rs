@@ -10,6 +10,7 @@ use super::{
     edge::RequestContext,
     error::AppError,
     layout::{Layout, Notice, SignedInUser, Tab},
+    paths,
     state::AppState,
 };
 use crate::{
@@ -45,12 +46,24 @@ impl FromRequestParts<AppState> for Visitor {
         let Some(person) = person else {
             return Err(AppError::SignInRequired { expired: true, return_to: return_to() });
         };
+        if state.settings.managers_need_second_factor && lacks_second_factor(&person, parts.uri.path()) {
+            return Err(AppError::SecondFactorRequired);
+        }
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         context.remember(SignedInUser::from(&person));
         let actor =
             Actor { user_id: Some(person.user_id), name: person.login.clone(), address: context.address.to_string() };
-        Ok(Self { person, session, actor })
+        let visitor = Self { person, session, actor };
+        parts.extensions.insert(visitor.clone());
+        Ok(visitor)
     }
+}
+
+/// Whether a principal manager must set up her second factor before this page: before any but those that lead there and out.
+fn lacks_second_factor(person: &SignedIn, path: &str) -> bool {
+    let is_on_the_way = path.starts_with(paths::SECOND_FACTOR)
+        || [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY].contains(&path);
+    person.is_principal_manager && !person.has_second_factor && !is_on_the_way
 }
 
 /// A structure in the URL, and the visitor who is its principal manager. For anybody else it does not exist.

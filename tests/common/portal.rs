@@ -33,6 +33,9 @@ impl TestPortal {
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let given =
             |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        // Out of the sources, and the same for all instances.
+        let key_file = concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key");
+        let given = |name: &str| given(name).or((name == "RACCORD_SECRET_KEY_FILE").then(|| key_file.to_owned()));
         let settings = Settings::read(given).expect("sound settings");
         let database = Database::create().await;
         let pool = db::pool(database.options(), 4);

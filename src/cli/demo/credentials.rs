@@ -75,7 +75,7 @@ pub fn readable_password(rng: &mut impl CryptoRng, login: &str) -> TypedPassword
         let groups: Vec<_> = (0..6).map(|_| Zeroizing::new(syllable(rng) + &syllable(rng))).collect();
         let text = groups.iter().map(|group| group.as_str()).collect::<Vec<_>>().join("-");
         let password = TypedPassword::new(text);
-        if check_chosen_password(&password, login).is_ok() {
+        if check_chosen_password(&password, &[login.to_owned()]).is_ok() {
             return password;
         }
     }

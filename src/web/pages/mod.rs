@@ -4,6 +4,7 @@ pub mod errors;
 pub mod members;
 pub mod my_account;
 pub mod overview;
+pub mod second_factor;
 pub mod sign_in;
 pub mod static_pages;
 pub mod structures;

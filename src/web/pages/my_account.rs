@@ -14,6 +14,7 @@ pub struct MyAccountPage {
     pub layout: Layout,
     pub display_name: String,
     pub login: String,
+    pub has_second_factor: bool,
     pub last_sign_in: Option<OffsetDateTime>,
     pub contact_address: String,
     /// How many technical users follow the contact address.

@@ -23,6 +23,29 @@ pub enum SignInRefusal {
     TooManyAttempts { seconds: u64 },
 }
 
+/// « Code de vérification »: the second step.
+#[derive(Template)]
+#[template(path = "sign_in/code.html")]
+pub struct SignInCodePage {
+    pub layout: Layout,
+    pub errors: Errors,
+}
+
+/// « Confirmez votre identité »: before an act that wants a fresh authentication, which goes on from here.
+#[derive(Template)]
+#[template(path = "sign_in/confirm_identity.html")]
+pub struct ConfirmIdentityPage {
+    pub layout: Layout,
+    pub login: String,
+    /// Whether a code is asked for, too.
+    pub asks_code: bool,
+    /// The URL that the form was sent to.
+    pub target: String,
+    /// What was sent, to be sent again.
+    pub fields: Vec<(String, String)>,
+    pub errors: Errors,
+}
+
 /// « Mot de passe oublié ».
 #[derive(Template)]
 #[template(path = "sign_in/forgotten_password.html")]

@@ -1,0 +1,229 @@
+//! The second factor of people: codes of an application (RFC 6238: SHA-1, 6 digits, 30 seconds, one step of tolerance), and
+//! recovery codes for who has lost it.
+
+use std::fmt;
+
+use chacha20poly1305::{
+    ChaCha20Poly1305, KeyInit,
+    aead::{Aead, Payload},
+};
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+use rand::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::random;
+
+/// How many recovery codes a person gets at once.
+pub const RECOVERY_CODES: usize = 10;
+const SECRET_BYTES: usize = 20;
+const NONCE_BYTES: usize = 12;
+
+/// What portal and application share. `Debug` says nothing.
+pub struct TotpSecret(Zeroizing<[u8; SECRET_BYTES]>);
+
+impl fmt::Debug for TotpSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TotpSecret(…)")
+    }
+}
+
+impl TotpSecret {
+    /// 160 random bits, as RFC 4226 recommends.
+    #[must_use]
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        Self(Zeroizing::new(random::bytes(rng)))
+    }
+
+    /// The text that people type into an application: base32.
+    #[must_use]
+    pub fn expose(&self) -> Zeroizing<String> {
+        Zeroizing::new(BASE32_NOPAD.encode(&*self.0))
+    }
+
+    /// What an application reads from the QR code. `login` names the account there.
+    #[must_use]
+    pub fn expose_uri(&self, login: &str) -> Zeroizing<String> {
+        let login: String = login.bytes().map(escaped).collect();
+        Zeroizing::new(format!("otpauth://totp/Raccord:{login}?secret={}&issuer=Raccord", *self.expose()))
+    }
+
+    /// The step whose code this is, if it is the code of now or a neighbour's. `now` is in seconds since 1970.
+    #[must_use]
+    pub fn matching_step(&self, code: &str, now: u64) -> Option<i64> {
+        let totp = totp_rs::Builder::new().with_secret(self.0.to_vec()).build().ok()?;
+        totp.check(code, now).and_then(|step| i64::try_from(step).ok())
+    }
+}
+
+fn escaped(byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'@' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    }
+}
+
+/// A secret under a key of the [`Keyring`]: what the database holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealedSecret {
+    pub key_id: String,
+    /// Nonce, then ciphertext and tag.
+    pub bytes: Vec<u8>,
+}
+
+/// The keys that seal second factors: the first one seals, all open. `Debug` says nothing.
+pub struct Keyring(Vec<(String, Zeroizing<[u8; 32]>)>);
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keyring(…)")
+    }
+}
+
+impl Keyring {
+    /// Reads lines of `name:key`, the key being 32 bytes in base64url without padding. `None` where one is no such line, or there is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        let keys: Option<Vec<_>> = lines.map(parse_key).collect();
+        keys.filter(|keys| !keys.is_empty()).map(Self)
+    }
+
+    /// A line for a new key.
+    #[must_use]
+    pub fn new_line(rng: &mut impl CryptoRng) -> Zeroizing<String> {
+        let name = BASE32_NOPAD.encode(&random::bytes::<5>(rng));
+        let key = Zeroizing::new(random::bytes::<32>(rng));
+        Zeroizing::new(format!("{name}:{}\n", BASE64URL_NOPAD.encode(&*key)))
+    }
+
+    /// Seals a person's secret; nobody else's row opens it.
+    #[must_use]
+    pub fn seal(&self, secret: &TotpSecret, user_id: i64, rng: &mut impl CryptoRng) -> SealedSecret {
+        let (key_id, key) = &self.0[0];
+        let nonce: [u8; NONCE_BYTES] = random::bytes(rng);
+        let payload = Payload { msg: &*secret.0, aad: &associated_data(user_id) };
+        let sealed = ChaCha20Poly1305::new((&**key).into())
+            .encrypt(&nonce.into(), payload)
+            .expect("20 bytes are fewer than ChaCha20 can encrypt");
+        SealedSecret { key_id: key_id.clone(), bytes: [nonce.as_slice(), &sealed].concat() }
+    }
+
+    /// The secret, or `None` where its key is unknown or it was sealed for somebody else.
+    #[must_use]
+    pub fn open(&self, sealed: &SealedSecret, user_id: i64) -> Option<TotpSecret> {
+        let (_, key) = self.0.iter().find(|(id, _)| *id == sealed.key_id)?;
+        let (nonce, text) = sealed.bytes.split_at_checked(NONCE_BYTES)?;
+        let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
+        let payload = Payload { msg: text, aad: &associated_data(user_id) };
+        let opened = ChaCha20Poly1305::new((&**key).into()).decrypt(&nonce.into(), payload).ok().map(Zeroizing::new)?;
+        Some(TotpSecret(Zeroizing::new(opened.as_slice().try_into().ok()?)))
+    }
+}
+
+fn parse_key(line: &str) -> Option<(String, Zeroizing<[u8; 32]>)> {
+    let (name, key) = line.split_once(':')?;
+    let key = Zeroizing::new(BASE64URL_NOPAD.decode(key.as_bytes()).ok()?);
+    Some((name.to_owned(), Zeroizing::new(key.as_slice().try_into().ok()?)))
+}
+
+fn associated_data(user_id: i64) -> Vec<u8> {
+    [b"raccord second factor 1".as_slice(), &user_id.to_be_bytes()].concat()
+}
+
+/// A code that serves once in place of the application's: 120 bits, in groups of four.
+pub struct RecoveryCode(Zeroizing<String>);
+
+impl RecoveryCode {
+    #[must_use]
+    pub fn generate(rng: &mut impl CryptoRng) -> Self {
+        let text = Zeroizing::new(BASE32_NOPAD.encode(&random::bytes::<15>(rng)));
+        let groups: Vec<&str> = (0..6).map(|group| &text[group * 4..group * 4 + 4]).collect();
+        Self(Zeroizing::new(groups.join("-")))
+    }
+
+    /// The text itself, for the one page that shows it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the database keeps of it.
+    #[must_use]
+    pub fn digest(&self) -> Vec<u8> {
+        recovery_digest(&self.0)
+    }
+}
+
+/// The digest of a recovery code as somebody typed it: case, spaces and hyphens do not matter.
+#[must_use]
+pub fn recovery_digest(typed: &str) -> Vec<u8> {
+    let plain: Zeroizing<String> =
+        Zeroizing::new(typed.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect());
+    random::digest(plain.as_bytes())
+}
+
+/// What was typed, as the code of an application: six digits, spaces left out. `None` where it is no such code.
+#[must_use]
+pub fn six_digits(typed: &str) -> Option<String> {
+    let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();
+    (digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::random::os_rng;
+
+    #[test]
+    fn codes_are_those_of_rfc_6238_within_one_step() {
+        let secret = TotpSecret(Zeroizing::new(*b"12345678901234567890"));
+        for (now, code) in
+            [(59, "287082"), (1_111_111_109, "081804"), (1_234_567_890, "005924"), (20_000_000_000, "353130")]
+        {
+            let step = i64::try_from(now / 30).unwrap();
+            for moment in [now - 30, now, now + 30] {
+                assert_eq!(secret.matching_step(code, moment), Some(step), "{code}");
+            }
+            assert_eq!(secret.matching_step(code, now + 90), None);
+        }
+        assert_eq!(secret.matching_step("28708", 59), None);
+        assert_eq!(secret.matching_step("", 59), None);
+    }
+
+    #[test]
+    fn a_sealed_secret_opens_with_its_key_and_for_its_person() {
+        let line = Keyring::new_line(&mut os_rng());
+        let keyring = Keyring::parse(&line).unwrap();
+        let secret = TotpSecret::generate(&mut os_rng());
+        let sealed = keyring.seal(&secret, 7, &mut os_rng());
+        assert_eq!(keyring.open(&sealed, 7).unwrap().expose(), secret.expose());
+        assert!(keyring.open(&sealed, 8).is_none());
+        let rotated = Keyring::parse(&format!("{}{}", *Keyring::new_line(&mut os_rng()), *line)).unwrap();
+        assert!(rotated.open(&sealed, 7).is_some(), "an older key still opens");
+        assert_ne!(rotated.seal(&secret, 7, &mut os_rng()).key_id, sealed.key_id, "and no longer seals");
+        assert!(Keyring::parse(&Keyring::new_line(&mut os_rng())).unwrap().open(&sealed, 7).is_none());
+        assert!(!sealed.bytes.windows(8).any(|window| secret.0.windows(8).any(|part| part == window)));
+    }
+
+    #[test]
+    fn a_key_file_is_read_whole_or_not_at_all() {
+        for text in ["", "# nothing\n", "a:b", "a"] {
+            assert!(Keyring::parse(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_recovery_code_may_be_typed_as_people_do() {
+        let code = RecoveryCode::generate(&mut os_rng());
+        assert_eq!(code.expose().len(), 29);
+        assert_eq!(recovery_digest(&code.expose().to_lowercase().replace('-', " ")), code.digest());
+        assert_eq!(six_digits(" 123 456 "), Some("123456".into()));
+        assert_eq!((six_digits("12345a"), six_digits("1234567")), (None, None));
+    }
+
+    #[test]
+    fn the_uri_names_the_account() {
+        let uri = TotpSecret::generate(&mut os_rng()).expose_uri("anne é@mairie.fr");
+        assert!(uri.starts_with("otpauth://totp/Raccord:anne%20%C3%A9@mairie.fr?secret="), "{}", *uri);
+    }
+}

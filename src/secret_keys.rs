@@ -1,0 +1,73 @@
+//! The file of the keys that seal second factors: outside the database, so that a dump of it opens nothing.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+use crate::domain::{random, second_factor::Keyring};
+
+/// Reads the keys, and makes a first one where there is no file. Of several instances that start together one makes it, and all
+/// read that one.
+///
+/// # Errors
+/// Where the file can be neither read nor made, or holds something else.
+pub fn load(path: &Path) -> io::Result<Keyring> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create(path)?;
+            fs::read_to_string(path)
+        }
+        read => read,
+    };
+    let text = Zeroizing::new(text?);
+    Keyring::parse(&text).ok_or_else(|| io::Error::other("it holds no keys, which are lines of name:key"))
+}
+
+/// Written whole under another name first: a link either is the whole file or is not there.
+fn create(path: &Path) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let suffix: [u8; 6] = random::bytes(&mut random::os_rng());
+    let draft = path.with_extension(data_encoding::HEXLOWER.encode(&suffix));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(Keyring::new_line(&mut random::os_rng()).as_bytes())?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::domain::second_factor::TotpSecret;
+
+    #[test]
+    fn the_file_is_made_once_for_its_owner_alone() {
+        let directory = std::env::temp_dir().join(format!("raccord-keys-{}", std::process::id()));
+        let path = directory.join("secret.key");
+        let rings: Vec<_> = std::thread::scope(|scope| {
+            let loads: Vec<_> = (0..8).map(|_| scope.spawn(|| load(&path).unwrap())).collect();
+            loads.into_iter().map(|load| load.join().unwrap()).collect()
+        });
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let rng = &mut random::os_rng();
+        let sealed = rings[0].seal(&TotpSecret::generate(rng), 1, rng);
+        assert!(rings.iter().all(|ring| ring.open(&sealed, 1).is_some()), "all have the same key");
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no draft is left");
+        fs::write(&path, "no key").unwrap();
+        assert!(load(&path).is_err());
+        fs::remove_dir_all(directory).unwrap();
+    }
+}

@@ -1,0 +1,111 @@
+//! « Confirmez votre identité », answered: the session begins anew, and the act that was under way goes on.
+
+use axum::{
+    Extension, Form,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use tower_sessions::Session;
+
+use super::{
+    codes::{self, Verdict},
+    edge::RequestContext,
+    error::AppError,
+    fresh_form::ask,
+    layout::{Errors, FieldError},
+    own_pages::is_ours,
+    state::AppState,
+    visitor::Visitor,
+};
+use crate::{
+    db::{
+        sessions,
+        throttles::{self, Scope},
+        users,
+    },
+    domain::{envelope::SessionSecret, network::network_of, person::TypedPassword},
+    hashing::Asker,
+};
+
+struct ConfirmationForm {
+    target: String,
+    password: TypedPassword,
+    /// Empty for who has no second factor.
+    code: TypedPassword,
+}
+
+/// Checks the password and, where there is a second factor, the code, as slowly as sign-in does for who guesses. 307: the browser sends the same form to where it was going,
+/// which takes from it what it knows.
+pub async fn submit(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Extension(context): Extension<RequestContext>,
+    session: Session,
+    Form(sent): Form<Vec<(String, String)>>,
+) -> Result<Response, AppError> {
+    let form = read(&sent)?;
+    let person = &visitor.person;
+    let refuse = |field, status, message: String| {
+        let errors = Errors(vec![FieldError { field, message }]);
+        ask(&state, &visitor, form.target.clone(), sent.clone(), (status, errors))
+    };
+    let network = network_of(context.address);
+    let wait = |seconds: u32| {
+        let s = if seconds > 1 { "s" } else { "" };
+        let message = format!("Trop de tentatives. Veuillez patienter {seconds} seconde{s} avant de réessayer.");
+        let mut response = refuse("confirmation-mot-de-passe", StatusCode::TOO_MANY_REQUESTS, message)?;
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        Ok(response)
+    };
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &person.login, &network).await? {
+        return wait(seconds);
+    }
+    let hash = users::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
+    if !state.hasher.verify(Asker::Person(person.user_id), form.password, hash).await? {
+        throttles::fail(&state.pool, Scope::SignIn, &person.login, &network).await?;
+        sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
+        return refuse(
+            "confirmation-mot-de-passe",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "Le mot de passe est incorrect.".into(),
+        );
+    }
+    if person.has_second_factor {
+        match codes::judge(&state, &visitor.actor, person.user_id, form.code.expose()).await? {
+            Verdict::Right => {}
+            Verdict::Wait(seconds) => return wait(seconds),
+            Verdict::Wrong => {
+                sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
+                let message = "Le code est incorrect ou a déjà servi.".into();
+                return refuse("confirmation-code", StatusCode::UNPROCESSABLE_ENTITY, message);
+            }
+        }
+    }
+    throttles::forget(&state.pool, Scope::SignIn, &person.login, &network).await?;
+    renew(&state, &visitor, &session).await?;
+    Ok(Redirect::temporary(&form.target).into_response())
+}
+
+fn read(sent: &[(String, String)]) -> Result<ConfirmationForm, AppError> {
+    let field = |name: &str| sent.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let form = ConfirmationForm {
+        target: field("confirmation-suite").ok_or(AppError::Unprocessable)?,
+        password: TypedPassword::new(field("confirmation-mot-de-passe").unwrap_or_default()),
+        code: TypedPassword::new(field("confirmation-code").unwrap_or_default()),
+    };
+    if is_ours(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
+}
+
+/// A new session id (ASVS 7.2.4). Where the act cannot be written down, the new session ends at once.
+async fn renew(state: &AppState, visitor: &Visitor, session: &Session) -> Result<(), AppError> {
+    session.cycle_id().await?;
+    session.save().await?;
+    let id = session.id().ok_or_else(|| AppError::Internal("a saved session has no id".into()))?;
+    if let Err(error) = sessions::renew(&state.pool, &visitor.actor, &visitor.session, &SessionSecret::new(id.0)).await
+    {
+        session.flush().await?;
+        return Err(error.into());
+    }
+    Ok(())
+}

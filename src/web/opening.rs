@@ -1,0 +1,44 @@
+//! How browser sessions begin: with a new id at each step, so that none from before is worth anything.
+
+use axum::http::HeaderMap;
+use tower_sessions::Session;
+
+use super::{error::AppError, state::AppState, visitor::software};
+use crate::{
+    db::sessions,
+    domain::{audit::Actor, network::network_of},
+};
+
+/// Signs a person in, and writes so. Where it cannot be written, the session ends at once.
+pub async fn open_session(
+    state: &AppState,
+    session: &Session,
+    user_id: i64,
+    actor: &Actor,
+    headers: &HeaderMap,
+) -> Result<(), AppError> {
+    let software = software(headers);
+    session.cycle_id().await?;
+    session.remove_value("half_user_id").await?;
+    session.remove_value("return_to").await?;
+    session.insert("user_id", user_id).await?;
+    session.insert("address", &actor.address).await?;
+    session.insert("software", &software).await?;
+    session.save().await?;
+    let network = actor.address.parse().map(network_of).unwrap_or_default();
+    if let Err(error) = sessions::record_sign_in(&state.pool, actor, user_id, &network, &software).await {
+        session.flush().await?;
+        return Err(error.into());
+    }
+    Ok(())
+}
+
+/// Remembers that a person's password was right; such a session opens nothing but the page that asks for the code.
+pub async fn open_half(session: &Session, user_id: i64, return_to: Option<&str>) -> Result<(), AppError> {
+    session.cycle_id().await?;
+    session.remove_value("user_id").await?;
+    session.insert("half_user_id", user_id).await?;
+    session.insert("return_to", return_to).await?;
+    session.save().await?;
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! The second step of « Connexion », for who has a second factor.
+
+use axum::{
+    Extension, Form,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+use tower_sessions::Session;
+
+use super::{
+    codes::{self, Verdict},
+    edge::RequestContext,
+    error::{AppError, page, page_with_status},
+    layout::{Errors, FieldError, Notice},
+    opening::open_session,
+    own_pages::destination,
+    pages::sign_in::SignInCodePage,
+    paths,
+    state::AppState,
+    visitor::Visitor,
+};
+use crate::{
+    db::sessions::{self, HalfSignedIn},
+    domain::{audit::Actor, envelope::SessionSecret, person::TypedPassword},
+};
+
+/// The form, for who has just given the right password.
+pub async fn form(
+    State(state): State<AppState>,
+    visitor: Result<Visitor, AppError>,
+    session: Session,
+) -> Result<Response, AppError> {
+    match find(&state, &session).await? {
+        Some(_) => page(&SignInCodePage { layout: state.anonymous_layout(None), errors: Errors::none() }),
+        None => Ok(elsewhere(visitor.is_ok())),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct CodeForm {
+    #[serde(default)]
+    code: TypedPassword,
+}
+
+/// Signs the person in if the code is right.
+pub async fn submit(
+    State(state): State<AppState>,
+    visitor: Result<Visitor, AppError>,
+    Extension(context): Extension<RequestContext>,
+    (session, headers): (Session, HeaderMap),
+    Form(form): Form<CodeForm>,
+) -> Result<Response, AppError> {
+    let Some(half) = find(&state, &session).await? else { return Ok(elsewhere(visitor.is_ok())) };
+    let actor = Actor { user_id: Some(half.user_id), name: half.login.clone(), address: context.address.to_string() };
+    match codes::judge(&state, &actor, half.user_id, form.code.expose()).await? {
+        Verdict::Right => {
+            open_session(&state, &session, half.user_id, &actor, &headers).await?;
+            Ok(Redirect::to(&destination(half.return_to.as_deref())).into_response())
+        }
+        Verdict::Wrong => {
+            sessions::record_failure(&state.pool, &actor, "code de vérification").await?;
+            let message =
+                "Le code est incorrect ou a déjà servi. Saisissez le code que votre application affiche maintenant.";
+            refuse(&state, StatusCode::UNPROCESSABLE_ENTITY, message.into())
+        }
+        Verdict::Wait(seconds) => {
+            let s = if seconds > 1 { "s" } else { "" };
+            let message = format!("Trop de tentatives. Veuillez patienter {seconds} seconde{s} avant de réessayer.");
+            let mut response = refuse(&state, StatusCode::TOO_MANY_REQUESTS, message)?;
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            Ok(response)
+        }
+    }
+}
+
+async fn find(state: &AppState, session: &Session) -> Result<Option<HalfSignedIn>, AppError> {
+    let Some(id) = session.id() else { return Ok(None) };
+    Ok(sessions::find_half_signed_in(&state.pool, &SessionSecret::new(id.0)).await?)
+}
+
+/// Who is not half signed in is signed in already, or begins anew.
+fn elsewhere(is_signed_in: bool) -> Response {
+    let url = if is_signed_in { paths::HOME.to_owned() } else { Notice::SessionExpired.on(paths::SIGN_IN) };
+    Redirect::to(&url).into_response()
+}
+
+fn refuse(state: &AppState, status: StatusCode, message: String) -> Result<Response, AppError> {
+    let errors = Errors(vec![FieldError { field: "code", message }]);
+    page_with_status(status, &SignInCodePage { layout: state.anonymous_layout(None), errors })
+}
