@@ -22,9 +22,9 @@ use axum::{
     middleware,
     routing::{MethodRouter, any, get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
+use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{MAX_BODY_BYTES, MAX_BODY_SILENCE, Route, paths, state::AppState};
+use super::{MAX_BODY_BYTES, Route, paths, state::AppState};
 use credentials::VerifiedCredentials;
 use error::ApiError;
 use traces::Traces;
@@ -71,7 +71,6 @@ pub fn router(state: &AppState) -> Router<AppState> {
         .fold(calls, |router, path| router.route(path, any(|| async { ApiError::UnknownPath })))
         .layer(middleware::from_fn_with_state(state.clone(), door::announce))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(error::in_time))
 }
