@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    future::pending,
+    future::{pending, poll_fn},
     io,
     net::SocketAddr,
     pin::Pin,
@@ -37,10 +37,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
     sync::{Notify, OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep, sleep_until, timeout},
+    time::{Sleep, sleep, timeout},
 };
 
-use crate::tls::Tls;
+use crate::{tls::Tls, web::MAX_BODY_BYTES};
 
 /// A head must have come in this time, and a connection may be idle for as long.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -190,14 +190,14 @@ async fn answer(
     router: Router,
     seat: Arc<Seat>,
 ) -> Result<Response, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = whole(body).await;
+    // Not before the body is there: whoever is slow with it takes no place that others need.
     if !seat.work() {
         // It was sent away just now; nothing has been begun.
         return pending().await;
     }
-    let mut request: Request = request.map(|body| {
-        let is_empty = body.is_end_stream();
-        if is_empty { Body::empty() } else { Body::new(TimedBody::new(body)) }
-    });
+    let mut request = Request::from_parts(head, body);
     request.extensions_mut().insert(ConnectInfo(peer));
     let answer = hyper::service::Service::call(&TowerToHyperService::new(router), request).await;
     let response = answer.unwrap_or_else(|never| match never {});
@@ -304,39 +304,46 @@ impl Drop for AnswerBody {
     }
 }
 
-/// A request's body that must have come by a certain time.
-struct TimedBody {
-    body: Incoming,
-    end: Pin<Box<Sleep>>,
-}
+/// Stands for every body that is too long: it is refused for its length, wherever it is read.
+static TOO_LONG: [u8; MAX_BODY_BYTES + 1] = [0; MAX_BODY_BYTES + 1];
 
-impl TimedBody {
-    fn new(body: Incoming) -> Self {
-        Self { body, end: Box::pin(sleep_until(Instant::now() + BODY_TIMEOUT)) }
+/// A request's whole body, or one that cannot be read.
+async fn whole(body: Incoming) -> Body {
+    if body.is_end_stream() {
+        return Body::empty();
+    }
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Body::from(Bytes::from_static(&TOO_LONG));
+    }
+    match timeout(BODY_TIMEOUT, read(body)).await {
+        Ok(Ok(bytes)) => Body::from(bytes),
+        Ok(Err(error)) => Body::new(Broken(Some(axum::Error::new(error)))),
+        Err(_) => Body::new(Broken(Some(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut))))),
     }
 }
 
-impl HttpBody for TimedBody {
+/// Reads no further than it takes to know that it is too long.
+async fn read(mut body: Incoming) -> hyper::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while bytes.len() <= MAX_BODY_BYTES
+        && let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
+    {
+        if let Ok(data) = frame?.into_data() {
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// A body that did not come, or not to its end.
+struct Broken(Option<axum::Error>);
+
+impl HttpBody for Broken {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            return Poll::Ready(frame.map(|frame| frame.map_err(axum::Error::new)));
-        }
-        ready!(self.end.as_mut().poll(context));
-        Poll::Ready(Some(Err(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Poll::Ready(self.0.take().map(Err))
     }
 }
 

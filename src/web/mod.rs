@@ -45,22 +45,14 @@ use axum::{
     middleware,
     routing::{MethodRouter, get, post},
 };
-use std::time::Duration;
-
-use tower_http::{
-    catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer,
-    timeout::RequestBodyTimeoutLayer,
-};
+use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 use crate::db::session_store::PgSessionStore;
 use state::AppState;
 
 /// The largest body that is read.
-const MAX_BODY_BYTES: usize = 64 * 1024;
-
-/// How long a body may say nothing.
-const MAX_BODY_SILENCE: Duration = Duration::from_secs(15);
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// One method of one URL, and what answers it.
 pub struct Route {
@@ -168,7 +160,6 @@ pub fn router(state: AppState) -> Router {
     portal
         .layer(middleware::from_fn(edge::short_urls_only))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(MAX_BODY_SILENCE))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(middleware::from_fn(edge::in_time))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))

@@ -115,8 +115,8 @@ async fn thousands_of_idle_connections_take_nobodys_place() {
     let mut idle = Vec::with_capacity(count);
     let start = Instant::now();
     for number in 0..count {
-        // Half say nothing, half have begun a head.
-        idle.push(connect(serving.address, if number % 2 == 0 { b"" } else { b"GET / HT" }));
+        // A third say nothing, a third have begun a head, a third a body.
+        idle.push(connect(serving.address, ["", "GET / HT", FORM][number % 3].as_bytes()));
         if number % 200 == 199 {
             let asked = Instant::now();
             assert_eq!(serving.get("/connexion").expect("an answer").0, 200, "with {number} idle connections");
@@ -148,6 +148,7 @@ async fn what_is_too_long_is_told_so() {
         (head("GET /connexion", &format!("X-Long: {}\r\n", long.repeat(4))), 431),
         (head("GET /connexion", &"X-Many: a\r\n".repeat(200)), 431),
         (head("POST /connexion", "Sec-Fetch-Site: same-origin\r\nContent-Length: 70000\r\n"), 413),
+        (head("POST /api/oauth/token", "Content-Length: 70000\r\n"), 413),
         (head("GET /%zz%ff%00", ""), 404),
         (head("BREW /connexion", "Sec-Fetch-Site: same-origin\r\n"), 405),
         (head("GET /connexion", "Content-Length: -1\r\n"), 400),
