@@ -129,8 +129,17 @@ async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
     let scene = Scene::set().await;
     let cookies = scene.browser.cookies();
     // Closing a récapitulatif and ending what is not there need no field; the acts that need none are named.
-    let needs_nothing =
-        ["fermeture", "suspension", "reactivation", "suppression", "ancien-mot-de-passe", "echeances", "annulation"];
+    let needs_nothing = [
+        "fermeture",
+        "suspension",
+        "reactivation",
+        "suppression",
+        "ancien-mot-de-passe",
+        "echeances",
+        "annulation",
+        "prolongation",
+        "double-authentification/activation",
+    ];
     for (method, path) in all_routes().into_iter().filter(|(method, _)| method == Method::POST) {
         if needs_nothing.iter().any(|word| path.ends_with(word)) {
             continue;
@@ -142,9 +151,11 @@ async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
             let from = scene.browser.with_address(&format!("203.0.113.{number}"));
             let status = status(&from, scene.call(&method, &there, kind, &body)).await;
             let shown = String::from_utf8_lossy(&body);
-            // An empty search is a search; and who forgot a password is answered alike, whatever was typed.
-            let is_answered =
-                matches!((path, status), ("/mot-de-passe-oublie", 303)) || path.starts_with("/cpro/") && status == 200;
+            // An empty search is a search; who forgot a password is answered alike, whatever was typed; and who is not between
+            // password and code, or has no second factor to act on, is led to where one begins.
+            let is_led_on =
+                path == "/mot-de-passe-oublie" || path == "/connexion/code" || path.contains("double-authentification");
+            let is_answered = is_led_on && status == 303 || path.starts_with("/cpro/") && status == 200;
             assert!((400..500).contains(&status) || is_answered, "{path} {kind} {shown:.80}: {status}");
         }
     }
