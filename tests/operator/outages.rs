@@ -10,18 +10,52 @@ use std::{
 };
 
 use raccord::domain::role::Role;
+use sqlx::{Postgres as Postgresql, Transaction};
+use tokio::task::JoinHandle;
 
 use super::{
     binary::{Directory, Serving},
     faults::health_check,
     postgres::Postgres,
 };
-use crate::common::{Browser, Page, Structure, TestPortal};
+use crate::common::{Answer, Browser, Page, Structure, TestPortal};
 
-/// The form « Saisie utilisateur technique » and where it goes.
-async fn creation_form(browser: &Browser, structure: &Structure) -> (Page, String) {
-    let form = browser.open(&format!("/structures/{}/utilisateurs-techniques/nouveau", structure.id)).await;
-    (form, format!("/structures/{}/utilisateurs-techniques", structure.id))
+/// The form « Saisie utilisateur technique », opened in a browser.
+#[derive(Clone)]
+struct Creation {
+    browser: Browser,
+    form: Page,
+    action: String,
+}
+
+impl Creation {
+    async fn open(browser: &Browser, structure: &Structure) -> Self {
+        let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+        let form = browser.open(&format!("{action}/nouveau")).await;
+        Self { browser: browser.clone(), form, action }
+    }
+
+    async fn submit(&self, label: &str) -> Answer {
+        self.browser.submit(&self.form, &self.action, &[("libelle", label)]).await
+    }
+
+    /// On its way, while the test goes on.
+    fn start(&self, label: &'static str) -> JoinHandle<Answer> {
+        let creation = self.clone();
+        tokio::spawn(async move { creation.submit(label).await })
+    }
+}
+
+/// Holds the structure's row: every creation waits for it, with a connection each.
+async fn hold(portal: &TestPortal, structure: &Structure) -> Transaction<'static, Postgresql> {
+    let mut holder = portal.pool.begin().await.expect("a transaction");
+    let lock = sqlx::query("SELECT id FROM structures WHERE id = $1 FOR UPDATE").bind(structure.id);
+    lock.execute(&mut *holder).await.expect("the lock");
+    holder
+}
+
+fn until_ready(serving: &Serving, seconds: u64) {
+    until("recovers", seconds, || serving.get("/readyz").is_some_and(|answer| answer.0 == 200));
 }
 
 /// How many accounts there are, with how many events of creation and mails: all three the same.
@@ -50,18 +84,10 @@ async fn an_exhausted_pool_is_told_in_time_and_passes() {
     let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_DATABASE_CONNECTIONS", "3")];
     let serving = Serving::start(&directory, &["serve"], &settings);
     let browser = portal.sign_in(serving.browser(), &manager).await;
-    let (form, action) = creation_form(&browser, &structure).await;
-    // Somebody holds the structure's row: every creation waits for it, with a connection each.
-    let mut holder = portal.pool.begin().await.expect("a transaction");
-    let lock = sqlx::query("SELECT id FROM structures WHERE id = $1 FOR UPDATE").bind(structure.id);
-    lock.execute(&mut *holder).await.expect("the lock");
+    let creation = Creation::open(&browser, &structure).await;
+    let holder = hold(&portal, &structure).await;
     let start = Instant::now();
-    let waiting: Vec<_> = (0..12)
-        .map(|_| {
-            let (browser, form, action) = (browser.clone(), form.clone(), action.clone());
-            tokio::spawn(async move { browser.submit(&form, &action, &[("libelle", "ERP")]).await })
-        })
-        .collect();
+    let waiting: Vec<_> = (0..12).map(|_| creation.start("ERP")).collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert_eq!(serving.get("/livez").expect("an answer").0, 200);
     for answer in waiting {
@@ -75,7 +101,7 @@ async fn an_exhausted_pool_is_told_in_time_and_passes() {
     holder.rollback().await.expect("the lock is given back");
     assert_eq!(accounts(&portal).await, 0);
     let start = Instant::now();
-    let created = browser.submit(&form, &action, &[("libelle", "ERP")]).await.location();
+    let created = creation.submit("ERP").await.location();
     assert!(created.ends_with("/recapitulatif") && start.elapsed() < Duration::from_secs(3));
     assert_eq!(accounts(&portal).await, 1);
     serving.stop();
@@ -90,16 +116,10 @@ async fn a_database_that_says_nothing_any_more_is_told_in_time() {
     let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_DATABASE_CONNECTIONS", "3")];
     let serving = Serving::start(&directory, &["serve"], &settings);
     let browser = portal.sign_in(serving.browser(), &manager).await;
-    let (form, action) = creation_form(&browser, &structure).await;
-    let submit = || {
-        let (browser, form, action) = (browser.clone(), form.clone(), action.clone());
-        tokio::spawn(async move { browser.submit(&form, &action, &[("libelle", "ERP")]).await })
-    };
-    let mut holder = portal.pool.begin().await.expect("a transaction");
-    let lock = sqlx::query("SELECT id FROM structures WHERE id = $1 FOR UPDATE").bind(structure.id);
-    lock.execute(&mut *holder).await.expect("the lock");
+    let creation = Creation::open(&browser, &structure).await;
+    let holder = hold(&portal, &structure).await;
     // Statements are under way on every connection when the server freezes.
-    let under_way: Vec<_> = (0..3).map(|_| submit()).collect();
+    let under_way: Vec<_> = (0..3).map(|_| creation.start("ERP")).collect();
     let waiting =
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raccord' AND wait_event_type = 'Lock'";
     until("wait for the lock", 5, || postgres.sql("raccord", waiting).parse::<u32>().is_ok_and(|count| count > 0));
@@ -107,7 +127,7 @@ async fn a_database_that_says_nothing_any_more_is_told_in_time() {
     let start = Instant::now();
     assert_eq!(serving.get("/livez").expect("an answer").0, 200);
     assert_eq!(serving.get("/readyz").expect("an answer").0, 503);
-    let later = submit();
+    let later = creation.start("ERP");
     for answer in under_way.into_iter().chain([later]) {
         let answer = answer.await.expect("no panic");
         assert!(answer.status == 503 && answer.header("retry-after").is_some(), "{}", answer.status);
@@ -116,8 +136,8 @@ async fn a_database_that_says_nothing_any_more_is_told_in_time() {
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     postgres.signal_all("-CONT");
     let _ = holder.rollback().await;
-    until("recovers", 20, || serving.get("/readyz").is_some_and(|answer| answer.0 == 200));
-    submit().await.expect("no panic").location();
+    until_ready(&serving, 20);
+    creation.submit("ERP").await.location();
     assert_eq!(accounts(&portal).await, 1);
     serving.stop();
 }
@@ -130,11 +150,7 @@ async fn a_connection_that_dies_at_the_commit_leaves_no_doubt() {
     let directory = Directory::create();
     let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
     let browser = portal.sign_in(serving.browser(), &manager).await;
-    let (form, action) = creation_form(&browser, &structure).await;
-    let submit = |label: &'static str| {
-        let (browser, form, action) = (browser.clone(), form.clone(), action.clone());
-        tokio::spawn(async move { browser.submit(&form, &action, &[("libelle", label)]).await })
-    };
+    let creation = Creation::open(&browser, &structure).await;
     // A standby that does not answer: a commit is on disk, and its session waits for ever to say so.
     let waits = |wanted: &'static str| {
         let waiting = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raccord' AND {wanted}");
@@ -143,10 +159,8 @@ async fn a_connection_that_dies_at_the_commit_leaves_no_doubt() {
         postgres.sql("raccord", &format!("{end} AND {wanted}"));
     };
     // First before the commit: the structure's row is held, and the session that waits for it is ended.
-    let mut holder = portal.pool.begin().await.expect("a transaction");
-    let lock = sqlx::query("SELECT id FROM structures WHERE id = $1 FOR UPDATE").bind(structure.id);
-    lock.execute(&mut *holder).await.expect("the lock");
-    let cut = submit("ERP");
+    let holder = hold(&portal, &structure).await;
+    let cut = creation.start("ERP");
     waits("wait_event_type = 'Lock'");
     assert_eq!(cut.await.expect("no panic").status, 503);
     holder.rollback().await.expect("the lock is given back");
@@ -154,7 +168,7 @@ async fn a_connection_that_dies_at_the_commit_leaves_no_doubt() {
 
     postgres.sql("raccord", "ALTER SYSTEM SET synchronous_standby_names = 'nobody'");
     postgres.sql("raccord", "SELECT pg_reload_conf()");
-    let cut = submit("ERP");
+    let cut = creation.start("ERP");
     waits("wait_event = 'SyncRep' AND query = 'COMMIT'");
     let answer = cut.await.expect("no panic");
     assert_eq!(answer.status, 503, "the portal cannot know");
@@ -163,8 +177,8 @@ async fn a_connection_that_dies_at_the_commit_leaves_no_doubt() {
     assert_eq!(accounts(&portal).await, 1, "it was done all the same");
 
     // The same form again: it finds what it had done.
-    until("recovers", 15, || serving.get("/readyz").is_some_and(|answer| answer.0 == 200));
-    let location = submit("ERP").await.expect("no panic").location();
+    until_ready(&serving, 15);
+    let location = creation.submit("ERP").await.location();
     assert_eq!(accounts(&portal).await, 1);
     let shown = browser.open(&location).await.password().expect("the password is shown");
     let login = portal.text("SELECT login FROM technical_users", &[]).await;
@@ -246,11 +260,11 @@ async fn a_read_only_database_is_never_told_as_success() {
     let browser = portal.sign_in(serving.browser(), &manager).await;
     let id = portal.create_account(&browser, structure.id, "ERP").await;
     let account = format!("/utilisateurs-techniques/{id}");
-    let (page, (form, action)) = (browser.open(&account).await, creation_form(&browser, &structure).await);
+    let (page, creation) = (browser.open(&account).await, Creation::open(&browser, &structure).await);
     let before = portal.text("SELECT password_hash FROM technical_users", &[]).await;
     portal.set_read_only(true).await;
     for (path, answer) in [
-        (action.clone(), browser.submit(&form, &action, &[("libelle", "Paie")]).await),
+        (creation.action.clone(), creation.submit("Paie").await),
         (format!("{account}/mot-de-passe"), browser.submit(&page, &format!("{account}/mot-de-passe"), &[]).await),
         (format!("{account}/suspension"), browser.post(&format!("{account}/suspension"), &[]).await),
         (format!("{account}/recapitulatif"), browser.get(&format!("{account}/recapitulatif")).await),
@@ -260,12 +274,12 @@ async fn a_read_only_database_is_never_told_as_success() {
         assert!(!text.contains("succès") && !text.contains("mot-de-passe\">"), "{path}: {text}");
     }
     portal.set_read_only(false).await;
-    until("recovers", 20, || serving.get("/readyz").is_some_and(|answer| answer.0 == 200));
+    until_ready(&serving, 20);
     assert_eq!(accounts(&portal).await, 1);
     assert_eq!(portal.text("SELECT password_hash FROM technical_users", &[]).await, before);
     // The envelope has waited: the password is shown now, once.
     assert!(browser.open(&format!("{account}/recapitulatif")).await.password().is_some());
-    browser.submit(&form, &action, &[("libelle", "Paie")]).await.location();
+    creation.submit("Paie").await.location();
     serving.stop();
 }
 
@@ -307,7 +321,7 @@ async fn a_full_disk_is_never_told_as_success() {
     let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_MAX_TECHNICAL_USERS", "1000")];
     let serving = Serving::start(&directory, &["serve"], &settings);
     let browser = portal.sign_in(serving.browser(), &manager).await;
-    let (form, action) = creation_form(&browser, &structure).await;
+    let mut creation = Creation::open(&browser, &structure).await;
     // All that is left but some pages goes to a file of somebody else's.
     let filler = disk.0.path().join("filler");
     let mut dd = Command::new("dd");
@@ -319,17 +333,15 @@ async fn a_full_disk_is_never_told_as_success() {
     drop(file);
     let (mut created, mut refused) = (0, 0);
     for number in 0..400 {
-        let form = if number == 0 {
-            form.clone()
-        } else {
-            let next = browser.get(&format!("/structures/{}/utilisateurs-techniques/nouveau", structure.id)).await;
+        if number > 0 {
+            let next = browser.get(&format!("{}/nouveau", creation.action)).await;
             if next.status != 200 {
                 refused += 1;
                 break;
             }
-            next.page()
-        };
-        let answer = browser.submit(&form, &action, &[("libelle", &format!("Logiciel {number}"))]).await;
+            creation.form = next.page();
+        }
+        let answer = creation.submit(&format!("Logiciel {number}")).await;
         match answer.status.as_u16() {
             303 => created += 1,
             503 => {
@@ -346,9 +358,8 @@ async fn a_full_disk_is_never_told_as_success() {
     assert!(refused > 0, "the disk was never full");
     assert_eq!(accounts(&portal).await, created, "what was told as done is done, and nothing else");
     fs::remove_file(&filler).expect("room again");
-    until("recovers", 20, || serving.get("/readyz").is_some_and(|answer| answer.0 == 200));
-    let (form, action) = creation_form(&browser, &structure).await;
-    let location = browser.submit(&form, &action, &[("libelle", "Après")]).await.location();
+    until_ready(&serving, 20);
+    let location = Creation::open(&browser, &structure).await.submit("Après").await.location();
     assert!(browser.open(&location).await.password().is_some());
     serving.stop();
 }
@@ -401,11 +412,11 @@ async fn who_was_demoted_between_form_and_post_is_refused_and_remembered() {
     let rights = || serving.memberships(&login, &password);
     let mine = rights();
     assert!(mine.contains(&structure.identifier) && !mine.contains(&others[0].identifier), "{mine}");
-    let (form, action) = creation_form(&browser, &structure).await;
+    let creation = Creation::open(&browser, &structure).await;
     let account = format!("/utilisateurs-techniques/{id}");
     let page = browser.open(&account).await;
     portal.attach(&successor, &structure, Role::PrincipalManager).await;
-    assert_eq!(browser.submit(&form, &action, &[("libelle", "Paie")]).await.status, 404);
+    assert_eq!(creation.submit("Paie").await.status, 404);
     assert_eq!(browser.submit(&page, &format!("{account}/mot-de-passe"), &[]).await.status, 404);
     assert_eq!(portal.events_of("ACT_REFUSED").await, 2);
     assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 1);
