@@ -1,4 +1,4 @@
-//! How French writes dates: by day and month in words, in Paris time.
+//! How French writes dates, by day and month in words, in Paris time; and counts of seconds.
 
 use std::sync::LazyLock;
 
@@ -33,6 +33,12 @@ pub fn day(at: OffsetDateTime) -> String {
 pub fn moment(at: OffsetDateTime) -> String {
     let paris = in_paris(at);
     format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(&paris), paris.hour(), paris.minute())
+}
+
+/// « 1 seconde », « 30 secondes ».
+#[must_use]
+pub fn seconds(count: u32) -> String {
+    format!("{count} seconde{}", if count > 1 { "s" } else { "" })
 }
 
 /// A message that errors give without its capital and its full stop, as a sentence.

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{
     audit::{self, Event},
-    outbox,
+    outbox, sessions,
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -98,13 +98,7 @@ pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &Pass
     .await?;
     let Some(user_id) = user_id else { return Ok(false) };
     keep_password(&mut tx, user_id, hash).await?;
-    sqlx::query!(
-        "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 RETURNING id_hash)
-         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
-        user_id,
-    )
-    .execute(&mut *tx)
-    .await?;
+    sessions::end_all_but(&mut tx, user_id, None).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
     Ok(true)

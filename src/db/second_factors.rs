@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{
     audit::{self, Event},
-    outbox,
+    outbox, sessions,
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -186,13 +186,7 @@ pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Re
     if !remove(&mut tx, user_id).await? {
         return Ok(ResetOutcome::NoSecondFactor);
     }
-    sqlx::query!(
-        "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 RETURNING id_hash)
-         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
-        user_id,
-    )
-    .execute(&mut *tx)
-    .await?;
+    sessions::end_all_but(&mut tx, user_id, None).await?;
     audit::record(&mut tx, Event { subject: login, ..Event::of(actor, Action::SecondFactorReset) }).await?;
     announce(&mut tx, user_id, SecondFactorChange::Reset).await?;
     tx.commit().await?;

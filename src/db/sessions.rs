@@ -1,6 +1,6 @@
 //! Sign-in and the sessions of people.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
@@ -140,6 +140,23 @@ pub async fn renew(pool: &PgPool, actor: &Actor, old: &SessionSecret, renewed: &
 pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
     let mut conn = pool.acquire().await?;
     audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
+}
+
+/// Ends a person's sessions with what they could open, all but the one that is kept.
+pub(super) async fn end_all_but(
+    conn: &mut PgConnection,
+    user_id: i64,
+    kept: Option<&SessionSecret>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 AND id_hash IS DISTINCT FROM $2 RETURNING id_hash)
+         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
+        user_id,
+        kept.map(SessionSecret::digest),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Somebody whose password was right, and whose code is still to come.

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::{
     audit::{self, Event},
-    invitations, outbox,
+    invitations, outbox, sessions,
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -85,14 +85,7 @@ pub async fn change_password(
 ) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     invitations::keep_password(&mut tx, user_id, hash).await?;
-    sqlx::query!(
-        "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 AND id_hash <> $2 RETURNING id_hash)
-         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
-        user_id,
-        current.digest(),
-    )
-    .execute(&mut *tx)
-    .await?;
+    sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await
 }

@@ -1,24 +1,35 @@
-//! Judges the codes of second factors.
+//! Judges what people prove themselves by once it is known who they say they are: the password of their own, the code of their
+//! second factor.
 
 use super::{error::AppError, state::AppState};
 use crate::{
     db::{
         second_factors,
+        sessions::SignedIn,
         throttles::{self, Scope},
+        users,
     },
     domain::{
         audit::Actor,
+        person::TypedPassword,
         second_factor::{recovery_digest, six_digits},
     },
+    french,
+    hashing::Asker,
 };
 
-/// What a code is worth.
+/// What a password or a code is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Right,
     Wrong,
     /// Too many were wrong: seconds to wait.
     Wait(u32),
+}
+
+/// What people read who must wait.
+pub fn too_many_attempts(seconds: u32) -> String {
+    format!("Trop de tentatives. Veuillez patienter {} avant de réessayer.", french::seconds(seconds))
 }
 
 /// Judges the code of a person whose password is known to be right, and uses it up: one of her application or a recovery code.
@@ -33,6 +44,24 @@ pub async fn judge(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -
         return Ok(Verdict::Right);
     }
     throttles::fail(&state.pool, Scope::SecondFactor, &subject, "").await?;
+    Ok(Verdict::Wrong)
+}
+
+/// Judges the password of who is signed in. Failures are counted beside `network`; the caller says when they are forgotten.
+pub async fn judge_own_password(
+    state: &AppState,
+    person: &SignedIn,
+    network: &str,
+    typed: TypedPassword,
+) -> Result<Verdict, AppError> {
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &person.login, network).await? {
+        return Ok(Verdict::Wait(seconds));
+    }
+    let hash = users::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
+    if state.hasher.verify(Asker::Person(person.user_id), typed, hash).await? {
+        return Ok(Verdict::Right);
+    }
+    throttles::fail(&state.pool, Scope::SignIn, &person.login, network).await?;
     Ok(Verdict::Wrong)
 }
 

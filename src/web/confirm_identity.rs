@@ -3,7 +3,7 @@
 use axum::{
     Extension, Form,
     extract::State,
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use tower_sessions::Session;
@@ -11,7 +11,7 @@ use tower_sessions::Session;
 use super::{
     codes::{self, Verdict},
     edge::RequestContext,
-    error::AppError,
+    error::{AppError, with_retry_after},
     fresh_form::ask,
     layout::{Errors, FieldError},
     own_pages::is_ours,
@@ -22,10 +22,8 @@ use crate::{
     db::{
         sessions,
         throttles::{self, Scope},
-        users,
     },
     domain::{envelope::SessionSecret, network::network_of, person::TypedPassword},
-    hashing::Asker,
 };
 
 struct ConfirmationForm {
@@ -35,8 +33,8 @@ struct ConfirmationForm {
     code: TypedPassword,
 }
 
-/// Checks the password and, where there is a second factor, the code, as slowly as sign-in does for who guesses. 307: the browser sends the same form to where it was going,
-/// which takes from it what it knows.
+/// Checks the password and, where there is a second factor, the code, as slowly as sign-in does for who guesses. 307: the browser
+/// sends the same form to where it was going, which takes from it what it knows.
 pub async fn submit(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -51,25 +49,19 @@ pub async fn submit(
         ask(&state, &visitor, form.target.clone(), sent.clone(), (status, errors))
     };
     let network = network_of(context.address);
-    let wait = |seconds: u32| {
-        let s = if seconds > 1 { "s" } else { "" };
-        let message = format!("Trop de tentatives. Veuillez patienter {seconds} seconde{s} avant de réessayer.");
-        let mut response = refuse("confirmation-mot-de-passe", StatusCode::TOO_MANY_REQUESTS, message)?;
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        Ok(response)
+    let wait = |seconds| {
+        let message = codes::too_many_attempts(seconds);
+        let page = refuse("confirmation-mot-de-passe", StatusCode::TOO_MANY_REQUESTS, message)?;
+        Ok(with_retry_after(page, seconds))
     };
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &person.login, &network).await? {
-        return wait(seconds);
-    }
-    let hash = users::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
-    if !state.hasher.verify(Asker::Person(person.user_id), form.password, hash).await? {
-        throttles::fail(&state.pool, Scope::SignIn, &person.login, &network).await?;
-        sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
-        return refuse(
-            "confirmation-mot-de-passe",
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "Le mot de passe est incorrect.".into(),
-        );
+    match codes::judge_own_password(&state, person, &network, form.password).await? {
+        Verdict::Right => {}
+        Verdict::Wait(seconds) => return wait(seconds),
+        Verdict::Wrong => {
+            sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
+            let message = "Le mot de passe est incorrect.".into();
+            return refuse("confirmation-mot-de-passe", StatusCode::UNPROCESSABLE_ENTITY, message);
+        }
     }
     if person.has_second_factor {
         match codes::judge(&state, &visitor.actor, person.user_id, form.code.expose()).await? {

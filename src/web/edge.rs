@@ -27,7 +27,7 @@ pub struct RequestContext {
     pub number: String,
     /// The client, behind trusted proxies.
     pub address: IpAddr,
-    person: Arc<OnceLock<(String, bool, i32)>>,
+    person: Arc<OnceLock<SignedInUser>>,
 }
 
 impl Default for RequestContext {
@@ -39,12 +39,11 @@ impl Default for RequestContext {
 impl RequestContext {
     /// Remembers who is signed in, for an error page's header.
     pub(super) fn remember(&self, user: SignedInUser) {
-        let _ = self.person.set((user.display_name, user.is_principal_manager, user.seconds_left));
+        let _ = self.person.set(user);
     }
 
     pub(super) fn signed_in_user(&self) -> Option<SignedInUser> {
-        let (display_name, is_principal_manager, seconds_left) = self.person.get()?.clone();
-        Some(SignedInUser { display_name, is_principal_manager, seconds_left })
+        self.person.get().cloned()
     }
 }
 

@@ -107,12 +107,18 @@ impl IntoResponse for AppError {
             Self::Unavailable(_) => Some(2),
             _ => None,
         };
-        let mut response = self.status().into_response();
-        if let Some(seconds) = retry_after {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        let response = self.status().into_response();
+        match retry_after {
+            Some(seconds) => with_retry_after(response, seconds),
+            None => response,
         }
-        response
     }
+}
+
+/// An answer that also says when to come back.
+pub fn with_retry_after(mut response: Response, seconds: u32) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }
 
 fn to_sign_in(expired: bool, return_to: Option<&str>) -> Response {

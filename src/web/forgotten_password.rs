@@ -4,14 +4,14 @@
 use axum::{
     Extension, Form,
     extract::{Query, State},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 
 use super::{
     edge::RequestContext,
-    error::{AppError, page, page_with_status},
+    error::{AppError, page, page_with_status, with_retry_after},
     layout::{Errors, FieldError, Notice, NoticeQuery},
     pages::sign_in::ForgottenPasswordPage,
     paths,
@@ -23,6 +23,7 @@ use crate::{
         throttles::{self, Scope},
     },
     domain::{audit::Actor, network::network_of, person::normalized_login},
+    french,
 };
 
 /// The form, also after its answer.
@@ -50,11 +51,10 @@ pub async fn ask(
     }
     let network = network_of(context.address);
     if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, &named, &network).await? {
-        let s = if seconds > 1 { "s" } else { "" };
-        let message = format!("Trop de demandes. Veuillez patienter {seconds} seconde{s} avant de recommencer.");
-        let mut response = refuse(&state, form.identifiant, StatusCode::TOO_MANY_REQUESTS, message)?;
-        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-        return Ok(response);
+        let wait = french::seconds(seconds);
+        let message = format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer.");
+        let page = refuse(&state, form.identifiant, StatusCode::TOO_MANY_REQUESTS, message)?;
+        return Ok(with_retry_after(page, seconds));
     }
     throttles::fail(&state.pool, Scope::PasswordLink, &named, &network).await?;
     let name = named.chars().take(120).collect();

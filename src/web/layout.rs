@@ -18,6 +18,7 @@ pub struct Layout {
 }
 
 /// Who is signed in, as the header shows it.
+#[derive(Clone, Debug)]
 pub struct SignedInUser {
     pub display_name: String,
     pub is_principal_manager: bool,

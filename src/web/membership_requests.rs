@@ -89,10 +89,9 @@ pub async fn ask(
     // Asking and taking back in turn would write to the manager each time: what was taken back counts.
     let wait = throttles::wait(&state.pool, Scope::MembershipRequest, &visitor.person.login, OWN_ACCOUNT).await?;
     if let Some(seconds) = wait {
-        let s = if seconds > 1 { "s" } else { "" };
-        let message = format!(
-            "Vous avez annulé plusieurs demandes. Veuillez patienter {seconds} seconde{s} avant d’en faire une autre."
-        );
+        let wait = french::seconds(seconds);
+        let message =
+            format!("Vous avez annulé plusieurs demandes. Veuillez patienter {wait} avant d’en faire une autre.");
         return refuse(form, "identifiant", message).await;
     }
     match membership_requests::ask(&state.pool, &visitor.actor, visitor.person.user_id, &structure).await {

@@ -9,6 +9,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
+    codes::{self, Verdict},
     error::{AppError, page as render, page_with_status},
     fresh_form::FreshForm,
     layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
@@ -19,11 +20,7 @@ use super::{
     visitor::Visitor,
 };
 use crate::{
-    db::{
-        sessions,
-        throttles::{self, Scope},
-        users,
-    },
+    db::{sessions, users},
     domain::{
         contact_address::ContactAddress,
         person::{TypedPassword, check_chosen_password},
@@ -131,13 +128,12 @@ pub async fn change_password(
     }
     // Who holds a stolen session must not be able to guess here either.
     let network = format!("session:{}", person.user_id);
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &person.login, &network).await? {
-        return Err(AppError::TooManyRequests { seconds });
-    }
-    let hash = users::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
-    if !state.hasher.verify(Asker::Person(person.user_id), form.current, hash).await? {
-        throttles::fail(&state.pool, Scope::SignIn, &person.login, &network).await?;
-        return refuse("mot-de-passe-actuel", "Le mot de passe actuel est incorrect.".into()).await;
+    match codes::judge_own_password(&state, person, &network, form.current).await? {
+        Verdict::Right => {}
+        Verdict::Wait(seconds) => return Err(AppError::TooManyRequests { seconds }),
+        Verdict::Wrong => {
+            return refuse("mot-de-passe-actuel", "Le mot de passe actuel est incorrect.".into()).await;
+        }
     }
     let hash = state.hasher.hash(Asker::Person(person.user_id), form.new, &mut random::os_rng()).await?;
     users::change_password(&state.pool, &visitor.actor, person.user_id, &hash, &visitor.session).await?;

@@ -11,7 +11,7 @@ use tower_sessions::Session;
 
 use super::{
     edge::RequestContext,
-    error::{AppError, page, page_with_status},
+    error::{AppError, page, page_with_status, with_retry_after},
     layout::{Errors, FieldError, Notice, NoticeQuery},
     opening::{open_half, open_session},
     own_pages::destination,
@@ -68,8 +68,8 @@ pub struct SignInForm {
     suite: Option<String>,
 }
 
-/// Signs a person in, or halfway where she has a second factor. One answer for every failure, after the same work; a technical login is told so without being
-/// looked up (rule 4).
+/// Signs a person in, or halfway where she has a second factor. One answer for every failure, after the same work; a technical
+/// login is told so without being looked up (rule 4).
 pub async fn submit(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,
@@ -83,7 +83,7 @@ pub async fn submit(
     let login = normalized_login(&form.identifiant);
     let network = network_of(context.address);
     if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &login, &network).await? {
-        return refuse(SignInRefusal::TooManyAttempts { seconds: seconds.into() });
+        return refuse(SignInRefusal::TooManyAttempts { seconds });
     }
     let credentials = users::find_credentials(&state.pool, &login).await?;
     let hash = credentials.as_ref().and_then(|credentials| credentials.password_hash.clone());
@@ -120,11 +120,11 @@ fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Resul
         refusal: Some(refusal),
         return_to: form.suite.clone(),
     };
-    let mut response = page_with_status(status, &page)?;
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.into());
-    }
-    Ok(response)
+    let response = page_with_status(status, &page)?;
+    Ok(match retry_after {
+        Some(seconds) => with_retry_after(response, seconds),
+        None => response,
+    })
 }
 
 async fn renew_outdated_hash(

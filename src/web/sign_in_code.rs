@@ -3,7 +3,7 @@
 use axum::{
     Extension, Form,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
@@ -12,7 +12,7 @@ use tower_sessions::Session;
 use super::{
     codes::{self, Verdict},
     edge::RequestContext,
-    error::{AppError, page, page_with_status},
+    error::{AppError, page, page_with_status, with_retry_after},
     layout::{Errors, FieldError, Notice},
     opening::open_session,
     own_pages::destination,
@@ -66,11 +66,8 @@ pub async fn submit(
             refuse(&state, StatusCode::UNPROCESSABLE_ENTITY, message.into())
         }
         Verdict::Wait(seconds) => {
-            let s = if seconds > 1 { "s" } else { "" };
-            let message = format!("Trop de tentatives. Veuillez patienter {seconds} seconde{s} avant de réessayer.");
-            let mut response = refuse(&state, StatusCode::TOO_MANY_REQUESTS, message)?;
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-            Ok(response)
+            let page = refuse(&state, StatusCode::TOO_MANY_REQUESTS, codes::too_many_attempts(seconds))?;
+            Ok(with_retry_after(page, seconds))
         }
     }
 }

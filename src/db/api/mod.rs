@@ -1,5 +1,6 @@
-//! The API's side of technical users. Every statement that a call makes starts from the function `api_caller`: it judges the
-//! [`Claim`] and reads the data in one round trip, and finds nothing where the caller is not, or no longer, let in.
+//! The API's side of technical users. Every statement that a call makes starts from one of the functions that judge a
+//! [`Claim`] (`api_caller` and its two short forms) and reads the data in one round trip; it finds nothing where the caller is not, or no
+//! longer, let in.
 
 pub mod accounts;
 pub mod directory;

@@ -1,7 +1,5 @@
 //! The JSON that calls carry, read with patience for what clients send and a French word on what cannot be read.
 
-use std::time::Duration;
-
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
@@ -9,15 +7,11 @@ use axum::{
 };
 use encoding_rs::{Encoding, UTF_8};
 use serde::de::DeserializeOwned;
-use tokio::time::timeout;
 
 use super::{error::ApiError, tolerant::Object};
 
 /// What a caller is told whose body did not arrive.
 pub const INCOMPLETE: &str = "Le corps de la requête n’a pas été reçu en entier.";
-
-/// How long a body may take to arrive.
-const MAX_BODY_TIME: Duration = Duration::from_secs(15);
 
 /// Reads a call's body. No body, like `null`, says nothing.
 ///
@@ -36,16 +30,15 @@ pub async fn read<T: DeserializeOwned + Default>(request: Request) -> Result<T, 
     parse(&text)
 }
 
-/// All of a body, which must be there within [`MAX_BODY_TIME`]. A body that came with its head, as calls do, starts no timer.
+/// All of a body, for which `connections` has waited as long as anybody may.
 ///
 /// # Errors
 /// [`ApiError::TooLarge`], or that it did not arrive.
 pub async fn whole(request: Request) -> Result<Bytes, ApiError> {
-    match timeout(MAX_BODY_TIME, Bytes::from_request(request, &())).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(ApiError::TooLarge),
-        _ => Err(ApiError::BadRequest(INCOMPLETE.into())),
-    }
+    Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
+        _ => ApiError::BadRequest(INCOMPLETE.into()),
+    })
 }
 
 /// The characters in which the body is written; `None` where it is no JSON.

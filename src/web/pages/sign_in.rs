@@ -20,7 +20,7 @@ pub struct SignInPage {
 pub enum SignInRefusal {
     WrongCredentials,
     TechnicalAccount,
-    TooManyAttempts { seconds: u64 },
+    TooManyAttempts { seconds: u32 },
 }
 
 /// « Code de vérification »: the second step.
