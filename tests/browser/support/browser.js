@@ -19,7 +19,7 @@ const flags = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const gallery = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "gallery");
+export const gallery = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "gallery");
 const judged = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "RGAAv4", "best-practice"];
 
 export async function openBrowser() {
