@@ -46,6 +46,8 @@ class Visitor {
   #faults = [];
   /** Statuses ≥ 400 that the journey means to provoke. */
   #expected = new Set();
+  /** The page as the portal sent it. */
+  #sent;
 
   constructor(context, page, portal, javaScript) {
     Object.assign(this, { context, page, portal, javaScript });
@@ -53,6 +55,9 @@ class Visitor {
       // Chromium writes a line for each page of status ≥ 400; those are judged by their status below.
       const failure = message.text().startsWith("Failed to load resource");
       if (["error", "warning"].includes(message.type()) && !failure) this.#faults.push(`console: ${message.text()}`);
+    });
+    page.on("response", (response) => {
+      if (response.request().isNavigationRequest() && response.status() !== 303) this.#sent = response.text().catch(() => "");
     });
     page.on("pageerror", (error) => this.#faults.push(`script: ${error}`));
     page.on("response", (response) => {
@@ -62,6 +67,11 @@ class Visitor {
     page.on("request", (request) => {
       if (!request.url().startsWith(portal.url)) this.#faults.push(`a request to ${request.url()}`);
     });
+  }
+
+  /** The HTML of the page, before any script. */
+  html() {
+    return this.#sent;
   }
 
   expectStatus(...statuses) {

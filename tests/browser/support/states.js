@@ -22,8 +22,7 @@ const pressFirst = (name) => ({ page }) => page.getByRole("button", { name, exac
 
 /** Changes a form in a way that no person can, and sends it. */
 const tamper = (change) => async ({ page }) => {
-  await page.evaluate(change);
-  await page.waitForLoadState();
+  await Promise.all([page.waitForNavigation(), page.evaluate(change)]);
 };
 
 const nobody = [
@@ -72,7 +71,7 @@ const manager = [
   ["activites", at("/activites?avis=signed-in")],
   ["activites-demandes", withRequests],
   ["activites-derniere-page", at("/activites?page=15")],
-  ["activites-recherche", at("/activites?recherche=saint")],
+  ["activites-recherche", at("/activites?recherche=bourg")],
   ["activites-sans-resultat", at("/activites?recherche=Introuvable-sur-Loire")],
   ["activites-echeances", at("/activites?echeance=60-jours&tri=echeance")],
   ["utilisateurs-techniques", at("/activites/utilisateurs-techniques")],
@@ -151,7 +150,11 @@ export async function walkThrough(browser, portal, fixtures, look, wanted = () =
   for (const person of new Set(states.map((state) => state.person))) {
     const mine = states.filter((state) => state.person === person && wanted(state));
     if (mine.length === 0) continue;
-    const visitor = await newVisitor(browser, portal, { permissions: ["clipboard-read", "clipboard-write"] });
+    const visitor = await newVisitor(browser, portal, {
+      permissions: ["clipboard-read", "clipboard-write"],
+      // Colours at once: nobody is to see the middle of a change.
+      reducedMotion: "reduce",
+    });
     leaveWithoutRegret(visitor);
     if (portal[person]) await visitor.signIn(portal[person]);
     for (const state of mine) {
