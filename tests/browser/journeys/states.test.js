@@ -1,6 +1,7 @@
 // Every state of every page, before every judge: in light and dark, at 320 px, at twice the size, with forced colours.
 
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
 import { openBrowser } from "../support/browser.js";
@@ -28,10 +29,48 @@ test("every state of every page holds before every judge", async (t) => {
     (visitor, state) =>
       t.test(state.name, async () => {
         assert.deepEqual(await judge(visitor.page, await visitor.html()), []);
+        if (spoken.has(state.name)) await readsAsBefore(visitor.page, state.name);
       }),
     wanted,
   );
 });
+
+/** The pages of the guide, as a screen reader is given them. */
+const spoken = new Set([
+  "connexion",
+  "connexion-refusee",
+  "activites",
+  "fiche-deux-utilisateurs-techniques",
+  "saisie",
+  "saisie-en-erreur",
+  "recapitulatif",
+  "recapitulatif-deja-affiche",
+  "utilisateur-technique",
+  "popup-reinitialisation",
+  "confirmation-suppression",
+  "erreur-404",
+]);
+
+/** Compares with what was read through last; `UPDATE_SNAPSHOTS=1` writes it anew, to be read through again. */
+async function readsAsBefore(page, name) {
+  const file = new URL(`../snapshots/${name}.yml`, import.meta.url);
+  const now = steady(await page.locator("body").ariaSnapshot());
+  if (process.env.UPDATE_SNAPSHOTS) await writeFile(file, now);
+  assert.equal(now, await readFile(file, "utf8"), `what a screen reader says on ${name}`);
+}
+
+/** Without what differs from one run to the next. */
+function steady(text) {
+  return `${text
+    .replace(/\d+(er)? \p{L}+ \d{4}( à \d+\u00a0h\u00a0\d\d)?/gu, "DATE")
+    .replace(/Dans \d+ jours?/g, "Dans N jours")
+    .replace(/rcd_\w{34}/g, "MOT-DE-PASSE")
+    .replace(/[\w+/]{60,}=*/g, "CPRO-ACCOUNT")
+    .replace(/127\.0\.0\.1:\d+/g, "PORTAIL")
+    .replace(/(structures|utilisateurs-techniques)\/\d+/g, "$1/N")
+    .replace(/(Numéro de demande.*?): \w+$/gm, "$1: NUMÉRO")
+    .replace(/^( *- text: )[0-9A-Z]{10,}$/gm, "$1NUMÉRO")}\n`;
+}
 
 /** All that is found about a page; leaves it as it was. */
 async function judge(page, text) {

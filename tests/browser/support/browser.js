@@ -57,7 +57,10 @@ class Visitor {
       if (["error", "warning"].includes(message.type()) && !failure) this.#faults.push(`console: ${message.text()}`);
     });
     page.on("response", (response) => {
-      if (response.request().isNavigationRequest() && response.status() !== 303) this.#sent = response.text().catch(() => "");
+      if (response.request().isNavigationRequest() && response.status() !== 303) {
+        this.#sent = response.text().catch(() => "");
+        this.status = response.status();
+      }
     });
     page.on("pageerror", (error) => this.#faults.push(`script: ${error}`));
     page.on("response", (response) => {

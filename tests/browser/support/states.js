@@ -161,6 +161,8 @@ export async function walkThrough(browser, portal, fixtures, look, wanted = () =
       visitor.expectStatus(...state.statuses);
       await state.open({ visitor, page: visitor.page, portal, fixtures });
       await visitor.page.waitForLoadState();
+      const answered = visitor.status;
+      if (!(state.statuses.length ? state.statuses : [200]).includes(answered)) throw new Error(`${state.name} answers ${answered}`);
       await look(visitor, state);
       await state.open.undo?.({ portal, fixtures });
     }
@@ -240,8 +242,8 @@ brokenTable.undo = ({ portal }) => portal.sql("ALTER TABLE membership_requests_g
 
 async function databaseGone({ page, portal }) {
   portal.expectErrors();
-  await portal.sql(`ALTER DATABASE raccord ALLOW_CONNECTIONS false;
+  await portal.sql(`ALTER DATABASE raccord CONNECTION LIMIT 0;
                     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'raccord'`, "postgres");
   await page.goto("/activites");
 }
-databaseGone.undo = ({ portal }) => portal.sql("ALTER DATABASE raccord ALLOW_CONNECTIONS true", "postgres");
+databaseGone.undo = ({ portal }) => portal.sql("ALTER DATABASE raccord CONNECTION LIMIT -1", "postgres");
