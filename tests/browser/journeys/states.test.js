@@ -29,7 +29,8 @@ test("every state of every page holds before every judge", async (t) => {
     (visitor, state) =>
       t.test(state.name, async () => {
         assert.deepEqual(await judge(visitor.page, await visitor.html()), []);
-        if (spoken.has(state.name)) await readsAsBefore(visitor.page, state.name);
+        // What a page says depends on what was done before: only the whole walk can be compared.
+        if (!only && spoken.has(state.name)) await readsAsBefore(visitor.page, state.name);
       }),
     wanted,
   );
@@ -62,14 +63,13 @@ async function readsAsBefore(page, name) {
 /** Without what differs from one run to the next. */
 function steady(text) {
   return `${text
-    .replace(/\d+(er)? \p{L}+ \d{4}( à \d+\u00a0h\u00a0\d\d)?/gu, "DATE")
+    .replace(/\d+(er)? \p{L}+ \d{4}( à \d+[ \u00a0]h[ \u00a0]\d\d)?/gu, "DATE")
     .replace(/Dans \d+ jours?/g, "Dans N jours")
     .replace(/rcd_\w{34}/g, "MOT-DE-PASSE")
     .replace(/[\w+/]{60,}=*/g, "CPRO-ACCOUNT")
     .replace(/127\.0\.0\.1:\d+/g, "PORTAIL")
     .replace(/(structures|utilisateurs-techniques)\/\d+/g, "$1/N")
-    .replace(/(Numéro de demande.*?): \w+$/gm, "$1: NUMÉRO")
-    .replace(/^( *- text: )[0-9A-Z]{10,}$/gm, "$1NUMÉRO")}\n`;
+    .replace(/(Numéro de demande[ \u00a0]: )\w+/g, "$1NUMÉRO")}\n`;
 }
 
 /** All that is found about a page; leaves it as it was. */
