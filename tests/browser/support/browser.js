@@ -19,7 +19,7 @@ const flags = [
   "--disable-component-update",
   "--disable-sync",
 ];
-const gallery = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "gallery");
+export const gallery = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "gallery");
 const judged = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "RGAAv4", "best-practice"];
 
 export async function openBrowser() {
@@ -46,6 +46,8 @@ class Visitor {
   #faults = [];
   /** Statuses ≥ 400 that the journey means to provoke. */
   #expected = new Set();
+  /** The page as the portal sent it. */
+  #sent;
 
   constructor(context, page, portal, javaScript) {
     Object.assign(this, { context, page, portal, javaScript });
@@ -53,6 +55,12 @@ class Visitor {
       // Chromium writes a line for each page of status ≥ 400; those are judged by their status below.
       const failure = message.text().startsWith("Failed to load resource");
       if (["error", "warning"].includes(message.type()) && !failure) this.#faults.push(`console: ${message.text()}`);
+    });
+    page.on("response", (response) => {
+      if (response.request().isNavigationRequest() && response.status() !== 303) {
+        this.#sent = response.text().catch(() => "");
+        this.status = response.status();
+      }
     });
     page.on("pageerror", (error) => this.#faults.push(`script: ${error}`));
     page.on("response", (response) => {
@@ -62,6 +70,11 @@ class Visitor {
     page.on("request", (request) => {
       if (!request.url().startsWith(portal.url)) this.#faults.push(`a request to ${request.url()}`);
     });
+  }
+
+  /** The HTML of the page, before any script. */
+  html() {
+    return this.#sent;
   }
 
   expectStatus(...statuses) {

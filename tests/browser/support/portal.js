@@ -1,21 +1,23 @@
 // The portal under test: the real binary, on a free port of the loopback interface and an empty data directory.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
+import { chmod, mkdtemp, readFile, readdir, realpath, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 export const root = fileURLToPath(new URL("../../..", import.meta.url));
+const run = promisify(execFile);
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const binary = process.env.RACCORD_BINARY ?? join(target, "debug/raccord");
 
-/** Starts a portal with its demonstration. `stop` it, or its database outlives the test. */
-export async function startPortal() {
+/** Starts a portal with its demonstration, and with these settings. `stop` it, or its database outlives the test. */
+export async function startPortal(settings = {}) {
   const directory = await mkdtemp(join(tmpdir(), "raccord-journey-"));
   // Started by root, the database runs as another user, who must be able to reach its files here.
   await chmod(directory, 0o755);
@@ -26,6 +28,7 @@ export async function startPortal() {
     RACCORD_DATA_DIR: directory,
     RACCORD_LISTEN: url.replace("http://", ""),
     RACCORD_PG_BIN: process.env.RACCORD_PG_BIN ?? "",
+    ...settings,
   };
   const child = spawn(binary, ["serve", "--demo"], { env: environment, stdio: ["ignore", "pipe", "pipe"] });
   const portal = new Portal(child, url, directory);
@@ -36,6 +39,7 @@ export async function startPortal() {
 class Portal {
   #log = "";
   #secrets = new Set();
+  #failsOnPurpose = false;
 
   constructor(child, url, directory) {
     Object.assign(this, { child, url, directory });
@@ -72,10 +76,26 @@ class Portal {
     const mails = await this.mails();
     for (const secret of this.#secrets) assert(!mails.includes(secret), "a password stands in a mail");
     const errors = this.#log.split("\n").filter((line) => /\bERROR\b|panicked/.test(line));
-    assert.deepEqual(errors, [], "the portal logged errors");
+    if (!this.#failsOnPurpose) assert.deepEqual(errors, [], "the portal logged errors");
     const left = await readdir(join(this.directory, "postgres/cluster/pgdata"));
     assert(!left.includes("postmaster.pid"), "the database outlived the portal");
     await rm(this.directory, { recursive: true });
+  }
+
+  /** From here on the log may hold errors: somebody means to show what people see then. */
+  expectErrors() {
+    this.#failsOnPurpose = true;
+  }
+
+  /**
+   * Writes into the portal's database what would take its people years, or cannot be clicked. Values are literals that the
+   * caller wrote; what it returns is psql's unaligned text.
+   */
+  async sql(statements, database = "raccord") {
+    const socket = await realpath(join(this.directory, "postgres/cluster"));
+    const flags = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"];
+    const { stdout } = await run("psql", [...flags, "--host", socket, "--username", "raccord", "--command", statements, database]);
+    return stdout.trim();
   }
 
   /** The mails written so far, in one text. */

@@ -1,0 +1,95 @@
+// Every state of every page, before every judge: in light and dark, at 320 px, at twice the size, with forced colours.
+
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+
+import { openBrowser } from "../support/browser.js";
+import { fillPortal } from "../support/fixtures.js";
+import { axe, borders, colourRules, equalAccess, html, typography, width } from "../support/judges.js";
+import { startPortal } from "../support/portal.js";
+import { walkThrough } from "../support/states.js";
+
+let portal, browser;
+before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
+after(async () => {
+  await browser.close();
+  await portal.stop();
+});
+
+const only = process.env.STATES?.split(",");
+const wanted = ({ name }) => !only || only.some((start) => name.startsWith(start));
+
+test("every state of every page holds before every judge", async (t) => {
+  const fixtures = await fillPortal(portal);
+  await walkThrough(
+    browser,
+    portal,
+    fixtures,
+    (visitor, state) =>
+      t.test(state.name, async () => {
+        assert.deepEqual(await judge(visitor.page, await visitor.html()), []);
+        // What a page says depends on what was done before: only the whole walk can be compared.
+        if (!only && spoken.has(state.name)) await readsAsBefore(visitor.page, state.name);
+      }),
+    wanted,
+  );
+});
+
+/** The pages of the guide, as a screen reader is given them. */
+const spoken = new Set([
+  "connexion",
+  "connexion-refusee",
+  "activites",
+  "fiche-deux-utilisateurs-techniques",
+  "saisie",
+  "saisie-en-erreur",
+  "recapitulatif",
+  "recapitulatif-deja-affiche",
+  "utilisateur-technique",
+  "popup-reinitialisation",
+  "confirmation-suppression",
+  "erreur-404",
+]);
+
+/** Compares with what was read through last; `UPDATE_SNAPSHOTS=1` writes it anew, to be read through again. */
+async function readsAsBefore(page, name) {
+  const file = new URL(`../snapshots/${name}.yml`, import.meta.url);
+  const now = steady(await page.locator("body").ariaSnapshot());
+  if (process.env.UPDATE_SNAPSHOTS) await writeFile(file, now);
+  assert.equal(now, await readFile(file, "utf8"), `what a screen reader says on ${name}`);
+}
+
+/** Without what differs from one run to the next. */
+function steady(text) {
+  return `${text
+    .replace(/\d+(er)? \p{L}+ \d{4}( à \d+[ \u00a0]h[ \u00a0]\d\d)?/gu, "DATE")
+    .replace(/Dans \d+ jours?/g, "Dans N jours")
+    .replace(/rcd_\w{34}/g, "MOT-DE-PASSE")
+    .replace(/[\w+/]{60,}=*/g, "CPRO-ACCOUNT")
+    .replace(/127\.0\.0\.1:\d+/g, "PORTAIL")
+    .replace(/(structures|utilisateurs-techniques)\/\d+/g, "$1/N")
+    .replace(/(Numéro de demande[ \u00a0]: )\w+/g, "$1NUMÉRO")}\n`;
+}
+
+/** All that is found about a page; leaves it as it was. */
+async function judge(page, text) {
+  const found = [...(await axe(page)), ...(await equalAccess(page)), ...(await html(text)), ...(await typography(page))];
+  await page.emulateMedia({ colorScheme: "dark" });
+  found.push(...(await axe(page, colourRules)).map((text) => `dark: ${text}`));
+  await page.emulateMedia({ colorScheme: "light", forcedColors: "active" });
+  found.push(...(await borders(page)));
+  await page.emulateMedia({ colorScheme: "light", forcedColors: "none" });
+  found.push(...(await width(page, "1280 px")));
+  await page.evaluate(() => (document.documentElement.style.fontSize = "200%"));
+  found.push(...(await width(page, "text at 200 %")));
+  await page.evaluate(() => (document.documentElement.style.fontSize = ""));
+  for (const px of [1000, 640]) {
+    await page.setViewportSize({ width: px, height: 640 });
+    found.push(...(await width(page, `${px} px`)));
+  }
+  await page.setViewportSize({ width: 320, height: 640 });
+  found.push(...(await width(page, "320 px")), ...(await axe(page)).map((text) => `320 px: ${text}`));
+  await page.setViewportSize({ width: 1280, height: 900 });
+  return found;
+}

@@ -1,0 +1,92 @@
+// A portal where every state can be seen at once: the demonstration, and what would take its people months to do.
+
+import { randomBytes } from "node:crypto";
+
+/** The first manager's structures, by their place in his list; the demonstration leaves these without accounts. */
+const places = { empty: 1, two: 2, full: 8, long: 9, inactive: 10, work: 11 };
+
+/** As long as it may be, and with a word that no line can hold. */
+function longText(length, words) {
+  const unbroken = "Saintmichelenbrennelacommunautéurbaineintercommunaleduplateau";
+  const text = `${words} ${unbroken} `.repeat(Math.ceil(length / (words.length + unbroken.length + 2)));
+  return text.slice(0, length - 1) + "z";
+}
+
+export const longName = longText(250, "Syndicat intercommunal à vocation multiple de l’assainissement et des eaux du pays");
+export const longLabel = longText(100, "Progiciel de gestion financière");
+const longPerson = { first: longText(100, "Marie-Cunégonde"), last: longText(100, "de La Rochefoucauld") };
+
+/**
+ * Fills the demonstration and says where things are: `structures` and `accounts` by name, `links` by what they are for.
+ */
+export async function fillPortal(portal) {
+  const structures = {};
+  for (const [name, place] of Object.entries(places)) {
+    structures[name] = await portal.sql(
+      `SELECT s.id FROM structures s JOIN users u ON u.id = s.principal_manager_id WHERE u.login = '${portal.manager.login}'
+        ORDER BY designation, s.id OFFSET ${place} LIMIT 1`,
+    );
+  }
+  await portal.sql(`UPDATE structures SET designation = '${longName}', address_line = '${longName}', city = '${longName}',
+                           email = 'mairie@${"x".repeat(200)}.exemple.fr' WHERE id = ${structures.long};
+                    UPDATE structures SET active = false WHERE id = ${structures.inactive}`);
+  const people = await addPeople(portal, structures);
+  const accounts = await addAccounts(portal, structures, people);
+  return { structures, accounts, people, links: await addLinks(portal, people) };
+}
+
+async function addPeople(portal, structures) {
+  const add = async (login, first, last, hash) =>
+    portal.sql(`INSERT INTO users (login, first_name, last_name, contact_address, password_hash)
+                VALUES ('${login}', '${first}', '${last}', '${login}', ${hash}) RETURNING id`);
+  const known = `(SELECT password_hash FROM users WHERE login = '${portal.member.login}')`;
+  const invited = await add("lou.petit@exemple.fr", "Lou", "Petit", "NULL");
+  const former = await add("ancienne@exemple.fr", "Odile", "Garnier", known);
+  const long = await add(`${"prenom.compose".repeat(12)}@exemple.fr`, longPerson.first, longPerson.last, known);
+  await portal.sql(`INSERT INTO memberships (user_id, structure_id, role) VALUES
+                    (${long}, ${structures.long}, 'SECONDARY_MANAGER'), (${invited}, ${structures.full}, 'USER'),
+                    (${long}, ${structures.full}, 'USER')`);
+  return { invited, former, long };
+}
+
+async function addAccounts(portal, structures, people) {
+  const number = {};
+  async function add(structure, { label, status = "ACTIVE", days = 300, shown = true, exported = false, by, call }) {
+    number[structure] = (number[structure] ?? 0) + 1;
+    const quoted = label ? `'${label}'` : "NULL";
+    return portal.sql(`
+      WITH structure AS (UPDATE structures SET next_technical_number = ${number[structure] + 1} WHERE id = ${structure} RETURNING *)
+      INSERT INTO technical_users (structure_id, number, login, label, status, created_by, password_hash, password_set_by,
+             expires_at, password_shown_at, password_exported_at, last_call_at, last_call_address, last_call_software)
+      SELECT id, ${number[structure]}, 'TECH_${number[structure]}_' || identifier || '@cpro.fr', ${quoted}, '${status}',
+             principal_manager_id, (SELECT password_hash FROM technical_users ORDER BY id LIMIT 1), ${by ?? "principal_manager_id"},
+             now() + interval '${days} days 1 hour', ${shown ? "now()" : "NULL"}, ${exported ? "now()" : "NULL"},
+             ${call ? `now() - interval '3 hours', '${call.address}', '${call.software}'` : "NULL, NULL, NULL"}
+        FROM structure RETURNING id`);
+  }
+  const { full, long } = structures;
+  const accounts = {
+    known: await add(full, { label: "Logiciel de paie", by: people.former, call: { address: "2001:db8:4d2:91::1c3f", software: "Java/21.0.4" } }),
+    today: await add(full, { label: "Gestion des marchés", days: 0, exported: true }),
+    expired: await add(full, { label: "Ancien logiciel", days: -9 }),
+    suspended: await add(full, { label: "Prestataire", status: "SUSPENDED" }),
+    never: await add(full, { shown: false }),
+    long: await add(long, { label: longLabel, days: 20, call: { address: "2001:db8:4d2:91:ffff:ffff:ffff:1c3f", software: longName } }),
+  };
+  await portal.sql(`
+    INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, set_by, shown_at, ends_at, last_call_at)
+    SELECT id, 0, password_hash, password_set_by, now(), now() + interval '2 days', now() FROM technical_users WHERE id = ${accounts.today}`);
+  return accounts;
+}
+
+/** Links as mails carry them. */
+async function addLinks(portal, people) {
+  const links = {};
+  for (const [name, person] of [["invited", people.invited], ["forgotten", people.former]]) {
+    const secret = randomBytes(32).toString("base64url");
+    await portal.sql(`INSERT INTO invitations (token_hash, user_id, expires_at)
+                      VALUES (sha256('${secret}'), ${person}, now() + interval '1 hour')`);
+    links[name] = `/invitation/${secret}`;
+  }
+  return links;
+}

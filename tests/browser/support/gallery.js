@@ -1,0 +1,42 @@
+// Paints every state of every page: light, dark and 320 px wide, into target/gallery. Names on the command line choose states.
+
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+
+import { gallery, openBrowser } from "./browser.js";
+import { fillPortal } from "./fixtures.js";
+import { startPortal } from "./portal.js";
+import { walkThrough } from "./states.js";
+
+const names = process.argv.slice(2);
+const wanted = ({ name }) => names.length === 0 || names.some((start) => name.startsWith(start));
+
+const looks = [
+  { look: "clair" },
+  { look: "sombre", colorScheme: "dark" },
+  { look: "320", width: 320, height: 640 },
+];
+
+if (names.length === 0) await rm(gallery, { recursive: true, force: true });
+const [portal, browser] = await Promise.all([startPortal(), openBrowser()]);
+let painted = 0;
+try {
+  await walkThrough(browser, portal, await fillPortal(portal), paint, wanted);
+} finally {
+  await browser.close();
+  await portal.stop();
+}
+console.log(`${painted} pictures in ${gallery}`);
+
+async function paint({ page }, { name }) {
+  for (const { look, colorScheme = "light", width = 1280, height = 900 } of looks) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height });
+    // A dialog is seen in its window, a page whole.
+    const fullPage = (await page.locator("dialog[open]").count()) === 0;
+    await page.screenshot({ path: join(gallery, `${name}-${look}.png`), fullPage, animations: "disabled" });
+    painted++;
+  }
+  await page.emulateMedia({ colorScheme: "light" });
+  await page.setViewportSize({ width: 1280, height: 900 });
+}

@@ -1,0 +1,131 @@
+// Who judges a page as it stands before somebody: two accessibility engines, a validator of HTML, a reader of typography, a ruler.
+// Each returns what it found, in words; nothing found is an empty list.
+
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+
+import { AxeBuilder } from "@axe-core/playwright";
+import { HtmlValidate, StaticConfigLoader } from "html-validate";
+
+import htmlRules from "./html-rules.js";
+
+const criteria = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "RGAAv4", "best-practice"];
+
+/** axe-core: WCAG 2.2 A and AA, the RGAA's tests, good practice. Only some rules where the others cannot change their mind. */
+export async function axe(page, rules) {
+  const builder = new AxeBuilder({ page });
+  const { passes, violations } = await (rules ? builder.withRules(rules) : builder.withTags(criteria)).analyze();
+  if (!rules && passes.length < 10) return ["axe: it looked at nothing"];
+  return violations.map(({ id, help, nodes }) => `axe ${id} (${help}): ${nodes.map((node) => node.html).join(" | ")}`);
+}
+
+/** What colours decide, alone. */
+export const colourRules = ["color-contrast", "link-in-text-block"];
+
+const engine = readFile(createRequire(import.meta.url).resolve("accessibility-checker-engine/ace.js"), "utf8");
+
+/**
+ * The second engine, of IBM's Equal Access checker, by its rules for WCAG 2.2. It also asks people to look at things
+ * (« potential violations »); those are not counted.
+ */
+export async function equalAccess(page) {
+  if (!(await page.evaluate(() => typeof globalThis.ace === "object"))) await page.evaluate(`${await engine}; globalThis.ace = ace;`);
+  const results = await page.evaluate(async () => {
+    const { results } = await new globalThis.ace.Checker().check(document, ["WCAG_2_2"]);
+    return results.map(({ ruleId, value, message, snippet, path }) => ({ ruleId, value, message, snippet, where: path.dom }));
+  });
+  if (results.length < 10) return ["equal access: it looked at nothing"];
+  return results
+    .filter(({ value }) => value[0] === "VIOLATION" && value[1] === "FAIL")
+    .filter((result) => !isKnownMistake(result))
+    .map(({ ruleId, message, snippet, where }) => `equal access ${ruleId}: ${message} ${snippet} at ${where}`);
+}
+
+/** A form without a name is no landmark (HTML-AAM), so there is nothing to tell apart. */
+function isKnownMistake({ ruleId, snippet }) {
+  return ruleId === "aria_form_label_unique" && !/aria-label/.test(snippet);
+}
+
+const validator = new HtmlValidate(new StaticConfigLoader(htmlRules));
+
+/** The HTML as the portal sent it. */
+export async function html(text) {
+  const { results } = await validator.validateString(text);
+  return results.flatMap(({ messages }) =>
+    messages.map(({ ruleId, message, line, selector }) => `html ${ruleId}: ${message} (line ${line}, ${selector})`),
+  );
+}
+
+/** What French typography asks of every text that people read; code, addresses and what they typed are left out. */
+export async function typography(page) {
+  const texts = await page.evaluate(() => {
+    const foreign = "code, pre, script, style, output, [translate=no], textarea";
+    const texts = [""];
+    // One text a block, over all that stands in its lines.
+    function read(element) {
+      for (const node of element.childNodes) {
+        if (node.nodeType === Node.TEXT_NODE) texts[texts.length - 1] += node.data;
+        else if (node.nodeType !== Node.ELEMENT_NODE) continue;
+        else if (node.matches(foreign)) texts[texts.length - 1] += "x";
+        else if (getComputedStyle(node).display.startsWith("inline") && !node.matches("select, button")) read(node);
+        else texts.push(""), read(node), texts.push("");
+      }
+    }
+    read(document.body);
+    texts.push(document.title);
+    for (const name of ["aria-label", "title", "alt", "placeholder", "data-copied"]) {
+      for (const element of document.querySelectorAll(`[${name}]`)) texts.push(element.getAttribute(name));
+    }
+    return texts.map((text) => text.replace(/[ \n\t]+/g, " ").replace(/^ | $/g, "")).filter(Boolean);
+  });
+  if (texts.length < 10) return ["typography: it read nothing"];
+  return texts.flatMap((text) => mistakes(text).map((mistake) => `typography: ${mistake} in « ${text} »`));
+}
+
+/** The mistakes of one text. */
+export function mistakes(text) {
+  const said = text.replace(/\S*(:\/\/|@)\S*/g, "adresse").replace(/\d+:\d+/g, "heure");
+  const found = [];
+  const forbid = (pattern, what) => pattern.test(said) && found.push(what);
+  forbid(/'/, "a straight apostrophe");
+  forbid(/"/, "a straight quotation mark");
+  forbid(/\.\.\./, "three full stops for an ellipsis");
+  forbid(/«(?!\u202f)/, "« without a narrow no-break space after it");
+  forbid(/(?<!\u202f)»/, "» without a narrow no-break space before it");
+  forbid(/(?<![\u202f?!])[;?!]/, "; ? or ! without a narrow no-break space before it");
+  // An address of version 6 has colons too.
+  forbid(/(?<![\u00a0:\p{Hex_Digit}]):|(?<=\p{Hex_Digit}):(?= |$)/u, ": without a no-break space before it");
+  forbid(/ [:;?!»]|« | %/, "a space that may break a line before a mark");
+  forbid(/\d h \d/, "an hour that may break");
+  return found;
+}
+
+/** WCAG 1.4.10: nothing to scroll sideways at this width. */
+export async function width(page, what) {
+  return page.evaluate((what) => {
+    const room = document.documentElement.clientWidth;
+    const dialog = document.querySelector("dialog[open]");
+    const tooWide = [];
+    if (document.documentElement.scrollWidth > room) {
+      const wide = [...document.body.querySelectorAll("*")].filter((element) => element.getBoundingClientRect().right > room + 1);
+      tooWide.push(`${what}: ${document.documentElement.scrollWidth} px in ${room}: ${wide.slice(0, 3).map((element) => element.outerHTML.slice(0, 120)).join(" | ")}`);
+    }
+    if (dialog && dialog.scrollWidth > dialog.clientWidth) tooWide.push(`${what}: the dialog scrolls sideways`);
+    return tooWide;
+  }, what);
+}
+
+/** Where people chose their colours, backgrounds go: what they told, a border must tell. */
+export async function borders(page) {
+  return page.evaluate(() => {
+    const shapes = ".button, .badge, .notice, .callout, .input, dialog[open], .error-summary, .pagination [aria-current]";
+    const isSeen = (element) => element.checkVisibility() && !element.classList.contains("button-quiet");
+    const hasBorder = (element) => {
+      const style = getComputedStyle(element);
+      return ["Top", "Right", "Bottom", "Left"].some((side) => parseFloat(style[`border${side}Width`]) > 0 && style[`border${side}Style`] !== "none");
+    };
+    return [...document.querySelectorAll(shapes)]
+      .filter((element) => isSeen(element) && !hasBorder(element))
+      .map((element) => `forced colours: nothing shows the shape of ${element.outerHTML.slice(0, 120)}`);
+  });
+}

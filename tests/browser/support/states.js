@@ -1,0 +1,249 @@
+// Every state that a page of the portal can be seen in, once. The gallery paints this list and the judges walk through it, so a
+// new page, or a new state of one, is added here and is in both.
+
+import { longLabel } from "./fixtures.js";
+import { confirm, createTechnicalUser, leaveWithoutRegret, readSummary, reset } from "./journey.js";
+import { newVisitor } from "./browser.js";
+
+const at = (path) => (walk) => walk.page.goto(typeof path === "function" ? path(walk) : path);
+const structure = (name, rest = "") => at(({ fixtures }) => `/structures/${fixtures.structures[name]}${rest}`);
+const account = (name, rest = "") => at(({ fixtures }) => `/utilisateurs-techniques/${fixtures.accounts[name]}${rest}`);
+
+/** One thing after the other. */
+const then = (...steps) => async (walk) => {
+  for (const step of steps) await step(walk);
+};
+const press = (name) => ({ visitor }) => visitor.press(name);
+const fill = (label, text) => ({ page }) => page.getByLabel(label, { exact: true }).fill(text);
+const sees = (text) => ({ visitor }) => visitor.sees(text);
+
+/** Presses the first of several buttons of that name. */
+const pressFirst = (name) => ({ page }) => page.getByRole("button", { name, exact: true }).first().click();
+
+/** Changes a form in a way that no person can, and sends it. */
+const tamper = (change) => async ({ page }) => {
+  await Promise.all([page.waitForNavigation(), page.evaluate(change)]);
+};
+
+const nobody = [
+  ["connexion", at("/connexion")],
+  ["connexion-deconnecte", at("/connexion?avis=signed-out")],
+  ["connexion-session-terminee", at("/connexion?avis=session-expired&suite=%2Fmon-compte")],
+  ["connexion-refusee", ({ visitor }) => visitor.signIn({ login: "personne@exemple.fr", password: "faux" }), 422],
+  ["connexion-compte-technique", ({ visitor }) => visitor.signIn({ login: "TECH_1_21690123100011@cpro.fr", password: "faux" }), 422],
+  ["connexion-trop-de-tentatives", tooManySignIns, 429, 422],
+  ["oublie", at("/mot-de-passe-oublie")],
+  ["oublie-en-erreur", then(at("/mot-de-passe-oublie"), press("Recevoir un lien")), 422],
+  ["oublie-demande-enregistree", at("/connexion?avis=password-link-asked")],
+  ["lien-invitation", at(({ fixtures }) => fixtures.links.invited)],
+  ["lien-mot-de-passe-oublie", at(({ fixtures }) => fixtures.links.forgotten)],
+  ["lien-conseil", then(at(({ fixtures }) => fixtures.links.invited), fill("Nouveau mot de passe", "aaaaaaaaaaaaaaaa"), sees("Facile à deviner"))],
+  ["lien-en-erreur", then(at(({ fixtures }) => fixtures.links.invited), fill("Nouveau mot de passe", "court"), press("Enregistrer le mot de passe")), 422],
+  ["lien-expire", at("/invitation/perimee"), 404, 410],
+  ["plan-du-site", at("/plan-du-site")],
+  ["accessibilite", at("/accessibilite")],
+  ["mentions-legales", at("/mentions-legales")],
+  ["donnees-personnelles", at("/donnees-personnelles")],
+  ["cookies", at("/cookies")],
+  ["documentation-api", at("/documentation-api")],
+  ["erreur-404", at("/nulle-part"), 404],
+  ["erreur-405", at("/deconnexion"), 405],
+  ["erreur-422", then(at("/connexion"), tamper(() => (document.querySelector("[name=identifiant]").remove(), document.querySelector("main form").submit()))), 422],
+  ["erreur-413", then(at("/connexion"), tamper(() => ((document.querySelector("[name=identifiant]").value = "x".repeat(70_000)), document.querySelector("main form").submit()))), 413],
+];
+
+const member = [
+  ["mon-compte-utilisateur", at("/mon-compte")],
+  ["plan-du-site-utilisateur", at("/plan-du-site")],
+  ["erreur-403", at("/activites"), 403],
+];
+
+const managerOfOne = [
+  ["activites-une-structure", at("/activites")],
+  ["utilisateurs-techniques-aucun", at("/activites/utilisateurs-techniques")],
+  ["echeances-aucune", at("/activites?echeance=60")],
+  ["demandes-vides", at("/mon-compte/demandes-de-rattachement")],
+  ["demandes-en-erreur", then(at("/mon-compte/demandes-de-rattachement"), fill("Identifiant de la structure", "123"), press("Envoyer la demande")), 422],
+  ["demandes-en-attente", requestToBeAttached],
+];
+
+const manager = [
+  ["activites", at("/activites?avis=signed-in")],
+  ["activites-demandes", withRequests],
+  ["activites-derniere-page", at("/activites?page=15")],
+  ["activites-recherche", at("/activites?recherche=bourg")],
+  ["activites-sans-resultat", at("/activites?recherche=Introuvable-sur-Loire")],
+  ["activites-echeances", at("/activites?echeance=60-jours&tri=echeance")],
+  ["utilisateurs-techniques", at("/activites/utilisateurs-techniques")],
+  ["utilisateurs-techniques-sans-resultat", at("/activites/utilisateurs-techniques?recherche=introuvable")],
+  ["calendrier", at("/activites/echeances")],
+  ["calendrier-lien", then(at("/activites/echeances"), press("Créer un lien d’abonnement"))],
+  ["fiche-sans-utilisateur-technique", structure("empty")],
+  ["fiche-deux-utilisateurs-techniques", structure("two")],
+  ["fiche-complete", structure("full")],
+  ["fiche-inactive", structure("inactive")],
+  ["fiche-noms-longs", structure("long")],
+  ["fiche-enregistree", then(structure("empty"), press("Enregistrer"), sees("Les informations générales sont enregistrées."))],
+  ["fiche-en-erreur", then(structure("empty"), fill("Désignation", ""), fill("Adresse électronique", "pas une adresse"), press("Enregistrer")), 422],
+  ["fiche-popup-gestionnaire", then(structure("empty"), press("Désigner un nouveau gestionnaire principal"))],
+  ["fiche-popup-role", then(structure("full"), pressFirst("Modifier le rôle"))],
+  ["fiche-popup-retrait", then(structure("long"), pressFirst("Retirer"))],
+  ["gestionnaire", structure("empty", "/gestionnaire-principal")],
+  ["gestionnaire-en-erreur", then(structure("empty", "/gestionnaire-principal"), press("Confirmer")), 422],
+  ["gestionnaire-noms-longs", structure("long", "/gestionnaire-principal")],
+  ["membre-invitation", structure("empty", "/membres/invitation")],
+  ["membre-invitation-en-erreur", then(structure("empty", "/membres/invitation"), press("Inviter")), 422],
+  ["membre-role", membershipOf("long", "role")],
+  ["membre-retrait", membershipOf("long", "retrait")],
+  ["historique", structure("two", "/historique")],
+  ["historique-vide", structure("inactive", "/historique")],
+  ["saisie", structure("empty", "/utilisateurs-techniques/nouveau")],
+  ["saisie-en-erreur", then(structure("empty", "/utilisateurs-techniques/nouveau"), fill("Libellé", `${longLabel} de trop`), press("Créer l’utilisateur technique")), 422],
+  ["saisie-noms-longs", structure("long", "/utilisateurs-techniques/nouveau")],
+  ["recapitulatif", then(structure("work"), ({ visitor }) => createTechnicalUser(visitor, "Logiciel de facturation"))],
+  ["recapitulatif-copie", then(press("Copier"), sees("Mot de passe copié."))],
+  ["recapitulatif-deja-affiche", ({ page }) => page.reload()],
+  ["recapitulatif-pret", createdElsewhere],
+  ["recapitulatif-perime", account("never", "/recapitulatif")],
+  ["recapitulatif-ancien-garde", keptFormerPassword],
+  ["recapitulatif-noms-longs", then(account("long"), ({ visitor }) => confirm(visitor, reset), ({ visitor }) => readSummary(visitor))],
+  ["utilisateur-technique", then(structure("two"), ({ visitor }) => visitor.follow("Archivage des factures"))],
+  ["utilisateur-technique-bientot-expire", then(structure("two"), ({ visitor }) => visitor.follow("Logiciel comptable"))],
+  ["utilisateur-technique-ancien-mot-de-passe", account("today")],
+  ["utilisateur-technique-connu", account("known")],
+  ["utilisateur-technique-expire", account("expired")],
+  ["utilisateur-technique-suspendu", account("suspended", "?avis=suspended")],
+  ["utilisateur-technique-jamais-affiche", account("never")],
+  ["utilisateur-technique-noms-longs", account("long")],
+  ["popup-reinitialisation", then(account("known"), press(reset))],
+  ["popup-ancien-mot-de-passe", then(account("today"), press("Supprimer l’ancien mot de passe maintenant"))],
+  ["popup-suspension", then(account("known"), press("Suspendre"))],
+  ["popup-reactivation", then(account("suspended"), press("Réactiver"))],
+  ["popup-suppression", then(account("long"), press("Supprimer"))],
+  ["confirmation-reinitialisation", account("known", "/mot-de-passe")],
+  ["confirmation-ancien-mot-de-passe", account("today", "/ancien-mot-de-passe")],
+  ["confirmation-suspension", account("known", "/suspension")],
+  ["confirmation-reactivation", account("suspended", "/reactivation")],
+  ["confirmation-suppression", account("known", "/suppression")],
+  ["mon-compte", at("/mon-compte")],
+  ["mon-compte-en-erreur", then(at("/mon-compte"), fill("Adresse de contact", "pas une adresse"), press("Enregistrer l’adresse de contact")), 422],
+  ["mon-compte-mot-de-passe-en-erreur", then(at("/mon-compte"), fill("Mot de passe actuel", "faux"), fill("Nouveau mot de passe", "court"), press("Changer mon mot de passe")), 422],
+  ["plan-du-site-gestionnaire", at("/plan-du-site")],
+  ["erreur-404-connecte", at("/structures/999999"), 404],
+  ["erreur-409", then(account("known"), tamper(() => {
+    const form = document.querySelector("#dialogue-reinitialisation form");
+    form.elements.version.value = 99;
+    form.submit();
+  })), 409],
+  ["erreur-429", tooManyPasswords, 429],
+  ["erreur-500", brokenTable, 500],
+  ["erreur-503", databaseGone, 503],
+];
+
+/** Every state: its name, whose eyes see it, how it is reached from anywhere, the statuses that it answers with. */
+export const states = Object.entries({ nobody, member, managerOfOne, manager }).flatMap(([person, list]) =>
+  list.map(([name, open, ...statuses]) => ({ name, person, open, statuses })),
+);
+
+/** Shows every state, one after the other, to `look(visitor, state)`, which may change width and colours and puts them back. */
+export async function walkThrough(browser, portal, fixtures, look, wanted = () => true) {
+  for (const person of new Set(states.map((state) => state.person))) {
+    const mine = states.filter((state) => state.person === person && wanted(state));
+    if (mine.length === 0) continue;
+    const visitor = await newVisitor(browser, portal, {
+      permissions: ["clipboard-read", "clipboard-write"],
+      // Colours at once: nobody is to see the middle of a change.
+      reducedMotion: "reduce",
+    });
+    leaveWithoutRegret(visitor);
+    if (portal[person]) await visitor.signIn(portal[person]);
+    for (const state of mine) {
+      visitor.expectStatus(...state.statuses);
+      await state.open({ visitor, page: visitor.page, portal, fixtures });
+      await visitor.page.waitForLoadState();
+      const answered = visitor.status;
+      if (!(state.statuses.length ? state.statuses : [200]).includes(answered)) throw new Error(`${state.name} answers ${answered}`);
+      await look(visitor, state);
+      await state.open.undo?.({ portal, fixtures });
+    }
+    await visitor.leave();
+  }
+}
+
+async function tooManySignIns({ visitor, page }) {
+  for (let tries = 0; tries < 8; tries++) {
+    await visitor.signIn({ login: "quelquun@exemple.fr", password: `faux ${tries}` });
+    if (await page.getByText("Trop de tentatives").count()) return;
+  }
+  throw new Error("as many attempts as one likes");
+}
+
+async function requestToBeAttached({ visitor, page, portal, fixtures }) {
+  const identifier = await portal.sql(`SELECT identifier FROM structures WHERE id = ${fixtures.structures.work}`);
+  await page.goto("/mon-compte/demandes-de-rattachement");
+  await page.getByLabel("Identifiant de la structure").fill(identifier);
+  await visitor.press("Envoyer la demande");
+  await visitor.sees("Votre demande est enregistrée.");
+}
+
+async function withRequests({ page, portal, fixtures }) {
+  await portal.sql(`INSERT INTO membership_requests (user_id, identifier_type, identifier)
+                    SELECT ${fixtures.people.long}, identifier_type, identifier FROM structures WHERE id = ${fixtures.structures.work}`);
+  await page.goto("/activites");
+}
+
+function membershipOf(person, act) {
+  return async ({ page, portal, fixtures }) => {
+    const id = await portal.sql(
+      `SELECT id FROM memberships WHERE user_id = ${fixtures.people[person]} AND structure_id = ${fixtures.structures.full}`,
+    );
+    await page.goto(`/rattachements/${id}/${act}`);
+  };
+}
+
+/** An account whose password waits to be shown: the answer to its creation was lost. */
+async function createdElsewhere({ visitor, page, portal, fixtures }) {
+  const collection = `/structures/${fixtures.structures.work}/utilisateurs-techniques`;
+  await page.goto(`${collection}/nouveau`);
+  const jeton = await page.locator("main [name=jeton]").inputValue();
+  const answer = await visitor.context.request.post(collection, {
+    form: { jeton, libelle: "Réponse perdue" },
+    headers: { "sec-fetch-site": "same-origin", origin: portal.url },
+    maxRedirects: 0,
+  });
+  await page.goto(answer.headers().location);
+  await visitor.sees("Le mot de passe est prêt à être affiché.");
+}
+
+async function keptFormerPassword({ visitor, page, fixtures }) {
+  await page.goto(`/utilisateurs-techniques/${fixtures.accounts.known}`);
+  await visitor.press(reset);
+  await page.getByRole("dialog").getByLabel("Garder l’ancien mot de passe pendant 24 heures").check();
+  await visitor.press("Confirmer", page.getByRole("dialog"));
+  await readSummary(visitor);
+}
+
+async function tooManyPasswords({ visitor, page, portal }) {
+  const id = await portal.sql(`SELECT id FROM users WHERE login = '${portal.manager.login}'`);
+  await portal.sql(`INSERT INTO throttles (scope, subject_hash, network, failures, blocked_until)
+                    VALUES ('SIGN_IN', sha256('${portal.manager.login}'), 'session:${id}', 9, now() + interval '1 minute')`);
+  await page.goto("/mon-compte");
+  await page.getByLabel("Mot de passe actuel").fill("faux");
+  await page.getByLabel("Nouveau mot de passe").fill("un chat sur le radiateur");
+  await visitor.press("Changer mon mot de passe");
+}
+
+async function brokenTable({ page, portal }) {
+  portal.expectErrors();
+  await portal.sql("ALTER TABLE membership_requests RENAME TO membership_requests_gone");
+  await page.goto("/activites");
+}
+brokenTable.undo = ({ portal }) => portal.sql("ALTER TABLE membership_requests_gone RENAME TO membership_requests");
+
+async function databaseGone({ page, portal }) {
+  portal.expectErrors();
+  await portal.sql(`ALTER DATABASE raccord CONNECTION LIMIT 0;
+                    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'raccord'`, "postgres");
+  await page.goto("/activites");
+}
+databaseGone.undo = ({ portal }) => portal.sql("ALTER DATABASE raccord CONNECTION LIMIT -1", "postgres");
