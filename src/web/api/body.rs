@@ -2,13 +2,14 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request},
+    extract::{DefaultBodyLimit, FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
 };
 use encoding_rs::{Encoding, UTF_8};
 use serde::de::DeserializeOwned;
 
 use super::{error::ApiError, tolerant::Object};
+use crate::web::MAX_BODY_BYTES;
 
 /// What a caller is told whose body did not arrive.
 pub const INCOMPLETE: &str = "Le corps de la requête n’a pas été reçu en entier.";
@@ -34,7 +35,8 @@ pub async fn read<T: DeserializeOwned + Default>(request: Request) -> Result<T, 
 ///
 /// # Errors
 /// [`ApiError::TooLarge`], or that it did not arrive.
-pub async fn whole(request: Request) -> Result<Bytes, ApiError> {
+pub async fn whole(mut request: Request) -> Result<Bytes, ApiError> {
+    DefaultBodyLimit::max(MAX_BODY_BYTES).apply(&mut request);
     Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge,
         _ => ApiError::BadRequest(INCOMPLETE.into()),
