@@ -19,3 +19,4 @@ mod sessions;
 mod shown_once;
 mod sign_in;
 mod succession;
+mod unavailable;
