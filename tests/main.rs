@@ -11,6 +11,7 @@ mod identity;
 mod known_passwords;
 mod malformed;
 mod members;
+mod model;
 mod operator;
 mod reset;
 mod rotation;
