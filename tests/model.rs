@@ -31,7 +31,7 @@ fn whatever_is_done_in_whatever_order_the_model_predicts() {
         cases,
         rng_seed: RngSeed::Fixed(seed),
         failure_persistence: None,
-        max_shrink_iters: 300,
+        max_shrink_time: 60_000,
         ..Config::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
