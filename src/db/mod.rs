@@ -33,8 +33,9 @@ use std::time::Duration;
 
 use sqlx::{
     Connection, PgConnection, PgPool,
+    error::DatabaseError,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions, PgSeverity},
 };
 
 /// How long a request waits for a connection before the portal answers 503.
@@ -99,12 +100,13 @@ pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!("SELECT 1 AS one").fetch_one(pool).await.map(|_| ())
 }
 
-/// Whether an error says that the database cannot serve now (gone, starting, read-only, full, out of connections), rather
+/// Whether an error says that the database cannot serve now (gone, starting, closed, read-only, full, out of connections), rather
 /// than that a statement is wrong: the request may be made again later.
 #[must_use]
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(error) if ended_the_connection(error.as_ref()) => true,
         // 08 connection, 25006 read-only, 25P03 idle for too long, 40 serialisation, 53 resources, 55P03 lock not available,
         // 57 operator's intervention, 58 system.
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
@@ -112,6 +114,13 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
         }),
         _ => false,
     }
+}
+
+/// FATAL and PANIC: the connection is over, or none was let in (the database takes no connections, was renamed, knows us no longer).
+/// No statement of ours brings that about.
+fn ended_the_connection(error: &dyn DatabaseError) -> bool {
+    let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
+    matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 /// Whether an error says that a text cannot be stored: PostgreSQL has no NUL character, and nobody types one.

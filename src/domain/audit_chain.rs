@@ -234,6 +234,8 @@ pub fn explain(previous: LinkHash, link: &Link, next: Option<&Link>, made_for: O
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn event(id: i64) -> StoredEvent {
@@ -289,5 +291,89 @@ mod tests {
         hashes.sort_unstable();
         hashes.dedup();
         assert_eq!(hashes.len(), count);
+    }
+
+    fn any_event() -> impl Strategy<Value = StoredEvent> {
+        // Few values and short texts, so that rows are often nearly alike.
+        let number = || prop_oneof![Just(0), Just(1), any::<i64>()];
+        let text = || "[\0\x01a]{0,3}".boxed();
+        let who = (number(), number(), prop::option::of(number()), text(), text(), text());
+        let what = (prop::option::of(number()), prop::option::of(number()), text(), text());
+        (who, what).prop_map(
+            |((id, at, actor_id, actor, address, action), (structure_id, technical_user_id, subject, detail))| {
+                StoredEvent {
+                    id,
+                    at,
+                    actor_id,
+                    actor,
+                    address,
+                    action,
+                    structure_id,
+                    technical_user_id,
+                    subject,
+                    detail,
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn two_rows_that_differ_have_two_hashes(one in any_event(), other in any_event(), places in any::<(u8, u8)>(), before in any::<(bool, bool)>()) {
+            let hash = |event: &StoredEvent, place: u8, before: bool| {
+                event.link_hash(if before { LinkHash([1; 32]) } else { LinkHash::NONE }, i64::from(place))
+            };
+            let are_alike = format!("{one:?}") == format!("{other:?}") && places.0 == places.1 && before.0 == before.1;
+            prop_assert_eq!(hash(&one, places.0, before.0) == hash(&other, places.1, before.1), are_alike);
+            prop_assert_eq!(hash(&one, places.0, before.0), hash(&one.clone(), places.0, before.0));
+        }
+
+        #[test]
+        fn letters_moved_over_a_border_are_noticed(text in "[a-c]{1,12}", cut in any::<(prop::sample::Index, prop::sample::Index)>()) {
+            let (one, other) = (cut.0.index(text.len() + 1), cut.1.index(text.len() + 1));
+            let at = |cut: usize| {
+                let (subject, detail) = (text[..cut].to_owned(), text[cut..].to_owned());
+                StoredEvent { subject, detail, ..event(1) }.link_hash(LinkHash::NONE, 1)
+            };
+            prop_assert_eq!(at(one) == at(other), one == other);
+        }
+
+        #[test]
+        fn any_head_reads_back_and_no_text_makes_it_panic(position in 0..=i64::MAX, hash in any::<[u8; 32]>(), text in any::<String>()) {
+            let head = Head { position, hash: LinkHash(hash) };
+            prop_assert_eq!(format!(" {head}\n").parse(), Ok(head));
+            prop_assert!(text.parse::<Head>().is_err());
+        }
+
+        #[test]
+        fn a_chain_of_any_events_is_whole_and_any_change_stops_the_walk(
+            mut events in prop::collection::vec(any_event(), 1..8), changed in any::<prop::sample::Index>(), other in any_event()
+        ) {
+            let mut head = Head::NONE;
+            let mut links = Vec::new();
+            for event in events.drain(..) {
+                let position = head.position + 1;
+                head = Head { position, hash: event.link_hash(head.hash, position) };
+                links.push(Link { position, event_id: event.id, hash: head.hash, event: Some(event) });
+            }
+            prop_assert_eq!(walk(&links, Some(head)), Ok(head));
+            let at = changed.index(links.len());
+            let is_the_same = format!("{:?}", links[at].event) == format!("{:?}", Some(&other));
+            links[at].event = Some(other);
+            prop_assert_eq!(walk(&links, None).is_ok(), is_the_same);
+            links[at].event = None;
+            prop_assert!(walk(&links, None).is_err());
+            links.truncate(at);
+            prop_assert!(walk(&links, Some(head)).is_err(), "cut off");
+            prop_assert!(walk(&links, None).is_ok(), "and nothing tells without a noted head");
+        }
+    }
+
+    fn walk(links: &[Link], noted: Option<Head>) -> Result<Head, String> {
+        let mut walk = Walk::new(noted);
+        for link in links {
+            walk.step(link).map_err(|stop| format!("{stop:?}"))?;
+        }
+        walk.end().map_err(|fault| fault.to_string())
     }
 }

@@ -93,10 +93,17 @@ mod tests {
 
     proptest! {
         #[test]
+        fn every_plain_mailbox_passes(name in "[a-z0-9+_-]{1,20}([.][a-z0-9]{1,20}){0,2}", domain in "([a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?[.]){1,3}[A-Z]{2,10}") {
+            let address = ContactAddress::parse(&format!(" {name}@{domain}\t")).unwrap();
+            prop_assert_eq!(address.as_str(), format!("{name}@{}", domain.to_lowercase()));
+        }
+
+        #[test]
         fn what_passes_is_a_single_safe_line(text in "\\PC{0,60}@\\PC{0,20}\\.fr") {
             if let Ok(address) = ContactAddress::parse(&text) {
                 prop_assert!(address.as_str().bytes().all(|byte| byte.is_ascii_graphic()));
                 prop_assert_eq!(address.as_str().matches('@').count(), 1);
+                prop_assert_eq!(ContactAddress::parse(address.as_str()), Ok(address));
             }
         }
     }

@@ -127,6 +127,8 @@ fn cipher(session: &SessionSecret, salt: &[u8]) -> ChaCha20Poly1305 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::random::os_rng;
 
@@ -168,5 +170,47 @@ mod tests {
         let (password, sealed) = sealed();
         let text = password.expose().as_bytes();
         assert!(!sealed.as_bytes().windows(8).any(|window| text.windows(8).any(|part| part == window)));
+    }
+
+    proptest! {
+        #[test]
+        fn its_own_session_and_subject_open_it_and_no_others(
+            (id, other_id) in any::<(i128, i128)>(), (account, version, manager) in any::<(i64, i32, i64)>(),
+            (other_account, other_version, other_manager) in any::<(i64, i32, i64)>(), moved in any::<bool>()
+        ) {
+            let subject = EnvelopeSubject { technical_user_id: account, credential_version: version, manager_id: manager };
+            let mut other =
+                EnvelopeSubject { technical_user_id: other_account, credential_version: other_version, manager_id: other_manager };
+            if moved {
+                other = EnvelopeSubject { technical_user_id: manager, manager_id: account, ..subject };
+            }
+            let (session, password) = (SessionSecret::new(id), Password::generate(&mut os_rng()));
+            let sealed = SealedPassword::seal(&password, &session, subject, &mut os_rng());
+            let stored = SealedPassword::from_stored(sealed.as_bytes().to_vec());
+            let opened = stored.open(&session, subject).map(|opened| opened.expose().to_owned());
+            prop_assert_eq!(opened.as_deref(), Some(password.expose()));
+            prop_assert!(other == subject || stored.open(&session, other).is_none());
+            prop_assert!(id == other_id || stored.open(&SessionSecret::new(other_id), subject).is_none());
+        }
+
+        #[test]
+        fn no_other_bytes_open(place in any::<prop::sample::Index>(), bit in 0_u32..8, cut in any::<prop::sample::Index>(), noise in any::<Vec<u8>>()) {
+            let (_, sealed) = sealed();
+            let bytes = sealed.as_bytes();
+            let mut flipped = bytes.to_vec();
+            flipped[place.index(bytes.len())] ^= 1_u8 << bit;
+            let shorter = bytes[..cut.index(bytes.len())].to_vec();
+            let longer = [bytes, noise.as_slice(), b"x"].concat();
+            for wrong in [flipped, shorter, longer, noise] {
+                prop_assert!(SealedPassword::from_stored(wrong).open(&SessionSecret::new(1), SUBJECT).is_none());
+            }
+        }
+
+        #[test]
+        fn equal_passwords_are_sealed_differently(id in any::<i128>()) {
+            let (password, session) = (Password::generate(&mut os_rng()), SessionSecret::new(id));
+            let seal = || SealedPassword::seal(&password, &session, SUBJECT, &mut os_rng());
+            prop_assert_ne!(seal(), seal());
+        }
     }
 }

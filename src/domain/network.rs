@@ -20,6 +20,8 @@ pub fn network_of(address: IpAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -29,5 +31,20 @@ mod tests {
         assert_eq!(of("::ffff:192.0.2.9"), of("192.0.2.7"));
         assert_eq!(of("2001:db8:1:2:3::4"), "2001:db8:1:2::/64");
         assert_ne!(of("192.0.3.7"), of("192.0.2.7"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_network_is_the_first_bits_and_no_others(address in any::<(u128, u32)>(), bit in 0_u32..128) {
+            let (v6, v4) = address;
+            let of = |address: u128| network_of(std::net::Ipv6Addr::from(address).into());
+            // ::ffff:0:0/96 is IPv4 in another dress.
+            let other = v6 ^ (1_u128 << bit);
+            prop_assume!(v6.leading_zeros() < 80 && other.leading_zeros() < 80);
+            prop_assert_eq!(of(v6) == of(other), bit < 64);
+            let of = |address: u32| network_of(std::net::Ipv4Addr::from(address).into());
+            prop_assert_eq!(of(v4) == of(v4 ^ (1_u32 << (bit % 32))), bit % 32 < 8);
+            prop_assert_eq!(network_of(std::net::Ipv4Addr::from(v4).to_ipv6_mapped().into()), of(v4));
+        }
     }
 }

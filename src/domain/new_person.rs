@@ -97,6 +97,8 @@ fn checked_name(what: &'static str, text: &str) -> Result<String, NewPersonError
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(login: &str, name: &str, contact: &str) -> Result<NewPerson, NewPersonError> {
@@ -119,5 +121,16 @@ mod tests {
         assert_eq!(check("a", &"x".repeat(101), "a@b.fr"), Err(NewPersonError::NameTooLong("last name")));
         assert_eq!(check("a", "x\u{202e}y", "a@b.fr"), Err(NewPersonError::NameUnprintable("last name")));
         assert_eq!(check("a", "x", "a@b"), Err(NewPersonError::ContactAddress));
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_is_registered_can_sign_in_and_is_no_technical_user(login in "\\s?(TECH_)?[A-Za-zé0-9.@_ -]{0,30}(@cpro[.]fr)?", name in any::<String>()) {
+            let Ok(person) = NewPerson::checked(&login, &name, &name, "a@b.fr") else { return Ok(()) };
+            prop_assert!(!is_technical_login(&login) && !is_technical_login(person.login()));
+            prop_assert_eq!(normalized_login(&login), person.login());
+            prop_assert!(person.login().bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+            prop_assert_eq!(NewPerson::checked(person.login(), person.last_name(), person.first_name(), "a@b.fr"), Ok(person));
+        }
     }
 }

@@ -201,6 +201,9 @@ impl Argon2id {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex::Regex;
+
     use super::*;
     use crate::domain::random::os_rng;
 
@@ -269,5 +272,46 @@ mod tests {
             PasswordHash::from_stored(format!("{stored}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).is_outdated()
         );
         assert!(PasswordHash::from_stored(String::new()).is_outdated());
+    }
+
+    /// Any characters at all, and often those of a password.
+    fn any_text() -> impl Strategy<Value = String> {
+        prop_oneof!["\\PC{0,60}", "(rcd_|[2-9A-HJ-NP-Za-km-np-z]{1,40}|[0Oo1lI é]){0,6}"]
+    }
+
+    proptest! {
+        #[test]
+        fn scanners_and_we_agree_on_the_form(text in any_text()) {
+            let pattern = Regex::new(&format!("^{PATTERN}$")).unwrap();
+            prop_assert!(pattern.is_match(Password::generate(&mut os_rng()).expose()));
+            prop_assert!(!is_well_formed(&text) || pattern.is_match(&text));
+        }
+
+        #[test]
+        fn of_what_has_the_form_the_checksum_alone_decides(body in "rcd_[2-9A-HJ-NP-Za-km-np-z]{28}", end in "[2-9A-HJ-NP-Za-km-np-z]{6}") {
+            let right = format!("{body}{}", checksum(&body));
+            prop_assert!(is_well_formed(&right));
+            prop_assert_eq!(is_well_formed(&format!("{body}{end}")), right.ends_with(&end));
+        }
+
+        #[test]
+        fn a_changed_a_moved_and_a_missing_character_are_noticed(place in 0..LENGTH, typed in any::<char>(), other in 0..LENGTH) {
+            let password: Vec<char> = Password::generate(&mut os_rng()).expose().chars().collect();
+            let (mut changed, mut swapped, mut shorter) = (password.clone(), password.clone(), password.clone());
+            changed[place] = typed;
+            swapped.swap(place, other);
+            shorter.remove(place);
+            for wrong in [changed, swapped, shorter].into_iter().filter(|wrong| *wrong != password) {
+                prop_assert!(!is_well_formed(&wrong.into_iter().collect::<String>()));
+            }
+        }
+
+        #[test]
+        fn whatever_stands_around_it_a_password_is_found(before in any_text(), after in any_text()) {
+            let password = Password::generate(&mut os_rng());
+            let text = format!("{before}{}{after}", password.expose());
+            let found: Vec<&str> = find_in(&text).collect();
+            prop_assert!(found.contains(&password.expose()) && found.iter().all(|found| is_well_formed(found)));
+        }
     }
 }

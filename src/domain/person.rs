@@ -98,6 +98,8 @@ pub fn normalized_login(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn check(text: &str) -> Result<(), ChosenPasswordError> {
@@ -152,5 +154,26 @@ mod tests {
     #[test]
     fn debug_tells_nothing() {
         assert_eq!(format!("{:?}", TypedPassword::new("x".into())), "TypedPassword(…)");
+    }
+
+    proptest! {
+        // zxcvbn takes some milliseconds for a long password.
+        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+        #[test]
+        fn no_password_makes_it_panic_and_length_is_what_people_see(text in prop_oneof![any::<String>(), "\\PC{10,140}"]) {
+            let length = text.chars().count();
+            let answer = check(&text);
+            prop_assert_eq!(answer == Err(ChosenPasswordError::TooShort), length < 15);
+            prop_assert_eq!(answer == Err(ChosenPasswordError::TooLong), length > 128);
+        }
+
+        #[test]
+        fn what_is_known_of_a_person_is_no_password(known in "[a-z]{15,30}", at in 0_usize..15) {
+            let known_texts = [known.clone()];
+            let typed = format!("{}{}", known[..at].to_uppercase(), &known[at..]);
+            let answer = check_chosen_password(&TypedPassword::new(typed), &known_texts);
+            prop_assert_eq!(answer, Err(ChosenPasswordError::Guessable));
+        }
     }
 }

@@ -71,4 +71,17 @@ mod tests {
         assert_eq!(Role::given("PRINCIPAL_MANAGER").or(Role::given("ADMIN")), None);
         assert_eq!(Role::given("USER"), Some(Role::User));
     }
+
+    #[test]
+    fn each_word_is_one_roles_own() {
+        let words = |word: fn(Role) -> &'static str| Role::ALL.map(word);
+        for words in [words(Role::code), words(Role::external_code), words(Role::label)] {
+            assert!(words[0] != words[1] && words[1] != words[2] && words[0] != words[2], "{words:?}");
+        }
+        for code in ["", "user", "Utilisateur", "GESTIONNAIRE_PRINCIPAL ", "GESTIONNAIRE"] {
+            assert_eq!(Role::parse(code), None, "{code}");
+        }
+        assert_eq!(Role::given("GESTIONNAIRE_PRINCIPAL"), None);
+        assert_eq!(Role::given("GESTIONNAIRE_SECONDAIRE"), Some(Role::SecondaryManager));
+    }
 }

@@ -171,6 +171,8 @@ pub fn six_digits(typed: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::domain::random::os_rng;
 
@@ -225,5 +227,37 @@ mod tests {
     fn the_uri_names_the_account() {
         let uri = TotpSecret::generate(&mut os_rng()).expose_uri("anne é@mairie.fr");
         assert!(uri.starts_with("otpauth://totp/Raccord:anne%20%C3%A9@mairie.fr?secret="), "{}", *uri);
+    }
+
+    proptest! {
+        #[test]
+        fn a_code_is_good_for_its_step_and_its_neighbours_alone(secret in any::<[u8; 20]>(), now in 120_u64..4_000_000_000, away in -5_i64..=5) {
+            let secret = TotpSecret(Zeroizing::new(secret));
+            let code = totp_rs::Builder::new().with_secret(secret.0.to_vec()).build().unwrap().generate(now);
+            let then = now.checked_add_signed(away * 30).unwrap();
+            // One code in a million is another step's too.
+            let step = secret.matching_step(&code.to_string(), then);
+            prop_assert!(step.is_none_or(|step| step.abs_diff(i64::try_from(then / 30).unwrap()) <= 1));
+            prop_assert!(away.abs() > 1 || step.is_some());
+        }
+
+        #[test]
+        fn nothing_that_is_typed_makes_it_panic(text in any::<String>()) {
+            prop_assert!(TotpSecret::generate(&mut os_rng()).matching_step(&text, 59).is_none() || text.len() == 6);
+            prop_assert!(six_digits(&text).is_none_or(|digits| digits.len() == 6 && digits.bytes().all(|byte| byte.is_ascii_digit())));
+            prop_assert_eq!(recovery_digest(&text), recovery_digest(&format!("-{} ", text.to_ascii_lowercase())));
+            let _ = Keyring::parse(&text);
+        }
+
+        #[test]
+        fn no_other_person_and_no_other_bytes_open_a_secret((user, other) in any::<(i64, i64)>(), place in any::<prop::sample::Index>(), bit in 0_u32..8) {
+            let keyring = Keyring::parse(&Keyring::new_line(&mut os_rng())).unwrap();
+            let mut sealed = keyring.seal(&TotpSecret::generate(&mut os_rng()), user, &mut os_rng());
+            prop_assert!(keyring.open(&sealed, user).is_some());
+            prop_assert_eq!(keyring.open(&sealed, other).is_some(), user == other);
+            let place = place.index(sealed.bytes.len());
+            sealed.bytes[place] ^= 1_u8 << bit;
+            prop_assert!(keyring.open(&sealed, user).is_none());
+        }
     }
 }

@@ -78,6 +78,8 @@ impl StructureCard {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -99,5 +101,22 @@ mod tests {
         };
         let names: Vec<_> = card.checked().unwrap_err().into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["designation", "city", "country", "email", "phone"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_kept_as_it_is(texts in prop::array::uniform9("[ -~é\u{0}\u{202e}]{0,20}")) {
+            let mut card = StructureCard::default();
+            for ((_, field), text) in card.texts().into_iter().zip(texts) {
+                *field = text;
+            }
+            match card.checked() {
+                Ok(kept) => {
+                    prop_assert!(!kept.designation.is_empty());
+                    prop_assert_eq!(kept.clone().checked(), Ok(kept));
+                }
+                Err(errors) => prop_assert!(!errors.is_empty()),
+            }
+        }
     }
 }

@@ -205,4 +205,34 @@ mod tests {
             }
         }
     }
+
+    /// The rule as INSEE writes it, by another way than ours: digits at even places from the left doubled, less nine where that is more.
+    fn is_siret_to_insee(text: &str) -> bool {
+        let digits: Vec<u32> = text.chars().map(|c| c.to_digit(10).unwrap()).collect();
+        let doubled =
+            digits.iter().step_by(2).map(|digit| digit * 2).map(|twice| if twice > 9 { twice - 9 } else { twice });
+        let sum: u32 = doubled.chain(digits.iter().skip(1).step_by(2).copied()).sum();
+        sum % 10 == 0 || text.starts_with("356000000") && digits.iter().sum::<u32>() % 5 == 0
+    }
+
+    proptest! {
+        #[test]
+        fn sirets_are_those_of_insee(text in prop_oneof!["[0-9]{14}", "356000000[0-9]{5}"], spaces in 0_usize..14) {
+            prop_assert_eq!(siret(&text).is_ok(), is_siret_to_insee(&text));
+            let typed = format!("{}\u{202f}{}", &text[..spaces], &text[spaces..]);
+            prop_assert_eq!(siret(&typed), siret(&text));
+            let loose = StructureIdentifier::parse(IdentifierType::Siret, &typed, false).unwrap();
+            prop_assert_eq!(loose.value(), &text);
+        }
+
+        #[test]
+        fn what_passes_is_safe_in_a_login_and_reads_back(text in "[ -~é\\s]{0,90}") {
+            for kind in IdentifierType::ALL {
+                let Ok(identifier) = StructureIdentifier::parse(kind, &text, true) else { continue };
+                prop_assert!((1..=80).contains(&identifier.value().len()));
+                prop_assert!(identifier.value().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+                prop_assert_eq!(StructureIdentifier::parse(kind, identifier.value(), true), Ok(identifier));
+            }
+        }
+    }
 }

@@ -97,7 +97,10 @@ impl TechnicalUserStatus {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::domain::person::normalized_login;
 
     #[test]
     fn technical_logins_are_known_by_their_shape() {
@@ -131,5 +134,35 @@ mod tests {
             assert_eq!(TechnicalUserStatus::parse(status.code()), Some(status));
         }
         assert_eq!(TechnicalUserStatus::parse("?"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_its_structure_a_login_of_ours_is_known_however_it_is_typed(
+            number in 1..=i32::MAX, text in "[A-Za-z0-9_-]{1,80}", upper in any::<bool>(), spaces in "\\s{0,3}"
+        ) {
+            let login = technical_login(number, &text);
+            let typed = if upper { login.to_uppercase() } else { login.to_lowercase() };
+            let typed = format!("{spaces}{typed}{spaces}");
+            prop_assert!(is_technical_login(&typed));
+            prop_assert!(login.starts_with("TECH_") && login.bytes().all(|byte| byte.is_ascii_graphic()));
+        }
+
+        #[test]
+        fn what_sign_in_looks_up_has_no_technical_form_that_it_did_not_see(text in prop_oneof![
+            any::<String>(), "[tT][eEé][cCç][hH]_\\PC{0,9}@[cC][pP][rR][oO][.][fF][rR]"
+        ]) {
+            prop_assert_eq!(is_technical_login(&normalized_login(&text)), is_technical_login(&text));
+            prop_assert_eq!(normalized_login(&normalized_login(&text)), normalized_login(&text));
+        }
+
+        #[test]
+        fn a_label_is_one_short_line_and_reads_back(text in any::<String>()) {
+            if let Ok(Some(label)) = Label::parse(&text) {
+                prop_assert!((1..=100).contains(&label.as_str().chars().count()));
+                prop_assert!(!label.as_str().chars().any(|c| c.is_control() || c != ' ' && c.is_whitespace()));
+                prop_assert_eq!(Label::parse(label.as_str()), Ok(Some(label)));
+            }
+        }
     }
 }

@@ -70,8 +70,13 @@ impl Database {
 
     /// Whether the database takes no change; open connections are ended, so that all know.
     pub async fn set_read_only(&self, read_only: bool) {
+        self.alter(&format!("SET default_transaction_read_only = {read_only}")).await;
+    }
+
+    /// Alters the database as its operator may, and ends every connection to it.
+    pub async fn alter(&self, change: &str) {
         let mut conn = maintenance().await;
-        run(&mut conn, format!("ALTER DATABASE {} SET default_transaction_read_only = {read_only}", self.name)).await;
+        run(&mut conn, format!("ALTER DATABASE {} {change}", self.name)).await;
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
         run(&mut conn, format!("{end} '{}'", self.name)).await;
     }

@@ -76,6 +76,11 @@ impl TestPortal {
         self.database.set_reachable(reachable).await;
     }
 
+    /// Alters the database as its operator may, and ends every connection to it.
+    pub async fn alter_database(&self, change: &str) {
+        self.database.alter(change).await;
+    }
+
     /// Makes the database refuse every change, or take them again.
     pub async fn set_read_only(&self, read_only: bool) {
         self.database.set_read_only(read_only).await;

@@ -1,0 +1,511 @@
+//! What the portal must be like after each act, said again in few words and without a database: one structure, its people, its
+//! technical users.
+
+use raccord::domain::{audit::Action, role::Role, technical_user::TechnicalUserStatus as Status};
+
+pub const PEOPLE: usize = 3;
+/// Technical users that the structure may have.
+pub const MOST_ACCOUNTS: usize = 3;
+pub const MINUTE: i64 = 60;
+pub const HOUR: i64 = 60 * MINUTE;
+const LIFETIME: i64 = 424 * 24 * HOUR;
+
+/// What somebody who asks is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// « Connexion » first.
+    SignIn,
+    /// « Confirmez votre identité » first.
+    Confirm,
+    NotFound,
+    /// The form again, with what is to be mended.
+    Refused,
+    /// Somebody was faster, or what was to be exported is gone.
+    Conflict,
+    Done,
+}
+
+/// What the récapitulatif says of the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Display {
+    Password,
+    AlreadyShown,
+    Lapsed,
+}
+
+/// What the account's page says of the password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    NeverShown,
+    Ready,
+    Shown,
+}
+
+#[derive(Clone, Debug)]
+pub struct Session {
+    number: u64,
+    begun: i64,
+    seen: i64,
+    proved: i64,
+}
+
+#[derive(Clone, Debug)]
+struct Envelope {
+    session: u64,
+    manager: usize,
+    until: i64,
+    opened: bool,
+}
+
+/// One password of an account.
+#[derive(Clone, Debug)]
+struct Password {
+    version: i32,
+    until: i64,
+    made_by: usize,
+    shown: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Account {
+    pub login: String,
+    pub label: String,
+    pub status: Status,
+    current: Password,
+    former: Option<Password>,
+    envelope: Option<Envelope>,
+    /// Number, version of the password that obtained it, end.
+    tokens: Vec<(usize, i32, i64)>,
+}
+
+/// An event of the structure's history: what, on whom, by whom.
+pub type Entry = (&'static str, String, String);
+
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Seconds since the beginning.
+    pub now: i64,
+    pub logins: Vec<String>,
+    pub addresses: Vec<String>,
+    pub identifier: String,
+    pub active: bool,
+    pub manager: usize,
+    pub roles: [Option<Role>; PEOPLE],
+    pub sessions: [Option<Session>; PEOPLE],
+    pub accounts: Vec<Account>,
+    pub history: Vec<Entry>,
+    /// Recipient and kind of what is mailed of passwords and managers.
+    pub mails: Vec<String>,
+    sessions_begun: u64,
+    tokens_given: usize,
+}
+
+impl State {
+    pub fn new(logins: Vec<String>, addresses: Vec<String>, identifier: String) -> Self {
+        Self {
+            now: 0,
+            logins,
+            addresses,
+            identifier,
+            active: true,
+            manager: 0,
+            roles: [Some(Role::PrincipalManager), Some(Role::SecondaryManager), Some(Role::User)],
+            sessions: [const { None }; PEOPLE],
+            accounts: Vec::new(),
+            history: Vec::new(),
+            mails: Vec::new(),
+            sessions_begun: 0,
+            tokens_given: 0,
+        }
+    }
+
+    /// Lets time pass, a little more where it would stop just beside an instant that matters: the portal takes time too.
+    pub fn wait(&mut self, seconds: i64) {
+        self.now += seconds;
+        while self.instants().any(|instant| (instant - self.now).abs() < 2 * MINUTE) {
+            self.now += 4 * MINUTE;
+        }
+    }
+
+    fn instants(&self) -> impl Iterator<Item = i64> {
+        let sessions = self.sessions.iter().flatten();
+        let sessions = sessions
+            .flat_map(|session| [session.begun + 12 * HOUR, session.seen + 30 * MINUTE, session.proved + 15 * MINUTE]);
+        let accounts = self.accounts.iter().flat_map(|account| {
+            let passwords = [Some(&account.current), account.former.as_ref()].into_iter().flatten();
+            let passwords = passwords.map(|password| password.until);
+            let tokens = account.tokens.iter().map(|(_, _, until)| *until);
+            passwords.chain(account.envelope.iter().map(|envelope| envelope.until)).chain(tokens)
+        });
+        sessions.chain(accounts)
+    }
+
+    // Sessions.
+
+    pub fn sign_in(&mut self, who: usize) {
+        self.sessions_begun += 1;
+        let now = self.now;
+        self.sessions[who] = Some(Session { number: self.sessions_begun, begun: now, seen: now, proved: now });
+    }
+
+    /// « Confirmez votre identité », answered: a new session, which opens what the old one could.
+    pub fn confirm(&mut self, who: usize) {
+        let (now, session) = (self.now, self.sessions[who].as_mut().expect("who confirms is signed in"));
+        (session.begun, session.seen, session.proved) = (now, now, now);
+    }
+
+    pub fn is_signed_in(&self, who: usize) -> bool {
+        self.sessions[who]
+            .as_ref()
+            .is_some_and(|session| self.now < session.seen + 30 * MINUTE && self.now < session.begun + 12 * HOUR)
+    }
+
+    /// Whether the person, who may, is asked again who she is: `None` where she is not.
+    fn doubt(&mut self, who: usize, sensitive: bool) -> Option<Said> {
+        let is_signed_in = self.is_signed_in(who);
+        let now = self.now;
+        let Some(session) = self.sessions[who].as_mut().filter(|_| is_signed_in) else { return Some(Said::SignIn) };
+        session.seen = now;
+        (sensitive && now >= session.proved + 15 * MINUTE).then_some(Said::Confirm)
+    }
+
+    /// Whether `who` may act on the structure; a member who tries and may not is remembered.
+    fn on_structure(&mut self, who: usize, sensitive: bool, act: bool) -> Result<(), Said> {
+        self.may(who, None, true, sensitive, act)
+    }
+
+    /// The same for an account, which does not exist for anybody any more once it is deleted.
+    fn on_account(&mut self, who: usize, account: usize, sensitive: bool, act: bool) -> Result<(), Said> {
+        let exists = self.accounts[account].status != Status::Deleted;
+        self.may(who, Some(account), exists, sensitive, act)
+    }
+
+    fn may(
+        &mut self,
+        who: usize,
+        account: Option<usize>,
+        exists: bool,
+        sensitive: bool,
+        act: bool,
+    ) -> Result<(), Said> {
+        if self.doubt(who, false).is_some() {
+            return Err(Said::SignIn);
+        }
+        if who != self.manager || !exists {
+            if act && self.roles[who].is_some() {
+                let subject = account.map(|account| self.accounts[account].login.clone()).unwrap_or_default();
+                self.remember(Action::ActRefused, subject, who);
+            }
+            return Err(Said::NotFound);
+        }
+        self.doubt(who, sensitive).map_or(Ok(()), Err)
+    }
+
+    fn remember(&mut self, action: Action, subject: String, who: usize) {
+        self.history.push((action.label(), subject, self.logins[who].clone()));
+    }
+
+    fn remember_of(&mut self, action: Action, account: usize) {
+        let login = self.accounts[account].login.clone();
+        self.remember(action, login, self.manager);
+    }
+
+    fn envelope(&self, who: usize) -> Option<Envelope> {
+        let session = self.sessions[who].as_ref()?.number;
+        Some(Envelope { session, manager: who, until: self.now + 10 * MINUTE, opened: false })
+    }
+
+    // Acts on accounts.
+
+    pub fn create(&mut self, who: usize, label: &str) -> Said {
+        if let Err(said) = self.on_structure(who, true, true) {
+            return said;
+        }
+        let living: Vec<&Account> = self.accounts.iter().filter(|account| account.status != Status::Deleted).collect();
+        let is_taken = !label.is_empty() && living.iter().any(|account| account.label.eq_ignore_ascii_case(label));
+        if !self.active || living.len() >= MOST_ACCOUNTS || is_taken {
+            return Said::Refused;
+        }
+        self.accounts.push(Account {
+            login: format!("TECH_{}_{}@cpro.fr", self.accounts.len() + 1, self.identifier),
+            label: label.into(),
+            status: Status::Active,
+            current: Password { version: 1, until: self.now + LIFETIME, made_by: who, shown: false },
+            former: None,
+            envelope: self.envelope(who),
+            tokens: Vec::new(),
+        });
+        self.remember_of(Action::TechnicalUserCreated, self.accounts.len() - 1);
+        self.mails.push(format!("{} technical_user_created", self.addresses[who]));
+        Said::Done
+    }
+
+    pub fn reset(&mut self, who: usize, account: usize, seen_version: i32, grace_hours: i64) -> Said {
+        if let Err(said) = self.on_account(who, account, true, true) {
+            return said;
+        }
+        let (now, envelope) = (self.now, self.envelope(who));
+        let reset = &mut self.accounts[account];
+        if seen_version != reset.current.version {
+            return Said::Conflict;
+        }
+        reset.end_former();
+        let works = reset.status == Status::Active && reset.current.until > now;
+        if grace_hours > 0 && works {
+            let until = reset.current.until.min(now + grace_hours * HOUR);
+            reset.former = Some(Password { until, ..reset.current.clone() });
+        } else {
+            reset.tokens.clear();
+        }
+        let version = reset.current.version + 1;
+        reset.current = Password { version, until: now + LIFETIME, made_by: who, shown: false };
+        reset.envelope = envelope;
+        self.remember_of(Action::PasswordReset, account);
+        self.mails.push(format!("{} password_reset", self.addresses[who]));
+        Said::Done
+    }
+
+    /// The récapitulatif, opened.
+    pub fn display(&mut self, who: usize, account: usize) -> Result<Display, Said> {
+        self.on_account(who, account, false, false)?;
+        let is_waiting = self.secret(who, account) == Secret::Ready;
+        let displayed = &mut self.accounts[account];
+        if !is_waiting {
+            return Ok(if displayed.current.shown { Display::AlreadyShown } else { Display::Lapsed });
+        }
+        displayed.current.shown = true;
+        displayed.envelope.as_mut().expect("it waits").opened = true;
+        self.remember_of(Action::PasswordShown, account);
+        Ok(Display::Password)
+    }
+
+    /// The PDF, asked for from the page that displayed the password of this version.
+    pub fn export(&mut self, who: usize, account: usize, page_of: Option<i32>) -> Said {
+        if let Err(said) = self.on_account(who, account, false, true) {
+            return said;
+        }
+        let exported = &self.accounts[account];
+        let is_ours = self.own_envelope(who, account).is_some_and(|envelope| envelope.opened);
+        if !is_ours || page_of != Some(exported.current.version) {
+            return Said::Conflict;
+        }
+        self.remember_of(Action::PasswordExported, account);
+        Said::Done
+    }
+
+    /// « Retour sur la fiche structure ».
+    pub fn close(&mut self, who: usize, account: usize) -> Said {
+        if let Err(said) = self.on_account(who, account, false, true) {
+            return said;
+        }
+        let session = self.sessions[who].as_ref().map(|session| session.number);
+        self.accounts[account].envelope.take_if(|envelope| Some(envelope.session) == session);
+        Said::Done
+    }
+
+    pub fn end_former(&mut self, who: usize, account: usize) -> Said {
+        if let Err(said) = self.on_account(who, account, false, true) {
+            return said;
+        }
+        let now = self.now;
+        if self.accounts[account].end_former().is_some_and(|former| former.until > now) {
+            self.remember_of(Action::FormerPasswordEnded, account);
+        }
+        Said::Done
+    }
+
+    pub fn change_status(&mut self, who: usize, account: usize, status: Status) -> Said {
+        if let Err(said) = self.on_account(who, account, false, true) {
+            return said;
+        }
+        let changed = &mut self.accounts[account];
+        if changed.status == status {
+            return Said::Done;
+        }
+        changed.status = status;
+        if status != Status::Active {
+            changed.end_former();
+            changed.tokens.clear();
+        }
+        let action = match status {
+            Status::Active => Action::TechnicalUserReactivated,
+            Status::Suspended => Action::TechnicalUserSuspended,
+            Status::Deleted => Action::TechnicalUserDeleted,
+        };
+        self.remember_of(action, account);
+        Said::Done
+    }
+
+    // The structure and its people.
+
+    pub fn designate(&mut self, who: usize, whom: usize) -> Said {
+        if let Err(said) = self.on_structure(who, false, true) {
+            return said;
+        }
+        if whom == who || self.roles[whom].is_none() {
+            return Said::Refused;
+        }
+        self.roles[who] = Some(Role::SecondaryManager);
+        self.roles[whom] = Some(Role::PrincipalManager);
+        self.manager = whom;
+        for account in &mut self.accounts {
+            account.envelope = None;
+        }
+        self.remember(Action::ManagerChanged, self.logins[whom].clone(), who);
+        for told in [whom, who] {
+            self.mails.push(format!("{} manager_changed", self.addresses[told]));
+        }
+        Said::Done
+    }
+
+    pub fn invite(&mut self, who: usize, whom: usize, role: Role) -> Said {
+        if let Err(said) = self.on_structure(who, false, true) {
+            return said;
+        }
+        match self.roles[whom] {
+            Some(current) if current == role => Said::Done,
+            Some(_) => Said::Refused,
+            None => {
+                self.roles[whom] = Some(role);
+                self.remember(Action::MembershipChanged, self.logins[whom].clone(), who);
+                Said::Done
+            }
+        }
+    }
+
+    /// « Modifier le rôle », or « Retirer » where there is none.
+    pub fn change_role(&mut self, who: usize, whom: usize, role: Option<Role>) -> Said {
+        if self.doubt(who, false).is_some() {
+            return Said::SignIn;
+        }
+        let Some(current) = self.roles[whom] else { return Said::NotFound };
+        if who != self.manager || whom == self.manager {
+            if self.roles[who].is_some() {
+                self.remember(Action::ActRefused, String::new(), who);
+            }
+            return Said::NotFound;
+        }
+        if role != Some(current) {
+            self.roles[whom] = role;
+            let action = if role.is_some() { Action::MembershipChanged } else { Action::MembershipRemoved };
+            self.remember(action, self.logins[whom].clone(), who);
+        }
+        Said::Done
+    }
+
+    pub fn activate(&mut self, who: usize, active: bool) -> Said {
+        if let Err(said) = self.on_structure(who, false, true) {
+            return said;
+        }
+        if self.active != active {
+            self.active = active;
+            self.remember(Action::StructureEdited, self.identifier.clone(), who);
+        }
+        Said::Done
+    }
+
+    pub fn change_address(&mut self, who: usize, address: String) -> Said {
+        if let Some(said) = self.doubt(who, true) {
+            return said;
+        }
+        if self.addresses[who] != address {
+            self.addresses[who] = address;
+            if who == self.manager {
+                self.remember(Action::ContactAddressChanged, self.logins[who].clone(), who);
+            }
+        }
+        Said::Done
+    }
+
+    // The API.
+
+    /// Whether this version of the account's password lets a call in.
+    pub fn opens(&self, account: usize, version: i32) -> bool {
+        let account = &self.accounts[account];
+        let password = [Some(&account.current), account.former.as_ref()].into_iter().flatten();
+        self.active
+            && account.status == Status::Active
+            && password.into_iter().any(|password| password.version == version && password.until > self.now)
+    }
+
+    /// The number of the token that this version of the password obtains.
+    pub fn give_token(&mut self, account: usize, version: i32) -> Option<usize> {
+        self.opens(account, version).then(|| {
+            self.tokens_given += 1;
+            let token = (self.tokens_given, version, self.now + 15 * MINUTE);
+            self.accounts[account].tokens.push(token);
+            self.tokens_given
+        })
+    }
+
+    pub fn token_opens(&self, number: usize) -> bool {
+        (0..self.accounts.len()).any(|account| {
+            let tokens = &self.accounts[account].tokens;
+            tokens
+                .iter()
+                .any(|(token, version, until)| *token == number && *until > self.now && self.opens(account, *version))
+        })
+    }
+
+    // What pages show.
+
+    /// Whether the account's page, or the structure's, opens.
+    pub fn look(&mut self, who: usize, account: Option<usize>) -> Said {
+        let looked = match account {
+            Some(account) => self.on_account(who, account, false, false),
+            None => self.on_structure(who, false, false),
+        };
+        looked.map_or_else(|said| said, |()| Said::Done)
+    }
+
+    pub fn secret(&self, who: usize, account: usize) -> Secret {
+        let waits = self.own_envelope(who, account).is_some_and(|envelope| !envelope.opened);
+        match self.accounts[account].current.shown {
+            true => Secret::Shown,
+            false if waits => Secret::Ready,
+            false => Secret::NeverShown,
+        }
+    }
+
+    fn own_envelope(&self, who: usize, account: usize) -> Option<&Envelope> {
+        let session = self.sessions[who].as_ref().map(|session| session.number);
+        let envelope = self.accounts[account].envelope.as_ref();
+        envelope.filter(|envelope| {
+            Some(envelope.session) == session && envelope.manager == self.manager && envelope.until > self.now
+        })
+    }
+
+    pub fn version(&self, account: usize) -> i32 {
+        self.accounts[account].current.version
+    }
+
+    /// « Connu d’un ancien gestionnaire ».
+    pub fn is_known_to_another(&self, account: usize) -> bool {
+        let known = |password: &Password| password.shown && password.made_by != self.manager;
+        let account = &self.accounts[account];
+        known(&account.current)
+            || account.former.as_ref().is_some_and(|former| former.until > self.now && known(former))
+    }
+
+    pub fn has_former(&self, account: usize) -> bool {
+        self.accounts[account].former.as_ref().is_some_and(|former| former.until > self.now)
+    }
+
+    pub fn status_label(&self, account: usize) -> &'static str {
+        let account = &self.accounts[account];
+        if account.status == Status::Active && account.current.until <= self.now {
+            "Expiré"
+        } else {
+            account.status.label()
+        }
+    }
+}
+
+impl Account {
+    /// The former password, which is over with the tokens that it obtained.
+    fn end_former(&mut self) -> Option<Password> {
+        let former = self.former.take()?;
+        self.tokens.retain(|(_, version, _)| *version != former.version);
+        Some(former)
+    }
+}
