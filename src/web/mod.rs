@@ -161,7 +161,7 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn(edge::short_urls_only))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn(edge::in_time))
+        .layer(middleware::from_fn_with_state(error::too_late as edge::TooLate, edge::in_time))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
         .layer(CompressionLayer::new())
         .merge(api::router())

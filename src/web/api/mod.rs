@@ -24,7 +24,12 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{MAX_BODY_BYTES, Route, paths, state::AppState};
+use super::{
+    MAX_BODY_BYTES, Route,
+    edge::{TooLate, in_time},
+    paths,
+    state::AppState,
+};
 use credentials::VerifiedCredentials;
 use error::ApiError;
 use traces::Traces;
@@ -72,5 +77,5 @@ pub fn router() -> Router<AppState> {
         .layer(middleware::from_fn(door::announce))
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn(error::in_time))
+        .layer(middleware::from_fn_with_state(error::too_late as TooLate, in_time))
 }
