@@ -251,6 +251,36 @@ async fn a_half_opened_session_ends_after_ten_minutes() {
     assert_eq!(late.location(), "/connexion?avis=session-expired");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_guesses_made_together_no_more_are_judged_than_one_after_the_other() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    enrol(&portal, &portal.signed_in(&manager).await).await;
+    let browser = give_password(&portal, &manager).await;
+    let answers = together(40, |_| {
+        let browser = browser.clone();
+        async move { browser.post(CODE, &[("code", "abc")]).await.status.as_u16() }
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|status| **status == 422).count(), 5, "{answers:?}");
+    assert!(answers.iter().all(|status| [422, 429].contains(status)), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_what_waits_for_a_code_under_the_old_one() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (key, _) = enrol(&portal, &browser).await;
+    let (stolen, stranger) = (give_password(&portal, &manager).await, portal.person("Sacha").await);
+    let other = portal.signed_in(&stranger).await;
+    let change = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];
+    browser.post("/mon-compte/mot-de-passe", &change).await.location();
+    let late = stolen.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
+    assert_eq!(late.location(), "/connexion?avis=session-expired");
+    other.open("/mon-compte").await;
+}
+
 #[tokio::test]
 async fn changing_the_second_factor_wants_password_and_code_of_who_signed_in_long_ago() {
     let mut portal = TestPortal::start().await;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::common::{Browser, PASSWORD, TestPortal};
 
+const CONFIRM: &str = "/confirmation-identite";
+
 async fn is_in(browser: &Browser) -> bool {
     let answer = browser.get("/mon-compte").await;
     let is_in = answer.status == 200;
@@ -70,4 +72,75 @@ async fn who_changes_the_password_stays_and_others_must_sign_in_again() {
     assert!(is_in(&there).await);
     change(PASSWORD).await.location();
     assert!(is_in(&here).await && !is_in(&there).await);
+}
+
+#[tokio::test]
+async fn a_confirmed_identity_prolongs_no_session_beyond_its_twelve_hours() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    for half_hours in 1..=24 {
+        portal.move_clock(&format!("{} minutes", half_hours * 29)).await;
+        let before = browser.cookies();
+        let typed = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
+        assert_eq!(browser.post(CONFIRM, &typed).await.status, 307, "{half_hours}");
+        assert_ne!(browser.cookies(), before);
+    }
+    assert!(is_in(&browser).await);
+    portal.move_clock("721 minutes").await;
+    assert!(!is_in(&browser).await, "twelve hours after the sign-in");
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_while_it_is_confirmed_stays_closed() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    // The confirmation waits for the row which the closing holds.
+    let mut closing = portal.pool.begin().await.expect("a transaction");
+    sqlx::query("DELETE FROM sessions").execute(&mut *closing).await.expect("closed");
+    let confirming = tokio::spawn({
+        let browser = browser.clone();
+        async move {
+            let typed = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
+            browser.post(CONFIRM, &typed).await
+        }
+    });
+    waits_for_a_lock(&portal).await;
+    closing.commit().await.expect("closed for good");
+    assert!(confirming.await.expect("no panic").location().starts_with("/connexion?avis=session-expired"));
+    assert!(!is_in(&browser).await);
+    assert_eq!(portal.number("SELECT count(*) FROM sessions", &[]).await, 0);
+}
+
+#[tokio::test]
+async fn who_signs_in_with_a_password_that_is_replaced_in_that_moment_gets_no_session() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    // The change of the password has begun, and the sign-in has already verified the old one.
+    let mut change = portal.pool.begin().await.expect("a transaction");
+    sqlx::query("UPDATE users SET password_hash = 'another'").execute(&mut *change).await.expect("changed");
+    let browser = portal.browser();
+    let signing_in = tokio::spawn({
+        let (browser, login) = (browser.clone(), sacha.login.clone());
+        async move { browser.post("/connexion", &[("identifiant", &login), ("mot-de-passe", PASSWORD)]).await }
+    });
+    waits_for_a_lock(&portal).await;
+    change.commit().await.expect("the new password holds");
+    assert!(signing_in.await.expect("no panic").location().starts_with("/connexion"));
+    assert!(!is_in(&browser).await);
+    assert_eq!(portal.events_of("SIGNED_IN").await, 0);
+}
+
+/// Until some statement waits for a lock that another one holds.
+async fn waits_for_a_lock(portal: &TestPortal) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..200 {
+        if portal.number(waiting, &[]).await > 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("nothing waits");
 }

@@ -24,11 +24,12 @@ use crate::{
     db::{
         invitations, second_factors, sessions,
         throttles::{self, Scope},
-        users::{self, Credentials},
+        users,
     },
     domain::{
         audit::Actor,
         network::network_of,
+        password::PasswordHash,
         person::{TypedPassword, check_chosen_password, normalized_login},
         random,
         technical_user::is_technical_login,
@@ -93,19 +94,20 @@ pub async fn submit(
         name: login.chars().filter(|c| !c.is_control()).take(120).collect(),
         address: context.address.to_string(),
     };
-    let Some(credentials) = credentials.filter(|_| verified) else {
+    let known = credentials.filter(|_| verified);
+    let Some((user_id, hash)) = known.and_then(|known| Some((known.user_id, known.password_hash?))) else {
         throttles::fail(&state.pool, Scope::SignIn, &login, &network).await?;
         sessions::record_failure(&state.pool, &actor, "").await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
     throttles::forget(&state.pool, Scope::SignIn, &login, &network).await?;
-    renew_outdated_hash(&state, &credentials, &form.password).await?;
-    let factor = second_factors::find(&state.pool, credentials.user_id).await?;
+    let hash = renew_outdated_hash(&state, user_id, hash, &form.password).await?;
+    let factor = second_factors::find(&state.pool, user_id).await?;
     if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
-        open_half(&session, credentials.user_id, form.suite.as_deref()).await?;
+        open_half(&session, user_id, form.suite.as_deref()).await?;
         return Ok(Redirect::to(paths::SIGN_IN_CODE).into_response());
     }
-    open_session(&state, &session, credentials.user_id, &actor, &headers).await?;
+    open_session(&state, &session, (user_id, &hash), &actor, &headers).await?;
     Ok(Redirect::to(&destination(form.suite.as_deref())).into_response())
 }
 
@@ -127,17 +129,19 @@ fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Resul
     })
 }
 
+/// The hash that stands for the password from now on.
 async fn renew_outdated_hash(
     state: &AppState,
-    credentials: &Credentials,
+    user_id: i64,
+    old: PasswordHash,
     password: &TypedPassword,
-) -> Result<(), AppError> {
-    if let Some(old) = credentials.password_hash.as_ref().filter(|hash| hash.is_outdated()) {
-        let new =
-            state.hasher.hash(Asker::Person(credentials.user_id), password.clone(), &mut random::os_rng()).await?;
-        users::renew_hash(&state.pool, credentials.user_id, old, &new).await?;
+) -> Result<PasswordHash, AppError> {
+    if !old.is_outdated() {
+        return Ok(old);
     }
-    Ok(())
+    let new = state.hasher.hash(Asker::Person(user_id), password.clone(), &mut random::os_rng()).await?;
+    users::renew_hash(&state.pool, user_id, &old, &new).await?;
+    Ok(new)
 }
 
 /// « Rester connecté », before half an hour without a request is over: reading the session was all.

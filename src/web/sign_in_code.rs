@@ -56,7 +56,7 @@ pub async fn submit(
     let actor = Actor { user_id: Some(half.user_id), name: half.login.clone(), address: context.address.to_string() };
     match codes::judge(&state, &actor, half.user_id, form.code.expose()).await? {
         Verdict::Right => {
-            open_session(&state, &session, half.user_id, &actor, &headers).await?;
+            open_session(&state, &session, (half.user_id, &half.password_hash), &actor, &headers).await?;
             Ok(Redirect::to(&destination(half.return_to.as_deref())).into_response())
         }
         Verdict::Wrong => {
