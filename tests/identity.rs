@@ -169,7 +169,7 @@ async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
             "{page} is shut to who is half signed in"
         );
     }
-    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@b.fr")]).await.location();
+    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@b.fr")]).await.refusal(403);
     let form = browser.open(CODE).await;
     assert_eq!(form.heading(), "Code de vérification");
     browser.submit(&form, CODE, &[("code", "123 45")]).await.refusal(422).assert_says("Le code est incorrect");
@@ -238,6 +238,26 @@ async fn guessing_codes_is_slowed_from_wherever_it_comes() {
     let slowed = give_password(&portal, &manager).await.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
     slowed.refusal(429).assert_says("Veuillez patienter");
     assert!(slowed.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn what_was_typed_too_late_waits_for_the_code_too() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (key, _) = enrol(&portal, &browser).await;
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let form = browser.open(&format!("{action}/nouveau")).await;
+    portal.move_clock("31 minutes").await;
+    let asked = browser.submit(&form, &action, &[("libelle", "Paie")]).await.refusal(403);
+    let typed = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let asked = browser.submit(&asked, "/connexion", &typed).await.page();
+    assert_eq!(asked.heading(), "Code de vérification");
+    let asked = browser.submit(&asked, CODE, &[("code", "abc")]).await.refusal(422);
+    let resumed = browser.submit(&asked, CODE, &[("code", &code(&portal, &key, 0).await)]).await.page();
+    assert_eq!(resumed.heading(), "Reprenez votre saisie");
+    let summary = browser.submit(&resumed, &action, &[]).await.location();
+    assert!(browser.open(&summary).await.password().is_some());
 }
 
 #[tokio::test]

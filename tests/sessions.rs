@@ -132,6 +132,56 @@ async fn who_signs_in_with_a_password_that_is_replaced_in_that_moment_gets_no_se
     assert_eq!(portal.events_of("SIGNED_IN").await, 0);
 }
 
+#[tokio::test]
+async fn what_was_typed_when_the_session_had_ended_is_offered_after_signing_in() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let form = browser.open(&format!("{action}/nouveau")).await;
+    let account = browser.open("/mon-compte").await;
+    portal.move_clock("31 minutes").await;
+    let asked = browser.submit(&form, &action, &[("libelle", "Cantine & « école »")]).await.refusal(403);
+    assert_eq!(asked.heading(), "Connexion");
+    asked.assert_says("Ce que vous aviez saisi est conservé");
+    let credentials = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let wrong = [credentials[0], ("mot-de-passe", "pas le bon mot de passe")];
+    let asked = browser.submit(&asked, "/connexion", &wrong).await.refusal(422);
+    // By hand, a link cannot carry anything.
+    let linked = portal.browser().open("/connexion?suite=/structures/1&saisie-libelle=piege").await;
+    assert!(!linked.html().contains("piege"));
+    let resumed = browser.submit(&asked, "/connexion", &credentials).await;
+    assert_eq!(resumed.status, 200);
+    let resumed = resumed.page();
+    assert_eq!(resumed.heading(), "Reprenez votre saisie");
+    assert!(!resumed.html().contains(PASSWORD));
+    assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 0, "nothing is done by itself");
+    let summary = browser.submit(&resumed, &action, &[]).await.location();
+    assert!(browser.open(&summary).await.password().is_some());
+    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, "Cantine & « école »");
+
+    // What is secret, and what nobody typed, is not carried.
+    portal.move_clock("62 minutes").await;
+    let secrets = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];
+    let refused = browser.submit(&account, "/mon-compte/mot-de-passe", &secrets).await;
+    assert_eq!(refused.location(), "/connexion?avis=session-expired");
+    let copy = portal.browser();
+    copy.set_cookies(browser.cookies());
+    assert!(copy.post("/session/prolongation", &[]).await.location().starts_with("/connexion"));
+    // Where the session is known to be over already, as in another tab.
+    let other_tab = portal.browser();
+    let asked = other_tab.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@exemple.fr")]).await;
+    let asked = asked.refusal(403);
+    // Another person may sign in there: the act is judged by who she is.
+    let elsewhere = [("suite", "//ailleurs.example/"), credentials[0], credentials[1]];
+    assert_eq!(portal.browser().submit(&asked, "/connexion", &elsewhere).await.location(), "/");
+    let stranger = portal.person("Sacha").await;
+    let theirs = [("identifiant", stranger.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let form = other_tab.post(&action, &[("jeton", &form.field("jeton")), ("libelle", "Paie")]).await.refusal(403);
+    let resumed = other_tab.submit(&form, "/connexion", &theirs).await.page();
+    other_tab.submit(&resumed, &action, &[]).await.refusal(404);
+}
+
 /// Until some statement waits for a lock that another one holds.
 async fn waits_for_a_lock(portal: &TestPortal) {
     let waiting =

@@ -12,10 +12,11 @@ use tower_sessions::Session;
 use super::{
     edge::RequestContext,
     error::{AppError, page, page_with_status, with_retry_after},
+    kept_form::{Carrying, KeptFields, resume},
     layout::{Errors, FieldError, Notice, NoticeQuery},
     opening::{open_half, open_session},
     own_pages::destination,
-    pages::sign_in::{InvitationOverPage, InvitationPage, SignInPage, SignInRefusal},
+    pages::sign_in::{InvitationOverPage, InvitationPage, SignInCodePage, SignInPage, SignInRefusal},
     paths,
     state::AppState,
     visitor::Visitor,
@@ -58,7 +59,7 @@ pub async fn form(
         return Ok(Redirect::to(&destination(query.suite.as_deref())).into_response());
     }
     let layout = state.anonymous_layout(notice.notice());
-    page(&SignInPage { layout, login: String::new(), refusal: None, return_to: query.suite })
+    page(&SignInPage { layout, login: String::new(), refusal: None, return_to: query.suite, typed: Vec::new() })
 }
 
 #[derive(Deserialize)]
@@ -75,9 +76,9 @@ pub async fn submit(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,
     (session, headers): (Session, HeaderMap),
-    Form(form): Form<SignInForm>,
+    Carrying { form, typed }: Carrying<SignInForm>,
 ) -> Result<Response, AppError> {
-    let refuse = |refusal| refused(&state, &form, refusal);
+    let refuse = |refusal| refused(&state, &form, &typed, refusal);
     if is_technical_login(&form.identifiant) {
         return refuse(SignInRefusal::TechnicalAccount);
     }
@@ -105,13 +106,22 @@ pub async fn submit(
     let factor = second_factors::find(&state.pool, user_id).await?;
     if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
         open_half(&session, user_id, form.suite.as_deref()).await?;
+        if !typed.is_empty() {
+            return page(&SignInCodePage { layout: state.anonymous_layout(None), typed, errors: Errors::none() });
+        }
         return Ok(Redirect::to(paths::SIGN_IN_CODE).into_response());
     }
     open_session(&state, &session, (user_id, &hash), &actor, &headers).await?;
-    Ok(Redirect::to(&destination(form.suite.as_deref())).into_response())
+    let resumed = resume(&state, &session, form.suite.as_deref(), typed).await?;
+    Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(form.suite.as_deref())).into_response()))
 }
 
-fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Result<Response, AppError> {
+fn refused(
+    state: &AppState,
+    form: &SignInForm,
+    typed: &KeptFields,
+    refusal: SignInRefusal,
+) -> Result<Response, AppError> {
     let (status, retry_after) = match refusal {
         SignInRefusal::TooManyAttempts { seconds } => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
         _ => (StatusCode::UNPROCESSABLE_ENTITY, None),
@@ -121,6 +131,7 @@ fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Resul
         login: form.identifiant.clone(),
         refusal: Some(refusal),
         return_to: form.suite.clone(),
+        typed: typed.clone(),
     };
     let response = page_with_status(status, &page)?;
     Ok(match retry_after {

@@ -45,11 +45,11 @@ pub struct ApiState {
 }
 
 fn read(path: &'static str, handler: MethodRouter<AppState>) -> Route {
-    Route { method: Method::GET, path, handler }
+    Route { method: Method::GET, path, handler, keeps_form: false }
 }
 
 fn call(path: &'static str, handler: MethodRouter<AppState>) -> Route {
-    Route { method: Method::POST, path, handler }
+    Route { method: Method::POST, path, handler, keeps_form: false }
 }
 
 /// Every call of the API. The tests walk through this list too.
