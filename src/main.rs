@@ -1,6 +1,6 @@
 //! Settings, then the database, then its schema, then the command.
 
-use std::process::ExitCode;
+use std::{alloc::System, process::ExitCode};
 
 use clap::Parser;
 use raccord::{
@@ -18,6 +18,12 @@ use raccord::{
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
+use zeroizing_alloc::ZeroAlloc;
+
+/// Memory is wiped when it is given back: what passed through buffers of requests, answers, pages and PDFs is gone with them, also
+/// where a library kept it.
+#[global_allocator]
+static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Why the program stops. Each is one line on standard error.
 #[derive(Debug, Error)]

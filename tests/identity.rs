@@ -3,10 +3,10 @@
 use crate::common::{Answer, Browser, PASSWORD, Page, Person, TestPortal, together};
 
 const CONFIRM: &str = "/confirmation-identite";
-const MFA: &str = "/mon-compte/double-authentification";
+pub const MFA: &str = "/mon-compte/double-authentification";
 const MFA_SETUP: &str = "/mon-compte/double-authentification/activation";
 const MFA_CONFIRM: &str = "/mon-compte/double-authentification/confirmation";
-const CODE: &str = "/connexion/code";
+pub const CODE: &str = "/connexion/code";
 
 /// Goes on as a browser does at a 307: the same form, to where the answer says.
 async fn repeat(browser: &Browser, answer: &Answer, page: &Page, typed: &[(&str, &str)]) -> Answer {
@@ -118,7 +118,7 @@ async fn guessing_within_a_session_is_slowed_and_leads_nowhere_else() {
 }
 
 /// What the person's application shows, `steps` of 30 seconds from now on the portal's clock.
-async fn code(portal: &TestPortal, key: &str, steps: i64) -> String {
+pub async fn code(portal: &TestPortal, key: &str, steps: i64) -> String {
     let now = portal.number("SELECT extract(epoch FROM portal_now())::bigint", &[]).await + steps * 30;
     let secret = totp_rs::Secret::try_from_base32(key).expect("a base32 key");
     let totp = totp_rs::Builder::new().with_secret(secret).build().expect("a sound secret");
@@ -126,7 +126,7 @@ async fn code(portal: &TestPortal, key: &str, steps: i64) -> String {
 }
 
 /// Sets a second factor up through the screens: the application's key and the recovery codes.
-async fn enrol(portal: &TestPortal, browser: &Browser) -> (String, Vec<String>) {
+pub async fn enrol(portal: &TestPortal, browser: &Browser) -> (String, Vec<String>) {
     let page = browser.open(MFA).await;
     assert_eq!(browser.submit(&page, MFA_SETUP, &[]).await.location(), MFA);
     let page = browser.open(MFA).await;
@@ -139,18 +139,17 @@ async fn enrol(portal: &TestPortal, browser: &Browser) -> (String, Vec<String>) 
     assert_eq!(answer.status, 200, "{}", answer.body_text());
     let page = answer.page();
     assert_eq!(page.heading(), "Codes de secours");
-    let codes: Vec<String> = page
-        .html()
-        .split("<li><code>")
-        .skip(1)
-        .map(|rest| rest.split('<').next().expect("a code").to_owned())
-        .collect();
-    assert_eq!(codes.len(), 10);
-    (key, codes)
+    (key, shown_codes(&page))
 }
 
-async fn give_password(portal: &TestPortal, person: &Person) -> Browser {
-    let browser = portal.browser();
+pub fn shown_codes(page: &Page) -> Vec<String> {
+    let codes = page.html().split("<li><code>").skip(1);
+    let codes: Vec<_> = codes.map(|rest| rest.split('<').next().expect("a code").to_owned()).collect();
+    assert_eq!(codes.len(), 10);
+    codes
+}
+
+pub async fn give_password(browser: Browser, person: &Person) -> Browser {
     let fields = [("identifiant", person.login.as_str()), ("mot-de-passe", PASSWORD)];
     assert_eq!(browser.post("/connexion", &fields).await.location(), CODE);
     browser
@@ -161,7 +160,7 @@ async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
-    let browser = give_password(&portal, &manager).await;
+    let browser = give_password(portal.browser(), &manager).await;
     let half = browser.cookies();
     for page in ["/", "/activites", "/mon-compte", MFA] {
         assert!(
@@ -169,7 +168,7 @@ async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
             "{page} is shut to who is half signed in"
         );
     }
-    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@b.fr")]).await.location();
+    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@b.fr")]).await.refusal(403);
     let form = browser.open(CODE).await;
     assert_eq!(form.heading(), "Code de vérification");
     browser.submit(&form, CODE, &[("code", "123 45")]).await.refusal(422).assert_says("Le code est incorrect");
@@ -178,7 +177,7 @@ async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
     assert_eq!(browser.submit(&form, CODE, &[("code", &spaced)]).await.location(), "/");
     assert_ne!(browser.cookies(), half, "the session has a new id");
     browser.open(&format!("/structures/{}", structure.id)).await;
-    let other = give_password(&portal, &manager).await;
+    let other = give_password(portal.browser(), &manager).await;
     other.post(CODE, &[("code", &now)]).await.refusal(422);
     assert_eq!(other.post(CODE, &[("code", &code(&portal, &key, 1).await)]).await.location(), "/");
     let events = portal.events().await;
@@ -196,7 +195,7 @@ async fn of_many_who_give_one_code_together_one_gets_in() {
     for code in [code(&portal, &key, 0).await, codes[0].clone()] {
         let mut browsers = Vec::new();
         for _ in 0..4 {
-            browsers.push(give_password(&portal, &manager).await);
+            browsers.push(give_password(portal.browser(), &manager).await);
         }
         let answers = together(4, |number| {
             let (browser, code) = (browsers[number].clone(), code.clone());
@@ -212,14 +211,14 @@ async fn a_recovery_code_serves_once_and_new_ones_end_the_old() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let (_, codes) = enrol(&portal, &portal.signed_in(&manager).await).await;
-    let browser = give_password(&portal, &manager).await;
+    let browser = give_password(portal.browser(), &manager).await;
     assert_eq!(browser.post(CODE, &[("code", &codes[0].to_lowercase())]).await.location(), "/");
-    give_password(&portal, &manager).await.post(CODE, &[("code", &codes[0])]).await.refusal(422);
+    give_password(portal.browser(), &manager).await.post(CODE, &[("code", &codes[0])]).await.refusal(422);
     let page = browser.open(MFA).await;
     page.assert_says("Il vous reste 9 codes de secours.");
     let renewed = browser.submit(&page, &format!("{MFA}/codes-de-secours"), &[]).await;
     assert_eq!(renewed.status, 200);
-    give_password(&portal, &manager).await.post(CODE, &[("code", &codes[1])]).await.refusal(422);
+    give_password(portal.browser(), &manager).await.post(CODE, &[("code", &codes[1])]).await.refusal(422);
     assert_eq!(
         (portal.events_of("RECOVERY_CODE_USED").await, portal.events_of("RECOVERY_CODES_RENEWED").await),
         (1, 1)
@@ -232,12 +231,33 @@ async fn guessing_codes_is_slowed_from_wherever_it_comes() {
     let (manager, _) = portal.manager().await;
     let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
     for network in 1..=5 {
-        let browser = give_password(&portal, &manager).await.with_address(&format!("203.0.{network}.9"));
+        let browser = give_password(portal.browser(), &manager).await.with_address(&format!("203.0.{network}.9"));
         browser.post(CODE, &[("code", "abc")]).await.refusal(422);
     }
-    let slowed = give_password(&portal, &manager).await.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
+    let slowed =
+        give_password(portal.browser(), &manager).await.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
     slowed.refusal(429).assert_says("Veuillez patienter");
     assert!(slowed.header("retry-after").is_some());
+}
+
+#[tokio::test]
+async fn what_was_typed_too_late_waits_for_the_code_too() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (key, _) = enrol(&portal, &browser).await;
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let form = browser.open(&format!("{action}/nouveau")).await;
+    portal.move_clock("31 minutes").await;
+    let asked = browser.submit(&form, &action, &[("libelle", "Paie")]).await.refusal(403);
+    let typed = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let asked = browser.submit(&asked, "/connexion", &typed).await.page();
+    assert_eq!(asked.heading(), "Code de vérification");
+    let asked = browser.submit(&asked, CODE, &[("code", "abc")]).await.refusal(422);
+    let resumed = browser.submit(&asked, CODE, &[("code", &code(&portal, &key, 0).await)]).await.page();
+    assert_eq!(resumed.heading(), "Reprenez votre saisie");
+    let summary = browser.submit(&resumed, &action, &[]).await.location();
+    assert!(browser.open(&summary).await.password().is_some());
 }
 
 #[tokio::test]
@@ -245,10 +265,40 @@ async fn a_half_opened_session_ends_after_ten_minutes() {
     let mut portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
-    let browser = give_password(&portal, &manager).await;
+    let browser = give_password(portal.browser(), &manager).await;
     portal.move_clock("11 minutes").await;
     let late = browser.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
     assert_eq!(late.location(), "/connexion?avis=session-expired");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_guesses_made_together_no_more_are_judged_than_one_after_the_other() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    enrol(&portal, &portal.signed_in(&manager).await).await;
+    let browser = give_password(portal.browser(), &manager).await;
+    let answers = together(40, |_| {
+        let browser = browser.clone();
+        async move { browser.post(CODE, &[("code", "abc")]).await.status.as_u16() }
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|status| **status == 422).count(), 5, "{answers:?}");
+    assert!(answers.iter().all(|status| [422, 429].contains(status)), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_what_waits_for_a_code_under_the_old_one() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (key, _) = enrol(&portal, &browser).await;
+    let (stolen, stranger) = (give_password(portal.browser(), &manager).await, portal.person("Sacha").await);
+    let other = portal.signed_in(&stranger).await;
+    let change = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];
+    browser.post("/mon-compte/mot-de-passe", &change).await.location();
+    let late = stolen.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
+    assert_eq!(late.location(), "/connexion?avis=session-expired");
+    other.open("/mon-compte").await;
 }
 
 #[tokio::test]

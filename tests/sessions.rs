@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::common::{Browser, PASSWORD, TestPortal};
 
+const CONFIRM: &str = "/confirmation-identite";
+
 async fn is_in(browser: &Browser) -> bool {
     let answer = browser.get("/mon-compte").await;
     let is_in = answer.status == 200;
@@ -70,4 +72,125 @@ async fn who_changes_the_password_stays_and_others_must_sign_in_again() {
     assert!(is_in(&there).await);
     change(PASSWORD).await.location();
     assert!(is_in(&here).await && !is_in(&there).await);
+}
+
+#[tokio::test]
+async fn a_confirmed_identity_prolongs_no_session_beyond_its_twelve_hours() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    for half_hours in 1..=24 {
+        portal.move_clock(&format!("{} minutes", half_hours * 29)).await;
+        let before = browser.cookies();
+        let typed = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
+        assert_eq!(browser.post(CONFIRM, &typed).await.status, 307, "{half_hours}");
+        assert_ne!(browser.cookies(), before);
+    }
+    assert!(is_in(&browser).await);
+    portal.move_clock("721 minutes").await;
+    assert!(!is_in(&browser).await, "twelve hours after the sign-in");
+}
+
+#[tokio::test]
+async fn a_session_that_is_closed_while_it_is_confirmed_stays_closed() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    // The confirmation waits for the row which the closing holds.
+    let mut closing = portal.pool.begin().await.expect("a transaction");
+    sqlx::query("DELETE FROM sessions").execute(&mut *closing).await.expect("closed");
+    let confirming = tokio::spawn({
+        let browser = browser.clone();
+        async move {
+            let typed = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
+            browser.post(CONFIRM, &typed).await
+        }
+    });
+    waits_for_a_lock(&portal).await;
+    closing.commit().await.expect("closed for good");
+    assert!(confirming.await.expect("no panic").location().starts_with("/connexion?avis=session-expired"));
+    assert!(!is_in(&browser).await);
+    assert_eq!(portal.number("SELECT count(*) FROM sessions", &[]).await, 0);
+}
+
+#[tokio::test]
+async fn who_signs_in_with_a_password_that_is_replaced_in_that_moment_gets_no_session() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    // The change of the password has begun, and the sign-in has already verified the old one.
+    let mut change = portal.pool.begin().await.expect("a transaction");
+    sqlx::query("UPDATE users SET password_hash = 'another'").execute(&mut *change).await.expect("changed");
+    let browser = portal.browser();
+    let signing_in = tokio::spawn({
+        let (browser, login) = (browser.clone(), sacha.login.clone());
+        async move { browser.post("/connexion", &[("identifiant", &login), ("mot-de-passe", PASSWORD)]).await }
+    });
+    waits_for_a_lock(&portal).await;
+    change.commit().await.expect("the new password holds");
+    assert!(signing_in.await.expect("no panic").location().starts_with("/connexion"));
+    assert!(!is_in(&browser).await);
+    assert_eq!(portal.events_of("SIGNED_IN").await, 0);
+}
+
+#[tokio::test]
+async fn what_was_typed_when_the_session_had_ended_is_offered_after_signing_in() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let form = browser.open(&format!("{action}/nouveau")).await;
+    let account = browser.open("/mon-compte").await;
+    portal.move_clock("31 minutes").await;
+    let asked = browser.submit(&form, &action, &[("libelle", "Cantine & « école »")]).await.refusal(403);
+    assert_eq!(asked.heading(), "Connexion");
+    asked.assert_says("Ce que vous aviez saisi est conservé");
+    let credentials = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let wrong = [credentials[0], ("mot-de-passe", "pas le bon mot de passe")];
+    let asked = browser.submit(&asked, "/connexion", &wrong).await.refusal(422);
+    // By hand, a link cannot carry anything.
+    let linked = portal.browser().open("/connexion?suite=/structures/1&saisie-libelle=piege").await;
+    assert!(!linked.html().contains("piege"));
+    let resumed = browser.submit(&asked, "/connexion", &credentials).await;
+    assert_eq!(resumed.status, 200);
+    let resumed = resumed.page();
+    assert_eq!(resumed.heading(), "Reprenez votre saisie");
+    assert!(!resumed.html().contains(PASSWORD));
+    assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 0, "nothing is done by itself");
+    let summary = browser.submit(&resumed, &action, &[]).await.location();
+    assert!(browser.open(&summary).await.password().is_some());
+    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, "Cantine & « école »");
+
+    // What is secret, and what nobody typed, is not carried.
+    portal.move_clock("62 minutes").await;
+    let secrets = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];
+    let refused = browser.submit(&account, "/mon-compte/mot-de-passe", &secrets).await;
+    assert_eq!(refused.location(), "/connexion?avis=session-expired");
+    let copy = portal.browser();
+    copy.set_cookies(browser.cookies());
+    assert!(copy.post("/session/prolongation", &[]).await.location().starts_with("/connexion"));
+    // Where the session is known to be over already, as in another tab.
+    let other_tab = portal.browser();
+    let asked = other_tab.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@exemple.fr")]).await;
+    let asked = asked.refusal(403);
+    // Another person may sign in there: the act is judged by who she is.
+    let elsewhere = [("suite", "//ailleurs.example/"), credentials[0], credentials[1]];
+    assert_eq!(portal.browser().submit(&asked, "/connexion", &elsewhere).await.location(), "/");
+    let stranger = portal.person("Sacha").await;
+    let theirs = [("identifiant", stranger.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let form = other_tab.post(&action, &[("jeton", &form.field("jeton")), ("libelle", "Paie")]).await.refusal(403);
+    let resumed = other_tab.submit(&form, "/connexion", &theirs).await.page();
+    other_tab.submit(&resumed, &action, &[]).await.refusal(404);
+}
+
+/// Until some statement waits for a lock that another one holds.
+async fn waits_for_a_lock(portal: &TestPortal) {
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..200 {
+        if portal.number(waiting, &[]).await > 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    panic!("nothing waits");
 }

@@ -9,7 +9,8 @@ const PERMANENT: [&str; 6] = ["expiry_reminders", "mails", "portal_facts", "stru
 /// Held while rights are given: instances that start together would write the same rows of the catalogue.
 const LOCK: i64 = 0x7261_6363_6f72_6402;
 
-/// Gives `role` the rights to serve, and takes away every other right on our tables. Run by the owner after each migration.
+/// Gives `role` the rights to serve, and takes away every other right on our tables. Run by the owner at each start, after the
+/// migrations; changes only what is not as it should be.
 ///
 /// # Errors
 /// Database errors: the role does not exist, the tables are not the owner's.
@@ -18,12 +19,21 @@ pub async fn let_serve(owner: &PgPool, role: &str) -> sqlx::Result<()> {
     let mut tx = owner.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", LOCK).execute(&mut *tx).await?;
     let relations = sqlx::query!(
-        r#"SELECT relname::text AS "name!", relkind = 'v' AS "is_view!" FROM pg_class
-            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY relname"#
+        r#"SELECT relname::text AS "name!", relkind = 'v' AS "is_view!",
+                  ARRAY(SELECT a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END
+                          FROM aclexplode(c.relacl) a WHERE a.grantee = to_regrole($1)::oid ORDER BY 1) AS "rights!",
+                  EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attacl IS NOT NULL) AS "by_column!"
+             FROM pg_class c
+            WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY relname"#,
+        role,
     );
     for relation in relations.fetch_all(&mut *tx).await? {
-        let rights = if relation.is_view { "SELECT" } else { rights_on(&relation.name) };
-        let name = quoted(&relation.name);
+        let rights: &[&str] = if relation.is_view { &["SELECT"] } else { rights_on(&relation.name) };
+        // What is right already is left alone: each change rewrites the catalogue and makes every session plan anew.
+        if !relation.by_column && relation.rights == rights {
+            continue;
+        }
+        let (name, rights) = (quoted(&relation.name), rights.join(", "));
         run(&mut tx, format!("REVOKE ALL ON {name} FROM {role}")).await?;
         run(&mut tx, format!("GRANT {rights} ON {name} TO {role}")).await?;
     }
@@ -40,12 +50,13 @@ pub async fn exists(pool: &PgPool, role: &str) -> sqlx::Result<bool> {
         .await
 }
 
-fn rights_on(table: &str) -> &'static str {
+/// In the order of the alphabet, as they are read back.
+fn rights_on(table: &str) -> &'static [&'static str] {
     match table {
-        "_sqlx_migrations" => "SELECT",
-        history if history.starts_with("audit_") => "SELECT, INSERT",
-        table if PERMANENT.contains(&table) => "SELECT, INSERT, UPDATE",
-        _ => "SELECT, INSERT, UPDATE, DELETE",
+        "_sqlx_migrations" => &["SELECT"],
+        history if history.starts_with("audit_") => &["INSERT", "SELECT"],
+        table if PERMANENT.contains(&table) => &["INSERT", "SELECT", "UPDATE"],
+        _ => &["DELETE", "INSERT", "SELECT", "UPDATE"],
     }
 }
 
@@ -64,9 +75,9 @@ mod tests {
 
     #[test]
     fn history_is_only_added_to() {
-        assert_eq!(rights_on("audit_events"), "SELECT, INSERT");
-        assert_eq!(rights_on("technical_users"), "SELECT, INSERT, UPDATE");
-        assert!(rights_on("sessions").contains("DELETE"));
+        assert_eq!(rights_on("audit_events"), ["INSERT", "SELECT"]);
+        assert_eq!(rights_on("technical_users"), ["INSERT", "SELECT", "UPDATE"]);
+        assert!(rights_on("sessions").contains(&"DELETE"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::domain::{
     audit::{Action, Actor},
     envelope::SessionSecret,
     notice::Notice,
+    password::PasswordHash,
 };
 
 /// The person behind a living browser session.
@@ -121,13 +122,33 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> 
     tx.commit().await
 }
 
-/// A person has proved again who she is: `renewed` has taken the place of the session `old`. What `old` could open moves
-/// into new envelopes, so that a password which waits to be displayed or exported is not lost.
+/// Ends a session that another one is to replace, and says when it began; `None` where it has been ended meanwhile, so that
+/// none may take its place.
 ///
 /// # Errors
 /// Database errors.
-pub async fn renew(pool: &PgPool, actor: &Actor, old: &SessionSecret, renewed: &SessionSecret) -> sqlx::Result<()> {
+pub async fn end_for_renewal(pool: &PgPool, old: &SessionSecret) -> sqlx::Result<Option<OffsetDateTime>> {
+    sqlx::query_scalar!("DELETE FROM sessions WHERE id_hash = $1 RETURNING created_at", old.digest())
+        .fetch_optional(pool)
+        .await
+}
+
+/// A person has proved again who she is: `renewed` takes the place of the session `old`, and ends when that one would have: 12
+/// hours after `since`. What `old` could open moves into new envelopes, so that a password which waits to be displayed or
+/// exported is not lost.
+///
+/// # Errors
+/// Database errors.
+pub async fn renew(
+    pool: &PgPool,
+    actor: &Actor,
+    (old, since): (&SessionSecret, OffsetDateTime),
+    renewed: &SessionSecret,
+) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
+    sqlx::query!("UPDATE sessions SET created_at = $2 WHERE id_hash = $1", renewed.digest(), since)
+        .execute(&mut *tx)
+        .await?;
     envelopes::hand_over(&mut tx, old, renewed).await?;
     audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
     tx.commit().await
@@ -142,14 +163,18 @@ pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::R
     audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
 }
 
-/// Ends a person's sessions with what they could open, all but the one that is kept.
+/// Ends a person's sessions with what they could open, all but the one that is kept. Those that wait for a code are ended too:
+/// they were begun with a password that may be known to somebody else.
 pub(super) async fn end_all_but(
     conn: &mut PgConnection,
     user_id: i64,
     kept: Option<&SessionSecret>,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "WITH closed AS (DELETE FROM sessions WHERE user_id = $1 AND id_hash IS DISTINCT FROM $2 RETURNING id_hash)
+        "WITH closed AS (
+             DELETE FROM sessions
+              WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
+                AND id_hash IS DISTINCT FROM $2 RETURNING id_hash)
          DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
         user_id,
         kept.map(SessionSecret::digest),
@@ -164,6 +189,8 @@ pub(super) async fn end_all_but(
 pub struct HalfSignedIn {
     pub user_id: i64,
     pub login: String,
+    /// That of the password which was right.
+    pub password_hash: PasswordHash,
     /// The page that was asked for before signing in.
     pub return_to: Option<String>,
 }
@@ -173,15 +200,21 @@ pub struct HalfSignedIn {
 /// # Errors
 /// Database errors.
 pub async fn find_half_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Result<Option<HalfSignedIn>> {
-    sqlx::query_as!(
-        HalfSignedIn,
-        "SELECT u.id AS user_id, u.login, s.data->>'return_to' AS return_to
-           FROM sessions s JOIN users u ON u.id = (s.data->>'half_user_id')::bigint
-          WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - interval '10 minutes'",
+    let row = sqlx::query!(
+        r#"SELECT u.id, u.login, u.password_hash AS "password_hash!", s.data->>'return_to' AS return_to
+             FROM sessions s JOIN users u ON u.id = (s.data->>'half_user_id')::bigint
+            WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - interval '10 minutes'
+              AND u.password_hash IS NOT NULL"#,
         session.digest(),
     )
     .fetch_optional(pool)
-    .await
+    .await?;
+    Ok(row.map(|row| HalfSignedIn {
+        user_id: row.id,
+        login: row.login,
+        password_hash: PasswordHash::from_stored(row.password_hash),
+        return_to: row.return_to,
+    }))
 }
 
 /// Writes into the history that a sign-in failed; `step` says what was wrong where that is no secret any more.
@@ -195,18 +228,26 @@ pub async fn record_failure(pool: &PgPool, actor: &Actor, step: &str) -> sqlx::R
 }
 
 /// Writes a sign-in into the history, and to the person where she has not signed in from this network with this software
-/// before. Her very first sign-in surprises nobody.
+/// before. Her very first sign-in surprises nobody. False, and nothing written, where her password is not the one that was
+/// `verified` any more: its change has ended the sessions that it saw, and this one it may not have seen.
 ///
 /// # Errors
 /// Database errors.
 pub async fn record_sign_in(
     pool: &PgPool,
     actor: &Actor,
-    user_id: i64,
+    (user_id, verified): (i64, &PasswordHash),
     network: &str,
     software: &str,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
+    let holds =
+        sqlx::query!("SELECT id FROM users WHERE id = $1 AND password_hash = $2 FOR SHARE", user_id, verified.as_phc())
+            .fetch_optional(&mut *tx)
+            .await?;
+    if holds.is_none() {
+        return Ok(false);
+    }
     audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
     let kind: String = software.chars().filter(|c| !c.is_ascii_digit()).collect();
     let known = sqlx::query!(
@@ -231,5 +272,6 @@ pub async fn record_sign_in(
         };
         outbox::enqueue(&mut tx, &known.contact_address, &notice).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(true)
 }

@@ -1,6 +1,6 @@
 //! Delays after failures, per (what was tried, network), shared by all instances.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use crate::domain::random::digest;
 
@@ -35,7 +35,12 @@ impl Scope {
 ///
 /// # Errors
 /// Database errors.
-pub async fn wait(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<Option<u32>> {
+pub async fn wait(
+    executor: impl PgExecutor<'_>,
+    scope: Scope,
+    subject: &str,
+    network: &str,
+) -> sqlx::Result<Option<u32>> {
     let seconds = sqlx::query_scalar!(
         r#"SELECT ceil(extract(epoch FROM blocked_until - portal_now()))::int AS "seconds!" FROM throttles
             WHERE scope = $1 AND subject_hash = $2 AND network = $3 AND blocked_until > portal_now()"#,
@@ -43,9 +48,28 @@ pub async fn wait(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> 
         digest(subject),
         network,
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(seconds.and_then(|seconds| u32::try_from(seconds).ok()))
+}
+
+/// Counts an attempt as failed before it is judged, so that of many made together no more are judged than one after the other:
+/// where secrets are short. Seconds to wait where it may not be made now; a success then [forgets](forget) all.
+///
+/// # Errors
+/// Database errors.
+pub async fn begin(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<Option<u32>> {
+    let mut tx = pool.begin().await?;
+    // Queues the attempts: a row that does not exist yet cannot be locked.
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), subject)
+        .execute(&mut *tx)
+        .await?;
+    let seconds = wait(&mut *tx, scope, subject, network).await?;
+    if seconds.is_none() {
+        fail(&mut *tx, scope, subject, network).await?;
+    }
+    tx.commit().await?;
+    Ok(seconds)
 }
 
 /// Counts a failure. The first four cost nothing, people mistype; then the delay doubles from 2 seconds up to 5 minutes. An
@@ -53,7 +77,7 @@ pub async fn wait(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> 
 ///
 /// # Errors
 /// Database errors.
-pub async fn fail(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
+pub async fn fail(executor: impl PgExecutor<'_>, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, $3, 1)
          ON CONFLICT (scope, subject_hash, network) DO UPDATE SET
@@ -65,7 +89,7 @@ pub async fn fail(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> 
         digest(subject),
         network,
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(())
 }

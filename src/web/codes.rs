@@ -36,14 +36,13 @@ pub fn too_many_attempts(seconds: u32) -> String {
 /// Guesses are counted per person and from everywhere, for six digits are few; only who has the password can hold her up so.
 pub async fn judge(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<Verdict, AppError> {
     let subject = user_id.to_string();
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::SecondFactor, &subject, "").await? {
+    if let Some(seconds) = throttles::begin(&state.pool, Scope::SecondFactor, &subject, "").await? {
         return Ok(Verdict::Wait(seconds));
     }
     if is_right(state, actor, user_id, typed).await? {
         throttles::forget(&state.pool, Scope::SecondFactor, &subject, "").await?;
         return Ok(Verdict::Right);
     }
-    throttles::fail(&state.pool, Scope::SecondFactor, &subject, "").await?;
     Ok(Verdict::Wrong)
 }
 

@@ -89,13 +89,18 @@ fn read(sent: &[(String, String)]) -> Result<ConfirmationForm, AppError> {
     if is_ours(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
 }
 
-/// A new session id (ASVS 7.2.4). Where the act cannot be written down, the new session ends at once.
+/// A new session id (ASVS 7.2.4), for what is left of the session's 12 hours (7.3.2). Where the act cannot be written down, the new
+/// session ends at once.
 async fn renew(state: &AppState, visitor: &Visitor, session: &Session) -> Result<(), AppError> {
+    // What it holds goes into the new one.
+    session.load().await?;
+    let since = sessions::end_for_renewal(&state.pool, &visitor.session).await?;
+    let since = since.ok_or(AppError::SignInRequired { expired: true, return_to: None })?;
     session.cycle_id().await?;
     session.save().await?;
     let id = session.id().ok_or_else(|| AppError::Internal("a saved session has no id".into()))?;
-    if let Err(error) = sessions::renew(&state.pool, &visitor.actor, &visitor.session, &SessionSecret::new(id.0)).await
-    {
+    let old = (&visitor.session, since);
+    if let Err(error) = sessions::renew(&state.pool, &visitor.actor, old, &SessionSecret::new(id.0)).await {
         session.flush().await?;
         return Err(error.into());
     }

@@ -117,12 +117,14 @@ fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
 }
 
 /// How long a request may take in all. Statements end earlier by themselves; this is for a database that says nothing any more.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// What answers a request that took too long: pages and API each have their own words.
+pub type TooLate = fn() -> Response;
 
 /// Answers 503 where a request takes too long, and lets go of what it waits for.
-pub async fn in_time(request: Request, next: Next) -> Response {
-    let late = || AppError::Unavailable("the request took too long".into()).into_response();
-    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| late())
+pub async fn in_time(State(too_late): State<TooLate>, request: Request, next: Next) -> Response {
+    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| too_late())
 }
 
 /// The longest path and query that a URL of ours can need.

@@ -147,6 +147,11 @@ pub fn panicked(_: Box<dyn Any + Send>) -> Response {
     AppError::Internal("a handler panicked".into()).into_response()
 }
 
+/// What answers when a page took too long.
+pub fn too_late() -> Response {
+    AppError::Unavailable("the request took too long".into()).into_response()
+}
+
 /// Marks an answer that already is a page, whatever its status: a form that shows its own errors.
 #[derive(Clone, Copy)]
 pub struct IsPage;

@@ -16,6 +16,7 @@ pub mod filters;
 pub mod forgotten_password;
 pub mod fresh_form;
 pub mod health;
+pub mod kept_form;
 pub mod layout;
 pub mod members;
 pub mod membership_requests;
@@ -59,14 +60,22 @@ pub struct Route {
     pub method: Method,
     pub path: &'static str,
     pub handler: MethodRouter<AppState>,
+    /// Whether its form is kept where the session has ended before it came.
+    pub keeps_form: bool,
 }
 
 fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
-    Route { method: Method::GET, path, handler }
+    Route { method: Method::GET, path, handler, keeps_form: false }
 }
 
+/// An act of somebody who is signed in.
 fn act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
-    Route { method: Method::POST, path, handler }
+    Route { method: Method::POST, path, handler, keeps_form: true }
+}
+
+/// An act on the way in or out.
+fn open_act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
+    Route { method: Method::POST, path, handler, keeps_form: false }
 }
 
 /// Every page and every act of the portal. The tests walk through this list: a route that no test knows fails.
@@ -74,16 +83,16 @@ pub fn routes() -> Vec<Route> {
     vec![
         page(paths::HOME, get(sign_in::home)),
         page(paths::SIGN_IN, get(sign_in::form)),
-        act(paths::SIGN_IN, post(sign_in::submit)),
+        open_act(paths::SIGN_IN, post(sign_in::submit)),
         page(paths::SIGN_IN_CODE, get(sign_in_code::form)),
-        act(paths::SIGN_IN_CODE, post(sign_in_code::submit)),
-        act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        open_act(paths::SIGN_IN_CODE, post(sign_in_code::submit)),
+        open_act(paths::SIGN_OUT, post(sign_in::sign_out)),
         act(paths::SESSION_EXTENSION, post(sign_in::extend_session)),
         act(paths::CONFIRM_IDENTITY, post(confirm_identity::submit)),
         page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
-        act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
+        open_act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
         page(paths::INVITATION, get(sign_in::invitation)),
-        act(paths::INVITATION, post(sign_in::accept_invitation)),
+        open_act(paths::INVITATION, post(sign_in::accept_invitation)),
         page(paths::ACTIVITIES, get(activities::page)),
         page(paths::OVERVIEW, get(overview::page)),
         page(paths::OVERVIEW_CSV, get(overview::csv)),
@@ -151,7 +160,11 @@ pub fn router(state: AppState) -> Router {
         .with_same_site(SameSite::Lax)
         .with_path("/")
         .with_expiry(Expiry::OnSessionEnd);
-    let pages = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+    let keep = middleware::from_fn_with_state(state.clone(), kept_form::keep);
+    let pages = routes().into_iter().fold(Router::new(), |router, route| {
+        let handler = if route.keeps_form { route.handler.route_layer(keep.clone()) } else { route.handler };
+        router.route(route.path, handler)
+    });
     let portal = pages
         .fallback(error::not_found)
         .layer(sessions)
@@ -161,7 +174,7 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn(edge::short_urls_only))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn(edge::in_time))
+        .layer(middleware::from_fn_with_state(error::too_late as edge::TooLate, edge::in_time))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
         .layer(CompressionLayer::new())
         .merge(api::router())

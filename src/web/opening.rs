@@ -6,14 +6,15 @@ use tower_sessions::Session;
 use super::{error::AppError, state::AppState, visitor::software};
 use crate::{
     db::sessions,
-    domain::{audit::Actor, network::network_of},
+    domain::{audit::Actor, network::network_of, password::PasswordHash},
 };
 
-/// Signs a person in, and writes so. Where it cannot be written, the session ends at once.
+/// Signs a person in whose password was `verified` a moment ago, and writes so. Where it cannot be written, or the password has
+/// been replaced in that moment, the session ends at once.
 pub async fn open_session(
     state: &AppState,
     session: &Session,
-    user_id: i64,
+    (user_id, verified): (i64, &PasswordHash),
     actor: &Actor,
     headers: &HeaderMap,
 ) -> Result<(), AppError> {
@@ -26,11 +27,11 @@ pub async fn open_session(
     session.insert("software", &software).await?;
     session.save().await?;
     let network = actor.address.parse().map(network_of).unwrap_or_default();
-    if let Err(error) = sessions::record_sign_in(&state.pool, actor, user_id, &network, &software).await {
+    let written = sessions::record_sign_in(&state.pool, actor, (user_id, verified), &network, &software).await;
+    if !matches!(written, Ok(true)) {
         session.flush().await?;
-        return Err(error.into());
     }
-    Ok(())
+    if written? { Ok(()) } else { Err(AppError::SignInRequired { expired: true, return_to: None }) }
 }
 
 /// Remembers that a person's password was right; such a session opens nothing but the page that asks for the code.

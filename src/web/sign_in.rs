@@ -12,10 +12,11 @@ use tower_sessions::Session;
 use super::{
     edge::RequestContext,
     error::{AppError, page, page_with_status, with_retry_after},
+    kept_form::{Carrying, KeptFields, resume},
     layout::{Errors, FieldError, Notice, NoticeQuery},
     opening::{open_half, open_session},
     own_pages::destination,
-    pages::sign_in::{InvitationOverPage, InvitationPage, SignInPage, SignInRefusal},
+    pages::sign_in::{InvitationOverPage, InvitationPage, SignInCodePage, SignInPage, SignInRefusal},
     paths,
     state::AppState,
     visitor::Visitor,
@@ -24,11 +25,12 @@ use crate::{
     db::{
         invitations, second_factors, sessions,
         throttles::{self, Scope},
-        users::{self, Credentials},
+        users,
     },
     domain::{
         audit::Actor,
         network::network_of,
+        password::PasswordHash,
         person::{TypedPassword, check_chosen_password, normalized_login},
         random,
         technical_user::is_technical_login,
@@ -57,7 +59,7 @@ pub async fn form(
         return Ok(Redirect::to(&destination(query.suite.as_deref())).into_response());
     }
     let layout = state.anonymous_layout(notice.notice());
-    page(&SignInPage { layout, login: String::new(), refusal: None, return_to: query.suite })
+    page(&SignInPage { layout, login: String::new(), refusal: None, return_to: query.suite, typed: Vec::new() })
 }
 
 #[derive(Deserialize)]
@@ -74,9 +76,9 @@ pub async fn submit(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,
     (session, headers): (Session, HeaderMap),
-    Form(form): Form<SignInForm>,
+    Carrying { form, typed }: Carrying<SignInForm>,
 ) -> Result<Response, AppError> {
-    let refuse = |refusal| refused(&state, &form, refusal);
+    let refuse = |refusal| refused(&state, &form, &typed, refusal);
     if is_technical_login(&form.identifiant) {
         return refuse(SignInRefusal::TechnicalAccount);
     }
@@ -93,23 +95,33 @@ pub async fn submit(
         name: login.chars().filter(|c| !c.is_control()).take(120).collect(),
         address: context.address.to_string(),
     };
-    let Some(credentials) = credentials.filter(|_| verified) else {
+    let known = credentials.filter(|_| verified);
+    let Some((user_id, hash)) = known.and_then(|known| Some((known.user_id, known.password_hash?))) else {
         throttles::fail(&state.pool, Scope::SignIn, &login, &network).await?;
         sessions::record_failure(&state.pool, &actor, "").await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
     throttles::forget(&state.pool, Scope::SignIn, &login, &network).await?;
-    renew_outdated_hash(&state, &credentials, &form.password).await?;
-    let factor = second_factors::find(&state.pool, credentials.user_id).await?;
+    let hash = renew_outdated_hash(&state, user_id, hash, &form.password).await?;
+    let factor = second_factors::find(&state.pool, user_id).await?;
     if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
-        open_half(&session, credentials.user_id, form.suite.as_deref()).await?;
+        open_half(&session, user_id, form.suite.as_deref()).await?;
+        if !typed.is_empty() {
+            return page(&SignInCodePage { layout: state.anonymous_layout(None), typed, errors: Errors::none() });
+        }
         return Ok(Redirect::to(paths::SIGN_IN_CODE).into_response());
     }
-    open_session(&state, &session, credentials.user_id, &actor, &headers).await?;
-    Ok(Redirect::to(&destination(form.suite.as_deref())).into_response())
+    open_session(&state, &session, (user_id, &hash), &actor, &headers).await?;
+    let resumed = resume(&state, &session, form.suite.as_deref(), typed).await?;
+    Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(form.suite.as_deref())).into_response()))
 }
 
-fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Result<Response, AppError> {
+fn refused(
+    state: &AppState,
+    form: &SignInForm,
+    typed: &KeptFields,
+    refusal: SignInRefusal,
+) -> Result<Response, AppError> {
     let (status, retry_after) = match refusal {
         SignInRefusal::TooManyAttempts { seconds } => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
         _ => (StatusCode::UNPROCESSABLE_ENTITY, None),
@@ -119,6 +131,7 @@ fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Resul
         login: form.identifiant.clone(),
         refusal: Some(refusal),
         return_to: form.suite.clone(),
+        typed: typed.clone(),
     };
     let response = page_with_status(status, &page)?;
     Ok(match retry_after {
@@ -127,17 +140,19 @@ fn refused(state: &AppState, form: &SignInForm, refusal: SignInRefusal) -> Resul
     })
 }
 
+/// The hash that stands for the password from now on.
 async fn renew_outdated_hash(
     state: &AppState,
-    credentials: &Credentials,
+    user_id: i64,
+    old: PasswordHash,
     password: &TypedPassword,
-) -> Result<(), AppError> {
-    if let Some(old) = credentials.password_hash.as_ref().filter(|hash| hash.is_outdated()) {
-        let new =
-            state.hasher.hash(Asker::Person(credentials.user_id), password.clone(), &mut random::os_rng()).await?;
-        users::renew_hash(&state.pool, credentials.user_id, old, &new).await?;
+) -> Result<PasswordHash, AppError> {
+    if !old.is_outdated() {
+        return Ok(old);
     }
-    Ok(())
+    let new = state.hasher.hash(Asker::Person(user_id), password.clone(), &mut random::os_rng()).await?;
+    users::renew_hash(&state.pool, user_id, &old, &new).await?;
+    Ok(new)
 }
 
 /// « Rester connecté », before half an hour without a request is over: reading the session was all.

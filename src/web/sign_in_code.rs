@@ -1,7 +1,7 @@
 //! The second step of « Connexion », for who has a second factor.
 
 use axum::{
-    Extension, Form,
+    Extension,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Redirect, Response},
@@ -13,6 +13,7 @@ use super::{
     codes::{self, Verdict},
     edge::RequestContext,
     error::{AppError, page, page_with_status, with_retry_after},
+    kept_form::{Carrying, KeptFields, resume},
     layout::{Errors, FieldError, Notice},
     opening::open_session,
     own_pages::destination,
@@ -33,7 +34,9 @@ pub async fn form(
     session: Session,
 ) -> Result<Response, AppError> {
     match find(&state, &session).await? {
-        Some(_) => page(&SignInCodePage { layout: state.anonymous_layout(None), errors: Errors::none() }),
+        Some(_) => {
+            page(&SignInCodePage { layout: state.anonymous_layout(None), typed: Vec::new(), errors: Errors::none() })
+        }
         None => Ok(elsewhere(visitor.is_ok())),
     }
 }
@@ -50,23 +53,24 @@ pub async fn submit(
     visitor: Result<Visitor, AppError>,
     Extension(context): Extension<RequestContext>,
     (session, headers): (Session, HeaderMap),
-    Form(form): Form<CodeForm>,
+    Carrying { form, typed }: Carrying<CodeForm>,
 ) -> Result<Response, AppError> {
     let Some(half) = find(&state, &session).await? else { return Ok(elsewhere(visitor.is_ok())) };
     let actor = Actor { user_id: Some(half.user_id), name: half.login.clone(), address: context.address.to_string() };
     match codes::judge(&state, &actor, half.user_id, form.code.expose()).await? {
         Verdict::Right => {
-            open_session(&state, &session, half.user_id, &actor, &headers).await?;
-            Ok(Redirect::to(&destination(half.return_to.as_deref())).into_response())
+            open_session(&state, &session, (half.user_id, &half.password_hash), &actor, &headers).await?;
+            let resumed = resume(&state, &session, half.return_to.as_deref(), typed).await?;
+            Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(half.return_to.as_deref())).into_response()))
         }
         Verdict::Wrong => {
             sessions::record_failure(&state.pool, &actor, "code de vérification").await?;
             let message =
                 "Le code est incorrect ou a déjà servi. Saisissez le code que votre application affiche maintenant.";
-            refuse(&state, StatusCode::UNPROCESSABLE_ENTITY, message.into())
+            refuse(&state, StatusCode::UNPROCESSABLE_ENTITY, message.into(), typed)
         }
         Verdict::Wait(seconds) => {
-            let page = refuse(&state, StatusCode::TOO_MANY_REQUESTS, codes::too_many_attempts(seconds))?;
+            let page = refuse(&state, StatusCode::TOO_MANY_REQUESTS, codes::too_many_attempts(seconds), typed)?;
             Ok(with_retry_after(page, seconds))
         }
     }
@@ -83,7 +87,7 @@ fn elsewhere(is_signed_in: bool) -> Response {
     Redirect::to(&url).into_response()
 }
 
-fn refuse(state: &AppState, status: StatusCode, message: String) -> Result<Response, AppError> {
+fn refuse(state: &AppState, status: StatusCode, message: String, typed: KeptFields) -> Result<Response, AppError> {
     let errors = Errors(vec![FieldError { field: "code", message }]);
-    page_with_status(status, &SignInCodePage { layout: state.anonymous_layout(None), errors })
+    page_with_status(status, &SignInCodePage { layout: state.anonymous_layout(None), typed, errors })
 }

@@ -37,6 +37,10 @@ impl FromRequestParts<AppState> for Visitor {
     type Rejection = AppError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        if let Some(visitor) = parts.extensions.get::<Self>() {
+            // Read already, for this very request.
+            return Ok(visitor.clone());
+        }
         let return_to = || (parts.method == Method::GET).then(|| parts.uri.to_string());
         // The layer has read the cookie; the row is read once, here, with the person it belongs to.
         let id = parts.extensions.get::<Session>().and_then(Session::id);

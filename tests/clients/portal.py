@@ -8,6 +8,7 @@ import pathlib
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import time
@@ -22,6 +23,9 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 class Portal:
     """`with Portal() as portal:` starts one and ends it."""
 
+    def __init__(self, **settings):
+        self.settings = settings
+
     def __enter__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="raccord-clients-"))
         # Started by root, the database runs as another user, who must reach its files here.
@@ -30,21 +34,29 @@ class Portal:
             free.bind(("127.0.0.1", 0))
             self.listen = f"127.0.0.1:{free.getsockname()[1]}"
         self.url = f"http://{self.listen}"
+        if "RACCORD_TLS_CERT" in self.settings:
+            self.url = f"https://localhost:{self.listen.split(':')[1]}"
+            self.settings["RACCORD_PUBLIC_URL"] = self.url
         self.log = open(self.directory / "log", "w+")
-        settings = {"RACCORD_DATA_DIR": str(self.directory), "RACCORD_LISTEN": self.listen}
+        settings = {"RACCORD_DATA_DIR": str(self.directory), "RACCORD_LISTEN": self.listen} | self.settings
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "RACCORD_PG_BIN") if name in os.environ}
         command = [TARGET / "debug/raccord", "serve", "--demo"]
         self.process = subprocess.Popen(command, env=kept | settings, stdout=self.log, stderr=self.log)
         for _ in range(600):
             try:
-                urllib.request.urlopen(f"{self.url}/readyz").read()
+                urllib.request.urlopen(f"{self.url}/readyz", context=self.trust()).read()
                 break
             except OSError:
                 assert self.process.poll() is None, self.logged()
                 time.sleep(0.1)
-        accounts = json.loads((self.directory / "demo-credentials.json").read_text())["accounts"]
-        self.manager = accounts[0]
+        self.accounts = json.loads((self.directory / "demo-credentials.json").read_text())["accounts"]
+        self.manager = self.accounts[0]
         return self
+
+    def trust(self):
+        """What a client must know to believe the portal's certificate, where it has one."""
+        certificate = self.settings.get("RACCORD_TLS_CERT")
+        return ssl.create_default_context(cafile=certificate) if certificate else None
 
     def __exit__(self, *_):
         self.process.terminate()
@@ -74,11 +86,18 @@ class Portal:
 class Manager:
     """A principal manager before the screens."""
 
-    def __init__(self, portal):
+    def __init__(self, portal, account=None):
         self.portal = portal
-        cookies = urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar())
-        self.browser = urllib.request.build_opener(cookies)
-        self.post("/connexion", {"identifiant": portal.manager["login"], "mot-de-passe": portal.manager["password"]})
+        account = account or portal.manager
+        self.cookies = http.cookiejar.CookieJar()
+        self.browser = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(self.cookies), urllib.request.HTTPSHandler(context=portal.trust())
+        )
+        self.post("/connexion", {"identifiant": account["login"], "mot-de-passe": account["password"]})
+
+    def cookie(self):
+        """The `Cookie` header of the browser."""
+        return "; ".join(f"{cookie.name}={cookie.value}" for cookie in self.cookies)
 
     def open(self, path):
         headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}

@@ -21,6 +21,20 @@ async fn the_role_that_serves_can_do_all_that_people_do_and_nothing_else() {
     let both = [("DATABASE_URL", serving_role.as_str()), ("RACCORD_MIGRATION_URL", owner.as_str())];
     let (code, _, told) = run(&mut raccord(&["migrate"], &both));
     assert_eq!(code, 0, "{told}");
+    // Where every right is as it should be, nothing is written; what is not, is put right.
+    let rights =
+        "SELECT string_agg(xmin::text, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
+    let given = postgres.sql("raccord", rights);
+    assert_eq!(run(&mut raccord(&["migrate"], &both)).0, 0);
+    assert_eq!(postgres.sql("raccord", rights), given);
+    postgres.sql("raccord", "GRANT DELETE ON audit_events TO portal");
+    postgres.sql("raccord", "GRANT UPDATE (actor) ON audit_events TO portal");
+    postgres.sql("raccord", "GRANT SELECT ON users TO portal WITH GRANT OPTION");
+    postgres.sql("raccord", "REVOKE INSERT ON sessions FROM portal");
+    assert_eq!(run(&mut raccord(&["migrate"], &both)).0, 0);
+    let mended = "SELECT has_table_privilege('portal', 'audit_events', 'DELETE'), has_any_column_privilege('portal', 'audit_events', 'UPDATE'),
+                         has_table_privilege('portal', 'users', 'SELECT WITH GRANT OPTION'), has_table_privilege('portal', 'sessions', 'INSERT')";
+    assert_eq!(postgres.sql("raccord", mended), "f|f|f|t");
 
     let portal = TestPortal::over(&owner).await;
     let (manager, structure) = portal.manager().await;

@@ -1,7 +1,13 @@
 //! Where secrets must not be: in a dump, in the cluster's files and write-ahead log, in the server's log that tells every
-//! statement with its values, in the portal's own log at its most talkative.
+//! statement with its values, in the portal's own log at its most talkative, and in its memory once it is done with them.
 
-use std::{path::Path, process::Command};
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    os::unix::fs::FileExt,
+    path::Path,
+    process::Command,
+};
 
 use data_encoding::BASE64;
 
@@ -10,7 +16,10 @@ use super::{
     faults::health_check,
     postgres::Postgres,
 };
-use crate::common::{PASSWORD, TestPortal};
+use crate::{
+    common::{PASSWORD, TestPortal},
+    identity::{self, MFA, enrol},
+};
 
 /// The files under a directory in which a text stands.
 fn files_with(directory: &Path, text: &str) -> Vec<String> {
@@ -18,6 +27,31 @@ fn files_with(directory: &Path, text: &str) -> Vec<String> {
     grep.args(["--recursive", "--fixed-strings", "--files-with-matches", "--binary-files=text", "-e", text]);
     let output = grep.arg(directory).output().expect("grep is installed");
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+/// All that the process may write to, as it is now: its heap and stacks. `None` where only root may read it, and we are not.
+fn memory(pid: u32) -> Option<Vec<u8>> {
+    let memory = match File::open(format!("/proc/{pid}/mem")) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return None,
+        opened => opened.expect("the process is there"),
+    };
+    let maps = fs::read_to_string(format!("/proc/{pid}/maps")).expect("its map");
+    let mut bytes = Vec::new();
+    for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
+        let (from, to) = line.split_once(' ').and_then(|(range, _)| range.split_once('-')).expect("a range");
+        let (from, to) = (u64::from_str_radix(from, 16).expect("hex"), u64::from_str_radix(to, 16).expect("hex"));
+        let mut part = vec![0; usize::try_from(to - from).expect("a length")];
+        if memory.read_exact_at(&mut part, from).is_ok() {
+            bytes.extend(part);
+        }
+    }
+    Some(bytes)
+}
+
+fn count_in(memory: &[u8], text: &str) -> usize {
+    let (first, rest) = text.as_bytes().split_first().expect("a text");
+    let starts = memory.iter().enumerate().filter(|(_, byte)| *byte == first);
+    starts.filter(|(place, _)| memory[place + 1..].starts_with(rest)).count()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,9 +79,11 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     assert_eq!(exported.status, 200);
     let login = portal.text("SELECT login FROM technical_users", &[]).await;
     assert_eq!(health_check(&serving, "", &login, &first), Some(200));
+    let after_the_first = memory(serving.pid());
     let reset = browser.open(&account).await;
     let summary = browser.submit(&reset, &format!("{account}/mot-de-passe"), &[]).await.location();
     let second = browser.open(&summary).await.password().expect("the new password");
+    let after_the_second = memory(serving.pid());
     let token = token(&serving, &login, &second);
     // A failure tells as little: a wrong password, a value that no column takes.
     let wrong = "faux mot de passe de quinze signes";
@@ -58,9 +94,15 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     let calendar = calendar[at..].split('"').next().expect("its secret").to_owned();
     serving.get(&format!("/calendrier/{calendar}")).expect("an answer");
     let cookie = browser.cookies().into_values().next().expect("a session");
+    let (key, codes) = enrol(&portal, &browser).await;
+    let guarded = identity::give_password(serving.browser(), &manager).await;
+    guarded.post(identity::CODE, &[("code", &codes[0])]).await.location();
+    let renewed = guarded.submit(&guarded.open(MFA).await, &format!("{MFA}/codes-de-secours"), &[]).await;
+    let new_codes = identity::shown_codes(&renewed.page());
 
     postgres.sql("raccord", "CHECKPOINT");
     let dump = String::from_utf8(crate::common::pg_dump(&postgres.url("postgres", "raccord"))).expect("a text");
+    let at_the_end = memory(serving.pid());
     let own_log = serving.stop();
     let places = postgres.data().parent().expect("its home");
     // What must be found is found: the search is no blind one.
@@ -80,7 +122,21 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
         ("token", token),
         ("nonce", nonce),
         ("calendar", calendar),
+        ("key of the second factor", key),
+        ("recovery code that served", codes[0].clone()),
+        ("recovery code that was replaced", codes[1].clone()),
+        ("new recovery code", new_codes[0].clone()),
     ];
+    let moments = [("first display", after_the_first), ("second display", after_the_second), ("end", at_the_end)];
+    for (moment, memory) in moments.iter().filter_map(|(moment, memory)| Some((moment, memory.as_ref()?))) {
+        let known = portal.database_url().rsplit('/').next().expect("the database's name");
+        assert!(count_in(memory, known) > 0, "what must be found is found");
+        for (what, secret) in &secrets {
+            // Allocators write over the beginning of what is given back to them.
+            let rest = &secret[secret.len() / 3..];
+            assert_eq!(count_in(memory, rest), 0, "memory after the {moment}: {what}");
+        }
+    }
     for (what, secret) in secrets {
         assert!(secret.len() > 12, "{what}");
         // As it is, as a form sends it, and as PostgreSQL writes bytes.

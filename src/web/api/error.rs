@@ -4,17 +4,14 @@ use std::any::Any;
 
 use axum::{
     Json,
-    extract::Request,
     http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
-use tokio::time::timeout;
 
-use crate::{db, hashing::Busy, web::edge::REQUEST_TIMEOUT};
+use crate::{db, hashing::Busy};
 
 /// Why a call was not answered as it wished; the texts are what callers read.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -107,12 +104,10 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Answers 503 where a call takes too long, and lets go of what it waits for.
-pub async fn in_time(request: Request, next: Next) -> Response {
-    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| {
-        tracing::error!("a call took too long");
-        ApiError::Unavailable.into_response()
-    })
+/// What answers when a call took too long.
+pub fn too_late() -> Response {
+    tracing::error!("a call took too long");
+    ApiError::Unavailable.into_response()
 }
 
 /// What answers when a call panicked.

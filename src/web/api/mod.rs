@@ -23,7 +23,12 @@ use axum::{
 };
 use tower_http::catch_panic::CatchPanicLayer;
 
-use super::{Route, paths, state::AppState};
+use super::{
+    Route,
+    edge::{TooLate, in_time},
+    paths,
+    state::AppState,
+};
 use credentials::VerifiedCredentials;
 use error::ApiError;
 use traces::Traces;
@@ -39,11 +44,11 @@ pub struct ApiState {
 }
 
 fn read(path: &'static str, handler: MethodRouter<AppState>) -> Route {
-    Route { method: Method::GET, path, handler }
+    Route { method: Method::GET, path, handler, keeps_form: false }
 }
 
 fn call(path: &'static str, handler: MethodRouter<AppState>) -> Route {
-    Route { method: Method::POST, path, handler }
+    Route { method: Method::POST, path, handler, keeps_form: false }
 }
 
 /// Every call of the API. The tests walk through this list too.
@@ -70,7 +75,7 @@ pub fn router() -> Router<AppState> {
         .fold(calls, |router, path| router.route(path, any(|| async { ApiError::UnknownPath })))
         // The outermost first, and all as one layer: each layer of a router costs every call a copy of what is under it.
         .layer((
-            middleware::from_fn(error::in_time),
+            middleware::from_fn_with_state(error::too_late as TooLate, in_time),
             CatchPanicLayer::custom(error::panicked),
             middleware::from_fn(door::announce),
         ))

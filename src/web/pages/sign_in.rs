@@ -14,6 +14,8 @@ pub struct SignInPage {
     pub refusal: Option<SignInRefusal>,
     /// The page asked for before signing in, sent back with the form.
     pub return_to: Option<String>,
+    /// What was typed in a form that came too late, to be sent there after signing in.
+    pub typed: Vec<(String, String)>,
 }
 
 /// Why a sign-in was refused.
@@ -28,7 +30,19 @@ pub enum SignInRefusal {
 #[template(path = "sign_in/code.html")]
 pub struct SignInCodePage {
     pub layout: Layout,
+    /// As [`SignInPage::typed`].
+    pub typed: Vec<(String, String)>,
     pub errors: Errors,
+}
+
+/// « Reprenez votre saisie »: a form that came too late, offered to who has signed in since.
+#[derive(Template)]
+#[template(path = "sign_in/resumed_form.html")]
+pub struct ResumedFormPage {
+    pub layout: Layout,
+    /// The URL that the form was sent to.
+    pub target: String,
+    pub fields: Vec<(String, String)>,
 }
 
 /// « Confirmez votre identité »: before an act that wants a fresh authentication, which goes on from here.
