@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
+use jiff::{Timestamp, ZonedDateTime, civil::Date, tz::TimeZone};
 use time::OffsetDateTime;
 
 static PARIS: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC));
@@ -54,6 +54,26 @@ pub fn in_paris(at: OffsetDateTime) -> ZonedDateTime {
     Timestamp::from_second(at.unix_timestamp()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(PARIS.clone())
 }
 
+/// A day as people type it, « 24/01/2028 », and as software writes it, 2028-01-24. `None` where the calendar has no such day.
+#[must_use]
+pub fn parse_day(text: &str) -> Option<Date> {
+    let parts: Vec<&str> = text.trim().split(['/', '.', '-', ' ']).collect();
+    let [first, month, last] = parts[..] else { return None };
+    let (day, year) = if first.len() == 4 { (last, first) } else { (first, last) };
+    let number =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<i16>().ok()).flatten();
+    let is_of_our_time = |year: &i16| (1900..3000).contains(year);
+    let (month, day) = (i8::try_from(number(month)?).ok()?, i8::try_from(number(day)?).ok()?);
+    Date::new(number(year).filter(is_of_our_time)?, month, day).ok()
+}
+
+/// The instant at which this day begins in Paris.
+#[must_use]
+pub fn beginning_of(day: Date) -> Option<OffsetDateTime> {
+    let midnight = PARIS.to_timestamp(day.at(0, 0, 0, 0)).ok()?;
+    OffsetDateTime::from_unix_timestamp(midnight.as_second()).ok()
+}
+
 fn french_day(date: &ZonedDateTime) -> String {
     let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
     let ordinal = if date.day() == 1 { "er" } else { "" };
@@ -80,5 +100,38 @@ mod tests {
     fn an_hour_follows_summer_and_winter() {
         assert_eq!(moment(at("2028-01-24T13:05:00Z")), "24 janvier 2028 à 14\u{a0}h\u{a0}05");
         assert_eq!(moment(at("2028-07-14T13:05:00Z")), "14 juillet 2028 à 15\u{a0}h\u{a0}05");
+    }
+
+    #[test]
+    fn a_day_is_read_as_people_and_as_software_write_it() {
+        for text in ["24/01/2028", " 24/1/2028", "24.01.2028", "24-01-2028", "24 01 2028", "2028-01-24"] {
+            assert_eq!(parse_day(text), Some(jiff::civil::date(2028, 1, 24)), "{text}");
+        }
+        assert!(parse_day("29/02/2028").is_some());
+        for text in [
+            "",
+            "hier",
+            "29/02/2027",
+            "31/04/2028",
+            "24/13/2028",
+            "24/01/28",
+            "01/2028",
+            "+4/01/2028",
+            "24/01/20280",
+            "//",
+            "٢٤/٠١/٢٠٢٨",
+        ] {
+            assert_eq!(parse_day(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_paris() {
+        let begins = |text: &str| beginning_of(parse_day(text).unwrap()).unwrap();
+        assert_eq!(begins("24/01/2028"), at("2028-01-23T23:00:00Z"));
+        assert_eq!(begins("14/07/2028"), at("2028-07-13T22:00:00Z"));
+        // The days when the clocks change have 23 and 25 hours.
+        assert_eq!((begins("27/03/2028") - begins("26/03/2028")).whole_hours(), 23);
+        assert_eq!((begins("30/10/2028") - begins("29/10/2028")).whole_hours(), 25);
     }
 }

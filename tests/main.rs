@@ -7,6 +7,7 @@ mod creation;
 mod deadlines;
 mod documents;
 mod forgotten_password;
+mod history;
 mod identity;
 mod known_passwords;
 mod malformed;

@@ -1,9 +1,7 @@
-//! The history: written with each act, never changed.
+//! The history: written with each act, never changed. It is read in `history`.
 
 use sqlx::{PgConnection, PgPool};
-use time::OffsetDateTime;
 
-use super::structures::ManagedStructure;
 use crate::domain::audit::{Action, Actor};
 
 /// An event to write.
@@ -91,59 +89,4 @@ pub enum RefusedTarget {
     TechnicalUser(i64),
     Membership(i64),
     MembershipRequest(i64),
-}
-
-/// An event as history shows it.
-#[derive(Clone, Debug)]
-pub struct PastEvent {
-    pub id: i64,
-    pub at: OffsetDateTime,
-    pub actor: String,
-    pub address: String,
-    pub action: String,
-    pub subject: String,
-    pub detail: String,
-}
-
-impl PastEvent {
-    /// What happened, in the words that people read.
-    #[must_use]
-    pub fn label(&self) -> &'static str {
-        Action::parse(&self.action).map_or("Opération", Action::label)
-    }
-}
-
-/// The structure's events, newest first; those of one technical user where one is given.
-///
-/// # Errors
-/// Database errors.
-pub async fn of_structure(
-    pool: &PgPool,
-    structure: &ManagedStructure,
-    technical_user_id: Option<i64>,
-    offset: i64,
-    limit: i64,
-) -> sqlx::Result<Vec<PastEvent>> {
-    sqlx::query_as!(
-        PastEvent,
-        "SELECT id, at, actor, address, action, subject, detail FROM audit_events
-         WHERE structure_id = $1 AND ($2::bigint IS NULL OR technical_user_id = $2)
-         ORDER BY id DESC OFFSET $3 LIMIT $4",
-        structure.id(),
-        technical_user_id,
-        offset,
-        limit,
-    )
-    .fetch_all(pool)
-    .await
-}
-
-/// How many events the structure has.
-///
-/// # Errors
-/// Database errors.
-pub async fn count_of_structure(pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM audit_events WHERE structure_id = $1"#, structure.id())
-        .fetch_one(pool)
-        .await
 }

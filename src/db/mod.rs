@@ -9,6 +9,7 @@ pub mod demo;
 pub mod directory;
 pub mod envelopes;
 pub mod former_passwords;
+pub mod history;
 pub mod invitations;
 pub mod members;
 pub mod membership_requests;

@@ -76,6 +76,28 @@ impl Action {
         Self::RecoveryCodeUsed,
     ];
 
+    /// The acts that a structure's history can hold, in the order of their words. The others are a person's own.
+    pub const OF_STRUCTURES: [Self; 18] = [
+        Self::PasswordShown,
+        Self::MembershipRequestWithdrawn,
+        Self::CallsRefused,
+        Self::ManagerChanged,
+        Self::TechnicalUserCreated,
+        Self::MembershipRequested,
+        Self::PasswordExported,
+        Self::MembershipChanged,
+        Self::ContactAddressChanged,
+        Self::StructureEdited,
+        Self::ActRefused,
+        Self::TechnicalUserReactivated,
+        Self::MembershipRequestRefused,
+        Self::PasswordReset,
+        Self::MembershipRemoved,
+        Self::TechnicalUserDeleted,
+        Self::FormerPasswordEnded,
+        Self::TechnicalUserSuspended,
+    ];
+
     /// The database's word.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -219,5 +241,12 @@ mod tests {
             assert_eq!(Action::ALL.into_iter().filter(|other| other.label() == action.label()).count(), 1);
         }
         assert_eq!(Action::parse("?"), None);
+    }
+
+    #[test]
+    fn a_list_of_acts_reads_in_the_order_of_the_alphabet() {
+        let plain = |label: &str| label.replace('é', "e").replace('’', " ").to_lowercase();
+        let labels: Vec<String> = Action::OF_STRUCTURES.into_iter().map(|action| plain(action.label())).collect();
+        assert!(labels.is_sorted(), "{labels:#?}");
     }
 }

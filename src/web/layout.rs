@@ -3,7 +3,7 @@
 use serde::{Deserialize, de::IntoDeserializer};
 use time::OffsetDateTime;
 
-use crate::db::{audit::PastEvent, structures::ManagedStructure, technical_users::TechnicalUser};
+use crate::db::{history::PastEvent, structures::ManagedStructure, technical_users::TechnicalUser};
 
 /// How rows are named in URLs.
 pub type Id = i64;

@@ -16,6 +16,7 @@ pub mod filters;
 pub mod forgotten_password;
 pub mod fresh_form;
 pub mod health;
+pub mod history;
 pub mod kept_form;
 pub mod layout;
 pub mod members;
@@ -102,8 +103,8 @@ pub fn routes() -> Vec<Route> {
         page(paths::CALENDAR, get(calendars::subscription)),
         page(paths::STRUCTURE, get(structures::page)),
         act(paths::STRUCTURE, post(structures::edit)),
-        page(paths::STRUCTURE_HISTORY, get(structures::history)),
-        page(paths::STRUCTURE_HISTORY_CSV, get(structures::history_csv)),
+        page(paths::STRUCTURE_HISTORY, get(history::page)),
+        page(paths::STRUCTURE_HISTORY_CSV, get(history::csv)),
         page(paths::STRUCTURE_MANAGER, get(succession::confirmation)),
         act(paths::STRUCTURE_MANAGER, post(succession::designate)),
         page(paths::MEMBER_INVITATION, get(members::invitation)),

@@ -73,6 +73,13 @@ pub fn for_log(path: &str) -> &str {
     [INVITATION, CALENDAR].into_iter().find(is_of).unwrap_or(path)
 }
 
+/// The structure's history, narrowed to one of its accounts.
+#[must_use]
+pub fn account_history(structure_id: impl std::fmt::Display, login: &str) -> String {
+    let base = format!("{}?", structure_history(structure_id));
+    form_urlencoded::Serializer::for_suffix(base.clone(), base.len()).append_pair("compte", login).finish()
+}
+
 /// Fills the single `{…}` of a pattern.
 fn fill(pattern: &str, value: impl std::fmt::Display) -> String {
     let open = pattern.find('{').unwrap_or(pattern.len());

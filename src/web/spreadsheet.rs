@@ -1,12 +1,17 @@
 //! Tables to download for a spreadsheet.
 
 use axum::{
+    body::{Body, Bytes},
     http::header,
     response::{IntoResponse, Response},
 };
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::error::AppError;
+
+/// A mark that says UTF-8 to French spreadsheets.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8.
 pub fn answer<const COLUMNS: usize>(
@@ -14,22 +19,49 @@ pub fn answer<const COLUMNS: usize>(
     head: [&str; COLUMNS],
     rows: impl Iterator<Item = [String; COLUMNS]>,
 ) -> Result<Response, AppError> {
-    let body = write(head, rows).map_err(|error| AppError::Internal(error.to_string()))?;
-    let disposition = format!("attachment; filename=\"{name}\"");
-    Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, &disposition)], body)
-        .into_response())
+    let body = [first_line(head)?, lines(rows)?].concat();
+    Ok(download(name, body.into()))
 }
 
-fn write<const COLUMNS: usize>(
+/// The same for a table of any length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
+/// nobody takes half a table for a whole one.
+pub fn stream<const COLUMNS: usize, E>(
+    name: &str,
     head: [&str; COLUMNS],
-    rows: impl Iterator<Item = [String; COLUMNS]>,
-) -> csv::Result<Vec<u8>> {
-    let mut csv = csv::WriterBuilder::new().delimiter(b';').from_writer("\u{feff}".as_bytes().to_vec());
-    csv.write_record(head)?;
+    batches: impl Stream<Item = Result<Vec<[String; COLUMNS]>, E>> + Send + 'static,
+) -> Result<Response, AppError>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let first = stream::iter([Ok(Bytes::from(first_line(head)?))]);
+    let rest = batches.map(|batch| Ok::<_, axum::BoxError>(Bytes::from(lines(batch?.into_iter())?)));
+    let told = |error: &axum::BoxError| tracing::warn!(%error, "a download broke off");
+    Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(told)))))
+}
+
+fn download(name: &str, body: Body) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, &disposition)], body)
+        .into_response()
+}
+
+fn first_line<const COLUMNS: usize>(head: [&str; COLUMNS]) -> Result<Vec<u8>, csv::Error> {
+    let line = lines(std::iter::once(head.map(str::to_owned)))?;
+    Ok([BYTE_ORDER_MARK.as_bytes(), &line].concat())
+}
+
+fn lines<const COLUMNS: usize>(rows: impl Iterator<Item = [String; COLUMNS]>) -> Result<Vec<u8>, csv::Error> {
+    let mut csv = csv::WriterBuilder::new().delimiter(b';').from_writer(Vec::new());
     for row in rows {
         csv.write_record(row.map(safe_cell))?;
     }
     csv.into_inner().map_err(|error| error.into_error().into())
+}
+
+impl From<csv::Error> for AppError {
+    fn from(error: csv::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
 }
 
 /// An instant as spreadsheets and programs read it.
@@ -37,12 +69,21 @@ pub fn instant(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
-/// What a formula begins with, in some spreadsheet: the signs, also in their wide forms, and what may stand before them unseen.
-const FORMULAS: [char; 11] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '\t', '\r', '\n'];
+/// What begins a formula, also in the full width that Asian keyboards type.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// A spreadsheet takes a cell that begins like this for a formula: an apostrophe makes it a text.
+/// A spreadsheet takes a cell for a formula by its first sign, which some look for behind spaces, ends of lines and signs that
+/// nobody sees: an apostrophe before all of them makes it a text. What begins with a control character is none of ours, and a text too.
 fn safe_cell(text: String) -> String {
-    if text.starts_with(FORMULAS) { format!("'{text}") } else { text }
+    let first = text.trim_start_matches(is_blank).chars().next();
+    let is_formula = first.is_some_and(|first| FORMULA.contains(&first)) || text.starts_with(char::is_control);
+    if is_formula { format!("'{text}") } else { text }
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -53,26 +94,50 @@ mod tests {
 
     #[test]
     fn a_cell_is_never_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＋1", "－1", "＠SUM(A1)"] {
-            assert!(safe_cell(text.into()).starts_with('\''));
+        for text in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "\tx",
+            "\rx",
+            "\nx",
+            "\0=1",
+            " =1",
+            "\u{a0}=1",
+            "\u{202f}+1",
+            "\u{feff}=1",
+            "\u{200b}@x",
+            "\u{ad}-1",
+            "\u{2028}=1",
+            "＝1+1",
+            "＋1",
+            "－1",
+            "＠x",
+            "\u{3000}＝1",
+            "\r\n \t=1",
+        ] {
+            assert_eq!(safe_cell(text.into()), format!("'{text}"));
         }
-        assert_eq!(safe_cell("TECH_1".into()), "TECH_1");
+        for text in ["", " ", "TECH_1", "a=1", "Libellé", "« =1 »", "’=1", "１"] {
+            assert_eq!(safe_cell(text.into()), text);
+        }
     }
 
     proptest! {
         #[test]
-        fn whatever_cells_hold_they_read_back_and_none_is_a_formula(cells in prop::collection::vec("[=+@;\"'\r\n\t＝é a-]{0,6}", 1..6)) {
-            let rows = cells.iter().map(|cell| [cell.clone(), "x".to_owned()]);
-            let written = write(["A", "B"], rows).unwrap();
-            let written = written.strip_prefix("\u{feff}".as_bytes()).expect("the mark of UTF-8");
-            let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(written);
-            let read: Vec<String> = reader.records().map(|row| row.unwrap()[0].to_owned()).collect();
-            prop_assert_eq!(read.len(), cells.len());
-            for (read, cell) in read.iter().zip(&cells) {
-                let disarmed = format!("'{cell}");
-                prop_assert!(read == cell || *read == disarmed);
-                prop_assert!(!read.starts_with(FORMULAS));
-            }
+        fn whatever_stands_in_a_cell_no_reader_finds_a_formula(text in "[ \t\r\n=+@;\"'\u{feff}\u{3000}＝－a-]{0,12}") {
+            let line = lines(std::iter::once(["x".into(), text.clone()])).unwrap();
+            let mut reader = csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_reader(&line[..]);
+            let cells = reader.records().next().unwrap().unwrap();
+            prop_assert_eq!(cells.len(), 2);
+            let cell = &cells[1];
+            prop_assert!(cell == text || cell.strip_prefix('\'') == Some(text.as_str()));
+            let first = cell.chars().find(|c| !c.is_whitespace() && !c.is_control() && *c != '\u{feff}');
+            prop_assert!(first.is_none_or(|first| !"=+-@＝＋－＠".contains(first)), "{:?}", cell);
         }
     }
 }

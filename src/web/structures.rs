@@ -11,25 +11,21 @@ use serde::Deserialize;
 use super::{
     error::{AppError, page as render, page_with_status},
     layout::{Errors, FieldError, Notice, NoticeQuery, StructureName},
-    pages::structures::{
-        Candidate, HistoryPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow,
-    },
-    pagination::{PageQuery, Pagination},
-    paths, spreadsheet,
+    pages::structures::{Candidate, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow},
+    paths,
     state::AppState,
     visitor::Managed,
 };
 use crate::{
     db::{
-        audit,
+        history::{self, Place, Wanted},
         structures::{self, EditError, Member},
         technical_users,
     },
     domain::structure::StructureCard,
 };
 
-const EVENTS_ON_PAGE: i64 = 5;
-const EVENTS_PER_PAGE: u32 = 50;
+const EVENTS_ON_PAGE: u32 = 5;
 
 /// The structure's page.
 pub async fn page(
@@ -51,7 +47,7 @@ async fn structure_page(
     let structure = &managed.structure;
     let members = structures::members(&state.pool, structure).await?;
     let accounts = technical_users::of_structure(&state.pool, structure).await?;
-    let events = audit::of_structure(&state.pool, structure, None, 0, EVENTS_ON_PAGE).await?;
+    let events = history::page(&state.pool, structure, &Wanted::default(), Place::Newest, EVENTS_ON_PAGE).await?.events;
     let limit = state.settings.account_rules.max_per_structure.unsigned_abs();
     Ok(StructurePage {
         layout: managed.layout(state, notice),
@@ -151,35 +147,4 @@ impl From<EditError> for AppError {
             EditError::Database(error) => error.into(),
         }
     }
-}
-
-/// « Historique »: all of it, in pages.
-pub async fn history(
-    State(state): State<AppState>,
-    managed: Managed,
-    Query(query): Query<PageQuery>,
-) -> Result<Response, AppError> {
-    let current = query.number();
-    let offset = i64::from((current - 1) * EVENTS_PER_PAGE);
-    let events = audit::of_structure(&state.pool, &managed.structure, None, offset, EVENTS_PER_PAGE.into()).await?;
-    let total = audit::count_of_structure(&state.pool, &managed.structure).await?.unsigned_abs();
-    let base = format!("{}?page=", paths::structure_history(managed.structure.id()));
-    render(&HistoryPage {
-        layout: managed.layout(&state, None),
-        structure: StructureName::from(&managed.structure),
-        events: events.into_iter().map(Into::into).collect(),
-        total,
-        pagination: Pagination::new(current, total, EVENTS_PER_PAGE, base),
-    })
-}
-
-/// « Exporter (CSV) »: the newest 100,000 events, for a spreadsheet.
-pub async fn history_csv(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
-    let events = audit::of_structure(&state.pool, &managed.structure, None, 0, 100_000).await?;
-    let rows = events.into_iter().map(|event| {
-        let (at, label) = (spreadsheet::instant(event.at), event.label().to_owned());
-        [at, label, event.subject, event.detail, event.actor, event.address]
-    });
-    let head = ["Date (UTC)", "Événement", "Objet", "Précision", "Auteur", "Adresse IP"];
-    spreadsheet::answer(&format!("historique-{}.csv", managed.structure.identifier()), head, rows)
 }

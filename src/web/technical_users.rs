@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     db::{
-        audit, envelopes, former_passwords,
+        envelopes, former_passwords,
+        history::{self, Place, Wanted},
         technical_users::{self, ChangeError, CreateError, Form as IdempotentForm, Reset},
     },
     domain::{
@@ -33,7 +34,7 @@ use crate::{
     hashing::Asker,
 };
 
-const EVENTS_ON_PAGE: i64 = 10;
+const EVENTS_ON_PAGE: u32 = 10;
 
 /// « Saisie utilisateur technique ».
 pub async fn form(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
@@ -160,7 +161,8 @@ pub async fn page(
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
     let account = &managed.account;
-    let events = audit::of_structure(&state.pool, account.structure(), Some(account.id()), 0, EVENTS_ON_PAGE).await?;
+    let wanted = Wanted::of_account(&account.account().login);
+    let events = history::page(&state.pool, account.structure(), &wanted, Place::Newest, EVENTS_ON_PAGE).await?.events;
     let is_waiting = envelopes::is_waiting(&state.pool, account, &managed.visitor.session).await?;
     render(&TechnicalUserPage {
         layout: managed.layout(&state, notice.notice()),

@@ -1,6 +1,7 @@
 pub mod activities;
 pub mod calendars;
 pub mod errors;
+pub mod history;
 pub mod members;
 pub mod my_account;
 pub mod overview;

@@ -8,7 +8,6 @@ use crate::web::filters;
 use crate::web::layout::{Errors, EventRow, Expiry, Id, LastCall, Layout, StructureName};
 use crate::web::pages::members::MemberView;
 use crate::web::pages::technical_users::AccountStatus;
-use crate::web::pagination::Pagination;
 
 /// « Fiche structure », in its four blocks.
 #[derive(Template)]
@@ -91,17 +90,6 @@ pub struct DesignateManagerPage {
     pub structure: StructureName,
     pub candidates: Vec<Candidate>,
     pub errors: Errors,
-}
-
-/// « Historique »: every audit event of the structure, in pages.
-#[derive(Template)]
-#[template(path = "structures/history.html")]
-pub struct HistoryPage {
-    pub layout: Layout,
-    pub structure: StructureName,
-    pub events: Vec<EventRow>,
-    pub total: u64,
-    pub pagination: Pagination,
 }
 
 impl From<&StructureCard> for StructureForm {

@@ -32,6 +32,7 @@ export async function fillPortal(portal) {
                     UPDATE structures SET active = false WHERE id = ${structures.inactive}`);
   const people = await addPeople(portal, structures);
   const accounts = await addAccounts(portal, structures, people);
+  await addHistory(portal, structures.full);
   return { structures, accounts, people, links: await addLinks(portal, people) };
 }
 
@@ -77,6 +78,13 @@ async function addAccounts(portal, structures, people) {
     INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, set_by, shown_at, ends_at, last_call_at)
     SELECT id, 0, password_hash, password_set_by, now(), now() + interval '2 days', now() FROM technical_users WHERE id = ${accounts.today}`);
   return accounts;
+}
+
+/** More acts than a page holds, in the weeks before. */
+async function addHistory(portal, structure) {
+  await portal.sql(`INSERT INTO audit_events (at, actor, address, action, structure_id, detail)
+                    SELECT now() - make_interval(hours => 9 * n), '${portal.manager.login}', '2001:db8:4d2:91:ffff:ffff:ffff:1c3f',
+                           'STRUCTURE_EDITED', ${structure}, 'Adresse, Téléphone' FROM generate_series(1, 120) n`);
 }
 
 /** Links as mails carry them. */

@@ -1,0 +1,135 @@
+//! The history as its readers see it: a structure's events, narrowed and in pages, newest first. They are written in `audit`.
+
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use time::OffsetDateTime;
+
+use super::structures::ManagedStructure;
+use crate::domain::audit::Action;
+
+/// An event as history shows it.
+#[derive(Clone, Debug, FromRow)]
+pub struct PastEvent {
+    pub id: i64,
+    pub at: OffsetDateTime,
+    pub actor: String,
+    pub address: String,
+    pub action: String,
+    pub subject: String,
+    pub detail: String,
+}
+
+impl PastEvent {
+    /// What happened, in the words that people read.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        Action::parse(&self.action).map_or("Opération", Action::label)
+    }
+}
+
+/// Which events are wanted; those that meet every criterion that is given.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    pub action: Option<Action>,
+    /// The first instant.
+    pub from: Option<OffsetDateTime>,
+    /// The first instant that is too late.
+    pub until: Option<OffsetDateTime>,
+    /// A technical user's login, blind to case; what no account of the structure is called has no events.
+    pub technical_login: Option<String>,
+    /// Who acted, as history names that person: by login.
+    pub actor: Option<String>,
+}
+
+impl Wanted {
+    /// All that happened to one technical user.
+    #[must_use]
+    pub fn of_account(login: &str) -> Self {
+        Self { technical_login: Some(login.to_owned()), ..Self::default() }
+    }
+}
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    #[default]
+    Newest,
+    /// With the event that comes next, going back in time from the one with this number.
+    Before(i64),
+    /// So that it ends with the event before which the one with this number stands.
+    After(i64),
+}
+
+/// Some events, newest first, and whether there are others on either side.
+#[derive(Clone, Debug, Default)]
+pub struct EventPage {
+    pub events: Vec<PastEvent>,
+    pub has_newer: bool,
+    pub has_older: bool,
+}
+
+/// One page of the structure's events. A [`Place`] that is no event of the structure's has no page: it is empty.
+///
+/// The statement is put together from the criteria that are given, so that each set of them is planned for itself.
+///
+/// # Errors
+/// Database errors.
+pub async fn page(
+    pool: &PgPool,
+    structure: &ManagedStructure,
+    wanted: &Wanted,
+    place: Place,
+    limit: u32,
+) -> sqlx::Result<EventPage> {
+    let mut query = QueryBuilder::new(
+        "SELECT id, at, actor, address, action, subject, detail FROM audit_events WHERE structure_id = ",
+    );
+    query.push_bind(structure.id());
+    push_criteria(&mut query, structure, wanted);
+    push_place(&mut query, structure, place);
+    // One more than is shown tells whether there are others.
+    query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
+    let mut events: Vec<PastEvent> = query.build_query_as().fetch_all(pool).await?;
+    let has_more = events.len() > limit as usize;
+    events.truncate(limit as usize);
+    Ok(match place {
+        Place::Newest => EventPage { events, has_newer: false, has_older: has_more },
+        Place::Before(_) => EventPage { events, has_newer: true, has_older: has_more },
+        Place::After(_) => {
+            events.reverse();
+            EventPage { events, has_newer: has_more, has_older: true }
+        }
+    })
+}
+
+fn push_criteria(query: &mut QueryBuilder<Postgres>, structure: &ManagedStructure, wanted: &Wanted) {
+    if let Some(action) = wanted.action {
+        query.push(" AND action = ").push_bind(action.code());
+    }
+    if let Some(from) = wanted.from {
+        query.push(" AND at >= ").push_bind(from);
+    }
+    if let Some(until) = wanted.until {
+        query.push(" AND at < ").push_bind(until);
+    }
+    if let Some(login) = &wanted.technical_login {
+        query.push(" AND technical_user_id = (SELECT id FROM technical_users WHERE structure_id = ");
+        query.push_bind(structure.id()).push(" AND lower(login) = lower(").push_bind(login.clone()).push("))");
+    }
+    if let Some(actor) = &wanted.actor {
+        query.push(" AND actor = ").push_bind(actor.clone());
+    }
+}
+
+/// From an event on: by its instant, and its number where several share one.
+fn push_place(query: &mut QueryBuilder<Postgres>, structure: &ManagedStructure, place: Place) {
+    let (comparison, id, order) = match place {
+        Place::Newest => {
+            query.push(" ORDER BY at DESC, id DESC");
+            return;
+        }
+        Place::Before(id) => ("<", id, " ORDER BY at DESC, id DESC"),
+        Place::After(id) => (">", id, " ORDER BY at, id"),
+    };
+    query.push(" AND (at, id) ").push(comparison).push(" ((SELECT at FROM audit_events WHERE structure_id = ");
+    query.push_bind(structure.id()).push(" AND id = ").push_bind(id).push("), ").push_bind(id).push(")").push(order);
+}
