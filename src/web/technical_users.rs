@@ -129,7 +129,7 @@ fn creation_advice(error: CreateError, state: &AppState) -> Result<String, AppEr
             state.settings.account_rules.max_per_structure
         ),
         CreateError::StructureInactive => {
-            "Cette structure est inactive : réactivez-la avant de créer un utilisateur technique.".into()
+            "Cette structure est inactive : réactivez-la avant de créer un utilisateur technique.".into()
         }
         CreateError::FormReused(login) => format!(
             "Ce formulaire a déjà servi à créer le compte {login}. Pour créer un autre compte, envoyez de nouveau le formulaire."

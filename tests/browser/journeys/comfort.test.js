@@ -1,10 +1,10 @@
-// People who use no mouse, a narrow window, a dark screen, or who leave by mistake.
+// People with a narrow window, a dark screen or colours of their own, or who leave by mistake.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
-import { createTechnicalUser, leaveWithoutRegret, openStructure, passwordShape, structureWith } from "../support/journey.js";
+import { createTechnicalUser, leaveWithoutRegret, openStructure, structureWith } from "../support/journey.js";
 import { startPortal } from "../support/portal.js";
 
 let portal, browser;
@@ -12,67 +12,6 @@ before(async () => ([portal, browser] = await Promise.all([startPortal(), openBr
 after(async () => {
   await browser.close();
   await portal.stop();
-});
-
-test("an account is created by the keyboard alone", async () => {
-  const visitor = await newVisitor(browser, portal);
-  const { page } = visitor;
-  const keys = page.keyboard;
-
-  // Tab until a control of that name has the focus, and the focus can be seen.
-  async function tabTo(name) {
-    const seen = [];
-    for (let presses = 0; presses < 120; presses++) {
-      await keys.press("Tab");
-      const [found, outlined] = await page.evaluate(() => {
-        const element = document.activeElement;
-        const labels = [...(element.labels ?? [])].map((label) => label.textContent.trim());
-        const style = getComputedStyle(element);
-        return [labels[0] ?? element.textContent.trim(), style.outlineStyle !== "none" || style.boxShadow !== "none"];
-      });
-      seen.push(found);
-      if (found !== name) continue;
-      assert(outlined, `« ${name} » has the focus, and nobody sees it`);
-      return;
-    }
-    assert.fail(`« ${name} » cannot be reached; these can: ${seen.join(" | ")}`);
-  }
-
-  await page.goto("/connexion");
-  await tabTo("Aller au contenu");
-  await keys.press("Enter");
-  await tabTo("Identifiant de connexion");
-  await keys.type(portal.manager.login);
-  await tabTo("Mot de passe");
-  await keys.type(portal.manager.password);
-  await keys.press("Enter");
-  await visitor.seesTitle("Activités du gestionnaire");
-  const structure = await structureWith(visitor, 0);
-  await tabTo("Rechercher une structure");
-  await keys.type(structure);
-  await keys.press("Enter");
-  await visitor.sees(`pour « ${structure} »`);
-  await tabTo(`Modifier la fiche structure ${structure}`);
-  await keys.press("Enter");
-  await visitor.seesTitle(structure);
-  await tabTo("Créer un utilisateur technique");
-  await keys.press("Enter");
-  await visitor.seesTitle("Saisie utilisateur technique");
-  await tabTo("Libellé");
-  await keys.type("Au clavier");
-  await tabTo("Créer l’utilisateur technique");
-  await keys.press("Enter");
-  await visitor.seesTitle("Récapitulatif");
-  const password = await page.locator("#mot-de-passe").textContent();
-  assert.match(password, passwordShape);
-  portal.remember(password);
-  await tabTo("Exporter les informations de connexion");
-  const [download] = await Promise.all([page.waitForEvent("download"), keys.press("Enter")]);
-  assert.match(download.suggestedFilename(), /^raccord-TECH_1_\d+@cpro\.fr\.pdf$/);
-  await tabTo("Retour sur la fiche structure");
-  await keys.press("Enter");
-  await visitor.seesTitle(structure);
-  await visitor.leave();
 });
 
 test("leaving the password neither copied nor exported asks once", async () => {

@@ -1,12 +1,12 @@
 // The second factor, from « Mon compte » to the sign-in that asks for it.
 
 import assert from "node:assert/strict";
-import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
 import { startPortal } from "../support/portal.js";
+import { code } from "../support/second-factor.js";
 
 let portal, browser;
 before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
@@ -14,17 +14,6 @@ after(async () => {
   await browser.close();
   await portal.stop();
 });
-
-/** What an application shows for this key (RFC 6238), `steps` of 30 seconds from now. */
-function code(key, steps = 0) {
-  const bits = [...key].map((letter) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(letter).toString(2).padStart(5, "0")).join("");
-  const secret = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
-  const digest = createHmac("sha1", secret).update(counter).digest();
-  const number = digest.readUInt32BE(digest[19] & 15) & 0x7fffffff;
-  return String(number % 1_000_000).padStart(6, "0");
-}
 
 for (const javaScript of [true, false]) {
   const name = javaScript ? "with scripts" : "without scripts";

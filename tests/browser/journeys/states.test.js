@@ -2,12 +2,13 @@
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { openBrowser } from "../support/browser.js";
 import { fillPortal } from "../support/fixtures.js";
 import { axe, borders, colourRules, equalAccess, html, typography, width } from "../support/judges.js";
-import { startPortal } from "../support/portal.js";
+import { root, startPortal } from "../support/portal.js";
 import { walkThrough } from "../support/states.js";
 
 let portal, browser;
@@ -22,19 +23,39 @@ const wanted = ({ name }) => !only || only.some((start) => name.startsWith(start
 
 test("every state of every page holds before every judge", async (t) => {
   const fixtures = await fillPortal(portal);
+  const seen = new Set();
   await walkThrough(
     browser,
     portal,
     fixtures,
     (visitor, state) =>
       t.test(state.name, async () => {
+        seen.add(new URL(visitor.page.url()).pathname);
         assert.deepEqual(await judge(visitor.page, await visitor.html()), []);
         // What a page says depends on what was done before: only the whole walk can be compared.
         if (!only && spoken.has(state.name)) await readsAsBefore(visitor.page, state.name);
       }),
     wanted,
   );
+  if (!only) await t.test("every page of the portal has a state", async () => assert.deepEqual(await unseenPages(seen), []));
 });
+
+/** Pages that answer with something else than a page of their own: a redirection, files. */
+const noPages = ["HOME", "OVERVIEW_CSV", "DEADLINES_FILE", "CALENDAR", "STRUCTURE_HISTORY_CSV"];
+
+/** The routes of the portal's table of contents that none of these paths is of. */
+async function unseenPages(seen) {
+  const read = (name) => readFile(join(root, "src/web", name), "utf8");
+  const [paths, routes] = await Promise.all([read("paths.rs"), read("mod.rs")]);
+  const patterns = new Map([...paths.matchAll(/pub const (\w+): &str = "(.*)";/g)].map(([, name, path]) => [name, path]));
+  const pages = [...routes.matchAll(/\bpage\(paths::(\w+),/g)].map(([, name]) => name).filter((name) => !noPages.includes(name));
+  assert(pages.length > 20, "the table of contents was read");
+  const isSeen = (name) => {
+    const pattern = new RegExp(`^${patterns.get(name).replace(/\{\w+\}/, "[^/]+")}$`);
+    return [...seen].some((path) => pattern.test(path));
+  };
+  return pages.filter((name) => !isSeen(name));
+}
 
 /** The pages of the guide, as a screen reader is given them. */
 const spoken = new Set([

@@ -4,32 +4,48 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 
-import { AxeBuilder } from "@axe-core/playwright";
 import { HtmlValidate, StaticConfigLoader } from "html-validate";
 
 import htmlRules from "./html-rules.js";
 
 const criteria = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "RGAAv4", "best-practice"];
 
-/** axe-core: WCAG 2.2 A and AA, the RGAA's tests, good practice. Only some rules where the others cannot change their mind. */
+/** The source of an engine that runs in the page. */
+const source = (path) => readFile(createRequire(import.meta.url).resolve(path), "utf8");
+const axeSource = source("axe-core/axe.min.js");
+const equalAccessSource = source("accessibility-checker-engine/ace.js");
+
+/** Puts an engine into the page, once for as long as the page stays. */
+async function bring(page, name, text) {
+  if (!(await page.evaluate((name) => typeof globalThis[name] === "object", name))) await page.evaluate(`${await text}; globalThis.${name} = ${name};`);
+}
+
+/**
+ * axe-core: WCAG 2.2 A and AA, the RGAA's tests, good practice. Only some rules where the others cannot change their mind.
+ * Our pages have no frames, so its wrapper for Playwright, which opens a second page for each answer, is not needed.
+ */
 export async function axe(page, rules) {
-  const builder = new AxeBuilder({ page });
-  const { passes, violations } = await (rules ? builder.withRules(rules) : builder.withTags(criteria)).analyze();
-  if (!rules && passes.length < 10) return ["axe: it looked at nothing"];
-  return violations.map(({ id, help, nodes }) => `axe ${id} (${help}): ${nodes.map((node) => node.html).join(" | ")}`);
+  await bring(page, "axe", axeSource);
+  const runOnly = rules ? { type: "rule", values: rules } : { type: "tag", values: criteria };
+  const { passes, violations } = await page.evaluate(async (runOnly) => {
+    const { passes, violations } = await globalThis.axe.run(document, { runOnly, resultTypes: ["violations"] });
+    return {
+      passes: passes.length,
+      violations: violations.map(({ id, help, nodes }) => `axe ${id} (${help}): ${nodes.map((node) => node.html).join(" | ")}`),
+    };
+  }, runOnly);
+  return !rules && passes < 10 ? ["axe: it looked at nothing"] : violations;
 }
 
 /** What colours decide, alone. */
 export const colourRules = ["color-contrast", "link-in-text-block"];
-
-const engine = readFile(createRequire(import.meta.url).resolve("accessibility-checker-engine/ace.js"), "utf8");
 
 /**
  * The second engine, of IBM's Equal Access checker, by its rules for WCAG 2.2. It also asks people to look at things
  * (« potential violations »); those are not counted.
  */
 export async function equalAccess(page) {
-  if (!(await page.evaluate(() => typeof globalThis.ace === "object"))) await page.evaluate(`${await engine}; globalThis.ace = ace;`);
+  await bring(page, "ace", equalAccessSource);
   const results = await page.evaluate(async () => {
     const { results } = await new globalThis.ace.Checker().check(document, ["WCAG_2_2"]);
     return results.map(({ ruleId, value, message, snippet, path }) => ({ ruleId, value, message, snippet, where: path.dom }));

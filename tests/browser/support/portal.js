@@ -91,10 +91,10 @@ class Portal {
    * Writes into the portal's database what would take its people years, or cannot be clicked. Values are literals that the
    * caller wrote; what it returns is psql's unaligned text.
    */
-  async sql(statements, database = "raccord") {
+  async sql(statements, database = "raccord", role = "raccord") {
     const socket = await realpath(join(this.directory, "postgres/cluster"));
     const flags = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"];
-    const { stdout } = await run("psql", [...flags, "--host", socket, "--username", "raccord", "--command", statements, database]);
+    const { stdout } = await run("psql", [...flags, "--host", socket, "--username", role, "--command", statements, database]);
     return stdout.trim();
   }
 

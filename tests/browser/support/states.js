@@ -4,6 +4,7 @@
 import { longLabel } from "./fixtures.js";
 import { confirm, createTechnicalUser, leaveWithoutRegret, readSummary, reset } from "./journey.js";
 import { newVisitor } from "./browser.js";
+import { code } from "./second-factor.js";
 
 const at = (path) => (walk) => walk.page.goto(typeof path === "function" ? path(walk) : path);
 const structure = (name, rest = "") => at(({ fixtures }) => `/structures/${fixtures.structures[name]}${rest}`);
@@ -56,6 +57,19 @@ const member = [
   ["mon-compte-utilisateur", at("/mon-compte")],
   ["plan-du-site-utilisateur", at("/plan-du-site")],
   ["erreur-403", at("/activites"), 403],
+  ["double-authentification", at("/mon-compte/double-authentification")],
+  ["double-authentification-cle", press("Activer la double authentification")],
+  ["double-authentification-en-erreur", then(fill("Code de vérification", "12345"), press("Vérifier et activer")), 422],
+  ["codes-de-secours", proveTheSecondFactor],
+  ["double-authentification-activee", at("/mon-compte/double-authentification")],
+  ["codes-de-secours-nouveaux", press("Nouveaux codes de secours")],
+  ["double-authentification-desactivee", then(at("/mon-compte/double-authentification"), press("Désactiver"), sees("La double authentification est désactivée."))],
+  ["mon-compte-double-authentification", then(setUpSecondFactor, at("/mon-compte"))],
+  ["confirmation-identite-code", then(at("/mon-compte/double-authentification"), grownStale(press("Désactiver"))), 403],
+  ["confirmation-identite-code-en-erreur", wrongConfirmation, 422],
+  ["connexion-code", then(press("Se déconnecter"), ({ visitor, portal }) => visitor.signIn(portal.member))],
+  ["connexion-code-en-erreur", then(fill("Code de vérification", "000"), press("Vérifier le code")), 422],
+  ["connexion-code-trop-de-tentatives", tooManyCodes, 429, 422],
 ];
 
 const managerOfOne = [
@@ -132,6 +146,9 @@ const manager = [
   ["mon-compte", at("/mon-compte")],
   ["mon-compte-en-erreur", then(at("/mon-compte"), fill("Adresse de contact", "pas une adresse"), press("Enregistrer l’adresse de contact")), 422],
   ["mon-compte-mot-de-passe-en-erreur", then(at("/mon-compte"), fill("Mot de passe actuel", "faux"), fill("Nouveau mot de passe", "court"), press("Changer mon mot de passe")), 422],
+  ["confirmation-identite", then(structure("empty", "/utilisateurs-techniques/nouveau"), grownStale(press("Créer l’utilisateur technique"))), 403],
+  ["confirmation-identite-en-erreur", fresh(then(fill("Mot de passe", "faux"), press("Confirmer et poursuivre"))), 422],
+  ["session-presque-finie", ageOfSession("11 hours 56 minutes", structure("empty", "/utilisateurs-techniques/nouveau"))],
   ["plan-du-site-gestionnaire", at("/plan-du-site")],
   ["erreur-404-connecte", at("/structures/999999"), 404],
   ["erreur-409", then(account("known"), tamper(() => {
@@ -142,6 +159,9 @@ const manager = [
   ["erreur-429", tooManyPasswords, 429],
   ["erreur-500", brokenTable, 500],
   ["erreur-503", databaseGone, 503],
+  // The browser's clock is set from here on.
+  ["session-a-prolonger", then(clockAhead("25:30", structure("empty", "/utilisateurs-techniques/nouveau")), sees("Votre session se termine dans 5 minutes."))],
+  ["session-finie", then(({ page }) => page.clock.fastForward("05:00"), sees("Votre session est terminée."))],
 ];
 
 /** Every state: its name, whose eyes see it, how it is reached from anywhere, the statuses that it answers with. */
@@ -237,6 +257,65 @@ async function tooManyPasswords({ visitor, page, portal }) {
   await visitor.press("Changer mon mot de passe");
 }
 
+async function proveTheSecondFactor({ visitor, page, portal }) {
+  const key = await page.locator("#cle").textContent();
+  portal.remember(key);
+  await page.getByLabel("Code de vérification").fill(code(key));
+  await visitor.press("Vérifier et activer");
+  await visitor.seesTitle("Codes de secours");
+}
+
+async function setUpSecondFactor(walk) {
+  await walk.visitor.press("Activer la double authentification");
+  await proveTheSecondFactor(walk);
+}
+
+async function wrongConfirmation({ visitor, page, portal }) {
+  await page.getByLabel("Mot de passe", { exact: true }).fill(portal.member.password);
+  await page.getByLabel("Code de vérification").fill("12345");
+  await visitor.press("Confirmer et poursuivre");
+}
+
+async function tooManyCodes({ visitor, page }) {
+  for (let tries = 0; tries < 12; tries++) {
+    await page.getByLabel("Code de vérification").fill(`00${tries}`);
+    await visitor.press("Vérifier le code");
+    if (await page.getByText("Trop de tentatives").count()) return;
+  }
+  throw new Error("as many codes as one likes");
+}
+
+function authenticated(ago) {
+  return ({ portal }) => portal.sql(`UPDATE sessions SET authenticated_at = portal_now() - interval '${ago}'`);
+}
+
+/** An act of somebody whose last sign-in is too long ago for it. */
+function grownStale(act) {
+  return then(authenticated("16 minutes"), act);
+}
+
+/** After this state acts are done as before. */
+function fresh(open) {
+  const step = (walk) => open(walk);
+  return Object.assign(step, { undo: authenticated("0 minutes") });
+}
+
+/** A page of a session of that age. */
+function ageOfSession(age, open) {
+  const began = (ago) => ({ portal }) => portal.sql(`UPDATE sessions SET created_at = portal_now() - interval '${ago}' WHERE user_id IS NOT NULL`);
+  const step = then(began(age), open, sees("Votre session se termine dans"));
+  return Object.assign(step, { undo: began("1 minute") });
+}
+
+/** A page that has been left alone for so long. */
+function clockAhead(time, open) {
+  return async (walk) => {
+    await walk.page.clock.install();
+    await open(walk);
+    await walk.page.clock.fastForward(time);
+  };
+}
+
 async function brokenTable({ page, portal }) {
   portal.expectErrors();
   await portal.sql("ALTER TABLE membership_requests RENAME TO membership_requests_gone");
@@ -246,8 +325,9 @@ brokenTable.undo = ({ portal }) => portal.sql("ALTER TABLE membership_requests_g
 
 async function databaseGone({ page, portal }) {
   portal.expectErrors();
-  await portal.sql(`ALTER DATABASE raccord CONNECTION LIMIT 0;
-                    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'raccord'`, "postgres");
+  await portal.sql("ALTER DATABASE raccord CONNECTION LIMIT 0", "postgres");
+  // Who serves owns nothing, so only it may end its own connections.
+  await portal.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user AND datname = 'raccord'", "postgres", "raccord_portal");
   await page.goto("/activites");
 }
 databaseGone.undo = ({ portal }) => portal.sql("ALTER DATABASE raccord CONNECTION LIMIT -1", "postgres");
