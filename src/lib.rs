@@ -10,6 +10,8 @@ pub mod db;
 pub mod domain;
 pub mod embedded_postgres;
 pub mod french;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod hashing;
 pub mod mail;
 pub mod pdf;

@@ -41,6 +41,7 @@ fn every_file_that_a_document_names_exists() {
         "docs/operations.md",
         "docs/reliability.md",
         "docs/security.md",
+        "docs/testing.md",
         "docs/threat-model.md",
     ] {
         let text = fs::read_to_string(root.join(document)).expect("the document");

@@ -16,7 +16,7 @@ use crate::{
     domain::{audit::Actor, new_person::NewPerson, role::Role, structure_identifier::StructureIdentifier},
 };
 
-const REQUIRED: [&str; 7] =
+pub(crate) const REQUIRED: [&str; 7] =
     ["Identifiant", "Nom", "Prenom", "AdresseContact", "TypeIdentifiantStructure", "IdentifiantStructure", "Role"];
 
 /// Loads the file, each line in a transaction of its own. Running it again changes nothing and writes to nobody.
@@ -74,14 +74,14 @@ async fn attach(pool: &PgPool, line: &Line, superseded_by: Option<u64>, number: 
     Ok(attached)
 }
 
-struct Line {
+pub(crate) struct Line {
     person: NewPerson,
     structure: StructureIdentifier,
     role: Role,
 }
 
 impl Line {
-    fn parse(row: &Row<'_>, strict_siret: bool) -> Result<Self, RowError> {
+    pub(crate) fn parse(row: &Row<'_>, strict_siret: bool) -> Result<Self, RowError> {
         Ok(Self {
             person: NewPerson::checked(
                 row.get("Identifiant"),

@@ -2,17 +2,17 @@
 
 pub mod arguments;
 mod check_secrets;
-mod csv_lines;
+pub(crate) mod csv_lines;
 pub mod demo;
-mod directory_line;
+pub(crate) mod directory_line;
 pub mod error;
-mod import_managers;
+pub(crate) mod import_managers;
 mod import_structures;
 mod invite;
 mod report;
 mod reset_mfa;
 mod row_error;
-mod table;
+pub(crate) mod table;
 mod verify_audit;
 
 use sqlx::PgPool;

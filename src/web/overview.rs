@@ -32,7 +32,7 @@ pub struct OverviewQuery {
 }
 
 impl OverviewQuery {
-    fn wanted(&self) -> Wanted {
+    pub(crate) fn wanted(&self) -> Wanted {
         Wanted {
             search: self.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
             expiry: match self.echeance.as_str() {
@@ -54,7 +54,7 @@ impl OverviewQuery {
         }
     }
 
-    fn encoded(&self) -> String {
+    pub(crate) fn encoded(&self) -> String {
         let pairs =
             [("recherche", &self.recherche), ("echeance", &self.echeance), ("etat", &self.etat), ("tri", &self.tri)];
         let chosen = pairs.into_iter().filter(|(_, value)| !value.is_empty());

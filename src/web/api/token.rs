@@ -92,7 +92,7 @@ pub async fn issue(State(state): State<AppState>, request: Request) -> Result<Re
         ApiError::BadRequest(_) => TokenError::InvalidRequest(body::INCOMPLETE),
         error => TokenError::Call(error),
     })?;
-    let credential = credential(&headers, &Form::read(&headers, &body)?)?;
+    let credential = shown(&headers, &body)?;
     let refused = |error| match error {
         ApiError::Unauthorized => TokenError::InvalidClient { basic: headers.contains_key(header::AUTHORIZATION) },
         error => TokenError::Call(error),
@@ -144,7 +144,12 @@ impl Form {
     }
 }
 
-/// The client's credential: in the body or by HTTP Basic, not both.
+/// The credential that a client shows, in the body or by HTTP Basic.
+pub(crate) fn shown(headers: &HeaderMap, body: &[u8]) -> Result<Credential, TokenError> {
+    credential(headers, &Form::read(headers, body)?)
+}
+
+/// Not in both.
 fn credential(headers: &HeaderMap, form: &Form) -> Result<Credential, TokenError> {
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = authorization.next() else {
@@ -178,8 +183,7 @@ mod tests {
             let value = format!("basic {}", BASE64.encode(basic.as_bytes()));
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         }
-        let form = Form::read(&headers, body.as_bytes())?;
-        credential(&headers, &form).map(|read| (read.login, read.password.expose().to_owned()))
+        shown(&headers, body.as_bytes()).map(|read| (read.login, read.password.expose().to_owned()))
     }
 
     #[test]
