@@ -31,9 +31,14 @@ pub fn instant(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }
 
-/// A spreadsheet takes a cell that begins like this for a formula: an apostrophe makes it a text.
+/// A spreadsheet takes a cell that begins like this for a formula, also in the wide forms of Asian keyboards: an apostrophe makes it
+/// a text.
 fn safe_cell(text: String) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text }
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
+        format!("'{text}")
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -42,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_cell_is_never_a_formula() {
-        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"] {
+        for text in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1+1", "＠A1"] {
             assert!(safe_cell(text.into()).starts_with('\''));
         }
         assert_eq!(safe_cell("TECH_1".into()), "TECH_1");
