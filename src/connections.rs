@@ -20,7 +20,8 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Request},
-    response::Response,
+    http::{StatusCode, Version, header},
+    response::{IntoResponse, Response},
 };
 use hyper::{
     body::{Frame, Incoming, SizeHint},
@@ -199,9 +200,21 @@ async fn answer(
     }
     let mut request = Request::from_parts(head, body);
     request.extensions_mut().insert(ConnectInfo(peer));
-    let answer = hyper::service::Service::call(&TowerToHyperService::new(router), request).await;
-    let response = answer.unwrap_or_else(|never| match never {});
+    let response = if is_of_one_host(&request) {
+        let answer = hyper::service::Service::call(&TowerToHyperService::new(router), request).await;
+        answer.unwrap_or_else(|never| match never {})
+    } else {
+        (StatusCode::BAD_REQUEST, [(header::CONNECTION, "close")]).into_response()
+    };
     Ok(response.map(|body| Body::new(AnswerBody { body, seat })))
+}
+
+/// Whether a request says once, and not twice, whom it is for (RFC 9112 §3.2), as those before us must have read it too.
+fn is_of_one_host<B>(request: &Request<B>) -> bool {
+    match request.headers().get_all(header::HOST).iter().count() {
+        0 => request.version() < Version::HTTP_11,
+        count => count == 1,
+    }
 }
 
 /// The connections that wait for nothing of ours: between two requests, or before a head has come. Longest first.

@@ -52,6 +52,8 @@ pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8], mi
 #[derive(Clone, Debug)]
 pub struct Guest {
     pub login: String,
+    /// Where a link for her goes: to the address as it is now, whatever it was when the mail was asked for.
+    pub contact_address: String,
     pub first_name: String,
     pub last_name: String,
 }
@@ -61,7 +63,7 @@ pub struct Guest {
 /// # Errors
 /// Database errors.
 pub async fn find_guest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Guest>> {
-    sqlx::query_as!(Guest, "SELECT login, first_name, last_name FROM users WHERE id = $1", user_id)
+    sqlx::query_as!(Guest, "SELECT login, contact_address, first_name, last_name FROM users WHERE id = $1", user_id)
         .fetch_optional(conn)
         .await
 }
@@ -113,9 +115,15 @@ pub(super) async fn keep_password(conn: &mut PgConnection, user_id: i64, hash: &
     )
     .fetch_one(&mut *conn)
     .await?;
-    sqlx::query!("DELETE FROM invitations WHERE user_id = $1 AND used_at IS NULL", user_id).execute(&mut *conn).await?;
+    end_links(&mut *conn, user_id).await?;
     let notice = Notice::PasswordChosen { login: person.login, at: person.at };
     outbox::enqueue(conn, &person.contact_address, &notice).await
+}
+
+/// Ends the links that a person has been mailed and has not used.
+pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM invitations WHERE user_id = $1 AND used_at IS NULL", user_id).execute(conn).await?;
+    Ok(())
 }
 
 /// Somebody says that she forgot her password, and names herself by login or contact address. Who is known by it is mailed a

@@ -91,7 +91,7 @@ pub async fn change_password(
 }
 
 /// Keeps a person's new contact address, which is at once that of the technical users of her structures (rule 6). The old and
-/// the new address are both written to. Each of her structures remembers it.
+/// the new address are both written to; links that wait in the old mailbox end. Each of her structures remembers it.
 ///
 /// # Errors
 /// Database errors.
@@ -111,6 +111,8 @@ pub async fn change_contact_address(
     sqlx::query!("UPDATE users SET contact_address = $2 WHERE id = $1", user_id, address.as_str())
         .execute(&mut *tx)
         .await?;
+    // A link in the old mailbox may be why the address is changed.
+    invitations::end_links(&mut tx, user_id).await?;
     let notice = Notice::ContactAddressChanged { new_address: address.as_str().into() };
     for recipient in [old.as_str(), address.as_str()] {
         outbox::enqueue(&mut tx, recipient, &notice).await?;

@@ -108,25 +108,27 @@ impl MailRoom {
     async fn send(&self, pool: &PgPool, id: i64) -> Result<(), SendError> {
         let mut tx = pool.begin().await?;
         let Some(mail) = outbox::claim(&mut tx, id).await? else { return Ok(()) };
-        let message = self.write(&mut tx, &mail).await?;
+        let (recipient, message) = self.write(&mut tx, &mail).await?;
         outbox::mark_sent(&mut tx, id).await?;
-        self.delivery.deliver(id, &mail.recipient, message).await?;
+        self.delivery.deliver(id, &recipient, message).await?;
         tx.commit().await?;
         tracing::info!(mail = id, "mail sent");
         Ok(())
     }
 
-    async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<Message, SendError> {
+    /// Whom a mail goes to, and what it says. A link goes to the person's address of now: the mail may have waited for hours.
+    async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<(String, Message), SendError> {
         let notice: Notice = serde_json::from_value(mail.notice.clone())?;
-        let guest = match notice {
+        let (recipient, guest) = match notice {
             Notice::Invitation { user_id } | Notice::PasswordForgotten { user_id } => {
-                Some(invite(conn, user_id).await?)
+                let (address, guest) = invite(conn, user_id).await?;
+                (address, Some(guest))
             }
-            _ => None,
+            _ => (mail.recipient.clone(), None),
         };
         let letter = letter::render(&notice, guest.as_ref(), &self.portal)?;
-        let to = Mailbox::new(None, mail.recipient.parse::<Address>()?);
-        Ok(Message::builder()
+        let to = Mailbox::new(None, recipient.parse::<Address>()?);
+        let message = Message::builder()
             .from(self.from.clone())
             .to(to)
             .subject(letter.subject)
@@ -135,7 +137,8 @@ impl MailRoom {
             // RFC 3834: no holiday reply to a machine.
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("Content-Language", "fr"))
-            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))?)
+            .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))?;
+        Ok((recipient, message))
     }
 
     /// The same at each attempt, and no other mail's, not even after the database was made anew.
@@ -160,12 +163,12 @@ async fn look(pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
 }
 
 /// The link is made with the mail, in the transaction that marks it sent: no secret waits in the outbox.
-async fn invite(conn: &mut PgConnection, user_id: i64) -> Result<Guest, SendError> {
+async fn invite(conn: &mut PgConnection, user_id: i64) -> Result<(String, Guest), SendError> {
     let guest = invitations::find_guest(&mut *conn, user_id).await?.ok_or(SendError::NoGuest)?;
     let token = random::token(&mut random::os_rng());
     invitations::create(conn, user_id, &random::digest(&token), LINK_MINUTES).await?;
     let name = format!("{} {}", guest.first_name, guest.last_name);
-    Ok(Guest { name, login: guest.login, token, minutes: LINK_MINUTES })
+    Ok((guest.contact_address, Guest { name, login: guest.login, token, minutes: LINK_MINUTES }))
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {
