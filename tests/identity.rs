@@ -126,7 +126,7 @@ async fn code(portal: &TestPortal, key: &str, steps: i64) -> String {
 }
 
 /// Sets a second factor up through the screens: the application's key and the recovery codes.
-async fn enrol(portal: &TestPortal, browser: &Browser) -> (String, Vec<String>) {
+pub async fn enrol(portal: &TestPortal, browser: &Browser) -> (String, Vec<String>) {
     let page = browser.open(MFA).await;
     assert_eq!(browser.submit(&page, MFA_SETUP, &[]).await.location(), MFA);
     let page = browser.open(MFA).await;
