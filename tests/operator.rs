@@ -12,3 +12,4 @@ mod outages;
 mod postgres;
 mod roles;
 mod secrets;
+mod smtp;
