@@ -1,8 +1,14 @@
 //! Passwords that will expire: who is told, when, and where a manager sees it coming.
 
-use raccord::db::reminders;
+use jiff::{
+    Timestamp, ToSpan,
+    civil::{Date, date},
+    tz::TimeZone,
+};
+use raccord::db::{self, reminders};
+use sqlx::PgPool;
 
-use crate::common::TestPortal;
+use crate::common::{Call, TestPortal, text_of_pdf};
 
 /// The days left that the reminders in the outbox tell, oldest first.
 async fn reminders_of(portal: &TestPortal) -> Vec<String> {
@@ -11,21 +17,94 @@ async fn reminders_of(portal: &TestPortal) -> Vec<String> {
         .await
 }
 
+/// How far an instant is from now, as the portal's clock takes it.
+fn offset_to(instant: Timestamp) -> String {
+    format!("{} microseconds", instant.as_microsecond() - Timestamp::now().as_microsecond())
+}
+
+/// The pool of an instance whose clock shows this instant.
+fn instance_at(portal: &TestPortal, instant: Timestamp) -> PgPool {
+    let offset = offset_to(instant).replace(' ', "\\ ");
+    db::pool(portal.pool.connect_options().as_ref().clone().options([("raccord.clock_offset", offset.as_str())]), 1)
+}
+
+/// An instant as a clock on a wall in Paris shows it.
+fn in_paris(day: Date, hour: i8, minute: i8) -> Timestamp {
+    let paris = TimeZone::get("Europe/Paris").expect("the zone is known");
+    paris.to_timestamp(day.at(hour, minute, 0, 0)).expect("an hour that exists")
+}
+
+/// Made at 23:30 in a Paris winter, it ends at half past midnight in a Paris summer, which is the day before in UTC; its first reminder is
+/// due on 29 February.
 #[tokio::test]
-async fn each_reminder_is_sent_once_over_the_whole_life_of_a_password() {
+async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
     let mut portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
-    portal.technical_user(&structure, &manager).await;
-    // From the first day to the day after the last, across a winter, a summer and two changes of the clock.
-    for day in 0..=425 {
-        portal.move_clock(&format!("{day} days")).await;
-        for _ in 0..2 {
-            reminders::remind(&portal.pool).await.unwrap();
+    portal.move_clock(&offset_to(in_paris(date(2027, 3, 1), 23, 30))).await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, summary, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    // Screen, PDF and calendar say the same day.
+    assert_eq!(summary.fact("Date d’expiration"), "29 avril 2028");
+    let sheet =
+        browser.submit(&summary, &format!("/utilisateurs-techniques/{id}/informations-de-connexion"), &[]).await;
+    assert!(text_of_pdf(&sheet.body).is_none_or(|text| text.contains("29 avril 2028")));
+    let calendar = browser.get("/activites/echeances.ics").await.body_text();
+    assert!(calendar.contains("DTSTART;VALUE=DATE:20280429"), "{calendar}");
+
+    // Each day just after it has begun in Paris, and just before it ends, the job runs on two instances at once: over 29 February 2028
+    // and three changes of the clock.
+    let mut day = date(2027, 3, 2);
+    while day <= date(2028, 5, 1) {
+        for (hour, minute) in [(0, 1), (23, 58)] {
+            let instant = in_paris(day, hour, minute);
+            let (one, other) = (instance_at(&portal, instant), instance_at(&portal, instant));
+            let (one_sent, other_sent) = tokio::join!(reminders::remind(&one), reminders::remind(&other));
+            assert!(one_sent.expect("it runs") + other_sent.expect("it runs") <= 1, "{day}");
+            tokio::join!(one.close(), other.close());
         }
+        day = day.tomorrow().expect("a day");
     }
-    let told = reminders_of(&portal).await;
-    assert_eq!(told, ["60", "30", "7", "1", "0"]);
-    assert!(portal.mails().await.iter().all(|mail| mail.starts_with(&manager.contact_address)));
+    let told = "SELECT (notice->>'days_left') || ' on ' || to_char(created_at AT TIME ZONE 'Europe/Paris', 'YYYY-MM-DD HH24:MI')
+                  FROM mails WHERE notice->>'kind' = 'password_expiring' ORDER BY id";
+    assert_eq!(
+        portal.texts(told, &[]).await,
+        [
+            "60 on 2028-02-29 00:01",
+            "30 on 2028-03-30 00:01",
+            "7 on 2028-04-22 00:01",
+            "1 on 2028-04-28 00:01",
+            "0 on 2028-04-29 00:01",
+        ]
+    );
+    let to_others = "SELECT count(*) FROM mails m WHERE recipient <> (SELECT contact_address FROM users WHERE login LIKE 'camille%')";
+    assert_eq!(portal.number(to_others, &[]).await, 0);
+
+    // The API announces the instant, and holds to it: what is answered before is let in, what is asked after it is refused.
+    portal.move_clock(&offset_to(in_paris(date(2028, 4, 20), 12, 0))).await;
+    let call = || {
+        let account = data_encoding::BASE64.encode(format!("{login}:{password}").as_bytes());
+        Call::get("/cpro/transverses/v1/health-check").with("cpro-account", &account)
+    };
+    let anybody = portal.browser();
+    let announced = anybody.send(call()).await.header("x-raccord-expiration").expect("an announcement").to_owned();
+    let end: Timestamp = announced.parse().expect("an instant");
+    let stored = "SELECT (extract(epoch FROM expires_at) * 1000000)::bigint FROM technical_users";
+    let exact = portal.number(stored, &[]).await;
+    assert_eq!(exact / 1_000_000, end.as_second());
+    portal.move_clock(&offset_to(end - 3.seconds())).await;
+    let clock = "SELECT (extract(epoch FROM portal_now()) * 1000000)::bigint";
+    let (mut let_in, mut refused) = (0, 0);
+    while refused < 3 {
+        let before = portal.number(clock, &[]).await;
+        let status = anybody.send(call()).await.status.as_u16();
+        let after = portal.number(clock, &[]).await;
+        assert!(after >= exact || status == 200, "refused {} µs before its end", exact - after);
+        assert!(before < exact || status == 401, "let in {} µs after its end", before - exact);
+        let_in += u32::from(status == 200);
+        refused += u32::from(status == 401);
+    }
+    assert!(let_in > 0, "nothing was asked before the end");
 }
 
 #[tokio::test]

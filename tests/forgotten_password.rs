@@ -11,7 +11,11 @@ const NEW: &str = "neuf barques sur le lac";
 /// Sends the waiting mails as the mail room does; the links in them.
 async fn links_mailed(portal: &TestPortal) -> Vec<String> {
     let directory = std::env::temp_dir().join(format!("raccord-mails-{}", random::token(&mut random::os_rng())));
-    let given = |name: &str| (name == "RACCORD_DATA_DIR").then(|| directory.to_string_lossy().into_owned());
+    let given = |name: &str| match name {
+        "RACCORD_DATA_DIR" => Some(directory.to_string_lossy().into_owned()),
+        "RACCORD_SECRET_KEY_FILE" => Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key").to_owned()),
+        _ => None,
+    };
     let room = MailRoom::open(&Settings::read(given).expect("sound settings")).expect("a mail room");
     let waiting = "SELECT count(*) FROM mails WHERE sent_at IS NULL";
     let sent = async {

@@ -13,3 +13,4 @@ mod postgres;
 mod roles;
 mod secrets;
 mod smuggling;
+mod smtp;

@@ -8,7 +8,9 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+use hkdf::Hkdf;
 use rand::CryptoRng;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::random;
@@ -70,7 +72,8 @@ pub struct SealedSecret {
     pub bytes: Vec<u8>,
 }
 
-/// The keys that seal second factors: the first one seals, all open. `Debug` says nothing.
+/// The keys that seal second factors, and make the secrets of links by mail: the first one seals and makes, all open. `Debug` says
+/// nothing.
 pub struct Keyring(Vec<(String, Zeroizing<[u8; 32]>)>);
 
 impl fmt::Debug for Keyring {
@@ -117,6 +120,17 @@ impl Keyring {
         let payload = Payload { msg: text, aad: &associated_data(user_id) };
         let opened = ChaCha20Poly1305::new((&**key).into()).decrypt(&nonce.into(), payload).ok().map(Zeroizing::new)?;
         Some(TotpSecret(Zeroizing::new(opened.as_slice().try_into().ok()?)))
+    }
+
+    /// The secret of the link in a mail, by the mail's Message-ID: 256 bits that nobody can tell without the key, and the same each
+    /// time, so that a mail which leaves twice says twice the same.
+    #[must_use]
+    pub fn link_token(&self, message_id: &str) -> String {
+        let (_, key) = &self.0[0];
+        let about = [b"raccord mail link 1".as_slice(), message_id.as_bytes()].concat();
+        let mut token = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(None, &**key).expand(&about, &mut *token).expect("32 bytes are within HKDF's limit");
+        BASE64URL_NOPAD.encode(&*token)
     }
 }
 
@@ -227,6 +241,16 @@ mod tests {
     fn the_uri_names_the_account() {
         let uri = TotpSecret::generate(&mut os_rng()).expose_uri("anne é@mairie.fr");
         assert!(uri.starts_with("otpauth://totp/Raccord:anne%20%C3%A9@mairie.fr?secret="), "{}", *uri);
+    }
+
+    #[test]
+    fn a_mails_link_is_the_same_again_and_no_other_mails_nor_keys() {
+        let ring = |byte: u8| Keyring::parse(&format!("k:{}", BASE64URL_NOPAD.encode(&[byte; 32]))).unwrap();
+        let token = ring(1).link_token("<raccord-1-1@a.fr>");
+        assert_eq!(token.len(), 43);
+        assert_eq!(ring(1).link_token("<raccord-1-1@a.fr>"), token);
+        assert_ne!(ring(1).link_token("<raccord-1-2@a.fr>"), token);
+        assert_ne!(ring(2).link_token("<raccord-1-1@a.fr>"), token);
     }
 
     proptest! {

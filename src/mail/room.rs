@@ -1,6 +1,6 @@
 //! The background task that empties the outbox.
 
-use std::{collections::VecDeque, pin::pin, time::Duration};
+use std::{collections::VecDeque, io, path::PathBuf, pin::pin, time::Duration};
 
 use lettre::{
     Address, Message,
@@ -23,6 +23,7 @@ use crate::{
         outbox::{self, WaitingMail},
     },
     domain::{notice::Notice, random},
+    secret_keys,
     settings::{SettingError, Settings},
 };
 
@@ -46,6 +47,8 @@ enum SendError {
     Address(#[from] AddressError),
     #[error("the invited person is not there")]
     NoGuest,
+    #[error("RACCORD_SECRET_KEY_FILE: {0}")]
+    SecretKeys(#[from] io::Error),
     #[error("the text: {0}")]
     Text(#[from] askama::Error),
     #[error("the message: {0}")]
@@ -57,6 +60,7 @@ pub struct MailRoom {
     delivery: Delivery,
     from: Mailbox,
     portal: String,
+    secret_key_file: PathBuf,
 }
 
 impl MailRoom {
@@ -69,7 +73,12 @@ impl MailRoom {
             name: "RACCORD_MAIL_FROM",
             problem: format!("must be an address such as Raccord <raccord@example.fr>, not {:?}", settings.mail_from),
         })?;
-        Ok(Self { delivery: Delivery::open(settings)?, from, portal: settings.public_url.clone() })
+        Ok(Self {
+            delivery: Delivery::open(settings)?,
+            from,
+            portal: settings.public_url.clone(),
+            secret_key_file: settings.secret_key_file.clone(),
+        })
     }
 
     /// Sends mails until `shutdown`; the one that is being sent is seen off first.
@@ -104,7 +113,8 @@ impl MailRoom {
     }
 
     /// Sends one mail and marks it sent, in a transaction that holds it, so that no other instance sends it too. With SMTP
-    /// a crash between the server's answer and our commit sends it twice: both then bear the same Message-ID.
+    /// a crash between the server's answer and our commit sends it twice: both then say the same, links and all, under one
+    /// Message-ID, so it does not matter which of the two a server drops that knows it already.
     async fn send(&self, pool: &PgPool, id: i64) -> Result<(), SendError> {
         let mut tx = pool.begin().await?;
         let Some(mail) = outbox::claim(&mut tx, id).await? else { return Ok(()) };
@@ -121,7 +131,7 @@ impl MailRoom {
         let notice: Notice = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
             Notice::Invitation { user_id } | Notice::PasswordForgotten { user_id } => {
-                let (address, guest) = invite(conn, user_id).await?;
+                let (address, guest) = self.invite(conn, user_id, &self.message_id(mail)).await?;
                 (address, Some(guest))
             }
             _ => (mail.recipient.clone(), None),
@@ -139,6 +149,15 @@ impl MailRoom {
             .raw_header(header("Content-Language", "fr"))
             .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))?;
         Ok((recipient, message))
+    }
+
+    /// The link is made with the mail, in the transaction that marks it sent: no secret waits in the outbox.
+    async fn invite(&self, conn: &mut PgConnection, user_id: i64, message_id: &str) -> Result<(String, Guest), SendError> {
+        let guest = invitations::find_guest(&mut *conn, user_id).await?.ok_or(SendError::NoGuest)?;
+        let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
+        invitations::create(conn, user_id, &random::digest(&token), LINK_MINUTES).await?;
+        let name = format!("{} {}", guest.first_name, guest.last_name);
+        Ok((guest.contact_address, Guest { name, login: guest.login, token, minutes: LINK_MINUTES }))
     }
 
     /// The same at each attempt, and no other mail's, not even after the database was made anew.
@@ -160,15 +179,6 @@ async fn look(pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
             PAUSE
         }
     }
-}
-
-/// The link is made with the mail, in the transaction that marks it sent: no secret waits in the outbox.
-async fn invite(conn: &mut PgConnection, user_id: i64) -> Result<(String, Guest), SendError> {
-    let guest = invitations::find_guest(&mut *conn, user_id).await?.ok_or(SendError::NoGuest)?;
-    let token = random::token(&mut random::os_rng());
-    invitations::create(conn, user_id, &random::digest(&token), LINK_MINUTES).await?;
-    let name = format!("{} {}", guest.first_name, guest.last_name);
-    Ok((guest.contact_address, Guest { name, login: guest.login, token, minutes: LINK_MINUTES }))
 }
 
 fn header(name: &'static str, value: &str) -> HeaderValue {

@@ -50,13 +50,14 @@ impl HistoryQuery {
         let mut errors = Vec::new();
         for (field, name, day) in [("du", "Du", &from), ("au", "Au", &until)] {
             if day.is_err() {
-                let message = format!("Période, « {name} » : indiquez une date du calendrier, par exemple 24/01/2027.");
+                let message =
+                    format!("«\u{202f}{name}\u{202f}»\u{a0}: indiquez une date du calendrier, par exemple 24/01/2027.");
                 errors.push(FieldError { field, message });
             }
         }
         let (Ok(from), Ok(until)) = (from, until) else { return Err(Errors(errors)) };
         if from.zip(until).is_some_and(|(from, until)| from > until) {
-            let message = "Période : la date de fin doit être celle du début, ou venir après elle.".to_owned();
+            let message = "Période\u{a0}: la date de fin doit être celle du début, ou venir après elle.".to_owned();
             return Err(Errors(vec![FieldError { field: "au", message }]));
         }
         Ok(Wanted {

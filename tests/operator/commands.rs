@@ -38,6 +38,7 @@ fn help_tells_a_stranger_what_each_command_does() {
         &["import", "managers", "--help"],
         &["user", "invite", "--help"],
         &["secret", "check", "--help"],
+        &["user", "reset-mfa", "--help"],
         &["audit", "verify", "--help"],
         &["demo", "--help"],
     ] {
@@ -191,4 +192,33 @@ async fn a_leaked_password_is_told_by_its_login_as_long_as_it_is_good() {
     let page = browser.open(&format!("/utilisateurs-techniques/{id}")).await;
     browser.submit(&page, &format!("/utilisateurs-techniques/{id}/mot-de-passe"), &[]).await.location();
     assert_eq!(check(&leaked), (0, String::new(), String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_lost_the_second_factor_is_let_in_without_it_and_told() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let key = crate::identity::enrol(&portal, &browser).await.0;
+    let reset = |login: &str| {
+        let command = &mut raccord(&["user", "reset-mfa", login], &[("DATABASE_URL", portal.database_url())]);
+        run(command)
+    };
+    let (code, _, told) = reset("personne@exemple.fr");
+    assert!(code == 2 && told.contains("personne@exemple.fr: nobody has this login"), "{code} {told}");
+    assert_eq!(browser.get("/mon-compte").await.status, 200);
+    let (code, _, told) = reset(&manager.login.to_uppercase());
+    assert!(code == 0 && told.contains(&manager.login) && !told.contains(&key), "{code} {told}");
+    assert!(browser.get("/mon-compte").await.location().starts_with("/connexion"), "her sessions are closed");
+    // The password alone opens again, and neither key nor recovery codes are left.
+    portal.signed_in(&manager).await;
+    let left = "SELECT (SELECT count(*) FROM second_factors) + (SELECT count(*) FROM recovery_codes)";
+    assert_eq!(portal.number(left, &[]).await, 0);
+    let event =
+        "SELECT actor || ' ' || address || ' ' || subject FROM audit_events WHERE action = 'SECOND_FACTOR_RESET'";
+    assert_eq!(portal.texts(event, &[]).await, [format!("opérateur ligne de commande {}", manager.login)]);
+    let mail = "SELECT recipient || ' ' || (notice->>'change') FROM mails WHERE notice->>'kind' = 'second_factor_changed' ORDER BY id DESC LIMIT 1";
+    assert_eq!(portal.text(mail, &[]).await.to_lowercase(), format!("{} reset", manager.contact_address));
+    let (code, _, told) = reset(&manager.login);
+    assert!(code == 2 && told.contains("has no second factor"), "{code} {told}");
 }

@@ -20,7 +20,10 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 
-use super::binary::{Directory, Serving, send};
+use super::{
+    binary::{Directory, Serving, send},
+    smtp::make_certificate,
+};
 use crate::common::TestPortal;
 
 /// Longer than any of the portal's patience, and what it promises.
@@ -240,7 +243,7 @@ async fn it_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_stop() {
     let portal = TestPortal::start().await;
     let directory = Directory::create();
     let (certificate, key) = (directory.path().join("cert.pem"), directory.path().join("key.pem"));
-    let first = make_certificate(&directory, "portail");
+    let first = make_certificate(directory.path(), "portail");
     fs::copy(&first.0, &certificate).and_then(|_| fs::copy(&first.1, &key)).expect("the first certificate");
     let (certificate_text, key_text) = (certificate.to_str().expect("text"), key.to_str().expect("text"));
     let settings = [
@@ -262,7 +265,7 @@ async fn it_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_stop() {
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("strict-transport-security: max-age="), "{answer}");
     // Plain HTTP gets no page, and a certificate of somebody else's is not believed.
     assert!(send(serving.address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_none());
-    let second = make_certificate(&directory, "nouveau");
+    let second = make_certificate(directory.path(), "nouveau");
     assert!(tls_get(serving.address, &second.0, "/livez").is_none());
     fs::copy(&second.0, &certificate).and_then(|_| fs::copy(&second.1, &key)).expect("the second certificate");
     serving.signal("-HUP");
@@ -278,20 +281,6 @@ async fn it_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_stop() {
     serving.signal("-TERM");
     assert_eq!(serving.wait(), Some(0));
     assert!(!serving.log().contains("PRIVATE KEY"));
-}
-
-/// A certificate that signs itself, and its key.
-fn make_certificate(directory: &Directory, name: &str) -> (String, String) {
-    let path = |kind| directory.path().join(format!("{name}.{kind}")).to_str().expect("text").to_owned();
-    let (certificate, key) = (path("cert"), path("key"));
-    let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
-        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", &key, "-out", &certificate])
-        .output()
-        .expect("openssl is installed");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    (certificate, key)
 }
 
 /// The whole answer to a GET over TLS, by a client that trusts this certificate alone.

@@ -1,83 +1,27 @@
 //! Mails by a real SMTP exchange.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    collections::{BTreeMap, BTreeSet},
+    net::TcpListener,
+    process::Command,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        Arc,
+        atomic::{AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
-use super::binary::{Directory, Serving};
+use super::{
+    binary::{Directory, Serving, raccord, run},
+    smtp::{Listener, Security, Taken, make_certificate},
+};
 use crate::common::TestPortal;
 
-/// A mail server that keeps what it takes: recipient and text.
-#[derive(Clone, Default)]
-struct Listener {
-    taken: Arc<Mutex<Vec<(String, String)>>>,
-    /// While set, it answers every recipient « try again later ».
-    busy: Arc<AtomicBool>,
-}
+const UNSENT: &str = "SELECT count(*) FROM mails WHERE sent_at IS NULL";
 
-impl Listener {
-    fn start(&self, address: &str) -> SocketAddr {
-        let socket = TcpListener::bind(address).expect("a free port");
-        let address = socket.local_addr().expect("its address");
-        let listener = self.clone();
-        thread::spawn(move || {
-            for stream in socket.incoming().flatten() {
-                let listener = listener.clone();
-                thread::spawn(move || listener.talk(&stream));
-            }
-        });
-        address
-    }
-
-    fn talk(&self, stream: &TcpStream) -> Option<()> {
-        let (mut answer, mut lines) = (stream, BufReader::new(stream).lines());
-        let mut say = |line: &str| answer.write_all(format!("{line}\r\n").as_bytes()).ok();
-        say("220 here")?;
-        let mut recipient = String::new();
-        while let Some(Ok(line)) = lines.next() {
-            let word = line.split(' ').next()?.to_ascii_uppercase();
-            match word.as_str() {
-                "EHLO" => say("250 8BITMIME")?,
-                "RCPT" if self.busy.load(Ordering::Relaxed) => say("451 later")?,
-                "RCPT" => {
-                    line.split(['<', '>']).nth(1)?.clone_into(&mut recipient);
-                    say("250 ok")?;
-                }
-                "DATA" => {
-                    say("354 go on")?;
-                    let text: Vec<_> = lines.by_ref().map_while(Result::ok).take_while(|line| line != ".").collect();
-                    self.taken.lock().ok()?.push((recipient.clone(), text.join("\n")));
-                    say("250 taken")?;
-                }
-                "QUIT" => {
-                    say("221 bye")?;
-                    return None;
-                }
-                _ => say("250 ok")?,
-            }
-        }
-        None
-    }
-
-    fn wait_for(&self, count: usize, log: impl Fn() -> String) -> Vec<(String, String)> {
-        let start = Instant::now();
-        loop {
-            let taken = self.taken.lock().expect("no panic under the lock").clone();
-            if taken.len() >= count {
-                return taken;
-            }
-            assert!(start.elapsed() < Duration::from_mins(1), "{} of {count} mails\n{}", taken.len(), log());
-            thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
+/// Ends the waits after failures, which last minutes.
+const NOW: &str = "UPDATE mails SET next_attempt_at = portal_now() WHERE sent_at IS NULL";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() {
@@ -95,20 +39,20 @@ async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() 
     thread::sleep(Duration::from_secs(2));
     listener.busy.store(true, Ordering::Relaxed);
     listener.start(&address.to_string());
-    portal.execute("UPDATE mails SET next_attempt_at = portal_now()").await;
+    portal.execute(NOW).await;
     thread::sleep(Duration::from_secs(6));
-    assert!(listener.taken.lock().expect("no panic under the lock").is_empty());
+    assert!(listener.taken().is_empty());
     assert!(portal.number("SELECT max(attempts)::bigint FROM mails", &[]).await >= 1);
     listener.busy.store(false, Ordering::Relaxed);
     let page = browser.open(&format!("/utilisateurs-techniques/{id}")).await;
     browser.submit(&page, &format!("/utilisateurs-techniques/{id}/mot-de-passe"), &[]).await.location();
     let shown = browser.open(&format!("/utilisateurs-techniques/{id}/recapitulatif")).await;
     let second = shown.password().expect("the new password");
-    portal.execute("UPDATE mails SET next_attempt_at = portal_now()").await;
+    portal.execute(NOW).await;
     let taken = listener.wait_for(2, || serving.log());
     thread::sleep(Duration::from_secs(3));
-    assert_eq!(listener.wait_for(2, || serving.log()).len(), 2, "none is sent twice");
-    for ((recipient, text), subject) in taken.iter().zip(["utilisateur technique cr", "mot de passe r"]) {
+    assert_eq!(listener.taken().len(), 2, "none is sent twice");
+    for (Taken { recipient, text }, subject) in taken.iter().zip(["utilisateur technique cr", "mot de passe r"]) {
         assert_eq!(recipient, &manager.contact_address);
         let head = text.split("\n\n").next().expect("a head");
         assert!(head.contains("Message-ID:") && head.contains("Auto-Submitted: auto-generated"), "{head}");
@@ -116,7 +60,7 @@ async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() 
         assert!(decoded.contains(subject), "{decoded}");
         assert!(!text.contains(&first) && !text.contains(&second));
     }
-    assert_eq!(portal.number("SELECT count(*) FROM mails WHERE sent_at IS NULL", &[]).await, 0);
+    assert_eq!(portal.number(UNSENT, &[]).await, 0);
     serving.stop();
 }
 
@@ -130,4 +74,198 @@ fn rfc2047(head: &str) -> String {
         format!("{}{}", String::from_utf8_lossy(&clear), rest.trim_start())
     });
     words.collect()
+}
+
+/// The one instant that SMTP leaves open: the server has the mail, and whoever sent it dies before knowing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_whose_sender_died_before_the_answer_comes_again_as_the_same() {
+    let portal = TestPortal::start().await;
+    let sender = Arc::new(AtomicU32::new(0));
+    let victim = sender.clone();
+    let listener = Listener::default().before_telling(move |count| {
+        if count == 1 {
+            kill(victim.load(Ordering::Relaxed));
+        }
+    });
+    let smtp = format!("smtp://{}", listener.start("127.0.0.1:0"));
+    let directory = Directory::create();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", smtp.as_str())];
+    let mut first = Serving::start(&directory, &["serve"], &settings);
+    sender.store(first.pid(), Ordering::Relaxed);
+    let names = ["--last-name", "Fontaine", "--first-name", "Claire"];
+    let who = ["user", "invite", "--login", "claire@ville.example", "--contact", "claire@ville.example"];
+    assert_eq!(run(&mut raccord(&[&who[..], &names].concat(), &[("DATABASE_URL", portal.database_url())])).0, 0);
+    assert_eq!(first.wait(), None, "it was killed while it sent");
+    assert_eq!(listener.taken().len(), 1);
+    assert_eq!(portal.number(UNSENT, &[]).await, 1, "nobody has heard that it was taken");
+    let second = Serving::start(&directory, &["serve"], &settings);
+    let taken = listener.wait_for(2, || second.log());
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!((listener.taken().len(), portal.number(UNSENT, &[]).await), (2, 0));
+    // Whichever of the two a mail server drops that knows the Message-ID already, the link of the other opens.
+    assert_eq!(taken[0].message_id(), taken[1].message_id());
+    let link = |mail: &Taken| {
+        let (_, rest) = mail.text.split_once("/invitation/").expect("a link");
+        format!("/invitation/{}", &rest[..43])
+    };
+    assert_eq!(link(&taken[0]), link(&taken[1]));
+    portal.browser().open(&link(&taken[0])).await;
+    second.stop();
+}
+
+fn kill(pid: u32) {
+    let _ = Command::new("kill").args(["-9", &pid.to_string()]).status();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_fire_every_mail_arrives_in_order_and_twice_only_what_was_in_the_air() {
+    let portal = Arc::new(TestPortal::start().await);
+    let listener = Listener::default();
+    let smtp = format!("smtp://{}", listener.start("127.0.0.1:0"));
+    let directory = Directory::create();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", smtp.as_str())];
+    let start = || Serving::spawn(&directory, &["serve"], &settings);
+    let load: Vec<_> = ["Camille", "Alix", "Sacha"]
+        .map(|name| {
+            let portal = portal.clone();
+            tokio::spawn(async move {
+                let (manager, structures) = portal.manager_with_structures(name, 4).await;
+                let browser = portal.signed_in(&manager).await;
+                for structure in &structures {
+                    for label in ["Paie", "Marchés", "Régie"] {
+                        portal.create_account(&browser, structure.id, label).await;
+                        tokio::time::sleep(Duration::from_millis(400)).await;
+                    }
+                }
+            })
+        })
+        .into_iter()
+        .collect();
+    // Two senders, one of which is killed each time; and the mail server goes away twice.
+    let (mut senders, mut kills, mut outages) = (vec![start(), start()], 0_usize, 0_usize);
+    let mut round = 0;
+    while !load.iter().all(|task| task.is_finished()) || kills < 6 {
+        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        round += 1;
+        if round % 3 == 0 {
+            listener.gone.store(true, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            listener.gone.store(false, Ordering::Relaxed);
+            outages += 1;
+        } else {
+            senders.remove(0).kill();
+            senders.push(start());
+            kills += 1;
+        }
+        portal.execute(NOW).await;
+    }
+    for task in load {
+        task.await.expect("the load ends");
+    }
+    let patience = Instant::now();
+    while portal.number(UNSENT, &[]).await > 0 {
+        assert!(patience.elapsed() < Duration::from_mins(2), "{}", senders[1].log());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        portal.execute(NOW).await;
+    }
+    let mails = portal.number("SELECT count(*) FROM mails", &[]).await;
+    let taken = listener.taken();
+    let known: BTreeSet<&str> = taken.iter().map(Taken::message_id).collect();
+    assert_eq!(known.len(), usize::try_from(mails).expect("a count"), "each mail has arrived");
+    let twice = taken.len() - known.len();
+    eprintln!("{mails} mails, {kills} senders killed, {outages} outages of the mail server: {twice} came twice");
+    assert!(twice <= kills + outages * 2, "{twice} came twice, more than can have been in the air");
+    assert_eq!(in_first_order(&taken), in_order_of_writing(&portal).await);
+    for sender in senders {
+        drop(sender);
+    }
+}
+
+/// The Message-IDs of each recipient in the order in which they came first.
+fn in_first_order(taken: &[Taken]) -> BTreeMap<String, Vec<String>> {
+    let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for mail in taken {
+        let numbers = order.entry(mail.recipient.clone()).or_default();
+        let number = mail.message_id().split('-').nth(1).expect("a number").to_owned();
+        if !numbers.contains(&number) {
+            numbers.push(number);
+        }
+    }
+    order
+}
+
+async fn in_order_of_writing(portal: &TestPortal) -> BTreeMap<String, Vec<String>> {
+    let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in portal.texts("SELECT id || ' ' || recipient FROM mails ORDER BY id", &[]).await {
+        let (id, recipient) = row.split_once(' ').expect("two words");
+        order.entry(recipient.to_owned()).or_default().push(id.to_owned());
+    }
+    order
+}
+
+const RIGHT: &str = "Sesame-8731-ouvre";
+const WRONG: &str = "Sesame-9999-ferme";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_leave_by_tls_for_a_server_that_proves_itself_and_with_the_right_password() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let (certificate, key) = make_certificate(directory.path(), "courrier");
+    let (scheme, tls) = (["smtp", "smtps"], ["?tls=required", ""]);
+    for (way, security) in [Security::StartTls, Security::Implicit].into_iter().enumerate() {
+        let listener = Listener::with_tls(security, &certificate, &key).wants("raccord", RIGHT);
+        let port = listener.start("127.0.0.1:0").port();
+        let url = |password: &str| format!("{}://raccord:{password}@localhost:{port}{}", scheme[way], tls[way]);
+        invite(&portal, &format!("claire-{way}@ville.example"));
+
+        // A certificate that nobody vouches for: nothing is said to who shows it.
+        let told = failure(&portal, &directory, &[("RACCORD_SMTP_URL", &url(RIGHT))]).await;
+        assert!(told.contains("certificate"), "{told}");
+        // The wrong password: named in the log, not told there, and tried again later.
+        let trusted = ("SSL_CERT_FILE", certificate.as_str());
+        let told = failure(&portal, &directory, &[("RACCORD_SMTP_URL", &url(WRONG)), trusted]).await;
+        assert!(told.contains("535") || told.contains("wrong user or password"), "{told}");
+        assert!(listener.taken().is_empty());
+
+        let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", &url(RIGHT)), trusted];
+        portal.execute(NOW).await;
+        let serving = Serving::start(&directory, &["serve"], &settings);
+        let taken = listener.wait_for(1, || serving.log());
+        assert_eq!(taken[0].recipient, format!("claire-{way}@ville.example"));
+        assert!(!serving.stop().contains(RIGHT));
+    }
+    // A server, or somebody before it, that offers no TLS where it is required is told nothing either.
+    let listener = Listener::default().wants("raccord", RIGHT);
+    let port = listener.start("127.0.0.1:0").port();
+    invite(&portal, "claire@ville.example");
+    let url = format!("smtp://raccord:{RIGHT}@localhost:{port}?tls=required");
+    failure(&portal, &directory, &[("RACCORD_SMTP_URL", &url)]).await;
+    assert!(listener.taken().is_empty());
+}
+
+/// A mail to somebody new waits to be sent.
+fn invite(portal: &TestPortal, login: &str) {
+    let who =
+        ["user", "invite", "--login", login, "--contact", login, "--last-name", "Petit", "--first-name", "Claire"];
+    let (code, _, told) = run(&mut raccord(&who, &[("DATABASE_URL", portal.database_url())]));
+    assert_eq!(code, 0, "{told}");
+}
+
+/// Has a sender with these settings try the mail that waits, in vain: what it tells. It tells no password, and waits before it tries again.
+async fn failure(portal: &TestPortal, directory: &Directory, settings: &[(&str, &str)]) -> String {
+    portal.execute("UPDATE mails SET attempts = 0, next_attempt_at = portal_now() WHERE sent_at IS NULL").await;
+    let all = [&[("DATABASE_URL", portal.database_url())], settings].concat();
+    let serving = Serving::start(directory, &["serve"], &all);
+    let patience = Instant::now();
+    while portal.number("SELECT attempts::bigint FROM mails WHERE sent_at IS NULL", &[]).await == 0 {
+        assert!(patience.elapsed() < Duration::from_mins(1), "{}", serving.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let wait = "SELECT extract(epoch FROM next_attempt_at - portal_now())::bigint FROM mails WHERE sent_at IS NULL";
+    assert!((30..=60).contains(&portal.number(wait, &[]).await));
+    let log = serving.stop();
+    assert!(!log.contains(RIGHT) && !log.contains(WRONG), "{log}");
+    let told: Vec<_> = log.lines().filter(|line| line.contains("a mail could not be sent")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    told.concat()
 }

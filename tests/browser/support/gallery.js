@@ -1,10 +1,12 @@
-// Paints every state of every page: light, dark and 320 px wide, into target/gallery. Names on the command line choose states.
+// Paints every state of every page, and every kind of mail: light, dark and 320 px wide, into target/gallery. Names on the command
+// line choose states; those of mails begin with « mail- ».
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
-import { gallery, openBrowser } from "./browser.js";
+import { gallery, newVisitor, openBrowser } from "./browser.js";
 import { fillPortal } from "./fixtures.js";
+import { letters } from "./mails.js";
 import { startPortal } from "./portal.js";
 import { walkThrough } from "./states.js";
 
@@ -21,12 +23,24 @@ if (names.length === 0) await rm(gallery, { recursive: true, force: true });
 const [portal, browser] = await Promise.all([startPortal(), openBrowser()]);
 let painted = 0;
 try {
-  await walkThrough(browser, portal, await fillPortal(portal), paint, wanted);
+  const fixtures = await fillPortal(portal);
+  await walkThrough(browser, portal, fixtures, paint, wanted);
+  if (names.length === 0 || names.some((name) => name.startsWith("mail"))) await paintMails(fixtures);
 } finally {
   await browser.close();
   await portal.stop();
 }
 console.log(`${painted} pictures in ${gallery}`);
+
+async function paintMails({ people }) {
+  const reader = await newVisitor(browser, portal);
+  for (const { name, html } of await letters(portal, people)) {
+    if (!wanted({ name: `mail-${name}` })) continue;
+    await reader.page.setContent(html);
+    await paint(reader, { name: `mail-${name}` });
+  }
+  await reader.leave();
+}
 
 async function paint({ page }, { name }) {
   for (const { look, colorScheme = "light", width = 1280, height = 900 } of looks) {

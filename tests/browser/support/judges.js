@@ -73,7 +73,7 @@ export async function html(text) {
 }
 
 /** What French typography asks of every text that people read; code, addresses and what they typed are left out. */
-export async function typography(page) {
+export async function typography(page, least = 10) {
   const texts = await page.evaluate(() => {
     const foreign = "code, pre, script, style, output, [translate=no], textarea";
     const texts = [""];
@@ -94,7 +94,7 @@ export async function typography(page) {
     }
     return texts.map((text) => text.replace(/[ \n\t]+/g, " ").replace(/^ | $/g, "")).filter(Boolean);
   });
-  if (texts.length < 10) return ["typography: it read nothing"];
+  if (texts.length < least) return ["typography: it read nothing"];
   return texts.flatMap((text) => mistakes(text).map((mistake) => `typography: ${mistake} in « ${text} »`));
 }
 

@@ -1,0 +1,96 @@
+// Every kind of mail, as the portal writes it: what waits in its outbox here, it sends into its folder.
+
+import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+import { longLabel, longName } from "./fixtures.js";
+import { root } from "./portal.js";
+
+const at = 1_832_133_600;
+const structure = { structure: "Ville de Chartres", identifier: "21280085300015" };
+const account = {
+  technical_user_id: 1,
+  login: "TECH_1_21280085300015@cpro.fr",
+  label: "Logiciel de paie",
+  ...structure,
+  actor: "claire.fontaine@raccord.example",
+  at,
+  expires_at: at,
+};
+const manager = { kind: "manager_changed", ...structure, new_manager: "Nadia Benali" };
+const membership = { kind: "membership_changed", ...structure, actor: account.actor };
+const secondFactor = (change) => ({ kind: "second_factor_changed", login: account.actor, change, at });
+
+/** What happened, by the name of the mail that tells it. `people` are whom links are for. */
+const notices = (people) => ({
+  creation: { kind: "technical_user_created", ...account },
+  "creation-noms-longs": { kind: "technical_user_created", ...account, label: longLabel, structure: longName },
+  reinitialisation: { kind: "password_reset", ...account, label: null },
+  "reinitialisation-ancien-garde": { kind: "password_reset", ...account, former_until: at },
+  "echeance-60-jours": { kind: "password_expiring", ...account, days_left: 60 },
+  "echeance-demain": { kind: "password_expiring", ...account, days_left: 1 },
+  "echeance-aujourdhui": { kind: "password_expiring", ...account, label: null, days_left: 0 },
+  "gestionnaire-nouveau": { ...manager, is_recipient: true, known_accounts: [account.login, "TECH_2_21280085300015@cpro.fr"] },
+  "gestionnaire-nouveau-sans-compte": { ...manager, is_recipient: true, known_accounts: [] },
+  "gestionnaire-ancien": { ...manager, is_recipient: false, known_accounts: [] },
+  rattachement: { ...membership, role: "Gestionnaire secondaire" },
+  "rattachement-fin": { ...membership, role: null },
+  demande: { kind: "membership_requested", ...structure, person: "Lou Petit", login: "lou.petit@exemple.fr" },
+  "demande-noms-longs": { kind: "membership_requested", ...structure, structure: longName, person: longLabel, login: `${"prenom.compose".repeat(12)}@exemple.fr` },
+  "demande-refusee": { kind: "membership_refused", ...structure },
+  "adresse-de-contact": { kind: "contact_address_changed", new_address: `mairie@${"x".repeat(60)}.exemple.fr` },
+  invitation: { kind: "invitation", user_id: Number(people.invited) },
+  "mot-de-passe-oublie": { kind: "password_forgotten", user_id: Number(people.former) },
+  "mot-de-passe-choisi": { kind: "password_chosen", login: account.actor, at },
+  "double-authentification-activee": secondFactor("enabled"),
+  "double-authentification-desactivee": secondFactor("disabled"),
+  "double-authentification-reinitialisee": secondFactor("reset"),
+  "codes-de-secours": secondFactor("codes_renewed"),
+  "nouvelle-connexion": { kind: "new_sign_in", login: account.actor, address: "2001:db8:4d2:91::1c3f", software: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", at },
+});
+
+/** Has the portal write a mail of every kind: `{ name, subject, text, html }`. */
+export async function letters(portal, people) {
+  const all = notices(people);
+  const kinds = new Set(Object.values(all).map(({ kind }) => kind));
+  const templates = (await readdir(join(root, "templates/mails"))).filter((file) => file.endsWith(".html") && !/^(_|letter)/.test(file));
+  assert.deepEqual([...kinds].map((kind) => `${kind}.html`).sort(), templates.sort(), "every kind of mail is looked at");
+  // Each to an address of its own: of one recipient's mails, one leaves at a time.
+  const rows = Object.entries(all).map(([name, notice]) => `('${name}@mails.exemple.fr', '${JSON.stringify(notice).replaceAll("'", "''")}')`);
+  await portal.sql(`INSERT INTO mails (recipient, notice) VALUES ${rows.join(", ")}`);
+  const letters = [];
+  for (const name of Object.keys(all)) letters.push({ name, ...(await letterTo(portal, `${name}@mails.exemple.fr`)) });
+  return letters;
+}
+
+async function letterTo(portal, address) {
+  const folder = join(portal.directory, "mails");
+  for (let tries = 0; tries < 200; tries++) {
+    const names = await readdir(folder).catch(() => []);
+    const file = names.find((name) => !name.startsWith(".") && name.endsWith(`-${address}.eml`));
+    if (file) return parsed(await readFile(join(folder, file), "latin1"));
+    await sleep(100);
+  }
+  return assert.fail(`no mail to ${address}`);
+}
+
+/** Both parts of a multipart/alternative. */
+function parsed(letter) {
+  const boundary = letter.match(/boundary="([^"]+)"/)[1];
+  const parts = letter.split(`--${boundary}`).slice(1, 3).map((part) => {
+    const at = part.indexOf("\r\n\r\n");
+    const encoding = part.slice(0, at).match(/Content-Transfer-Encoding: (\S+)/i)?.[1] ?? "7bit";
+    return decoded(part.slice(at + 4), encoding);
+  });
+  const [text, html] = parts;
+  return { text, html, subject: html.match(/<title>(.*?)<\/title>/s)[1] };
+}
+
+function decoded(body, encoding) {
+  if (encoding === "base64") return Buffer.from(body, "base64").toString("utf8");
+  if (encoding !== "quoted-printable") return Buffer.from(body, "latin1").toString("utf8");
+  const bytes = body.replaceAll("=\r\n", "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+  return Buffer.from(bytes, "latin1").toString("utf8");
+}
