@@ -32,8 +32,8 @@ async function paint({ page }, { name }) {
   for (const { look, colorScheme = "light", width = 1280, height = 900 } of looks) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height });
-    // A dialog is seen in its window, a page whole.
-    const fullPage = (await page.locator("dialog[open]").count()) === 0;
+    // What stands before the page is seen in its window, a page whole.
+    const fullPage = (await page.locator("dialog[open], .session-warning:not([hidden])").count()) === 0;
     await page.screenshot({ path: join(gallery, `${name}-${look}.png`), fullPage, animations: "disabled" });
     painted++;
   }
