@@ -1,15 +1,19 @@
-// Paints every state of every page: light, dark and 320 px wide, into target/gallery. Names on the command line choose states.
+// Paints every state of every page: light, dark and 320 px wide, into target/gallery. Names on the command line choose states;
+// `--readme` paints the pictures of the README instead, into docs/images.
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 
 import { gallery, openBrowser } from "./browser.js";
 import { fillPortal } from "./fixtures.js";
-import { startPortal } from "./portal.js";
+import { root, startPortal } from "./portal.js";
 import { walkThrough } from "./states.js";
 
-const names = process.argv.slice(2);
-const wanted = ({ name }) => names.length === 0 || names.some((start) => name.startsWith(start));
+const forReadme = process.argv[2] === "--readme";
+const names = forReadme ? [] : process.argv.slice(2);
+const shownInReadme = ["activites", "fiche-deux-utilisateurs-techniques", "recapitulatif", "popup-reinitialisation"];
+const wanted = ({ name }) => (forReadme ? shownInReadme.includes(name) : names.length === 0 || names.some((start) => name.startsWith(start)));
+const directory = forReadme ? join(root, "docs/images") : gallery;
 
 const looks = [
   { look: "clair" },
@@ -17,7 +21,7 @@ const looks = [
   { look: "320", width: 320, height: 640 },
 ];
 
-if (names.length === 0) await rm(gallery, { recursive: true, force: true });
+if (names.length === 0 && !forReadme) await rm(gallery, { recursive: true, force: true });
 const [portal, browser] = await Promise.all([startPortal(), openBrowser()]);
 let painted = 0;
 try {
@@ -26,9 +30,15 @@ try {
   await browser.close();
   await portal.stop();
 }
-console.log(`${painted} pictures in ${gallery}`);
+console.log(`${painted} pictures in ${directory}`);
 
 async function paint({ page }, { name }) {
+  if (forReadme) {
+    // What is told of, rather than the top of the page.
+    if (name.startsWith("fiche")) await page.locator("#utilisateurs-rattaches").evaluate((block) => block.scrollIntoView());
+    await page.screenshot({ path: join(directory, `${name}.png`), animations: "disabled" });
+    return painted++;
+  }
   for (const { look, colorScheme = "light", width = 1280, height = 900 } of looks) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height });
