@@ -32,11 +32,11 @@ function copyButtons() {
 
 async function copy(source) {
   try {
-    await navigator.clipboard.writeText(source.textContent);
+    await navigator.clipboard.writeText(source.value ?? source.textContent);
     source.dispatchEvent(new Event("copy", { bubbles: true }));
     return true;
   } catch {
-    getSelection().selectAllChildren(source);
+    source.select ? source.select() : getSelection().selectAllChildren(source);
     return document.execCommand("copy");
   }
 }

@@ -2,12 +2,13 @@
 
 use std::{fs, path::Path};
 
-fn sources(directory: &Path, text: &mut String) {
+/// All that is written in files of this kind in a directory, and below it.
+fn sources(directory: &Path, kind: &str, text: &mut String) {
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
         let path = entry.path();
         if path.is_dir() {
-            sources(&path, text);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            sources(&path, kind, text);
+        } else if path.extension().is_some_and(|extension| extension == kind) {
             text.push_str(&fs::read_to_string(&path).expect("a source"));
         }
     }
@@ -17,10 +18,10 @@ fn sources(directory: &Path, text: &mut String) {
 fn every_test_that_a_document_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut code = String::new();
-    sources(&root.join("src"), &mut code);
-    sources(&root.join("tests"), &mut code);
+    sources(&root.join("src"), "rs", &mut code);
+    sources(&root.join("tests"), "rs", &mut code);
     let read = |name: &str| fs::read_to_string(root.join(name)).expect("the document");
-    let tables = [read("docs/security.md"), read("docs/reliability.md")].concat();
+    let tables = [read("docs/security.md"), read("docs/reliability.md"), read("docs/accessibilite.md")].concat();
     // Between backticks, and long enough to be a sentence: the rest is code of another kind.
     let is_name = |word: &str| {
         word.matches('_').count() >= 3 && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
@@ -32,10 +33,45 @@ fn every_test_that_a_document_names_exists() {
 }
 
 #[test]
+fn the_accessibility_document_judges_each_criterion_once_and_names_journeys_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/accessibilite.md")).expect("the document");
+    let mut journeys = String::new();
+    sources(&root.join("tests/browser/journeys"), "js", &mut journeys);
+    let is_sentence = |word: &&str| word.matches(' ').count() >= 4 && !word.contains(['|', '\n']);
+    let names: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_sentence).collect();
+    assert!(names.len() >= 4, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !journeys.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+
+    // RGAA 4.1.2: how many criteria each theme has, 106 in all.
+    let counts = [9, 2, 3, 13, 8, 2, 5, 10, 4, 14, 13, 11, 12];
+    let wanted: Vec<String> =
+        (1..).zip(counts).flat_map(|(theme, n)| (1..=n).map(move |i| format!("{theme}.{i}"))).collect();
+    assert_eq!(wanted.len(), 106);
+    let rows: Vec<Vec<&str>> = text
+        .lines()
+        .map(|line| line.split('|').map(str::trim).collect())
+        .filter(|row: &Vec<_>| row.len() == 7)
+        .collect();
+    let judged: Vec<&str> = rows.iter().map(|row| row[1]).filter(|cell| cell.starts_with(char::is_numeric)).collect();
+    assert_eq!(judged, wanted);
+    for row in rows.iter().filter(|row| row[1].starts_with(char::is_numeric)) {
+        let applies = match row[3] {
+            "oui" => true,
+            "non" => false,
+            other => panic!("{}: {other}", row[1]),
+        };
+        assert_eq!(applies, row[5] != "—", "{}: what applies is shown by something", row[1]);
+    }
+}
+
+#[test]
 fn every_file_that_a_document_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for document in [
         "README.md",
+        "docs/accessibilite.md",
         "SECURITY.md",
         "docs/architecture.md",
         "docs/operations.md",

@@ -125,7 +125,7 @@ async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
     }
     browser.post(&role, &[("role", "GESTIONNAIRE_PRINCIPAL")]).await.refusal(422);
     let confirmation = browser.open(&removal).await;
-    confirmation.assert_says("Noor Martin ne sera plus rattaché à la structure");
+    confirmation.assert_says("Vous allez retirer Noor Martin de la structure");
     let told = browser.submit(&confirmation, &removal, &[]).await.location();
     browser.open(&told).await.assert_says("La personne n’est plus rattachée à la structure.");
     browser.post(&removal, &[]).await.refusal(404);

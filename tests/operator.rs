@@ -12,5 +12,5 @@ mod outages;
 mod postgres;
 mod roles;
 mod secrets;
-mod smuggling;
 mod smtp;
+mod smuggling;

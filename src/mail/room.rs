@@ -152,7 +152,12 @@ impl MailRoom {
     }
 
     /// The link is made with the mail, in the transaction that marks it sent: no secret waits in the outbox.
-    async fn invite(&self, conn: &mut PgConnection, user_id: i64, message_id: &str) -> Result<(String, Guest), SendError> {
+    async fn invite(
+        &self,
+        conn: &mut PgConnection,
+        user_id: i64,
+        message_id: &str,
+    ) -> Result<(String, Guest), SendError> {
         let guest = invitations::find_guest(&mut *conn, user_id).await?.ok_or(SendError::NoGuest)?;
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
         invitations::create(conn, user_id, &random::digest(&token), LINK_MINUTES).await?;

@@ -13,7 +13,7 @@ use super::{
         activities::{ActivitiesPage, ManagedStructureRow},
         members::RequestRow,
     },
-    pagination::{PageQuery, Pagination},
+    pagination::{PageQuery, Pagination, pages_of},
     paths,
     state::AppState,
     visitor::Visitor,
@@ -69,10 +69,8 @@ pub async fn page(
     let Wanted { search, due_soon, by_expiry } = wanted;
     let due = [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)];
     let order = [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)];
-    let mut base = form_urlencoded::Serializer::new(format!("{}?", paths::ACTIVITIES));
-    for (name, value) in [("recherche", &search), ("echeance", &query.echeance), ("tri", &query.tri)] {
-        base.append_pair(name, value);
-    }
+    let chosen = [("recherche", &search), ("echeance", &query.echeance), ("tri", &query.tri)];
+    let base = pages_of(paths::ACTIVITIES, &chosen);
     render(&ActivitiesPage {
         layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
         requests_total: requests.first().map_or(0, |request| request.total.unsigned_abs()),
@@ -83,7 +81,7 @@ pub async fn page(
         order,
         rows: rows.into_iter().map(ManagedStructureRow::from).collect(),
         total,
-        pagination: Pagination::new(current, total, PER_PAGE, format!("{}&page=", base.finish())),
+        pagination: Pagination::new(current, total, PER_PAGE, base),
     })
 }
 

@@ -89,6 +89,15 @@ impl Notice {
         }
     }
 
+    /// Style and icon: most tell what is done, some only what is.
+    #[must_use]
+    pub fn look(self) -> (&'static str, &'static str) {
+        match self {
+            Self::SignedOut | Self::SessionExpired | Self::PasswordLinkAsked => ("notice-info", "icon-info"),
+            _ => ("notice-done", "icon-done"),
+        }
+    }
+
     /// The URL of `page` that tells this.
     #[must_use]
     pub fn on(self, page: &str) -> String {

@@ -23,6 +23,16 @@ pub struct Pagination {
     pub base: String,
 }
 
+/// The URL of a list's pages up to their number: with what was chosen, and without what was not.
+pub fn pages_of(path: &str, choices: &[(&str, &String)]) -> String {
+    let chosen = choices.iter().filter(|(_, value)| !value.is_empty());
+    let start = path.len() + 1;
+    form_urlencoded::Serializer::for_suffix(format!("{path}?"), start)
+        .extend_pairs(chosen)
+        .append_pair("page", "")
+        .finish()
+}
+
 /// An entry between « précédente » and « suivante ».
 pub enum PageEntry {
     Page(u64),

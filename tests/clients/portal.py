@@ -104,10 +104,14 @@ class Manager:
         return self.browser.open(urllib.request.Request(self.portal.url + path, headers=headers)).read().decode()
 
     def post(self, path, fields):
+        url, answer = self.fetch(path, fields)
+        return url, answer.decode()
+
+    def fetch(self, path, fields):
         headers = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         body = urllib.parse.urlencode(fields).encode()
         answer = self.browser.open(urllib.request.Request(self.portal.url + path, body, headers))
-        return answer.url.removeprefix(self.portal.url), answer.read().decode()
+        return answer.url.removeprefix(self.portal.url), answer.read()
 
     def structure(self):
         """The first structure of « Mes structures »: its id and its SIRET."""
@@ -122,8 +126,13 @@ class Manager:
         url, page = self.post(f"/structures/{structure}/utilisateurs-techniques", {"jeton": token, "libelle": label})
         password = re.search(r'<output[^>]*id="mot-de-passe"[^>]*>(.*?)</output>', page, re.S)[1]
         account = re.search(r"/utilisateurs-techniques/(\d+)/recapitulatif", url)[1]
+        self.nonce = re.search(r'name="nonce" value="([^"]+)"', page)[1]
         login = re.search(r"(TECH_\d+_\w+)(?:<wbr>)?@cpro\.fr", page)[1] + "@cpro.fr"
         return account, login, html.unescape(re.sub(r"<[^>]*>", "", password)).strip()
+
+    def sheet(self, account):
+        """The PDF of the récapitulatif that was shown last."""
+        return self.fetch(f"/utilisateurs-techniques/{account}/informations-de-connexion", {"nonce": self.nonce})[1]
 
     def act(self, account, act):
         page = self.open(f"/utilisateurs-techniques/{account}")

@@ -3,6 +3,7 @@ use time::OffsetDateTime;
 
 use crate::db::{sessions::OpenSession, users};
 use crate::domain::role::Role;
+use crate::french;
 use crate::web::filters;
 use crate::web::layout::{Errors, Layout, StructureName};
 use crate::web::pagination::Pagination;
@@ -42,6 +43,7 @@ pub struct SessionRow {
     pub opened_at: OffsetDateTime,
     pub last_seen_at: OffsetDateTime,
     pub address: String,
+    /// In words where it is known, else what it says of itself.
     pub software: Option<String>,
 }
 
@@ -70,7 +72,8 @@ impl From<OpenSession> for SessionRow {
             opened_at: session.created_at,
             last_seen_at: session.last_seen_at,
             address: session.address,
-            software: Some(session.software).filter(|software| !software.is_empty()),
+            software: Some(french::browser(&session.software).unwrap_or(session.software))
+                .filter(|name| !name.is_empty()),
         }
     }
 }

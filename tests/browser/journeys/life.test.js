@@ -96,7 +96,7 @@ for (const javaScript of [true, false]) {
     await row().getByRole("cell", { name: "Gestionnaire secondaire" }).waitFor();
 
     await visitor.press("Retirer", row());
-    await visitor.sees(/^Lou Petit ne sera plus rattaché à la structure/);
+    await visitor.sees(/^Vous allez retirer Lou Petit de la structure/);
     await visitor.look(`retrait-${suffix}`);
     await visitor.press("Confirmer", place(visitor));
     await visitor.sees("La personne n’est plus rattachée à la structure.");

@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 
 import { openBrowser } from "../support/browser.js";
 import { fillPortal } from "../support/fixtures.js";
-import { axe, borders, colourRules, equalAccess, html, typography, width } from "../support/judges.js";
+import { axe, borders, colourRules, equalAccess, html, spacing, typography, width } from "../support/judges.js";
 import { root, startPortal } from "../support/portal.js";
 import { walkThrough } from "../support/states.js";
 
@@ -57,10 +57,14 @@ async function unseenPages(seen) {
   return pages.filter((name) => !isSeen(name));
 }
 
-/** The pages of the guide, as a screen reader is given them. */
+/** The pages of the guide and those of the second factor, as a screen reader is given them. */
 const spoken = new Set([
   "connexion",
   "connexion-refusee",
+  "connexion-code",
+  "double-authentification-cle",
+  "codes-de-secours",
+  "confirmation-identite",
   "activites",
   "fiche-deux-utilisateurs-techniques",
   "saisie",
@@ -87,6 +91,8 @@ function steady(text) {
     .replace(/\d+(er)? \p{L}+ \d{4}( à \d+[ \u00a0]h[ \u00a0]\d\d)?/gu, "DATE")
     .replace(/Dans \d+ jours?/g, "Dans N jours")
     .replace(/rcd_\w{34}/g, "MOT-DE-PASSE")
+    .replace(/\b[A-Z2-7]{32}\b/g, "CLÉ")
+    .replace(/([A-Z2-7]{4}-){5}[A-Z2-7]{4}/g, "CODE")
     .replace(/[\w+/]{60,}=*/g, "CPRO-ACCOUNT")
     .replace(/127\.0\.0\.1:\d+/g, "PORTAIL")
     .replace(/(structures|utilisateurs-techniques)\/\d+/g, "$1/N")
@@ -105,12 +111,13 @@ async function judge(page, text) {
   await page.evaluate(() => (document.documentElement.style.fontSize = "200%"));
   found.push(...(await width(page, "text at 200 %")));
   await page.evaluate(() => (document.documentElement.style.fontSize = ""));
+  found.push(...(await spacing(page, "spaced text")));
   for (const px of [1000, 640]) {
     await page.setViewportSize({ width: px, height: 640 });
     found.push(...(await width(page, `${px} px`)));
   }
   await page.setViewportSize({ width: 320, height: 640 });
-  found.push(...(await width(page, "320 px")), ...(await axe(page)).map((text) => `320 px: ${text}`));
+  found.push(...(await width(page, "320 px")), ...(await spacing(page, "spaced text in 320 px")), ...(await axe(page)).map((text) => `320 px: ${text}`));
   await page.setViewportSize({ width: 1280, height: 900 });
   return found;
 }

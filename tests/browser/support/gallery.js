@@ -1,5 +1,5 @@
 // Paints every state of every page, and every kind of mail: light, dark and 320 px wide, into target/gallery. Names on the command
-// line choose states; those of mails begin with « mail- ».
+// line choose states; those of mails begin with « mail- ». `--readme` paints the pictures of the README instead, into docs/images.
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -7,11 +7,14 @@ import { join } from "node:path";
 import { gallery, newVisitor, openBrowser } from "./browser.js";
 import { fillPortal } from "./fixtures.js";
 import { letters } from "./mails.js";
-import { startPortal } from "./portal.js";
+import { root, startPortal } from "./portal.js";
 import { walkThrough } from "./states.js";
 
-const names = process.argv.slice(2);
-const wanted = ({ name }) => names.length === 0 || names.some((start) => name.startsWith(start));
+const forReadme = process.argv[2] === "--readme";
+const names = forReadme ? [] : process.argv.slice(2);
+const shownInReadme = ["activites", "fiche-deux-utilisateurs-techniques", "recapitulatif", "popup-reinitialisation"];
+const wanted = ({ name }) => (forReadme ? shownInReadme.includes(name) : names.length === 0 || names.some((start) => name.startsWith(start)));
+const directory = forReadme ? join(root, "docs/images") : gallery;
 
 const looks = [
   { look: "clair" },
@@ -19,7 +22,7 @@ const looks = [
   { look: "320", width: 320, height: 640 },
 ];
 
-if (names.length === 0) await rm(gallery, { recursive: true, force: true });
+if (names.length === 0 && !forReadme) await rm(gallery, { recursive: true, force: true });
 const [portal, browser] = await Promise.all([startPortal(), openBrowser()]);
 let painted = 0;
 try {
@@ -30,7 +33,7 @@ try {
   await browser.close();
   await portal.stop();
 }
-console.log(`${painted} pictures in ${gallery}`);
+console.log(`${painted} pictures in ${directory}`);
 
 async function paintMails({ people }) {
   const reader = await newVisitor(browser, portal);
@@ -43,11 +46,17 @@ async function paintMails({ people }) {
 }
 
 async function paint({ page }, { name }) {
+  if (forReadme) {
+    // What is told of, rather than the top of the page.
+    if (name.startsWith("fiche")) await page.locator("#utilisateurs-rattaches").evaluate((block) => block.scrollIntoView());
+    await page.screenshot({ path: join(directory, `${name}.png`), animations: "disabled" });
+    return painted++;
+  }
   for (const { look, colorScheme = "light", width = 1280, height = 900 } of looks) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height });
-    // A dialog is seen in its window, a page whole.
-    const fullPage = (await page.locator("dialog[open]").count()) === 0;
+    // What stands before the page is seen in its window, a page whole.
+    const fullPage = (await page.locator("dialog[open], .session-warning:not([hidden])").count()) === 0;
     await page.screenshot({ path: join(gallery, `${name}-${look}.png`), fullPage, animations: "disabled" });
     painted++;
   }

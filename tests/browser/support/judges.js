@@ -131,6 +131,26 @@ export async function width(page, what) {
   }, what);
 }
 
+/** WCAG 1.4.12: nothing is pushed out of the page or cut where people space their text. The page is as before afterwards. */
+export async function spacing(page, what) {
+  await page.evaluate(() => {
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync("* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important } p { margin-block-end: 2em !important }");
+    document.adoptedStyleSheets = [sheet];
+  });
+  const found = await width(page, what);
+  const cut = await page.evaluate((what) => {
+    const isCut = (element) => {
+      const style = getComputedStyle(element);
+      return style.overflowX !== "visible" && style.clipPath === "none" && element.scrollWidth > element.clientWidth + 1;
+    };
+    const boxes = [...document.querySelectorAll(".button, .badge, th, td, dd, p, legend, label, h1, h2, h3")];
+    return boxes.filter((element) => element.checkVisibility() && isCut(element)).map((element) => `${what}: ${element.outerHTML.slice(0, 120)} is cut`);
+  }, what);
+  await page.evaluate(() => (document.adoptedStyleSheets = []));
+  return [...found, ...cut];
+}
+
 /** Where people chose their colours, backgrounds go: what they told, a border must tell. */
 export async function borders(page) {
   return page.evaluate(() => {
