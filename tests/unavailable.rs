@@ -2,7 +2,7 @@
 
 use data_encoding::BASE64;
 use raccord::db;
-use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, error::DatabaseError, postgres::PgConnectOptions};
 
 use crate::common::{Call, PASSWORD, TestPortal};
 
@@ -11,7 +11,7 @@ async fn raised(portal: &TestPortal, code: &str) -> sqlx::Error {
     let raise = format!("DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{code}'; END $$");
     let answer = sqlx::raw_sql(AssertSqlSafe(raise)).execute(&portal.pool).await;
     let error = answer.expect_err("it raises");
-    assert_eq!(error.as_database_error().and_then(|error| error.code()).as_deref(), Some(code));
+    assert_eq!(error.as_database_error().and_then(DatabaseError::code).as_deref(), Some(code));
     error
 }
 
@@ -44,7 +44,7 @@ async fn a_database_that_lets_nobody_in_is_told_as_unavailable_and_recovers() {
     let browser = portal.signed_in(&manager).await;
     portal.alter_database("ALLOW_CONNECTIONS false").await;
     let refused = PgConnection::connect(portal.database_url()).await.expect_err("it lets nobody in");
-    assert_eq!(refused.as_database_error().and_then(|error| error.code()).as_deref(), Some("55000"));
+    assert_eq!(refused.as_database_error().and_then(DatabaseError::code).as_deref(), Some("55000"));
     for answer in [
         browser.get("/activites").await,
         browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@exemple.fr")]).await,
@@ -67,7 +67,7 @@ async fn a_database_that_is_not_there_or_knows_us_no_longer_is_unavailable_too()
     let ours: PgConnectOptions = portal.database_url().parse().expect("a URL");
     for (options, class) in [(ours.clone().database("nowhere"), "3D"), (ours.username("nobody-of-ours"), "28")] {
         let error = PgConnection::connect_with(&options).await.expect_err("no connection");
-        let code = error.as_database_error().and_then(|error| error.code());
+        let code = error.as_database_error().and_then(DatabaseError::code);
         assert!(code.is_some_and(|code| code.starts_with(class)), "{class}: {error}");
         assert!(db::is_unavailable(&error), "{error}");
     }

@@ -249,4 +249,21 @@ mod tests {
         let labels: Vec<String> = Action::OF_STRUCTURES.into_iter().map(|action| plain(action.label())).collect();
         assert!(labels.is_sorted(), "{labels:#?}");
     }
+
+    #[test]
+    fn refused_calls_are_counted_in_words() {
+        assert_eq!(CallRefusal::WrongPassword.counted(1), "1 appel\u{a0}: mot de passe incorrect");
+        assert_eq!(CallRefusal::Expired.counted(2), "2 appels\u{a0}: mot de passe expiré");
+        assert_eq!(CallRefusal::Suspended.counted(0), "0 appel\u{a0}: compte suspendu");
+        assert_eq!(CallRefusal::Deleted.counted(30), "30 appels\u{a0}: compte supprimé");
+        assert!(
+            CallRefusal::WithoutAuthority.counted(1).ends_with("structure inactive ou sans gestionnaire principal")
+        );
+    }
+
+    #[test]
+    fn the_operator_is_nobody_of_the_portal() {
+        let operator = Actor::operator();
+        assert_eq!((operator.user_id, operator.name.as_str()), (None, "opérateur"));
+    }
 }

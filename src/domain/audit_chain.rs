@@ -376,4 +376,52 @@ mod tests {
         }
         walk.end().map_err(|fault| fault.to_string())
     }
+
+    /// Three links over three events.
+    fn chain() -> Vec<Link> {
+        let mut before = LinkHash::NONE;
+        let link = |position| {
+            let event = event(position + 10);
+            before = event.link_hash(before, position);
+            Link { position, event_id: event.id, hash: before, event: Some(event) }
+        };
+        (1..=3).map(link).collect()
+    }
+
+    #[test]
+    fn a_walk_tells_a_missing_link_a_missing_event_and_a_chain_made_anew() {
+        let links = chain();
+        let stop = |links: &[Link], noted| walk(links, noted).unwrap_err();
+        assert_eq!(stop(&links[1..], None), "Fault(MissingLink { expected: 1, found: 2 })");
+        let mut without = links.clone();
+        without[1].event = None;
+        assert_eq!(stop(&without, None), "Fault(MissingEvent { position: 2, event_id: 12 })");
+        let noted = |position, hash| Some(Head { position, hash });
+        assert_eq!(stop(&links, noted(2, LinkHash([9; 32]))), "Fault(MadeAnew { position: 2 })");
+        for (position, link) in (1..).zip(&links) {
+            assert!(walk(&links, noted(position, link.hash)).is_ok());
+        }
+        assert!(stop(&links, noted(4, links[2].hash)).contains("cut off"));
+        assert_eq!(walk(&[], None), Ok(Head::NONE));
+    }
+
+    #[test]
+    fn the_next_link_tells_what_was_changed() {
+        let links = chain();
+        let changed = |change: fn(&mut Link)| {
+            let mut link = links[1].clone();
+            change(&mut link);
+            link
+        };
+        let (before, next) = (links[0].hash, Some(&links[2]));
+        let (position, event_id) = (2, 12);
+        let event = changed(|link| link.event.as_mut().unwrap().detail.push('!'));
+        assert_eq!(explain(before, &event, next, None), Fault::ChangedEvent { position, event_id });
+        let hash = changed(|link| link.hash = LinkHash([3; 32]));
+        assert_eq!(explain(before, &hash, next, None), Fault::ChangedLink { position, event_id });
+        let both = changed(|link| (link.hash, link.event.as_mut().unwrap().at) = (LinkHash([3; 32]), 0));
+        assert_eq!(explain(before, &both, next, None), Fault::Reordered { position });
+        assert_eq!(explain(before, &event, None, None), Fault::ChangedLast { position, event_id });
+        assert_eq!(explain(before, &event, next, Some(13)), Fault::WrongEvent { position, event_id, made_for: 13 });
+    }
 }

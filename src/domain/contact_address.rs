@@ -107,4 +107,18 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn each_part_may_be_as_long_as_mail_allows_and_no_longer() {
+        let passes = |text: String| ContactAddress::parse(&text).is_ok();
+        let (name, label) = ("n".repeat(64), "d".repeat(63));
+        assert!(passes(format!("{name}@b.fr")) && !passes(format!("n{name}@b.fr")));
+        assert!(passes(format!("a@{label}.fr")) && !passes(format!("a@d{label}.fr")));
+        let domain = |last: usize| format!("{label}.{label}.{}.fr", "e".repeat(last));
+        assert_eq!(format!("{name}@{}", domain(58)).len(), 254);
+        assert!(passes(format!("{name}@{}", domain(58))) && !passes(format!("{name}@{}", domain(59))));
+        for text in [".a@b.fr", "a.@b.fr", "a@b-.fr", "a@b_c.fr", "a@.fr", "a@b."] {
+            assert!(!passes(text.into()), "{text}");
+        }
+    }
 }

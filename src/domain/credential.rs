@@ -87,6 +87,8 @@ mod tests {
     fn basic_halves_are_form_decoded() {
         let read = Credential::from_basic(BASE64.encode(b"TECH_1_X%40cpro.fr:a%3Ab+c").as_bytes()).unwrap();
         assert_eq!((read.login.as_str(), read.password.expose()), ("TECH_1_X@cpro.fr", "a:b c"));
+        let plain = Credential::from_basic(BASE64.encode(b"a&b:c%41&d+e").as_bytes()).unwrap();
+        assert_eq!((plain.login.as_str(), plain.password.expose()), ("a&b", "c%41&d+e"), "not encoded: as it stands");
     }
 
     #[test]

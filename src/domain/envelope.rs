@@ -213,4 +213,10 @@ mod tests {
             prop_assert_ne!(seal(), seal());
         }
     }
+
+    #[test]
+    fn the_database_knows_the_session_by_its_sha_256() {
+        assert_eq!(SessionSecret::new(1).digest(), random::digest(1_i128.to_be_bytes()));
+        assert_ne!(SessionSecret::new(1).digest(), SessionSecret::new(2).digest());
+    }
 }

@@ -109,6 +109,14 @@ mod tests {
     fn a_login_is_kept_in_lower_case() {
         let person = check(" Anne.Martin@Mairie.fr ", "Martin", "a@b.fr").unwrap();
         assert_eq!(person.login(), "anne.martin@mairie.fr");
+        assert_eq!((person.last_name(), person.first_name()), ("Martin", "Anne"));
+        assert_eq!(person.contact_address().as_str(), "a@b.fr");
+    }
+
+    #[test]
+    fn logins_and_names_may_be_long_and_no_longer() {
+        assert!(check(&"x".repeat(254), &"é".repeat(100), "a@b.fr").is_ok());
+        assert_eq!(check(&"x".repeat(255), "Martin", "a@b.fr"), Err(NewPersonError::LoginCharacter));
     }
 
     #[test]

@@ -126,3 +126,47 @@ impl ExpiryNotice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expiry(days_left: i32) -> ExpiryNotice {
+        ExpiryNotice {
+            technical_user_id: 1,
+            login: "TECH_1_X@cpro.fr".into(),
+            label: None,
+            structure: "Mairie".into(),
+            identifier: "21750001600019".into(),
+            expires_at: OffsetDateTime::UNIX_EPOCH,
+            days_left,
+        }
+    }
+
+    #[test]
+    fn a_delay_is_told_as_people_say_it() {
+        let delays = [-1, 0, 1, 2, 60].map(|days| expiry(days).delay());
+        assert_eq!(delays, ["aujourd’hui", "aujourd’hui", "demain", "dans 2 jours", "dans 60 jours"]);
+    }
+
+    #[test]
+    fn each_change_of_a_second_factor_has_words_of_its_own() {
+        use SecondFactorChange::{CodesRenewed, Disabled, Enabled, Reset};
+        let mut words = [Enabled, Disabled, Reset, CodesRenewed].map(SecondFactorChange::words).to_vec();
+        assert_eq!(words[3], "nouveaux codes de secours");
+        assert!(words[..3].iter().all(|words| words.starts_with("double authentification ")));
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), 4);
+    }
+
+    #[test]
+    fn what_waited_before_an_upgrade_is_still_read() {
+        let old =
+            r#"{"kind":"manager_changed","structure":"a","identifier":"b","new_manager":"c","is_recipient":true}"#;
+        let Ok(Notice::ManagerChanged { known_accounts, is_recipient, .. }) = serde_json::from_str(old) else {
+            panic!("it is read")
+        };
+        assert!(is_recipient && known_accounts.is_empty());
+    }
+}

@@ -272,6 +272,26 @@ mod tests {
             PasswordHash::from_stored(format!("{stored}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).is_outdated()
         );
         assert!(PasswordHash::from_stored(String::new()).is_outdated());
+        let hash = |params| {
+            PasswordHash::from_stored(format!(
+                "$argon2id$v=19${params}$BwcHBwcHBwcHBwcHBwcHBw$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+            ))
+        };
+        assert!(hash("m=19455,t=2,p=1").is_outdated() && hash("m=65536,t=1,p=1").is_outdated());
+        assert!(!hash("m=19456,t=2,p=1").is_outdated() && !hash("m=65536,t=3,p=1").is_outdated());
+    }
+
+    #[test]
+    fn a_hash_made_with_other_parameters_is_verified_with_its_own() {
+        let mut argon2id = Argon2id { blocks: Vec::new() };
+        for (memory, iterations, length) in [(8, 1, 32), (64, 3, 16)] {
+            let params = Params::new(memory, iterations, 1, Some(length)).unwrap();
+            let output = argon2id.compute(&params, "le mot de passe", &[7; 16]);
+            let output = data_encoding::BASE64_NOPAD.encode(&output);
+            let stored = format!("$argon2id$v=19$m={memory},t={iterations},p=1$BwcHBwcHBwcHBwcHBwcHBw${output}");
+            let stored = PasswordHash::from_stored(stored);
+            assert!(argon2id.verify("le mot de passe", Some(&stored)) && !argon2id.verify("un autre", Some(&stored)));
+        }
     }
 
     /// Any characters at all, and often those of a password.

@@ -158,7 +158,7 @@ mod tests {
 
     proptest! {
         // zxcvbn takes some milliseconds for a long password.
-        #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
         #[test]
         fn no_password_makes_it_panic_and_length_is_what_people_see(text in prop_oneof![any::<String>(), "\\PC{10,140}"]) {

@@ -30,3 +30,22 @@ pub fn token(rng: &mut impl CryptoRng) -> String {
 pub fn digest(secret: impl AsRef<[u8]>) -> Vec<u8> {
     Sha256::digest(secret.as_ref()).to_vec()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_256_bits_that_no_url_changes_and_never_the_same() {
+        let (one, other) = (token(&mut os_rng()), token(&mut os_rng()));
+        assert!(one.len() == 43 && one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert_ne!(one, other);
+        assert_ne!(bytes::<16>(&mut os_rng()), bytes::<16>(&mut os_rng()));
+    }
+
+    #[test]
+    fn a_digest_is_sha_256() {
+        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(data_encoding::HEXLOWER.encode(&digest("abc")), expected);
+    }
+}

@@ -78,6 +78,7 @@ mod tests {
         for words in [words(Role::code), words(Role::external_code), words(Role::label)] {
             assert!(words[0] != words[1] && words[1] != words[2] && words[0] != words[2], "{words:?}");
         }
+        assert_eq!(Role::ALL.map(Role::label), ["Gestionnaire principal", "Gestionnaire secondaire", "Utilisateur"]);
         for code in ["", "user", "Utilisateur", "GESTIONNAIRE_PRINCIPAL ", "GESTIONNAIRE"] {
             assert_eq!(Role::parse(code), None, "{code}");
         }

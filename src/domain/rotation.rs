@@ -55,4 +55,13 @@ mod tests {
             assert_eq!(Grace::parse(text), None, "{text}");
         }
     }
+
+    #[test]
+    fn history_tells_how_long_the_old_password_was_kept() {
+        assert_eq!(Grace::None.detail(), "");
+        for grace in [Grace::Day, Grace::ThreeDays] {
+            assert!(grace.detail().contains(&format!(" {}\u{a0}heures", grace.hours())), "{}", grace.detail());
+        }
+        assert_eq!(Grace::default().hours(), 0);
+    }
 }

@@ -284,4 +284,33 @@ mod tests {
             prop_assert!(keyring.open(&sealed, user).is_none());
         }
     }
+
+    #[test]
+    fn secrets_and_codes_are_random_and_debug_tells_nothing() {
+        let secret = TotpSecret::generate(&mut os_rng());
+        assert_eq!(format!("{secret:?}"), "TotpSecret(…)");
+        assert_eq!(
+            (secret.expose().len(), secret.expose() == TotpSecret::generate(&mut os_rng()).expose()),
+            (32, false)
+        );
+        assert_eq!(format!("{:?}", Keyring::parse(&Keyring::new_line(&mut os_rng())).unwrap()), "Keyring(…)");
+        let (one, other) = (RecoveryCode::generate(&mut os_rng()), RecoveryCode::generate(&mut os_rng()));
+        assert_ne!(one.digest(), other.digest());
+        assert!(one.expose().split('-').all(|group| group.len() == 4) && one.expose().split('-').count() == 6);
+    }
+
+    #[test]
+    fn what_an_application_must_not_read_otherwise_is_escaped() {
+        let uri = TotpSecret::generate(&mut os_rng()).expose_uri("azAZ09.-_@:?&%#/");
+        assert!(uri.starts_with("otpauth://totp/Raccord:azAZ09.-_@%3A%3F%26%25%23%2F?secret="), "{}", *uri);
+        assert!(uri.ends_with("&issuer=Raccord"));
+    }
+
+    #[test]
+    fn a_key_file_may_have_comments_and_empty_lines() {
+        let line = Keyring::new_line(&mut os_rng());
+        let keyring = Keyring::parse(&format!("# the key of November\n\n  {}  \n", line.trim())).unwrap();
+        assert_eq!(keyring.0.len(), 1);
+        assert!(Keyring::parse(&format!("{}b:short\n", *line)).is_none());
+    }
 }

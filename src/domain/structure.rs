@@ -119,4 +119,15 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_field_may_have_250_characters_and_a_telephone_its_signs() {
+        let card =
+            |designation: String, phone: &str| StructureCard { designation, phone: phone.into(), ..Default::default() };
+        assert!(card("é".repeat(250), "").checked().is_ok());
+        let too_long = card("é".repeat(251), "").checked().unwrap_err();
+        assert_eq!(too_long, [("designation", StructureCardError::TooLong)]);
+        assert!(card("x".into(), "+33 (0)1.02-03\u{a0}04\u{202f}05").checked().is_ok());
+        assert_eq!(card("x".into(), "01 a").checked().unwrap_err(), [("phone", StructureCardError::Phone)]);
+    }
 }

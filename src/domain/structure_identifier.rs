@@ -212,7 +212,7 @@ mod tests {
         let doubled =
             digits.iter().step_by(2).map(|digit| digit * 2).map(|twice| if twice > 9 { twice - 9 } else { twice });
         let sum: u32 = doubled.chain(digits.iter().skip(1).step_by(2).copied()).sum();
-        sum % 10 == 0 || text.starts_with("356000000") && digits.iter().sum::<u32>() % 5 == 0
+        sum.is_multiple_of(10) || text.starts_with("356000000") && digits.iter().sum::<u32>().is_multiple_of(5)
     }
 
     proptest! {

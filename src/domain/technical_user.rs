@@ -165,4 +165,19 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn people_read_words_and_not_codes() {
+        assert_eq!(TechnicalUserStatus::ALL.map(TechnicalUserStatus::label), ["Actif", "Suspendu", "Supprimé"]);
+    }
+
+    #[test]
+    fn hidden_and_reversing_characters_are_unprintable() {
+        for c in ['\0', '\u{7f}', '\u{200b}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2060}', '\u{206f}', '\u{feff}'] {
+            assert!(is_unprintable(c), "{c:?}");
+        }
+        for c in ['a', ' ', 'é', '\u{a0}', '\u{202f}', '’', '–', '€'] {
+            assert!(!is_unprintable(c), "{c:?}");
+        }
+    }
 }

@@ -56,7 +56,8 @@ pub fn raccord(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
 
 fn settled(mut command: Command, settings: &[(&str, &str)]) -> Command {
     command.env_clear();
-    for kept in ["PATH", "HOME", "RACCORD_PG_BIN"] {
+    // The last one says where the lines that it ran through are counted (bin/coverage).
+    for kept in ["PATH", "HOME", "RACCORD_PG_BIN", "LLVM_PROFILE_FILE"] {
         if let Ok(value) = std::env::var(kept) {
             command.env(kept, value);
         }
