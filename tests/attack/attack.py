@@ -162,7 +162,7 @@ def crawl(manager):
         if key in seen or any(path.startswith(page) for page in NOT_TRIED):
             continue
         seen.add(key)
-        if "?" in path:
+        if re.search(r"[?&][^=&]+=", path):
             requests[("GET", *key)] = ("GET", path, {})
         try:
             page = manager.open(path)
