@@ -135,8 +135,8 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
         assert!(count_in(memory, known.as_bytes()) > 0, "what must be found is found");
         for (what, secret) in &secrets {
             // Allocators write over the beginning of what is given back to them.
-            let rest = &secret.as_bytes()[secret.len() / 3..];
-            assert_eq!(count_in(memory, rest), 0, "memory after the {moment}: {what}");
+            let end = &secret.as_bytes()[secret.len() / 3..];
+            assert_eq!(count_in(memory, end), 0, "memory after the {moment}: {what}");
         }
         let raw = data_encoding::BASE32_NOPAD.decode(key.as_bytes()).expect("base32");
         assert_eq!(count_in(memory, &raw[6..]), 0, "memory after the {moment}: raw key of the second factor");
