@@ -10,6 +10,13 @@ const NEW: &str = "neuf barques sur le lac";
 
 /// Sends the waiting mails as the mail room does; the links in them.
 async fn links_mailed(portal: &TestPortal) -> Vec<String> {
+    let mails = mailed(portal).await;
+    let links = mails.iter().filter_map(|mail| mail.split("/invitation/").nth(1)?.get(..43));
+    links.map(|token| format!("/invitation/{token}")).collect()
+}
+
+/// Sends the waiting mails as the mail room does; each as it leaves.
+async fn mailed(portal: &TestPortal) -> Vec<String> {
     let directory = std::env::temp_dir().join(format!("raccord-mails-{}", random::token(&mut random::os_rng())));
     let given = |name: &str| match name {
         "RACCORD_DATA_DIR" => Some(directory.to_string_lossy().into_owned()),
@@ -24,7 +31,7 @@ async fn links_mailed(portal: &TestPortal) -> Vec<String> {
         }
     };
     room.run(portal.pool.clone(), sent).await;
-    let mut links = Vec::new();
+    let mut mails = Vec::new();
     let mut folders = vec![directory.clone()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -32,13 +39,11 @@ async fn links_mailed(portal: &TestPortal) -> Vec<String> {
                 folders.push(entry.path());
                 continue;
             }
-            let mail = std::fs::read_to_string(entry.path()).expect("a mail").replace("=\r\n", "");
-            let link = mail.split("/invitation/").nth(1).and_then(|rest| rest.get(..43));
-            links.extend(link.map(|token| format!("/invitation/{token}")));
+            mails.push(std::fs::read_to_string(entry.path()).expect("a mail").replace("=\r\n", ""));
         }
     }
     let _ = std::fs::remove_dir_all(directory);
-    links
+    mails
 }
 
 async fn ask(portal: &TestPortal, named: &str) -> String {
@@ -157,4 +162,20 @@ async fn requests_are_slowed_for_one_name_from_one_network() {
         assert_eq!(slowed.header("retry-after"), Some("2"));
         assert_eq!(post("192.0.2.5").await.location(), ANSWER);
     }
+}
+
+#[tokio::test]
+async fn a_link_that_waited_in_the_outbox_goes_to_the_address_of_now() {
+    let portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    let browser = portal.signed_in(&noor).await;
+    ask(&portal, &noor.login).await;
+    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "nouvelle@exemple.fr")]).await.location();
+    let mails = mailed(&portal).await;
+    let links: Vec<_> = mails.iter().filter(|mail| mail.contains("/invitation/")).collect();
+    assert!(links.len() == 1 && links[0].contains("To: nouvelle@exemple.fr"), "{mails:?}");
+    assert!(
+        mails.iter().any(|mail| mail.contains(&format!("To: {}", noor.contact_address))),
+        "the change is told there"
+    );
 }

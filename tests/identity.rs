@@ -302,6 +302,36 @@ async fn a_new_password_ends_what_waits_for_a_code_under_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_second_factor_ends_the_sessions_that_began_without_it() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let (here, elsewhere) = (portal.signed_in(&manager).await, portal.signed_in(&manager).await);
+    let (key, _) = enrol(&portal, &here).await;
+    here.open("/mon-compte").await;
+    assert!(elsewhere.get("/mon-compte").await.location().starts_with("/connexion"));
+    let elsewhere = give_password(portal.browser(), &manager).await;
+    elsewhere.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await.location();
+    here.submit(&here.open(MFA).await, &format!("{MFA}/desactivation"), &[]).await.location();
+    here.open("/mon-compte").await;
+    assert!(elsewhere.get("/mon-compte").await.location().starts_with("/connexion"));
+}
+
+#[tokio::test]
+async fn a_password_chosen_by_a_link_still_wants_the_code() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
+    let link = portal.invitation(&manager).await;
+    let (browser, chosen) = (portal.browser(), "trois moulins sur la colline");
+    let page = browser.open(&link).await;
+    browser.submit(&page, &link, &[("nouveau-mot-de-passe", chosen)]).await.location();
+    let fields = [("identifiant", manager.login.as_str()), ("mot-de-passe", chosen)];
+    assert_eq!(browser.post("/connexion", &fields).await.location(), CODE);
+    assert!(browser.get("/mon-compte").await.location().starts_with("/connexion"));
+    assert_eq!(browser.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await.location(), "/");
+}
+
+#[tokio::test]
 async fn changing_the_second_factor_wants_password_and_code_of_who_signed_in_long_ago() {
     let mut portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;

@@ -7,7 +7,7 @@ use raccord::web;
 use crate::common::{Browser, Call, TestPortal};
 
 /// Places of an id or a token in a path, as nobody's link has them.
-const SEGMENTS: [&str; 12] = [
+const SEGMENTS: [&str; 14] = [
     "0",
     "-1",
     "9223372036854775807",
@@ -17,6 +17,9 @@ const SEGMENTS: [&str; 12] = [
     "%ff%fe",
     "%zz",
     "..%2f..%2fetc%2fpasswd",
+    // Decoded once, and not a second time.
+    "%2531",
+    "%252e%252e%252f",
     "1;DROP%20TABLE%20users",
     "%F0%9F%92%A9",
     "aucune",

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::domain::{
     audit::{Action, Actor},
+    envelope::SessionSecret,
     notice::{Notice, SecondFactorChange},
     second_factor::SealedSecret,
 };
@@ -65,15 +66,15 @@ pub async fn begin(pool: &PgPool, user_id: i64, secret: &SealedSecret) -> sqlx::
     Ok(())
 }
 
-/// Puts the secret in force, `step` being that of the code which proved it, with these recovery codes. False where it is in
-/// force already, or another one has taken its place.
+/// Puts the secret in force, `step` being that of the code which proved it, with these recovery codes, and ends the person's
+/// sessions but `current`: they were begun without it. False where it is in force already, or another one has taken its place.
 ///
 /// # Errors
 /// Database errors.
 pub async fn confirm(
     pool: &PgPool,
     actor: &Actor,
-    user_id: i64,
+    (user_id, current): (i64, &SessionSecret),
     (secret, step): (&SealedSecret, i64),
     code_hashes: &[Vec<u8>],
 ) -> sqlx::Result<bool> {
@@ -91,6 +92,7 @@ pub async fn confirm(
         return Ok(false);
     }
     replace_codes(&mut tx, user_id, code_hashes).await?;
+    sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorEnabled)).await?;
     announce(&mut tx, user_id, SecondFactorChange::Enabled).await?;
     tx.commit().await?;
@@ -152,15 +154,16 @@ pub async fn renew_codes(pool: &PgPool, actor: &Actor, user_id: i64, code_hashes
     Ok(true)
 }
 
-/// Takes a person's second factor away, at her own wish. False where none was in force.
+/// Takes a person's second factor away, at her own wish, and ends her sessions but `current`. False where none was in force.
 ///
 /// # Errors
 /// Database errors.
-pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64) -> sqlx::Result<bool> {
+pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, current: &SessionSecret) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
     if !remove(&mut tx, user_id).await? {
         return Ok(false);
     }
+    sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorDisabled)).await?;
     announce(&mut tx, user_id, SecondFactorChange::Disabled).await?;
     tx.commit().await?;

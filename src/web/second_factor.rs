@@ -109,7 +109,7 @@ pub async fn confirm(
     };
     let (codes, hashes) = new_codes();
     let proof = (&factor.secret, step);
-    if !second_factors::confirm(&state.pool, &visitor.actor, user_id, proof, &hashes).await? {
+    if !second_factors::confirm(&state.pool, &visitor.actor, (user_id, &visitor.session), proof, &hashes).await? {
         return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
     }
     show_codes(&state, &visitor, codes, true)
@@ -150,6 +150,6 @@ pub async fn disable(
     visitor: Visitor,
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Redirect, AppError> {
-    second_factors::disable(&state.pool, &visitor.actor, visitor.person.user_id).await?;
+    second_factors::disable(&state.pool, &visitor.actor, visitor.person.user_id, &visitor.session).await?;
     Ok(Redirect::to(&Notice::SecondFactorDisabled.on(paths::SECOND_FACTOR)))
 }
