@@ -3,7 +3,7 @@
 use crate::common::{Browser, Page, Person, Structure, TestPortal};
 
 /// A structure whose history is known: three acts a day at 10, 12 and 14 h UTC from 20 December 2026 on, newest last.
-async fn portal_with_history(days: i64) -> (TestPortal, Person, Structure, String) {
+async fn portal_with_history(days: i32) -> (TestPortal, Person, Structure, String) {
     let portal = TestPortal::start().await;
     let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
     let account = portal.technical_user(&structures[0], &manager).await;
@@ -15,8 +15,7 @@ async fn portal_with_history(days: i64) -> (TestPortal, Person, Structure, Strin
                          (ARRAY['STRUCTURE_EDITED', 'PASSWORD_SHOWN', 'ACT_REFUSED'])[act], $2,
                          CASE act WHEN 2 THEN $3 END, CASE act WHEN 2 THEN $4 ELSE '' END, 'jour ' || day
                     FROM generate_series(0, $5 - 1) day, generate_series(1, 3) act ORDER BY day, act";
-    let query =
-        sqlx::query(insert).bind(manager.id).bind(structures[0].id).bind(account).bind(&login).bind(days as i32);
+    let query = sqlx::query(insert).bind(manager.id).bind(structures[0].id).bind(account).bind(&login).bind(days);
     query.execute(&portal.pool).await.expect("a history");
     let structure = structures.into_iter().next().expect("a structure");
     (portal, manager, structure, login)

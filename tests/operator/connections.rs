@@ -5,7 +5,6 @@ use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     os::unix::fs::MetadataExt,
-    process::Command,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},

@@ -144,7 +144,7 @@ async fn under_fire_every_mail_arrives_in_order_and_twice_only_what_was_in_the_a
     // Two senders, one of which is killed each time; and the mail server goes away twice.
     let (mut senders, mut kills, mut outages) = (vec![start(), start()], 0_usize, 0_usize);
     let mut round = 0;
-    while !load.iter().all(|task| task.is_finished()) || kills < 6 {
+    while !load.iter().all(tokio::task::JoinHandle::is_finished) || kills < 6 {
         tokio::time::sleep(Duration::from_millis(1_300)).await;
         round += 1;
         if round % 3 == 0 {

@@ -48,6 +48,46 @@ for (const javaScript of [true, false]) {
     await visitor.leave();
   });
 
+  test(`all accounts are searched, sorted, paged and exported ${name}`, async () => {
+    // As many as no test clicks together: one in each of 120 structures.
+    await portal.sql(`
+      WITH made AS (
+        INSERT INTO technical_users (structure_id, number, login, label, created_by, password_hash, password_set_by, expires_at)
+        SELECT s.id, 1, 'TECH_1_' || s.identifier || '@cpro.fr', 'Progiciel ' || s.id, u.id,
+               (SELECT password_hash FROM technical_users ORDER BY id LIMIT 1), u.id, now() + interval '200 days'
+          FROM structures s JOIN users u ON u.id = s.principal_manager_id
+         WHERE u.login = '${portal.manager.login}' AND NOT EXISTS (SELECT FROM technical_users t WHERE t.structure_id = s.id)
+           AND NOT EXISTS (SELECT FROM technical_users t WHERE t.label LIKE 'Progiciel %')
+         ORDER BY s.id LIMIT 120 RETURNING structure_id)
+      UPDATE structures SET next_technical_number = 2 WHERE id IN (SELECT structure_id FROM made)`);
+    const visitor = await newVisitor(browser, portal, { javaScript });
+    const { page } = visitor;
+    await visitor.signIn(portal.manager);
+    await visitor.follow("Utilisateurs techniques");
+    await page.getByLabel("Rechercher un utilisateur technique").fill("PROGICIEL");
+    await page.getByLabel("Statut").selectOption("Actifs");
+    await page.getByLabel("Trier par").selectOption("Nom de la structure");
+    await visitor.press("Rechercher");
+    await visitor.sees(/^120 utilisateurs techniques .* page 1 sur 3$/);
+    const names = () => page.locator("tbody td[data-label='Structure']").allInnerTexts();
+    const seen = await names();
+    for (const expected of [50, 20]) {
+      await visitor.follow("Page suivante");
+      await visitor.sees(expected === 50 ? "page 2 sur 3" : "page 3 sur 3");
+      assert.equal(await page.getByLabel("Rechercher un utilisateur technique").inputValue(), "PROGICIEL");
+      assert.equal((await names()).length, expected);
+      seen.push(...(await names()));
+    }
+    const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/[-_'’.,()/]/g, " ").replace(/ +/g, " ");
+    assert.deepEqual(seen.map(plain), seen.map(plain).sort());
+    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Exporter (CSV)")]);
+    assert.equal((await readFile(await download.path(), "utf8")).trim().split("\n").length, 121);
+    await page.getByLabel("Statut").selectOption("Connus d’un ancien gestionnaire");
+    await visitor.press("Rechercher");
+    await visitor.sees("Aucun utilisateur technique ne correspond à cette recherche.");
+    await visitor.leave();
+  });
+
   test(`an agenda subscribes to the deadlines ${name}`, async () => {
     const visitor = await newVisitor(browser, portal, { javaScript });
     const { page } = visitor;

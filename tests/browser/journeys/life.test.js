@@ -63,6 +63,25 @@ for (const javaScript of [true, false]) {
     await visitor.leave();
   });
 
+  /** Somebody new opens her link in a browser of her own, chooses a password, and finds where she belongs. */
+  async function acceptInvitation(link, person, structure) {
+    const guest = await newVisitor(browser, portal, { javaScript });
+    guest.expectStatus(404, 410);
+    await guest.page.goto(link);
+    await guest.page.getByLabel("Nouveau mot de passe").fill(person.password);
+    await guest.press("Enregistrer le mot de passe");
+    await guest.sees("Votre mot de passe est enregistré.");
+    await guest.signIn(person);
+    await guest.seesTitle("Mon compte");
+    await guest.row(structure).getByRole("cell", { name: "Utilisateur", exact: true }).waitFor();
+    assert.equal(await guest.page.getByRole("link", { name: "Activités du gestionnaire" }).count(), 0);
+    // The link has served.
+    await guest.press("Se déconnecter");
+    await guest.page.goto(link);
+    assert.equal(await guest.page.getByLabel("Nouveau mot de passe").count(), 0);
+    await guest.leave();
+  }
+
   test(`a member is invited, changed and removed ${name}`, async () => {
     const visitor = await newVisitor(browser, portal, { javaScript });
     const { page } = visitor;
@@ -84,7 +103,8 @@ for (const javaScript of [true, false]) {
     await visitor.press("Inviter");
     await visitor.sees("La personne est rattachée à la structure.");
     await visitor.look(`fiche-avec-membres-${suffix}`);
-    await mailTo(address, "/invitation/");
+    const [link] = (await mailTo(address, "/invitation/")).match(/\/invitation\/[\w-]{43}/);
+    await acceptInvitation(link, { login: address, password: `onze hérons au bord de l’eau ${suffix}` }, structure);
 
     const row = () => visitor.row("Lou Petit");
     await visitor.press("Modifier le rôle", row());
@@ -138,6 +158,35 @@ for (const javaScript of [true, false]) {
     assert.equal(await request.count(), 0);
     await asker.follow("Mon compte");
     await asker.row(structure).getByRole("cell", { name: "Gestionnaire secondaire" }).waitFor();
+    await manager.leave();
+    await asker.leave();
+  });
+
+  test(`who asks to be attached may be refused, and is told ${name}`, async () => {
+    const manager = await newVisitor(browser, portal, { javaScript });
+    await manager.signIn(portal.manager);
+    // Where he is no member yet, whatever was done before.
+    const found = await portal.sql(
+      `SELECT designation || '|' || identifier FROM structures s JOIN users u ON u.id = s.principal_manager_id WHERE u.login = '${portal.manager.login}'
+          AND NOT EXISTS (SELECT FROM memberships m JOIN users a ON a.id = m.user_id WHERE m.structure_id = s.id AND a.login = '${portal.managerOfOne.login}')
+        ORDER BY s.id DESC LIMIT 1`,
+    );
+    const [structure, identifier] = found.split("|");
+    const asker = await newVisitor(browser, portal, { javaScript });
+    await asker.signIn(portal.managerOfOne);
+    await asker.page.goto("/mon-compte/demandes-de-rattachement");
+    await asker.page.getByLabel("Identifiant de la structure").fill(identifier);
+    await asker.press("Envoyer la demande");
+    await asker.sees("Votre demande est enregistrée.");
+
+    await manager.follow("Activités du gestionnaire");
+    const request = manager.page.getByRole("row").filter({ hasText: portal.managerOfOne.login });
+    await manager.press("Refuser", request);
+    await manager.sees("La demande est refusée");
+    assert.equal(await request.count(), 0);
+    await mailTo(portal.managerOfOne.login, "refus");
+    await asker.page.goto("/mon-compte");
+    assert.equal(await asker.row(structure).count(), 0);
     await manager.leave();
     await asker.leave();
   });

@@ -75,6 +75,11 @@ for (const javaScript of [true, false]) {
     await visitor.seesTitle(structure);
     assert.equal(await visitor.row("Passager").count(), 0);
     assert.equal((await portal.healthCheck(login, password)).status, 401);
+    // Its login is nobody's any more: the next account has the next number.
+    const next = await createTechnicalUser(visitor, "Passager");
+    assert.equal(next.login, login.replace("TECH_1_", "TECH_2_"));
+    await exportSheet(visitor);
+    await visitor.press("Retour sur la fiche structure");
     await visitor.sees("Historique");
     await visitor.follow("Voir tout l’historique");
     await visitor.look(`historique-${suffix}`);
