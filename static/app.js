@@ -3,6 +3,7 @@
 copyButtons();
 dialogButtons();
 printButtons();
+rowNames();
 busyForms();
 sessionWarning();
 passwordAdvice();
@@ -130,6 +131,15 @@ function adviceOn(password) {
   if (new Set(password.toLowerCase()).size < 6) return "Facile à deviner : trop de caractères identiques.";
   if (length < 20) return "Solidité suffisante. Quelques mots de plus la renforceraient.";
   return "Bonne solidité.";
+}
+
+// A click on the name of a row goes where the link of the row goes, unless it selects text. Everybody else has the link.
+function rowNames() {
+  for (const name of document.querySelectorAll("[data-opens]")) {
+    const link = name.parentElement.querySelector("a");
+    name.classList.add("opens");
+    name.addEventListener("click", () => getSelection().isCollapsed && link.click());
+  }
 }
 
 // One submission at a time. The button keeps its focus and says it is busy; Back or a download frees it.

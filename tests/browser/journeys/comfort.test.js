@@ -36,6 +36,15 @@ test("leaving the password neither copied nor exported asks once", async () => {
   await visitor.leave();
 });
 
+test("a click on a structure’s name opens its card", async () => {
+  const visitor = await newVisitor(browser, portal);
+  await visitor.signIn(portal.manager);
+  const structure = await structureWith(visitor, 0);
+  await visitor.page.getByRole("rowheader", { name: structure, exact: true }).click();
+  await visitor.seesTitle(structure);
+  await visitor.leave();
+});
+
 for (const [name, options] of [
   ["320-px", { width: 320, height: 640 }],
   ["sombre", { colorScheme: "dark" }],

@@ -98,6 +98,12 @@ for (const javaScript of [true, false]) {
     await visitor.press("Créer un lien d’abonnement");
     const link = await page.getByLabel("Lien d’abonnement").inputValue();
     await picture(visitor, "lien");
+    if (javaScript) {
+      await visitor.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+      await visitor.press("Copier le lien");
+      await visitor.sees("Lien copié.");
+      assert.equal(await page.evaluate(() => navigator.clipboard.readText()), link);
+    }
     const calendar = await (await fetch(link)).text();
     assert(calendar.startsWith("BEGIN:VCALENDAR\r\n"));
     assert(calendar.split("BEGIN:VEVENT").length > 3);

@@ -1,4 +1,4 @@
-// What a first view costs people on a slow line, that nothing jumps under their hand, and whose look it is.
+// What a first view costs people on a slow line, that nothing jumps under their hand, whose look it is, and what an operator demands.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ before(async () => {
   await writeFile(join(theme, "theme.css"), ":root { --accent: rgb(96, 0, 96); }");
   await writeFile(join(theme, "logo.svg"), logo);
   await writeFile(join(theme, "operator.txt"), "Ministère des Essais\n");
-  [portal, themed, browser] = await Promise.all([startPortal(), startPortal({ RACCORD_THEME_DIR: theme }), openBrowser()]);
+  [portal, themed, browser] = await Promise.all([startPortal(), startPortal({ RACCORD_THEME_DIR: theme, RACCORD_REQUIRE_MFA: "managers" }), openBrowser()]);
 });
 after(async () => {
   await browser.close();
@@ -76,5 +76,19 @@ test("an operator’s theme is laid over the look", async () => {
   assert(await page.locator("img.brand-logo").evaluate((image) => image.complete && image.naturalWidth > 0), "the logo is there");
   assert.equal(await page.locator("header").getByText("Ministère des Essais").count(), 1);
   assert.equal(await page.locator("footer").getByText("Ministère des Essais").count(), 1);
+  await visitor.leave();
+});
+
+test("an operator’s demand for a second factor is told, and leads to it", async () => {
+  const visitor = await newVisitor(browser, themed);
+  await visitor.signIn(themed.manager);
+  await visitor.seesTitle("Double authentification");
+  await visitor.sees("Les gestionnaires principaux doivent activer la double authentification avant d’utiliser le portail.");
+  await visitor.look("double-authentification-exigee");
+  await visitor.follow("Activités du gestionnaire");
+  await visitor.seesTitle("Double authentification");
+  await visitor.press("Activer la double authentification");
+  await visitor.page.getByRole("img", { name: "QR code de la clé affichée ci-dessous" }).waitFor();
+  themed.remember(await visitor.page.locator("#cle").textContent());
   await visitor.leave();
 });
