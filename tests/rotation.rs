@@ -1,5 +1,7 @@
 //! A reset without an interruption, as its manager sees it.
 
+use raccord::web::paths;
+
 use crate::common::{Page, TestPortal};
 
 const KEEP: [&str; 3] = ["0", "24", "72"];
@@ -91,7 +93,13 @@ async fn a_former_manager_who_knows_the_kept_password_is_still_flagged() {
     portal.attach(&noor, &structure, raccord::domain::role::Role::PrincipalManager).await;
     let (browser, reset) = (portal.signed_in(&noor).await, path(id, "/mot-de-passe"));
     browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
-    browser.open(&path(id, "")).await.assert_says("Connu d’un ancien gestionnaire");
+    let known = format!("{}?etat=connu", paths::OVERVIEW);
+    let pages = [path(id, ""), format!("/structures/{}", structure.id), known.clone()];
+    for page in &pages {
+        browser.open(page).await.assert_says("Connu d’un ancien gestionnaire");
+    }
+    assert_eq!(browser.open(&known).await.rows().len(), 1);
     browser.post(&path(id, "/ancien-mot-de-passe"), &[]).await.location();
     assert!(!browser.open(&path(id, "")).await.text().contains("Connu d’un ancien gestionnaire"));
+    assert!(browser.open(&known).await.rows().is_empty());
 }

@@ -100,17 +100,16 @@ pub async fn page(
               WHERE s.principal_manager_id = ",
     );
     query.push_bind(manager_id).push(" AND t.status <> 'DELETED'");
-    push_criteria(&mut query, wanted);
+    push_criteria(&mut query, manager_id, wanted);
     query.push("), page AS (SELECT * FROM matching ORDER BY ").push(wanted.order.columns());
     query.push(" OFFSET ").push_bind(offset).push(" LIMIT ").push_bind(limit).push(
         ") SELECT t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS days_left, t.last_call_at,
                   s.id AS structure_id, s.designation, s.identifier_type, s.identifier, s.active AS structure_active,
-                  u.contact_address,
-                  known_to_another(t.password_shown_at, t.password_set_by, s.principal_manager_id) AS known_to_another,
-                  (SELECT count(*) FROM matching) AS total
-             FROM (SELECT id, row_number() OVER (ORDER BY ",
+                  u.contact_address, (SELECT count(*) FROM matching) AS total, ",
     );
-    query.push(wanted.order.columns()).push(
+    push_known(&mut query, manager_id);
+    query.push(" AS known_to_another FROM (SELECT id, row_number() OVER (ORDER BY ").push(wanted.order.columns());
+    query.push(
         ") AS place FROM page) p
              JOIN technical_users t ON t.id = p.id
              JOIN structures s ON s.id = t.structure_id
@@ -121,7 +120,7 @@ pub async fn page(
 }
 
 /// What is typed is prepared once, in a subquery: a plan for all texts would do it again for each row.
-fn push_criteria(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
+fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, wanted: &Wanted) {
     if !wanted.search.is_empty() {
         let text = || wanted.search.clone();
         query.push(" AND (position((SELECT search_key(").push_bind(text()).push(")) IN s.search_text) > 0");
@@ -139,9 +138,20 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
         WantedStatus::Active => push_status(query, TechnicalUserStatus::Active),
         WantedStatus::Suspended => push_status(query, TechnicalUserStatus::Suspended),
         WantedStatus::KnownToAnother => {
-            query.push(" AND known_to_another(t.password_shown_at, t.password_set_by, s.principal_manager_id)");
+            query.push(" AND ");
+            push_known(query, manager_id);
         }
     }
+}
+
+/// What `passwords_known_to_others` says, for one manager: the passwords that still work for a while are looked up once for all.
+fn push_known(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
+    query.push("(known_to_another(t.password_shown_at, t.password_set_by, ").push_bind(manager_id);
+    query.push(
+        ") OR t.id IN (SELECT f.technical_user_id FROM former_passwords f
+                        WHERE f.ends_at > portal_now() AND known_to_another(f.shown_at, f.set_by, ",
+    );
+    query.push_bind(manager_id).push(")))");
 }
 
 fn push_status(query: &mut QueryBuilder<Postgres>, status: TechnicalUserStatus) {

@@ -477,7 +477,7 @@ impl Life {
         let head = reader.headers().expect("a head").clone();
         let column =
             |name| head.iter().position(|known| known == name).unwrap_or_else(|| panic!("no {name} in {head:?}"));
-        let columns = ["Événement", "Objet", "Auteur"].map(column);
+        let columns = ["Opération", "Objet", "Auteur"].map(column);
         let rows = reader.records().map(|row| {
             let row = row.expect("a row");
             columns.map(|column| row[column].to_owned()).into()

@@ -148,10 +148,10 @@ impl State {
         self.sessions[who] = Some(Session { number: self.sessions_begun, begun: now, seen: now, proved: now });
     }
 
-    /// « Confirmez votre identité », answered: a new session, which opens what the old one could.
+    /// « Confirmez votre identité », answered: a new session for the rest of the old one's 12 hours, which opens what it could.
     pub fn confirm(&mut self, who: usize) {
         let (now, session) = (self.now, self.sessions[who].as_mut().expect("who confirms is signed in"));
-        (session.begun, session.seen, session.proved) = (now, now, now);
+        (session.seen, session.proved) = (now, now);
     }
 
     pub fn is_signed_in(&self, who: usize) -> bool {
