@@ -237,7 +237,7 @@ pub fn queries(data: &[u8]) {
     if let Ok(Query(query)) = Query::<web::overview::OverviewQuery>::try_from_uri(&uri) {
         let search = query.wanted().search;
         assert!(search.chars().count() <= 200 && !search.chars().any(char::is_control));
-        assert!(Uri::from_str(&format!("/?{}", query.encoded())).is_ok());
+        assert!(Uri::from_str(&web::pagination::url_of("/", &query.choices())).is_ok());
     }
     if let Ok(Query(page)) = Query::<web::pagination::PageQuery>::try_from_uri(&uri) {
         let number = page.number();

@@ -13,6 +13,7 @@ use super::{
     error::{AppError, page as render, page_with_status},
     layout::{Errors, FieldError, StructureName},
     pages::history::{Found, HistoryForm, HistoryPage},
+    pagination::url_of,
     paths, spreadsheet,
     state::AppState,
     visitor::Managed,
@@ -86,9 +87,7 @@ impl HistoryQuery {
             ("compte", &self.compte),
             ("personne", &self.personne),
         ];
-        let chosen = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(chosen).finish();
-        if encoded.is_empty() { base.to_owned() } else { format!("{base}?{encoded}") }
+        url_of(base, &pairs)
     }
 }
 

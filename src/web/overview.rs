@@ -10,7 +10,7 @@ use super::{
     error::{AppError, page as render},
     layout::Tab,
     pages::overview::{AccountRow, OverviewPage, Selection},
-    pagination::{PageQuery, Pagination},
+    pagination::{PageQuery, Pagination, pages_of, url_of},
     paths, spreadsheet,
     state::AppState,
     visitor::Visitor,
@@ -54,11 +54,8 @@ impl OverviewQuery {
         }
     }
 
-    pub(crate) fn encoded(&self) -> String {
-        let pairs =
-            [("recherche", &self.recherche), ("echeance", &self.echeance), ("etat", &self.etat), ("tri", &self.tri)];
-        let chosen = pairs.into_iter().filter(|(_, value)| !value.is_empty());
-        form_urlencoded::Serializer::new(String::new()).extend_pairs(chosen).finish()
+    pub(crate) fn choices(&self) -> [(&str, &String); 4] {
+        [("recherche", &self.recherche), ("echeance", &self.echeance), ("etat", &self.etat), ("tri", &self.tri)]
     }
 }
 
@@ -76,13 +73,13 @@ pub async fn page(
         return Err(AppError::NotFound);
     }
     let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-    let encoded = query.encoded();
+    let base = pages_of(paths::OVERVIEW, &query.choices());
     render(&OverviewPage {
         layout: state.layout(&visitor.person, Tab::Activities, None),
         rows: rows.into_iter().map(AccountRow::from).collect(),
         total,
-        pagination: Pagination::new(current, total, PER_PAGE, format!("{}?{encoded}&page=", paths::OVERVIEW)),
-        csv_url: format!("{}?{encoded}", paths::OVERVIEW_CSV),
+        pagination: Pagination::new(current, total, PER_PAGE, base),
+        csv_url: url_of(paths::OVERVIEW_CSV, &query.choices()),
         selection: Selection::from(wanted),
     })
 }

@@ -23,6 +23,13 @@ pub struct Pagination {
     pub base: String,
 }
 
+/// The URL of a list: with what was chosen, and without what was not.
+pub fn url_of(path: &str, choices: &[(&str, &String)]) -> String {
+    let chosen = choices.iter().filter(|(_, value)| !value.is_empty());
+    let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(chosen).finish();
+    if encoded.is_empty() { path.to_owned() } else { format!("{path}?{encoded}") }
+}
+
 /// The URL of a list's pages up to their number: with what was chosen, and without what was not.
 pub fn pages_of(path: &str, choices: &[(&str, &String)]) -> String {
     let chosen = choices.iter().filter(|(_, value)| !value.is_empty());
