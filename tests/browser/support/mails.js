@@ -59,6 +59,12 @@ export async function letters(portal, people) {
   assert.deepEqual([...kinds].map((kind) => `${kind}.html`).sort(), templates.sort(), "every kind of mail is looked at");
   // Each to an address of its own: of one recipient's mails, one leaves at a time.
   const rows = Object.entries(all).map(([name, notice]) => `('${name}@mails.exemple.fr', '${JSON.stringify(notice).replaceAll("'", "''")}')`);
+  // A link goes to the address that its person has when the mail is written.
+  for (const [name, { kind, user_id }] of Object.entries(all)) {
+    if (kind === "invitation" || kind === "password_forgotten") {
+      await portal.sql(`UPDATE users SET contact_address = '${name}@mails.exemple.fr' WHERE id = ${user_id}`);
+    }
+  }
   await portal.sql(`INSERT INTO mails (recipient, notice) VALUES ${rows.join(", ")}`);
   const letters = [];
   for (const name of Object.keys(all)) letters.push({ name, ...(await letterTo(portal, `${name}@mails.exemple.fr`)) });
