@@ -152,7 +152,7 @@ async fn a_wrong_date_is_said_beside_its_field_and_nothing_typed_is_lost() {
     let query = format!("operation=PASSWORD_SHOWN&du=31/02/2027&au=demain&compte={login}&personne=noa");
     let page = ask(&query).await.refusal(422);
     page.assert_says("Le formulaire comporte 2 erreurs");
-    page.assert_says("«\u{202f}Du\u{202f}»\u{a0}: indiquez une date du calendrier, par exemple 24/01/2027.");
+    page.assert_says("«\u{202f}Du\u{202f}»\u{a0}: indiquez une date du calendrier, par exemple 24/01/2026.");
     for (field, value) in [("du", "31/02/2027"), ("au", "demain"), ("compte", &login), ("personne", "noa")] {
         assert_eq!(page.field(field), value);
     }

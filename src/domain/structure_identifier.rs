@@ -32,6 +32,20 @@ impl IdentifierType {
         }
     }
 
+    /// As people read it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Siret => "SIRET",
+            Self::UeHorsFrance => "Union européenne, hors de France",
+            Self::HorsUe => "Hors de l’Union européenne",
+            Self::Ridet => "RIDET (Nouvelle-Calédonie)",
+            Self::Tahiti => "TAHITI (Polynésie française)",
+            Self::Autre => "Autre",
+            Self::Particulier => "Particulier",
+        }
+    }
+
     /// The type that a code, or the directory's number for it, names.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -52,7 +52,7 @@ impl HistoryQuery {
         for (field, name, day) in [("du", "Du", &from), ("au", "Au", &until)] {
             if day.is_err() {
                 let message =
-                    format!("«\u{202f}{name}\u{202f}»\u{a0}: indiquez une date du calendrier, par exemple 24/01/2027.");
+                    format!("«\u{202f}{name}\u{202f}»\u{a0}: indiquez une date du calendrier, par exemple 24/01/2026.");
                 errors.push(FieldError { field, message });
             }
         }

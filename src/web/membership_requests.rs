@@ -51,7 +51,7 @@ async fn my_requests(
     let chosen = IdentifierType::parse(&form.kind).unwrap_or(IdentifierType::Siret);
     Ok(MyRequestsPage {
         layout: state.layout(&visitor.person, Tab::MyAccount, notice),
-        kinds: IdentifierType::ALL.map(|kind| (kind.code(), kind == chosen)),
+        kinds: IdentifierType::ALL.map(|kind| (kind.code(), kind.label(), kind == chosen)),
         identifier: form.identifier,
         errors,
         requests: requests.into_iter().map(OwnRequestRow::from).collect(),

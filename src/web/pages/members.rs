@@ -69,7 +69,7 @@ impl From<&Member> for MemberView {
 pub struct MyRequestsPage {
     pub layout: Layout,
     /// The types of identifier, and which one is chosen.
-    pub kinds: [(&'static str, bool); 7],
+    pub kinds: [(&'static str, &'static str, bool); 7],
     /// As typed.
     pub identifier: String,
     pub errors: Errors,
