@@ -13,7 +13,7 @@ use super::{
     error::{AppError, page as render, page_with_status},
     layout::{Errors, FieldError, StructureName},
     pages::history::{Found, HistoryForm, HistoryPage},
-    pagination::url_of,
+    pagination::{before_value, url_of},
     paths, spreadsheet,
     state::AppState,
     visitor::Managed,
@@ -146,9 +146,8 @@ fn view(
 
 fn found(query: &HistoryQuery, here: &str, page: EventPage, place: Place) -> Found {
     let base = query.url(here);
-    let separator = if base.contains('?') { '&' } else { '?' };
     let link =
-        |name: &str, event: Option<&PastEvent>| event.map(|event| format!("{base}{separator}{name}={}", event.id));
+        |name: &str, event: Option<&PastEvent>| event.map(|event| before_value(&base, name) + &event.id.to_string());
     let newer = if page.has_newer { link("apres", page.events.first()) } else { None };
     let older = if page.has_older { link("avant", page.events.last()) } else { None };
     Found {

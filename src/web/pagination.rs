@@ -30,14 +30,15 @@ pub fn url_of(path: &str, choices: &[(&str, &String)]) -> String {
     if encoded.is_empty() { path.to_owned() } else { format!("{path}?{encoded}") }
 }
 
-/// The URL of a list's pages up to their number: with what was chosen, and without what was not.
+/// The URL of a list's pages up to their number.
 pub fn pages_of(path: &str, choices: &[(&str, &String)]) -> String {
-    let chosen = choices.iter().filter(|(_, value)| !value.is_empty());
-    let start = path.len() + 1;
-    form_urlencoded::Serializer::for_suffix(format!("{path}?"), start)
-        .extend_pairs(chosen)
-        .append_pair("page", "")
-        .finish()
+    before_value(&url_of(path, choices), "page")
+}
+
+/// A URL of ours with one more parameter, up to its value.
+pub fn before_value(url: &str, name: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}{name}=")
 }
 
 /// An entry between « précédente » and « suivante ».
