@@ -24,40 +24,55 @@ use crate::domain::random;
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     /// The number that people give to support and that stands in every line of the log.
-    pub number: String,
+    pub number: Arc<str>,
     /// The client, behind trusted proxies.
     pub address: IpAddr,
-    person: Arc<OnceLock<SignedInUser>>,
+    learnt: Arc<Learnt>,
+}
+
+/// What a handler learns that is needed after it, whatever it answers.
+#[derive(Debug, Default)]
+struct Learnt {
+    person: OnceLock<SignedInUser>,
+    headers: OnceLock<HeaderMap>,
 }
 
 impl Default for RequestContext {
     fn default() -> Self {
-        Self { number: String::new(), address: IpAddr::V4(Ipv4Addr::LOCALHOST), person: Arc::default() }
+        Self { number: Arc::default(), address: IpAddr::V4(Ipv4Addr::LOCALHOST), learnt: Arc::default() }
     }
 }
 
 impl RequestContext {
     /// Remembers who is signed in, for an error page's header.
     pub(super) fn remember(&self, user: SignedInUser) {
-        let _ = self.person.set(user);
+        let _ = self.learnt.person.set(user);
     }
 
     pub(super) fn signed_in_user(&self) -> Option<SignedInUser> {
-        self.person.get().cloned()
+        self.learnt.person.get().cloned()
+    }
+
+    /// Puts headers on the answer, be it a success or a refusal.
+    pub(super) fn announce(&self, headers: HeaderMap) {
+        let _ = self.learnt.headers.set(headers);
     }
 }
 
 /// Numbers the request, logs it, and puts the security headers on its answer.
 pub async fn envelope(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let number = BASE32_NOPAD.encode(&random::bytes::<10>(&mut random::os_rng()));
+    let number: Arc<str> = BASE32_NOPAD.encode(&random::bytes::<10>(&mut random::os_rng())).into();
     let address = client_address(&request, &state.settings.trusted_proxies);
-    let context = RequestContext { number: number.clone(), address, person: Arc::default() };
-    request.extensions_mut().insert(context);
+    let learnt = Arc::<Learnt>::default();
+    request.extensions_mut().insert(RequestContext { number: number.clone(), address, learnt: learnt.clone() });
     let (method, path, start) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
     let route = metrics::route(&request);
     let span = tracing::info_span!("request", %number);
     let mut response = next.run(request).instrument(span.clone()).await;
     set_headers(response.headers_mut(), &number, state.is_public_https());
+    if let Some(headers) = learnt.headers.get() {
+        response.headers_mut().extend(headers.clone());
+    }
     let (status, duration) = (response.status(), start.elapsed());
     state.metrics.count(method.as_str(), route.as_ref(), status, duration);
     let path = paths::for_log(&path);

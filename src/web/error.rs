@@ -180,7 +180,7 @@ pub async fn render_errors(State(state): State<AppState>, request: Request, next
     let page = ErrorPage {
         layout: state.layout_of(context.signed_in_user(), Tab::None, None),
         status: status.as_u16(),
-        request_number: context.number.clone(),
+        request_number: context.number.to_string(),
     };
     let Ok(html) = page.render() else { return response };
     let (mut parts, _) = response.into_parts();

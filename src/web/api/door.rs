@@ -1,15 +1,8 @@
 //! The API's door: what a call shows is read from its headers, and the statement that serves the call says whether it is let in.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, OnceLock},
-};
-
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
-    middleware::Next,
-    response::Response,
 };
 use jiff::{Timestamp, fmt::rfc2822};
 use serde::de::DeserializeOwned;
@@ -29,18 +22,13 @@ use crate::{
 /// Somebody at the door, with what was shown: a Bearer, a `cpro-account`, or both.
 pub struct Door {
     state: AppState,
-    address: IpAddr,
+    context: RequestContext,
     software: String,
     /// What was shown, to be judged by the statement that serves the call.
     pub claim: Claim,
     /// The credential behind the claim, where it was taken from memory.
     recalled: Option<Credential>,
-    admission: Admission,
 }
-
-/// Who was let in: told to [`announce`] by the statement that let in.
-#[derive(Clone, Debug, Default)]
-struct Admission(Arc<OnceLock<Caller>>);
 
 impl Door {
     /// Lets a credential in that came by another way than the headers of a call.
@@ -54,10 +42,9 @@ impl Door {
     }
 
     fn closed(parts: &Parts, state: &AppState) -> Self {
-        let address = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default().address;
-        let admission = parts.extensions.get::<Admission>().cloned().unwrap_or_default();
+        let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let software = software(&parts.headers);
-        Self { state: state.clone(), address, software, claim: Claim::default(), recalled: None, admission }
+        Self { state: state.clone(), context, software, claim: Claim::default(), recalled: None }
     }
 
     async fn show(&mut self, credential: Credential) -> Result<(), ApiError> {
@@ -65,12 +52,13 @@ impl Door {
             self.claim.account = Some(account);
             self.recalled = Some(credential);
         } else {
-            self.claim.account = Some(credentials::verify(&self.state, &credential, self.address).await?);
+            self.claim.account = Some(credentials::verify(&self.state, &credential, self.context.address).await?);
         }
         Ok(())
     }
 
-    /// Runs the statement that serves the call. It finds nothing for somebody who is not let in.
+    /// Runs the statement that serves the call. It finds nothing for somebody who is not let in. The answer will say when the
+    /// password expires, if that is soon.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`], or what says to come back later.
@@ -80,8 +68,10 @@ impl Door {
     ) -> Result<T, ApiError> {
         match statement.await? {
             Some((caller, found)) => {
-                let _ = self.admission.0.set(caller);
-                self.state.api.traces.call(caller.technical_user_id, caller.at, self.address, &self.software);
+                if let Some(sunset) = caller.sunset {
+                    self.context.announce(expiry_headers(sunset).collect());
+                }
+                self.state.api.traces.call(caller.technical_user_id, caller.at, self.context.address, &self.software);
                 self.state.api.traces.let_in(&caller, &self.claim);
                 Ok(found)
             }
@@ -102,7 +92,8 @@ impl Door {
     async fn refuse(&self) -> ApiError {
         match &self.recalled {
             Some(credential) => {
-                credentials::verify(&self.state, credential, self.address).await.err().unwrap_or(ApiError::Unauthorized)
+                let verdict = credentials::verify(&self.state, credential, self.context.address).await;
+                verdict.err().unwrap_or(ApiError::Unauthorized)
             }
             None => ApiError::Unauthorized,
         }
@@ -167,17 +158,6 @@ impl<T: DeserializeOwned + Default + Send> FromRequest<AppState> for Call<T> {
             }
         }
     }
-}
-
-/// Puts on the answer to a caller who was let in when the password will expire, if that is soon.
-pub async fn announce(mut request: Request, next: Next) -> Response {
-    let admission = Admission::default();
-    request.extensions_mut().insert(admission.clone());
-    let mut response = next.run(request).await;
-    if let Some(sunset) = admission.0.get().and_then(|caller| caller.sunset) {
-        response.headers_mut().extend(expiry_headers(sunset));
-    }
-    response
 }
 
 /// `Sunset` (RFC 8594) and its readable twin.

@@ -77,6 +77,5 @@ pub fn router() -> Router<AppState> {
         .layer((
             middleware::from_fn_with_state(error::too_late as TooLate, in_time),
             CatchPanicLayer::custom(error::panicked),
-            middleware::from_fn(door::announce),
         ))
 }
