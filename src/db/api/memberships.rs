@@ -3,16 +3,17 @@
 use sqlx::{PgPool, QueryBuilder, Row, postgres::PgRow};
 
 use super::{Caller, Claim, Page};
+use crate::domain::{role::Role, structure_identifier::IdentifierType};
 
 /// One of the principal manager's memberships.
 #[derive(Clone, Debug)]
 pub struct ApiMembership {
     pub id: i64,
     pub structure_id: i64,
-    pub identifier_type: String,
+    pub identifier_type: IdentifierType,
     pub identifier: String,
     pub designation: String,
-    pub role: String,
+    pub role: Role,
 }
 
 /// A page of memberships, and how many there are in all.
@@ -65,11 +66,16 @@ fn membership(row: &PgRow) -> sqlx::Result<Option<ApiMembership>> {
     Ok(Some(ApiMembership {
         id,
         structure_id: row.try_get(4)?,
-        identifier_type: row.try_get(5)?,
+        identifier_type: IdentifierType::parse(row.try_get(5)?).ok_or_else(|| unknown_word(5))?,
         identifier: row.try_get(6)?,
         designation: row.try_get(7)?,
-        role: row.try_get(8)?,
+        role: Role::parse(row.try_get(8)?).ok_or_else(|| unknown_word(8))?,
     }))
+}
+
+/// What the tables' checks keep from happening.
+fn unknown_word(column: usize) -> sqlx::Error {
+    sqlx::Error::ColumnDecode { index: column.to_string(), source: "a word that this version does not know".into() }
 }
 
 /// How many memberships the caller's principal manager has.

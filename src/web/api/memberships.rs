@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     db::api::memberships::{self, ApiMembership},
-    domain::role::Role,
     web::state::AppState,
 };
 
@@ -38,7 +37,7 @@ struct Membership {
     id_structure: i64,
     id_rattachement_structure: i64,
     identifiant_structure: String,
-    type_identifiant_structure: String,
+    type_identifiant_structure: &'static str,
     designation_structure: String,
     role_utilisateur: &'static str,
     statut_utilisateur: &'static str,
@@ -54,9 +53,9 @@ impl From<ApiMembership> for Membership {
             id_structure: row.structure_id,
             id_rattachement_structure: row.id,
             identifiant_structure: row.identifier,
-            type_identifiant_structure: row.identifier_type,
+            type_identifiant_structure: row.identifier_type.code(),
             designation_structure: row.designation,
-            role_utilisateur: Role::parse(&row.role).unwrap_or(Role::User).external_code(),
+            role_utilisateur: row.role.external_code(),
             statut_utilisateur: "ACTIF",
             statut_rattachement_structure: "ACTIF",
             liste_services_rattache: [],
