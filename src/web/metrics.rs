@@ -1,6 +1,6 @@
 //! What the operator's monitoring reads: Prometheus metrics, on a port of their own (`RACCORD_METRICS_LISTEN`).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -20,9 +20,9 @@ use crate::db::upkeep;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
-    method: String,
+    method: &'static str,
     /// The route's pattern, so that ids do not make a series each.
-    route: String,
+    route: Arc<str>,
     status: u16,
 }
 
@@ -64,16 +64,17 @@ impl Metrics {
 
     /// Counts an answer.
     pub fn count(&self, method: &str, route: Option<&MatchedPath>, status: StatusCode, duration: Duration) {
-        let route = route.map_or("none", MatchedPath::as_str).to_owned();
-        let labels = RequestLabels { method: known_method(method).to_owned(), route, status: status.as_u16() };
+        let route = route.map_or("none", MatchedPath::as_str).into();
+        let labels = RequestLabels { method: known_method(method), route, status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(duration.as_secs_f64());
     }
 }
 
 /// A method of one's own invention must not make a series of its own.
-fn known_method(method: &str) -> &str {
-    if ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"].contains(&method) { method } else { "other" }
+fn known_method(method: &str) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"];
+    known.into_iter().find(|known| *known == method).unwrap_or("other")
 }
 
 /// The route of a request, to count it by.

@@ -13,7 +13,7 @@ use crate::domain::audit::{Action, CallRefusal};
 pub struct LastCall {
     pub technical_user_id: i64,
     pub at: OffsetDateTime,
-    pub address: String,
+    pub address: IpAddr,
     /// What the caller says it is; may be empty.
     pub software: String,
 }
@@ -28,7 +28,7 @@ pub async fn write_calls(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> 
     }
     let ids: Vec<_> = calls.iter().map(|call| call.technical_user_id).collect();
     let moments: Vec<_> = calls.iter().map(|call| call.at).collect();
-    let addresses: Vec<_> = calls.iter().map(|call| call.address.clone()).collect();
+    let addresses: Vec<_> = calls.iter().map(|call| call.address.to_string()).collect();
     let software: Vec<_> = calls.iter().map(|call| call.software.clone()).collect();
     sqlx::query!(
         "UPDATE technical_users t

@@ -46,8 +46,9 @@ pub async fn whole(mut request: Request) -> Result<Bytes, ApiError> {
 /// The characters in which the body is written; `None` where it is no JSON.
 fn charset(headers: &HeaderMap) -> Option<&'static Encoding> {
     let mut parts = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';');
-    let kind = parts.next()?.trim().to_ascii_lowercase();
-    if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
+    let kind = parts.next()?.trim();
+    let is_like_json = |kind: String| kind.starts_with("application/") && kind.ends_with("+json");
+    if !kind.eq_ignore_ascii_case("application/json") && !is_like_json(kind.to_ascii_lowercase()) {
         return None;
     }
     let named = parts.find_map(|part| part.trim().to_ascii_lowercase().strip_prefix("charset=").map(str::to_owned));

@@ -48,8 +48,15 @@ pub struct Traces {
 impl Traces {
     /// A call that was let in.
     pub fn call(&self, technical_user_id: i64, at: OffsetDateTime, address: IpAddr, software: &str) {
-        let call = LastCall { technical_user_id, at, address: address.to_string(), software: software.to_owned() };
-        keep_later(&mut lock(&self.calls), call);
+        let mut calls = lock(&self.calls);
+        match calls.get_mut(&technical_user_id) {
+            Some(kept) if kept.at >= at => {}
+            // Nearly always the same software: no need for a text of its own each time.
+            Some(kept) if kept.software == software => (kept.at, kept.address) = (at, address),
+            _ => {
+                calls.insert(technical_user_id, LastCall { technical_user_id, at, address, software: software.into() });
+            }
+        }
     }
 
     /// By what a call was let in: remembered where the password ends so soon that a reset may have replaced it.
