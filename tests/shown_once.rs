@@ -133,7 +133,9 @@ async fn the_page_says_what_was_done_and_what_comes_next() {
     let exported = "Le document des informations de connexion a été exporté le";
     let says = |page: &Page, sentence: &str| page.text().replace('\u{202f}', " ").contains(sentence);
     assert!(
-        says(&page, created) && says(&page, "Et maintenant ?") && says(&page, "« Dernier appel » en donne la date")
+        says(&page, created)
+            && says(&page, "Et maintenant ?")
+            && says(&page, "« Dernier appel » le montre sur la page")
     );
     let again = browser.open(&summary(id)).await;
     assert!(!says(&again, created) && !says(&again, "Et maintenant") && !says(&again, exported));
@@ -143,11 +145,11 @@ async fn the_page_says_what_was_done_and_what_comes_next() {
     let reset = format!("/utilisateurs-techniques/{id}/mot-de-passe");
     browser.submit(&browser.open(&reset).await, &reset, &[]).await.location();
     let page = browser.open(&summary(id)).await;
-    assert!(says(&page, renewed) && says(&page, "« Dernier appel » en donne la date") && !says(&page, created));
+    assert!(says(&page, renewed) && says(&page, "« Dernier appel » le montre sur la page") && !says(&page, created));
     assert!(!says(&browser.open(&summary(id)).await, exported), "of the password before this one");
     browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
     let page = browser.open(&summary(id)).await;
-    assert!(says(&page, renewed) && says(&page, "le logiciel doit avoir reçu le nouveau avant"));
+    assert!(says(&page, renewed) && says(&page, "donnez le nouveau avant"));
     assert!(!says(&page, "« Dernier appel »"));
 }
 
