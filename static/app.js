@@ -5,6 +5,7 @@ dialogButtons();
 printButtons();
 rowNames();
 busyForms();
+exportForms();
 sessionWarning();
 passwordAdvice();
 askOnceBeforeLeavingTheSecret();
@@ -142,23 +143,53 @@ function rowNames() {
   }
 }
 
-// One submission at a time. The button keeps its focus and says it is busy; Back or a download frees it.
+// One submission at a time. The button keeps its focus and says it is busy; Back frees it.
 function busyForms() {
-  const busy = (form, on) => {
-    form.toggleAttribute("data-busy", on);
-    for (const button of form.querySelectorAll("button")) {
-      on ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
-    }
-  };
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || event.submitter?.formMethod === "dialog" || form.method !== "post") return;
     if (form.hasAttribute("data-busy")) return event.preventDefault();
     // After the submission has taken the form's data.
     setTimeout(() => busy(form, true));
-    if (form.hasAttribute("data-download")) setTimeout(() => busy(form, false), 3000);
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[data-busy]").forEach((form) => busy(form, false)));
+}
+
+function busy(form, on) {
+  form.toggleAttribute("data-busy", on);
+  for (const button of form.querySelectorAll("button")) {
+    on ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
+  }
+}
+
+// A document that is answered to a form leaves its page standing: fetched by the script, so that the page can say when it is
+// there. Whatever else is answered (a refusal, another page to go to) is for the browser to show, which asks once more.
+function exportForms() {
+  for (const form of document.querySelectorAll("[data-download]")) {
+    const status = form.closest("section").querySelector("[role=status]:not(output)");
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      if (form.hasAttribute("data-busy")) return;
+      busy(form, true);
+      status.textContent = "";
+      const exported = await save(form).catch(() => false);
+      busy(form, false);
+      exported ? (status.textContent = form.dataset.download) : form.submit();
+    });
+  }
+}
+
+async function save(form) {
+  const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)), redirect: "manual" });
+  const [, name] = answer.headers.get("content-disposition")?.match(/^attachment; filename="([^"]+)"$/) ?? [];
+  if (!answer.ok || !name) return false;
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = name;
+  link.click();
+  // Once the browser has read it.
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  return true;
 }
 
 // The password cannot be shown again: ask once before leaving it neither copied nor exported.

@@ -26,7 +26,7 @@ async fn the_whole_way_from_the_list_to_the_new_account() {
     assert_eq!(summary.fact("Adresse de contact"), manager.contact_address);
     assert_eq!(summary.fact("Désignation"), structure.designation);
     assert_eq!(summary.fact("Adresse"), "1 place de la Mairie 35000 RENNES FRANCE");
-    assert_eq!(summary.fact("Date d’expiration"), form.fact("Expiration du mot de passe"));
+    assert_eq!(summary.fact("Échéance du mot de passe"), form.fact("Échéance du mot de passe"));
     assert!(summary.password().is_some());
     let close = summary.html().split("action=\"").find(|rest| rest.contains("/recapitulatif/fermeture")).unwrap();
     let close = close.split('"').next().unwrap();

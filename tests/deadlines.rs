@@ -45,7 +45,7 @@ async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
     let (id, summary, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
     let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
     // Screen, PDF and calendar say the same day.
-    assert_eq!(summary.fact("Date d’expiration"), "29 avril 2028");
+    assert_eq!(summary.fact("Échéance du mot de passe"), "29 avril 2028");
     let sheet =
         browser.submit(&summary, &format!("/utilisateurs-techniques/{id}/informations-de-connexion"), &[]).await;
     assert!(text_of_pdf(&sheet.body).is_none_or(|text| text.contains("29 avril 2028")));

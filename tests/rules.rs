@@ -34,7 +34,7 @@ async fn one_date_of_expiry_stands_on_every_screen_and_in_the_pdf() {
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let (id, summary, _) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let date = summary.fact("Date d’expiration");
+    let date = summary.fact("Échéance du mot de passe");
     for page in [
         "/activites".to_owned(),
         "/activites/utilisateurs-techniques".to_owned(),

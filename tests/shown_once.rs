@@ -2,7 +2,7 @@
 
 use raccord::domain::password::is_well_formed;
 
-use crate::common::{Call, TestPortal, text_of_pdf, together};
+use crate::common::{Call, Page, TestPortal, text_of_pdf, together};
 
 const ALREADY: &str = "Le mot de passe a déjà été affiché.";
 
@@ -121,6 +121,36 @@ async fn sign_out_a_newer_reset_and_ten_minutes_end_the_envelope() {
     portal.move_clock("11 minutes").await;
     let page = browser.open(&summary(late)).await;
     assert!(page.password().is_none() && page.text().contains("Le mot de passe ne peut pas être affiché."));
+}
+
+#[tokio::test]
+async fn the_page_says_what_was_done_and_what_comes_next() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, page, _) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let (created, renewed) = ("« ERP » a été créé.", "Le mot de passe a été réinitialisé.");
+    let exported = "Le document des informations de connexion a été exporté le";
+    let says = |page: &Page, sentence: &str| page.text().replace('\u{202f}', " ").contains(sentence);
+    assert!(
+        says(&page, created)
+            && says(&page, "Et maintenant ?")
+            && says(&page, "« Dernier appel » le montre sur la page")
+    );
+    let again = browser.open(&summary(id)).await;
+    assert!(!says(&again, created) && !says(&again, "Et maintenant") && !says(&again, exported));
+    browser.submit(&page, &format!("/utilisateurs-techniques/{id}/informations-de-connexion"), &[]).await;
+    assert!(says(&browser.open(&summary(id)).await, exported));
+
+    let reset = format!("/utilisateurs-techniques/{id}/mot-de-passe");
+    browser.submit(&browser.open(&reset).await, &reset, &[]).await.location();
+    let page = browser.open(&summary(id)).await;
+    assert!(says(&page, renewed) && says(&page, "« Dernier appel » le montre sur la page") && !says(&page, created));
+    assert!(!says(&browser.open(&summary(id)).await, exported), "of the password before this one");
+    browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
+    let page = browser.open(&summary(id)).await;
+    assert!(says(&page, renewed) && says(&page, "donnez le nouveau avant"));
+    assert!(!says(&page, "« Dernier appel »"));
 }
 
 #[tokio::test]

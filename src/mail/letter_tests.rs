@@ -179,7 +179,7 @@ fn the_account_stands_between_blank_lines() {
     for notice in [Notice::TechnicalUserCreated(account()), Notice::PasswordReset(account()), expiring(7)] {
         let text = letter(&notice).text;
         let (before, rest) = text.split_once("Identifiant de connexion").expect("the account");
-        let (_, after) = rest.split_once("Expiration du mot de passe").expect("its end");
+        let (_, after) = rest.split_once("Échéance du mot de passe").expect("its end");
         assert!(before.ends_with("\n\n") && after.lines().nth(1) == Some(""), "{text}");
     }
 }

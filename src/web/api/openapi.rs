@@ -46,7 +46,7 @@ fn describe() -> Value {
             "schemas": schemas.definitions(),
             "responses": responses(&refusal),
             "headers": {
-                "Sunset": { "description": "Date d’expiration du mot de passe, si elle survient dans les 31 jours (RFC 8594).", "schema": { "type": "string" } },
+                "Sunset": { "description": "Échéance du mot de passe, si elle survient dans les 31 jours (RFC 8594).", "schema": { "type": "string" } },
                 "X-Raccord-Expiration": { "description": "La même date, au format RFC 3339.", "schema": { "type": "string", "format": "date-time" } },
             },
             "securitySchemes": {

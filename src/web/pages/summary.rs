@@ -31,6 +31,10 @@ pub struct SummaryAccount {
     pub created_at: OffsetDateTime,
     pub expiry: Expiry,
     pub last_call: Option<LastCall>,
+    /// Whether the password is the account's first, hence the account has just been created.
+    pub is_new: bool,
+    /// When the password was last exported.
+    pub exported_at: Option<OffsetDateTime>,
     pub can_keep: bool,
     pub former: Option<FormerPassword>,
 }
@@ -70,6 +74,8 @@ impl From<&ManagedTechnicalUser> for SummaryAccount {
             created_at: account.created_at,
             expiry: Expiry::from(account),
             last_call: LastCall::of(account),
+            is_new: account.credential_version == 1,
+            exported_at: account.password_exported_at,
             can_keep: AccountStatus::from(account) == AccountStatus::Active,
             former: FormerPassword::of(account),
         }

@@ -36,6 +36,19 @@ test("leaving the password neither copied nor exported asks once", async () => {
   await visitor.leave();
 });
 
+test("an export that is refused shows why", async () => {
+  const visitor = await newVisitor(browser, portal);
+  await visitor.signIn(portal.manager);
+  await openStructure(visitor, await structureWith(visitor, 0));
+  await createTechnicalUser(visitor, "Trop tard");
+  await portal.sql("DELETE FROM envelopes");
+  visitor.expectStatus(409);
+  await visitor.press("Exporter les informations de connexion");
+  await visitor.sees("Le mot de passe a déjà été affiché.");
+  assert.equal(visitor.status, 409);
+  await visitor.leave();
+});
+
 test("a click on a structure’s name opens its card", async () => {
   const visitor = await newVisitor(browser, portal);
   await visitor.signIn(portal.manager);

@@ -99,15 +99,18 @@ test("an account is created, its password kept and reset by the keyboard alone",
     await person.isSeen(reset);
   }
 
-  // Arrows choose, and the reset goes through.
+  // Arrows choose, what will break follows, and the reset goes through.
+  const outcome = () => dialog.locator(".outcome[aria-live]").innerText();
   await person.keys.press("Enter");
   await dialog.waitFor();
-  await person.tabTo("L’ancien mot de passe cesse immédiatement");
+  await person.tabTo("Supprimer immédiatement l’ancien mot de passe");
   await person.keys.press("ArrowDown");
   await person.hasFocus("Garder l’ancien mot de passe pendant 24 heures");
   assert(await page.locator("#ancien-24").isChecked());
+  assert.match(await outcome(), /^Si vous gardez l’ancien mot de passe 24\sheures, /);
   await person.keys.press("ArrowUp");
   assert(await page.locator("#ancien-0").isChecked());
+  assert.match(await outcome(), /^Les logiciels qui utilisent l’ancien mot de passe cesseront immédiatement de fonctionner\./);
   await person.tabTo("Confirmer");
   await person.keys.press("Enter");
   await visitor.seesTitle("Récapitulatif");

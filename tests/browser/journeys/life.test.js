@@ -204,7 +204,7 @@ for (const javaScript of [true, false]) {
     const keep = async (choice) => {
       await visitor.press(reset);
       await visitor.look(`reinitialisation-${suffix}`);
-      assert(await place(visitor).getByLabel("L’ancien mot de passe cesse immédiatement").isChecked());
+      assert(await place(visitor).getByLabel("Supprimer immédiatement l’ancien mot de passe").isChecked());
       await place(visitor).getByLabel(choice).check();
       await visitor.press("Confirmer", place(visitor));
       const renewed = await readSummary(visitor);

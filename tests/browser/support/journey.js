@@ -57,6 +57,11 @@ export async function exportSheet(visitor) {
     visitor.page.waitForEvent("download"),
     visitor.press("Exporter les informations de connexion"),
   ]);
+  // Said where the page can; the button keeps the focus.
+  if (visitor.javaScript) {
+    await visitor.page.getByRole("status").filter({ hasText: "Document exporté" }).waitFor();
+    assert.equal(await visitor.page.evaluate(() => document.activeElement.textContent), "Exporter les informations de connexion");
+  }
   const path = await download.path();
   await run("qpdf", ["--check", path]);
   return { name: download.suggestedFilename(), text: (await run("pdftotext", ["-layout", path, "-"])).stdout };

@@ -120,6 +120,7 @@ const manager = [
   ["saisie-noms-longs", structure("long", "/utilisateurs-techniques/nouveau")],
   ["recapitulatif", then(structure("work"), ({ visitor }) => createTechnicalUser(visitor, "Logiciel de facturation"))],
   ["recapitulatif-copie", then(press("Copier"), sees("Mot de passe copié."))],
+  ["recapitulatif-exporte", then(press("Exporter les informations de connexion"), sees("Document exporté"))],
   ["recapitulatif-deja-affiche", ({ page }) => page.reload()],
   ["recapitulatif-pret", createdElsewhere],
   ["recapitulatif-perime", account("never", "/recapitulatif")],
