@@ -11,6 +11,7 @@ mod forgotten_password;
 mod history;
 mod identity;
 mod known_passwords;
+mod labels;
 mod malformed;
 mod members;
 mod model;

@@ -19,6 +19,7 @@ pub enum Action {
     MembershipRequestWithdrawn,
     ManagerChanged,
     TechnicalUserCreated,
+    LabelChanged,
     PasswordShown,
     PasswordExported,
     PasswordReset,
@@ -40,7 +41,7 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -57,6 +58,7 @@ impl Action {
         Self::MembershipRequestWithdrawn,
         Self::ManagerChanged,
         Self::TechnicalUserCreated,
+        Self::LabelChanged,
         Self::PasswordShown,
         Self::PasswordExported,
         Self::PasswordReset,
@@ -77,7 +79,7 @@ impl Action {
     ];
 
     /// The acts that a structure's history can hold, in the order of their words. The others are a person's own.
-    pub const OF_STRUCTURES: [Self; 18] = [
+    pub const OF_STRUCTURES: [Self; 19] = [
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
         Self::CallsRefused,
@@ -88,6 +90,7 @@ impl Action {
         Self::MembershipChanged,
         Self::ContactAddressChanged,
         Self::StructureEdited,
+        Self::LabelChanged,
         Self::ActRefused,
         Self::TechnicalUserReactivated,
         Self::MembershipRequestRefused,
@@ -118,6 +121,7 @@ impl Action {
             Self::MembershipRequestWithdrawn => "MEMBERSHIP_REQUEST_WITHDRAWN",
             Self::ManagerChanged => "MANAGER_CHANGED",
             Self::TechnicalUserCreated => "TECHNICAL_USER_CREATED",
+            Self::LabelChanged => "TECHNICAL_USER_LABEL_CHANGED",
             Self::PasswordShown => "PASSWORD_SHOWN",
             Self::PasswordExported => "PASSWORD_EXPORTED",
             Self::PasswordReset => "PASSWORD_RESET",
@@ -158,6 +162,7 @@ impl Action {
             Self::MembershipRequestWithdrawn => "Annulation d’une demande de rattachement",
             Self::ManagerChanged => "Changement de gestionnaire principal",
             Self::TechnicalUserCreated => "Création d’un utilisateur technique",
+            Self::LabelChanged => "Modification du libellé",
             Self::PasswordShown => "Affichage du mot de passe",
             Self::PasswordExported => "Export des informations de connexion",
             Self::PasswordReset => "Réinitialisation du mot de passe",

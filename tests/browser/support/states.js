@@ -133,6 +133,8 @@ const manager = [
   ["utilisateur-technique-suspendu", account("suspended", "?avis=suspended")],
   ["utilisateur-technique-jamais-affiche", account("never")],
   ["utilisateur-technique-noms-longs", account("long")],
+  ["utilisateur-technique-libelle-en-erreur", then(account("never"), fill("Libellé", "Archivage des factures".repeat(5)), press("Enregistrer le libellé")), 422],
+  ["utilisateur-technique-libelle-enregistre", account("never", "?avis=label-saved")],
   ["popup-reinitialisation", then(account("known"), press(reset))],
   ["popup-ancien-mot-de-passe", then(account("today"), press("Supprimer l’ancien mot de passe maintenant"))],
   ["popup-suspension", then(account("known"), press("Suspendre"))],
