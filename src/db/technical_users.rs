@@ -529,8 +529,11 @@ pub async fn change_status(
     if changed == 0 {
         return Ok(());
     }
+    let mut detail = "";
     if status != TechnicalUserStatus::Active {
-        former_passwords::end(&mut tx, account.id()).await?;
+        if former_passwords::end(&mut tx, account.id()).await? {
+            detail = former_passwords::ENDED_TOO;
+        }
         sqlx::query!("DELETE FROM access_tokens WHERE technical_user_id = $1", account.id()).execute(&mut *tx).await?;
     }
     if status == TechnicalUserStatus::Deleted {
@@ -541,7 +544,7 @@ pub async fn change_status(
         TechnicalUserStatus::Suspended => Action::TechnicalUserSuspended,
         TechnicalUserStatus::Deleted => Action::TechnicalUserDeleted,
     };
-    audit::record(&mut tx, account.event(actor, action)).await?;
+    audit::record(&mut tx, Event { detail, ..account.event(actor, action) }).await?;
     tx.commit().await?;
     Ok(())
 }

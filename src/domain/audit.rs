@@ -12,6 +12,7 @@ pub enum Action {
     SessionClosed,
     ContactAddressChanged,
     StructureEdited,
+    MemberInvited,
     MembershipChanged,
     MembershipRemoved,
     MembershipRequested,
@@ -41,7 +42,7 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -51,6 +52,7 @@ impl Action {
         Self::SessionClosed,
         Self::ContactAddressChanged,
         Self::StructureEdited,
+        Self::MemberInvited,
         Self::MembershipChanged,
         Self::MembershipRemoved,
         Self::MembershipRequested,
@@ -79,7 +81,7 @@ impl Action {
     ];
 
     /// The acts that a structure's history can hold, in the order of their words. The others are a person's own.
-    pub const OF_STRUCTURES: [Self; 19] = [
+    pub const OF_STRUCTURES: [Self; 20] = [
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
         Self::CallsRefused,
@@ -87,6 +89,7 @@ impl Action {
         Self::TechnicalUserCreated,
         Self::MembershipRequested,
         Self::PasswordExported,
+        Self::MemberInvited,
         Self::MembershipChanged,
         Self::ContactAddressChanged,
         Self::StructureEdited,
@@ -114,6 +117,7 @@ impl Action {
             Self::SessionClosed => "SESSION_CLOSED",
             Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
             Self::StructureEdited => "STRUCTURE_EDITED",
+            Self::MemberInvited => "MEMBER_INVITED",
             Self::MembershipChanged => "MEMBERSHIP_CHANGED",
             Self::MembershipRemoved => "MEMBERSHIP_REMOVED",
             Self::MembershipRequested => "MEMBERSHIP_REQUESTED",
@@ -155,6 +159,7 @@ impl Action {
             Self::SessionClosed => "Fermeture d’une session",
             Self::ContactAddressChanged => "Modification de l’adresse de contact",
             Self::StructureEdited => "Modification de la fiche structure",
+            Self::MemberInvited => "Invitation à rejoindre la structure",
             Self::MembershipChanged => "Modification d’un rattachement",
             Self::MembershipRemoved => "Retrait d’un rattachement",
             Self::MembershipRequested => "Demande de rattachement",

@@ -383,7 +383,7 @@ impl State {
             Some(_) => Said::Refused,
             None => {
                 self.roles[whom] = Some(role);
-                self.remember(Action::MembershipChanged, self.logins[whom].clone(), who);
+                self.remember(Action::MemberInvited, self.logins[whom].clone(), who);
                 Said::Done
             }
         }
