@@ -22,5 +22,6 @@ mod rules;
 mod sessions;
 mod shown_once;
 mod sign_in;
+mod structures;
 mod succession;
 mod unavailable;

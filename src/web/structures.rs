@@ -111,7 +111,7 @@ pub async fn edit(
     Form(form): Form<EditForm>,
 ) -> Result<Response, AppError> {
     let typed = form.into_card();
-    let card = match typed.clone().checked() {
+    let card = match typed.clone().checked_as_typed() {
         Ok(card) => card,
         Err(errors) => {
             let errors =
