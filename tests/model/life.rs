@@ -374,6 +374,7 @@ impl Life {
         };
         fields.retain(|(name, _)| name != "statut");
         fields.push(("statut".into(), if active { "ACTIVE" } else { "INACTIVE" }.into()));
+        fields.push(("confirmation".into(), "oui".into()));
         self.post(who, second, &path, fields, |state| state.activate(who, active)).await;
     }
 

@@ -16,6 +16,7 @@ const then = (...steps) => async (walk) => {
 };
 const press = (name) => ({ visitor }) => visitor.press(name);
 const fill = (label, text) => ({ page }) => page.getByLabel(label, { exact: true }).fill(text);
+const check = (label) => ({ page }) => page.getByLabel(label, { exact: true }).check();
 const sees = (text) => ({ visitor }) => visitor.sees(text);
 
 /** Presses the first of several buttons of that name. */
@@ -99,6 +100,9 @@ const manager = [
   ["fiche-noms-longs", structure("long")],
   ["fiche-enregistree", then(structure("empty"), press("Enregistrer"), sees("Les informations générales sont enregistrées."))],
   ["fiche-en-erreur", then(structure("empty"), fill("Désignation", ""), fill("Adresse électronique", "pas une adresse"), press("Enregistrer")), 422],
+  ["fiche-code-postal-en-erreur", then(structure("empty"), fill("Code postal", "9"), press("Enregistrer")), 422],
+  ["fiche-popup-inactive", then(structure("two"), check("Inactive"), press("Enregistrer"))],
+  ["fiche-confirmation-inactive", then(structure("two"), check("Inactive"), tamper(() => document.getElementById("fiche").submit()))],
   ["fiche-popup-gestionnaire", then(structure("empty"), press("Désigner un nouveau gestionnaire principal"))],
   ["fiche-popup-role", then(structure("full"), pressFirst("Modifier le rôle"))],
   ["fiche-popup-retrait", then(structure("long"), pressFirst("Retirer"))],
