@@ -112,8 +112,8 @@ pub async fn csv(
         "Identifiant",
         "Statut",
         "Adresse de contact",
-        "Échéance du mot de passe (UTC)",
-        "Dernier appel (UTC)",
+        "Échéance du mot de passe (heure de Paris)",
+        "Dernier appel (heure de Paris)",
         "Connu d’un ancien gestionnaire",
     ];
     let rows = rows.into_iter().map(|row| {
