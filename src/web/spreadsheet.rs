@@ -14,17 +14,7 @@ use crate::french;
 /// A mark that says UTF-8 to French spreadsheets.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8.
-pub fn answer<const COLUMNS: usize>(
-    name: &str,
-    head: [&str; COLUMNS],
-    rows: impl Iterator<Item = [String; COLUMNS]>,
-) -> Result<Response, AppError> {
-    let body = [first_line(head)?, lines(rows)?].concat();
-    Ok(download(name, body.into()))
-}
-
-/// The same for a table of any length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
+/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
 /// nobody takes half a table for a whole one.
 pub fn stream<const COLUMNS: usize, E>(
     name: &str,
