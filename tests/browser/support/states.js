@@ -60,6 +60,7 @@ const member = [
   ["erreur-403", at("/activites"), 403],
   ["double-authentification", at("/mon-compte/double-authentification")],
   ["double-authentification-cle", press("Activer la double authentification")],
+  ["double-authentification-cle-copiee", then(press("Copier la clé"), sees("Clé copiée."))],
   ["double-authentification-en-erreur", then(fill("Code de vérification", "12345"), press("Vérifier et activer")), 422],
   ["codes-de-secours", proveTheSecondFactor],
   ["double-authentification-activee", at("/mon-compte/double-authentification")],
