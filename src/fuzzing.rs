@@ -84,10 +84,14 @@ pub fn names(data: &[u8]) {
         city: field(),
         email: field(),
         phone: field(),
+        postal_code: field(),
         ..StructureCard::default()
     };
     if let Ok(card) = card.checked() {
-        assert_eq!(card.clone().checked(), Ok(card));
+        assert_eq!(card.clone().checked(), Ok(card.clone()));
+        if let Ok(typed) = card.checked_as_typed() {
+            assert_eq!(typed.clone().checked_as_typed(), Ok(typed));
+        }
     }
     if let Ok(head) = Head::from_str(&text) {
         assert_eq!(head.to_string().parse(), Ok(head));

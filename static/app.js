@@ -2,6 +2,7 @@
 
 copyButtons();
 dialogButtons();
+confirmedForms();
 printButtons();
 rowNames();
 busyForms();
@@ -58,6 +59,19 @@ function dialogButtons() {
     if (!dialog.showModal) return;
     button.setAttribute("aria-haspopup", "dialog");
     button.addEventListener("click", (event) => {
+      event.preventDefault();
+      dialog.showModal();
+    });
+  }
+}
+
+// A form that asks before it says a certain value: in a dialog, whose « Confirmer » is a button of the form.
+function confirmedForms() {
+  for (const form of document.querySelectorAll("[data-confirm]")) {
+    const dialog = document.getElementById(form.dataset.confirm);
+    if (!dialog.showModal) continue;
+    form.addEventListener("submit", (event) => {
+      if (dialog.contains(event.submitter) || form.elements[form.dataset.confirmField].value !== form.dataset.confirmValue) return;
       event.preventDefault();
       dialog.showModal();
     });

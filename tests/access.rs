@@ -54,6 +54,7 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET", "/utilisateurs-techniques/{id}" | "/utilisateurs-techniques/{id}/recapitulatif") => Open::ItsManager,
         ("POST", "/utilisateurs-techniques/{id}/recapitulatif/fermeture") => Open::ItsManager,
         ("POST", "/utilisateurs-techniques/{id}/informations-de-connexion") => Open::ItsManager,
+        ("POST", "/utilisateurs-techniques/{id}/libelle") => Open::ItsManager,
         ("GET" | "POST", path) if path.starts_with("/utilisateurs-techniques/{id}/") => Open::ItsManager,
         (method, path) => panic!("{method} {path} has no row in this table"),
     }

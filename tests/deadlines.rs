@@ -236,3 +236,26 @@ async fn a_calendar_follows_the_deadlines_by_a_link_that_can_be_replaced() {
     let stored = portal.number("SELECT count(*) FROM users WHERE calendar_token_hash IS NOT NULL", &[]).await;
     assert_eq!(stored, 1);
 }
+
+#[tokio::test]
+async fn an_export_of_any_length_holds_every_account_once_in_the_order_of_the_list() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let insert = "INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
+                  SELECT $1, n, 'TECH_' || n || '_X@cpro.fr', $2, $2, '', portal_now() + make_interval(days => 100, secs => n * 7919 % 2503)
+                    FROM generate_series(1, 2502) n";
+    sqlx::query(insert).bind(structure.id).bind(manager.id).execute(&portal.pool).await.expect("the accounts");
+    let browser = portal.signed_in(&manager).await;
+    let export = async |query: &str| {
+        let text = browser.get(&format!("/activites/utilisateurs-techniques.csv{query}")).await.body_text();
+        let lines = text.lines().skip(1).map(|line| line.split(';').nth(1).expect("a login").to_owned());
+        lines.collect::<Vec<_>>()
+    };
+    let by_expiry = portal.texts("SELECT login FROM technical_users ORDER BY expires_at, id", &[]).await;
+    assert_eq!(by_expiry.len(), 2_502, "more than are read at a time");
+    assert_eq!(export("").await, by_expiry);
+    assert_eq!(export("?recherche=tech_1234").await, ["TECH_1234_X@cpro.fr"]);
+    assert!(export("?recherche=introuvable").await.is_empty());
+    portal.execute("UPDATE technical_users SET status = 'DELETED' WHERE number > 1000").await;
+    assert_eq!(export("?tri=structure").await.len(), 1_000, "a whole number of batches");
+}

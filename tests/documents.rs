@@ -1,6 +1,6 @@
 //! What the documents claim of the tests.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Command};
 
 /// All that is written in files of this kind in a directory, and below it.
 fn sources(directory: &Path, kind: &str, text: &mut String) {
@@ -85,6 +85,23 @@ fn every_file_that_a_document_names_exists() {
         let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
         for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
             assert!(place.join(link).exists(), "{document}: {link}");
+        }
+    }
+}
+
+#[test]
+fn every_command_tells_its_use_and_does_nothing_else() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let commands: Vec<_> = fs::read_dir(root.join("bin")).expect("the commands").flatten().collect();
+    assert!(commands.len() >= 10);
+    for command in commands {
+        let name = format!("bin/{}", command.file_name().to_string_lossy());
+        for asked in ["--help", "-h"] {
+            let told = Command::new(command.path()).arg(asked).output().expect("it starts");
+            let text = String::from_utf8_lossy(&told.stdout).into_owned();
+            assert!(told.status.success() && told.stderr.is_empty(), "{name}: {told:?}");
+            assert!(text.contains(&name) && text.lines().count() < 20, "{name}: {text}");
+            assert!(text.lines().all(|line| !line.starts_with('#') && !line.contains("set -")), "{name}: {text}");
         }
     }
 }

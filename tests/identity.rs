@@ -261,6 +261,31 @@ async fn what_was_typed_too_late_waits_for_the_code_too() {
 }
 
 #[tokio::test]
+async fn what_was_typed_survives_the_second_factor_that_must_be_set_up_first() {
+    let portal = TestPortal::with(&[("RACCORD_REQUIRE_MFA", "managers")]).await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.browser();
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let typed = [("jeton", "un-jeton-de-forme-correcte"), ("libelle", "Paie")];
+    let asked = browser.post(&action, &typed).await.refusal(403);
+    let credentials = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let resumed = browser.submit(&asked, "/connexion", &credentials).await.page();
+    assert_eq!(resumed.heading(), "Reprenez votre saisie");
+    assert_eq!(resumed.fact("Libellé"), "Paie");
+    resumed.assert_says("Les gestionnaires principaux doivent activer la double authentification");
+    assert_eq!(resumed.link("activez la double authentification (nouvel onglet)"), MFA);
+    // Sent too early, it waits again; so does a form of who has become one who must.
+    let again = browser.submit(&resumed, &action, &[]).await.page();
+    assert_eq!((again.heading().as_str(), again.field("libelle").as_str()), ("Reprenez votre saisie", "Paie"));
+    let secret = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];
+    assert_eq!(browser.post("/mon-compte/mot-de-passe", &secret).await.location(), MFA, "secrets are not carried");
+    enrol(&portal, &browser).await;
+    let summary = browser.submit(&again, &action, &[]).await.location();
+    assert!(browser.open(&summary).await.password().is_some());
+    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, "Paie");
+}
+
+#[tokio::test]
 async fn a_half_opened_session_ends_after_ten_minutes() {
     let mut portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;

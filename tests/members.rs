@@ -49,7 +49,7 @@ async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
     assert_eq!(row[1..5], expected);
     let mails = portal.mails().await;
     assert_eq!(mails, ["Lou.Petit@exemple.fr invitation", "Lou.Petit@exemple.fr membership_changed"]);
-    assert_eq!(portal.events().await[1..], ["PERSON_INVITED", "MEMBERSHIP_CHANGED"]);
+    assert_eq!(portal.events().await[1..], ["PERSON_INVITED", "MEMBER_INVITED"]);
     notices(&portal).await;
 }
 

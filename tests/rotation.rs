@@ -79,6 +79,12 @@ async fn a_password_that_has_expired_or_is_suspended_cannot_be_kept() {
     browser.post(&path(id, "/suspension"), &[]).await.location();
     assert!(choices(&browser.open(&path(id, "/mot-de-passe")).await).is_empty());
     browser.post(&path(id, "/reactivation"), &[]).await.location();
+    let reset = path(id, "/mot-de-passe");
+    browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
+    browser.post(&path(id, "/suspension"), &[]).await.location();
+    browser.post(&path(id, "/reactivation"), &[]).await.location();
+    let told = "SELECT detail FROM audit_events WHERE action = 'TECHNICAL_USER_SUSPENDED' ORDER BY id";
+    assert_eq!(portal.texts(told, &[]).await, ["", "Ancien mot de passe supprimé"], "what else a suspension ended");
     assert_eq!(choices(&browser.open(&path(id, "/mot-de-passe")).await), KEEP);
     portal.execute("UPDATE technical_users SET expires_at = portal_now() - interval '1 minute'").await;
     assert!(choices(&browser.open(&path(id, "/mot-de-passe")).await).is_empty());

@@ -155,6 +155,7 @@ async fn what_was_typed_when_the_session_had_ended_is_offered_after_signing_in()
     let resumed = resumed.page();
     assert_eq!(resumed.heading(), "Reprenez votre saisie");
     assert!(!resumed.html().contains(PASSWORD));
+    assert_eq!(resumed.fact("Libellé"), "Cantine & « école »", "one sees what is kept");
     assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 0, "nothing is done by itself");
     let summary = browser.submit(&resumed, &action, &[]).await.location();
     assert!(browser.open(&summary).await.password().is_some());
@@ -180,6 +181,47 @@ async fn what_was_typed_when_the_session_had_ended_is_offered_after_signing_in()
     let form = other_tab.post(&action, &[("jeton", &form.field("jeton")), ("libelle", "Paie")]).await.refusal(403);
     let resumed = other_tab.submit(&form, "/connexion", &theirs).await.page();
     other_tab.submit(&resumed, &action, &[]).await.refusal(404);
+}
+
+#[tokio::test]
+async fn what_is_kept_is_listed_by_its_labels_and_nothing_hidden_or_secret_is() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let credentials = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let browser = portal.browser();
+    let card = [
+        ("designation", "Mairie"),
+        ("adresse", "1 rue Haute"),
+        ("complement", ""),
+        ("complement-2", ""),
+        ("code-postal", "35000"),
+        ("ville", "Rennes"),
+        ("pays", ""),
+        ("courriel", "a@b.fr"),
+        ("telephone", "01"),
+        ("statut", "INACTIVE"),
+        ("confirmation", "oui"),
+        ("inconnu", "n’importe quoi"),
+    ];
+    let asked = browser.post(&format!("/structures/{}", structure.id), &card).await.refusal(403);
+    let resumed = browser.submit(&asked, "/connexion", &credentials).await.page();
+    for (caption, value) in [
+        ("Désignation", "Mairie"),
+        ("Adresse", "1 rue Haute"),
+        ("Code postal", "35000"),
+        ("Pays", "Non renseigné"),
+        ("Adresse électronique", "a@b.fr"),
+        ("Statut", "Inactive"),
+    ] {
+        assert_eq!(resumed.fact(caption), value, "{caption}");
+    }
+    assert!(!resumed.text().contains("n’importe quoi"), "what no form of ours has is not shown");
+    let invitation = [("adresse", "lou@exemple.fr"), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
+    let url = format!("/structures/{}/membres/invitation", structure.id);
+    let asked = portal.browser().post(&url, &invitation).await.refusal(403);
+    let resumed = portal.browser().submit(&asked, "/connexion", &credentials).await.page();
+    assert_eq!(resumed.fact("Adresse électronique"), "lou@exemple.fr");
+    assert_eq!(resumed.fact("Rôle"), "Utilisateur");
 }
 
 /// Until some statement waits for a lock that another one holds.

@@ -83,3 +83,18 @@ async fn an_inactive_structure_takes_no_new_account() {
     assert!(answer.text().contains("Cette structure est inactive"));
     assert_eq!(portal.events_of("STRUCTURE_EDITED").await, 1);
 }
+
+#[tokio::test]
+async fn only_who_has_technical_users_is_told_that_they_follow_the_new_address() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (action, followed) = ("/mon-compte/adresse-de-contact", "Vos utilisateurs techniques l’utilisent");
+    for (address, has_accounts) in [("a@exemple.fr", false), ("b@exemple.fr", true)] {
+        let told = browser.post(action, &[("adresse-de-contact", address)]).await.location();
+        let page = browser.open(&told).await;
+        page.assert_says("Votre adresse de contact est enregistrée.");
+        assert_eq!(page.text().contains(followed), has_accounts, "{address}");
+        portal.technical_user(&structure, &manager).await;
+    }
+}

@@ -81,6 +81,7 @@ pub enum Import {
     ///
     /// Only the first three are required, in any order. TypeIdentifiant is a number (1 = SIRET, 2 = UE_HORS_FRANCE, 3 = HORS_UE,
     /// 4 = RIDET, 5 = TAHITI, 6 = AUTRE, 7 = PARTICULIER) or such a name; booleans are true/false, 1/0, O/N or Oui/Non.
+    /// CodePostal is taken as it comes, even where it is not the five digits that the portal asks people for.
     ///
     /// Each bad line is told with its number and why, the others are loaded. Running it again updates and never
     /// duplicates. A structure that has a principal manager keeps its name, address and status, which are his to edit:

@@ -65,6 +65,7 @@ fn card_problem(error: StructureCardError) -> &'static str {
         StructureCardError::TooLong => "has more than 250 characters",
         StructureCardError::Unprintable => "holds a character that cannot be displayed",
         StructureCardError::Email => "is not an address of the form name@domain",
+        StructureCardError::PostalCode => "is not five digits",
         StructureCardError::Phone => "holds something else than digits, spaces, dots, hyphens, brackets and +",
     }
 }

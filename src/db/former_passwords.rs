@@ -55,6 +55,9 @@ pub(super) async fn end(conn: &mut PgConnection, technical_user_id: i64) -> sqlx
     Ok(ended.is_some_and(|ended| ended.worked))
 }
 
+/// What history adds to an act that ended a former password which still worked.
+pub(super) const ENDED_TOO: &str = "Ancien mot de passe supprimé";
+
 /// « Supprimer l’ancien mot de passe maintenant ». Where it works no longer, nothing is done and told.
 ///
 /// # Errors

@@ -87,7 +87,7 @@ pub async fn invite(
         Some(user_id) => user_id,
         None => people::register(&mut tx, actor, person).await?.user_id,
     };
-    seat(&mut tx, actor, &structure, user_id, role).await?;
+    seat(&mut tx, (actor, Action::MemberInvited), &structure, user_id, role).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -110,13 +110,13 @@ async fn find_person(conn: &mut PgConnection, address: &str) -> Result<Option<i6
 }
 
 /// Gives a person a role that she does not have yet, within the transaction of a caller who has locked the structure: with its
-/// event and its mail, and a request that she may have made is answered by it.
+/// mail and an event of the given kind, and a request that she may have made is answered by it.
 ///
 /// # Errors
 /// [`MemberError`].
 pub(super) async fn seat(
     conn: &mut PgConnection,
-    actor: &Actor,
+    (actor, action): (&Actor, Action),
     structure: &ManagedStructure,
     user_id: i64,
     role: Role,
@@ -139,7 +139,7 @@ pub(super) async fn seat(
         None => {}
     }
     memberships::set_role(conn, &seat, role).await?;
-    memberships::record(conn, actor, &seat, Action::MembershipChanged, role).await?;
+    memberships::record(conn, actor, &seat, action, role).await?;
     sqlx::query!(
         "DELETE FROM membership_requests WHERE user_id = $1 AND identifier_type = $2 AND identifier = $3",
         user_id,

@@ -161,7 +161,7 @@ pub(super) async fn record(
     let event = Event {
         structure_id: Some(seat.structure_id),
         subject: seat.login,
-        detail: if action == Action::MembershipChanged { role.label() } else { "" },
+        detail: if action == Action::ManagerChanged { "" } else { role.label() },
         ..Event::of(actor, action)
     };
     audit::record(conn, event).await

@@ -93,22 +93,13 @@ pub async fn page(
     offset: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<OverviewRow>> {
-    let mut query = QueryBuilder::new(
-        "WITH matching AS MATERIALIZED (
-             SELECT t.id, t.expires_at, t.last_call_at, s.search_text
-               FROM structures s JOIN technical_users t ON t.structure_id = s.id
-              WHERE s.principal_manager_id = ",
-    );
-    query.push_bind(manager_id).push(" AND t.status <> 'DELETED'");
-    push_criteria(&mut query, manager_id, wanted);
-    query.push("), page AS (SELECT * FROM matching ORDER BY ").push(wanted.order.columns());
-    query.push(" OFFSET ").push_bind(offset).push(" LIMIT ").push_bind(limit).push(
-        ") SELECT t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS days_left, t.last_call_at,
-                  s.id AS structure_id, s.designation, s.identifier_type, s.identifier, s.active AS structure_active,
-                  u.contact_address, (SELECT count(*) FROM matching) AS total, ",
-    );
-    push_known(&mut query, manager_id);
-    query.push(" AS known_to_another FROM (SELECT id, row_number() OVER (ORDER BY ").push(wanted.order.columns());
+    let mut query = matching(manager_id, wanted);
+    query.push(", page AS (SELECT * FROM matching ORDER BY ").push(wanted.order.columns());
+    query.push(" OFFSET ").push_bind(offset).push(" LIMIT ").push_bind(limit).push(") SELECT ");
+    push_columns(&mut query, manager_id);
+    query
+        .push(", (SELECT count(*) FROM matching) AS total FROM (SELECT id, row_number() OVER (ORDER BY ")
+        .push(wanted.order.columns());
     query.push(
         ") AS place FROM page) p
              JOIN technical_users t ON t.id = p.id
@@ -117,6 +108,59 @@ pub async fn page(
             ORDER BY place",
     );
     query.build_query_as().fetch_all(pool).await
+}
+
+/// The numbers of all that match, in their order: what an export goes through, a batch of [`rows`] after the other.
+///
+/// # Errors
+/// Database errors.
+pub async fn ids(pool: &PgPool, manager_id: i64, wanted: &Wanted) -> sqlx::Result<Vec<i64>> {
+    let mut query = matching(manager_id, wanted);
+    query.push(" SELECT id FROM matching ORDER BY ").push(wanted.order.columns());
+    query.build_query_scalar().fetch_all(pool).await
+}
+
+/// These accounts, in this order, as they are now; without those that are deleted or no longer the manager's.
+///
+/// # Errors
+/// Database errors.
+pub async fn rows(pool: &PgPool, manager_id: i64, ids: &[i64]) -> sqlx::Result<Vec<OverviewRow>> {
+    let mut query = QueryBuilder::new("SELECT ");
+    push_columns(&mut query, manager_id);
+    query.push(", count(*) OVER () AS total FROM unnest(").push_bind(ids).push(
+        "::bigint[]) WITH ORDINALITY p (id, place)
+             JOIN technical_users t ON t.id = p.id
+             JOIN structures s ON s.id = t.structure_id
+             JOIN users u ON u.id = s.principal_manager_id
+            WHERE t.status <> 'DELETED' AND s.principal_manager_id = ",
+    );
+    query.push_bind(manager_id).push(" ORDER BY place");
+    query.build_query_as().fetch_all(pool).await
+}
+
+/// `WITH matching AS (…)`: all that are wanted, with what counting and sorting needs of them.
+fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
+    let mut query = QueryBuilder::new(
+        "WITH matching AS MATERIALIZED (
+             SELECT t.id, t.expires_at, t.last_call_at, s.search_text
+               FROM structures s JOIN technical_users t ON t.structure_id = s.id
+              WHERE s.principal_manager_id = ",
+    );
+    query.push_bind(manager_id).push(" AND t.status <> 'DELETED'");
+    push_criteria(&mut query, manager_id, wanted);
+    query.push(")");
+    query
+}
+
+/// The columns of a row but for the count, from an account `t`, its structure `s` and the manager `u`.
+fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
+    query.push(
+        "t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS days_left, t.last_call_at,
+         s.id AS structure_id, s.designation, s.identifier_type, s.identifier, s.active AS structure_active,
+         u.contact_address, ",
+    );
+    push_known(query, manager_id);
+    query.push(" AS known_to_another");
 }
 
 /// What is typed is prepared once, in a subquery: a plan for all texts would do it again for each row.

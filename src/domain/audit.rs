@@ -12,6 +12,7 @@ pub enum Action {
     SessionClosed,
     ContactAddressChanged,
     StructureEdited,
+    MemberInvited,
     MembershipChanged,
     MembershipRemoved,
     MembershipRequested,
@@ -19,6 +20,7 @@ pub enum Action {
     MembershipRequestWithdrawn,
     ManagerChanged,
     TechnicalUserCreated,
+    LabelChanged,
     PasswordShown,
     PasswordExported,
     PasswordReset,
@@ -40,7 +42,7 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 35] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -50,6 +52,7 @@ impl Action {
         Self::SessionClosed,
         Self::ContactAddressChanged,
         Self::StructureEdited,
+        Self::MemberInvited,
         Self::MembershipChanged,
         Self::MembershipRemoved,
         Self::MembershipRequested,
@@ -57,6 +60,7 @@ impl Action {
         Self::MembershipRequestWithdrawn,
         Self::ManagerChanged,
         Self::TechnicalUserCreated,
+        Self::LabelChanged,
         Self::PasswordShown,
         Self::PasswordExported,
         Self::PasswordReset,
@@ -77,7 +81,7 @@ impl Action {
     ];
 
     /// The acts that a structure's history can hold, in the order of their words. The others are a person's own.
-    pub const OF_STRUCTURES: [Self; 18] = [
+    pub const OF_STRUCTURES: [Self; 20] = [
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
         Self::CallsRefused,
@@ -85,9 +89,11 @@ impl Action {
         Self::TechnicalUserCreated,
         Self::MembershipRequested,
         Self::PasswordExported,
+        Self::MemberInvited,
         Self::MembershipChanged,
         Self::ContactAddressChanged,
         Self::StructureEdited,
+        Self::LabelChanged,
         Self::ActRefused,
         Self::TechnicalUserReactivated,
         Self::MembershipRequestRefused,
@@ -111,6 +117,7 @@ impl Action {
             Self::SessionClosed => "SESSION_CLOSED",
             Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
             Self::StructureEdited => "STRUCTURE_EDITED",
+            Self::MemberInvited => "MEMBER_INVITED",
             Self::MembershipChanged => "MEMBERSHIP_CHANGED",
             Self::MembershipRemoved => "MEMBERSHIP_REMOVED",
             Self::MembershipRequested => "MEMBERSHIP_REQUESTED",
@@ -118,6 +125,7 @@ impl Action {
             Self::MembershipRequestWithdrawn => "MEMBERSHIP_REQUEST_WITHDRAWN",
             Self::ManagerChanged => "MANAGER_CHANGED",
             Self::TechnicalUserCreated => "TECHNICAL_USER_CREATED",
+            Self::LabelChanged => "TECHNICAL_USER_LABEL_CHANGED",
             Self::PasswordShown => "PASSWORD_SHOWN",
             Self::PasswordExported => "PASSWORD_EXPORTED",
             Self::PasswordReset => "PASSWORD_RESET",
@@ -151,6 +159,7 @@ impl Action {
             Self::SessionClosed => "Fermeture d’une session",
             Self::ContactAddressChanged => "Modification de l’adresse de contact",
             Self::StructureEdited => "Modification de la fiche structure",
+            Self::MemberInvited => "Invitation à rejoindre la structure",
             Self::MembershipChanged => "Modification d’un rattachement",
             Self::MembershipRemoved => "Retrait d’un rattachement",
             Self::MembershipRequested => "Demande de rattachement",
@@ -158,6 +167,7 @@ impl Action {
             Self::MembershipRequestWithdrawn => "Annulation d’une demande de rattachement",
             Self::ManagerChanged => "Changement de gestionnaire principal",
             Self::TechnicalUserCreated => "Création d’un utilisateur technique",
+            Self::LabelChanged => "Modification du libellé",
             Self::PasswordShown => "Affichage du mot de passe",
             Self::PasswordExported => "Export des informations de connexion",
             Self::PasswordReset => "Réinitialisation du mot de passe",

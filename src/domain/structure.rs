@@ -30,12 +30,42 @@ pub enum StructureCardError {
     Unprintable,
     #[error("L’adresse électronique doit avoir la forme nom@domaine.fr.")]
     Email,
+    #[error(
+        "Le code postal d’une adresse en France compte 5\u{a0}chiffres, par exemple 35000. Corrigez-le, laissez-le vide ou, si l’adresse n’est pas en France, indiquez son pays."
+    )]
+    PostalCode,
     #[error("Le numéro de téléphone ne peut contenir que des chiffres, des espaces, des points et le signe +.")]
     Phone,
 }
 
 impl StructureCard {
-    /// The card with the spaces around each field gone, or what is wrong, as (field's name, error).
+    /// The card as somebody typed it: [`Self::checked`], and a postal code that is one. A code of an address in France loses the
+    /// spaces that people type in it.
+    ///
+    /// # Errors
+    /// Every field that cannot be kept.
+    pub fn checked_as_typed(mut self) -> Result<Self, Vec<(&'static str, StructureCardError)>> {
+        let is_in_france = is_in_france(&self.country);
+        if is_in_france {
+            self.postal_code.retain(|c| !c.is_whitespace());
+        }
+        let is_wrong = is_in_france && !self.postal_code.is_empty() && !is_french_postal_code(&self.postal_code);
+        match self.checked() {
+            Ok(card) if !is_wrong => Ok(card),
+            Ok(_) => Err(vec![("postal_code", StructureCardError::PostalCode)]),
+            Err(mut errors) => {
+                if is_wrong && errors.iter().all(|(name, _)| *name != "postal_code") {
+                    let before = ["designation", "address_line", "address_extra_1", "address_extra_2"];
+                    let place = errors.iter().take_while(|(name, _)| before.contains(name)).count();
+                    errors.insert(place, ("postal_code", StructureCardError::PostalCode));
+                }
+                Err(errors)
+            }
+        }
+    }
+
+    /// The card with the spaces around each field gone, or what is wrong, as (field's name, error). Postal codes are taken as they
+    /// come: what the directory says of a structure is no reason to leave the structure out.
     ///
     /// # Errors
     /// Every field that cannot be kept, in the order of the form.
@@ -76,6 +106,19 @@ impl StructureCard {
     }
 }
 
+/// Whether an address is in France, as far as its country says: an address without one is.
+fn is_in_france(country: &str) -> bool {
+    let country = country.trim();
+    country.is_empty() || ["FRANCE", "FR"].iter().any(|name| country.eq_ignore_ascii_case(name))
+}
+
+/// Five digits that begin with a département's two, Corsica's being 20, with 97 or 98 for those overseas, or with 00 for the army.
+/// Nothing else is known without La Poste's list, which changes.
+fn is_french_postal_code(text: &str) -> bool {
+    let is_number = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number && text != "00000" && (&text[..2] <= "95" || ["97", "98"].contains(&&text[..2]))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -87,6 +130,42 @@ mod tests {
         let card =
             StructureCard { designation: " Mairie ".into(), phone: "+33 1 02.03".into(), ..StructureCard::default() };
         assert_eq!(card.checked().unwrap().designation, "Mairie");
+    }
+
+    fn address(postal_code: &str, country: &str) -> StructureCard {
+        let designation = "Mairie".to_owned();
+        StructureCard { designation, postal_code: postal_code.into(), country: country.into(), ..Default::default() }
+    }
+
+    #[test]
+    fn a_postal_code_in_france_has_five_digits_and_may_be_left_out() {
+        for country in ["", "FRANCE", " France ", "fr"] {
+            for code in ["", "01000", "20000", "20260", "35000", "75700", "95880", "97400", "97150", "98800", "00100"] {
+                assert_eq!(address(code, country).checked_as_typed().unwrap().postal_code, code);
+            }
+            for wrong in ["9", "3500", "350000", "2A004", "35OOO", "96000", "99000", "00000", "٣٥٠٠٠", "35-00"] {
+                let errors = address(wrong, country).checked_as_typed().unwrap_err();
+                assert_eq!(errors, [("postal_code", StructureCardError::PostalCode)], "{wrong}");
+            }
+        }
+        assert_eq!(address(" 35\u{a0}000 ", "FRANCE").checked_as_typed().unwrap().postal_code, "35000");
+    }
+
+    #[test]
+    fn a_postal_code_abroad_and_one_of_the_directory_are_taken_as_they_come() {
+        for (code, country) in [("9", "Islande"), ("SW1A 1AA", "Royaume-Uni"), ("1000", "BELGIQUE")] {
+            assert_eq!(address(code, country).checked_as_typed().unwrap().postal_code, code);
+        }
+        assert_eq!(address("9", "FRANCE").checked().unwrap().postal_code, "9");
+    }
+
+    #[test]
+    fn a_wrong_postal_code_stands_among_the_other_errors_in_the_order_of_the_form() {
+        let mut card = address("9", "a\u{7}");
+        card.country = "France".into();
+        (card.address_line, card.city, card.email) = ("x".repeat(251), "a\u{7}".into(), "non".into());
+        let names: Vec<_> = card.checked_as_typed().unwrap_err().into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["address_line", "postal_code", "city", "email"]);
     }
 
     #[test]
@@ -117,6 +196,27 @@ mod tests {
                 }
                 Err(errors) => prop_assert!(!errors.is_empty()),
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_typed_postal_code_is_kept_without_its_spaces_or_refused(code in "[0-9 ]{0,7}|\\PC{0,6}", abroad in any::<bool>()) {
+            let country = if abroad { "Suisse" } else { "France" };
+            match address(&code, country).checked_as_typed() {
+                Ok(kept) => {
+                    let digits = kept.postal_code.bytes().filter(u8::is_ascii_digit).count();
+                    prop_assert!(abroad || kept.postal_code.is_empty() || (digits, kept.postal_code.len()) == (5, 5));
+                    prop_assert_eq!(kept.clone().checked_as_typed(), Ok(kept));
+                }
+                Err(errors) => prop_assert!(errors.iter().all(|(name, _)| *name == "postal_code")),
+            }
+        }
+
+        #[test]
+        fn every_number_of_a_departement_is_one(departement in 1_u32..=95, office in 0_u32..1000) {
+            let card = address(&format!("{departement:02}{office:03}"), "FRANCE");
+            prop_assert!(card.checked_as_typed().is_ok());
         }
     }
 

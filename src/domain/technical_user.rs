@@ -51,6 +51,18 @@ impl Label {
     }
 }
 
+/// `« ERP » remplacé par « Paie »`: what history says of a label that changed; `None` is no label.
+#[must_use]
+pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
+    let quoted = |label: &str| format!("«\u{202f}{label}\u{202f}»");
+    match (before, after) {
+        (Some(before), Some(after)) => format!("{} remplacé par {}", quoted(before), quoted(after)),
+        (None, Some(after)) => format!("{} ajouté", quoted(after)),
+        (Some(before), None) => format!("{} retiré", quoted(before)),
+        (None, None) => String::new(),
+    }
+}
+
 /// Control characters, and those that reverse or hide text: a label is read by people who trust it.
 pub(super) fn is_unprintable(c: char) -> bool {
     c.is_control()
@@ -118,6 +130,13 @@ mod tests {
     fn a_label_is_trimmed_and_may_be_absent() {
         assert_eq!(Label::parse("  ").unwrap(), None);
         assert_eq!(Label::parse("  ERP  de la\nmairie ").unwrap().unwrap().as_str(), "ERP de la mairie");
+    }
+
+    #[test]
+    fn a_change_of_label_is_told_with_both() {
+        let changes = [(Some("ERP"), Some("Paie")), (None, Some("Paie")), (Some("ERP"), None)];
+        let told = changes.map(|(before, after)| label_change(before, after).replace('\u{202f}', " "));
+        assert_eq!(told, ["« ERP » remplacé par « Paie »", "« Paie » ajouté", "« ERP » retiré"]);
     }
 
     #[test]

@@ -167,7 +167,7 @@ pub async fn csv(
 ) -> Result<Response, AppError> {
     let wanted = query.wanted().map_err(|_| AppError::Unprocessable)?;
     let name = format!("historique-{}.csv", managed.structure.identifier());
-    let head = ["Date (UTC)", "Opération", "Objet", "Précision", "Auteur", "Adresse IP"];
+    let head = ["Date (heure de Paris)", "Opération", "Objet", "Précision", "Auteur", "Adresse IP"];
     let mut export =
         Export { pool: state.pool.clone(), structure: managed.structure, wanted, place: Some(Place::Newest) };
     // The first rows before the answer begins: where they cannot be had, a page says so.

@@ -20,7 +20,7 @@ use super::{
     pages::sign_in::{ResumedFormPage, SignInPage},
     paths,
     state::AppState,
-    visitor::Visitor,
+    visitor::{Visitor, must_set_up_second_factor},
 };
 use crate::{db::sessions, domain::envelope::SessionSecret};
 
@@ -34,20 +34,26 @@ const MAX_BYTES: usize = 16 * 1024;
 pub type KeptFields = Vec<(String, String)>;
 
 /// Stands before an act that wants somebody signed in. Where nobody is, and something was typed, answers with « Connexion »,
-/// which carries the form. Others are handed on: the act itself says what is wrong.
+/// which carries the form; who must set up a second factor first gets the page that waits for it. Others are handed on: the act
+/// itself says what is wrong.
 pub async fn keep(State(state): State<AppState>, session: Session, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let had_session = session.id().is_some();
     let visitor = if had_session { Some(Visitor::from_request_parts(&mut parts, &state).await) } else { None };
-    if !matches!(visitor, None | Some(Err(AppError::SignInRequired { .. }))) {
-        return next.run(Request::from_parts(parts, body)).await;
-    }
+    let asked = match visitor {
+        None => AppError::SignInRequired { expired: false, return_to: None },
+        Some(Err(error @ (AppError::SignInRequired { .. } | AppError::SecondFactorRequired))) => error,
+        Some(_) => return next.run(Request::from_parts(parts, body)).await,
+    };
     let target = parts.uri.path().to_owned();
-    let asked = AppError::SignInRequired { expired: had_session, return_to: None };
     let Ok(Form(sent)) = Form::<KeptFields>::from_request(Request::from_parts(parts, body), &state).await else {
         return asked.into_response();
     };
     let Some((target, fields)) = worth_keeping(target, sent) else { return asked.into_response() };
+    if matches!(asked, AppError::SecondFactorRequired) {
+        let resumed = resume(&state, &session, Some(&target), fields).await;
+        return resumed.map_or_else(IntoResponse::into_response, |page| page.unwrap_or_else(|| asked.into_response()));
+    }
     let layout = state.anonymous_layout(Some(Notice::SessionExpired));
     let page = SignInPage { layout, login: String::new(), refusal: None, return_to: Some(target), typed: fields };
     page_with_status(StatusCode::FORBIDDEN, &page).unwrap_or_else(IntoResponse::into_response)
@@ -110,7 +116,8 @@ pub async fn resume(
     let Some(id) = session.id() else { return Ok(None) };
     let Some(person) = sessions::find_signed_in(&state.pool, &SessionSecret::new(id.0)).await? else { return Ok(None) };
     let layout = state.layout(&person, Tab::None, None);
-    page(&ResumedFormPage { layout, target: target.to_owned(), fields: typed }).map(Some)
+    let needs_second_factor = must_set_up_second_factor(state, &person);
+    page(&ResumedFormPage { layout, target: target.to_owned(), fields: typed, needs_second_factor }).map(Some)
 }
 
 #[cfg(test)]

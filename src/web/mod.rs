@@ -118,6 +118,7 @@ pub fn routes() -> Vec<Route> {
         page(paths::TECHNICAL_USER_FORM, get(technical_users::form)),
         act(paths::TECHNICAL_USERS, post(technical_users::create)),
         page(paths::TECHNICAL_USER, get(technical_users::page)),
+        act(paths::LABEL, post(technical_users::change_label)),
         page(paths::SUMMARY, get(summary::page)),
         act(paths::SUMMARY_CLOSE, post(summary::close)),
         act(paths::CONNECTION_SHEET, post(summary::export)),

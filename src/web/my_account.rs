@@ -103,7 +103,9 @@ pub async fn change_contact_address(
         }
     };
     users::change_contact_address(&state.pool, &visitor.actor, visitor.person.user_id, &address).await?;
-    Ok(Redirect::to(&Notice::ContactAddressSaved.on(paths::MY_ACCOUNT)).into_response())
+    let has_accounts = users::account_facts(&state.pool, visitor.person.user_id).await?.technical_users > 0;
+    let notice = if has_accounts { Notice::AccountsContactAddressSaved } else { Notice::ContactAddressSaved };
+    Ok(Redirect::to(&notice.on(paths::MY_ACCOUNT)).into_response())
 }
 
 #[derive(Deserialize)]

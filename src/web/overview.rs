@@ -4,6 +4,7 @@ use axum::{
     extract::{Query, State},
     response::Response,
 };
+use futures_util::stream;
 use serde::Deserialize;
 
 use super::{
@@ -18,8 +19,8 @@ use super::{
 use crate::db::overview::{self, Order, OverviewRow, Wanted, WantedExpiry, WantedStatus};
 
 const PER_PAGE: u32 = 50;
-/// More than the largest manager has: 5,000 structures with 5 accounts each.
-const ALL: i64 = 100_000;
+/// Accounts that an export reads at a time: what it holds in memory, but for the numbers of the others.
+const PER_BATCH: usize = 1_000;
 
 /// The list's form, as its URL carries it. What is no choice of ours chooses nothing.
 #[derive(Debug, Default, Deserialize)]
@@ -97,13 +98,18 @@ async fn select(
     Ok(overview::page(&state.pool, visitor.person.user_id, wanted, offset, limit).await?)
 }
 
-/// « Exporter (CSV) »: what the list shows, on all its pages.
+/// « Exporter (CSV) »: what the list shows, on all its pages, read as it is sent. Which accounts, and in which order, is settled at its
+/// beginning, so none comes twice; each batch is a short statement of its own, so a reader who is slow holds no connection.
 pub async fn csv(
     State(state): State<AppState>,
     visitor: Visitor,
     Query(query): Query<OverviewQuery>,
 ) -> Result<Response, AppError> {
-    let rows = select(&state, &visitor, &query.wanted(), 0, ALL).await?;
+    if !visitor.person.is_principal_manager {
+        return Err(AppError::Forbidden);
+    }
+    let manager_id = visitor.person.user_id;
+    let ids = overview::ids(&state.pool, manager_id, &query.wanted()).await?;
     let head = [
         "Libellé",
         "Identifiant de connexion",
@@ -112,18 +118,27 @@ pub async fn csv(
         "Identifiant",
         "Statut",
         "Adresse de contact",
-        "Échéance du mot de passe (UTC)",
-        "Dernier appel (UTC)",
+        "Échéance du mot de passe (heure de Paris)",
+        "Dernier appel (heure de Paris)",
         "Connu d’un ancien gestionnaire",
     ];
-    let rows = rows.into_iter().map(|row| {
-        let status = AccountRow::status_of(&row).label().to_owned();
-        let last_call = row.last_call_at.map(spreadsheet::instant).unwrap_or_default();
-        let expiry = spreadsheet::instant(row.expires_at);
-        let label = row.label.unwrap_or_default();
-        let (kind, identifier) = (row.identifier_type, row.identifier);
-        let known = if row.known_to_another { "Oui" } else { "Non" }.to_owned();
-        [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call, known]
+    let batches = stream::try_unfold((state.pool.clone(), ids, 0), move |(pool, ids, from)| async move {
+        let batch = &ids[from..ids.len().min(from + PER_BATCH)];
+        if batch.is_empty() {
+            return Ok::<_, sqlx::Error>(None);
+        }
+        let (rows, next) = (overview::rows(&pool, manager_id, batch).await?, from + batch.len());
+        Ok(Some((rows.into_iter().map(line).collect(), (pool, ids, next))))
     });
-    spreadsheet::answer("utilisateurs-techniques.csv", head, rows)
+    spreadsheet::stream("utilisateurs-techniques.csv", head, batches)
+}
+
+fn line(row: OverviewRow) -> [String; 10] {
+    let status = AccountRow::status_of(&row).label().to_owned();
+    let last_call = row.last_call_at.map(spreadsheet::instant).unwrap_or_default();
+    let expiry = spreadsheet::instant(row.expires_at);
+    let label = row.label.unwrap_or_default();
+    let (kind, identifier) = (row.identifier_type, row.identifier);
+    let known = if row.known_to_another { "Oui" } else { "Non" }.to_owned();
+    [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call, known]
 }

@@ -38,6 +38,7 @@ pub const REQUEST_ACCEPTANCE: &str = "/demandes-de-rattachement/{id}/validation"
 pub const REQUEST_REFUSAL: &str = "/demandes-de-rattachement/{id}/refus";
 
 pub const TECHNICAL_USER: &str = "/utilisateurs-techniques/{id}";
+pub const LABEL: &str = "/utilisateurs-techniques/{id}/libelle";
 pub const SUMMARY: &str = "/utilisateurs-techniques/{id}/recapitulatif";
 pub const SUMMARY_CLOSE: &str = "/utilisateurs-techniques/{id}/recapitulatif/fermeture";
 pub const CONNECTION_SHEET: &str = "/utilisateurs-techniques/{id}/informations-de-connexion";
@@ -108,6 +109,7 @@ filled! {
     technical_user_form => TECHNICAL_USER_FORM,
     technical_users => TECHNICAL_USERS,
     technical_user => TECHNICAL_USER,
+    label => LABEL,
     summary => SUMMARY,
     summary_close => SUMMARY_CLOSE,
     connection_sheet => CONNECTION_SHEET,

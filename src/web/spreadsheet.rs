@@ -6,24 +6,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::OffsetDateTime;
 
 use super::error::AppError;
+use crate::french;
 
 /// A mark that says UTF-8 to French spreadsheets.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8.
-pub fn answer<const COLUMNS: usize>(
-    name: &str,
-    head: [&str; COLUMNS],
-    rows: impl Iterator<Item = [String; COLUMNS]>,
-) -> Result<Response, AppError> {
-    let body = [first_line(head)?, lines(rows)?].concat();
-    Ok(download(name, body.into()))
-}
-
-/// The same for a table of any length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
+/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
 /// nobody takes half a table for a whole one.
 pub fn stream<const COLUMNS: usize, E>(
     name: &str,
@@ -64,9 +55,9 @@ impl From<csv::Error> for AppError {
     }
 }
 
-/// An instant as spreadsheets and programs read it.
+/// An instant by the clock of the screens, that of Paris, with its distance from UTC: `2028-01-24T14:05:09+01:00`.
 pub fn instant(at: OffsetDateTime) -> String {
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+    french::in_paris(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 /// What begins a formula, also in the full width that Asian keyboards type.
@@ -89,8 +80,19 @@ fn is_blank(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use time::format_description::well_known::Rfc3339;
 
     use super::*;
+
+    #[test]
+    fn an_instant_has_the_clock_of_paris_and_says_how_far_it_is_from_utc() {
+        let at = |text| instant(OffsetDateTime::parse(text, &Rfc3339).unwrap());
+        assert_eq!(at("2028-01-24T13:05:09.9Z"), "2028-01-24T14:05:09+01:00");
+        assert_eq!(at("2028-07-13T22:30:00Z"), "2028-07-14T00:30:00+02:00");
+        // Half past two, twice in one night.
+        assert_eq!(at("2028-10-29T00:30:00Z"), "2028-10-29T02:30:00+02:00");
+        assert_eq!(at("2028-10-29T01:30:00Z"), "2028-10-29T02:30:00+01:00");
+    }
 
     #[test]
     fn a_cell_is_never_a_formula() {

@@ -11,7 +11,12 @@ use serde::Deserialize;
 use super::{
     error::{AppError, page as render, page_with_status},
     layout::{Errors, FieldError, Notice, NoticeQuery, StructureName},
-    pages::structures::{Candidate, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow},
+    pages::{
+        structures::{
+            Candidate, DeactivationPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow,
+        },
+        technical_users::AccountStatus,
+    },
     paths,
     state::AppState,
     visitor::Managed,
@@ -20,12 +25,14 @@ use crate::{
     db::{
         history::{self, Place, Wanted},
         structures::{self, EditError, Member},
-        technical_users,
+        technical_users::{self, TechnicalUser},
     },
     domain::structure::StructureCard,
 };
 
 const EVENTS_ON_PAGE: u32 = 5;
+/// « Confirmer », as the dialog and the page of confirmation send it; « Revenir au formulaire » sends something else.
+const CONFIRMED: &str = "oui";
 
 /// The structure's page.
 pub async fn page(
@@ -55,6 +62,7 @@ async fn structure_page(
         form,
         errors,
         can_create: structure.card().active && (accounts.len() as u64) < limit,
+        working: working(&accounts),
         max_technical_users: limit,
         candidates: Candidate::among(&members, structure, None),
         manager: ManagerView {
@@ -85,6 +93,8 @@ pub struct EditForm {
     courriel: String,
     telephone: String,
     statut: String,
+    /// What was answered to « Rendre la structure inactive »; absent before it is asked.
+    confirmation: Option<String>,
 }
 
 impl EditForm {
@@ -104,14 +114,16 @@ impl EditForm {
     }
 }
 
-/// « Enregistrer »: keeps the card, or shows the form again with what is to be mended.
+/// « Enregistrer »: keeps the card, or shows the form again with what is to be mended. Before it stops technical users by making the
+/// structure inactive, it asks; both answers bring what was typed along.
 pub async fn edit(
     State(state): State<AppState>,
     managed: Managed,
     Form(form): Form<EditForm>,
 ) -> Result<Response, AppError> {
+    let answer = form.confirmation.clone();
     let typed = form.into_card();
-    let card = match typed.clone().checked() {
+    let card = match typed.clone().checked_as_typed() {
         Ok(card) => card,
         Err(errors) => {
             let errors =
@@ -121,8 +133,25 @@ pub async fn edit(
             return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
+    if managed.structure.card().active && !card.active && answer.as_deref() != Some(CONFIRMED) {
+        let form = StructureForm::from(&typed);
+        if answer.is_some() {
+            return render(&structure_page(&state, &managed, form, Errors::none(), None).await?);
+        }
+        let accounts = technical_users::of_structure(&state.pool, &managed.structure).await?;
+        let working = working(&accounts);
+        if working > 0 {
+            let (layout, structure) = (managed.layout(&state, None), StructureName::from(&managed.structure));
+            return render(&DeactivationPage { layout, structure, form, working });
+        }
+    }
     structures::edit(&state.pool, &managed.visitor.actor, &managed.structure, &card).await?;
     Ok(Redirect::to(&Notice::StructureSaved.on(&paths::structure(managed.structure.id()))).into_response())
+}
+
+/// How many of the structure's technical users call the API or could: what an inactive structure stops.
+fn working(accounts: &[TechnicalUser]) -> usize {
+    accounts.iter().filter(|account| AccountStatus::from(*account) == AccountStatus::Active).count()
 }
 
 /// The form's name of a card's field.

@@ -2,6 +2,7 @@
 //! what comes after a new password in `summary`.
 
 use axum::{
+    Form,
     extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
@@ -21,7 +22,7 @@ use crate::{
     db::{
         envelopes, former_passwords,
         history::{self, Place, Wanted},
-        technical_users::{self, ChangeError, CreateError, Form as IdempotentForm, Reset},
+        technical_users::{self, ChangeError, CreateError, Form as IdempotentForm, RelabelError, Reset},
     },
     domain::{
         envelope::IssuedPassword,
@@ -35,6 +36,8 @@ use crate::{
 };
 
 const EVENTS_ON_PAGE: u32 = 10;
+const LABEL_TAKEN: &str =
+    "Un autre utilisateur technique de la structure porte déjà ce libellé. Choisissez-en un autre.";
 
 /// « Saisie utilisateur technique ».
 pub async fn form(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
@@ -121,9 +124,7 @@ async fn creation_refused(
 /// What the person can do about a creation that was refused.
 fn creation_advice(error: CreateError, state: &AppState) -> Result<String, AppError> {
     Ok(match error {
-        CreateError::LabelTaken => {
-            "Un autre utilisateur technique de la structure porte déjà ce libellé. Choisissez-en un autre.".into()
-        }
+        CreateError::LabelTaken => LABEL_TAKEN.into(),
         CreateError::LimitReached => format!(
             "Cette structure a atteint le nombre maximal de {} utilisateurs techniques. Supprimez d’abord un compte qui ne sert plus.",
             state.settings.account_rules.max_per_structure
@@ -160,16 +161,90 @@ pub async fn page(
     managed: ManagedAccount,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
+    let label = managed.account.account().label.clone().unwrap_or_default();
+    render(&account_page(&state, &managed, label, Errors::none(), notice.notice()).await?)
+}
+
+async fn account_page(
+    state: &AppState,
+    managed: &ManagedAccount,
+    label: String,
+    errors: Errors,
+    notice: Option<Notice>,
+) -> Result<TechnicalUserPage, AppError> {
     let account = &managed.account;
     let wanted = Wanted::of_account(&account.account().login);
     let events = history::page(&state.pool, account.structure(), &wanted, Place::Newest, EVENTS_ON_PAGE).await?.events;
     let is_waiting = envelopes::is_waiting(&state.pool, account, &managed.visitor.session).await?;
-    render(&TechnicalUserPage {
-        layout: managed.layout(&state, notice.notice()),
+    Ok(TechnicalUserPage {
+        layout: managed.layout(state, notice),
         structure: StructureName::from(account.structure()),
         account: Account::new(account, &managed.visitor.person, is_waiting),
+        label,
+        errors,
         events: events.into_iter().map(Into::into).collect(),
         idempotency_token: random::token(&mut random::os_rng()),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+pub struct LabelForm {
+    #[serde(default)]
+    libelle: String,
+    /// The label that the form showed.
+    #[serde(default)]
+    precedent: String,
+}
+
+/// « Enregistrer le libellé »: keeps it, or shows the page again with what is to be mended.
+pub async fn change_label(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    Form(form): Form<LabelForm>,
+) -> Result<Response, AppError> {
+    let account = &managed.account;
+    let changed = match Label::parse(&form.libelle) {
+        Ok(label) => {
+            let (actor, seen) = (&managed.visitor.actor, form.precedent.as_str());
+            technical_users::change_label(&state.pool, actor, account, seen, label.as_ref()).await
+        }
+        Err(error) => return label_refused(&state, managed, form.libelle, error.to_string()).await,
+    };
+    match changed {
+        Ok(()) => Ok(Redirect::to(&Notice::LabelSaved.on(&paths::technical_user(account.id()))).into_response()),
+        Err(error) => {
+            let message = label_advice(error)?;
+            label_refused(&state, managed, form.libelle, message).await
+        }
+    }
+}
+
+/// The page as it is now, with what was typed: sent again, the form knows what has changed meanwhile.
+async fn label_refused(
+    state: &AppState,
+    managed: ManagedAccount,
+    label: String,
+    message: String,
+) -> Result<Response, AppError> {
+    let ManagedAccount { visitor, account } = managed;
+    let account = technical_users::find_managed(&state.pool, visitor.person.user_id, account.id()).await?;
+    let managed = ManagedAccount { visitor, account: account.ok_or(AppError::NotFound)? };
+    let errors = Errors(vec![FieldError { field: "libelle", message }]);
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &account_page(state, &managed, label, errors, None).await?)
+}
+
+/// What the person can do about a label that was refused.
+fn label_advice(error: RelabelError) -> Result<String, AppError> {
+    Ok(match error {
+        RelabelError::LabelTaken => LABEL_TAKEN.into(),
+        RelabelError::ChangedMeanwhile(now) => {
+            let now = now.map_or("il est vide".into(), |label| format!("il est «\u{202f}{label}\u{202f}»"));
+            format!(
+                "Le libellé a changé depuis l’affichage de la page\u{a0}: {now}. Pour le remplacer, enregistrez de nouveau."
+            )
+        }
+        RelabelError::NotManager(_) | RelabelError::Deleted => return Err(AppError::NotFound),
+        RelabelError::Database(error) => return Err(error.into()),
     })
 }
 

@@ -50,7 +50,7 @@ impl FromRequestParts<AppState> for Visitor {
         let Some(person) = person else {
             return Err(AppError::SignInRequired { expired: true, return_to: return_to() });
         };
-        if state.settings.managers_need_second_factor && lacks_second_factor(&person, parts.uri.path()) {
+        if must_set_up_second_factor(state, &person) && !leads_to_second_factor(parts.uri.path()) {
             return Err(AppError::SecondFactorRequired);
         }
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
@@ -63,11 +63,14 @@ impl FromRequestParts<AppState> for Visitor {
     }
 }
 
-/// Whether a principal manager must set up her second factor before this page: before any but those that lead there and out.
-fn lacks_second_factor(person: &SignedIn, path: &str) -> bool {
-    let is_on_the_way = path.starts_with(paths::SECOND_FACTOR)
-        || [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY].contains(&path);
-    person.is_principal_manager && !person.has_second_factor && !is_on_the_way
+/// Whether this is a principal manager who has to set up her second factor before anything else.
+pub fn must_set_up_second_factor(state: &AppState, person: &SignedIn) -> bool {
+    state.settings.managers_need_second_factor && person.is_principal_manager && !person.has_second_factor
+}
+
+/// The pages that lead to a second factor, and out.
+fn leads_to_second_factor(path: &str) -> bool {
+    path.starts_with(paths::SECOND_FACTOR) || [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY].contains(&path)
 }
 
 /// A structure in the URL, and the visitor who is its principal manager. For anybody else it does not exist.

@@ -35,6 +35,7 @@ pub enum Act {
     SignInAsAccount { shown: Shown },
     SignOut { who: Who },
     Create { who: Who, label: &'static str, twice: bool, display: bool },
+    Relabel { who: Who, account: Which, label: &'static str },
     Display { who: Who, account: Which },
     Export { who: Who, account: Which },
     Close { who: Who, account: Which },
@@ -78,6 +79,8 @@ pub fn any_act() -> impl Strategy<Value = (Act, bool)> {
         1 => who().prop_map(|who| Act::SignOut { who }),
         4 => (who(), prop::sample::select(vec!["", "ERP", "erp", "Paie"]), seldom(), often())
             .prop_map(|(who, label, twice, display)| Act::Create { who, label, twice, display }),
+        2 => (of_account(), prop::sample::select(vec!["", "ERP", "erp", "Paie"]))
+            .prop_map(|((who, account), label)| Act::Relabel { who, account, label }),
         4 => of_account().prop_map(|(who, account)| Act::Display { who, account }),
         3 => of_account().prop_map(|(who, account)| Act::Export { who, account }),
         1 => of_account().prop_map(|(who, account)| Act::Close { who, account }),

@@ -102,6 +102,13 @@ impl Life {
                     self.display(who, self.ids.len() - 1, !second).await;
                 }
             }
+            Act::Relabel { who, account, label } => {
+                let (who, Some(account)) = (self.person(who), self.account(account)) else { return };
+                let seen = self.state.accounts[account].label.clone();
+                let fields = vec![("libelle".into(), label.to_owned()), ("precedent".into(), seen)];
+                let path = self.path(account, "/libelle");
+                self.post(who, second, &path, fields, |state| state.relabel(who, account, label)).await;
+            }
             Act::Display { who, account } => {
                 let Some(account) = self.account(account) else { return };
                 self.display(self.person(who), account, second).await;
@@ -367,6 +374,7 @@ impl Life {
         };
         fields.retain(|(name, _)| name != "statut");
         fields.push(("statut".into(), if active { "ACTIVE" } else { "INACTIVE" }.into()));
+        fields.push(("confirmation".into(), "oui".into()));
         self.post(who, second, &path, fields, |state| state.activate(who, active)).await;
     }
 
@@ -415,6 +423,8 @@ impl Life {
         };
         assert!(page.fact("État").starts_with(secret), "{secret}: {text}");
         let login = &state.accounts[account].login;
+        let label = &state.accounts[account].label;
+        assert_eq!(&page.fact("Libellé"), if label.is_empty() { "Aucun" } else { label });
         assert!(text.contains(&format!("{login} {}", state.status_label(account))), "{text}");
     }
 

@@ -240,6 +240,22 @@ impl State {
         Said::Done
     }
 
+    pub fn relabel(&mut self, who: usize, account: usize, label: &str) -> Said {
+        if let Err(said) = self.on_account(who, account, false, true) {
+            return said;
+        }
+        let others = self.accounts.iter().enumerate().filter(|(other, _)| *other != account);
+        let mut living = others.filter(|(_, other)| other.status != Status::Deleted);
+        if !label.is_empty() && living.any(|(_, other)| other.label.eq_ignore_ascii_case(label)) {
+            return Said::Refused;
+        }
+        if self.accounts[account].label != label {
+            self.accounts[account].label = label.into();
+            self.remember_of(Action::LabelChanged, account);
+        }
+        Said::Done
+    }
+
     pub fn reset(&mut self, who: usize, account: usize, seen_version: i32, grace_hours: i64) -> Said {
         if let Err(said) = self.on_account(who, account, true, true) {
             return said;
@@ -367,7 +383,7 @@ impl State {
             Some(_) => Said::Refused,
             None => {
                 self.roles[whom] = Some(role);
-                self.remember(Action::MembershipChanged, self.logins[whom].clone(), who);
+                self.remember(Action::MemberInvited, self.logins[whom].clone(), who);
                 Said::Done
             }
         }

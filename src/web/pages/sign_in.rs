@@ -2,6 +2,8 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::db::invitations::Invited;
+use crate::domain::role::Role;
+use crate::domain::structure_identifier::IdentifierType;
 use crate::web::filters;
 use crate::web::layout::{Errors, Layout};
 
@@ -43,6 +45,57 @@ pub struct ResumedFormPage {
     /// The URL that the form was sent to.
     pub target: String,
     pub fields: Vec<(String, String)>,
+    /// Whether the person must set up her second factor before the form can be sent.
+    pub needs_second_factor: bool,
+}
+
+impl ResumedFormPage {
+    /// What people typed, as their form named it; not what the form knew by itself.
+    fn typed(&self) -> Vec<(&'static str, String)> {
+        let fields = self.fields.iter();
+        fields.filter_map(|(name, value)| Some((caption(&self.target, name)?, spoken(name, value)))).collect()
+    }
+}
+
+/// The words beside a field of one of our forms. `None` for hidden ones, and for names that are none of ours.
+fn caption(target: &str, name: &str) -> Option<&'static str> {
+    Some(match name {
+        "libelle" => "Libellé",
+        "designation" => "Désignation",
+        "adresse" if target.ends_with("/membres/invitation") => "Adresse électronique",
+        "adresse" => "Adresse",
+        "complement" => "Complément d’adresse",
+        "complement-2" => "Complément d’adresse (suite)",
+        "code-postal" => "Code postal",
+        "ville" => "Ville",
+        "pays" => "Pays",
+        "courriel" => "Adresse électronique",
+        "telephone" => "Téléphone",
+        "statut" => "Statut",
+        "prenom" => "Prénom",
+        "nom" => "Nom",
+        "role" => "Rôle",
+        "type-identifiant" => "Type d’identifiant",
+        "identifiant" => "Identifiant de la structure",
+        "adresse-de-contact" => "Adresse de contact",
+        "ancien" => "Ancien mot de passe",
+        _ => return None,
+    })
+}
+
+/// A value as people chose it: the words of a choice instead of its code.
+fn spoken(name: &str, value: &str) -> String {
+    let words = match (name, value) {
+        ("statut", "ACTIVE") => "Active",
+        ("statut", "INACTIVE") => "Inactive",
+        ("role", code) => Role::given(code).map_or(code, |role| role.label()),
+        ("type-identifiant", code) => IdentifierType::parse(code).map_or(code, |kind| kind.label()),
+        ("ancien", "0") => "Cesse immédiatement",
+        ("ancien", "24") => "Gardé pendant 24\u{a0}heures",
+        ("ancien", "72") => "Gardé pendant 72\u{a0}heures",
+        (_, typed) => typed.trim(),
+    };
+    words.to_owned()
 }
 
 /// « Confirmez votre identité »: before an act that wants a fresh authentication, which goes on from here.

@@ -19,6 +19,8 @@ pub struct StructurePage {
     pub errors: Errors,
     pub members: Vec<MemberRow>,
     pub technical_users: Vec<TechnicalUserRow>,
+    /// How many of them can call the API.
+    pub working: usize,
     pub max_technical_users: u64,
     /// Whether one more technical user may be created.
     pub can_create: bool,
@@ -27,6 +29,16 @@ pub struct StructurePage {
     pub candidates: Vec<Candidate>,
     /// The last few audit events.
     pub events: Vec<EventRow>,
+}
+
+/// « Rendre la structure inactive », to be confirmed, carrying the form that would.
+#[derive(Template)]
+#[template(path = "structures/deactivation.html")]
+pub struct DeactivationPage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub form: StructureForm,
+    pub working: usize,
 }
 
 /// « Informations générales », as typed.
@@ -90,6 +102,24 @@ pub struct DesignateManagerPage {
     pub structure: StructureName,
     pub candidates: Vec<Candidate>,
     pub errors: Errors,
+}
+
+impl StructureForm {
+    /// What the form sends, by its fields' names.
+    pub fn fields(&self) -> [(&'static str, &str); 10] {
+        [
+            ("designation", &self.designation),
+            ("adresse", &self.address),
+            ("complement", &self.address_complement),
+            ("complement-2", &self.address_complement_2),
+            ("code-postal", &self.postal_code),
+            ("ville", &self.city),
+            ("pays", &self.country),
+            ("courriel", &self.email),
+            ("telephone", &self.phone),
+            ("statut", if self.active { "ACTIVE" } else { "INACTIVE" }),
+        ]
+    }
 }
 
 impl From<&StructureCard> for StructureForm {

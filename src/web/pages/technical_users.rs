@@ -30,6 +30,9 @@ pub struct TechnicalUserPage {
     pub layout: Layout,
     pub structure: StructureName,
     pub account: Account,
+    /// « Libellé », as typed.
+    pub label: String,
+    pub errors: Errors,
     /// The last few audit events of the account.
     pub events: Vec<EventRow>,
     pub idempotency_token: String,

@@ -16,6 +16,7 @@ const then = (...steps) => async (walk) => {
 };
 const press = (name) => ({ visitor }) => visitor.press(name);
 const fill = (label, text) => ({ page }) => page.getByLabel(label, { exact: true }).fill(text);
+const check = (label) => ({ page }) => page.getByLabel(label, { exact: true }).check();
 const sees = (text) => ({ visitor }) => visitor.sees(text);
 
 /** Presses the first of several buttons of that name. */
@@ -59,6 +60,7 @@ const member = [
   ["erreur-403", at("/activites"), 403],
   ["double-authentification", at("/mon-compte/double-authentification")],
   ["double-authentification-cle", press("Activer la double authentification")],
+  ["double-authentification-cle-copiee", then(press("Copier la clé"), sees("Clé copiée."))],
   ["double-authentification-en-erreur", then(fill("Code de vérification", "12345"), press("Vérifier et activer")), 422],
   ["codes-de-secours", proveTheSecondFactor],
   ["double-authentification-activee", at("/mon-compte/double-authentification")],
@@ -99,6 +101,9 @@ const manager = [
   ["fiche-noms-longs", structure("long")],
   ["fiche-enregistree", then(structure("empty"), press("Enregistrer"), sees("Les informations générales sont enregistrées."))],
   ["fiche-en-erreur", then(structure("empty"), fill("Désignation", ""), fill("Adresse électronique", "pas une adresse"), press("Enregistrer")), 422],
+  ["fiche-code-postal-en-erreur", then(structure("empty"), fill("Code postal", "9"), press("Enregistrer")), 422],
+  ["fiche-popup-inactive", then(structure("two"), check("Inactive"), press("Enregistrer"))],
+  ["fiche-confirmation-inactive", then(structure("two"), check("Inactive"), tamper(() => document.getElementById("fiche").submit()))],
   ["fiche-popup-gestionnaire", then(structure("empty"), press("Désigner un nouveau gestionnaire principal"))],
   ["fiche-popup-role", then(structure("full"), pressFirst("Modifier le rôle"))],
   ["fiche-popup-retrait", then(structure("long"), pressFirst("Retirer"))],
@@ -134,6 +139,8 @@ const manager = [
   ["utilisateur-technique-suspendu", account("suspended", "?avis=suspended")],
   ["utilisateur-technique-jamais-affiche", account("never")],
   ["utilisateur-technique-noms-longs", account("long")],
+  ["utilisateur-technique-libelle-en-erreur", then(account("never"), fill("Libellé", "Archivage des factures".repeat(5)), press("Enregistrer le libellé")), 422],
+  ["utilisateur-technique-libelle-enregistre", account("never", "?avis=label-saved")],
   ["popup-reinitialisation", then(account("known"), press(reset))],
   ["popup-ancien-mot-de-passe", then(account("today"), press("Supprimer l’ancien mot de passe maintenant"))],
   ["popup-suspension", then(account("known"), press("Suspendre"))],

@@ -1,0 +1,86 @@
+//! « Informations générales » of a structure: what the form refuses, and how nothing typed is lost.
+
+use crate::common::TestPortal;
+
+#[tokio::test]
+async fn a_postal_code_that_is_none_is_said_beside_its_field_with_the_ways_out() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let url = format!("/structures/{}", structure.id);
+    let fiche = browser.open(&url).await;
+    let refused = browser.submit(&fiche, &url, &[("code-postal", "9"), ("telephone", "01 23")]).await.refusal(422);
+    refused.assert_says("Le code postal d’une adresse en France compte 5\u{a0}chiffres");
+    assert!(refused.html().contains("href=\"#code-postal\""), "the summary leads to the field");
+    assert_eq!((refused.field("code-postal").as_str(), refused.field("telephone").as_str()), ("9", "01 23"));
+    // What the directory left there does not stop who edits something else for good: three ways out.
+    portal.execute("UPDATE structures SET postal_code = '9'").await;
+    let fiche = browser.open(&url).await;
+    browser.submit(&fiche, &url, &[("telephone", "01 23")]).await.refusal(422).assert_says("laissez-le vide");
+    for way in [
+        [("code-postal", "35 000"), ("pays", "France")],
+        [("code-postal", ""), ("pays", "")],
+        [("code-postal", "9"), ("pays", "Islande")],
+    ] {
+        browser.submit(&fiche, &url, &way).await.location();
+    }
+    assert_eq!(portal.texts("SELECT postal_code FROM structures", &[]).await, ["9"]);
+}
+
+#[tokio::test]
+async fn what_an_inactive_structure_stops_is_said_and_confirmed_first() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let url = format!("/structures/{}", structure.id);
+    for _ in 0..3 {
+        portal.technical_user(&structure, &manager).await;
+    }
+    // Neither a suspended account nor an expired one has anything to lose.
+    portal.execute("UPDATE technical_users SET status = 'SUSPENDED' WHERE number = 3").await;
+    let typed = [("designation", "Mairie de Rennes"), ("ville", "Rennes"), ("statut", "INACTIVE")];
+    let is_active = "SELECT active::text FROM structures";
+    let question = browser.submit(&browser.open(&url).await, &url, &typed).await;
+    assert_eq!(question.status, 200);
+    let question = question.page();
+    assert_eq!(question.heading(), "Rendre la structure inactive");
+    question.assert_says("Les logiciels qui utilisent ses 2 utilisateurs techniques cesseront immédiatement");
+    assert_eq!(portal.texts(is_active, &[]).await, ["true"], "nothing is done yet");
+    // Back to the form, with all that was typed; nothing is saved.
+    let form = browser.submit(&question, &url, &[("confirmation", "non")]).await;
+    assert_eq!(form.status, 200);
+    let form = form.page();
+    assert_eq!(form.heading(), structure.designation);
+    let fields = form.form(&url);
+    for (name, value) in typed {
+        assert!(fields.contains(&(name.to_owned(), value.to_owned())), "{name}: {fields:?}");
+    }
+    assert_eq!(portal.texts(is_active, &[]).await, ["true"]);
+    let question = browser.submit(&form, &url, &[]).await.page();
+    browser.submit(&question, &url, &[("confirmation", "oui")]).await.location();
+    assert_eq!(
+        portal.texts("SELECT active || ' ' || designation || ' ' || city FROM structures", &[]).await,
+        ["false Mairie de Rennes Rennes"]
+    );
+    // Inactive already, and back again: no question.
+    browser.submit(&browser.open(&url).await, &url, &[("telephone", "01")]).await.location();
+    browser.submit(&browser.open(&url).await, &url, &[("statut", "ACTIVE")]).await.location();
+    // Nothing that works: no question either. One: its own words.
+    portal.execute("UPDATE technical_users SET expires_at = portal_now() - interval '1 day' WHERE number = 1").await;
+    let question = browser.submit(&browser.open(&url).await, &url, &[("statut", "INACTIVE")]).await.page();
+    question.assert_says("Le logiciel qui utilise son utilisateur technique cessera immédiatement de fonctionner.");
+    portal.execute("UPDATE technical_users SET status = 'SUSPENDED' WHERE number = 2").await;
+    browser.submit(&browser.open(&url).await, &url, &[("statut", "INACTIVE")]).await.location();
+    assert_eq!(portal.texts(is_active, &[]).await, ["false"]);
+}
+
+#[tokio::test]
+async fn what_is_wrong_in_the_form_is_said_before_anything_is_to_be_confirmed() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    portal.technical_user(&structure, &manager).await;
+    let url = format!("/structures/{}", structure.id);
+    let typed = [("designation", ""), ("statut", "INACTIVE")];
+    browser.submit(&browser.open(&url).await, &url, &typed).await.refusal(422).assert_says("Saisissez la désignation");
+}
