@@ -242,8 +242,16 @@ mod tests {
         let (one, other) = (Password::generate(&mut os_rng()), Password::generate(&mut os_rng()));
         let text = format!("é rcd_rcd_{}\"x;password={}rcd_", &one.expose()[PREFIX.len()..], other.expose());
         assert_eq!(find_in(&text).collect::<Vec<_>>(), [one.expose(), other.expose()]);
-        assert_eq!(checksum_part(one.expose()), one.checksum());
+        assert_eq!(format!("{}{}", &one.expose()[..LENGTH - CHECKSUM_LENGTH], one.checksum()), one.expose());
         assert_eq!(find_in("rcd_é").count() + find_in("").count() + find_in(&"rcd_".repeat(30)).count(), 0);
+    }
+
+    #[test]
+    fn the_checksum_stands_at_the_end() {
+        // Computed by another program.
+        let text = "rcd_23456789ABCDEFGHJKLMNPQRSTUV3vBGHh";
+        assert!(is_well_formed(text));
+        assert_eq!(checksum_part(text), "3vBGHh");
     }
 
     #[test]
