@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use super::{
     password::{Password, PasswordHash},
     random,
+    wiped::wiped,
 };
 
 const SALT_LENGTH: usize = 32;
@@ -57,8 +58,7 @@ impl SealedPassword {
         let salt: [u8; SALT_LENGTH] = random::bytes(rng);
         let payload = Payload { msg: password.expose().as_bytes(), aad: &subject.associated_data() };
         // The salt makes each key unique, so the nonce may be constant.
-        let sealed = cipher(session, &salt)
-            .encrypt(&[0; 12].into(), payload)
+        let sealed = wiped(|| cipher(session, &salt).encrypt(&[0; 12].into(), payload))
             .expect("a password is shorter than what ChaCha20 can encrypt");
         Self([salt.as_slice(), &sealed].concat())
     }
@@ -68,7 +68,7 @@ impl SealedPassword {
     pub fn open(&self, session: &SessionSecret, subject: EnvelopeSubject) -> Option<Password> {
         let (salt, sealed) = self.0.split_at_checked(SALT_LENGTH)?;
         let payload = Payload { msg: sealed, aad: &subject.associated_data() };
-        let opened = cipher(session, salt).decrypt(&[0; 12].into(), payload).ok()?;
+        let opened = wiped(|| cipher(session, salt).decrypt(&[0; 12].into(), payload)).ok()?;
         Some(Password::from_envelope(Zeroizing::new(String::from_utf8(opened).ok()?)))
     }
 

@@ -17,3 +17,4 @@ pub mod second_factor;
 pub mod structure;
 pub mod structure_identifier;
 pub mod technical_user;
+pub mod wiped;

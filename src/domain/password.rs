@@ -11,6 +11,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::wiped::wiped;
+
 /// What every password starts with, so that a secret scanner knows one when it sees one.
 pub const PREFIX: &str = "rcd_";
 /// Random characters after the prefix: 28 × log₂ 56 = 162 bits. Who knows the checksum, which is stored to find the
@@ -98,7 +100,7 @@ pub fn checksum_part(password: &str) -> &str {
 
 /// The first 32 bits of SHA-256, written in base 56, most significant first (56⁶ > 2³²).
 fn checksum(text: &str) -> String {
-    let digest = Sha256::digest(text.as_bytes());
+    let digest = wiped(|| Sha256::digest(text.as_bytes()));
     let mut value = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) as usize;
     let mut characters = [0_u8; CHECKSUM_LENGTH];
     for place in characters.iter_mut().rev() {
@@ -192,8 +194,8 @@ impl Argon2id {
             self.blocks.resize(params.block_count(), Block::default());
         }
         let mut output = Zeroizing::new(vec![0; params.output_len().unwrap_or(HASH_LENGTH)]);
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone())
-            .hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut self.blocks)
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+        wiped(|| argon2.hash_password_into_with_memory(password.as_bytes(), salt, &mut output, &mut self.blocks))
             .expect("password, salt and output are within Argon2's limits");
         output
     }
@@ -242,8 +244,16 @@ mod tests {
         let (one, other) = (Password::generate(&mut os_rng()), Password::generate(&mut os_rng()));
         let text = format!("é rcd_rcd_{}\"x;password={}rcd_", &one.expose()[PREFIX.len()..], other.expose());
         assert_eq!(find_in(&text).collect::<Vec<_>>(), [one.expose(), other.expose()]);
-        assert_eq!(checksum_part(one.expose()), one.checksum());
+        assert_eq!(format!("{}{}", &one.expose()[..LENGTH - CHECKSUM_LENGTH], one.checksum()), one.expose());
         assert_eq!(find_in("rcd_é").count() + find_in("").count() + find_in(&"rcd_".repeat(30)).count(), 0);
+    }
+
+    #[test]
+    fn the_checksum_stands_at_the_end() {
+        // Computed by another program.
+        let text = "rcd_23456789ABCDEFGHJKLMNPQRSTUV3vBGHh";
+        assert!(is_well_formed(text));
+        assert_eq!(checksum_part(text), "3vBGHh");
     }
 
     #[test]

@@ -140,6 +140,12 @@ mod tests {
     }
 
     #[test]
+    fn a_known_text_is_guessed_whole_run_together_and_by_its_words_of_three_letters_and_more() {
+        let guesses = ["commune du val-d’oise", "communeduvaldoise", "commune", "val", "oise"];
+        assert_eq!(guesses_from("Commune du Val-d’Oise"), guesses);
+    }
+
+    #[test]
     fn no_composition_is_asked_for() {
         for text in [
             "le chat dort sur le radiateur",

@@ -4,6 +4,8 @@ use data_encoding::BASE64URL_NOPAD;
 use rand::{CryptoRng, rand_core::UnwrapErr, rngs::SysRng};
 use sha2::{Digest, Sha256};
 
+use super::wiped::wiped;
+
 /// The operating system's CSPRNG. It panics where the system cannot give randomness, since nothing safe can follow.
 #[must_use]
 pub fn os_rng() -> UnwrapErr<SysRng> {
@@ -21,14 +23,14 @@ pub fn bytes<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
 /// A random text of 256 bits, safe in a URL, a form and a header.
 #[must_use]
 pub fn token(rng: &mut impl CryptoRng) -> String {
-    BASE64URL_NOPAD.encode(&bytes::<32>(rng))
+    wiped(|| BASE64URL_NOPAD.encode(&bytes::<32>(rng)))
 }
 
 /// What the database keeps of a random secret (session, API token, link, nonce): SHA-256, since nobody can guess
 /// 128 bits there is nothing to slow down.
 #[must_use]
 pub fn digest(secret: impl AsRef<[u8]>) -> Vec<u8> {
-    Sha256::digest(secret.as_ref()).to_vec()
+    wiped(|| Sha256::digest(secret.as_ref()).to_vec())
 }
 
 #[cfg(test)]

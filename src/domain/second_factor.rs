@@ -13,7 +13,7 @@ use rand::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::random;
+use super::{random, wiped::wiped};
 
 /// How many recovery codes a person gets at once.
 pub const RECOVERY_CODES: usize = 10;
@@ -105,8 +105,7 @@ impl Keyring {
         let (key_id, key) = &self.0[0];
         let nonce: [u8; NONCE_BYTES] = random::bytes(rng);
         let payload = Payload { msg: &*secret.0, aad: &associated_data(user_id) };
-        let sealed = ChaCha20Poly1305::new((&**key).into())
-            .encrypt(&nonce.into(), payload)
+        let sealed = wiped(|| ChaCha20Poly1305::new((&**key).into()).encrypt(&nonce.into(), payload))
             .expect("20 bytes are fewer than ChaCha20 can encrypt");
         SealedSecret { key_id: key_id.clone(), bytes: [nonce.as_slice(), &sealed].concat() }
     }
@@ -118,7 +117,8 @@ impl Keyring {
         let (nonce, text) = sealed.bytes.split_at_checked(NONCE_BYTES)?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().ok()?;
         let payload = Payload { msg: text, aad: &associated_data(user_id) };
-        let opened = ChaCha20Poly1305::new((&**key).into()).decrypt(&nonce.into(), payload).ok().map(Zeroizing::new)?;
+        let opened = wiped(|| ChaCha20Poly1305::new((&**key).into()).decrypt(&nonce.into(), payload));
+        let opened = opened.ok().map(Zeroizing::new)?;
         Some(TotpSecret(Zeroizing::new(opened.as_slice().try_into().ok()?)))
     }
 
@@ -129,7 +129,8 @@ impl Keyring {
         let (_, key) = &self.0[0];
         let about = [b"raccord mail link 1".as_slice(), message_id.as_bytes()].concat();
         let mut token = Zeroizing::new([0; 32]);
-        Hkdf::<Sha256>::new(None, &**key).expand(&about, &mut *token).expect("32 bytes are within HKDF's limit");
+        wiped(|| Hkdf::<Sha256>::new(None, &**key).expand(&about, &mut *token))
+            .expect("32 bytes are within HKDF's limit");
         BASE64URL_NOPAD.encode(&*token)
     }
 }

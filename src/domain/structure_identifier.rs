@@ -190,6 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn both_kinds_of_dash_are_safe() {
+        let parsed = StructureIdentifier::parse(IdentifierType::Autre, "a-b_c 1", true);
+        assert_eq!(parsed.map(|identifier| identifier.value().to_owned()).as_deref(), Ok("a-b_c1"));
+    }
+
+    #[test]
+    fn people_read_which_country_or_territory_a_type_is_of() {
+        let labels = [
+            "SIRET",
+            "Union européenne, hors de France",
+            "Hors de l’Union européenne",
+            "RIDET (Nouvelle-Calédonie)",
+            "TAHITI (Polynésie française)",
+            "Autre",
+            "Particulier",
+        ];
+        assert_eq!(IdentifierType::ALL.map(IdentifierType::label), labels);
+    }
+
+    #[test]
     fn types_are_read_by_number_and_by_name() {
         for (index, kind) in IdentifierType::ALL.into_iter().enumerate() {
             assert_eq!(IdentifierType::parse(&(index + 1).to_string()), Some(kind));

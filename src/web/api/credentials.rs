@@ -22,7 +22,7 @@ use crate::{
         },
         throttles::{self, Scope},
     },
-    domain::{audit::CallRefusal, credential::Credential, network::network_of, random},
+    domain::{audit::CallRefusal, credential::Credential, network::network_of, random, wiped::wiped},
     hashing::Asker,
     web::state::AppState,
 };
@@ -81,12 +81,14 @@ impl VerifiedCredentials {
     }
 
     fn digest(&self, credential: &Credential) -> Digest {
-        let mut hmac = self.key.clone();
-        hmac.update(credential.login.as_bytes());
-        // A login has no control character, so this parts the two.
-        hmac.update(b"\0");
-        hmac.update(credential.password.expose().as_bytes());
-        hmac.finalize().into_bytes().into()
+        wiped(|| {
+            let mut hmac = self.key.clone();
+            hmac.update(credential.login.as_bytes());
+            // A login has no control character, so this parts the two.
+            hmac.update(b"\0");
+            hmac.update(credential.password.expose().as_bytes());
+            hmac.finalize().into_bytes().into()
+        })
     }
 }
 
