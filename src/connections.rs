@@ -20,7 +20,7 @@ use axum::{
     Router,
     body::{Body, Bytes, HttpBody},
     extract::{ConnectInfo, Request},
-    http::{StatusCode, Version, header},
+    http::{HeaderValue, StatusCode, Version, header},
     response::{IntoResponse, Response},
 };
 use hyper::{
@@ -200,12 +200,16 @@ async fn answer(
     }
     let mut request = Request::from_parts(head, body);
     request.extensions_mut().insert(ConnectInfo(peer));
-    let response = if is_of_one_host(&request) {
+    let mut response = if is_of_one_host(&request) {
         let answer = hyper::service::Service::call(&TowerToHyperService::new(router), request).await;
         answer.unwrap_or_else(|never| match never {})
     } else {
         (StatusCode::BAD_REQUEST, [(header::CONNECTION, "close")]).into_response()
     };
+    if response.headers().contains_key(header::SET_COOKIE) {
+        // hyper keeps the place of an answer's head for the next one, and what was in it: a new session's secret.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     Ok(response.map(|body| Body::new(AnswerBody { body, seat })))
 }
 

@@ -130,8 +130,10 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
         // Answered at once, without a look into the database.
         stay(&serving, &style_request(&page, &browser)),
     ];
-    assert_memory_without(&serving, known, "first display", &at_first);
-    drop(idle);
+    let (signed_in, other_cookie) = sign_in_and_stay(&serving, &manager.login);
+    let meanwhile = [&at_first[..], &[("other session", other_cookie.as_bytes())]].concat();
+    assert_memory_without(&serving, known, "first display", &meanwhile);
+    drop((idle, signed_in));
     let reset = browser.open(&account).await;
     let summary = browser.submit(&reset, &format!("{account}/mot-de-passe"), &[]).await.location();
     let second = browser.open(&summary).await.password().expect("the new password");
@@ -227,6 +229,27 @@ fn style_request(page: &Page, browser: &Browser) -> String {
 fn as_shown(page: &Page) -> String {
     let shown = page.html().split("id=\"mot-de-passe\"").nth(1).and_then(|rest| rest.split("</output>").next());
     shown.and_then(|rest| rest.split_once('>')).expect("the password as it is shown").1.to_owned()
+}
+
+/// Signs in and stays; gives the session's cookie, too.
+fn sign_in_and_stay(serving: &Serving, login: &str) -> (TcpStream, String) {
+    let body = form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("identifiant", login), ("mot-de-passe", PASSWORD)])
+        .finish();
+    let request = format!(
+        "POST /connexion HTTP/1.1\r\nHost: x\r\nSec-Fetch-Site: same-origin\r\nContent-Length: {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(serving.address).expect("a connection");
+    stream.write_all(request.as_bytes()).expect("it takes the request");
+    let (mut head, mut byte) = (String::new(), [0]);
+    while !head.ends_with("\r\n\r\n") {
+        stream.read_exact(&mut byte).expect("an answer");
+        head.push(char::from(byte[0]));
+    }
+    let cookie = head.split("et-cookie: ").nth(1).and_then(|rest| rest.split(['=', ';']).nth(1)).expect("a session");
+    (stream, cookie.to_owned())
 }
 
 fn token_request(login: &str, password: &str, connection: &str) -> String {
