@@ -67,7 +67,7 @@ for (const javaScript of [true, false]) {
     const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Exporter (CSV)")]);
     const lines = (await readFile(await download.path(), "utf8")).trim().split("\n");
     assert.equal(lines.length, 4);
-    assert.match(lines[1], /^2025-04-02T12:00:00Z;Modification de la fiche structure;;'=jour 32;ancien@exemple\.fr;/);
+    assert.match(lines[1], /^2025-04-02T14:00:00\+02:00;Modification de la fiche structure;;'=jour 32;ancien@exemple\.fr;/);
 
     await field("Compte").fill(login);
     await visitor.press("Rechercher");
