@@ -100,13 +100,7 @@ pub async fn page(
     query
         .push(", (SELECT count(*) FROM matching) AS total FROM (SELECT id, row_number() OVER (ORDER BY ")
         .push(wanted.order.columns());
-    query.push(
-        ") AS place FROM page) p
-             JOIN technical_users t ON t.id = p.id
-             JOIN structures s ON s.id = t.structure_id
-             JOIN users u ON u.id = s.principal_manager_id
-            ORDER BY place",
-    );
+    query.push(") AS place FROM page) p").push(ACCOUNTS_OF_PLACES).push(" ORDER BY place");
     query.build_query_as().fetch_all(pool).await
 }
 
@@ -127,14 +121,10 @@ pub async fn ids(pool: &PgPool, manager_id: i64, wanted: &Wanted) -> sqlx::Resul
 pub async fn rows(pool: &PgPool, manager_id: i64, ids: &[i64]) -> sqlx::Result<Vec<OverviewRow>> {
     let mut query = QueryBuilder::new("SELECT ");
     push_columns(&mut query, manager_id);
-    query.push(", count(*) OVER () AS total FROM unnest(").push_bind(ids).push(
-        "::bigint[]) WITH ORDINALITY p (id, place)
-             JOIN technical_users t ON t.id = p.id
-             JOIN structures s ON s.id = t.structure_id
-             JOIN users u ON u.id = s.principal_manager_id
-            WHERE t.status <> 'DELETED' AND s.principal_manager_id = ",
-    );
-    query.push_bind(manager_id).push(" ORDER BY place");
+    query.push(", count(*) OVER () AS total FROM unnest(").push_bind(ids);
+    query.push("::bigint[]) WITH ORDINALITY p (id, place)").push(ACCOUNTS_OF_PLACES);
+    query.push(" WHERE t.status <> 'DELETED' AND s.principal_manager_id = ").push_bind(manager_id);
+    query.push(" ORDER BY place");
     query.build_query_as().fetch_all(pool).await
 }
 
@@ -151,6 +141,12 @@ fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
     query.push(")");
     query
 }
+
+/// From places `p` in a list to the accounts that stand there, and what [`push_columns`] reads.
+const ACCOUNTS_OF_PLACES: &str = "
+    JOIN technical_users t ON t.id = p.id
+    JOIN structures s ON s.id = t.structure_id
+    JOIN users u ON u.id = s.principal_manager_id";
 
 /// The columns of a row but for the count, from an account `t`, its structure `s` and the manager `u`.
 fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {

@@ -1,6 +1,6 @@
 //! What the operator's monitoring reads: Prometheus metrics, on a port of their own (`RACCORD_METRICS_LISTEN`).
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Router,
@@ -22,7 +22,7 @@ use crate::db::upkeep;
 struct RequestLabels {
     method: &'static str,
     /// The route's pattern, so that ids do not make a series each.
-    route: Arc<str>,
+    route: String,
     status: u16,
 }
 
@@ -64,7 +64,7 @@ impl Metrics {
 
     /// Counts an answer.
     pub fn count(&self, method: &str, route: Option<&MatchedPath>, status: StatusCode, duration: Duration) {
-        let route = route.map_or("none", MatchedPath::as_str).into();
+        let route = route.map_or("none", MatchedPath::as_str).to_owned();
         let labels = RequestLabels { method: known_method(method), route, status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(duration.as_secs_f64());

@@ -92,10 +92,12 @@ async fn select(
     offset: i64,
     limit: i64,
 ) -> Result<Vec<OverviewRow>, AppError> {
-    if !visitor.person.is_principal_manager {
-        return Err(AppError::Forbidden);
-    }
-    Ok(overview::page(&state.pool, visitor.person.user_id, wanted, offset, limit).await?)
+    Ok(overview::page(&state.pool, manager_id(visitor)?, wanted, offset, limit).await?)
+}
+
+/// Whose accounts these are: a principal manager's own.
+fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
+    if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
 }
 
 /// « Exporter (CSV) »: what the list shows, on all its pages, read as it is sent. Which accounts, and in which order, is settled at its
@@ -105,10 +107,7 @@ pub async fn csv(
     visitor: Visitor,
     Query(query): Query<OverviewQuery>,
 ) -> Result<Response, AppError> {
-    if !visitor.person.is_principal_manager {
-        return Err(AppError::Forbidden);
-    }
-    let manager_id = visitor.person.user_id;
+    let manager_id = manager_id(&visitor)?;
     let ids = overview::ids(&state.pool, manager_id, &query.wanted()).await?;
     let head = [
         "Libellé",

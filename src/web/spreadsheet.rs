@@ -14,7 +14,8 @@ use crate::french;
 /// A mark that says UTF-8 to French spreadsheets.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
+/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any length: `batches` of rows are
+/// sent as they come. Where one fails, the download breaks off, so
 /// nobody takes half a table for a whole one.
 pub fn stream<const COLUMNS: usize, E>(
     name: &str,
