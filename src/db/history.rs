@@ -1,6 +1,6 @@
 //! The history as its readers see it: a structure's events, narrowed and in pages, newest first. They are written in `audit`.
 
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{Encode, FromRow, PgPool, Postgres, QueryBuilder, Type, postgres::PgHasArrayType};
 use time::OffsetDateTime;
 
 use super::structures::ManagedStructure;
@@ -34,17 +34,17 @@ pub struct Wanted {
     pub from: Option<OffsetDateTime>,
     /// The first instant that is too late.
     pub until: Option<OffsetDateTime>,
-    /// A technical user's login, blind to case; what no account of the structure is called has no events.
-    pub technical_login: Option<String>,
-    /// Who acted, as history names that person: by login.
-    pub actor: Option<String>,
+    /// A technical user: the login, or else a part of logins or of libellés. What no account of the structure is called has no events.
+    pub account: Option<String>,
+    /// Who acted: the login, or else a part of logins or of people's names.
+    pub person: Option<String>,
 }
 
 impl Wanted {
     /// All that happened to one technical user.
     #[must_use]
     pub fn of_account(login: &str) -> Self {
-        Self { technical_login: Some(login.to_owned()), ..Self::default() }
+        Self { account: Some(login.to_owned()), ..Self::default() }
     }
 }
 
@@ -84,7 +84,13 @@ pub async fn page(
         "SELECT id, at, actor, address, action, subject, detail FROM audit_events WHERE structure_id = ",
     );
     query.push_bind(structure.id());
-    push_criteria(&mut query, structure, wanted);
+    if let Some(account) = &wanted.account {
+        push_one_of(&mut query, "technical_user_id", accounts(pool, structure, account).await?);
+    }
+    if let Some(person) = &wanted.person {
+        push_one_of(&mut query, "actor", people(pool, structure, person).await?);
+    }
+    push_criteria(&mut query, wanted);
     push_place(&mut query, structure, place);
     // One more than is shown tells whether there are others.
     query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
@@ -101,7 +107,58 @@ pub async fn page(
     })
 }
 
-fn push_criteria(query: &mut QueryBuilder<Postgres>, structure: &ManagedStructure, wanted: &Wanted) {
+/// The structure's accounts that are meant, deleted ones too.
+async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        "WITH named AS (
+             SELECT id, lower(login) = lower($2) AS exactly FROM technical_users
+              WHERE structure_id = $1 AND (position(lower(regexp_replace($2, '\\s', '', 'g')) IN search_text) > 0
+                 OR search_key($2) <> '' AND position(search_key($2) IN search_text) > 0))
+         SELECT id FROM named WHERE exactly OR NOT EXISTS (SELECT FROM named WHERE exactly)",
+        structure.id(),
+        typed,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// The logins that are meant, of those who acted on the structure: members, who was one, and the portal itself. Its index of actors is
+/// read from one to the next, so this costs as much as there are actors, not events.
+async fn people(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"WITH RECURSIVE actors AS (
+               (SELECT actor FROM audit_events WHERE structure_id = $1 ORDER BY actor LIMIT 1)
+               UNION ALL
+               SELECT (SELECT e.actor FROM audit_events e WHERE e.structure_id = $1 AND e.actor > a.actor ORDER BY e.actor LIMIT 1)
+                 FROM actors a WHERE a.actor IS NOT NULL),
+           named AS (
+               SELECT a.actor, lower(a.actor) = lower($2) AS exactly FROM actors a LEFT JOIN users u ON u.login = a.actor
+                WHERE position(lower($2) IN lower(a.actor)) > 0
+                   OR search_key($2) <> '' AND position(search_key($2) IN search_key(concat_ws(' ', u.first_name, u.last_name, u.first_name))) > 0)
+           SELECT actor AS "actor!" FROM named WHERE exactly OR NOT EXISTS (SELECT FROM named WHERE exactly)"#,
+        structure.id(),
+        typed,
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// One value is compared for itself: its index then gives the page in its order.
+fn push_one_of<T>(query: &mut QueryBuilder<Postgres>, column: &str, mut values: Vec<T>)
+where
+    T: for<'q> Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType + 'static,
+{
+    query.push(" AND ").push(column);
+    match values.pop() {
+        Some(only) if values.is_empty() => query.push(" = ").push_bind(only),
+        last => {
+            values.extend(last);
+            query.push(" = ANY(").push_bind(values).push(")")
+        }
+    };
+}
+
+fn push_criteria(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
     if let Some(action) = wanted.action {
         query.push(" AND action = ").push_bind(action.code());
     }
@@ -110,13 +167,6 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, structure: &ManagedStructur
     }
     if let Some(until) = wanted.until {
         query.push(" AND at < ").push_bind(until);
-    }
-    if let Some(login) = &wanted.technical_login {
-        query.push(" AND technical_user_id = (SELECT id FROM technical_users WHERE structure_id = ");
-        query.push_bind(structure.id()).push(" AND lower(login) = lower(").push_bind(login.clone()).push("))");
-    }
-    if let Some(actor) = &wanted.actor {
-        query.push(" AND actor = ").push_bind(actor.clone());
     }
 }
 

@@ -65,8 +65,8 @@ impl HistoryQuery {
             action: Action::OF_STRUCTURES.into_iter().find(|action| action.code() == self.operation),
             from: from.and_then(french::beginning_of),
             until: until.and_then(|day| day.tomorrow().ok()).and_then(french::beginning_of),
-            technical_login: typed(&self.compte),
-            actor: typed(&self.personne).map(|login| login.to_lowercase()),
+            account: typed(&self.compte),
+            person: typed(&self.personne),
         })
     }
 
