@@ -229,7 +229,7 @@ async fn the_principal_manager_validates_with_a_role_or_refuses() {
         ]
     );
     assert_eq!(
-        (portal.events_of("MEMBERSHIP_CHANGED").await, portal.events_of("MEMBERSHIP_REQUEST_REFUSED").await),
+        (portal.events_of("MEMBERSHIP_REQUEST_ACCEPTED").await, portal.events_of("MEMBERSHIP_REQUEST_REFUSED").await),
         (1, 1)
     );
     let member = portal.signed_in(&noor).await;

@@ -203,7 +203,7 @@ pub async fn accept(pool: &PgPool, actor: &Actor, request: &ManagedRequest, role
     if !take(&mut tx, request).await? {
         return Ok(());
     }
-    match members::seat(&mut tx, (actor, Action::MembershipChanged), &structure, request.user_id, role).await {
+    match members::seat(&mut tx, (actor, Action::MembershipRequestAccepted), &structure, request.user_id, role).await {
         Ok(()) | Err(MemberError::OtherRole(_)) => {}
         Err(error) => return Err(error),
     }

@@ -16,6 +16,7 @@ pub enum Action {
     MembershipChanged,
     MembershipRemoved,
     MembershipRequested,
+    MembershipRequestAccepted,
     MembershipRequestRefused,
     MembershipRequestWithdrawn,
     ManagerChanged,
@@ -42,7 +43,7 @@ pub enum Action {
 
 impl Action {
     /// Every act, for reading codes back.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -56,6 +57,7 @@ impl Action {
         Self::MembershipChanged,
         Self::MembershipRemoved,
         Self::MembershipRequested,
+        Self::MembershipRequestAccepted,
         Self::MembershipRequestRefused,
         Self::MembershipRequestWithdrawn,
         Self::ManagerChanged,
@@ -81,7 +83,8 @@ impl Action {
     ];
 
     /// The acts that a structure's history can hold, in the order of their words. The others are a person's own.
-    pub const OF_STRUCTURES: [Self; 20] = [
+    pub const OF_STRUCTURES: [Self; 21] = [
+        Self::MembershipRequestAccepted,
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
         Self::CallsRefused,
@@ -121,6 +124,7 @@ impl Action {
             Self::MembershipChanged => "MEMBERSHIP_CHANGED",
             Self::MembershipRemoved => "MEMBERSHIP_REMOVED",
             Self::MembershipRequested => "MEMBERSHIP_REQUESTED",
+            Self::MembershipRequestAccepted => "MEMBERSHIP_REQUEST_ACCEPTED",
             Self::MembershipRequestRefused => "MEMBERSHIP_REQUEST_REFUSED",
             Self::MembershipRequestWithdrawn => "MEMBERSHIP_REQUEST_WITHDRAWN",
             Self::ManagerChanged => "MANAGER_CHANGED",
@@ -163,6 +167,7 @@ impl Action {
             Self::MembershipChanged => "Modification d’un rattachement",
             Self::MembershipRemoved => "Retrait d’un rattachement",
             Self::MembershipRequested => "Demande de rattachement",
+            Self::MembershipRequestAccepted => "Acceptation d’une demande de rattachement",
             Self::MembershipRequestRefused => "Refus d’une demande de rattachement",
             Self::MembershipRequestWithdrawn => "Annulation d’une demande de rattachement",
             Self::ManagerChanged => "Changement de gestionnaire principal",
