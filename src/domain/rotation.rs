@@ -33,6 +33,16 @@ impl Grace {
         Self::ALL.into_iter().find(|grace| grace.hours().to_string() == hours)
     }
 
+    /// The choice, in the words of the form that offers it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::None => "Supprimer immédiatement l’ancien mot de passe",
+            Self::Day => "Garder l’ancien mot de passe pendant 24\u{a0}heures",
+            Self::ThreeDays => "Garder l’ancien mot de passe pendant 72\u{a0}heures",
+        }
+    }
+
     /// What history adds to a reset.
     #[must_use]
     pub fn detail(self) -> &'static str {

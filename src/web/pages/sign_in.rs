@@ -3,6 +3,7 @@ use time::OffsetDateTime;
 
 use crate::db::invitations::Invited;
 use crate::domain::role::Role;
+use crate::domain::rotation::Grace;
 use crate::domain::structure_identifier::IdentifierType;
 use crate::web::filters;
 use crate::web::layout::{Errors, Layout};
@@ -90,9 +91,7 @@ fn spoken(name: &str, value: &str) -> String {
         ("statut", "INACTIVE") => "Inactive",
         ("role", code) => Role::given(code).map_or(code, |role| role.label()),
         ("type-identifiant", code) => IdentifierType::parse(code).map_or(code, |kind| kind.label()),
-        ("ancien", "0") => "Cesse immédiatement",
-        ("ancien", "24") => "Gardé pendant 24\u{a0}heures",
-        ("ancien", "72") => "Gardé pendant 72\u{a0}heures",
+        ("ancien", hours) => Grace::parse(hours).map_or(hours, |grace| grace.label()),
         (_, typed) => typed.trim(),
     };
     words.to_owned()
