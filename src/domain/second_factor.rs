@@ -52,8 +52,8 @@ impl TotpSecret {
     /// The step whose code this is, if it is the code of now or a neighbour's. `now` is in seconds since 1970.
     #[must_use]
     pub fn matching_step(&self, code: &str, now: u64) -> Option<i64> {
-        let totp = totp_rs::Builder::new().with_secret(self.0.to_vec()).build().ok()?;
-        totp.check(code, now).and_then(|step| i64::try_from(step).ok())
+        wiped(|| totp_rs::Builder::new().with_secret(self.0.to_vec()).build().ok()?.check(code, now))
+            .and_then(|step| i64::try_from(step).ok())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::common::{Answer, Browser, Call, PASSWORD, Page, Person, Server, Struc
 const CONFIRM: &str = "/confirmation-identite";
 const FLAG: &str = "Connu d’un ancien gestionnaire";
 /// A password of our form that nobody was given.
-const NOBODYS: &str = "rcd_23456789ABCDEFGHJKLMNPQRSTUVnM3wZy";
+const NOBODYS: &str = "rcd_23456789ABCDEFGHJKLMNPQRSTUV3vBGHh";
 
 /// A password that was once on a screen.
 struct Known {
