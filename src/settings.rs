@@ -17,7 +17,8 @@ Settings (environment variables):
   RACCORD_LISTEN                  address and port to listen on            [127.0.0.1:8080]
   RACCORD_PUBLIC_URL              URL by which people reach the portal     [http://<RACCORD_LISTEN>]
   RACCORD_DATA_DIR                directory of the embedded database, mails and demonstration data [./data]
-  RACCORD_SMTP_URL                e.g. smtp://user:password@mail.example:587?tls=required
+  RACCORD_SMTP_URL                e.g. smtp://user:password@mail.example:587?tls=required or smtps://…;
+                                  without TLS to a mail server on this machine only
                                   (unset: mails are written as .eml files in the data directory)
   RACCORD_MAIL_FROM               sender of the mails                      [Raccord <raccord@localhost.localdomain>]
   RACCORD_PASSWORD_LIFETIME_DAYS  days that a technical password lives     [424]
@@ -204,6 +205,10 @@ impl Source<'_> {
             Some(url) if !url.starts_with("smtp://") && !url.starts_with("smtps://") => {
                 Err(SettingError { name: "RACCORD_SMTP_URL", problem: "must start with smtp:// or smtps://".into() })
             }
+            Some(url) if mails_travel_in_clear(&url) => Err(SettingError {
+                name: "RACCORD_SMTP_URL",
+                problem: "must be smtps://… or smtp://…?tls=required, unless the mail server is on this machine".into(),
+            }),
             url => Ok(url),
         }
     }
@@ -223,6 +228,25 @@ impl Source<'_> {
             Some(other) => Err(not("RACCORD_LOG_FORMAT", "text or json", other)),
         }
     }
+}
+
+/// Whether mails, whose links open accounts, and the mail account's password would leave this machine unencrypted. What
+/// `tls=opportunistic` encrypts, whoever stands before the server can have in clear.
+fn mails_travel_in_clear(smtp_url: &str) -> bool {
+    let Some(rest) = smtp_url.strip_prefix("smtp://") else { return false };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = place.split('/').next().unwrap_or_default();
+    let server = authority.rsplit('@').next().unwrap_or_default();
+    // The brackets of IPv6, then the port of a name or of IPv4.
+    let host = match server.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next(),
+        None => server.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    let is_here = host.eq_ignore_ascii_case("localhost")
+        || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    let tls = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tls");
+    !is_here && tls.is_none_or(|(_, value)| value != "required")
 }
 
 fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
@@ -256,6 +280,7 @@ mod tests {
             ("RACCORD_PUBLIC_URL", "raccord.example"),
             ("RACCORD_PUBLIC_URL", "https://a/b"),
             ("RACCORD_SMTP_URL", "mail:secret"),
+            ("RACCORD_SMTP_URL", "smtp://user:secret@mail.example:587"),
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "0"),
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "a year"),
             ("RACCORD_STRICT_SIRET", "oui"),
@@ -271,6 +296,31 @@ mod tests {
                 error.starts_with(&format!("{name}: ")) && !error.contains('\n') && !error.contains("secret"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn mails_leave_the_machine_by_tls_or_not_at_all() {
+        for clear in [
+            "smtp://mail.example",
+            "smtp://mail.example:25/portail",
+            "smtp://user:secret@mail.example:587?tls=opportunistic",
+            "smtp://mail.example?tls=opportunistic&tls=required",
+            "smtp://localhost@mail.example",
+            "smtp://localhost.mail.example",
+            "smtp://[2001:db8::1]:25",
+            "smtp://192.0.2.1:25/localhost",
+        ] {
+            assert_eq!(read("RACCORD_SMTP_URL", clear).expect_err(clear).name, "RACCORD_SMTP_URL");
+        }
+        for safe in [
+            "smtps://user:secret@mail.example",
+            "smtp://user:secret@mail.example:587?tls=required",
+            "smtp://127.0.0.1:2525",
+            "smtp://localhost",
+            "smtp://[::1]:25/portail",
+        ] {
+            assert!(read("RACCORD_SMTP_URL", safe).is_ok(), "{safe}");
         }
     }
 
