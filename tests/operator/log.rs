@@ -62,5 +62,8 @@ async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
     said("POST", &suspension, 404, Some(them));
     said("POST", "/deconnexion", 403, None);
     said("GET", "/invitation/{token}", 404, None);
+    for name in [&manager.login, &stranger.login, &login] {
+        assert!(!log.contains(name.as_str()), "people and accounts are numbers there: {name}");
+    }
     assert!(!log.contains("un-lien-qui-ouvre-un-compte"));
 }
