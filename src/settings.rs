@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use thiserror::Error;
 
 use crate::{db::technical_users::AccountRules, tls::TlsFiles};
@@ -74,6 +74,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The settings that name a database on another machine whose certificate is not checked.
+    #[must_use]
+    pub fn unproven_databases(&self) -> Vec<&'static str> {
+        let named = [("DATABASE_URL", &self.database), ("RACCORD_MIGRATION_URL", &self.migration_database)];
+        let is_unproven = |database: &Option<_>| database.as_ref().is_some_and(trusts_the_network);
+        named.into_iter().filter(|(_, database)| is_unproven(database)).map(|(name, _)| name).collect()
+    }
+
     /// Reads the settings through `get`, which gives an environment variable's value. An empty value counts as unset.
     ///
     /// # Errors
@@ -243,10 +251,19 @@ fn mails_travel_in_clear(smtp_url: &str) -> bool {
         None => server.split(':').next(),
     };
     let host = host.unwrap_or_default();
-    let is_here = host.eq_ignore_ascii_case("localhost")
-        || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
     let tls = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tls");
-    !is_here && tls.is_none_or(|(_, value)| value != "required")
+    !is_this_machine(host) && tls.is_none_or(|(_, value)| value != "required")
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// Whether whoever stands between here and the database could pass for it.
+fn trusts_the_network(database: &PgConnectOptions) -> bool {
+    let host = database.get_host();
+    let is_here = database.get_socket().is_some() || host.starts_with('/') || is_this_machine(host);
+    !is_here && !matches!(database.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
 }
 
 fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
@@ -322,6 +339,33 @@ mod tests {
         ] {
             assert!(read("RACCORD_SMTP_URL", safe).is_ok(), "{safe}");
         }
+    }
+
+    #[test]
+    fn a_database_elsewhere_whose_certificate_is_not_checked_is_told() {
+        let told = |url: &str| read("DATABASE_URL", url).unwrap().unproven_databases();
+        for url in ["db.example/raccord", "db.example/raccord?sslmode=require", "192.0.2.1/raccord?sslmode=prefer"] {
+            assert_eq!(told(&format!("postgres://raccord@{url}")), ["DATABASE_URL"], "{url}");
+        }
+        for url in [
+            "db.example/raccord?sslmode=verify-full",
+            "db.example/raccord?sslmode=verify-ca",
+            "localhost/raccord",
+            "127.0.0.1:5433/raccord",
+            "%2Fvar%2Frun%2Fpostgresql/raccord",
+            "localhost/raccord?host=/var/run/postgresql",
+        ] {
+            assert!(told(&format!("postgres://raccord@{url}")).is_empty(), "{url}");
+        }
+        let both = Settings::read(|name| {
+            let role = match name {
+                "DATABASE_URL" => "portal",
+                "RACCORD_MIGRATION_URL" => "owner",
+                _ => return None,
+            };
+            Some(format!("postgres://{role}@db.example/raccord"))
+        });
+        assert_eq!(both.unwrap().unproven_databases(), ["DATABASE_URL", "RACCORD_MIGRATION_URL"]);
     }
 
     #[test]
