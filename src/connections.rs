@@ -118,7 +118,7 @@ impl Door {
             Ok((stream, peer)) => self.admit(stream, peer, place),
             // Out of file descriptors, say: what is idle goes, what is open goes on, new ones wait.
             Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
+                tracing::warn!(error = error.to_string(), "cannot accept a connection");
                 self.crowd.send_the_longest_away();
                 sleep(Duration::from_millis(100)).await;
             }
@@ -147,7 +147,7 @@ impl Door {
             Some(acceptor) => drop(tokio::spawn(async move {
                 match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
                     Ok(Ok(stream)) => serve(stream, peer, router, watcher, seat).await,
-                    Ok(Err(error)) => tracing::debug!(%peer, %error, "no agreement on keys"),
+                    Ok(Err(error)) => tracing::debug!(%peer, error = error.to_string(), "no agreement on keys"),
                     Err(_) => tracing::debug!(%peer, "no agreement on keys in time"),
                 }
             })),
@@ -158,7 +158,7 @@ impl Door {
         match self.tls.as_mut().map(Tls::reload) {
             None => tracing::info!("SIGHUP: there is no certificate to read again"),
             Some(Ok(())) => tracing::info!("the certificate was read again"),
-            Some(Err(error)) => tracing::error!(%error, "the certificate stays as it was"),
+            Some(Err(error)) => tracing::error!(error = error.to_string(), "the certificate stays as it was"),
         }
     }
 }
@@ -178,7 +178,7 @@ where
     tokio::select! {
         result = watcher.watch(connection) => {
             if let Err(error) = result {
-                tracing::debug!(%peer, %error, "connection ended");
+                tracing::debug!(%peer, error = error.to_string(), "connection ended");
             }
         }
         () = seat.sent_away() => tracing::debug!(%peer, "connection ended: its place was needed"),

@@ -72,6 +72,9 @@ async fn run(command: Command) -> Result<u8, Failure> {
     process::keep_memory_private().map_err(Failure::Memory)?;
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     start_log(&settings)?;
+    for setting in settings.unproven_databases() {
+        tracing::warn!(setting, "the database's certificate is not checked: that wants sslmode=verify-full");
+    }
     // Read for its settings: better now than at the first mail.
     MailRoom::open(&settings)?;
     if let Some(options) = settings.database.clone() {

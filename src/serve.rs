@@ -71,7 +71,7 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     connections::accept(listener, &router, tls, places).await.map_err(ServeError::Signals)?;
     upkeep.abort();
     if let Err(error) = state.api.traces.write_all(&state.pool).await {
-        tracing::warn!(%error, "the last calls could not be written");
+        tracing::warn!(error = error.to_string(), "the last calls could not be written");
     }
     let _ = end_of_mail.send(());
     let _ = timeout(MAIL_TIMEOUT, mail).await;
@@ -93,7 +93,7 @@ async fn write_traces(state: AppState) {
     loop {
         ticks.tick().await;
         if let Err(error) = state.api.traces.write(&state.pool).await {
-            tracing::warn!(%error, "the last calls will be written later");
+            tracing::warn!(error = error.to_string(), "the last calls will be written later");
         }
     }
 }
@@ -104,12 +104,12 @@ async fn keep_up(pool: PgPool) {
     loop {
         ticks.tick().await;
         if let Err(error) = upkeep::sweep(&pool).await {
-            tracing::warn!(%error, "upkeep will be tried again");
+            tracing::warn!(error = error.to_string(), "upkeep will be tried again");
         }
         match reminders::remind(&pool).await {
             Ok(0) => {}
             Ok(reminders) => tracing::info!(reminders, "passwords that will expire were announced"),
-            Err(error) => tracing::warn!(%error, "reminders will be tried again"),
+            Err(error) => tracing::warn!(error = error.to_string(), "reminders will be tried again"),
         }
     }
 }

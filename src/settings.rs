@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use thiserror::Error;
 
 use crate::{db::technical_users::AccountRules, tls::TlsFiles};
@@ -17,7 +17,8 @@ Settings (environment variables):
   RACCORD_LISTEN                  address and port to listen on            [127.0.0.1:8080]
   RACCORD_PUBLIC_URL              URL by which people reach the portal     [http://<RACCORD_LISTEN>]
   RACCORD_DATA_DIR                directory of the embedded database, mails and demonstration data [./data]
-  RACCORD_SMTP_URL                e.g. smtp://user:password@mail.example:587?tls=required
+  RACCORD_SMTP_URL                e.g. smtp://user:password@mail.example:587?tls=required or smtps://…;
+                                  without TLS to a mail server on this machine only
                                   (unset: mails are written as .eml files in the data directory)
   RACCORD_MAIL_FROM               sender of the mails                      [Raccord <raccord@localhost.localdomain>]
   RACCORD_PASSWORD_LIFETIME_DAYS  days that a technical password lives     [424]
@@ -73,6 +74,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The settings that name a database on another machine whose certificate is not checked.
+    #[must_use]
+    pub fn unproven_databases(&self) -> Vec<&'static str> {
+        let named = [("DATABASE_URL", &self.database), ("RACCORD_MIGRATION_URL", &self.migration_database)];
+        let is_unproven = |database: &Option<_>| database.as_ref().is_some_and(trusts_the_network);
+        named.into_iter().filter(|(_, database)| is_unproven(database)).map(|(name, _)| name).collect()
+    }
+
     /// Reads the settings through `get`, which gives an environment variable's value. An empty value counts as unset.
     ///
     /// # Errors
@@ -204,6 +213,10 @@ impl Source<'_> {
             Some(url) if !url.starts_with("smtp://") && !url.starts_with("smtps://") => {
                 Err(SettingError { name: "RACCORD_SMTP_URL", problem: "must start with smtp:// or smtps://".into() })
             }
+            Some(url) if mails_travel_in_clear(&url) => Err(SettingError {
+                name: "RACCORD_SMTP_URL",
+                problem: "must be smtps://… or smtp://…?tls=required, unless the mail server is on this machine".into(),
+            }),
             url => Ok(url),
         }
     }
@@ -223,6 +236,34 @@ impl Source<'_> {
             Some(other) => Err(not("RACCORD_LOG_FORMAT", "text or json", other)),
         }
     }
+}
+
+/// Whether mails, whose links open accounts, and the mail account's password would leave this machine unencrypted. What
+/// `tls=opportunistic` encrypts, whoever stands before the server can have in clear.
+fn mails_travel_in_clear(smtp_url: &str) -> bool {
+    let Some(rest) = smtp_url.strip_prefix("smtp://") else { return false };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = place.split('/').next().unwrap_or_default();
+    let server = authority.rsplit('@').next().unwrap_or_default();
+    // The brackets of IPv6, then the port of a name or of IPv4.
+    let host = match server.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next(),
+        None => server.split(':').next(),
+    };
+    let host = host.unwrap_or_default();
+    let tls = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "tls");
+    !is_this_machine(host) && tls.is_none_or(|(_, value)| value != "required")
+}
+
+fn is_this_machine(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+/// Whether whoever stands between here and the database could pass for it.
+fn trusts_the_network(database: &PgConnectOptions) -> bool {
+    let host = database.get_host();
+    let is_here = database.get_socket().is_some() || host.starts_with('/') || is_this_machine(host);
+    !is_here && !matches!(database.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
 }
 
 fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
@@ -256,6 +297,7 @@ mod tests {
             ("RACCORD_PUBLIC_URL", "raccord.example"),
             ("RACCORD_PUBLIC_URL", "https://a/b"),
             ("RACCORD_SMTP_URL", "mail:secret"),
+            ("RACCORD_SMTP_URL", "smtp://user:secret@mail.example:587"),
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "0"),
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "a year"),
             ("RACCORD_STRICT_SIRET", "oui"),
@@ -272,6 +314,58 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn mails_leave_the_machine_by_tls_or_not_at_all() {
+        for clear in [
+            "smtp://mail.example",
+            "smtp://mail.example:25/portail",
+            "smtp://user:secret@mail.example:587?tls=opportunistic",
+            "smtp://mail.example?tls=opportunistic&tls=required",
+            "smtp://localhost@mail.example",
+            "smtp://localhost.mail.example",
+            "smtp://[2001:db8::1]:25",
+            "smtp://192.0.2.1:25/localhost",
+        ] {
+            assert_eq!(read("RACCORD_SMTP_URL", clear).expect_err(clear).name, "RACCORD_SMTP_URL");
+        }
+        for safe in [
+            "smtps://user:secret@mail.example",
+            "smtp://user:secret@mail.example:587?tls=required",
+            "smtp://127.0.0.1:2525",
+            "smtp://localhost",
+            "smtp://[::1]:25/portail",
+        ] {
+            assert!(read("RACCORD_SMTP_URL", safe).is_ok(), "{safe}");
+        }
+    }
+
+    #[test]
+    fn a_database_elsewhere_whose_certificate_is_not_checked_is_told() {
+        let told = |url: &str| read("DATABASE_URL", url).unwrap().unproven_databases();
+        for url in ["db.example/raccord", "db.example/raccord?sslmode=require", "192.0.2.1/raccord?sslmode=prefer"] {
+            assert_eq!(told(&format!("postgres://raccord@{url}")), ["DATABASE_URL"], "{url}");
+        }
+        for url in [
+            "db.example/raccord?sslmode=verify-full",
+            "db.example/raccord?sslmode=verify-ca",
+            "localhost/raccord",
+            "127.0.0.1:5433/raccord",
+            "%2Fvar%2Frun%2Fpostgresql/raccord",
+            "localhost/raccord?host=/var/run/postgresql",
+        ] {
+            assert!(told(&format!("postgres://raccord@{url}")).is_empty(), "{url}");
+        }
+        let both = Settings::read(|name| {
+            let role = match name {
+                "DATABASE_URL" => "portal",
+                "RACCORD_MIGRATION_URL" => "owner",
+                _ => return None,
+            };
+            Some(format!("postgres://{role}@db.example/raccord"))
+        });
+        assert_eq!(both.unwrap().unproven_databases(), ["DATABASE_URL", "RACCORD_MIGRATION_URL"]);
     }
 
     #[test]

@@ -99,6 +99,7 @@ function sessionWarning() {
     if (dies - Date.now() > lead) return (warning.hidden = true);
     if (left <= 0) {
       clearInterval(ticks);
+      forgetSecrets();
       return show("Votre session est terminée. Avant d’envoyer un formulaire, copiez ce que vous y avez saisi, puis connectez-vous dans un autre onglet.", false);
     }
     const words = `Votre session se termine dans ${left} minute${left > 1 ? "s" : ""}.`;
@@ -123,6 +124,19 @@ function sessionWarning() {
   tabs?.addEventListener("message", begin);
   begin();
   tabs?.postMessage("seen");
+}
+
+// What was shown once does not stay on a screen that nobody watches: it goes with the session. What is typed stays.
+function forgetSecrets() {
+  for (const secret of document.querySelectorAll("[data-secret]")) {
+    document.querySelectorAll(`[data-copy="${secret.id}"]`).forEach((button) => button.remove());
+    const words = "Effacé à la fin de votre session.";
+    if (secret.matches("a, svg")) secret.remove();
+    else if (secret.matches("input")) secret.setAttribute("value", words);
+    else secret.textContent = words;
+  }
+  document.querySelectorAll("[data-once] [data-download]").forEach((form) => form.remove());
+  document.dispatchEvent(new Event("forgotten"));
 }
 
 // What to think of the password that is being chosen, in words and once typing pauses. The server alone decides.
@@ -221,5 +235,6 @@ function askOnceBeforeLeavingTheSecret() {
   const stop = () => removeEventListener("beforeunload", ask);
   addEventListener("beforeunload", ask);
   document.addEventListener("copy", (event) => event.target.closest?.("[data-secret]") && stop());
+  document.addEventListener("forgotten", stop);
   secret.querySelector("[data-download]").addEventListener("submit", stop);
 }

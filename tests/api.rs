@@ -245,6 +245,17 @@ async fn a_token_is_given_as_oauth_says() {
 }
 
 #[tokio::test]
+async fn a_token_dies_after_a_quarter_of_an_hour() {
+    let (mut portal, account) = portal_with_account().await;
+    let bearer = format!("Bearer {}", portal.token(&account).await);
+    let headers = [("authorization", bearer.as_str())];
+    for (later, status) in [("14\\ minutes\\ 30\\ seconds", 200), ("15\\ minutes", 401)] {
+        portal = portal.reopened(later);
+        assert_eq!(portal.call(HEALTH, &headers, "").await.status, status, "{later}");
+    }
+}
+
+#[tokio::test]
 async fn every_mistake_is_told_in_json() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();

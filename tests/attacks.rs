@@ -235,3 +235,74 @@ async fn no_url_and_no_other_cookie_is_a_session() {
     let kept = portal.browser().send(Call::get("/mon-compte").with("cookie", &format!("{name}={value}"))).await;
     assert_eq!(kept.status, 200, "the cookie itself is one");
 }
+
+/// A form changes what it shows, whatever else is sent with it; and what is sent twice is one of the two for nobody.
+#[tokio::test]
+async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let (other, _) = portal.manager_with_structures("Alix", 1).await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structure.id, "ERP").await;
+    let everything = "SELECT concat_ws(' ', u, (SELECT string_agg(t::text, ' ' ORDER BY t.id) FROM technical_users t),
+                             (SELECT string_agg(s::text, ' ' ORDER BY s.id) FROM structures s),
+                             (SELECT string_agg(m::text, ' ' ORDER BY m.id) FROM memberships m))
+                        FROM (SELECT string_agg(u::text, ' ' ORDER BY u.id) AS u FROM users u) AS people";
+    let before = portal.text(everything, &[]).await;
+    let theirs = other.id.to_string();
+    let wished = [
+        ("id", theirs.as_str()),
+        ("user_id", &theirs),
+        ("login", "autre@exemple.fr"),
+        ("identifiant", "autre@exemple.fr"),
+        ("role", "GESTIONNAIRE_PRINCIPAL"),
+        ("status", "DELETED"),
+        ("statut", "INACTIVE"),
+        ("expires_at", "2999-01-01"),
+        ("password_hash", "x"),
+        ("credential_version", "9"),
+        ("number", "99"),
+        ("structure_id", "999"),
+        ("principal_manager_id", &theirs),
+        ("active", "false"),
+        ("moa", "true"),
+    ];
+    let and_more = |fields: &[(&'static str, &'static str)]| -> Vec<(&str, &str)> {
+        fields.iter().copied().chain(wished.iter().copied()).collect()
+    };
+    // Each says again what is so already: whatever changes came by what was added.
+    let label = format!("/utilisateurs-techniques/{id}/libelle");
+    browser.post(&label, &and_more(&[("libelle", "ERP"), ("precedent", "ERP")])).await.location();
+    let address = "/mon-compte/adresse-de-contact";
+    let account = browser.open("/mon-compte").await;
+    let current = account.field("adresse-de-contact");
+    let mut fields = and_more(&[]);
+    fields.push(("adresse-de-contact", &current));
+    browser.post(address, &fields).await.location();
+    assert_eq!(portal.text(everything, &[]).await, before);
+    let page = browser.open(&format!("/structures/{}/utilisateurs-techniques/nouveau", structure.id)).await;
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let token = page.field("jeton");
+    let mut fields = and_more(&[("libelle", "Paie")]);
+    fields.push(("jeton", &token));
+    browser.post(&action, &fields).await.location();
+    let as_made = "SELECT count(*) FROM technical_users
+                    WHERE structure_id = $1 AND number = 2 AND status = 'ACTIVE' AND credential_version = 1
+                      AND expires_at < portal_now() + interval '425 days' AND created_by = $2";
+    assert_eq!(portal.number(as_made, &[structure.id, manager.id]).await, 1);
+    // Twice the same field: neither the first nor the last.
+    for (path, twice) in [
+        (label.as_str(), [("libelle", "Un"), ("libelle", "Deux"), ("precedent", "ERP")]),
+        (address, [("adresse-de-contact", "un@exemple.fr"), ("adresse-de-contact", "deux@exemple.fr"), ("x", "")]),
+    ] {
+        let status = browser.post(path, &twice).await.status.as_u16();
+        assert!((400..500).contains(&status), "{path}: {status}");
+    }
+    // Nor is what stands in the address taken for a field.
+    let status = browser.post(&format!("{label}?libelle=Adresse"), &[("precedent", "ERP")]).await.status.as_u16();
+    assert!(status == 303 || (400..500).contains(&status), "{status}");
+    let wrong = "SELECT count(*) FROM technical_users WHERE label IN ('Un', 'Deux', 'Adresse')";
+    assert_eq!(portal.number(wrong, &[]).await, 0);
+    let wrong = "SELECT count(*) FROM users WHERE contact_address IN ('un@exemple.fr', 'deux@exemple.fr')";
+    assert_eq!(portal.number(wrong, &[]).await, 0);
+}

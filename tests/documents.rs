@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path, process::Command};
 
+use raccord::web;
+
 /// All that is written in files of this kind in a directory, and below it.
 fn sources(directory: &Path, kind: &str, text: &mut String) {
     for entry in fs::read_dir(directory).expect("a directory").flatten() {
@@ -102,6 +104,48 @@ fn every_command_tells_its_use_and_does_nothing_else() {
             assert!(told.status.success() && told.stderr.is_empty(), "{name}: {told:?}");
             assert!(text.contains(&name) && text.lines().count() < 20, "{name}: {text}");
             assert!(text.lines().all(|line| !line.starts_with('#') && !line.contains("set -")), "{name}: {text}");
+        }
+    }
+}
+
+/// Each `server` block, each `location` block within it, without comments.
+fn blocks<'a>(text: &'a str, opening: &str) -> Vec<(&'a str, &'a str)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(opening) {
+        let (name, body) = rest[at + opening.len()..].split_once('{').expect("a block");
+        let mut depth = 1;
+        let end = body.find(|c| {
+            depth += i32::from(c == '{') - i32::from(c == '}');
+            depth == 0
+        });
+        let (block, after) = body.split_at(end.expect("its end"));
+        found.push((name.trim(), block));
+        rest = after;
+    }
+    found
+}
+
+#[test]
+fn the_example_for_nginx_writes_no_link_that_opens_something_into_a_log() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("deploy/nginx.conf")).expect("the example");
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let servers = blocks(&text, "server ");
+    assert_eq!(servers.len(), 2, "in clear, and by TLS");
+    let secret: Vec<&str> = web::routes().into_iter().filter_map(|route| route.path.strip_suffix("{token}")).collect();
+    assert!(secret.contains(&"/invitation/") && secret.contains(&"/calendrier/"), "{secret:?}");
+    for (_, server) in servers {
+        let is_silent = |block: &str| block.contains("access_log off;");
+        if is_silent(server.split("location").next().expect("its beginning")) {
+            continue;
+        }
+        let locations = blocks(server, "location ");
+        for link in &secret {
+            let block = locations.iter().find(|(name, _)| name == link).unwrap_or_else(|| panic!("{link} is logged"));
+            // An upstream that fails is an « error », which nginx tells with the request's first line.
+            assert!(is_silent(block.1) && block.1.contains(" crit;"), "{link}: {}", block.1);
         }
     }
 }

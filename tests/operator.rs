@@ -7,6 +7,7 @@ mod commands;
 mod connections;
 mod faults;
 mod kills;
+mod log;
 mod mails;
 mod outages;
 mod postgres;

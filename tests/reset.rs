@@ -116,7 +116,11 @@ async fn without_its_event_an_act_does_not_happen() {
     portal.execute("CREATE TRIGGER refuse_all BEFORE INSERT ON audit_events EXECUTE FUNCTION refuse_change()").await;
     let reset = format!("/utilisateurs-techniques/{id}/mot-de-passe");
     let form = browser.open(&reset).await;
-    browser.submit(&form, &reset, &[]).await.refusal(500);
+    let refused = browser.submit(&form, &reset, &[]).await.refusal(500);
+    // The cause is the log's. The page has the number by which it is found there.
+    for cause in ["append-only", "refuse", "audit", "trigger", "sqlx", "database", "INSERT"] {
+        assert!(!refused.html().contains(cause), "{cause}: {}", refused.whole_text());
+    }
     browser.post(&format!("/utilisateurs-techniques/{id}/suspension"), &[]).await.refusal(500);
     let unchanged = "SELECT count(*) FROM technical_users WHERE credential_version = 1 AND status = 'ACTIVE'";
     assert_eq!(portal.number(unchanged, &[]).await, 1);

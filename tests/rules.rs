@@ -2,9 +2,12 @@
 
 use axum::http::Method;
 use data_encoding::BASE64;
-use raccord::web;
+use raccord::{
+    settings::Settings,
+    web::{self, state::AppState},
+};
 
-use crate::common::{Browser, Call, TestPortal, text_of_pdf};
+use crate::common::{Browser, Call, Page, Server, TestPortal, text_of_pdf};
 
 async fn api_status(browser: &Browser, login: &str, password: &str) -> u16 {
     let account = BASE64.encode(format!("{login}:{password}").as_bytes());
@@ -112,6 +115,77 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
         for present in ["referrer-policy", "permissions-policy"] {
             assert!(!header(present).is_empty());
         }
+    }
+    // What is no page, what is refused, what is not there: never cached either.
+    let api = web::api::routes();
+    let calls = api.iter().map(|route| (route.path, Call::get(route.path).method(route.method.clone())));
+    let others = ["/livez", "/readyz", "/api/aucun", "/aucune", "/static/aucun/style.css"];
+    let forms = ["/connexion", "/mon-compte/mot-de-passe", "/api/oauth/token"];
+    let large = ("too large", Call::post("/mon-compte/mot-de-passe", "x".repeat(70_000)));
+    let forms = forms.map(|path| (path, Call::post_form(path, &[])));
+    for (path, call) in calls.chain(others.map(|path| (path, Call::get(path)))).chain(forms).chain([large]) {
+        let answer = browser.send(call).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+    }
+    // The one exception, which is nobody's and bears the hash of what it is in its name.
+    let style = style_of(&browser.open("/activites").await);
+    assert!(browser.get(&style).await.header("cache-control").is_some_and(|value| value.starts_with("public")));
+}
+
+/// The style sheet that a page names.
+fn style_of(page: &Page) -> String {
+    let mut links = page.html().split("href=\"").filter_map(|rest| rest.split('"').next());
+    links.find(|link| link.starts_with("/static/")).expect("its style").to_owned()
+}
+
+/// What the portal does not serve: its source, its settings, lists of its files, what other servers have, its metrics.
+#[tokio::test]
+async fn nothing_is_served_but_pages_calls_and_named_files() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let style = style_of(&browser.open("/activites").await);
+    let hash = style.split('/').nth(2).expect("a hash").to_owned();
+    for path in [
+        "/.git/HEAD",
+        "/.git/config",
+        "/.svn/entries",
+        "/.env",
+        "/Cargo.toml",
+        "/Cargo.lock",
+        "/migrations/",
+        "/src/main.rs",
+        "/data/secret.key",
+        "/demo-credentials.json",
+        "/static",
+        "/static/",
+        "/metrics",
+        "/server-status",
+        "/debug",
+        "/trace",
+        "/actuator",
+        "/swagger",
+        "/phpinfo.php",
+        "/robots.txt.bak",
+    ] {
+        assert_eq!(browser.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(browser.get(&style).await.status, 200);
+    for name in
+        ["", ".", "..", "%2e%2e", "..%2fCargo.toml", "..%2f..%2fdata%2fsecret.key", "style.css%00", "style.css/"]
+    {
+        let path = format!("/static/{hash}/{name}");
+        assert!(matches!(browser.get(&path).await.status.as_u16(), 400 | 404), "{path}");
+    }
+    let settings = Settings::read(|_| None).expect("the defaults");
+    assert!(settings.metrics_listen.is_none());
+    let state = AppState::new(portal.pool.clone(), settings).expect("no theme");
+    let metrics = Browser::new(Server::new(web::metrics::router(state), String::new()));
+    assert_eq!(metrics.get("/metrics").await.status, 200);
+    for path in ["/", "/activites", "/connexion", "/livez"] {
+        assert_eq!(metrics.get(path).await.status, 404, "{path} is not of the port for metrics");
     }
 }
 

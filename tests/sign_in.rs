@@ -226,3 +226,19 @@ async fn an_invitation_dies_after_an_hour() {
     portal.browser().post(&link, &choose).await.refusal(404);
     portal.signed_in(&noor).await;
 }
+
+#[tokio::test]
+async fn what_is_typed_for_a_login_that_nobody_has_is_kept_nowhere() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    // A password in the wrong field.
+    for (path, other) in [("/connexion", "mot-de-passe"), ("/mot-de-passe-oublie", "x")] {
+        portal.browser().post(path, &[("identifiant", PASSWORD), (other, PASSWORD)]).await;
+        portal.browser().post(path, &[("identifiant", &sacha.login), (other, "faux mot de passe")]).await;
+    }
+    let dump = String::from_utf8_lossy(&crate::common::pg_dump(portal.database_url())).to_lowercase();
+    assert!(!dump.contains(&PASSWORD.to_lowercase()));
+    let failures =
+        portal.texts("SELECT actor FROM audit_events WHERE action = 'SIGN_IN_FAILED' ORDER BY id", &[]).await;
+    assert_eq!(failures, ["identifiant inconnu", &sacha.login]);
+}

@@ -98,3 +98,63 @@ async fn only_who_has_technical_users_is_told_that_they_follow_the_new_address()
         portal.technical_user(&structure, &manager).await;
     }
 }
+
+/// The extractors have let her pass; her rights are read again where the act is written.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_replaced_while_an_act_is_under_way_is_refused_by_the_act_itself() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let (successor, member) = (portal.person("Alix").await, portal.person("Lou").await);
+    portal.attach(&member, &structure, Role::User).await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structure.id, "ERP").await;
+    let (account, form) =
+        (format!("/utilisateurs-techniques/{id}"), format!("/structures/{}/utilisateurs-techniques", structure.id));
+    let creation = browser.open(&format!("{form}/nouveau")).await;
+    let reset = browser.open(&format!("{account}/mot-de-passe")).await;
+    let membership = portal.number("SELECT id FROM memberships WHERE user_id = $1", &[member.id]).await;
+    let state = "SELECT concat_ws(' ', (SELECT string_agg(t::text, ' ' ORDER BY id) FROM technical_users t),
+                                       (SELECT string_agg(m::text, ' ' ORDER BY id) FROM memberships m WHERE role = 'USER'))";
+    let before = portal.text(state, &[]).await;
+    // Replaced, and not committed yet.
+    let mut replacing = portal.pool.begin().await.expect("a transaction");
+    for statement in [
+        "UPDATE memberships SET role = 'SECONDARY_MANAGER' WHERE structure_id = $1 AND role = 'PRINCIPAL_MANAGER' AND user_id <> $2",
+        "INSERT INTO memberships (user_id, structure_id, role) VALUES ($2, $1, 'PRINCIPAL_MANAGER')",
+        "UPDATE structures SET principal_manager_id = $2 WHERE id = $1",
+    ] {
+        let query = sqlx::query(statement).bind(structure.id).bind(successor.id);
+        query.execute(&mut *replacing).await.expect("a succession");
+    }
+    let post = |page: Option<&crate::common::Page>, path: String, fields: &'static [(&'static str, &'static str)]| {
+        let (browser, page) = (browser.clone(), page.cloned());
+        tokio::spawn(async move {
+            match page {
+                Some(page) => browser.submit(&page, &path, fields).await,
+                None => browser.post(&path, fields).await,
+            }
+        })
+    };
+    let acts = [
+        post(Some(&creation), form, &[("libelle", "Paie")]),
+        post(Some(&reset), format!("{account}/mot-de-passe"), &[]),
+        post(None, format!("{account}/suspension"), &[]),
+        post(None, format!("/rattachements/{membership}/retrait"), &[]),
+    ];
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    for _ in 0..200 {
+        if portal.number(waiting, &[]).await == 4 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(portal.number(waiting, &[]).await, 4, "each has passed the extractors and waits");
+    replacing.commit().await.expect("the succession");
+    for act in acts {
+        let status = act.await.expect("an answer").status.as_u16();
+        assert!([404, 409].contains(&status), "{status}");
+    }
+    assert_eq!(portal.text(state, &[]).await, before);
+    assert_eq!(portal.number("SELECT count(*) FROM envelopes WHERE credential_version > 1", &[]).await, 0);
+}

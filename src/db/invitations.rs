@@ -127,7 +127,7 @@ pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Re
 }
 
 /// Somebody says that she forgot her password, and names herself by login or contact address. Who is known by it is mailed a
-/// link, unless one is on its way already. One statement and one event whoever is named, so that the answer takes as long.
+/// link, unless one is on its way already. The event names what names somebody, and `actor` otherwise. One statement and one event whoever is named, so that the answer takes as long.
 ///
 /// # Errors
 /// Database errors.
@@ -142,7 +142,8 @@ pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str) -> sqlx::Resul
               WHERE NOT EXISTS (SELECT FROM mails m WHERE m.recipient = p.contact_address AND m.sent_at IS NULL AND m.notice = p.notice)
                 AND NOT EXISTS (SELECT FROM invitations i WHERE i.user_id = p.id AND i.used_at IS NULL
                                    AND i.expires_at > portal_now() + make_interval(mins => $6)))
-         INSERT INTO audit_events (actor_id, actor, address, action, subject) VALUES ($2, $3, $4, $5, $3)",
+         INSERT INTO audit_events (actor_id, actor, address, action, subject)
+         SELECT $2, name, $4, $5, name FROM coalesce((SELECT left($1, 120) FROM person LIMIT 1), $3) AS name",
         named,
         actor.user_id,
         actor.name,

@@ -12,7 +12,7 @@ use tower_sessions::{
     session_store::{Error, Result},
 };
 
-use crate::domain::envelope::SessionSecret;
+use crate::domain::{envelope::SessionSecret, random};
 
 /// The store over the portal's own pool.
 #[derive(Clone, Debug)]
@@ -28,8 +28,10 @@ fn backend(error: &sqlx::Error) -> Error {
 
 #[async_trait]
 impl SessionStore for PgSessionStore {
+    /// Under an id of the operating system's generator, where tower-sessions has proposed one of its own.
     async fn create(&self, record: &mut Record) -> Result<()> {
         loop {
+            record.id = Id(i128::from_be_bytes(random::bytes(&mut random::os_rng())));
             let inserted = sqlx::query!(
                 "INSERT INTO sessions (id_hash, data, user_id, address, software)
                  VALUES ($1, $2, ($2::jsonb->>'user_id')::bigint, coalesce($2::jsonb->>'address', ''), coalesce($2::jsonb->>'software', ''))
@@ -43,7 +45,6 @@ impl SessionStore for PgSessionStore {
             if inserted.rows_affected() == 1 {
                 return Ok(());
             }
-            record.id = Id::default();
         }
     }
 

@@ -238,6 +238,13 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// Somebody who gave a login that nobody has. It is not kept: what is typed there by mistake is a password, often enough, and
+    /// history is for good.
+    #[must_use]
+    pub fn unknown(address: String) -> Self {
+        Self { user_id: None, name: "identifiant inconnu".into(), address }
+    }
+
     /// The operator at the command line.
     #[must_use]
     pub fn operator() -> Self {

@@ -98,9 +98,9 @@ impl MailRoom {
     async fn step(&self, pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
         let Some(id) = queue.pop_front() else { return look(pool, queue).await };
         let Err(error) = self.send(pool, id).await else { return Duration::ZERO };
-        tracing::warn!(mail = id, error = %error, "a mail could not be sent and will be tried again");
+        tracing::warn!(mail = id, error = error.to_string(), "a mail could not be sent and will be tried again");
         if let Err(error) = outbox::postpone(pool, id).await {
-            tracing::warn!(mail = id, error = %error, "the outbox could not be written");
+            tracing::warn!(mail = id, error = error.to_string(), "the outbox could not be written");
         }
         match error {
             SendError::Delivery(error) if !error.concerns_all() => Duration::ZERO,
@@ -180,7 +180,7 @@ async fn look(pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
             if queue.is_empty() { POLL } else { Duration::ZERO }
         }
         Err(error) => {
-            tracing::warn!(error = %error, "the outbox could not be read");
+            tracing::warn!(error = error.to_string(), "the outbox could not be read");
             PAUSE
         }
     }

@@ -2,6 +2,7 @@
 //! browsers from doing what the portal does not mean.
 
 use std::{
+    fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
@@ -18,7 +19,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{error::AppError, layout::SignedInUser, metrics, paths, state::AppState};
-use crate::domain::random;
+use crate::{db::sessions::SignedIn, domain::random};
 
 /// What is known of a request from its beginning.
 #[derive(Clone, Debug)]
@@ -30,9 +31,26 @@ pub struct RequestContext {
     learnt: Arc<Learnt>,
 }
 
+/// Who asks, as the log names them: by number, which tells nothing outside the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    Person(i64),
+    TechnicalUser(i64),
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Person(id) => write!(f, "person-{id}"),
+            Self::TechnicalUser(id) => write!(f, "technical-user-{id}"),
+        }
+    }
+}
+
 /// What a handler learns that is needed after it, whatever it answers.
 #[derive(Debug, Default)]
 struct Learnt {
+    caller: OnceLock<Caller>,
     person: OnceLock<SignedInUser>,
     headers: OnceLock<HeaderMap>,
 }
@@ -44,9 +62,15 @@ impl Default for RequestContext {
 }
 
 impl RequestContext {
-    /// Remembers who is signed in, for an error page's header.
-    pub(super) fn remember(&self, user: SignedInUser) {
-        let _ = self.learnt.person.set(user);
+    /// Remembers who is signed in, for the log and for an error page's header.
+    pub(super) fn remember(&self, person: &SignedIn) {
+        self.name_caller(Caller::Person(person.user_id));
+        let _ = self.learnt.person.set(SignedInUser::from(person));
+    }
+
+    /// Says who asks, for the log.
+    pub(super) fn name_caller(&self, caller: Caller) {
+        let _ = self.learnt.caller.set(caller);
     }
 
     pub(super) fn signed_in_user(&self) -> Option<SignedInUser> {
@@ -76,8 +100,8 @@ pub async fn envelope(State(state): State<AppState>, mut request: Request, next:
     let (status, duration) = (response.status(), start.elapsed());
     state.metrics.count(method.as_str(), route.as_ref(), status, duration);
     let path = paths::for_log(&path);
-    let milliseconds = duration.as_millis();
-    span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, "answered"));
+    let (milliseconds, who) = (duration.as_millis(), learnt.caller.get().map(tracing::field::display));
+    span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, who, "answered"));
     response
 }
 

@@ -98,7 +98,7 @@ impl AppError {
 impl IntoResponse for AppError {
     fn into_response(self) -> Response {
         if self.status().is_server_error() {
-            tracing::error!(cause = %self, "request failed");
+            tracing::error!(cause = self.to_string(), "request failed");
         }
         let retry_after = match &self {
             Self::SignInRequired { expired, return_to } => return to_sign_in(*expired, return_to.as_deref()),
@@ -187,4 +187,50 @@ pub async fn render_errors(State(state): State<AppState>, request: Request, next
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     Response::from_parts(parts, html.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::subscriber::with_default;
+
+    use super::*;
+
+    /// A log that is kept.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_cause_is_one_line_of_the_log_whatever_it_holds() {
+        for json in [false, true] {
+            let kept = Kept::default();
+            let writer = kept.clone();
+            let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
+            let cause = "one\r\n2026-01-01T00:00:00Z  INFO raccord: forged\u{1b}[2J";
+            let fail = || drop(AppError::Internal(cause.into()).into_response());
+            if json {
+                with_default(log.json().finish(), fail);
+            } else {
+                with_default(log.finish(), fail);
+            }
+            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+            assert!(text.contains("request failed") && text.contains("forged"), "{text:?}");
+            assert_eq!(text.trim_end_matches('\n').chars().filter(|c| c.is_control()).count(), 0, "{text:?}");
+        }
+    }
 }

@@ -57,8 +57,7 @@ pub async fn ask(
         return Ok(with_retry_after(page, seconds));
     }
     throttles::fail(&state.pool, Scope::PasswordLink, &named, &network).await?;
-    let name = named.chars().take(120).collect();
-    let actor = Actor { user_id: None, name, address: context.address.to_string() };
+    let actor = Actor::unknown(context.address.to_string());
     invitations::ask_again(&state.pool, &actor, &named).await?;
     Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response())
 }

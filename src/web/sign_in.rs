@@ -90,10 +90,10 @@ pub async fn submit(
     let credentials = users::find_credentials(&state.pool, &login).await?;
     let hash = credentials.as_ref().and_then(|credentials| credentials.password_hash.clone());
     let verified = state.hasher.verify(Asker::Portal(network.clone()), form.password.clone(), hash).await?;
-    let actor = Actor {
-        user_id: credentials.as_ref().map(|credentials| credentials.user_id),
-        name: login.chars().filter(|c| !c.is_control()).take(120).collect(),
-        address: context.address.to_string(),
+    let address = context.address.to_string();
+    let actor = match &credentials {
+        Some(credentials) => Actor { user_id: Some(credentials.user_id), name: login.clone(), address },
+        None => Actor::unknown(address),
     };
     let known = credentials.filter(|_| verified);
     let Some((user_id, hash)) = known.and_then(|known| Some((known.user_id, known.password_hash?))) else {

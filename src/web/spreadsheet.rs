@@ -27,7 +27,7 @@ where
 {
     let first = stream::iter([Ok(Bytes::from(first_line(head)?))]);
     let rest = batches.map(|batch| Ok::<_, axum::BoxError>(Bytes::from(lines(batch?.into_iter())?)));
-    let told = |error: &axum::BoxError| tracing::warn!(%error, "a download broke off");
+    let told = |error: &axum::BoxError| tracing::warn!(error = error.to_string(), "a download broke off");
     Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(told)))))
 }
 

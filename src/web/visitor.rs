@@ -9,7 +9,7 @@ use tower_sessions::Session;
 use super::{
     edge::RequestContext,
     error::AppError,
-    layout::{Layout, Notice, SignedInUser, Tab},
+    layout::{Layout, Notice, Tab},
     paths,
     state::AppState,
 };
@@ -50,11 +50,11 @@ impl FromRequestParts<AppState> for Visitor {
         let Some(person) = person else {
             return Err(AppError::SignInRequired { expired: true, return_to: return_to() });
         };
+        let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+        context.remember(&person);
         if must_set_up_second_factor(state, &person) && !leads_to_second_factor(parts.uri.path()) {
             return Err(AppError::SecondFactorRequired);
         }
-        let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
-        context.remember(SignedInUser::from(&person));
         let actor =
             Actor { user_id: Some(person.user_id), name: person.login.clone(), address: context.address.to_string() };
         let visitor = Self { person, session, actor };

@@ -14,9 +14,10 @@ use std::{
 };
 
 use tokio_rustls::rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
     crypto::ring,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
+    version::{TLS12, TLS13},
 };
 
 use super::{
@@ -262,7 +263,8 @@ async fn it_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_stop() {
     };
     let answer = answer.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("strict-transport-security: max-age="), "{answer}");
-    // Plain HTTP gets no page, and a certificate of somebody else's is not believed.
+    // TLS 1.2 and plain HTTP get no page, and a certificate of somebody else's is not believed.
+    assert!(tls_get_by(&[&TLS12], serving.address, &first.0, "/livez").is_none());
     assert!(send(serving.address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_none());
     let second = make_certificate(directory.path(), "nouveau");
     assert!(tls_get(serving.address, &second.0, "/livez").is_none());
@@ -284,11 +286,21 @@ async fn it_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_stop() {
 
 /// The whole answer to a GET over TLS, by a client that trusts this certificate alone.
 fn tls_get(address: SocketAddr, certificate: &str, path: &str) -> Option<String> {
+    tls_get_by(&[&TLS13], address, certificate, path)
+}
+
+/// The same, by a client that speaks these versions alone.
+fn tls_get_by(
+    versions: &[&'static SupportedProtocolVersion],
+    address: SocketAddr,
+    certificate: &str,
+    path: &str,
+) -> Option<String> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(certificate).expect("a certificate")).expect("a root");
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("TLS 1.3")
+        .with_protocol_versions(versions)
+        .expect("versions of TLS")
         .with_root_certificates(roots)
         .with_no_client_auth();
     let name = ServerName::try_from("localhost").expect("a name");

@@ -19,7 +19,7 @@ use super::{
     postgres::Postgres,
 };
 use crate::{
-    common::{Browser, PASSWORD, Page, TestPortal},
+    common::{Browser, PASSWORD, Page, Person, TestPortal},
     identity::{self, MFA, enrol},
 };
 
@@ -145,6 +145,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     browser.post("/connexion", &[("identifiant", &manager.login), ("mot-de-passe", wrong)]).await;
     assert_eq!(health_check(&serving, "", &login, wrong), Some(401));
     let calendar = fetched_calendar(&serving, &browser).await;
+    let link = followed_link(&portal, &serving, &manager).await;
     let (key, codes) = enrol(&portal, &browser).await;
     let guarded = identity::give_password(serving.browser(), &manager).await;
     guarded.post(identity::CODE, &[("code", &codes[0])]).await.location();
@@ -164,6 +165,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
         ("token", token),
         ("nonce", nonce.clone()),
         ("calendar", calendar),
+        ("link of a mail", link),
         ("key of the second factor", key.clone()),
         ("recovery code that served", codes[0].clone()),
         ("recovery code that was replaced", codes[1].clone()),
@@ -211,6 +213,14 @@ async fn fetched_calendar(serving: &Serving, browser: &Browser) -> String {
     let secret = page[at..].split('"').next().expect("its secret").to_owned();
     serving.get(&format!("/calendrier/{secret}")).expect("an answer");
     secret
+}
+
+/// The secret of a link to choose a password, which was followed and not used.
+async fn followed_link(portal: &TestPortal, serving: &Serving, person: &Person) -> String {
+    let link = portal.invitation(person).await;
+    let (status, _, _) = serving.get(&link).expect("an answer");
+    assert_eq!(status, 200);
+    link.rsplit('/').next().expect("its secret").to_owned()
 }
 
 fn health_check_request(account: &str) -> String {

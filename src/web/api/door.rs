@@ -16,7 +16,11 @@ use super::{
 use crate::{
     db::api::{Caller, Claim, accounts},
     domain::{credential::Credential, random},
-    web::{edge::RequestContext, state::AppState, visitor::software},
+    web::{
+        edge::{self, RequestContext},
+        state::AppState,
+        visitor::software,
+    },
 };
 
 /// Somebody at the door, with what was shown: a Bearer, a `cpro-account`, or both.
@@ -71,6 +75,7 @@ impl Door {
                 if let Some(sunset) = caller.sunset {
                     self.context.announce(expiry_headers(sunset).collect());
                 }
+                self.context.name_caller(edge::Caller::TechnicalUser(caller.technical_user_id));
                 self.state.api.traces.call(caller.technical_user_id, caller.at, self.context.address, &self.software);
                 self.state.api.traces.let_in(&caller, &self.claim);
                 Ok(found)
@@ -90,6 +95,9 @@ impl Door {
 
     /// A password that memory took for good and the database did not takes as long as any other, and counts as a failure.
     async fn refuse(&self) -> ApiError {
+        if let Some(account) = &self.claim.account {
+            self.context.name_caller(edge::Caller::TechnicalUser(account.technical_user_id));
+        }
         match &self.recalled {
             Some(credential) => {
                 let verdict = credentials::verify(&self.state, credential, self.context.address).await;

@@ -43,7 +43,7 @@ pub enum ApiError {
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        tracing::error!(cause = %error, "the database did not serve a call");
+        tracing::error!(cause = error.to_string(), "the database did not serve a call");
         if db::is_unavailable(&error) { Self::Unavailable } else { Self::Internal }
     }
 }

@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
 import { startPortal } from "../support/portal.js";
+import { createTechnicalUser, openStructure, structureWith } from "../support/journey.js";
 import { code } from "../support/second-factor.js";
 
 let portal, browser;
@@ -100,5 +101,43 @@ test("the end of a session is announced, and put off without losing what is bein
   await page.clock.fastForward("05:00");
   await visitor.sees("Votre session est terminée.");
   assert.equal(await page.getByRole("button", { name: "Rester connecté" }).count(), 0);
+  await visitor.leave();
+});
+
+test("what was shown once leaves the screen with the session, and what was typed does not", async () => {
+  const visitor = await newVisitor(browser, portal);
+  const { page } = visitor;
+  await page.clock.install();
+  await visitor.signIn(portal.manager);
+  const ends = async (...secrets) => {
+    const holds = (text) => page.evaluate((text) => document.documentElement.outerHTML.includes(text) || document.body.textContent.includes(text) || [...document.querySelectorAll("input")].some(({ value }) => value.includes(text)), text);
+    for (const secret of secrets) assert(await holds(secret), "it is there while the session lasts");
+    await page.clock.fastForward("29:00");
+    for (const secret of secrets) assert(await holds(secret), "and until its end");
+    await page.clock.fastForward("01:30");
+    await visitor.sees("Votre session est terminée.");
+    for (const secret of secrets) assert(!(await holds(secret)), "and no longer");
+  };
+  await openStructure(visitor, await structureWith(visitor, 0));
+  const { login, password } = await createTechnicalUser(visitor, "Effacé");
+  const account = Buffer.from(`${login}:${password}`).toString("base64");
+  await ends(password.slice(8, 16), account);
+  assert.equal(await page.getByRole("button", { name: "Exporter les informations de connexion" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: "Copier la valeur" }).count(), 0);
+  // Nothing is left to be lost: the page may be left without a question.
+  page.on("dialog", () => assert.fail("no question"));
+  await page.goto("/activites/echeances");
+  await visitor.press("Créer un lien d’abonnement");
+  const link = await page.getByLabel("Lien d’abonnement").inputValue();
+  portal.remember(link.split("/").pop());
+  await ends(link);
+  await page.goto("/mon-compte/double-authentification");
+  await visitor.press("Activer la double authentification");
+  const key = await page.locator("#cle").textContent();
+  portal.remember(key);
+  await page.getByLabel("Code de vérification").fill("123 4");
+  await ends(key.slice(0, 4));
+  assert.equal(await page.getByLabel("Code de vérification").inputValue(), "123 4");
+  assert.equal(await page.getByRole("img", { name: "QR code de la clé affichée ci-dessous" }).count(), 0);
   await visitor.leave();
 });

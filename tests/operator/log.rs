@@ -1,0 +1,69 @@
+//! The log: what it says of each request.
+
+use serde_json::Value;
+
+use super::{
+    binary::{Directory, Serving},
+    faults::health_check,
+};
+use crate::common::{Call, TestPortal};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let stranger = portal.person("Sacha").await;
+    let directory = Directory::create();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_LOG_FORMAT", "json")];
+    let serving = Serving::start(&directory, &["serve"], &settings);
+    let mine = portal.sign_in(serving.browser(), &manager).await;
+    let (account, _, password) = portal.create_and_show(&mine, structure.id, "ERP").await;
+    let login = portal.text("SELECT login FROM technical_users", &[]).await;
+    assert_eq!(health_check(&serving, "", &login, &password), Some(200));
+    assert_eq!(health_check(&serving, "", &login, "faux"), Some(401));
+    portal.execute("UPDATE technical_users SET status = 'SUSPENDED'").await;
+    assert_eq!(health_check(&serving, "", &login, &password), Some(401));
+    // What is not hers, and what another site's page sends in her name.
+    let theirs = portal.sign_in(serving.browser(), &stranger).await;
+    let (page, suspension) =
+        (format!("/structures/{}", structure.id), format!("/utilisateurs-techniques/{account}/suspension"));
+    theirs.get(&page).await.refusal(404);
+    theirs.post(&suspension, &[]).await.refusal(404);
+    assert_eq!(
+        theirs.send(Call::post_form("/deconnexion", &[]).with("sec-fetch-site", "cross-site")).await.status,
+        403
+    );
+    theirs.get("/invitation/un-lien-qui-ouvre-un-compte").await.refusal(404);
+
+    let log = serving.stop();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    assert!(lines.iter().all(|line| line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z'))), "UTC: {log}");
+    let said = |method: &str, path: &str, status: u16, who: Option<String>| {
+        let is_it = |fields: &Value| {
+            fields["method"] == method
+                && fields["path"] == path
+                && fields["status"] == status
+                && fields["address"] == "127.0.0.1"
+        };
+        let is_whose = |line: &&Value| line["fields"]["who"].as_str() == who.as_deref();
+        let found = lines.iter().filter(|line| is_it(&line["fields"])).find(is_whose);
+        let line = found.unwrap_or_else(|| panic!("{method} {path} {status} {who:?} is not in\n{log}"));
+        assert!(line["span"]["number"].as_str().is_some_and(|number| !number.is_empty()), "{line}");
+    };
+    let (me, them, program) =
+        (format!("person-{}", manager.id), format!("person-{}", stranger.id), format!("technical-user-{account}"));
+    let call = "/cpro/transverses/v1/health-check";
+    said("POST", "/connexion", 303, None);
+    said("POST", &format!("/structures/{}/utilisateurs-techniques", structure.id), 303, Some(me));
+    said("GET", call, 200, Some(program.clone()));
+    said("GET", call, 401, None);
+    said("GET", call, 401, Some(program));
+    said("GET", &page, 404, Some(them.clone()));
+    said("POST", &suspension, 404, Some(them));
+    said("POST", "/deconnexion", 403, None);
+    said("GET", "/invitation/{token}", 404, None);
+    for name in [&manager.login, &stranger.login, &login] {
+        assert!(!log.contains(name.as_str()), "people and accounts are numbers there: {name}");
+    }
+    assert!(!log.contains("un-lien-qui-ouvre-un-compte"));
+}
