@@ -80,6 +80,7 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
     let browser = portal.signed_in(&manager).await;
     let (account, _, password) = portal.create_and_show(&browser, structure.id, MARKUP).await;
     let login = portal.text("SELECT login FROM technical_users", &[]).await;
+    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, MARKUP, "kept as it was typed");
     // The software that calls, and whatever failed to sign in, are told to the manager.
     let access = BASE64.encode(format!("{login}:{password}").as_bytes());
     let call = Call::get("/cpro/transverses/v1/health-check").with("cpro-account", &access).with("user-agent", MARKUP);
@@ -105,7 +106,7 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
     for path in [
         "/activites".to_owned(),
         format!("/activites?recherche={}", form_urlencoded::byte_serialize(MARKUP.as_bytes()).collect::<String>()),
-        "/activites/echeances".into(),
+        "/activites/utilisateurs-techniques".into(),
         "/mon-compte".into(),
         format!("/structures/{structure}"),
         format!("/structures/{structure}/historique"),
@@ -118,11 +119,22 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
         format!("/rattachements/{membership}/role"),
         format!("/rattachements/{membership}/retrait"),
     ] {
-        let text = browser.get(&path).await.body_text();
+        let answer = browser.get(&path).await;
+        let text = answer.body_text();
+        assert_eq!(answer.status, 200, "{path}");
         for raw in ["<script>alert", "<img src=x", "\"'><"] {
             assert!(!text.contains(raw), "{path} shows {raw}");
         }
+        // It is there, escaped once, as a text that stays what it is.
+        assert!(text.contains("&#60;script&#62;alert(1)") && text.contains("{{7*7}}"), "{path} does not show it");
+        assert!(!text.contains("&#38;#60;") && !text.contains("&amp;#60;"), "{path} escapes twice");
     }
+    let search = r#"{"parametresRecherche":{}}"#;
+    let call = Call::post("/cpro/utilisateurs/v1/monCompte/recuperer/rattachements", search)
+        .with("content-type", "application/json")
+        .with("cpro-account", &access);
+    let told: serde_json::Value = serde_json::from_slice(&browser.send(call).await.body).expect("JSON");
+    assert_eq!(told["listeStructureRattachement"][0]["designationStructure"], MARKUP);
     // Nor is it a formula or a second column of a table, or another line of a calendar.
     sqlx::query("UPDATE structures SET designation = $1")
         .bind("=1+1;\r\n@cmd")
@@ -132,6 +144,7 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
     let calendar = browser.get("/activites/echeances.ics").await.body_text();
     assert!(calendar.lines().all(|line| !line.starts_with("@cmd")), "{calendar}");
     let table = browser.get(&format!("/structures/{structure}/historique.csv")).await.body_text();
+    assert!(table.contains(MARKUP.split('"').next().expect("a part")), "{table}");
     assert!(table.lines().all(|line| !line.starts_with(['=', '@', '+'])), "{table}");
 }
 

@@ -161,6 +161,7 @@ async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
     let (manager, structure) = portal.manager().await;
     let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
     let browser = give_password(portal.browser(), &manager).await;
+    browser.post(CODE, &[("code", &code(&portal, &key, -1).await)]).await.refusal(422).assert_says("a déjà servi");
     let half = browser.cookies();
     for page in ["/", "/activites", "/mon-compte", MFA] {
         assert!(
@@ -183,7 +184,15 @@ async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
     let events = portal.events().await;
     assert_eq!(
         events,
-        ["SIGNED_IN", "SECOND_FACTOR_ENABLED", "SIGN_IN_FAILED", "SIGNED_IN", "SIGN_IN_FAILED", "SIGNED_IN"]
+        [
+            "SIGNED_IN",
+            "SECOND_FACTOR_ENABLED",
+            "SIGN_IN_FAILED",
+            "SIGN_IN_FAILED",
+            "SIGNED_IN",
+            "SIGN_IN_FAILED",
+            "SIGNED_IN"
+        ]
     );
 }
 
@@ -376,6 +385,34 @@ async fn changing_the_second_factor_wants_password_and_code_of_who_signed_in_lon
     assert_eq!(portal.number("SELECT count(*) FROM recovery_codes", &[]).await, 0);
     let contact = &manager.contact_address;
     assert_eq!(portal.mails().await, vec![format!("{contact} second_factor_changed"); 2]);
+}
+
+#[tokio::test]
+async fn every_act_on_a_second_factor_asks_who_signed_in_long_ago() {
+    let mut portal = TestPortal::start().await;
+    let (manager, sacha) = (portal.manager().await.0, portal.person("Sacha").await);
+    let (with, without) = (portal.signed_in(&manager).await, portal.signed_in(&sacha).await);
+    enrol(&portal, &with).await;
+    // Begun in time, and not confirmed in time.
+    without.submit(&without.open(MFA).await, MFA_SETUP, &[]).await.location();
+    let key = without.open(MFA).await.by_id("code", "cle").expect("the key is shown");
+    portal.move_clock("14 minutes").await;
+    assert!(without.open(MFA).await.by_id("code", "cle").is_some());
+    portal.execute("UPDATE second_factors SET created_at = portal_now() WHERE confirmed_at IS NULL").await;
+    portal.move_clock("16 minutes").await;
+    assert_eq!(without.open(MFA).await.by_id("code", "cle"), None, "its secret is shown to nobody else");
+    let now = code(&portal, &key, 0).await;
+    for (browser, act, fields) in [
+        (&without, MFA_SETUP, vec![]),
+        (&without, MFA_CONFIRM, vec![("code", now.as_str())]),
+        (&with, "/mon-compte/double-authentification/desactivation", vec![]),
+        (&with, "/mon-compte/double-authentification/codes-de-secours", vec![]),
+    ] {
+        let asked = browser.post(act, &fields).await.refusal(403);
+        assert_eq!(asked.heading(), "Confirmez votre identité", "{act}");
+    }
+    assert_eq!(portal.number("SELECT count(*) FROM second_factors WHERE confirmed_at IS NOT NULL", &[]).await, 1);
+    assert_eq!(portal.events_of("RECOVERY_CODES_RENEWED").await, 0);
 }
 
 #[tokio::test]

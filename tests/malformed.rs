@@ -118,7 +118,7 @@ async fn malformed_paths_and_queries_are_refused_on_every_route() {
             let status = status(&scene.browser, scene.call(&method, &format!("{there}{query}"), FORM, b"")).await;
             assert!(status < 500, "{method} {there}{query}: {status}");
         }
-        for method in ["PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "BREW"] {
+        for method in ["PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW"] {
             let strange = Call::get(&there).method(Method::from_bytes(method.as_bytes()).expect("a method"));
             let status = status(&scene.browser, strange).await;
             assert!((400..500).contains(&status), "{method} {there}: {status}");

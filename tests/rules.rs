@@ -1,5 +1,7 @@
 //! Rules that hold across journeys: expiry, labels, sessions, headers, cookies.
 
+use std::collections::BTreeSet;
+
 use axum::http::Method;
 use data_encoding::BASE64;
 use raccord::{
@@ -91,29 +93,94 @@ async fn a_session_ends_after_30_idle_minutes_and_12_hours_in_all() {
     }
 }
 
+/// Each answer that the portal can give in kind: pages, files, the API's, those of the machines that watch, and refusals.
+fn calls_of_every_kind(account: i64, structure: i64) -> Vec<Call> {
+    let there = |path: &str| {
+        let id = if path.starts_with("/utilisateurs") { account } else { structure };
+        path.replace("{id}", &id.to_string()).replace("{token}", "aucune")
+    };
+    let mut routes: Vec<_> = web::routes().into_iter().chain(web::api::routes()).collect();
+    routes.retain(|route| route.path != "/deconnexion");
+    // Reading first: acts without a form of theirs may end what the others would show.
+    routes.sort_by_key(|route| route.method != Method::GET);
+    let mut calls: Vec<Call> =
+        routes.into_iter().map(|route| Call::get(&there(route.path)).method(route.method)).collect();
+    for path in ["/livez", "/readyz", "/aucune", "/api/aucune", "/static/0/app.js", "/structures/%ff"] {
+        calls.push(Call::get(path));
+    }
+    calls.push(Call::get(&format!("/connexion?{}", "x".repeat(9_000))));
+    calls.push(Call::post("/connexion", vec![b'x'; 70_000]));
+    calls.push(Call::post_form("/connexion", &[]).with("sec-fetch-site", "cross-site"));
+    calls.push(Call::get("/connexion").method(Method::PUT));
+    calls.push(Call::get("/cpro/transverses/v1/health-check").method(Method::PUT));
+    calls
+}
+
 #[tokio::test]
 async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
     let portal = TestPortal::with(&[("RACCORD_PUBLIC_URL", "https://raccord.example")]).await;
     let (manager, structure) = portal.manager().await;
     let account = portal.technical_user(&structure, &manager).await;
     let browser = portal.signed_in(&manager).await;
-    for route in web::routes().iter().filter(|route| route.method == Method::GET) {
-        let id = if route.path.starts_with("/utilisateurs") { account } else { structure.id };
-        let path = route.path.replace("{id}", &id.to_string()).replace("{token}", "aucune");
-        let answer = browser.get(&path).await;
-        let header = |name| answer.header(name).unwrap_or_else(|| panic!("{path} has no {name}"));
+    let mut calls = calls_of_every_kind(account, structure.id);
+    let page = browser.open("/activites").await;
+    let files = page.html().split('"').filter(|text| text.starts_with("/static/"));
+    calls.extend(files.map(Call::get));
+    let mut kinds = BTreeSet::new();
+    for call in calls {
+        let what = format!("{call:?}");
+        let answer = browser.send(call).await;
+        let header = |name| answer.header(name).unwrap_or_else(|| panic!("{what} has no {name}"));
         let policy = header("content-security-policy");
         for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
-            assert!(policy.contains(part), "{path}: {policy}");
+            assert!(policy.contains(part), "{what}: {policy}");
         }
-        assert!(!policy.contains("unsafe-"), "{path}: {policy}");
+        assert!(!policy.contains("unsafe-"), "{what}: {policy}");
         assert_eq!(header("x-content-type-options"), "nosniff");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin");
         assert_eq!(header("cross-origin-resource-policy"), "same-origin");
-        assert_eq!(header("cache-control"), "no-store");
-        assert!(header("strict-transport-security").starts_with("max-age="));
-        for present in ["referrer-policy", "permissions-policy"] {
-            assert!(!header(present).is_empty());
+        assert_eq!(header("referrer-policy"), "same-origin");
+        assert_eq!(header("strict-transport-security"), "max-age=63072000; includeSubDomains");
+        assert!(!header("permissions-policy").is_empty());
+        let is_file = what.contains("\"/static/") && answer.status == 200;
+        assert_eq!(header("cache-control"), if is_file { "public, max-age=31536000, immutable" } else { "no-store" });
+        let is_api = ["\"/api/", "\"/cpro/"].iter().any(|prefix| what.contains(prefix));
+        assert!(!is_api || !answer.status.is_redirection(), "the API redirects nobody: {what}");
+        if answer.body.is_empty() {
+            continue;
+        }
+        let kind = header("content-type").to_owned();
+        assert!(!kind.starts_with("text/") || kind.ends_with("; charset=utf-8"), "{what}: {kind}");
+        // What is to be kept, and not to be looked at within the portal, says so.
+        let is_export = kind.starts_with("text/csv") || kind.starts_with("text/calendar");
+        let is_attached =
+            answer.header("content-disposition").is_some_and(|is| is.starts_with("attachment; filename=\""));
+        assert_eq!(is_attached, is_export, "{what}");
+        kinds.insert(kind);
+    }
+    let told: Vec<&str> = kinds.iter().map(|kind| kind.split(';').next().unwrap_or_default()).collect();
+    for kind in
+        ["text/html", "text/csv", "text/calendar", "text/plain", "text/css", "text/javascript", "application/json"]
+    {
+        assert!(told.contains(&kind), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_other_site_is_let_to_read_an_answer() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let browser = portal.signed_in(&manager).await;
+    let calls = calls_of_every_kind(account, structure.id);
+    for call in calls {
+        let asked = call.with("origin", "https://ailleurs.example").with("sec-fetch-site", "cross-site");
+        let preflight = asked.clone().method(Method::OPTIONS).with("access-control-request-method", "POST");
+        for call in [asked, preflight] {
+            let what = format!("{call:?}");
+            let answer = browser.send(call).await;
+            let allowed = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
+            assert_eq!(allowed, None, "{what}");
         }
     }
     // What is no page, what is refused, what is not there: never cached either.
@@ -190,6 +257,74 @@ async fn nothing_is_served_but_pages_calls_and_named_files() {
 }
 
 #[tokio::test]
+async fn no_reading_changes_anything_wherever_it_comes_from() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    portal.membership_request(&noor, &structure).await;
+    let link = portal.invitation(&noor).await;
+    let browser = portal.signed_in(&manager).await;
+    // Its password waits to be displayed.
+    let account = portal.create_account(&browser, structure.id, "ERP").await;
+    let before = everything(&portal).await;
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+        for call in calls_of_every_kind(account, structure.id) {
+            let call = call.method(method.clone());
+            for site in ["cross-site", "same-site", "none"] {
+                browser.send(call.clone().with("sec-fetch-site", site)).await;
+            }
+        }
+        for path in [link.as_str(), "/deconnexion"] {
+            browser.send(Call::get(path).method(method.clone())).await;
+        }
+    }
+    assert_eq!(everything(&portal).await, before);
+    let summary = format!("/utilisateurs-techniques/{account}/recapitulatif");
+    assert!(browser.open(&summary).await.password().is_some(), "and the password still waits");
+    assert_ne!(everything(&portal).await, before, "a display is written down");
+}
+
+/// What each table holds, by its name. When somebody was last seen is no change.
+async fn everything(portal: &TestPortal) -> Vec<String> {
+    let tables = "SELECT relname::text FROM pg_class
+                   WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' ORDER BY 1";
+    let mut all = Vec::new();
+    for table in portal.texts(tables, &[]).await {
+        let content = format!(
+            "SELECT coalesce(string_agg((to_jsonb(t) - 'last_seen_at')::text, ' ' ORDER BY to_jsonb(t)::text), '') FROM {table} t"
+        );
+        let content: String =
+            sqlx::query_scalar(sqlx::AssertSqlSafe(content)).fetch_one(&portal.pool).await.expect("a table");
+        all.push(format!("{table}: {content}"));
+    }
+    assert!(all.len() > 15, "{}", all.len());
+    all
+}
+
+#[tokio::test]
+async fn nobody_gets_a_cookie_who_has_not_signed_in() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let link = portal.invitation(&manager).await;
+    let wrong = [("identifiant", manager.login.as_str()), ("mot-de-passe", "pas celui-là, non")];
+    let chosen = [("nouveau-mot-de-passe", "trois moulins sur la colline")];
+    let mut calls = calls_of_every_kind(account, structure.id);
+    calls.push(Call::post_form("/connexion", &wrong));
+    calls.push(Call::post_form("/mot-de-passe-oublie", &wrong[..1]));
+    // Who follows a link has still to sign in.
+    calls.push(Call::get(&link));
+    calls.push(Call::post_form(&link, &chosen));
+    calls.push(Call::post_form("/deconnexion", &[]));
+    for call in calls {
+        let what = format!("{call:?}");
+        assert_eq!(portal.browser().send(call).await.header("set-cookie"), None, "{what}");
+    }
+    assert_eq!(portal.events_of("PASSWORD_CHOSEN").await, 1);
+    assert_eq!(portal.number("SELECT count(*) FROM sessions", &[]).await, 0);
+}
+
+#[tokio::test]
 async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without() {
     for (url, name, secure) in
         [("https://raccord.example", "__Host-", true), ("http://127.0.0.1:8080", "raccord", false)]
@@ -198,12 +333,14 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
         let (manager, _) = portal.manager().await;
         let fields = [("identifiant", manager.login.as_str()), ("mot-de-passe", crate::common::PASSWORD)];
         let answer = portal.browser().post("/connexion", &fields).await;
+        assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 1, "one cookie");
         let cookie = answer.header("set-cookie").expect("a session").to_owned();
         assert!(cookie.starts_with(name), "{cookie}");
         for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
             assert!(cookie.contains(attribute), "{cookie}");
         }
         assert_eq!(cookie.contains("Secure"), secure, "{cookie}");
-        assert!(!cookie.contains("Domain="), "{cookie}");
+        assert!(!cookie.contains("Domain=") && !cookie.contains("Max-Age") && !cookie.contains("Expires"), "{cookie}");
+        assert_eq!(answer.header("strict-transport-security").is_some(), secure);
     }
 }

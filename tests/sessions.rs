@@ -72,6 +72,7 @@ async fn who_changes_the_password_stays_and_others_must_sign_in_again() {
     assert!(is_in(&there).await);
     change(PASSWORD).await.location();
     assert!(is_in(&here).await && !is_in(&there).await);
+    assert_eq!(portal.mails().await, [format!("{} password_chosen", manager.contact_address)]);
 }
 
 #[tokio::test]

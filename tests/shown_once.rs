@@ -79,8 +79,15 @@ async fn the_page_exports_the_pdf_until_its_envelope_ends() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
-    let (id, page, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let id = portal.create_account(&browser, structure.id, "ERP").await;
     let export = format!("/utilisateurs-techniques/{id}/informations-de-connexion");
+    for nonce in ["", "another"] {
+        browser.post(&export, &[("nonce", nonce)]).await.refusal(409);
+    }
+    assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 0, "not before it was shown");
+    let page = browser.open(&summary(id)).await;
+    let password = page.password().expect("the password is shown");
+    portal.signed_in(&manager).await.submit(&page, &export, &[]).await.refusal(409);
     for _ in 0..2 {
         let pdf = browser.submit(&page, &export, &[]).await;
         let name = format!("attachment; filename=\"raccord-TECH_1_{}@cpro.fr.pdf\"", structure.identifier);

@@ -136,7 +136,7 @@ async fn the_delay_grows_and_passes() {
     let mut portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
     portal.execute("CREATE TABLE waits (seconds int)").await;
-    for minutes in 0..8_i32 {
+    for minutes in 0..10_i32 {
         portal.move_clock(&format!("{} minutes", minutes * 6)).await;
         for _ in 0..5 {
             portal.browser().post("/connexion", &[("identifiant", &sacha.login), ("mot-de-passe", "faux")]).await;
@@ -145,11 +145,11 @@ async fn the_delay_grows_and_passes() {
         portal.execute(record).await;
     }
     let waits = portal.texts("SELECT seconds::text FROM waits", &[]).await;
-    assert_eq!(waits, ["2", "4", "8", "16", "32", "64", "128", "256"]);
+    assert_eq!(waits, ["2", "4", "8", "16", "32", "64", "128", "256", "300", "300"]);
     let other = portal.browser().with_address("192.0.2.1");
     let fields = [("identifiant", sacha.login.as_str()), ("mot-de-passe", PASSWORD)];
     assert_eq!(other.post("/connexion", &fields).await.location(), "/");
-    portal.move_clock("49 minutes").await;
+    portal.move_clock("60 minutes").await;
     assert_eq!(portal.browser().post("/connexion", &fields).await.location(), "/", "the wait is over");
     assert_eq!(portal.number("SELECT count(*) FROM throttles", &[]).await, 0, "and a success forgets");
 }
@@ -213,6 +213,41 @@ async fn an_invitation_lets_a_person_choose_a_password_once() {
     assert_eq!(choose("un autre mot de passe").await.refusal(404).heading(), "Ce lien n’est plus valable");
     portal.signed_in(&noor).await;
     assert_eq!(portal.events().await, ["PASSWORD_CHOSEN", "SIGNED_IN"]);
+}
+
+#[tokio::test]
+async fn a_password_is_compared_as_it_was_typed_and_does_not_expire() {
+    let mut portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    let link = portal.invitation(&noor).await;
+    // Spaces at both ends, both cases, a sign that can be written in two ways, and longer than old hashes read.
+    let chosen = format!("  Été À Saint-Malo {} fin ", "du vent sur les pontons, ".repeat(4));
+    assert!((100..=128).contains(&chosen.chars().count()));
+    portal.browser().post(&link, &[("nouveau-mot-de-passe", &chosen)]).await.location();
+    let is_right = async |portal: &TestPortal, number: usize, password: &str| {
+        // Each from elsewhere: nobody is slowed.
+        let browser = portal.browser().with_address(&format!("203.0.{number}.9"));
+        let fields = [("identifiant", noor.login.as_str()), ("mot-de-passe", password)];
+        browser.post("/connexion", &fields).await.status == 303
+    };
+    let others = [
+        chosen.trim().to_owned(),
+        chosen.trim_end().to_owned(),
+        chosen.to_lowercase(),
+        chosen.to_uppercase(),
+        chosen.replace('É', "E\u{301}"),
+        chosen.replace('É', "E"),
+        chosen.chars().take(72).collect(),
+        chosen.strip_suffix("in ").expect("its end").to_owned(),
+        format!("{chosen}x"),
+    ];
+    for (number, other) in others.iter().enumerate() {
+        assert!(*other != chosen && !is_right(&portal, number, other).await, "{other:?}");
+    }
+    assert!(is_right(&portal, 100, &chosen).await);
+    portal.move_clock("10 years").await;
+    assert!(is_right(&portal, 101, &chosen).await, "ten years later");
+    assert_eq!(portal.browser().post("/connexion", &[]).await.status, 422);
 }
 
 #[tokio::test]

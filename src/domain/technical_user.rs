@@ -39,7 +39,8 @@ impl Label {
         if text.chars().count() > 100 {
             return Err(LabelError::TooLong);
         }
-        if text.chars().any(is_unprintable) {
+        // A hyphen that does not show would make two labels look alike. The directory's names may have it.
+        if text.chars().any(|c| is_unprintable(c) || c == '\u{ad}') {
             return Err(LabelError::Unprintable);
         }
         Ok((!text.is_empty()).then_some(Self(text)))
@@ -63,10 +64,12 @@ pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
     }
 }
 
-/// Control characters, and those that reverse or hide text: a label is read by people who trust it.
+/// Control characters, and those that reverse text, hide it, or stand for nothing at all: a label is read by people who trust it.
 pub(super) fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    let is_mark = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    // Letters without a shape, and tags.
+    let is_blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}');
+    c.is_control() || is_mark || is_blank
 }
 
 /// Where an account stands.
@@ -143,8 +146,11 @@ mod tests {
     fn a_label_that_could_deceive_is_refused() {
         assert_eq!(Label::parse(&"é".repeat(101)), Err(LabelError::TooLong));
         assert!(Label::parse(&"é".repeat(100)).is_ok());
-        assert_eq!(Label::parse("a\u{202e}b"), Err(LabelError::Unprintable));
-        assert_eq!(Label::parse("a\u{0}b"), Err(LabelError::Unprintable));
+        // Each mark of direction that Unicode has, some that hide, and controls.
+        let marks = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
+        for c in marks.chars().chain("\u{0}\u{7f}\u{9b}\u{ad}\u{200b}\u{3164}\u{e0041}\u{feff}".chars()) {
+            assert_eq!(Label::parse(&format!("a{c}b")), Err(LabelError::Unprintable), "{c:?}");
+        }
     }
 
     #[test]

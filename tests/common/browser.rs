@@ -90,7 +90,7 @@ pub struct Browser {
 }
 
 /// A request before it leaves.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Call {
     method: Method,
     path: String,
