@@ -127,7 +127,8 @@ pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Re
 }
 
 /// Somebody says that she forgot her password, and names herself by login or contact address. Who is known by it is mailed a
-/// link, unless one is on its way already. The event names what names somebody, and `actor` otherwise. One statement and one event whoever is named, so that the answer takes as long.
+/// link, unless one is on its way already. The event names what names somebody, and `actor` otherwise. One statement and one event
+/// whoever is named, so that the answer takes as long.
 ///
 /// # Errors
 /// Database errors.
