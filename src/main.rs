@@ -148,5 +148,6 @@ fn start_log(settings: &Settings) -> Result<(), SettingError> {
     } else {
         log.init();
     }
+    process::log_panics();
     Ok(())
 }

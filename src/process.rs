@@ -1,6 +1,6 @@
-//! What the process asks of the kernel when it starts.
+//! What the process asks of the kernel and of the runtime when it starts.
 
-use std::io;
+use std::{io, panic};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
@@ -27,4 +27,12 @@ pub fn make_room_for_connections(database_connections: u32) -> usize {
     let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     let taken = RESERVED + usize::try_from(database_connections).unwrap_or(0);
     files.saturating_sub(taken).max(16)
+}
+
+/// Tells a panic as one event of the log, with its request's number, where it would be lines of standard error between events.
+pub fn log_panics() {
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(place, cause = panic.payload_as_str(), "a panic");
+    }));
 }

@@ -217,20 +217,25 @@ mod tests {
 
     #[test]
     fn a_cause_is_one_line_of_the_log_whatever_it_holds() {
-        for json in [false, true] {
-            let kept = Kept::default();
-            let writer = kept.clone();
-            let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
-            let cause = "one\r\n2026-01-01T00:00:00Z  INFO raccord: forged\u{1b}[2J";
-            let fail = || drop(AppError::Internal(cause.into()).into_response());
-            if json {
-                with_default(log.json().finish(), fail);
-            } else {
-                with_default(log.finish(), fail);
+        crate::process::log_panics();
+        let cause = "one\r\n2026-01-01T00:00:00Z  INFO raccord: forged\u{1b}[2J";
+        let fail = || drop(AppError::Internal(cause.into()).into_response());
+        let panic = || drop(std::panic::catch_unwind(|| panic!("{cause}")));
+        for (says, act) in [("request failed", &fail as &dyn Fn()), ("a panic", &panic)] {
+            for json in [false, true] {
+                let kept = Kept::default();
+                let writer = kept.clone();
+                let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
+                if json {
+                    with_default(log.json().finish(), act);
+                } else {
+                    with_default(log.finish(), act);
+                }
+                let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+                assert!(text.contains(says) && text.contains("forged"), "{text:?}");
+                assert_eq!(text.trim_end_matches('\n').chars().filter(|c| c.is_control()).count(), 0, "{text:?}");
             }
-            let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
-            assert!(text.contains("request failed") && text.contains("forged"), "{text:?}");
-            assert_eq!(text.trim_end_matches('\n').chars().filter(|c| c.is_control()).count(), 0, "{text:?}");
         }
+        drop(std::panic::take_hook());
     }
 }

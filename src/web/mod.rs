@@ -172,6 +172,11 @@ pub fn router(state: AppState) -> Router {
         .layer(sessions)
         .layer(middleware::from_fn_with_state(state.clone(), edge::same_origin_only))
         .route(assets::PATH, get(assets::file));
+    guarded(portal, api::router(), state)
+}
+
+/// Pages and calls behind what holds for all: limits, time, and an answer to every failure, a panic too.
+fn guarded(portal: Router<AppState>, calls: Router<AppState>, state: AppState) -> Router {
     portal
         .layer(middleware::from_fn(edge::short_urls_only))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
@@ -179,8 +184,45 @@ pub fn router(state: AppState) -> Router {
         .layer(middleware::from_fn_with_state(error::too_late as edge::TooLate, edge::in_time))
         .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
         .layer(CompressionLayer::new())
-        .merge(api::router())
+        .merge(calls)
         .merge(health::router())
         .layer(middleware::from_fn_with_state(state.clone(), edge::envelope))
         .with_state(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request, response::Response};
+    use sqlx::postgres::PgConnectOptions;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{db, settings::Settings};
+
+    async fn break_down() -> &'static str {
+        panic!("at a line of the source, with what it was about")
+    }
+
+    async fn get_text(router: &Router, path: &str) -> (u16, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let answer: Response = router.clone().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), MAX_BODY_BYTES).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_one_answer_that_tells_nothing_and_the_rest_goes_on() {
+        let settings = Settings::read(|_| None).unwrap();
+        let state = AppState::new(db::pool(PgConnectOptions::new(), 1), settings).unwrap();
+        let portal = Router::new().route("/page", get(break_down));
+        let calls = api::guarded(Router::new().route("/call", get(break_down)));
+        let router = guarded(portal, calls, state);
+        for (path, says) in [("/page", "<title>Erreur 500"), ("/call", "\"codeRetour\"")] {
+            let (status, body) = get_text(&router, path).await;
+            assert_eq!(status, 500, "{path}");
+            assert!(body.contains(says) && !body.contains("source"), "{body}");
+        }
+        assert_eq!(get_text(&router, "/livez").await.0, 200);
+    }
 }

@@ -70,12 +70,15 @@ pub fn router() -> Router<AppState> {
         router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
     });
     let prefixes = ["/api", "/api/", "/api/{*rest}", "/cpro", "/cpro/", "/cpro/{*rest}"];
-    prefixes
-        .into_iter()
-        .fold(calls, |router, path| router.route(path, any(|| async { ApiError::UnknownPath })))
-        // The outermost first, and all as one layer: each layer of a router costs every call a copy of what is under it.
-        .layer((
-            middleware::from_fn_with_state(error::too_late as TooLate, in_time),
-            CatchPanicLayer::custom(error::panicked),
-        ))
+    let unknown = |router: Router<_>, path| router.route(path, any(|| async { ApiError::UnknownPath }));
+    guarded(prefixes.into_iter().fold(calls, unknown))
+}
+
+/// Calls within their time, with an answer to a panic.
+pub(super) fn guarded(calls: Router<AppState>) -> Router<AppState> {
+    // The outermost first, and all as one layer: each layer of a router costs every call a copy of what is under it.
+    calls.layer((
+        middleware::from_fn_with_state(error::too_late as TooLate, in_time),
+        CatchPanicLayer::custom(error::panicked),
+    ))
 }
