@@ -25,3 +25,4 @@ mod sign_in;
 mod structures;
 mod succession;
 mod unavailable;
+mod upkeep;

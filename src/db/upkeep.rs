@@ -30,7 +30,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
         .execute(pool)
         .await?;
-    sqlx::query!("DELETE FROM throttles WHERE last_failure <= portal_now() - interval '1 day'").execute(pool).await?;
+    sqlx::query!("DELETE FROM throttles WHERE last_failure < portal_now() - interval '1 hour'").execute(pool).await?;
     sqlx::query!(
         "DELETE FROM second_factors WHERE confirmed_at IS NULL AND created_at <= portal_now() - interval '1 hour'"
     )
