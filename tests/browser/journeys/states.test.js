@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 
 import { openBrowser } from "../support/browser.js";
 import { fillPortal } from "../support/fixtures.js";
-import { axe, borders, colourRules, equalAccess, html, spacing, typography, width } from "../support/judges.js";
+import { judge } from "../support/judges.js";
 import { root, startPortal } from "../support/portal.js";
 import { walkThrough } from "../support/states.js";
 
@@ -98,27 +98,4 @@ function steady(text) {
     .replace(/127\.0\.0\.1:\d+/g, "PORTAIL")
     .replace(/(structures|utilisateurs-techniques)\/\d+/g, "$1/N")
     .replace(/(Numéro de demande[ \u00a0]: )\w+/g, "$1NUMÉRO")}\n`;
-}
-
-/** All that is found about a page; leaves it as it was. */
-async function judge(page, text) {
-  const found = [...(await axe(page)), ...(await equalAccess(page)), ...(await html(text)), ...(await typography(page))];
-  await page.emulateMedia({ colorScheme: "dark" });
-  found.push(...(await axe(page, colourRules)).map((text) => `dark: ${text}`));
-  await page.emulateMedia({ colorScheme: "light", forcedColors: "active" });
-  found.push(...(await borders(page)));
-  await page.emulateMedia({ colorScheme: "light", forcedColors: "none" });
-  found.push(...(await width(page, "1280 px")));
-  await page.evaluate(() => (document.documentElement.style.fontSize = "200%"));
-  found.push(...(await width(page, "text at 200 %")));
-  await page.evaluate(() => (document.documentElement.style.fontSize = ""));
-  found.push(...(await spacing(page, "spaced text")));
-  for (const px of [1000, 640]) {
-    await page.setViewportSize({ width: px, height: 640 });
-    found.push(...(await width(page, `${px} px`)));
-  }
-  await page.setViewportSize({ width: 320, height: 640 });
-  found.push(...(await width(page, "320 px")), ...(await spacing(page, "spaced text in 320 px")), ...(await axe(page)).map((text) => `320 px: ${text}`));
-  await page.setViewportSize({ width: 1280, height: 900 });
-  return found;
 }

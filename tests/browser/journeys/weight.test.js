@@ -7,13 +7,14 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
+import { judge } from "../support/judges.js";
 import { startPortal } from "../support/portal.js";
 
 const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><circle cx="5" cy="5" r="5"/></svg>`;
 let portal, themed, browser, theme;
 before(async () => {
   theme = await mkdtemp(join(tmpdir(), "raccord-theme-"));
-  await writeFile(join(theme, "theme.css"), ":root { --accent: rgb(96, 0, 96); }");
+  await writeFile(join(theme, "theme.css"), "@media (prefers-color-scheme: light) { :root { --accent: rgb(96, 0, 96); } }");
   await writeFile(join(theme, "logo.svg"), logo);
   await writeFile(join(theme, "operator.txt"), "Ministère des Essais\n");
   [portal, themed, browser] = await Promise.all([startPortal(), startPortal({ RACCORD_THEME_DIR: theme, RACCORD_REQUIRE_MFA: "managers" }), openBrowser()]);
@@ -90,5 +91,34 @@ test("an operator’s demand for a second factor is told, and leads to it", asyn
   await visitor.press("Activer la double authentification");
   await visitor.page.getByRole("img", { name: "QR code de la clé affichée ci-dessous" }).waitFor();
   themed.remember(await visitor.page.locator("#cle").textContent());
+  await visitor.leave();
+});
+
+test("what was typed before a second factor was demanded waits beside it", async () => {
+  const visitor = await newVisitor(browser, themed, { reducedMotion: "reduce" });
+  const { page } = visitor;
+  visitor.expectStatus(403);
+  await page.goto("/connexion");
+  // A form that was open while the demand was made, and the session ended.
+  await page.evaluate(() => {
+    const form = Object.assign(document.createElement("form"), { method: "post", action: "/structures/1/utilisateurs-techniques" });
+    for (const [name, value] of [["jeton", "un-jeton-de-forme-correcte"], ["libelle", "Logiciel de paie"]]) {
+      form.append(Object.assign(document.createElement("input"), { name, value }));
+    }
+    document.body.append(form);
+    form.submit();
+  });
+  await visitor.seesTitle("Connexion");
+  await page.getByLabel("Identifiant").fill(themed.manager.login);
+  await page.getByLabel("Mot de passe", { exact: true }).fill(themed.manager.password);
+  await visitor.press("Se connecter");
+  await visitor.seesTitle("Reprenez votre saisie");
+  await visitor.sees("Logiciel de paie");
+  await visitor.sees("Les gestionnaires principaux doivent activer la double authentification");
+  assert.deepEqual(await judge(page, await visitor.html()), []);
+  await visitor.look("reprise-de-saisie-double-authentification");
+  const opened = page.waitForEvent("popup");
+  await visitor.follow("activez la double authentification (nouvel onglet)");
+  await (await opened).waitForURL("**/mon-compte/double-authentification");
   await visitor.leave();
 });

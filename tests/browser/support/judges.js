@@ -165,3 +165,26 @@ export async function borders(page) {
       .map((element) => `forced colours: nothing shows the shape of ${element.outerHTML.slice(0, 120)}`);
   });
 }
+
+/** All that every judge finds about a page, by itself and as text; leaves it as it was. */
+export async function judge(page, text) {
+  const found = [...(await axe(page)), ...(await equalAccess(page)), ...(await html(text)), ...(await typography(page))];
+  await page.emulateMedia({ colorScheme: "dark" });
+  found.push(...(await axe(page, colourRules)).map((text) => `dark: ${text}`));
+  await page.emulateMedia({ colorScheme: "light", forcedColors: "active" });
+  found.push(...(await borders(page)));
+  await page.emulateMedia({ colorScheme: "light", forcedColors: "none" });
+  found.push(...(await width(page, "1280 px")));
+  await page.evaluate(() => (document.documentElement.style.fontSize = "200%"));
+  found.push(...(await width(page, "text at 200 %")));
+  await page.evaluate(() => (document.documentElement.style.fontSize = ""));
+  found.push(...(await spacing(page, "spaced text")));
+  for (const px of [1000, 640]) {
+    await page.setViewportSize({ width: px, height: 640 });
+    found.push(...(await width(page, `${px} px`)));
+  }
+  await page.setViewportSize({ width: 320, height: 640 });
+  found.push(...(await width(page, "320 px")), ...(await spacing(page, "spaced text in 320 px")), ...(await axe(page)).map((text) => `320 px: ${text}`));
+  await page.setViewportSize({ width: 1280, height: 900 });
+  return found;
+}
