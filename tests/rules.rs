@@ -132,7 +132,13 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
         let answer = browser.send(call).await;
         let header = |name| answer.header(name).unwrap_or_else(|| panic!("{what} has no {name}"));
         let policy = header("content-security-policy");
-        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for part in [
+            "default-src 'none'",
+            "object-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(part), "{what}: {policy}");
         }
         assert!(!policy.contains("unsafe-"), "{what}: {policy}");
@@ -150,7 +156,8 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
             continue;
         }
         let kind = header("content-type").to_owned();
-        assert!(!kind.starts_with("text/") || kind.ends_with("; charset=utf-8"), "{what}: {kind}");
+        let is_text = kind.starts_with("text/") || kind.contains("xml");
+        assert!(!is_text || kind.ends_with("; charset=utf-8"), "{what}: {kind}");
         // What is to be kept, and not to be looked at within the portal, says so.
         let is_export = kind.starts_with("text/csv") || kind.starts_with("text/calendar");
         let is_attached =
@@ -159,11 +166,35 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
         kinds.insert(kind);
     }
     let told: Vec<&str> = kinds.iter().map(|kind| kind.split(';').next().unwrap_or_default()).collect();
-    for kind in
-        ["text/html", "text/csv", "text/calendar", "text/plain", "text/css", "text/javascript", "application/json"]
-    {
+    for kind in [
+        "text/html",
+        "text/csv",
+        "text/calendar",
+        "text/plain",
+        "text/css",
+        "text/javascript",
+        "application/json",
+        "image/svg+xml",
+    ] {
         assert!(told.contains(&kind), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_encoded_twice_is_decoded_once() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let label = "%3Cb%3E &lt;i&gt; a+b \\u003c";
+    portal.create_account(&browser, structure.id, label).await;
+    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, label);
+    let page = browser.open(&format!("/structures/{}", structure.id)).await;
+    assert!(page.text().contains(label), "{}", page.text());
+    assert_eq!(browser.open("/activites?recherche=%2541%252e").await.field("recherche"), "%41%2e");
+    let id = structure.id.to_string();
+    let encoded = |percent: &str| id.bytes().map(|digit| format!("{percent}{digit:x}")).collect::<String>();
+    assert_eq!(browser.get(&format!("/structures/{}", encoded("%"))).await.status, 200);
+    assert_eq!(browser.get(&format!("/structures/{}", encoded("%25"))).await.status, 404);
 }
 
 #[tokio::test]
