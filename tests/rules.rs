@@ -375,3 +375,46 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
         assert_eq!(answer.header("strict-transport-security").is_some(), secure);
     }
 }
+
+#[test]
+fn no_template_and_no_script_writes_a_text_as_markup() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a file");
+    let mut templates = 0;
+    let mut directories = vec![root.join("templates")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            templates += 1;
+            // Askama knows by its name that a file is HTML, and escapes what is written into it.
+            let is_escaped = path.extension().is_some_and(|extension| extension == "html");
+            assert!(is_escaped || path.parent().is_some_and(|mails| mails.ends_with("mails")), "{}", path.display());
+            let text = read(&path).replace(' ', "");
+            for way_round in ["|safe", "|escape(", "|e(", "{%filter", "{%-filter", "javascript:"] {
+                assert!(!text.contains(way_round), "{}: {way_round}", path.display());
+            }
+        }
+    }
+    assert!(templates > 50, "{templates}");
+    let script = read(&root.join("static/app.js"));
+    assert!(script.contains(".textContent = "));
+    for sink in [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "setHTMLUnsafe",
+        "createContextualFragment",
+        "DOMParser",
+        "srcdoc",
+        "eval(",
+        "Function(",
+        "import(",
+    ] {
+        assert!(!script.contains(sink), "{sink}");
+    }
+}
