@@ -141,7 +141,9 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
         ] {
             assert!(policy.contains(part), "{what}: {policy}");
         }
-        assert!(!policy.contains("unsafe-"), "{what}: {policy}");
+        let sources = policy.split(';').flat_map(|part| part.split_whitespace().skip(1));
+        let others: Vec<&str> = sources.filter(|source| !["'none'", "'self'"].contains(source)).collect();
+        assert!(others.is_empty(), "nothing from elsewhere, nothing unsafe: {what}: {others:?}");
         assert_eq!(header("x-content-type-options"), "nosniff");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin");
         assert_eq!(header("cross-origin-resource-policy"), "same-origin");
@@ -373,6 +375,19 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
         assert_eq!(cookie.contains("Secure"), secure, "{cookie}");
         assert!(!cookie.contains("Domain=") && !cookie.contains("Max-Age") && !cookie.contains("Expires"), "{cookie}");
         assert_eq!(answer.header("strict-transport-security").is_some(), secure);
+        // Its value is told in this header alone, and short enough for every browser to keep.
+        let (pair, _) = cookie.split_once(';').expect("attributes");
+        assert!(pair.len() < 4_096, "{cookie}");
+        let (_, value) = pair.split_once('=').expect("a value");
+        let browser = portal.browser();
+        browser.post("/connexion", &fields).await.location();
+        let own = browser.cookies().into_values().next().expect("a session");
+        for path in
+            ["/activites", "/mon-compte", "/mon-compte/double-authentification", "/aucune", "/documentation-api"]
+        {
+            let text = browser.get(path).await.body_text();
+            assert!(own.len() == value.len() && !text.contains(&own), "{path}");
+        }
     }
 }
 
