@@ -41,6 +41,29 @@ async fn of_two_resets_from_the_same_page_one_holds_and_the_other_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_resets_at_once_one_holds() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structure.id, "ERP").await;
+    let reset = format!("/utilisateurs-techniques/{id}/mot-de-passe");
+    let mut forms = Vec::new();
+    for _ in 0..8 {
+        forms.push(browser.open(&reset).await);
+    }
+    let answers = together(8, |number| {
+        let (browser, form, reset) = (browser.clone(), forms[number].clone(), reset.clone());
+        async move { browser.submit(&form, &reset, &[]).await.status.as_u16() }
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|status| **status == 303).count(), 1, "{answers:?}");
+    assert!(answers.iter().all(|status| [303, 409, 503].contains(status)), "{answers:?}");
+    assert_eq!(portal.events_of("PASSWORD_RESET").await, 1);
+    assert_eq!(portal.number("SELECT credential_version::bigint FROM technical_users", &[]).await, 2);
+    assert_eq!(portal.mails().await.len(), 2, "one of the creation, one of the reset");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn fifty_posts_of_one_form_make_one_account_one_password_one_mail() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;

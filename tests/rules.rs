@@ -132,10 +132,18 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
         let answer = browser.send(call).await;
         let header = |name| answer.header(name).unwrap_or_else(|| panic!("{what} has no {name}"));
         let policy = header("content-security-policy");
-        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"] {
+        for part in [
+            "default-src 'none'",
+            "object-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
             assert!(policy.contains(part), "{what}: {policy}");
         }
-        assert!(!policy.contains("unsafe-"), "{what}: {policy}");
+        let sources = policy.split(';').flat_map(|part| part.split_whitespace().skip(1));
+        let others: Vec<&str> = sources.filter(|source| !["'none'", "'self'"].contains(source)).collect();
+        assert!(others.is_empty(), "nothing from elsewhere, nothing unsafe: {what}: {others:?}");
         assert_eq!(header("x-content-type-options"), "nosniff");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin");
         assert_eq!(header("cross-origin-resource-policy"), "same-origin");
@@ -150,7 +158,8 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
             continue;
         }
         let kind = header("content-type").to_owned();
-        assert!(!kind.starts_with("text/") || kind.ends_with("; charset=utf-8"), "{what}: {kind}");
+        let is_text = kind.starts_with("text/") || kind.contains("xml");
+        assert!(!is_text || kind.ends_with("; charset=utf-8"), "{what}: {kind}");
         // What is to be kept, and not to be looked at within the portal, says so.
         let is_export = kind.starts_with("text/csv") || kind.starts_with("text/calendar");
         let is_attached =
@@ -159,11 +168,35 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
         kinds.insert(kind);
     }
     let told: Vec<&str> = kinds.iter().map(|kind| kind.split(';').next().unwrap_or_default()).collect();
-    for kind in
-        ["text/html", "text/csv", "text/calendar", "text/plain", "text/css", "text/javascript", "application/json"]
-    {
+    for kind in [
+        "text/html",
+        "text/csv",
+        "text/calendar",
+        "text/plain",
+        "text/css",
+        "text/javascript",
+        "application/json",
+        "image/svg+xml",
+    ] {
         assert!(told.contains(&kind), "{told:?}");
     }
+}
+
+#[tokio::test]
+async fn what_is_encoded_twice_is_decoded_once() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let label = "%3Cb%3E &lt;i&gt; a+b \\u003c";
+    portal.create_account(&browser, structure.id, label).await;
+    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, label);
+    let page = browser.open(&format!("/structures/{}", structure.id)).await;
+    assert!(page.text().contains(label), "{}", page.text());
+    assert_eq!(browser.open("/activites?recherche=%2541%252e").await.field("recherche"), "%41%2e");
+    let id = structure.id.to_string();
+    let encoded = |percent: &str| id.bytes().map(|digit| format!("{percent}{digit:x}")).collect::<String>();
+    assert_eq!(browser.get(&format!("/structures/{}", encoded("%"))).await.status, 200);
+    assert_eq!(browser.get(&format!("/structures/{}", encoded("%25"))).await.status, 404);
 }
 
 #[tokio::test]
@@ -342,5 +375,61 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
         assert_eq!(cookie.contains("Secure"), secure, "{cookie}");
         assert!(!cookie.contains("Domain=") && !cookie.contains("Max-Age") && !cookie.contains("Expires"), "{cookie}");
         assert_eq!(answer.header("strict-transport-security").is_some(), secure);
+        // Its value is told in this header alone, and short enough for every browser to keep.
+        let (pair, _) = cookie.split_once(';').expect("attributes");
+        assert!(pair.len() < 4_096, "{cookie}");
+        let (_, value) = pair.split_once('=').expect("a value");
+        let browser = portal.browser();
+        browser.post("/connexion", &fields).await.location();
+        let own = browser.cookies().into_values().next().expect("a session");
+        for path in
+            ["/activites", "/mon-compte", "/mon-compte/double-authentification", "/aucune", "/documentation-api"]
+        {
+            let text = browser.get(path).await.body_text();
+            assert!(own.len() == value.len() && !text.contains(&own), "{path}");
+        }
+    }
+}
+
+#[test]
+fn no_template_and_no_script_writes_a_text_as_markup() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a file");
+    let mut templates = 0;
+    let mut directories = vec![root.join("templates")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                directories.push(path);
+                continue;
+            }
+            templates += 1;
+            // Askama knows by its name that a file is HTML, and escapes what is written into it.
+            let is_escaped = path.extension().is_some_and(|extension| extension == "html");
+            assert!(is_escaped || path.parent().is_some_and(|mails| mails.ends_with("mails")), "{}", path.display());
+            let text = read(&path).replace(' ', "");
+            for way_round in ["|safe", "|escape(", "|e(", "{%filter", "{%-filter", "javascript:"] {
+                assert!(!text.contains(way_round), "{}: {way_round}", path.display());
+            }
+        }
+    }
+    assert!(templates > 50, "{templates}");
+    let script = read(&root.join("static/app.js"));
+    assert!(script.contains(".textContent = "));
+    for sink in [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "setHTMLUnsafe",
+        "createContextualFragment",
+        "DOMParser",
+        "srcdoc",
+        "eval(",
+        "Function(",
+        "import(",
+    ] {
+        assert!(!script.contains(sink), "{sink}");
     }
 }

@@ -51,6 +51,9 @@ async fn sign_in_never_leads_to_another_site() {
     for elsewhere in ["https://ailleurs.example/", "//ailleurs.example", "/\\ailleurs.example", "javascript:alert(1)"] {
         let fields = [("identifiant", person.login.as_str()), ("mot-de-passe", PASSWORD), ("suite", elsewhere)];
         assert_eq!(portal.browser().post("/connexion", &fields).await.location(), "/");
+        // Nor is anybody sent there who is signed in already, and follows a link to the form.
+        let suite: String = form_urlencoded::byte_serialize(elsewhere.as_bytes()).collect();
+        assert_eq!(portal.signed_in(&person).await.get(&format!("/connexion?suite={suite}")).await.location(), "/");
     }
 }
 

@@ -84,3 +84,20 @@ async fn what_is_wrong_in_the_form_is_said_before_anything_is_to_be_confirmed() 
     let typed = [("designation", ""), ("statut", "INACTIVE")];
     browser.submit(&browser.open(&url).await, &url, &typed).await.refusal(422).assert_says("Saisissez la désignation");
 }
+
+#[tokio::test]
+async fn a_status_that_is_none_changes_none() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let url = format!("/structures/{}", structure.id);
+    let active = async || portal.number("SELECT count(*) FROM structures WHERE active", &[]).await;
+    for wanted in [1, 0] {
+        for word in ["", "active", "2", "SUSPENDUE", "INACTIVE "] {
+            browser.submit(&browser.open(&url).await, &url, &[("statut", word)]).await.refusal(422);
+            assert_eq!(active().await, wanted, "{word}");
+        }
+        browser.submit(&browser.open(&url).await, &url, &[("statut", "INACTIVE")]).await.location();
+    }
+    assert_eq!(portal.events_of("STRUCTURE_EDITED").await, 1);
+}

@@ -8,6 +8,7 @@ use super::{
     memberships::{self, Seat},
     outbox, people,
     structures::{self, ManagedStructure, Member, NotManager},
+    throttles::{self, Scope},
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -54,6 +55,10 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
     Ok(member.map(|member| ManagedMember { structure, member }))
 }
 
+/// People whom one manager may write to in a row, by inviting them or changing their roles: far more than an afternoon's work by hand, and
+/// nothing to whoever would send mails to strangers from here.
+pub const MOST_IN_A_ROW: i32 = 50;
+
 /// Why nobody was attached or changed.
 #[derive(Debug, Error)]
 pub enum MemberError {
@@ -65,6 +70,8 @@ pub enum MemberError {
     OtherRole(Role),
     #[error("several people have this address")]
     Ambiguous,
+    #[error("the manager has written to too many people")]
+    TooMany { seconds: u32 },
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -87,9 +94,19 @@ pub async fn invite(
         Some(user_id) => user_id,
         None => people::register(&mut tx, actor, person).await?.user_id,
     };
-    seat(&mut tx, (actor, Action::MemberInvited), &structure, user_id, role).await?;
+    if seat(&mut tx, (actor, Action::MemberInvited), &structure, user_id, role).await? {
+        count_mail(&mut tx, actor).await?;
+    }
     tx.commit().await?;
     Ok(())
+}
+
+/// Counts somebody who is written to because the manager wished so.
+async fn count_mail(conn: &mut PgConnection, actor: &Actor) -> Result<(), MemberError> {
+    match throttles::spend(conn, Scope::MemberMail, &actor.name, MOST_IN_A_ROW).await? {
+        None => Ok(()),
+        Some(seconds) => Err(MemberError::TooMany { seconds }),
+    }
 }
 
 /// Whose login or contact address this is. The login decides where both are somebody's.
@@ -110,7 +127,7 @@ async fn find_person(conn: &mut PgConnection, address: &str) -> Result<Option<i6
 }
 
 /// Gives a person a role that she does not have yet, within the transaction of a caller who has locked the structure: with its
-/// mail and an event of the given kind, and a request that she may have made is answered by it.
+/// mail and an event of the given kind, and a request that she may have made is answered by it. `false` where she has the role already.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -120,7 +137,7 @@ pub(super) async fn seat(
     structure: &ManagedStructure,
     user_id: i64,
     role: Role,
-) -> Result<(), MemberError> {
+) -> Result<bool, MemberError> {
     if role == Role::PrincipalManager {
         return Err(MemberError::PrincipalManager);
     }
@@ -134,7 +151,7 @@ pub(super) async fn seat(
         current: memberships::current_role(conn, structure.id(), user_id).await?,
     };
     match seat.current {
-        Some(current) if current == role => return Ok(()),
+        Some(current) if current == role => return Ok(false),
         Some(current) => return Err(MemberError::OtherRole(current)),
         None => {}
     }
@@ -148,7 +165,8 @@ pub(super) async fn seat(
     )
     .execute(&mut *conn)
     .await?;
-    Ok(tell(conn, actor, structure, &person.contact_address, Some(role)).await?)
+    tell(conn, actor, structure, &person.contact_address, Some(role)).await?;
+    Ok(true)
 }
 
 /// « Modifier le rôle ».
@@ -173,6 +191,7 @@ pub async fn change_role(pool: &PgPool, actor: &Actor, managed: &ManagedMember, 
     if changed == 0 {
         return Ok(());
     }
+    count_mail(&mut tx, actor).await?;
     audit::record(&mut tx, event(actor, managed, Action::MembershipChanged, role.label())).await?;
     tell(&mut tx, actor, &structure, &managed.member.contact_address, Some(role)).await?;
     tx.commit().await?;

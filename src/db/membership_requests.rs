@@ -204,7 +204,7 @@ pub async fn accept(pool: &PgPool, actor: &Actor, request: &ManagedRequest, role
         return Ok(());
     }
     match members::seat(&mut tx, (actor, Action::MembershipRequestAccepted), &structure, request.user_id, role).await {
-        Ok(()) | Err(MemberError::OtherRole(_)) => {}
+        Ok(_) | Err(MemberError::OtherRole(_)) => {}
         Err(error) => return Err(error),
     }
     tx.commit().await?;

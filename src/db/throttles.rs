@@ -1,6 +1,6 @@
 //! Delays after failures, per (what was tried, network), shared by all instances.
 
-use sqlx::{PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::domain::random::digest;
 
@@ -15,6 +15,8 @@ pub enum Scope {
     PasswordLink,
     /// A request to be attached to a structure: each one that is taken back counts.
     MembershipRequest,
+    /// A mail that a manager has the portal write to somebody else: nothing fails, each one counts.
+    MemberMail,
     /// A technical user's credential at the API.
     Api,
 }
@@ -26,6 +28,7 @@ impl Scope {
             Self::SecondFactor => "SECOND_FACTOR",
             Self::PasswordLink => "PASSWORD_LINK",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
+            Self::MemberMail => "MEMBER_MAIL",
             Self::Api => "API",
         }
     }
@@ -70,6 +73,36 @@ pub async fn begin(pool: &PgPool, scope: Scope, subject: &str, network: &str) ->
     }
     tx.commit().await?;
     Ok(seconds)
+}
+
+/// Counts an act of which `most` may be done in a row, within its transaction. Seconds to wait where they have been: an hour after the
+/// last of them, as after any hour without one, the count begins anew.
+///
+/// # Errors
+/// Database errors.
+pub async fn spend(conn: &mut PgConnection, scope: Scope, subject: &str, most: i32) -> sqlx::Result<Option<u32>> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), subject)
+        .execute(&mut *conn)
+        .await?;
+    let seconds = wait(&mut *conn, scope, subject, "").await?;
+    if seconds.is_some() {
+        return Ok(seconds);
+    }
+    sqlx::query!(
+        "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, '', 1)
+         ON CONFLICT (scope, subject_hash, network) DO UPDATE SET
+             failures = CASE WHEN throttles.last_failure < portal_now() - interval '1 hour' OR throttles.blocked_until IS NOT NULL
+                 THEN 1 ELSE throttles.failures + 1 END,
+             last_failure = portal_now(),
+             blocked_until = CASE WHEN throttles.last_failure >= portal_now() - interval '1 hour' AND throttles.blocked_until IS NULL
+                 AND throttles.failures + 1 >= $3 THEN portal_now() + interval '1 hour' END",
+        scope.code(),
+        digest(subject),
+        most,
+    )
+    .execute(&mut *conn)
+    .await?;
+    Ok(None)
 }
 
 /// Counts a failure. The first four cost nothing, people mistype; then the delay doubles from 2 seconds up to 5 minutes. An

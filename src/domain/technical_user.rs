@@ -64,12 +64,13 @@ pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
     }
 }
 
-/// Control characters, and those that reverse text, hide it, or stand for nothing at all: a label is read by people who trust it.
-pub(super) fn is_unprintable(c: char) -> bool {
+/// Control characters, ends of lines, and what reverses text, hides it, or stands for nothing at all: people trust what they read.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
     let is_mark = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     // Letters without a shape, and tags.
     let is_blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}');
-    c.is_control() || is_mark || is_blank
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_mark || is_blank
 }
 
 /// Where an account stands.
@@ -198,7 +199,10 @@ mod tests {
 
     #[test]
     fn hidden_and_reversing_characters_are_unprintable() {
-        for c in ['\0', '\u{7f}', '\u{200b}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2060}', '\u{206f}', '\u{feff}'] {
+        for c in [
+            '\0', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}', '\u{200b}', '\u{200f}', '\u{202a}', '\u{202e}',
+            '\u{2060}', '\u{206f}', '\u{feff}',
+        ] {
             assert!(is_unprintable(c), "{c:?}");
         }
         for c in ['a', ' ', 'é', '\u{a0}', '\u{202f}', '’', '–', '€'] {

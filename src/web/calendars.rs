@@ -128,7 +128,9 @@ fn utc(at: OffsetDateTime) -> String {
 
 /// A text value (RFC 5545 §3.3.11).
 fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,").replace(['\r', '\n'], " ")
+    // What is no text at all, and what some readers take for the end of a line.
+    let is_no_text = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,").replace(is_no_text, " ")
 }
 
 /// A content line, folded before its 75th octet (RFC 5545 §3.1).
@@ -156,7 +158,7 @@ mod tests {
             technical_user_id: 7,
             credential_version: 2,
             login: "TECH_1_21350001400011@cpro.fr".into(),
-            label: Some("ERP; paie, \\ et œuvres\nsociales".into()),
+            label: Some("ERP; paie, \\ et œuvres\nsociales\u{85}X:1\u{2028}X:2\u{b}X:3".into()),
             structure: "Communauté d’agglomération du Pays-très-loin".into(),
             // 2028-01-23 23:30 UTC is the 24th in Paris.
             expires_at: at(1_832_283_000),
@@ -175,6 +177,6 @@ mod tests {
         ] {
             assert!(unfolded.lines().any(|found| found == line), "{line} is not in {unfolded}");
         }
-        assert!(unfolded.contains("ERP\\; paie\\, \\\\ et œuvres sociales (Communauté"), "{unfolded}");
+        assert!(unfolded.contains("ERP\\; paie\\, \\\\ et œuvres sociales X:1 X:2 X:3 (Communauté"), "{unfolded}");
     }
 }

@@ -120,7 +120,7 @@ fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
     client.unwrap_or(peer).to_canonical()
 }
 
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// What no browser may do with an answer of ours. A static, so that names and values are made once.

@@ -95,3 +95,30 @@ fn in_groups(text: &str, sizes: &[usize], between: &str) -> String {
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
+
+#[cfg(test)]
+mod tests {
+    use askama::Template;
+
+    use crate::web::filters;
+
+    #[derive(Template)]
+    #[template(source = "{{ text|breakable }}\n{{ text|grouped }}\n{{ text|password_groups }}", ext = "html")]
+    struct Written<'a> {
+        text: &'a str,
+    }
+
+    #[test]
+    fn what_makes_markup_escapes_what_it_is_given() {
+        let text = "<b onclick='x'>\"&amp;@</b>";
+        let html = Written { text }.render().unwrap();
+        let own = ["<wbr>", "<span class=\"group\">", "</span>"];
+        let told = own.into_iter().fold(html, |html, markup| html.replace(markup, ""));
+        assert!(!told.contains(['<', '>', '"', '\'']), "{told}");
+        let read = |line: &str| {
+            let signs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+            signs.into_iter().fold(line.to_owned(), |line, (written, sign)| line.replace(written, sign))
+        };
+        assert_eq!(told.lines().map(read).collect::<Vec<_>>(), [text; 3], "escaped once");
+    }
+}

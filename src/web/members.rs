@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    error::{AppError, page, page_with_status},
+    error::{AppError, page, page_with_status, with_retry_after},
     layout::{Errors, FieldError, Notice, StructureName, Tab},
     pages::members::{MemberAct, MemberActPage, MemberForm, MemberInvitationPage, MemberView},
     paths,
@@ -33,6 +33,7 @@ impl From<MemberError> for AppError {
         match error {
             MemberError::NotManager(_) => Self::NotFound,
             MemberError::PrincipalManager | MemberError::OtherRole(_) | MemberError::Ambiguous => Self::Conflict,
+            MemberError::TooMany { seconds } => Self::TooManyRequests { seconds },
             MemberError::Database(error) => error.into(),
         }
     }
@@ -142,6 +143,14 @@ pub async fn invite(State(state): State<AppState>, managed: Managed, Form(form):
             "Plusieurs personnes utilisent cette adresse de contact. Saisissez l’identifiant de connexion \
             de la personne, ou demandez-lui de faire une demande de rattachement depuis la page Mon compte."
                 .into()
+        }
+        Err(MemberError::TooMany { seconds }) => {
+            let message = "Vous avez invité beaucoup de personnes, ou modifié beaucoup de rôles, en peu de temps. \
+                Réessayez dans une heure."
+                .into();
+            let mut response = refuse(form, Errors(vec![FieldError { field: "adresse", message }]))?;
+            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+            return Ok(with_retry_after(response, seconds));
         }
         Err(error) => return Err(error.into()),
     };

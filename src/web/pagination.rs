@@ -77,3 +77,20 @@ impl Pagination {
         entries
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_searched_for_stays_one_value_of_a_link() {
+        let typed = "a&page=9#x \"'><é/?%41".to_owned();
+        let url = pages_of("/activites", &[("recherche", &typed), ("statut", &String::new())]) + "2";
+        let (path, query) = url.split_once('?').unwrap();
+        assert!(
+            path == "/activites" && query.bytes().all(|byte| byte.is_ascii_graphic() && !b"#<>\"'".contains(&byte))
+        );
+        let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
+        assert_eq!(pairs, [("recherche".to_owned(), typed), ("page".to_owned(), "2".to_owned())]);
+    }
+}

@@ -79,6 +79,14 @@ async fn structure_page(
     })
 }
 
+/// No other word is one: a form that was garbled on its way neither stops a structure nor sets it going again.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "UPPERCASE")]
+enum Standing {
+    Active,
+    Inactive,
+}
+
 #[derive(Debug, Deserialize)]
 pub struct EditForm {
     designation: String,
@@ -92,7 +100,7 @@ pub struct EditForm {
     pays: String,
     courriel: String,
     telephone: String,
-    statut: String,
+    statut: Standing,
     /// What was answered to « Rendre la structure inactive »; absent before it is asked.
     confirmation: Option<String>,
 }
@@ -109,7 +117,7 @@ impl EditForm {
             country: self.pays,
             email: self.courriel,
             phone: self.telephone,
-            active: self.statut != "INACTIVE",
+            active: self.statut == Standing::Active,
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::{
         structures::{self, ManagedStructure},
         technical_users::{self, ManagedTechnicalUser},
     },
-    domain::{audit::Actor, envelope::SessionSecret},
+    domain::{audit::Actor, envelope::SessionSecret, technical_user::is_unprintable},
 };
 
 /// A person who is signed in.
@@ -184,5 +184,23 @@ async fn id_in_path(parts: &mut Parts, state: &AppState) -> Result<i64, AppError
 /// The browser, as its user agent names it, cut to what a table can show.
 pub fn software(parts: &axum::http::HeaderMap) -> String {
     let text = parts.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    text.unwrap_or_default().chars().filter(|c| !c.is_control()).take(200).collect()
+    text.unwrap_or_default().chars().filter(|c| !is_unprintable(*c)).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn what_software_calls_itself_is_one_short_line_that_hides_nothing() {
+        let named = |bytes: &[u8]| {
+            software(&HeaderMap::from_iter([(header::USER_AGENT, HeaderValue::from_bytes(bytes).unwrap())]))
+        };
+        assert_eq!(named("curl/8.5 \u{202e}\u{2028}\u{2066}é\u{85}\u{200b}\u{3164}\t!".as_bytes()), "curl/8.5 é!");
+        assert_eq!(named(b"a\xffb"), "a\u{fffd}b");
+        assert_eq!(named("é".repeat(300).as_bytes()).chars().count(), 200);
+        assert_eq!(software(&HeaderMap::new()), "");
+    }
 }
