@@ -55,9 +55,9 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
     Ok(member.map(|member| ManagedMember { structure, member }))
 }
 
-/// People whom one manager may write to in a row, by inviting them or changing their roles: far more than an afternoon's work by hand, and
-/// nothing to whoever would send mails to strangers from here.
-pub const MOST_IN_A_ROW: i32 = 50;
+/// Mails that one manager may have written to others in a row, by inviting them or changing their roles. Enough to attach a colleague
+/// to every structure of a large manager, by hand, in an afternoon; and little to whoever would write to strangers from here.
+pub const MOST_IN_A_ROW: i32 = 300;
 
 /// Why nobody was attached or changed.
 #[derive(Debug, Error)]
