@@ -132,8 +132,12 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
             _ => structure.id,
         };
         let path = route.path.replace("{id}", &id.to_string());
-        if rule(&route.method, route.path) == Open::ItsManager && route.method == Method::GET {
-            assert!(matches!(browser.get(&path).await.status.as_u16(), 200 | 303), "{path}");
+        if matches!(rule(&route.method, route.path), Open::ItsManager | Open::SignedIn) && route.method == Method::GET {
+            let answer = browser.get(&path).await;
+            assert!(matches!(answer.status.as_u16(), 200 | 303), "{path}");
+            let is_page =
+                answer.status == 200 && answer.header("content-type").is_some_and(|kind| kind.contains("html"));
+            assert!(!is_page || answer.page().has_form("/deconnexion"), "{path} lets her sign out");
         }
         if route.method == Method::POST {
             let foreign = Call::post_form(&path, &[]).with("sec-fetch-site", "cross-site");

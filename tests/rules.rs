@@ -194,7 +194,7 @@ async fn what_is_encoded_twice_is_decoded_once() {
     assert!(page.text().contains(label), "{}", page.text());
     assert_eq!(browser.open("/activites?recherche=%2541%252e").await.field("recherche"), "%41%2e");
     let id = structure.id.to_string();
-    let encoded = |percent: &str| id.bytes().map(|digit| format!("{percent}{digit:x}")).collect::<String>();
+    let encoded = |percent: &str| id.bytes().map(|digit| format!("{percent}{digit:x}")).collect::<Vec<_>>().concat();
     assert_eq!(browser.get(&format!("/structures/{}", encoded("%"))).await.status, 200);
     assert_eq!(browser.get(&format!("/structures/{}", encoded("%25"))).await.status, 404);
 }

@@ -22,7 +22,7 @@ fn copy_of(portal: &TestPortal, cookies: BTreeMap<String, String>) -> Browser {
 
 #[tokio::test]
 async fn a_session_that_was_left_or_closed_is_over() {
-    let portal = TestPortal::start().await;
+    let mut portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let copy = copy_of(&portal, browser.cookies());
@@ -38,6 +38,11 @@ async fn a_session_that_was_left_or_closed_is_over() {
     strange.post(&close, &[]).await.location();
     assert!(is_in(&there).await, "a stranger closes nobody's session");
     assert!(here.open("/mon-compte").await.has_form(&close));
+    // Not by who finds a screen that nobody has watched for a while.
+    portal.move_clock("16 minutes").await;
+    assert_eq!(here.post(&close, &[]).await.refusal(403).heading(), "Confirmez votre identité");
+    assert!(is_in(&there).await);
+    portal.move_clock("14 minutes").await;
     here.post(&close, &[]).await.location();
     assert!(is_in(&here).await && !is_in(&there).await);
 }

@@ -1,5 +1,7 @@
 //! « Connexion »: who gets in, what those who do not are told, and how guessing is slowed.
 
+use raccord::domain::role::Role;
+
 use crate::common::{PASSWORD, TestPortal};
 
 const WRONG: &str = "Identifiant ou mot de passe incorrect.";
@@ -202,6 +204,7 @@ fn weak_hash(password: &str) -> String {
 async fn an_invitation_lets_a_person_choose_a_password_once() {
     let portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
+    portal.attach(&noor, &portal.structure("Syndicat du Val d’Ornain").await, Role::User).await;
     portal.execute("UPDATE users SET password_hash = NULL").await;
     let link = portal.invitation(&noor).await;
     let browser = portal.browser();
@@ -211,11 +214,39 @@ async fn an_invitation_lets_a_person_choose_a_password_once() {
         async |password: &'static str| browser.submit(&form, &link, &[("nouveau-mot-de-passe", password)]).await;
     choose("trop court").await.refusal(422).assert_says("Le mot de passe doit contenir au moins 15 caractères.");
     choose("noor.martin@exemple.fr").await.refusal(422).assert_says("trop facile à deviner");
+    choose("syndicat du val d’ornain").await.refusal(422).assert_says("trop facile à deviner");
     choose("passwordpassword").await.refusal(422).assert_says("mot de passe courant");
     assert_eq!(choose(PASSWORD).await.location(), "/connexion?avis=password-chosen");
     assert_eq!(choose("un autre mot de passe").await.refusal(404).heading(), "Ce lien n’est plus valable");
     portal.signed_in(&noor).await;
     assert_eq!(portal.events().await, ["PASSWORD_CHOSEN", "SIGNED_IN"]);
+}
+
+#[tokio::test]
+async fn what_is_typed_as_a_password_is_hidden_and_may_be_pasted() {
+    let mut portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    let link = portal.invitation(&noor).await;
+    let browser = portal.signed_in(&noor).await;
+    let mut pages = vec![portal.browser().open("/connexion").await];
+    for path in [link.as_str(), "/mon-compte"] {
+        pages.push(browser.open(path).await);
+    }
+    portal.move_clock("16 minutes").await;
+    pages.push(browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@b.fr")]).await.refusal(403));
+    let fields: Vec<String> = pages
+        .iter()
+        .flat_map(|page| page.html().split("<input").skip(1))
+        .map(|rest| rest.split('>').next().expect("the tag").to_owned())
+        .filter(|tag| tag.contains("mot-de-passe"))
+        .collect();
+    assert_eq!(fields.len(), 5, "{fields:?}");
+    for tag in &fields {
+        assert!(tag.contains("type=\"password\"") && !tag.contains(" on"), "{tag}");
+        let helps = ["autocomplete=\"current-password\"", "autocomplete=\"new-password\""];
+        assert!(helps.into_iter().any(|helps| tag.contains(helps)), "{tag}");
+    }
+    assert!(!include_str!("../static/app.js").contains("paste"), "the script minds no paste");
 }
 
 #[tokio::test]

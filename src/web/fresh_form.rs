@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     error::{AppError, page_with_status},
@@ -22,6 +22,10 @@ pub const OWN_FIELDS: &str = "confirmation-";
 /// A form of somebody who proved who she is a short while ago. Anybody else is asked to, on a page that carries what was sent;
 /// its answer leads back here with the same form. Stands after the authority that the handler takes: who has none is not asked.
 pub struct FreshForm<T>(pub T);
+
+/// A form that is but its button.
+#[derive(Deserialize)]
+pub struct Nothing {}
 
 impl<T: DeserializeOwned> FromRequest<AppState> for FreshForm<T> {
     type Rejection = Response;

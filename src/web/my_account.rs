@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     codes::{self, Verdict},
     error::{AppError, page as render, page_with_status},
-    fresh_form::FreshForm,
+    fresh_form::{FreshForm, Nothing},
     layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
     pages::my_account::MyAccountPage,
     pagination::{PageQuery, Pagination},
@@ -147,6 +147,7 @@ pub async fn close_session(
     State(state): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Redirect, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
     sessions::close(&state.pool, &visitor.actor, id).await?;

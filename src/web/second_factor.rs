@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::{
     error::{AppError, page as render, page_with_status},
-    fresh_form::FreshForm,
+    fresh_form::{FreshForm, Nothing},
     layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
     pages::second_factor::{RecoveryCodesPage, SecondFactorPage, SecondFactorState, Setup},
     paths,
@@ -66,9 +66,6 @@ fn second_factor_page(
 fn open(state: &AppState, visitor: &Visitor, factor: &SecondFactor) -> Result<Option<TotpSecret>, AppError> {
     Ok(state.keys()?.open(&factor.secret, visitor.person.user_id))
 }
-
-#[derive(Deserialize)]
-pub struct Nothing {}
 
 /// « Activer la double authentification »: makes the secret that the page then shows.
 pub async fn begin(
