@@ -17,6 +17,8 @@ pub enum Scope {
     MembershipRequest,
     /// A mail that a manager has the portal write to somebody else: nothing fails, each one counts.
     MemberMail,
+    /// A change of a person's own contact address, of which the old and the new one hear: each one counts.
+    ContactAddress,
     /// A technical user's credential at the API.
     Api,
 }
@@ -29,6 +31,7 @@ impl Scope {
             Self::PasswordLink => "PASSWORD_LINK",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::MemberMail => "MEMBER_MAIL",
+            Self::ContactAddress => "CONTACT_ADDRESS",
             Self::Api => "API",
         }
     }
