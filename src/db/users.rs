@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{
     audit::{self, Event},
     invitations, outbox, sessions,
-    throttles::{self, Scope},
+    throttles::{self, Allowance, Scope},
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -92,7 +92,7 @@ pub async fn change_password(
 }
 
 /// Changes of her own contact address that a person may make in a row.
-pub const MOST_ADDRESSES_IN_A_ROW: i32 = 10;
+pub const CHANGES_OF_ADDRESS: Allowance = Allowance { most: 10, minutes: 60 };
 
 /// Keeps a person's new contact address, which is at once that of the technical users of her structures (rule 6). The old and
 /// the new address are both written to; links that wait in the old mailbox end. Each of her structures remembers it. Seconds to wait, and nothing done, where she has changed it too often:
@@ -113,7 +113,7 @@ pub async fn change_contact_address(
     if old == address.as_str() {
         return Ok(None);
     }
-    let wait = throttles::spend(&mut tx, Scope::ContactAddress, &actor.name, MOST_ADDRESSES_IN_A_ROW).await?;
+    let wait = throttles::spend(&mut tx, Scope::ContactAddress, (&actor.name, ""), CHANGES_OF_ADDRESS).await?;
     if wait.is_some() {
         return Ok(wait);
     }
