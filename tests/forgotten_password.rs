@@ -164,6 +164,35 @@ async fn requests_are_slowed_for_one_name_from_one_network() {
     }
 }
 
+/// Each request is an event for good: strangers must not fill the history, whomever they name.
+#[tokio::test]
+async fn a_hundred_requests_of_one_network_are_taken_and_the_next_writes_nothing() {
+    let mut portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    let post = async |portal: &TestPortal, address: &str, named: &str| {
+        portal.browser().with_address(address).post(FORGOTTEN, &[("identifiant", named)]).await
+    };
+    for number in 0..100 {
+        let named = format!("inconnue-{number}@exemple.fr");
+        assert_eq!(post(&portal, &format!("203.0.113.{number}"), &named).await.location(), ANSWER);
+    }
+    let written =
+        "SELECT (SELECT count(*) FROM audit_events) + (SELECT count(*) FROM throttles) + (SELECT count(*) FROM mails)";
+    let before = portal.number(written, &[]).await;
+    for named in ["encore@exemple.fr", noor.login.as_str()] {
+        let refused = post(&portal, "203.0.113.7", named).await;
+        assert_eq!(refused.header("retry-after"), Some("600"));
+        let page = refused.refusal(429);
+        page.assert_says("Réessayez dans dix minutes.");
+        assert_eq!(page.field("identifiant"), named, "what was typed is kept, and tells nothing");
+    }
+    assert_eq!(portal.number(written, &[]).await, before);
+    assert_eq!(post(&portal, "192.0.2.5", &noor.login).await.location(), ANSWER, "others are served");
+    assert_eq!(portal.mails().await.len(), 1);
+    portal.move_clock("11 minutes").await;
+    assert_eq!(post(&portal, "203.0.113.7", "encore@exemple.fr").await.location(), ANSWER);
+}
+
 #[tokio::test]
 async fn a_link_that_waited_in_the_outbox_goes_to_the_address_of_now() {
     let portal = TestPortal::start().await;

@@ -99,6 +99,35 @@ async fn only_who_has_technical_users_is_told_that_they_follow_the_new_address()
     }
 }
 
+/// The old and the new address are written to, whosever they are.
+#[tokio::test]
+async fn ten_changes_of_an_address_are_made_in_a_row_and_others_after_an_hour() {
+    let mut portal = TestPortal::start().await;
+    let (sacha, noor) = (portal.person("Sacha").await, portal.person("Noor").await);
+    let browser = portal.signed_in(&sacha).await;
+    let change = async |browser: &crate::common::Browser, number: usize| {
+        let address = format!("inconnue-{number}@exemple.fr");
+        browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", &address)]).await
+    };
+    for number in 0..10 {
+        change(&browser, number).await.location();
+    }
+    let mails = portal.mails().await.len();
+    let refused = change(&browser, 10).await;
+    assert_eq!(refused.header("retry-after"), Some("3600"));
+    let page = refused.refusal(429);
+    page.assert_says("Réessayez dans une heure.");
+    assert_eq!(page.field("adresse-de-contact"), "inconnue-10@exemple.fr", "what was typed is kept");
+    // What changes nothing writes to nobody, and is not refused.
+    change(&browser, 9).await.location();
+    let kept = portal.text("SELECT contact_address FROM users WHERE id = $1", &[sacha.id]).await;
+    assert_eq!((kept.as_str(), portal.mails().await.len()), ("inconnue-9@exemple.fr", mails));
+    assert_eq!(portal.events_of("CONTACT_ADDRESS_CHANGED").await, 10);
+    change(&portal.signed_in(&noor).await, 0).await.location();
+    portal.move_clock("61 minutes").await;
+    change(&portal.signed_in(&sacha).await, 10).await.location();
+}
+
 /// The extractors have let her pass; her rights are read again where the act is written.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_replaced_while_an_act_is_under_way_is_refused_by_the_act_itself() {

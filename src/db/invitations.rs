@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::{
     audit::{self, Event},
     outbox, sessions,
+    throttles::{self, Allowance, Scope},
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -17,6 +18,9 @@ use crate::domain::{
 pub const LINK_MINUTES: i32 = 60;
 /// Minutes in which a person is not sent another one: whoever else knows her login could fill her letter box.
 const PAUSE_MINUTES: i32 = 5;
+
+/// Requests for a link from one network: each is an event for good, whoever it names, and costs a stranger nothing.
+pub const REQUESTS_OF_A_NETWORK: Allowance = Allowance { most: 100, minutes: 10 };
 
 /// The person that a living link invites.
 #[derive(Clone, Debug)]
@@ -128,11 +132,16 @@ pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Re
 
 /// Somebody says that she forgot her password, and names herself by login or contact address. Who is known by it is mailed a
 /// link, unless one is on its way already. The event names what names somebody, and `actor` otherwise. One statement and one event
-/// whoever is named, so that the answer takes as long.
+/// whoever is named, so that the answer takes as long. Seconds to wait, and nothing done, where too many have asked from this network.
 ///
 /// # Errors
 /// Database errors.
-pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str) -> sqlx::Result<()> {
+pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str, network: &str) -> sqlx::Result<Option<u32>> {
+    let mut tx = pool.begin().await?;
+    let wait = throttles::spend(&mut tx, Scope::PasswordLink, ("", network), REQUESTS_OF_A_NETWORK).await?;
+    if wait.is_some() {
+        return Ok(wait);
+    }
     sqlx::query!(
         "WITH person AS (
              SELECT u.id, u.contact_address, jsonb_build_object('kind', 'password_forgotten', 'user_id', u.id) AS notice
@@ -152,7 +161,8 @@ pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str) -> sqlx::Resul
         Action::PasswordLinkAsked.code(),
         LINK_MINUTES - PAUSE_MINUTES,
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
-    Ok(())
+    tx.commit().await?;
+    Ok(None)
 }

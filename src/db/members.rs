@@ -8,7 +8,7 @@ use super::{
     memberships::{self, Seat},
     outbox, people,
     structures::{self, ManagedStructure, Member, NotManager},
-    throttles::{self, Scope},
+    throttles::{self, Allowance, Scope},
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -57,7 +57,7 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
 
 /// Mails that one manager may have written to others in a row, by inviting them or changing their roles. Enough to attach a colleague
 /// to every structure of a large manager, by hand, in an afternoon; and little to whoever would write to strangers from here.
-pub const MOST_IN_A_ROW: i32 = 300;
+pub const MAILS_TO_OTHERS: Allowance = Allowance { most: 300, minutes: 60 };
 
 /// Why nobody was attached or changed.
 #[derive(Debug, Error)]
@@ -103,7 +103,7 @@ pub async fn invite(
 
 /// Counts somebody who is written to because the manager wished so.
 async fn count_mail(conn: &mut PgConnection, actor: &Actor) -> Result<(), MemberError> {
-    match throttles::spend(conn, Scope::MemberMail, &actor.name, MOST_IN_A_ROW).await? {
+    match throttles::spend(conn, Scope::MemberMail, (&actor.name, ""), MAILS_TO_OTHERS).await? {
         None => Ok(()),
         Some(seconds) => Err(MemberError::TooMany { seconds }),
     }

@@ -11,12 +11,14 @@ pub enum Scope {
     SignIn,
     /// The code of a person whose password was right, from wherever: no network stands beside it.
     SecondFactor,
-    /// A link for who forgot the password: each request counts as a failure.
+    /// A link for who forgot the password: each request counts as a failure; and those of a network together, whoever they name.
     PasswordLink,
     /// A request to be attached to a structure: each one that is taken back counts.
     MembershipRequest,
     /// A mail that a manager has the portal write to somebody else: nothing fails, each one counts.
     MemberMail,
+    /// A change of a person's own contact address, of which the old and the new one hear: each one counts.
+    ContactAddress,
     /// A technical user's credential at the API.
     Api,
 }
@@ -29,6 +31,7 @@ impl Scope {
             Self::PasswordLink => "PASSWORD_LINK",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::MemberMail => "MEMBER_MAIL",
+            Self::ContactAddress => "CONTACT_ADDRESS",
             Self::Api => "API",
         }
     }
@@ -75,30 +78,45 @@ pub async fn begin(pool: &PgPool, scope: Scope, subject: &str, network: &str) ->
     Ok(seconds)
 }
 
-/// Counts an act of which `most` may be done in a row, within its transaction. Seconds to wait where they have been: an hour after the
-/// last of them, as after any hour without one, the count begins anew.
+/// Acts that may be done in a row, and the minutes without one after which the count begins anew; so long, too, do those wait that are
+/// too many.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    pub most: i32,
+    pub minutes: i32,
+}
+
+/// Counts an act of which so many are allowed, within its transaction. Seconds to wait where they have been done.
 ///
 /// # Errors
 /// Database errors.
-pub async fn spend(conn: &mut PgConnection, scope: Scope, subject: &str, most: i32) -> sqlx::Result<Option<u32>> {
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), subject)
+pub async fn spend(
+    conn: &mut PgConnection,
+    scope: Scope,
+    (subject, network): (&str, &str),
+    allowance: Allowance,
+) -> sqlx::Result<Option<u32>> {
+    let whose = format!("{subject} {network}");
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), whose)
         .execute(&mut *conn)
         .await?;
-    let seconds = wait(&mut *conn, scope, subject, "").await?;
+    let seconds = wait(&mut *conn, scope, subject, network).await?;
     if seconds.is_some() {
         return Ok(seconds);
     }
     sqlx::query!(
-        "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, '', 1)
+        "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, $3, 1)
          ON CONFLICT (scope, subject_hash, network) DO UPDATE SET
-             failures = CASE WHEN throttles.last_failure < portal_now() - interval '1 hour' OR throttles.blocked_until IS NOT NULL
+             failures = CASE WHEN throttles.last_failure < portal_now() - make_interval(mins => $5) OR throttles.blocked_until IS NOT NULL
                  THEN 1 ELSE throttles.failures + 1 END,
              last_failure = portal_now(),
-             blocked_until = CASE WHEN throttles.last_failure >= portal_now() - interval '1 hour' AND throttles.blocked_until IS NULL
-                 AND throttles.failures + 1 >= $3 THEN portal_now() + interval '1 hour' END",
+             blocked_until = CASE WHEN throttles.last_failure >= portal_now() - make_interval(mins => $5) AND throttles.blocked_until IS NULL
+                 AND throttles.failures + 1 >= $4 THEN portal_now() + make_interval(mins => $5) END",
         scope.code(),
         digest(subject),
-        most,
+        network,
+        allowance.most,
+        allowance.minutes,
     )
     .execute(&mut *conn)
     .await?;

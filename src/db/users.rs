@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::{
     audit::{self, Event},
     invitations, outbox, sessions,
+    throttles::{self, Allowance, Scope},
 };
 use crate::domain::{
     audit::{Action, Actor},
@@ -90,8 +91,12 @@ pub async fn change_password(
     tx.commit().await
 }
 
+/// Changes of her own contact address that a person may make in a row.
+pub const CHANGES_OF_ADDRESS: Allowance = Allowance { most: 10, minutes: 60 };
+
 /// Keeps a person's new contact address, which is at once that of the technical users of her structures (rule 6). The old and
-/// the new address are both written to; links that wait in the old mailbox end. Each of her structures remembers it.
+/// the new address are both written to; links that wait in the old mailbox end. Each of her structures remembers it. Seconds to
+/// wait, and nothing done, where she has changed it too often: any address may be typed, and whoever reads there is written to.
 ///
 /// # Errors
 /// Database errors.
@@ -100,13 +105,17 @@ pub async fn change_contact_address(
     actor: &Actor,
     user_id: i64,
     address: &ContactAddress,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
     let old = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1 FOR UPDATE", user_id)
         .fetch_one(&mut *tx)
         .await?;
     if old == address.as_str() {
-        return Ok(());
+        return Ok(None);
+    }
+    let wait = throttles::spend(&mut tx, Scope::ContactAddress, (&actor.name, ""), CHANGES_OF_ADDRESS).await?;
+    if wait.is_some() {
+        return Ok(wait);
     }
     sqlx::query!("UPDATE users SET contact_address = $2 WHERE id = $1", user_id, address.as_str())
         .execute(&mut *tx)
@@ -131,7 +140,8 @@ pub async fn change_contact_address(
     )
     .execute(&mut *tx)
     .await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(None)
 }
 
 /// A structure that a person is a member of.

@@ -50,6 +50,10 @@ pub async fn ask(
         return refuse(&state, form.identifiant, StatusCode::UNPROCESSABLE_ENTITY, message);
     }
     let network = network_of(context.address);
+    // Before anything is written: a flood writes nothing.
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, "", &network).await? {
+        return too_many_from_here(&state, form.identifiant, seconds);
+    }
     if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, &named, &network).await? {
         let wait = french::seconds(seconds);
         let message = format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer.");
@@ -58,8 +62,15 @@ pub async fn ask(
     }
     throttles::fail(&state.pool, Scope::PasswordLink, &named, &network).await?;
     let actor = Actor::unknown(context.address.to_string());
-    invitations::ask_again(&state.pool, &actor, &named).await?;
+    if let Some(seconds) = invitations::ask_again(&state.pool, &actor, &named, &network).await? {
+        return too_many_from_here(&state, form.identifiant, seconds);
+    }
     Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response())
+}
+
+fn too_many_from_here(state: &AppState, named: String, seconds: u32) -> Result<Response, AppError> {
+    let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.".to_owned();
+    Ok(with_retry_after(refuse(state, named, StatusCode::TOO_MANY_REQUESTS, message)?, seconds))
 }
 
 fn refuse(state: &AppState, named: String, status: StatusCode, message: String) -> Result<Response, AppError> {

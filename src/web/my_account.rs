@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     codes::{self, Verdict},
-    error::{AppError, page as render, page_with_status},
+    error::{AppError, page as render, page_with_status, with_retry_after},
     fresh_form::{FreshForm, Nothing},
     layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
     pages::my_account::MyAccountPage,
@@ -102,7 +102,14 @@ pub async fn change_contact_address(
             return refused(&state, &visitor, form.contact_address, "adresse-de-contact", error.to_string()).await;
         }
     };
-    users::change_contact_address(&state.pool, &visitor.actor, visitor.person.user_id, &address).await?;
+    let wait = users::change_contact_address(&state.pool, &visitor.actor, visitor.person.user_id, &address).await?;
+    if let Some(seconds) = wait {
+        let message =
+            "Vous avez modifié cette adresse plusieurs fois en peu de temps. Réessayez dans une heure.".into();
+        let mut response = refused(&state, &visitor, form.contact_address, "adresse-de-contact", message).await?;
+        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+        return Ok(with_retry_after(response, seconds));
+    }
     let has_accounts = users::account_facts(&state.pool, visitor.person.user_id).await?.technical_users > 0;
     let notice = if has_accounts { Notice::AccountsContactAddressSaved } else { Notice::ContactAddressSaved };
     Ok(Redirect::to(&notice.on(paths::MY_ACCOUNT)).into_response())
