@@ -122,6 +122,7 @@ test("what was shown once leaves the screen with the session, and what was typed
   const { login, password } = await createTechnicalUser(visitor, "Effacé");
   const account = Buffer.from(`${login}:${password}`).toString("base64");
   await ends(password.slice(8, 16), account);
+  await visitor.look("recapitulatif-session-finie");
   assert.equal(await page.getByRole("button", { name: "Exporter les informations de connexion" }).count(), 0);
   assert.equal(await page.getByRole("button", { name: "Copier la valeur" }).count(), 0);
   // Nothing is left to be lost: the page may be left without a question.
