@@ -336,6 +336,20 @@ async fn a_new_password_ends_what_waits_for_a_code_under_the_old_one() {
 }
 
 #[tokio::test]
+async fn a_password_that_is_replaced_while_it_is_verified_asks_for_no_code() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
+    let browser = give_password(portal.browser(), &manager).await;
+    // A change that was committed after the old password had been read, and before this session began, has not ended it.
+    portal.execute("UPDATE users SET password_hash = reverse(password_hash)").await;
+    let late = browser.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
+    assert_eq!(late.location(), "/connexion?avis=session-expired");
+    assert_eq!(browser.get(CODE).await.location(), "/connexion?avis=session-expired");
+    assert_eq!(portal.events_of("SIGNED_IN").await, 1);
+}
+
+#[tokio::test]
 async fn a_second_factor_ends_the_sessions_that_began_without_it() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;

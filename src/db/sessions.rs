@@ -195,7 +195,7 @@ pub struct HalfSignedIn {
     pub return_to: Option<String>,
 }
 
-/// Who is half signed in by this session. It opens nothing, and lasts 10 minutes.
+/// Who is half signed in by this session. It opens nothing, and lasts 10 minutes, while the password that was right holds.
 ///
 /// # Errors
 /// Database errors.
@@ -204,7 +204,7 @@ pub async fn find_half_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx
         r#"SELECT u.id, u.login, u.password_hash AS "password_hash!", s.data->>'return_to' AS return_to
              FROM sessions s JOIN users u ON u.id = (s.data->>'half_user_id')::bigint
             WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - interval '10 minutes'
-              AND u.password_hash IS NOT NULL"#,
+              AND s.data->>'half_password' = encode(sha256(convert_to(u.password_hash, 'UTF8')), 'hex')"#,
         session.digest(),
     )
     .fetch_optional(pool)

@@ -1,12 +1,13 @@
 //! How browser sessions begin: with a new id at each step, so that none from before is worth anything.
 
 use axum::http::HeaderMap;
+use data_encoding::HEXLOWER;
 use tower_sessions::Session;
 
 use super::{error::AppError, state::AppState, visitor::software};
 use crate::{
     db::sessions,
-    domain::{audit::Actor, network::network_of, password::PasswordHash},
+    domain::{audit::Actor, network::network_of, password::PasswordHash, random},
 };
 
 /// Signs a person in whose password was `verified` a moment ago, and writes so. Where it cannot be written, or the password has
@@ -21,6 +22,7 @@ pub async fn open_session(
     let software = software(headers);
     session.cycle_id().await?;
     session.remove_value("half_user_id").await?;
+    session.remove_value("half_password").await?;
     session.remove_value("return_to").await?;
     session.insert("user_id", user_id).await?;
     session.insert("address", &actor.address).await?;
@@ -34,11 +36,17 @@ pub async fn open_session(
     if written? { Ok(()) } else { Err(AppError::SignInRequired { expired: true, return_to: None }) }
 }
 
-/// Remembers that a person's password was right; such a session opens nothing but the page that asks for the code.
-pub async fn open_half(session: &Session, user_id: i64, return_to: Option<&str>) -> Result<(), AppError> {
+/// Remembers that a person's password was right, and which one: such a session opens nothing but the page that asks for the code,
+/// and that only while this password holds. Its change ends the sessions that it sees, and may not see one that begins just then.
+pub async fn open_half(
+    session: &Session,
+    (user_id, verified): (i64, &PasswordHash),
+    return_to: Option<&str>,
+) -> Result<(), AppError> {
     session.cycle_id().await?;
     session.remove_value("user_id").await?;
     session.insert("half_user_id", user_id).await?;
+    session.insert("half_password", HEXLOWER.encode(&random::digest(verified.as_phc()))).await?;
     session.insert("return_to", return_to).await?;
     session.save().await?;
     Ok(())

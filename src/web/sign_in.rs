@@ -105,7 +105,7 @@ pub async fn submit(
     let hash = renew_outdated_hash(&state, user_id, hash, &form.password).await?;
     let factor = second_factors::find(&state.pool, user_id).await?;
     if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
-        open_half(&session, user_id, form.suite.as_deref()).await?;
+        open_half(&session, (user_id, &hash), form.suite.as_deref()).await?;
         if !typed.is_empty() {
             return page(&SignInCodePage { layout: state.anonymous_layout(None), typed, errors: Errors::none() });
         }
