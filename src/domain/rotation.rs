@@ -67,10 +67,13 @@ mod tests {
     }
 
     #[test]
-    fn history_tells_how_long_the_old_password_was_kept() {
+    fn form_and_history_tell_how_long_the_old_password_is_kept() {
         assert_eq!(Grace::None.detail(), "");
+        assert!(Grace::None.label().starts_with("Supprimer immédiatement"));
         for grace in [Grace::Day, Grace::ThreeDays] {
-            assert!(grace.detail().contains(&format!(" {}\u{a0}heures", grace.hours())), "{}", grace.detail());
+            for words in [grace.detail(), grace.label()] {
+                assert!(words.contains(&format!(" {}\u{a0}heures", grace.hours())), "{words}");
+            }
         }
         assert_eq!(Grace::default().hours(), 0);
     }
