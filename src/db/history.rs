@@ -34,17 +34,17 @@ pub struct Wanted {
     pub from: Option<OffsetDateTime>,
     /// The first instant that is too late.
     pub until: Option<OffsetDateTime>,
-    /// A technical user: the login, or else a part of logins or of libellés. What no account of the structure is called has no events.
-    pub account: Option<String>,
-    /// Who acted: the login, or else a part of logins or of people's names.
-    pub person: Option<String>,
+    /// What happened to these technical users; none of them, and there is nothing.
+    pub accounts: Option<Vec<i64>>,
+    /// What these logins did.
+    pub actors: Option<Vec<String>>,
 }
 
 impl Wanted {
     /// All that happened to one technical user.
     #[must_use]
-    pub fn of_account(login: &str) -> Self {
-        Self { account: Some(login.to_owned()), ..Self::default() }
+    pub fn of_account(technical_user_id: i64) -> Self {
+        Self { accounts: Some(vec![technical_user_id]), ..Self::default() }
     }
 }
 
@@ -84,12 +84,6 @@ pub async fn page(
         "SELECT id, at, actor, address, action, subject, detail FROM audit_events WHERE structure_id = ",
     );
     query.push_bind(structure.id());
-    if let Some(account) = &wanted.account {
-        push_one_of(&mut query, "technical_user_id", accounts(pool, structure, account).await?);
-    }
-    if let Some(person) = &wanted.person {
-        push_one_of(&mut query, "actor", people(pool, structure, person).await?);
-    }
     push_criteria(&mut query, wanted);
     push_place(&mut query, structure, place);
     // One more than is shown tells whether there are others.
@@ -107,8 +101,11 @@ pub async fn page(
     })
 }
 
-/// The structure's accounts that are meant, deleted ones too.
-async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<i64>> {
+/// The structure's accounts that are meant, deleted ones too: by the login, or else by a part of logins or of libellés.
+///
+/// # Errors
+/// Database errors.
+pub async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!(
         "WITH named AS (
              SELECT id, lower(login) = lower($2) AS exactly FROM technical_users
@@ -122,9 +119,12 @@ async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> s
     .await
 }
 
-/// The logins that are meant, of those who acted on the structure: members, who was one, and the portal itself. Its index of actors is
-/// read from one to the next, so this costs as much as there are actors, not events.
-async fn people(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<String>> {
+/// The logins that are meant, of those who acted on the structure: members, who was one, and the portal itself. By the login, or else by
+/// a part of logins or of people's names. The index of actors is read from one to the next: this costs as much as there are actors.
+///
+/// # Errors
+/// Database errors.
+pub async fn actors(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"WITH RECURSIVE actors AS (
                (SELECT actor FROM audit_events WHERE structure_id = $1 ORDER BY actor LIMIT 1)
@@ -144,17 +144,14 @@ async fn people(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sql
 }
 
 /// One value is compared for itself: its index then gives the page in its order.
-fn push_one_of<T>(query: &mut QueryBuilder<Postgres>, column: &str, mut values: Vec<T>)
+fn push_one_of<T>(query: &mut QueryBuilder<Postgres>, column: &str, values: &[T])
 where
-    T: for<'q> Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType + 'static,
+    T: for<'q> Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType + Clone + 'static,
 {
     query.push(" AND ").push(column);
-    match values.pop() {
-        Some(only) if values.is_empty() => query.push(" = ").push_bind(only),
-        last => {
-            values.extend(last);
-            query.push(" = ANY(").push_bind(values).push(")")
-        }
+    match values {
+        [only] => query.push(" = ").push_bind(only.clone()),
+        several => query.push(" = ANY(").push_bind(several.to_vec()).push(")"),
     };
 }
 
@@ -167,6 +164,12 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
     }
     if let Some(until) = wanted.until {
         query.push(" AND at < ").push_bind(until);
+    }
+    if let Some(accounts) = &wanted.accounts {
+        push_one_of(query, "technical_user_id", accounts);
+    }
+    if let Some(actors) = &wanted.actors {
+        push_one_of(query, "actor", actors);
     }
 }
 

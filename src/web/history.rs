@@ -45,7 +45,8 @@ pub struct HistoryQuery {
 }
 
 impl HistoryQuery {
-    /// What is looked for; or what is to be mended in the form. An act that is none of ours chooses nothing.
+    /// What is looked for, but for whose it is ([`Self::named`]); or what is to be mended in the form. An act that is none of ours
+    /// chooses nothing.
     fn wanted(&self) -> Result<Wanted, Errors> {
         let (from, until) = (day(&self.du), day(&self.au));
         let mut errors = Vec::new();
@@ -65,9 +66,21 @@ impl HistoryQuery {
             action: Action::OF_STRUCTURES.into_iter().find(|action| action.code() == self.operation),
             from: from.and_then(french::beginning_of),
             until: until.and_then(|day| day.tomorrow().ok()).and_then(french::beginning_of),
-            account: typed(&self.compte),
-            person: typed(&self.personne),
+            ..Wanted::default()
         })
+    }
+
+    /// The same of the accounts and people that the form names, who are looked up once: an export reads many pages.
+    async fn named(&self, wanted: Wanted, pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<Wanted> {
+        let accounts = match typed(&self.compte) {
+            Some(text) => Some(history::accounts(pool, structure, &text).await?),
+            None => None,
+        };
+        let actors = match typed(&self.personne) {
+            Some(text) => Some(history::actors(pool, structure, &text).await?),
+            None => None,
+        };
+        Ok(Wanted { accounts, actors, ..wanted })
     }
 
     fn place(&self) -> Place {
@@ -115,6 +128,7 @@ pub async fn page(
             return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
+    let wanted = query.named(wanted, &state.pool, &managed.structure).await?;
     let place = query.place();
     let page = history::page(&state.pool, &managed.structure, &wanted, place, PER_PAGE).await?;
     if page.events.is_empty() && place != Place::Newest {
@@ -166,6 +180,7 @@ pub async fn csv(
     Query(query): Query<HistoryQuery>,
 ) -> Result<Response, AppError> {
     let wanted = query.wanted().map_err(|_| AppError::Unprocessable)?;
+    let wanted = query.named(wanted, &state.pool, &managed.structure).await?;
     let name = format!("historique-{}.csv", managed.structure.identifier());
     let head = ["Date (heure de Paris)", "Opération", "Objet", "Précision", "Auteur", "Adresse IP"];
     let mut export =

@@ -173,7 +173,7 @@ async fn account_page(
     notice: Option<Notice>,
 ) -> Result<TechnicalUserPage, AppError> {
     let account = &managed.account;
-    let wanted = Wanted::of_account(&account.account().login);
+    let wanted = Wanted::of_account(account.id());
     let events = history::page(&state.pool, account.structure(), &wanted, Place::Newest, EVENTS_ON_PAGE).await?.events;
     let is_waiting = envelopes::is_waiting(&state.pool, account, &managed.visitor.session).await?;
     Ok(TechnicalUserPage {
