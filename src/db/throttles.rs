@@ -66,16 +66,21 @@ pub async fn wait(
 /// Database errors.
 pub async fn begin(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
-    // Queues the attempts: a row that does not exist yet cannot be locked.
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), subject)
-        .execute(&mut *tx)
-        .await?;
+    queue(&mut tx, scope, subject).await?;
     let seconds = wait(&mut *tx, scope, subject, network).await?;
     if seconds.is_none() {
         fail(&mut *tx, scope, subject, network).await?;
     }
     tx.commit().await?;
     Ok(seconds)
+}
+
+/// Lets those who count the same go one after the other, until the transaction ends: a row that does not exist yet cannot be locked.
+async fn queue(conn: &mut PgConnection, scope: Scope, whose: &str) -> sqlx::Result<()> {
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), whose)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Acts that may be done in a row, and the minutes without one after which the count begins anew; so long, too, do those wait that are
@@ -96,10 +101,7 @@ pub async fn spend(
     (subject, network): (&str, &str),
     allowance: Allowance,
 ) -> sqlx::Result<Option<u32>> {
-    let whose = format!("{subject} {network}");
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), whose)
-        .execute(&mut *conn)
-        .await?;
+    queue(conn, scope, &format!("{subject} {network}")).await?;
     let seconds = wait(&mut *conn, scope, subject, network).await?;
     if seconds.is_some() {
         return Ok(seconds);

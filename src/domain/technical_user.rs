@@ -64,13 +64,19 @@ pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
     }
 }
 
+/// Control characters, and what some readers take for the end of a line besides.
+#[must_use]
+pub fn is_control_or_line_end(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
 /// Control characters, ends of lines, and what reverses text, hides it, or stands for nothing at all: people trust what they read.
 #[must_use]
 pub fn is_unprintable(c: char) -> bool {
     let is_mark = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     // Letters without a shape, and tags.
     let is_blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}');
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_mark || is_blank
+    is_control_or_line_end(c) || is_mark || is_blank
 }
 
 /// Where an account stands.

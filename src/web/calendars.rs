@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     db::calendars::{self, Deadline},
-    domain::random,
+    domain::{random, technical_user::is_control_or_line_end},
     french,
 };
 
@@ -128,9 +128,7 @@ fn utc(at: OffsetDateTime) -> String {
 
 /// A text value (RFC 5545 §3.3.11).
 fn escaped(text: &str) -> String {
-    // What is no text at all, and what some readers take for the end of a line.
-    let is_no_text = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,").replace(is_no_text, " ")
+    text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,").replace(is_control_or_line_end, " ")
 }
 
 /// A content line, folded before its 75th octet (RFC 5545 §3.1).

@@ -11,7 +11,7 @@ use tower_sessions::Session;
 use super::{
     codes::{self, Verdict},
     edge::RequestContext,
-    error::{AppError, with_retry_after},
+    error::{AppError, too_often},
     fresh_form::ask,
     layout::{Errors, FieldError},
     own_pages::is_ours,
@@ -44,15 +44,14 @@ pub async fn submit(
 ) -> Result<Response, AppError> {
     let form = read(&sent)?;
     let person = &visitor.person;
-    let refuse = |field, status, message: String| {
+    let refuse = |field, message: String| {
         let errors = Errors(vec![FieldError { field, message }]);
-        ask(&state, &visitor, form.target.clone(), sent.clone(), (status, errors))
+        ask(&state, &visitor, form.target.clone(), sent.clone(), (StatusCode::UNPROCESSABLE_ENTITY, errors))
     };
     let network = network_of(context.address);
     let wait = |seconds| {
-        let message = codes::too_many_attempts(seconds);
-        let page = refuse("confirmation-mot-de-passe", StatusCode::TOO_MANY_REQUESTS, message)?;
-        Ok(with_retry_after(page, seconds))
+        let page = refuse("confirmation-mot-de-passe", codes::too_many_attempts(seconds))?;
+        Ok(too_often(page, seconds))
     };
     match codes::judge_own_password(&state, person, &network, form.password).await? {
         Verdict::Right => {}
@@ -60,7 +59,7 @@ pub async fn submit(
         Verdict::Wrong => {
             sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
             let message = "Le mot de passe est incorrect.".into();
-            return refuse("confirmation-mot-de-passe", StatusCode::UNPROCESSABLE_ENTITY, message);
+            return refuse("confirmation-mot-de-passe", message);
         }
     }
     if person.has_second_factor {
@@ -70,7 +69,7 @@ pub async fn submit(
             Verdict::Wrong => {
                 sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
                 let message = "Le code est incorrect ou a déjà servi.".into();
-                return refuse("confirmation-code", StatusCode::UNPROCESSABLE_ENTITY, message);
+                return refuse("confirmation-code", message);
             }
         }
     }

@@ -116,9 +116,15 @@ impl IntoResponse for AppError {
 }
 
 /// An answer that also says when to come back.
-pub fn with_retry_after(mut response: Response, seconds: u32) -> Response {
+fn with_retry_after(mut response: Response, seconds: u32) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
+}
+
+/// A form that shows its errors, as the answer to who sends it too often: with when to come back.
+pub fn too_often(mut page: Response, seconds: u32) -> Response {
+    *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+    with_retry_after(page, seconds)
 }
 
 fn to_sign_in(expired: bool, return_to: Option<&str>) -> Response {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     edge::RequestContext,
-    error::{AppError, page, page_with_status, with_retry_after},
+    error::{AppError, page, page_with_status, too_often},
     layout::{Errors, FieldError, Notice, NoticeQuery},
     pages::sign_in::ForgottenPasswordPage,
     paths,
@@ -47,7 +47,7 @@ pub async fn ask(
     let named: String = normalized_login(&form.identifiant).chars().filter(|c| !c.is_control()).take(254).collect();
     if named.is_empty() {
         let message = "Saisissez votre identifiant de connexion ou votre adresse de contact.".to_owned();
-        return refuse(&state, form.identifiant, StatusCode::UNPROCESSABLE_ENTITY, message);
+        return refuse(&state, form.identifiant, message);
     }
     let network = network_of(context.address);
     // Before anything is written: a flood writes nothing.
@@ -57,8 +57,7 @@ pub async fn ask(
     if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, &named, &network).await? {
         let wait = french::seconds(seconds);
         let message = format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer.");
-        let page = refuse(&state, form.identifiant, StatusCode::TOO_MANY_REQUESTS, message)?;
-        return Ok(with_retry_after(page, seconds));
+        return Ok(too_often(refuse(&state, form.identifiant, message)?, seconds));
     }
     throttles::fail(&state.pool, Scope::PasswordLink, &named, &network).await?;
     let actor = Actor::unknown(context.address.to_string());
@@ -70,10 +69,11 @@ pub async fn ask(
 
 fn too_many_from_here(state: &AppState, named: String, seconds: u32) -> Result<Response, AppError> {
     let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.".to_owned();
-    Ok(with_retry_after(refuse(state, named, StatusCode::TOO_MANY_REQUESTS, message)?, seconds))
+    Ok(too_often(refuse(state, named, message)?, seconds))
 }
 
-fn refuse(state: &AppState, named: String, status: StatusCode, message: String) -> Result<Response, AppError> {
+fn refuse(state: &AppState, named: String, message: String) -> Result<Response, AppError> {
     let errors = Errors(vec![FieldError { field: "identifiant", message }]);
-    page_with_status(status, &ForgottenPasswordPage { layout: state.anonymous_layout(None), named, errors })
+    let page = ForgottenPasswordPage { layout: state.anonymous_layout(None), named, errors };
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

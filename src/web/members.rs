@@ -10,7 +10,7 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    error::{AppError, page, page_with_status, with_retry_after},
+    error::{AppError, page, page_with_status, too_often},
     layout::{Errors, FieldError, Notice, StructureName, Tab},
     pages::members::{MemberAct, MemberActPage, MemberForm, MemberInvitationPage, MemberView},
     paths,
@@ -148,9 +148,7 @@ pub async fn invite(State(state): State<AppState>, managed: Managed, Form(form):
             let message = "Vous avez invité beaucoup de personnes, ou modifié beaucoup de rôles, en peu de temps. \
                 Réessayez dans une heure."
                 .into();
-            let mut response = refuse(form, Errors(vec![FieldError { field: "adresse", message }]))?;
-            *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-            return Ok(with_retry_after(response, seconds));
+            return Ok(too_often(refuse(form, Errors(vec![FieldError { field: "adresse", message }]))?, seconds));
         }
         Err(error) => return Err(error.into()),
     };

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::{
     codes::{self, Verdict},
-    error::{AppError, page as render, page_with_status, with_retry_after},
+    error::{AppError, page as render, page_with_status, too_often},
     fresh_form::{FreshForm, Nothing},
     layout::{Errors, FieldError, Notice, NoticeQuery, Tab},
     pages::my_account::MyAccountPage,
@@ -106,9 +106,8 @@ pub async fn change_contact_address(
     if let Some(seconds) = wait {
         let message =
             "Vous avez modifié cette adresse plusieurs fois en peu de temps. Réessayez dans une heure.".into();
-        let mut response = refused(&state, &visitor, form.contact_address, "adresse-de-contact", message).await?;
-        *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
-        return Ok(with_retry_after(response, seconds));
+        let page = refused(&state, &visitor, form.contact_address, "adresse-de-contact", message).await?;
+        return Ok(too_often(page, seconds));
     }
     let has_accounts = users::account_facts(&state.pool, visitor.person.user_id).await?.technical_users > 0;
     let notice = if has_accounts { Notice::AccountsContactAddressSaved } else { Notice::ContactAddressSaved };

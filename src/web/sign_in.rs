@@ -11,7 +11,7 @@ use tower_sessions::Session;
 
 use super::{
     edge::RequestContext,
-    error::{AppError, page, page_with_status, with_retry_after},
+    error::{AppError, page, page_with_status, too_often},
     kept_form::{Carrying, KeptFields, resume},
     layout::{Errors, FieldError, Notice, NoticeQuery},
     opening::{open_half, open_session},
@@ -122,9 +122,9 @@ fn refused(
     typed: &KeptFields,
     refusal: SignInRefusal,
 ) -> Result<Response, AppError> {
-    let (status, retry_after) = match refusal {
-        SignInRefusal::TooManyAttempts { seconds } => (StatusCode::TOO_MANY_REQUESTS, Some(seconds)),
-        _ => (StatusCode::UNPROCESSABLE_ENTITY, None),
+    let seconds = match refusal {
+        SignInRefusal::TooManyAttempts { seconds } => Some(seconds),
+        _ => None,
     };
     let page = SignInPage {
         layout: state.anonymous_layout(None),
@@ -133,10 +133,10 @@ fn refused(
         return_to: form.suite.clone(),
         typed: typed.clone(),
     };
-    let response = page_with_status(status, &page)?;
-    Ok(match retry_after {
-        Some(seconds) => with_retry_after(response, seconds),
-        None => response,
+    let page = page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?;
+    Ok(match seconds {
+        Some(seconds) => too_often(page, seconds),
+        None => page,
     })
 }
 

@@ -12,7 +12,7 @@ use tower_sessions::Session;
 use super::{
     codes::{self, Verdict},
     edge::RequestContext,
-    error::{AppError, page, page_with_status, with_retry_after},
+    error::{AppError, page, page_with_status, too_often},
     kept_form::{Carrying, KeptFields, resume},
     layout::{Errors, FieldError, Notice},
     opening::open_session,
@@ -67,12 +67,9 @@ pub async fn submit(
             sessions::record_failure(&state.pool, &actor, "code de vérification").await?;
             let message =
                 "Le code est incorrect ou a déjà servi. Saisissez le code que votre application affiche maintenant.";
-            refuse(&state, StatusCode::UNPROCESSABLE_ENTITY, message.into(), typed)
+            refuse(&state, message.into(), typed)
         }
-        Verdict::Wait(seconds) => {
-            let page = refuse(&state, StatusCode::TOO_MANY_REQUESTS, codes::too_many_attempts(seconds), typed)?;
-            Ok(with_retry_after(page, seconds))
-        }
+        Verdict::Wait(seconds) => Ok(too_often(refuse(&state, codes::too_many_attempts(seconds), typed)?, seconds)),
     }
 }
 
@@ -87,7 +84,8 @@ fn elsewhere(is_signed_in: bool) -> Response {
     Redirect::to(&url).into_response()
 }
 
-fn refuse(state: &AppState, status: StatusCode, message: String, typed: KeptFields) -> Result<Response, AppError> {
+fn refuse(state: &AppState, message: String, typed: KeptFields) -> Result<Response, AppError> {
     let errors = Errors(vec![FieldError { field: "code", message }]);
-    page_with_status(status, &SignInCodePage { layout: state.anonymous_layout(None), typed, errors })
+    let page = SignInCodePage { layout: state.anonymous_layout(None), typed, errors };
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
