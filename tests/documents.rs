@@ -4,24 +4,18 @@ use std::{fs, path::Path, process::Command};
 
 use raccord::web;
 
+use crate::common::files_below;
+
 /// All that is written in files of this kind in a directory, and below it.
-fn sources(directory: &Path, kind: &str, text: &mut String) {
-    for entry in fs::read_dir(directory).expect("a directory").flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            sources(&path, kind, text);
-        } else if path.extension().is_some_and(|extension| extension == kind) {
-            text.push_str(&fs::read_to_string(&path).expect("a source"));
-        }
-    }
+fn sources(directory: &Path, kind: &str) -> String {
+    let files = files_below(directory).into_iter().filter(|path| path.extension().is_some_and(|is| is == kind));
+    files.map(|path| fs::read_to_string(path).expect("a source")).collect()
 }
 
 #[test]
 fn every_test_that_a_document_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut code = String::new();
-    sources(&root.join("src"), "rs", &mut code);
-    sources(&root.join("tests"), "rs", &mut code);
+    let code = sources(&root.join("src"), "rs") + &sources(&root.join("tests"), "rs");
     let read = |name: &str| fs::read_to_string(root.join(name)).expect("the document");
     let tables = [read("docs/security.md"), read("docs/reliability.md"), read("docs/accessibilite.md")].concat();
     // Between backticks, and long enough to be a sentence: the rest is code of another kind.
@@ -38,8 +32,7 @@ fn every_test_that_a_document_names_exists() {
 fn the_accessibility_document_judges_each_criterion_once_and_names_journeys_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join("docs/accessibilite.md")).expect("the document");
-    let mut journeys = String::new();
-    sources(&root.join("tests/browser/journeys"), "js", &mut journeys);
+    let journeys = sources(&root.join("tests/browser/journeys"), "js");
     let is_sentence = |word: &&str| word.matches(' ').count() >= 4 && !word.contains(['|', '\n']);
     let names: Vec<&str> = text.split('`').skip(1).step_by(2).filter(is_sentence).collect();
     assert!(names.len() >= 4, "{names:?}");

@@ -4,7 +4,7 @@ use axum::http::Method;
 use data_encoding::BASE64;
 use raccord::web;
 
-use crate::common::{Browser, Call, TestPortal};
+use crate::common::{Browser, Call, TestPortal, at_home};
 
 /// Places of an id or a token in a path, as nobody's link has them.
 const SEGMENTS: [&str; 14] = [
@@ -218,8 +218,7 @@ impl Scene {
 
     /// The path with an id that is the manager's own, so that what is malformed is the only thing wrong.
     fn at_home(&self, path: &str) -> String {
-        let id = if path.starts_with("/utilisateurs-techniques") { self.account } else { self.structure };
-        path.replace("{id}", &id.to_string()).replace("{token}", "aucune")
+        at_home(path, self.account, self.structure)
     }
 
     fn call(&self, method: &Method, path: &str, kind: &str, body: &[u8]) -> Call {

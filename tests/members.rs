@@ -286,13 +286,8 @@ async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
     let noor = portal.person("Noor").await;
     portal.attach(&noor, &structures[0], Role::User).await;
     let browser = portal.signed_in(&manager).await;
-    let typed = |address: &str| {
-        [("adresse", address), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")]
-            .map(|(name, value)| (name, value.to_owned()))
-    };
-    let invite = async |structure: &Structure, address: &str| {
-        let fields = typed(address);
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let invite = async |browser: &Browser, structure: &Structure, address: &str| {
+        let fields = [("adresse", address), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
         browser.post(&invitation(structure), &fields).await
     };
     let role = format!("/rattachements/{}/role", membership(&portal, &noor).await);
@@ -303,31 +298,27 @@ async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
     }
     portal.execute("UPDATE throttles SET failures = failures + 250 WHERE scope = 'MEMBER_MAIL'").await;
     for number in 0..48 {
-        invite(&structures[number % 2], &format!("inconnue-{number}@exemple.fr")).await.location();
+        invite(&browser, &structures[number % 2], &format!("inconnue-{number}@exemple.fr")).await.location();
     }
     let mails = portal.mails().await.len();
     let people = portal.number("SELECT count(*) FROM users", &[]).await;
-    let refused = invite(&structures[0], "encore@exemple.fr").await;
+    let refused = invite(&browser, &structures[0], "encore@exemple.fr").await;
     assert_eq!(refused.header("retry-after"), Some("3600"));
     let page = refused.refusal(429);
     page.assert_says("Réessayez dans une heure.");
     assert_eq!(page.field("adresse"), "encore@exemple.fr");
     assert_eq!(browser.post(&role, &[("role", roles[0])]).await.status, 429);
     // What writes to nobody is not refused, nor is another manager.
-    invite(&structures[1], "inconnue-1@exemple.fr").await.location();
+    invite(&browser, &structures[1], "inconnue-1@exemple.fr").await.location();
     browser.post(&role, &[("role", roles[1])]).await.location();
     let (other, theirs) = portal.manager_with_structures("Alix", 1).await;
-    let their_browser = portal.signed_in(&other).await;
-    let fields = [("adresse", "autre@exemple.fr"), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
-    their_browser.post(&invitation(&theirs[0]), &fields).await.location();
+    invite(&portal.signed_in(&other).await, &theirs[0], "autre@exemple.fr").await.location();
     // Hers alone were added: herself, her guest.
     assert_eq!(portal.number("SELECT count(*) FROM users", &[]).await, people + 2);
     assert_eq!(portal.mails().await.len(), mails + 2);
     portal.move_clock("61 minutes").await;
     let browser = portal.signed_in(&manager).await;
     for number in 0..3 {
-        let fields = typed(&format!("suivante-{number}@exemple.fr"));
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        browser.post(&invitation(&structures[0]), &fields).await.location();
+        invite(&browser, &structures[0], &format!("suivante-{number}@exemple.fr")).await.location();
     }
 }

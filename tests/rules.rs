@@ -9,7 +9,7 @@ use raccord::{
     web::{self, state::AppState},
 };
 
-use crate::common::{Browser, Call, Page, Server, TestPortal, text_of_pdf};
+use crate::common::{Browser, Call, Page, Server, TestPortal, at_home, files_below, text_of_pdf};
 
 async fn api_status(browser: &Browser, login: &str, password: &str) -> u16 {
     let account = BASE64.encode(format!("{login}:{password}").as_bytes());
@@ -95,16 +95,12 @@ async fn a_session_ends_after_30_idle_minutes_and_12_hours_in_all() {
 
 /// Each answer that the portal can give in kind: pages, files, the API's, those of the machines that watch, and refusals.
 fn calls_of_every_kind(account: i64, structure: i64) -> Vec<Call> {
-    let there = |path: &str| {
-        let id = if path.starts_with("/utilisateurs") { account } else { structure };
-        path.replace("{id}", &id.to_string()).replace("{token}", "aucune")
-    };
     let mut routes: Vec<_> = web::routes().into_iter().chain(web::api::routes()).collect();
     routes.retain(|route| route.path != "/deconnexion");
     // Reading first: acts without a form of theirs may end what the others would show.
     routes.sort_by_key(|route| route.method != Method::GET);
-    let mut calls: Vec<Call> =
-        routes.into_iter().map(|route| Call::get(&there(route.path)).method(route.method)).collect();
+    let there = |path| Call::get(&at_home(path, account, structure));
+    let mut calls: Vec<Call> = routes.into_iter().map(|route| there(route.path).method(route.method)).collect();
     for path in ["/livez", "/readyz", "/aucune", "/api/aucune", "/static/0/app.js", "/structures/%ff"] {
         calls.push(Call::get(path));
     }
@@ -395,26 +391,17 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
 fn no_template_and_no_script_writes_a_text_as_markup() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &std::path::Path| std::fs::read_to_string(path).expect("a file");
-    let mut templates = 0;
-    let mut directories = vec![root.join("templates")];
-    while let Some(directory) = directories.pop() {
-        for entry in std::fs::read_dir(directory).expect("a directory").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                directories.push(path);
-                continue;
-            }
-            templates += 1;
-            // Askama knows by its name that a file is HTML, and escapes what is written into it.
-            let is_escaped = path.extension().is_some_and(|extension| extension == "html");
-            assert!(is_escaped || path.parent().is_some_and(|mails| mails.ends_with("mails")), "{}", path.display());
-            let text = read(&path).replace(' ', "");
-            for way_round in ["|safe", "|escape(", "|e(", "{%filter", "{%-filter", "javascript:"] {
-                assert!(!text.contains(way_round), "{}: {way_round}", path.display());
-            }
+    let templates = files_below(&root.join("templates"));
+    assert!(templates.len() > 50, "{}", templates.len());
+    for path in templates {
+        // Askama knows by its name that a file is HTML, and escapes what is written into it.
+        let is_escaped = path.extension().is_some_and(|extension| extension == "html");
+        assert!(is_escaped || path.parent().is_some_and(|mails| mails.ends_with("mails")), "{}", path.display());
+        let text = read(&path).replace(' ', "");
+        for way_round in ["|safe", "|escape(", "|e(", "{%filter", "{%-filter", "javascript:"] {
+            assert!(!text.contains(way_round), "{}: {way_round}", path.display());
         }
     }
-    assert!(templates > 50, "{templates}");
     let script = read(&root.join("static/app.js"));
     assert!(script.contains(".textContent = "));
     for sink in [

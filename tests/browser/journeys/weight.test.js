@@ -109,9 +109,7 @@ test("what was typed before a second factor was demanded waits beside it", async
     form.submit();
   });
   await visitor.seesTitle("Connexion");
-  await page.getByLabel("Identifiant").fill(themed.manager.login);
-  await page.getByLabel("Mot de passe", { exact: true }).fill(themed.manager.password);
-  await visitor.press("Se connecter");
+  await visitor.signInHere(themed.manager);
   await visitor.seesTitle("Reprenez votre saisie");
   await visitor.sees("Logiciel de paie");
   await visitor.sees("Les gestionnaires principaux doivent activer la double authentification");

@@ -85,10 +85,15 @@ class Visitor {
     assert.deepEqual(this.#faults, []);
   }
 
-  async signIn({ login, password }) {
+  async signIn(person) {
     await this.page.goto("/connexion");
+    await this.signInHere(person);
+  }
+
+  /** Signs in on the page that asks for it, with what it carries. */
+  async signInHere({ login, password }) {
     await this.page.getByLabel("Identifiant de connexion").fill(login);
-    await this.page.getByLabel("Mot de passe").fill(password);
+    await this.page.getByLabel("Mot de passe", { exact: true }).fill(password);
     await this.press("Se connecter");
   }
 

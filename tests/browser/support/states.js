@@ -158,7 +158,7 @@ const manager = [
   ["confirmation-identite-en-erreur", fresh(then(fill("Mot de passe", "faux"), press("Confirmer et poursuivre"))), 422],
   ["session-presque-finie", ageOfSession("11 hours 56 minutes", structure("empty", "/utilisateurs-techniques/nouveau"))],
   ["connexion-saisie-conservee", then(structure("empty", "/utilisateurs-techniques/nouveau"), fill("Libellé", "Logiciel de paie"), closedSessions, press("Créer l’utilisateur technique")), 403],
-  ["reprise-de-saisie", then(signInHere, sees("Reprenez votre saisie"))],
+  ["reprise-de-saisie", then(({ visitor, portal }) => visitor.signInHere(portal.manager), sees("Reprenez votre saisie"))],
   ["plan-du-site-gestionnaire", at("/plan-du-site")],
   ["erreur-404-connecte", at("/structures/999999"), 404],
   ["erreur-409", then(account("known"), tamper(() => {
@@ -302,13 +302,6 @@ function authenticated(ago) {
 /** Ends what the manager has open, behind her back. */
 function closedSessions({ portal }) {
   return portal.sql(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE login = '${portal.manager.login}')`);
-}
-
-/** Signs the manager in on the page that asks for it, with what it carries. */
-async function signInHere({ visitor, page, portal }) {
-  await page.getByLabel("Identifiant de connexion").fill(portal.manager.login);
-  await page.getByLabel("Mot de passe", { exact: true }).fill(portal.manager.password);
-  await visitor.press("Se connecter");
 }
 
 /** An act of somebody whose last sign-in is too long ago for it. */
