@@ -24,7 +24,7 @@ use raccord::{
     db,
     domain::role::Role,
     settings::Settings,
-    web::{self, state::AppState},
+    web::{self, api::state::ApiState, edge::state::AppState},
 };
 use serde::Serialize;
 use sqlx::PgPool;
@@ -219,7 +219,7 @@ async fn main() {
     portal.execute(NEIGHBOURS).await;
     let pool = db::pool(portal.database_url().parse().expect("a sound URL"), DATABASE_CONNECTIONS);
     let state = AppState::new(pool.clone(), Settings::read(|_| None).expect("the defaults")).expect("no theme");
-    let raccord = serve(web::router(state)).await;
+    let raccord = serve(web::router(state.clone(), ApiState::new(state))).await;
     let bare = serve(Router::new().route(PATH, post(bare)).with_state((pool.clone(), manager.id))).await;
 
     let account = format!("cpro-account: {}\r\n", BASE64.encode(format!("{login}:{password}").as_bytes()));

@@ -34,7 +34,7 @@ pub struct Busy;
 
 /// On whose account a password waits. Askers take turns, and so do the portal and the API.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Asker {
+pub enum QueueKey {
     /// A person who is signed in, by her number.
     Person(i64),
     /// A network from which somebody signs in.
@@ -43,7 +43,7 @@ pub enum Asker {
     Api(String),
 }
 
-impl Asker {
+impl QueueKey {
     fn share(&self) -> usize {
         if matches!(self, Self::Person(_)) { PERSON_SHARE } else { NETWORK_SHARE }
     }
@@ -58,8 +58,8 @@ type Job = Box<dyn FnOnce(&mut Argon2id) + Send>;
 /// Jobs by asker, and the order of the askers' turns: those of the portal, those of the API.
 #[derive(Default)]
 struct Queue {
-    waiting: HashMap<Asker, VecDeque<Job>>,
-    turns: [VecDeque<Asker>; 2],
+    waiting: HashMap<QueueKey, VecDeque<Job>>,
+    turns: [VecDeque<QueueKey>; 2],
     lengths: [usize; 2],
     /// Whose turn it is, if both sides wait.
     next: usize,
@@ -67,7 +67,7 @@ struct Queue {
 }
 
 impl Queue {
-    fn push(&mut self, asker: Asker, job: Job) -> Result<(), Busy> {
+    fn push(&mut self, asker: QueueKey, job: Job) -> Result<(), Busy> {
         let side = asker.side();
         let of_asker = self.waiting.get(&asker).map_or(0, VecDeque::len);
         let is_full = self.lengths.iter().sum::<usize>() >= QUEUE_LENGTH;
@@ -170,7 +170,7 @@ impl Hasher {
     /// [`Busy`] where the queue is full.
     pub async fn hash(
         &self,
-        asker: Asker,
+        asker: QueueKey,
         password: TypedPassword,
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<PasswordHash, Busy> {
@@ -184,7 +184,7 @@ impl Hasher {
     /// [`Busy`] where the queue is full.
     pub async fn verify(
         &self,
-        asker: Asker,
+        asker: QueueKey,
         password: TypedPassword,
         hash: Option<PasswordHash>,
     ) -> Result<bool, Busy> {
@@ -193,7 +193,7 @@ impl Hasher {
 
     async fn run<T: Send + 'static>(
         &self,
-        asker: Asker,
+        asker: QueueKey,
         work: impl FnOnce(&mut Argon2id) -> T + Send + 'static,
     ) -> Result<T, Busy> {
         let (answer, answered) = oneshot::channel();
@@ -218,8 +218,8 @@ mod tests {
         TypedPassword::new(text.into())
     }
 
-    fn asker(number: usize) -> Asker {
-        if number.is_multiple_of(2) { Asker::Portal(number.to_string()) } else { Asker::Api(number.to_string()) }
+    fn asker(number: usize) -> QueueKey {
+        if number.is_multiple_of(2) { QueueKey::Portal(number.to_string()) } else { QueueKey::Api(number.to_string()) }
     }
 
     #[tokio::test]
@@ -276,9 +276,9 @@ mod tests {
         let mut queue = Queue::default();
         let mut push = |asker| queue.push(asker, Box::new(|_| ())).is_ok();
         assert_eq!((0..20).filter(|_| push(asker(1))).count(), NETWORK_SHARE);
-        let networks = (0..200).filter(|number| push(Asker::Api(format!("network {number}")))).count();
+        let networks = (0..200).filter(|number| push(QueueKey::Api(format!("network {number}")))).count();
         assert_eq!(NETWORK_SHARE + networks, API_LENGTH);
-        let people = (0..200).filter(|number| push(Asker::Person(*number))).count();
+        let people = (0..200).filter(|number| push(QueueKey::Person(*number))).count();
         assert_eq!(people, QUEUE_LENGTH - API_LENGTH);
     }
 }

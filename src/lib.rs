@@ -5,19 +5,18 @@
 //! [`mail`] make bytes, [`db`] holds every SQL statement, [`domain`] the rules.
 
 pub mod cli;
-pub mod connections;
 pub mod db;
 pub mod domain;
 pub mod embedded_postgres;
 pub mod french;
 #[cfg(any(test, fuzzing))]
+#[path = "../tests/fuzz/checks.rs"]
 pub mod fuzzing;
 pub mod hashing;
 pub mod mail;
 pub mod pdf;
 pub mod process;
 pub mod secret_keys;
-pub mod serve;
+pub mod server;
 pub mod settings;
-pub mod tls;
 pub mod web;

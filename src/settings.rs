@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use thiserror::Error;
 
-use crate::{db::technical_users::AccountRules, tls::TlsFiles};
+use crate::domain::technical_user::AccountRules;
 
 /// The settings' names, defaults and meaning, as `--help` prints them.
 pub const HELP: &str = "\
@@ -268,6 +268,14 @@ fn trusts_the_network(database: &PgConnectOptions) -> bool {
 
 fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
     SettingError { name, problem: format!("must be {wanted}, not {value:?}") }
+}
+
+/// Where certificate and key stand, both as PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The portal's certificate, then those that lead to an authority.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 #[cfg(test)]

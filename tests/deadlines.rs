@@ -5,7 +5,7 @@ use jiff::{
     civil::{Date, date},
     tz::TimeZone,
 };
-use raccord::db::{self, reminders};
+use raccord::db::{self, technical_users::reminders};
 use sqlx::PgPool;
 
 use crate::common::{Call, TestPortal, text_of_pdf};

@@ -1,6 +1,6 @@
 //! « Mot de passe oublié »: a link by mail for who is known, and the same answer for everybody.
 
-use raccord::{db::invitations, domain::random, mail::MailRoom, settings::Settings};
+use raccord::{db::identity::invitations, domain::random, mail::MailRoom, settings::Settings};
 
 use crate::common::{PASSWORD, Person, TestPortal};
 

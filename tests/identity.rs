@@ -460,7 +460,7 @@ async fn where_managers_must_have_a_second_factor_they_are_led_to_it_first() {
 #[tokio::test]
 async fn the_operator_takes_a_lost_second_factor_away() {
     use raccord::{
-        db::second_factors::{self, ResetOutcome},
+        db::identity::second_factors::{self, ResetOutcome},
         domain::audit::Actor,
     };
     let portal = TestPortal::start().await;

@@ -1,7 +1,10 @@
 //! « Connu d’un ancien gestionnaire »: a password stays known to whom it was shown until it is reset.
 
 use raccord::{
-    db::{memberships, structures, succession},
+    db::{
+        members::{import, succession},
+        structures,
+    },
     domain::{
         audit::Actor,
         new_person::NewPerson,
@@ -95,7 +98,7 @@ async fn the_import_of_managers_flags_too_also_after_a_time_without_one() {
     let import = async |login: &str| {
         let person = NewPerson::checked(login, "Petit", "Lou", login).unwrap();
         let role = Role::PrincipalManager;
-        memberships::attach(&portal.pool, &Actor::operator(), &person, &identifier, role).await.unwrap();
+        import::attach(&portal.pool, &Actor::operator(), &person, &identifier, role).await.unwrap();
     };
     let told = async |recipient: &str| {
         let told = portal.texts("SELECT recipient || ' ' || jsonb_array_length(notice->'known_accounts') FROM mails WHERE notice->>'kind' = 'manager_changed' ORDER BY id", &[]).await;

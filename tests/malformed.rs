@@ -98,8 +98,9 @@ fn bodies() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn all_routes() -> Vec<(Method, &'static str)> {
-    let routes = web::routes().into_iter().chain(web::api::routes());
-    routes.map(|route| (route.method, route.path)).filter(|(_, path)| *path != "/deconnexion").collect()
+    let pages = web::routes().into_iter().map(|route| (route.method, route.path));
+    let calls = web::api::routes().into_iter().map(|route| (route.method, route.path));
+    pages.chain(calls).filter(|(_, path)| *path != "/deconnexion").collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The people of a structure: invited, changed and removed by its principal manager, or asking to be let in.
 
-use raccord::domain::{notice::Notice, role::Role};
+use raccord::domain::{notification::Notification, role::Role};
 
 use crate::common::{Browser, Person, Structure, TestPortal, together};
 
@@ -25,7 +25,7 @@ async fn ask(browser: &Browser, kind: &str, identifier: &str) -> crate::common::
 }
 
 /// What each mail says is something that the mail room can read.
-async fn notices(portal: &TestPortal) -> Vec<Notice> {
+async fn notices(portal: &TestPortal) -> Vec<Notification> {
     let mails = portal.texts("SELECT notice::text FROM mails ORDER BY id", &[]).await;
     mails.iter().map(|mail| serde_json::from_str(mail).unwrap_or_else(|error| panic!("{mail}: {error}"))).collect()
 }
@@ -133,7 +133,11 @@ async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
     let roles: Vec<_> = notices(&portal)
         .await
         .into_iter()
-        .map(|notice| if let Notice::MembershipChanged { role, .. } = notice { role } else { panic!("{notice:?}") })
+        .map(
+            |notice| {
+                if let Notification::MembershipChanged { role, .. } = notice { role } else { panic!("{notice:?}") }
+            },
+        )
         .collect();
     assert_eq!(roles, [Some("Gestionnaire secondaire".to_owned()), None]);
 }

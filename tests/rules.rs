@@ -6,7 +6,10 @@ use axum::http::Method;
 use data_encoding::BASE64;
 use raccord::{
     settings::Settings,
-    web::{self, state::AppState},
+    web::{
+        self,
+        edge::{self, state::AppState},
+    },
 };
 
 use crate::common::{Browser, Call, Page, Server, TestPortal, at_home, files_below, text_of_pdf};
@@ -95,12 +98,14 @@ async fn a_session_ends_after_30_idle_minutes_and_12_hours_in_all() {
 
 /// Each answer that the portal can give in kind: pages, files, the API's, those of the machines that watch, and refusals.
 fn calls_of_every_kind(account: i64, structure: i64) -> Vec<Call> {
-    let mut routes: Vec<_> = web::routes().into_iter().chain(web::api::routes()).collect();
-    routes.retain(|route| route.path != "/deconnexion");
+    let pages = web::routes().into_iter().map(|route| (route.method, route.path));
+    let mut routes: Vec<_> =
+        pages.chain(web::api::routes().into_iter().map(|route| (route.method, route.path))).collect();
+    routes.retain(|(_, path)| *path != "/deconnexion");
     // Reading first: acts without a form of theirs may end what the others would show.
-    routes.sort_by_key(|route| route.method != Method::GET);
+    routes.sort_by_key(|(method, _)| *method != Method::GET);
     let there = |path| Call::get(&at_home(path, account, structure));
-    let mut calls: Vec<Call> = routes.into_iter().map(|route| there(route.path).method(route.method)).collect();
+    let mut calls: Vec<Call> = routes.into_iter().map(|(method, path)| there(path).method(method)).collect();
     for path in ["/livez", "/readyz", "/aucune", "/api/aucune", "/static/0/app.js", "/structures/%ff"] {
         calls.push(Call::get(path));
     }
@@ -278,7 +283,7 @@ async fn nothing_is_served_but_pages_calls_and_named_files() {
     let settings = Settings::read(|_| None).expect("the defaults");
     assert!(settings.metrics_listen.is_none());
     let state = AppState::new(portal.pool.clone(), settings).expect("no theme");
-    let metrics = Browser::new(Server::new(web::metrics::router(state), String::new()));
+    let metrics = Browser::new(Server::new(edge::monitoring::metrics_router(state), String::new()));
     assert_eq!(metrics.get("/metrics").await.status, 200);
     for path in ["/", "/activites", "/connexion", "/livez"] {
         assert_eq!(metrics.get(path).await.status, 404, "{path} is not of the port for metrics");

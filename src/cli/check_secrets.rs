@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::error::{CliError, Outcome};
 use crate::{
-    db::secrets,
+    db::technical_users::leaks,
     domain::{
         password::{self, Argon2id, LENGTH, checksum_part},
         random,
@@ -31,7 +31,7 @@ pub async fn run(pool: &PgPool, text: &mut impl Read) -> Result<Outcome, CliErro
             if !seen.insert(random::digest(secret)) {
                 continue;
             }
-            for suspect in secrets::suspects(pool, checksum_part(secret)).await? {
+            for suspect in leaks::suspects(pool, checksum_part(secret)).await? {
                 if argon2id.verify(secret, Some(&suspect.password_hash)) && found.insert(suspect.login.clone()) {
                     println!("{}", suspect.login);
                 }

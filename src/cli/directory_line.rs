@@ -5,7 +5,7 @@ use super::{
     table::Row,
 };
 use crate::{
-    db::directory::DirectoryEntry,
+    db::structures::directory::DirectoryEntry,
     domain::{
         structure::StructureCard,
         structure_identifier::{IdentifierType, StructureIdentifier},

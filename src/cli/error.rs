@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::{demo::DemoError, report::Report, table::TableError};
-use crate::{db::memberships::AttachError, domain::new_person::NewPersonError, serve::ServeError};
+use crate::{db::members::import::AttachError, domain::new_person::NewPersonError, server::ServeError};
 
 /// A command did what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

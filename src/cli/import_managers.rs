@@ -12,7 +12,7 @@ use super::{
     table::{Row, Table},
 };
 use crate::{
-    db::memberships::{self, AttachError, Attached},
+    db::members::import::{self, AttachError, Attached},
     domain::{audit::Actor, new_person::NewPerson, role::Role, structure_identifier::StructureIdentifier},
 };
 
@@ -64,7 +64,7 @@ fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureI
 /// put him: a secondary manager.
 async fn attach(pool: &PgPool, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
     let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
-    let attached = memberships::attach(pool, &Actor::operator(), &line.person, &line.structure, role).await?;
+    let attached = import::attach(pool, &Actor::operator(), &line.person, &line.structure, role).await?;
     if let Some(later) = superseded_by {
         Report::remark(
             number,

@@ -12,7 +12,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    db::directory::{self, DirectoryEntry},
+    db::structures::directory::{self, DirectoryEntry},
     domain::audit::Actor,
 };
 

@@ -7,7 +7,7 @@ use super::{
     error::{CliError, Outcome},
 };
 use crate::{
-    db::{memberships, people},
+    db::{identity::registration, members::import},
     domain::{
         audit::Actor,
         new_person::NewPerson,
@@ -24,11 +24,11 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
     let person = NewPerson::checked(&arguments.login, &arguments.last_name, &arguments.first_name, &arguments.contact)?;
     let mut is_new = false;
     if let Some((structure, role)) = seat(arguments, strict_siret)? {
-        is_new = memberships::attach(pool, &Actor::operator(), &person, &structure, role).await?.is_new_person;
+        is_new = import::attach(pool, &Actor::operator(), &person, &structure, role).await?.is_new_person;
     }
     // Who has just been registered with the structure has an invitation already.
     if !is_new {
-        is_new = people::invite(pool, &Actor::operator(), &person).await?.is_new;
+        is_new = registration::invite(pool, &Actor::operator(), &person).await?.is_new;
     }
     if is_new {
         eprintln!("{} is invited at {}", person.login(), person.contact_address().as_str());
@@ -44,7 +44,7 @@ fn seat(arguments: &Invite, strict_siret: bool) -> Result<Option<(StructureIdent
     let (kind, value) = structure.split_once(':').ok_or_else(|| wrong("must be TYPE:IDENTIFIER"))?;
     let kind = IdentifierType::parse(kind).ok_or_else(|| wrong("the type is unknown"))?;
     let structure = StructureIdentifier::parse(kind, value, strict_siret)
-        .map_err(|error| wrong(super::row_error::identifier_problem(error)))?;
+        .map_err(|error| wrong(crate::cli::row_error::identifier_problem(error)))?;
     let role = Role::parse(role).ok_or_else(|| CliError::Usage(format!("--role {role}: is unknown")))?;
     Ok(Some((structure, role)))
 }

@@ -1,5 +1,12 @@
 //! The operator's side: what each command does.
 
+use sqlx::PgPool;
+
+use crate::{server, settings::Settings};
+use arguments::{Audit, Command, Import, Secret, User};
+use demo::Filled;
+use error::{CliError, Outcome};
+
 pub mod arguments;
 mod check_secrets;
 pub(crate) mod csv_lines;
@@ -15,15 +22,6 @@ mod row_error;
 pub(crate) mod table;
 mod verify_audit;
 
-use sqlx::PgPool;
-
-use self::{
-    arguments::{Audit, Command, Import, Secret, User},
-    demo::Filled,
-    error::{CliError, Outcome},
-};
-use crate::{serve, settings::Settings};
-
 /// Carries a command out on a database whose schema is up to date.
 ///
 /// # Errors
@@ -34,7 +32,7 @@ pub async fn run(command: Command, settings: Settings, pool: PgPool) -> Result<O
             if arguments.demo {
                 tell(&demo::fill(&pool, &settings).await?);
             }
-            serve::run(settings, pool).await?;
+            server::run(settings, pool).await?;
             Ok(Outcome::Done)
         }
         other => interruptible(at_once(other, &settings, &pool)).await,

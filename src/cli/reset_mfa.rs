@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use super::error::{CliError, Outcome};
 use crate::{
-    db::second_factors::{self, ResetOutcome},
+    db::identity::second_factors::{self, ResetOutcome},
     domain::{audit::Actor, person::normalized_login},
 };
 

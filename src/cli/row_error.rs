@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::csv_lines::LineError;
 use crate::{
-    db::memberships::AttachError,
+    db::members::import::AttachError,
     domain::{new_person::NewPersonError, structure::StructureCardError, structure_identifier::IdentifierError},
 };
 

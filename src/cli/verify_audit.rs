@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::error::{CliError, Outcome};
 use crate::{
-    db::audit_chain,
+    db::audit::chain,
     domain::audit_chain::{Fault, Head, Link, LinkHash, Stop, Walk, explain},
 };
 
@@ -13,7 +13,7 @@ use crate::{
 /// # Errors
 /// Where the database cannot be asked.
 pub async fn run(pool: &PgPool, noted: Option<Head>) -> Result<Outcome, CliError> {
-    let mut snapshot = audit_chain::begin(pool).await?;
+    let mut snapshot = chain::begin(pool).await?;
     match walk(&mut snapshot, noted).await? {
         Ok(head) => {
             println!("events: {}\nhead: {head}", head.position);
@@ -31,7 +31,7 @@ async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Resu
     // Below 1, too: a link that was put there would hide its event from the search for those outside.
     let mut after = i64::MIN;
     loop {
-        let links = audit_chain::links_after(conn, after).await?;
+        let links = chain::links_after(conn, after).await?;
         let Some(last) = links.last() else { break };
         after = last.position;
         for link in &links {
@@ -43,7 +43,7 @@ async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Resu
         }
     }
     match walk.end() {
-        Ok(head) => Ok(match audit_chain::first_outside(conn).await? {
+        Ok(head) => Ok(match chain::first_outside(conn).await? {
             Some(event_id) => Err(Fault::Outside { event_id }),
             None => Ok(head),
         }),
@@ -55,13 +55,13 @@ async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Resu
 async fn look_into(conn: &mut PgConnection, previous: LinkHash, link: &Link) -> sqlx::Result<Fault> {
     let (mut after, mut made_for) = (i64::MIN, None);
     while made_for.is_none() {
-        let events = audit_chain::events_after(conn, after).await?;
+        let events = chain::events_after(conn, after).await?;
         let Some(last) = events.last() else { break };
         after = last.id;
         made_for =
             events.iter().find(|event| event.link_hash(previous, link.position) == link.hash).map(|event| event.id);
     }
-    let next = audit_chain::links_after(conn, link.position).await?;
+    let next = chain::links_after(conn, link.position).await?;
     let next = next.first().filter(|next| Some(next.position) == link.position.checked_add(1));
     Ok(explain(previous, link, next, made_for))
 }

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use super::people;
+use super::identity::registration;
 use crate::domain::{audit::Action, new_person::NewPerson, password::PasswordHash, role::Role};
 
 /// Where a database stands.
@@ -51,7 +51,7 @@ pub async fn mark(conn: &mut PgConnection) -> sqlx::Result<()> {
 /// # Errors
 /// Database errors; [`sqlx::Error::RowNotFound`] where the login is taken.
 pub async fn add_person(conn: &mut PgConnection, person: &NewPerson, password: &PasswordHash) -> sqlx::Result<i64> {
-    people::insert(conn, person, Some(password)).await?.ok_or(sqlx::Error::RowNotFound)
+    registration::insert(conn, person, Some(password)).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 /// Makes a person the principal manager of structures that have none.

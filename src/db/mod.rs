@@ -3,32 +3,15 @@
 
 pub mod api;
 pub mod audit;
-pub mod audit_chain;
-pub mod calendars;
 pub mod demo;
-pub mod directory;
-pub mod envelopes;
-pub mod former_passwords;
-pub mod history;
-pub mod invitations;
+pub mod identity;
 pub mod members;
-pub mod membership_requests;
-pub mod memberships;
 pub mod outbox;
-pub mod overview;
-pub mod people;
-pub mod reminders;
 pub mod roles;
-pub mod second_factors;
-pub mod secrets;
-pub mod session_store;
-pub mod sessions;
 pub mod structures;
-pub mod succession;
 pub mod technical_users;
 pub mod throttles;
 pub mod upkeep;
-pub mod users;
 
 use std::time::Duration;
 
@@ -38,6 +21,7 @@ use sqlx::{
     migrate::Migrator,
     postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions, PgSeverity},
 };
+use time::OffsetDateTime;
 
 /// How long a request waits for a connection before the portal answers 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -133,4 +117,12 @@ pub fn is_unstorable_text(error: &sqlx::Error) -> bool {
 /// Whether an error is the violation of this constraint.
 fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.constraint() == Some(constraint))
+}
+
+/// The database's time, the only one that counts.
+///
+/// # Errors
+/// Database errors.
+pub async fn now(pool: &PgPool) -> sqlx::Result<OffsetDateTime> {
+    sqlx::query_scalar!(r#"SELECT portal_now() AS "now!""#).fetch_one(pool).await
 }

@@ -3,13 +3,13 @@
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use crate::domain::notice::Notice;
+use crate::domain::notification::Notification;
 
 /// Puts a mail into the outbox; any instance sends it after the commit.
 ///
 /// # Errors
 /// Database errors; the act must then not happen.
-pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notice) -> sqlx::Result<()> {
+pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notification) -> sqlx::Result<()> {
     sqlx::query!("INSERT INTO mails (recipient, notice) VALUES ($1, $2)", recipient, Json(notice) as _)
         .execute(conn)
         .await?;
@@ -21,7 +21,7 @@ pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notice) 
 pub struct WaitingMail {
     pub id: i64,
     pub recipient: String,
-    /// A [`Notice`], unless a newer version wrote it.
+    /// A [`Notification`], unless a newer version wrote it.
     pub notice: serde_json::Value,
     pub created_at: OffsetDateTime,
     /// Failed attempts so far.

@@ -86,7 +86,7 @@ async fn queue(conn: &mut PgConnection, scope: Scope, whose: &str) -> sqlx::Resu
 /// Acts that may be done in a row, and the minutes without one after which the count begins anew; so long, too, do those wait that are
 /// too many.
 #[derive(Clone, Copy, Debug)]
-pub struct Allowance {
+pub struct RateLimit {
     pub most: i32,
     pub minutes: i32,
 }
@@ -95,11 +95,11 @@ pub struct Allowance {
 ///
 /// # Errors
 /// Database errors.
-pub async fn spend(
+pub async fn consume(
     conn: &mut PgConnection,
     scope: Scope,
     (subject, network): (&str, &str),
-    allowance: Allowance,
+    allowance: RateLimit,
 ) -> sqlx::Result<Option<u32>> {
     queue(conn, scope, &format!("{subject} {network}")).await?;
     let seconds = wait(&mut *conn, scope, subject, network).await?;

@@ -7,7 +7,7 @@ pub mod credential;
 pub mod envelope;
 pub mod network;
 pub mod new_person;
-pub mod notice;
+pub mod notification;
 pub mod password;
 pub mod person;
 pub mod random;

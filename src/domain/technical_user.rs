@@ -2,6 +2,15 @@
 
 use thiserror::Error;
 
+/// The settings that bear on passwords and accounts.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountRules {
+    /// Days that a password lives.
+    pub password_lifetime_days: i32,
+    /// Technical users that a structure may have.
+    pub max_per_structure: i64,
+}
+
 /// Whether a text has the shape of a technical login, `TECH_…@cpro.fr`. Such a login is refused at the portal's door
 /// without being looked up (rule 4).
 #[must_use]

@@ -5,16 +5,20 @@
 //! root connects to a server that runs as `postgres`. The superuser (`postgres`) stays behind `peer`, so what the portal
 //! sends, injected SQL included, never reads files or runs programs.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::{
+    fs::{self, File},
+    io::ErrorKind,
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
-use super::Durability;
-use super::error::{At, EmbeddedPostgresError, Result};
-use super::place::{self, SOCKET};
-use super::programs::{Owner, Programs, last_lines};
+use super::{
+    durability::Durability,
+    error::{At, EmbeddedPostgresError, Result},
+    place::{self, SOCKET},
+    programs::{Owner, Programs, last_lines},
+};
 
 /// After `kill -9` of the server, its sessions need a moment to notice and to end.
 const DYING: Duration = Duration::from_secs(15);

@@ -1,5 +1,7 @@
-use std::io;
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 pub(super) type Result<T, E = EmbeddedPostgresError> = std::result::Result<T, E>;
 

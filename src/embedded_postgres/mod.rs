@@ -9,33 +9,29 @@
 //!
 //! `start.lock` is always taken first, so a start never meets a stop halfway. Linux only: it reads `/proc`.
 
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use cluster::Cluster;
+use error::{At, Result};
+
+pub use durability::Durability;
+pub use error::EmbeddedPostgresError;
+
 mod cluster;
+mod durability;
 mod error;
 mod place;
 mod programs;
-
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
-
-use cluster::Cluster;
-pub use error::EmbeddedPostgresError;
-use error::{At, Result};
 
 /// The role that owns the schema. It may create databases, and is no superuser.
 pub const USER: &str = "raccord";
 
 /// The role that serves: it owns nothing. Clusters that an older version made do not have it.
 pub const SERVING_USER: &str = "raccord_portal";
-
-/// What the cluster promises to keep when the machine loses power.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Every committed transaction: the portal.
-    Durable,
-    /// Nothing, and faster for it: the tests.
-    Throwaway,
-}
 
 /// A running cluster. Dropping it leaves the server up for the next process; [`stop`](Self::stop) is what ends it.
 #[derive(Debug)]

@@ -3,15 +3,19 @@
 //! `dir/cluster` is private to the server's user and holds `pgdata`, `postgres.log` and the socket. It is a link when the
 //! real directory had to go elsewhere.
 
-use std::fs::{self, DirBuilder};
-use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, lchown, symlink};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    fs::{self, DirBuilder},
+    io::ErrorKind,
+    os::unix::fs::{DirBuilderExt, MetadataExt, lchown, symlink},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
-use super::Durability;
-use super::error::{At, EmbeddedPostgresError, Result};
-use super::programs::Owner;
+use super::{
+    durability::Durability,
+    error::{At, EmbeddedPostgresError, Result},
+    programs::Owner,
+};
 
 /// The name that `PostgreSQL` and its clients give the socket of port 5432.
 pub(super) const SOCKET: &str = ".s.PGSQL.5432";

@@ -1,11 +1,12 @@
 //! `PostgreSQL`'s programs: where they are, and which user runs them.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::{
+    fs::{self, File},
+    io::Write,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
 
 use rustix::process::{getegid, geteuid};
 

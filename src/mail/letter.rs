@@ -2,7 +2,7 @@
 
 use askama::Template;
 
-use crate::{domain::notice::Notice, french};
+use crate::{domain::notification::Notification, french};
 
 /// A mail, but for its recipient.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub struct Guest {
 #[derive(Template)]
 #[template(path = "mails/subject.txt")]
 struct Subject<'a> {
-    notice: &'a Notice,
+    notice: &'a Notification,
 }
 
 #[derive(Template)]
 #[template(path = "mails/letter.txt")]
 struct Text<'a> {
-    notice: &'a Notice,
+    notice: &'a Notification,
     guest: Option<&'a Guest>,
     portal: &'a str,
 }
@@ -40,7 +40,7 @@ struct Text<'a> {
 #[derive(Template)]
 #[template(path = "mails/letter.html")]
 struct Html<'a> {
-    notice: &'a Notice,
+    notice: &'a Notification,
     guest: Option<&'a Guest>,
     portal: &'a str,
     subject: &'a str,
@@ -51,7 +51,7 @@ struct Html<'a> {
 ///
 /// # Errors
 /// Where a template cannot be rendered.
-pub fn render(notice: &Notice, guest: Option<&Guest>, portal: &str) -> askama::Result<Letter> {
+pub fn render(notice: &Notification, guest: Option<&Guest>, portal: &str) -> askama::Result<Letter> {
     // One line, whatever a structure is called: the subject is a header.
     let subject = Subject { notice }.render()?.trim().replace(char::is_control, " ");
     let text = Text { notice, guest, portal }.render()?;

@@ -1,12 +1,12 @@
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::notice::{AccountNotice, ExpiryNotice, SecondFactorChange};
+use crate::domain::notification::{AccountNotification, ExpiryNotice, SecondFactorChange};
 
 const PORTAL: &str = "https://raccord.example";
 
-fn account() -> AccountNotice {
-    AccountNotice {
+fn account() -> AccountNotification {
+    AccountNotification {
         technical_user_id: 42,
         login: "TECH_1_21750001600019@cpro.fr".into(),
         label: Some("ERP <b>de la mairie</b>".into()),
@@ -19,9 +19,9 @@ fn account() -> AccountNotice {
     }
 }
 
-fn expiring(days_left: i32) -> Notice {
-    let AccountNotice { technical_user_id, login, label, structure, identifier, expires_at, .. } = account();
-    Notice::PasswordExpiring(ExpiryNotice {
+fn expiring(days_left: i32) -> Notification {
+    let AccountNotification { technical_user_id, login, label, structure, identifier, expires_at, .. } = account();
+    Notification::PasswordExpiring(ExpiryNotice {
         technical_user_id,
         login,
         label,
@@ -36,45 +36,45 @@ fn guest() -> Guest {
     Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), minutes: 60 }
 }
 
-fn notices() -> Vec<Notice> {
-    let changed = |is_recipient| Notice::ManagerChanged {
+fn notices() -> Vec<Notification> {
+    let changed = |is_recipient| Notification::ManagerChanged {
         structure: "Ville de Paris".into(),
         identifier: "21750001600019".into(),
         new_manager: "Mathieu Lenoir".into(),
         is_recipient,
         known_accounts: if is_recipient { vec![account().login] } else { Vec::new() },
     };
-    let membership = |role: Option<&str>| Notice::MembershipChanged {
+    let membership = |role: Option<&str>| Notification::MembershipChanged {
         structure: "Ville de Paris".into(),
         identifier: "21750001600019".into(),
         role: role.map(ToOwned::to_owned),
         actor: "claire.fontaine@raccord.example".into(),
     };
     vec![
-        Notice::TechnicalUserCreated(account()),
-        Notice::PasswordReset(account()),
-        Notice::PasswordReset(AccountNotice { former_until: Some(account().at), ..account() }),
+        Notification::TechnicalUserCreated(account()),
+        Notification::PasswordReset(account()),
+        Notification::PasswordReset(AccountNotification { former_until: Some(account().at), ..account() }),
         expiring(30),
         changed(true),
         changed(false),
         membership(Some("Utilisateur")),
         membership(None),
-        Notice::MembershipRequested {
+        Notification::MembershipRequested {
             structure: "Ville de Paris".into(),
             identifier: "21750001600019".into(),
             person: "Mathieu Lenoir".into(),
             login: "mathieu".into(),
         },
-        Notice::MembershipRefused { structure: "Ville de Paris".into(), identifier: "21750001600019".into() },
-        Notice::ContactAddressChanged { new_address: "claire@mairie.example".into() },
-        Notice::Invitation { user_id: 1 },
-        Notice::PasswordForgotten { user_id: 1 },
-        Notice::PasswordChosen { login: "claire".into(), at: account().at },
+        Notification::MembershipRefused { structure: "Ville de Paris".into(), identifier: "21750001600019".into() },
+        Notification::ContactAddressChanged { new_address: "claire@mairie.example".into() },
+        Notification::Invitation { user_id: 1 },
+        Notification::PasswordForgotten { user_id: 1 },
+        Notification::PasswordChosen { login: "claire".into(), at: account().at },
         second_factor(SecondFactorChange::Enabled),
         second_factor(SecondFactorChange::Disabled),
         second_factor(SecondFactorChange::Reset),
         second_factor(SecondFactorChange::CodesRenewed),
-        Notice::NewSignIn {
+        Notification::NewSignIn {
             login: "claire".into(),
             address: "192.0.2.7".into(),
             software: "Firefox".into(),
@@ -83,11 +83,11 @@ fn notices() -> Vec<Notice> {
     ]
 }
 
-fn second_factor(change: SecondFactorChange) -> Notice {
-    Notice::SecondFactorChanged { login: "claire".into(), change, at: account().at }
+fn second_factor(change: SecondFactorChange) -> Notification {
+    Notification::SecondFactorChanged { login: "claire".into(), change, at: account().at }
 }
 
-fn letter(notice: &Notice) -> Letter {
+fn letter(notice: &Notification) -> Letter {
     render(notice, Some(&guest()), PORTAL).unwrap()
 }
 
@@ -132,7 +132,7 @@ fn both_forms_say_the_same() {
 
 #[test]
 fn facts_stand_in_the_mail_about_an_account() {
-    let Letter { subject, text, html } = letter(&Notice::TechnicalUserCreated(account()));
+    let Letter { subject, text, html } = letter(&Notification::TechnicalUserCreated(account()));
     assert!(!subject.is_empty() && !subject.contains('\n'), "{subject}");
     assert!(text.contains("https://raccord.example/utilisateurs-techniques/42") && !text.contains("rcd_"), "{text}");
     assert!(html.contains("href=\"https://raccord.example/utilisateurs-techniques/42\""));
@@ -141,14 +141,14 @@ fn facts_stand_in_the_mail_about_an_account() {
 
 #[test]
 fn an_account_without_label_leaves_no_gap() {
-    let notice = Notice::PasswordReset(AccountNotice { label: None, ..account() });
+    let notice = Notification::PasswordReset(AccountNotification { label: None, ..account() });
     let text = letter(&notice).text;
     assert!(text.contains("cpro.fr\nStructure"), "{text}");
 }
 
 #[test]
 fn an_invitation_carries_its_link_once_in_each_form() {
-    let Letter { text, html, .. } = letter(&Notice::Invitation { user_id: 1 });
+    let Letter { text, html, .. } = letter(&Notification::Invitation { user_id: 1 });
     for form in [text, html] {
         assert_eq!(form.matches("https://raccord.example/invitation/s3cret-token").count(), 1, "{form}");
     }
@@ -156,7 +156,7 @@ fn an_invitation_carries_its_link_once_in_each_form() {
 
 #[test]
 fn a_name_cannot_add_a_header() {
-    let notice = Notice::ManagerChanged {
+    let notice = Notification::ManagerChanged {
         structure: "Paris\r\nBcc: x@y.fr".into(),
         identifier: "1".into(),
         new_manager: "x".into(),
@@ -171,7 +171,7 @@ fn a_name_cannot_add_a_header() {
 fn a_stranger_writes_nothing_into_the_mail_about_her_sign_in() {
     let told = |software: &str| {
         let (login, address, at) = ("claire".into(), "192.0.2.7".into(), account().at);
-        letter(&Notice::NewSignIn { login, address, software: software.into(), at })
+        letter(&Notification::NewSignIn { login, address, software: software.into(), at })
     };
     let Letter { text, html, .. } = told("Rien à faire : https://ailleurs.example Firefox/1");
     assert!(!text.contains("ailleurs") && !html.contains("ailleurs"), "{text}");
@@ -190,7 +190,7 @@ fn a_reminder_counts_the_days_as_people_do() {
 
 #[test]
 fn the_account_stands_between_blank_lines() {
-    for notice in [Notice::TechnicalUserCreated(account()), Notice::PasswordReset(account()), expiring(7)] {
+    for notice in [Notification::TechnicalUserCreated(account()), Notification::PasswordReset(account()), expiring(7)] {
         let text = letter(&notice).text;
         let (before, rest) = text.split_once("Identifiant de connexion").expect("the account");
         let (_, after) = rest.split_once("Échéance du mot de passe").expect("its end");

@@ -1,16 +1,15 @@
 //! The mail room: makes mails of the outbox's notices and sees them off.
 
+use sqlx::PgPool;
+
+use crate::settings::{SettingError, Settings};
+
+pub use letter::{Guest, Letter, render};
+pub use room::MailRoom;
+
 mod delivery;
 mod letter;
 mod room;
-
-use sqlx::PgPool;
-
-pub use self::{
-    letter::{Guest, Letter, render},
-    room::MailRoom,
-};
-use crate::settings::{SettingError, Settings};
 
 /// Sends the outbox's mails until `shutdown`; the mail being sent is then seen off first.
 ///

@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     db::{
-        invitations::{self, LINK_MINUTES},
+        identity::invitations::{self, LINK_MINUTES},
         outbox::{self, WaitingMail},
     },
-    domain::{notice::Notice, random},
+    domain::{notification::Notification, random},
     secret_keys,
     settings::{SettingError, Settings},
 };
@@ -42,7 +42,7 @@ enum SendError {
     #[error(transparent)]
     Delivery(#[from] DeliveryError),
     #[error("a notice that this version does not know: {0}")]
-    Notice(#[from] serde_json::Error),
+    Notification(#[from] serde_json::Error),
     #[error("the recipient's address: {0}")]
     Address(#[from] AddressError),
     #[error("the invited person is not there")]
@@ -128,9 +128,9 @@ impl MailRoom {
 
     /// Whom a mail goes to, and what it says. A link goes to the person's address of now: the mail may have waited for hours.
     async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<(String, Message), SendError> {
-        let notice: Notice = serde_json::from_value(mail.notice.clone())?;
+        let notice: Notification = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
-            Notice::Invitation { user_id } | Notice::PasswordForgotten { user_id } => {
+            Notification::Invitation { user_id } | Notification::PasswordForgotten { user_id } => {
                 let (address, guest) = self.invite(conn, user_id, &self.message_id(mail)).await?;
                 (address, Some(guest))
             }

@@ -4,8 +4,7 @@ use lopdf::{Dictionary, Object, Stream, StringFormat, dictionary, text_string};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 
-use super::font::Face;
-use super::{ConnectionSheet, sheet};
+use super::{content::ConnectionSheet, font::Face, sheet};
 
 pub const LANGUAGE: &str = "fr-FR";
 const PRODUCER: &str = "printpdf";

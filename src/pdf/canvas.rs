@@ -2,47 +2,15 @@
 
 use zeroize::Zeroizing;
 
-use super::PdfError;
-use super::font::Face;
-use super::wrap::wrap;
+use super::{
+    error::PdfError,
+    style::{Colour, Column, Style},
+    wrap::wrap,
+};
 
 /// A4 in points; like every length here. `y` grows downwards from the top of the page.
 pub const PAGE: (f32, f32) = (595.276, 841.89);
 const SMALLEST_SIZE: f32 = 6.0;
-
-pub type Colour = [u8; 3];
-
-#[derive(Clone, Copy)]
-pub struct Style {
-    pub face: Face,
-    pub size: f32,
-    pub colour: Colour,
-}
-
-impl Style {
-    pub fn new(face: Face, size: f32, colour: Colour) -> Self {
-        Self { face, size, colour }
-    }
-
-    pub fn leading(self) -> f32 {
-        self.size * 1.4
-    }
-}
-
-/// A place for text.
-#[derive(Clone, Copy)]
-pub struct Column {
-    pub x: f32,
-    pub width: f32,
-    /// How many lines may go there.
-    pub lines: usize,
-}
-
-impl Column {
-    pub const fn new(x: f32, width: f32, lines: usize) -> Self {
-        Self { x, width, lines }
-    }
-}
 
 /// One line of text, its baseline at `y`.
 pub struct Run {

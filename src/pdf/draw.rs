@@ -8,9 +8,12 @@ use printpdf::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::PdfError;
-use super::canvas::{Canvas, Colour, Fill, PAGE, Run};
-use super::font::Face;
+use super::{
+    canvas::{Canvas, Fill, PAGE, Run},
+    error::PdfError,
+    font::Face,
+    style::Colour,
+};
 
 /// More than any sheet takes, so that the vector never moves and leaves a copy behind.
 const CAPACITY: usize = 64 * 1024;

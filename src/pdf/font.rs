@@ -4,13 +4,15 @@
 //! Noto Sans is under the Apache License 2.0; `DejaVu` Sans Mono under the Bitstream Vera licence,
 //! which lets anybody embed it. The embedded subsets keep both copyright notices.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::LazyLock,
+};
 
 use printpdf::ParsedFont;
 use subsetter::GlyphRemapper;
 
-use super::PdfError;
+use super::error::PdfError;
 
 /// Stands for a character that the face lacks: visible, and the Unicode character for just that.
 const MISSING: char = '\u{fffd}';

@@ -1,7 +1,10 @@
 //! What the sheet is built of: measures, colours, sections, rows.
 
-use super::canvas::{Canvas, Colour, Column, PAGE, Style};
-use super::font::Face::{self, Bold, Regular};
+use super::{
+    canvas::{Canvas, PAGE},
+    font::Face::{self, Bold, Regular},
+    style::{Colour, Column, Style},
+};
 
 pub const MARGIN: f32 = 56.0;
 pub const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;

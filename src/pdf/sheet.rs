@@ -1,9 +1,13 @@
 //! What is on the sheet, and where. The only file with French in it.
 
-use super::canvas::{Canvas, Column, PAGE, Style};
-use super::font::Face::{Bold, Mono, Regular};
-use super::page::{ACCENT, BAND, FRAMED, FULL, GREY, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH};
-use super::{ConnectionSheet, PdfError};
+use super::{
+    canvas::{Canvas, PAGE},
+    content::ConnectionSheet,
+    error::PdfError,
+    font::Face::{Bold, Mono, Regular},
+    page::{ACCENT, BAND, FRAMED, FULL, GREY, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH},
+    style::{Column, Style},
+};
 
 pub const TITLE: &str = "Informations de connexion";
 

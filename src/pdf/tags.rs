@@ -2,9 +2,11 @@
 
 use lopdf::{Dictionary, Document, Object, ObjectId, dictionary, text_string};
 
-use super::PdfError;
-use super::about::{About, LANGUAGE};
-use super::canvas::Canvas;
+use super::{
+    about::{About, LANGUAGE},
+    canvas::Canvas,
+    error::PdfError,
+};
 
 pub fn complete(document: &mut Document, canvas: &Canvas, about: &About) -> Result<(), PdfError> {
     let page = document.page_iter().next().ok_or(lopdf::Error::PageNumberNotFound(1))?;

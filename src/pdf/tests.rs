@@ -1,13 +1,13 @@
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+};
 
 use lopdf::{Document, Object};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::canvas::PAGE;
-use super::font::Face;
-use super::{ConnectionSheet, PdfError, render, sheet};
+use super::{ConnectionSheet, PdfError, canvas::PAGE, font::Face, render, sheet};
 
 const PASSWORD: &str = "rac_7Hq9mVxK2tRwZp4NcYb8DfGjS3uEaQ5k";
 

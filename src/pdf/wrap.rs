@@ -1,6 +1,6 @@
 //! Breaking paragraphs into lines.
 
-use super::canvas::{Column, Style};
+use super::style::{Column, Style};
 
 /// The paragraphs in lines that fit the column; what is beyond its last line becomes « … ».
 pub fn wrap(style: Style, column: Column, paragraphs: &[&str]) -> Vec<String> {

@@ -3,67 +3,38 @@
 // Every handler fails with the one `AppError`, that `error` explains.
 #![allow(clippy::missing_errors_doc)]
 
-pub mod activities;
 pub mod api;
-pub mod assets;
-pub mod calendars;
-pub mod codes;
-pub mod confirm_identity;
-pub mod confirmations;
 pub mod edge;
-pub mod error;
-pub mod filters;
-pub mod forgotten_password;
-pub mod fresh_form;
-pub mod health;
-pub mod history;
-pub mod kept_form;
-pub mod layout;
-pub mod members;
-pub mod membership_requests;
-pub mod metrics;
-pub mod my_account;
-pub mod opening;
-pub mod overview;
-pub mod own_pages;
-pub mod pages;
-pub mod pagination;
+pub mod identity;
 pub mod paths;
-pub mod second_factor;
-pub mod sign_in;
-pub mod sign_in_code;
-pub mod spreadsheet;
-pub mod state;
-pub mod static_pages;
-pub mod structures;
-pub mod succession;
-pub mod summary;
-pub mod technical_users;
-pub mod visitor;
+pub mod portal;
+pub mod shell;
 
 use axum::{
     Router,
     http::Method,
-    middleware,
+    middleware::{from_fn, from_fn_with_state},
     routing::{MethodRouter, get, post},
 };
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
-use crate::db::session_store::PgSessionStore;
-use state::AppState;
-
-/// The largest body that is read.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
-
-/// One method of one URL, and what answers it.
-pub struct Route {
-    pub method: Method,
-    pub path: &'static str,
-    pub handler: MethodRouter<AppState>,
-    /// Whether its form is kept where the session has ended before it came.
-    pub keeps_form: bool,
-}
+use crate::db::identity::session_store::PgSessionStore;
+use api::state::ApiState;
+use edge::{
+    assets, error_pages, middleware, monitoring,
+    route::{MAX_BODY_BYTES, Route},
+    state::AppState,
+};
+use identity::{code, confirmation, forgotten_password, invitation, kept_form, sign_in};
+use portal::{
+    activities::{self, calendar, overview},
+    members::{self, requests},
+    my_account::{self, second_factor},
+    static_pages,
+    structures::{self, history, succession},
+    technical_users::{self, confirmations, creation, label, summary},
+};
 
 fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
     Route { method: Method::GET, path, handler, keeps_form: false }
@@ -85,22 +56,22 @@ pub fn routes() -> Vec<Route> {
         page(paths::HOME, get(sign_in::home)),
         page(paths::SIGN_IN, get(sign_in::form)),
         open_act(paths::SIGN_IN, post(sign_in::submit)),
-        page(paths::SIGN_IN_CODE, get(sign_in_code::form)),
-        open_act(paths::SIGN_IN_CODE, post(sign_in_code::submit)),
+        page(paths::SIGN_IN_CODE, get(code::form)),
+        open_act(paths::SIGN_IN_CODE, post(code::submit)),
         open_act(paths::SIGN_OUT, post(sign_in::sign_out)),
         act(paths::SESSION_EXTENSION, post(sign_in::extend_session)),
-        act(paths::CONFIRM_IDENTITY, post(confirm_identity::submit)),
+        act(paths::CONFIRM_IDENTITY, post(confirmation::submit)),
         page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
         open_act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
-        page(paths::INVITATION, get(sign_in::invitation)),
-        open_act(paths::INVITATION, post(sign_in::accept_invitation)),
+        page(paths::INVITATION, get(invitation::invitation)),
+        open_act(paths::INVITATION, post(invitation::accept_invitation)),
         page(paths::ACTIVITIES, get(activities::page)),
         page(paths::OVERVIEW, get(overview::page)),
         page(paths::OVERVIEW_CSV, get(overview::csv)),
-        page(paths::DEADLINES, get(calendars::page)),
-        act(paths::DEADLINES, post(calendars::make_link)),
-        page(paths::DEADLINES_FILE, get(calendars::file)),
-        page(paths::CALENDAR, get(calendars::subscription)),
+        page(paths::DEADLINES, get(calendar::page)),
+        act(paths::DEADLINES, post(calendar::make_link)),
+        page(paths::DEADLINES_FILE, get(calendar::file)),
+        page(paths::CALENDAR, get(calendar::subscription)),
         page(paths::STRUCTURE, get(structures::page)),
         act(paths::STRUCTURE, post(structures::edit)),
         page(paths::STRUCTURE_HISTORY, get(history::page)),
@@ -113,12 +84,12 @@ pub fn routes() -> Vec<Route> {
         act(paths::MEMBER_ROLE, post(members::change_role)),
         page(paths::MEMBER_REMOVAL, get(members::removal)),
         act(paths::MEMBER_REMOVAL, post(members::remove)),
-        act(paths::REQUEST_ACCEPTANCE, post(membership_requests::accept)),
-        act(paths::REQUEST_REFUSAL, post(membership_requests::refuse)),
-        page(paths::TECHNICAL_USER_FORM, get(technical_users::form)),
-        act(paths::TECHNICAL_USERS, post(technical_users::create)),
+        act(paths::REQUEST_ACCEPTANCE, post(requests::accept)),
+        act(paths::REQUEST_REFUSAL, post(requests::refuse)),
+        page(paths::TECHNICAL_USER_FORM, get(creation::form)),
+        act(paths::TECHNICAL_USERS, post(creation::create)),
         page(paths::TECHNICAL_USER, get(technical_users::page)),
-        act(paths::LABEL, post(technical_users::change_label)),
+        act(paths::LABEL, post(label::change_label)),
         page(paths::SUMMARY, get(summary::page)),
         act(paths::SUMMARY_CLOSE, post(summary::close)),
         act(paths::CONNECTION_SHEET, post(summary::export)),
@@ -141,9 +112,9 @@ pub fn routes() -> Vec<Route> {
         act(paths::SECOND_FACTOR_CONFIRMATION, post(second_factor::confirm)),
         act(paths::SECOND_FACTOR_END, post(second_factor::disable)),
         act(paths::RECOVERY_CODES, post(second_factor::renew_codes)),
-        page(paths::MY_REQUESTS, get(membership_requests::page)),
-        act(paths::MY_REQUESTS, post(membership_requests::ask)),
-        act(paths::MY_REQUEST_WITHDRAWAL, post(membership_requests::withdraw)),
+        page(paths::MY_REQUESTS, get(requests::page)),
+        act(paths::MY_REQUESTS, post(requests::ask)),
+        act(paths::MY_REQUEST_WITHDRAWAL, post(requests::withdraw)),
         page(paths::SITE_MAP, get(static_pages::site_map)),
         page(paths::ACCESSIBILITY, get(static_pages::accessibility)),
         page(paths::LEGAL_NOTICE, get(static_pages::legal_notice)),
@@ -154,7 +125,7 @@ pub fn routes() -> Vec<Route> {
 }
 
 /// The whole service.
-pub fn router(state: AppState) -> Router {
+pub fn router(state: AppState, api: ApiState) -> Router {
     let sessions = SessionManagerLayer::new(PgSessionStore(state.pool.clone()))
         .with_name(state.session_cookie())
         .with_secure(state.is_public_https())
@@ -162,31 +133,31 @@ pub fn router(state: AppState) -> Router {
         .with_same_site(SameSite::Lax)
         .with_path("/")
         .with_expiry(Expiry::OnSessionEnd);
-    let keep = middleware::from_fn_with_state(state.clone(), kept_form::keep);
+    let keep = from_fn_with_state(state.clone(), kept_form::keep);
     let pages = routes().into_iter().fold(Router::new(), |router, route| {
         let handler = if route.keeps_form { route.handler.route_layer(keep.clone()) } else { route.handler };
         router.route(route.path, handler)
     });
     let portal = pages
-        .fallback(error::not_found)
+        .fallback(error_pages::not_found)
         .layer(sessions)
-        .layer(middleware::from_fn_with_state(state.clone(), edge::same_origin_only))
+        .layer(from_fn_with_state(state.clone(), middleware::same_origin_only))
         .route(assets::PATH, get(assets::file));
-    guarded(portal, api::router(), state)
+    guarded(portal, api::router(api), state)
 }
 
 /// Pages and calls behind what holds for all: limits, time, and an answer to every failure, a panic too.
 fn guarded(portal: Router<AppState>, calls: Router<AppState>, state: AppState) -> Router {
     portal
-        .layer(middleware::from_fn(edge::short_urls_only))
+        .layer(from_fn(middleware::short_urls_only))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn_with_state(error::too_late as edge::TooLate, edge::in_time))
-        .layer(middleware::from_fn_with_state(state.clone(), error::render_errors))
+        .layer(CatchPanicLayer::custom(error_pages::panicked))
+        .layer(from_fn_with_state(error_pages::too_late as middleware::TooLate, middleware::in_time))
+        .layer(from_fn_with_state(state.clone(), error_pages::render_errors))
         .layer(CompressionLayer::new())
         .merge(calls)
-        .merge(health::router())
-        .layer(middleware::from_fn_with_state(state.clone(), edge::envelope))
+        .merge(monitoring::router())
+        .layer(from_fn_with_state(state.clone(), middleware::track_request))
         .with_state(state)
 }
 

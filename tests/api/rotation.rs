@@ -1,17 +1,20 @@
 //! A reset that keeps the old password for a while: both let in, and each ends in its own time.
 
 use raccord::{
-    db::{structures, technical_users},
+    db::{
+        structures,
+        technical_users::{self, changes, reset},
+    },
     domain::{
         audit::Actor,
         envelope::{IssuedPassword, SessionSecret},
         password::{Argon2id, Password},
         random::{bytes, os_rng, token},
         rotation::Grace,
-        technical_user::TechnicalUserStatus,
+        technical_user::{AccountRules, TechnicalUserStatus},
     },
 };
-use technical_users::{AccountRules, Form, ManagedTechnicalUser, Reset};
+use technical_users::{ManagedTechnicalUser, idempotency::Form, reset::Reset};
 
 use super::support::{Account, Portal, cpro_account};
 
@@ -31,9 +34,7 @@ async fn reset(portal: &Portal, account: &Account, grace: Grace) -> Account {
     let token = token(&mut os_rng());
     let form = Form::reset(&token, &managed, reset);
     let rules = AccountRules { password_lifetime_days: 424, max_per_structure: 5 };
-    technical_users::reset_password(&portal.pool, &Actor::operator(), &managed, reset, &form, &issued, rules)
-        .await
-        .unwrap();
+    reset::reset_password(&portal.pool, &Actor::operator(), &managed, reset, &form, &issued, rules).await.unwrap();
     Account { id: account.id, login: account.login.clone(), password }
 }
 
@@ -148,16 +149,14 @@ async fn suspension_and_deletion_end_the_old_password_for_good() {
     let (portal, old) = portal_with_account().await;
     let new = reset(&portal, &old, Grace::Day).await;
     for status in [TechnicalUserStatus::Suspended, TechnicalUserStatus::Active] {
-        technical_users::change_status(&portal.pool, &Actor::operator(), &managed(&portal, old.id).await, status)
+        changes::change_status(&portal.pool, &Actor::operator(), &managed(&portal, old.id).await, status)
             .await
             .unwrap();
     }
     assert_eq!((by_password(&portal, &old).await, by_password(&portal, &new).await), (401, 200));
     let newest = reset(&portal, &new, Grace::Day).await;
     let deleted = TechnicalUserStatus::Deleted;
-    technical_users::change_status(&portal.pool, &Actor::operator(), &managed(&portal, old.id).await, deleted)
-        .await
-        .unwrap();
+    changes::change_status(&portal.pool, &Actor::operator(), &managed(&portal, old.id).await, deleted).await.unwrap();
     assert_eq!((by_password(&portal, &new).await, by_password(&portal, &newest).await), (401, 401));
     assert_eq!(portal.scalar("SELECT count(*) FROM former_passwords").await, 0);
 }
@@ -179,7 +178,7 @@ async fn the_page_learns_whether_the_old_password_is_still_used() {
     let (portal, old) = portal_with_account().await;
     let new = reset(&portal, &old, Grace::Day).await;
     let seen = async || {
-        portal.state.api.traces.write(&portal.pool).await.unwrap();
+        portal.api.call_log.write(&portal.pool).await.unwrap();
         portal.scalar("SELECT count(last_call_at) FROM former_passwords").await
     };
     assert_eq!(by_password(&portal, &new).await, 200);
@@ -198,7 +197,9 @@ async fn a_leaked_old_password_finds_its_account_while_it_works() {
     let (portal, first) = portal_with_account().await;
     let old = reset(&portal, &first, Grace::None).await;
     reset(&portal, &old, Grace::Day).await;
-    let found = async || raccord::db::secrets::suspects(&portal.pool, old.password.checksum()).await.unwrap().len();
+    let found = async || {
+        raccord::db::technical_users::leaks::suspects(&portal.pool, old.password.checksum()).await.unwrap().len()
+    };
     assert_eq!(found().await, 1);
     portal.sql("UPDATE former_passwords SET ends_at = portal_now()").await;
     assert_eq!(found().await, 0);
@@ -217,7 +218,11 @@ async fn who_is_not_the_manager_any_more_cannot_end_it() {
               UPDATE structures SET principal_manager_id = 2 WHERE id = 1; COMMIT",
         )
         .await;
-    assert!(raccord::db::former_passwords::end_now(&portal.pool, &Actor::operator(), &managed).await.is_err());
+    assert!(
+        raccord::db::technical_users::former_passwords::end_now(&portal.pool, &Actor::operator(), &managed)
+            .await
+            .is_err()
+    );
     assert_eq!(by_password(&portal, &old).await, 200);
     assert_eq!(status(&portal, "cpro-account", &cpro_account(&old.login, "wrong")).await, 401);
 }

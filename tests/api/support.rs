@@ -24,7 +24,7 @@ use raccord::{
         random::{bytes, os_rng},
     },
     settings::Settings,
-    web::{self, state::AppState},
+    web::{self, api::state::ApiState, edge::state::AppState},
 };
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -36,6 +36,7 @@ static COUNT: AtomicU32 = AtomicU32::new(0);
 pub struct Portal {
     pub pool: PgPool,
     pub state: AppState,
+    pub api: ApiState,
     router: Router,
     name: String,
 }
@@ -88,13 +89,21 @@ impl Portal {
         let pool = db::pool(server().database(&name), 8);
         db::migrate(&pool).await.unwrap();
         let state = AppState::new(pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
-        Self { pool, router: web::router(state.clone()), state, name }
+        let api = ApiState::new(state.clone());
+        Self { pool, router: web::router(state.clone(), api.clone()), state, api, name }
     }
 
     /// Another process over the same database.
     pub fn other_instance(&self) -> Self {
         let state = AppState::new(self.pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
-        Self { pool: self.pool.clone(), router: web::router(state.clone()), state, name: String::new() }
+        let api = ApiState::new(state.clone());
+        Self {
+            pool: self.pool.clone(),
+            router: web::router(state.clone(), api.clone()),
+            state,
+            api,
+            name: String::new(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -107,7 +116,8 @@ impl Portal {
         let pool = db::pool(options, 8);
         let name = std::mem::take(&mut self.name);
         let state = AppState::new(pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
-        Self { pool, router: web::router(state.clone()), state, name }
+        let api = ApiState::new(state.clone());
+        Self { pool, router: web::router(state.clone(), api.clone()), state, api, name }
     }
 
     pub async fn sql(&self, sql: &str) {

@@ -4,7 +4,7 @@ use raccord::{
     db,
     domain::password::{Argon2id, PasswordHash},
     settings::Settings,
-    web::{self, state::AppState},
+    web::{self, api::state::ApiState, edge::state::AppState},
 };
 use sqlx::PgPool;
 
@@ -179,5 +179,5 @@ impl TestPortal {
 fn serve(database: &Database, settings: &Settings) -> Server {
     let pool = db::pool(database.options(), settings.database_connections);
     let state = AppState::new(pool, settings.clone()).expect("no theme to read");
-    Server::new(web::router(state), settings.public_url.clone())
+    Server::new(web::router(state.clone(), ApiState::new(state)), settings.public_url.clone())
 }

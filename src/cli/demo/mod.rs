@@ -1,19 +1,15 @@
 //! The demonstration: real structures, invented people, passwords made on the spot.
 
-mod accounts;
-mod credentials;
-
 use std::path::PathBuf;
 
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
-use self::credentials::Credentials;
 use super::{directory_line, table::Table};
 use crate::{
     db::{
         demo::{self, DemoState},
-        directory::{self, DirectoryEntry},
+        structures::directory::{self, DirectoryEntry},
     },
     domain::{
         audit::Actor,
@@ -24,6 +20,10 @@ use crate::{
     },
     settings::Settings,
 };
+use credentials::Credentials;
+
+mod accounts;
+mod credentials;
 
 /// A spread of the communes of France, from the open data of `@etalab/decoupage-administratif` (MIT).
 const STRUCTURES: &str = include_str!("structures.csv");

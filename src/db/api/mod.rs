@@ -3,9 +3,9 @@
 //! longer, let in.
 
 pub mod accounts;
+pub mod call_log;
 pub mod directory;
 pub mod memberships;
-pub mod traces;
 
 use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;

@@ -2,118 +2,47 @@
 //! it. What is remembered is a keyed digest, worthless outside this process, and it opens nothing by itself: the statement that
 //! serves the call checks that the version which was verified is still the account's.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard},
-    time::{Duration, Instant},
+use std::net::IpAddr;
+
+use super::{
+    error::ApiError,
+    memory::{PendingVerification, Verdict},
 };
-
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
-use tokio::sync::OnceCell;
-
-use super::error::ApiError;
 use crate::{
     db::{
         api::{
             VerifiedAccount,
-            accounts::{self, ApiAccount, Standing},
+            accounts::{self, Standing},
         },
         throttles::{self, Scope},
     },
-    domain::{audit::CallRefusal, credential::Credential, network::network_of, random, wiped::wiped},
-    hashing::Asker,
-    web::state::AppState,
+    domain::{audit::CallRefusal, credential::Credential, network::network_of},
+    hashing::QueueKey,
+    web::api::state::ApiState,
 };
-
-const LIFETIME: Duration = Duration::from_mins(15);
-const CAPACITY: usize = 10_000;
-
-type Digest = [u8; 32];
-
-/// What came out of looking at a password: the account, if there is one, and whether the password is its own.
-#[derive(Clone, Debug)]
-struct Verdict {
-    account: Option<ApiAccount>,
-    matches: bool,
-}
-
-struct Known {
-    account: VerifiedAccount,
-    until: Instant,
-}
-
-/// See the module.
-pub struct VerifiedCredentials {
-    key: Hmac<Sha256>,
-    known: Mutex<HashMap<Digest, Known>>,
-    /// Verifications under way: the same credential is verified once, whoever else waits for it.
-    under_way: Mutex<HashMap<Digest, Arc<OnceCell<Verdict>>>>,
-}
-
-impl Default for VerifiedCredentials {
-    fn default() -> Self {
-        let key: [u8; 32] = random::bytes(&mut random::os_rng());
-        let key = Hmac::new_from_slice(&key).expect("HMAC takes keys of any length");
-        Self { key, known: Mutex::default(), under_way: Mutex::default() }
-    }
-}
-
-impl VerifiedCredentials {
-    /// The account whose password this is, from memory alone.
-    #[must_use]
-    pub fn recall(&self, credential: &Credential) -> Option<VerifiedAccount> {
-        let known = lock(&self.known);
-        known.get(&self.digest(credential)).filter(|known| Instant::now() < known.until).map(|known| known.account)
-    }
-
-    fn remember(&self, digest: Digest, account: VerifiedAccount) {
-        let (mut known, now) = (lock(&self.known), Instant::now());
-        if known.len() >= CAPACITY {
-            known.retain(|_, known| now < known.until);
-        }
-        if known.len() >= CAPACITY {
-            let oldest = known.iter().min_by_key(|(_, known)| known.until).map(|(digest, _)| *digest);
-            oldest.and_then(|digest| known.remove(&digest));
-        }
-        known.insert(digest, Known { account, until: now + LIFETIME });
-    }
-
-    fn digest(&self, credential: &Credential) -> Digest {
-        wiped(|| {
-            let mut hmac = self.key.clone();
-            hmac.update(credential.login.as_bytes());
-            // A login has no control character, so this parts the two.
-            hmac.update(b"\0");
-            hmac.update(credential.password.expose().as_bytes());
-            hmac.finalize().into_bytes().into()
-        })
-    }
-}
 
 /// Verifies a credential that is not remembered: as slow, and as silent, whatever is wrong with it.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`], or what says to come back later.
-pub async fn verify(state: &AppState, credential: &Credential, address: IpAddr) -> Result<VerifiedAccount, ApiError> {
+pub async fn verify(state: &ApiState, credential: &Credential, address: IpAddr) -> Result<VerifiedAccount, ApiError> {
     let network = network_of(address);
     let login = &credential.login;
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::Api, login, &network).await? {
+    if let Some(seconds) = throttles::wait(&state.app.pool, Scope::Api, login, &network).await? {
         return Err(ApiError::TooManyRequests { seconds });
     }
-    let verdict = judge(state, credential, Asker::Api(network.clone())).await?;
+    let verdict = judge(state, credential, QueueKey::Api(network.clone())).await?;
     if let Some(account) = &verdict.account
         && let Some(why) = refusal(account.standing, verdict.matches)
     {
-        state.api.traces.refusal(account.technical_user_id, why, address);
+        state.call_log.refusal(account.technical_user_id, why, address);
     }
     let Some(account) = verdict.account.filter(|account| verdict.matches && account.standing == Standing::Usable)
     else {
-        throttles::fail(&state.pool, Scope::Api, login, &network).await?;
+        throttles::fail(&state.app.pool, Scope::Api, login, &network).await?;
         return Err(ApiError::Unauthorized);
     };
-    throttles::forget(&state.pool, Scope::Api, login, &network).await?;
+    throttles::forget(&state.app.pool, Scope::Api, login, &network).await?;
     Ok(account.verified())
 }
 
@@ -130,89 +59,20 @@ fn refusal(standing: Standing, password_matches: bool) -> Option<CallRefusal> {
 }
 
 /// Computes the verdict, or waits for the call that is computing it.
-async fn judge(state: &AppState, credential: &Credential, asker: Asker) -> Result<Verdict, ApiError> {
-    let credentials = &state.api.credentials;
+async fn judge(state: &ApiState, credential: &Credential, asker: QueueKey) -> Result<Verdict, ApiError> {
+    let credentials = &state.credentials;
     let digest = credentials.digest(credential);
-    let seat = Seat::take(&credentials.under_way, digest);
+    let pending = PendingVerification::take(&credentials.under_way, digest);
     let compute = async || {
-        let account = accounts::find(&state.pool, &credential.login).await?;
+        let account = accounts::find(&state.app.pool, &credential.login).await?;
         let account = account.map(|account| account.facing(credential.password.expose()));
         let hash = account.as_ref().map(|account| account.password_hash.clone());
-        let matches = state.hasher.verify(asker.clone(), credential.password.clone(), hash).await?;
+        let matches = state.app.hasher.verify(asker.clone(), credential.password.clone(), hash).await?;
         let usable = account.as_ref().filter(|account| matches && account.standing == Standing::Usable);
         if let Some(account) = usable {
             credentials.remember(digest, account.verified());
         }
         Ok::<_, ApiError>(Verdict { account, matches })
     };
-    seat.verdict.get_or_try_init(compute).await.cloned()
-}
-
-/// A place at a verification under way. The last to leave takes the table away, also where its caller hung up.
-struct Seat<'a> {
-    tables: &'a Mutex<HashMap<Digest, Arc<OnceCell<Verdict>>>>,
-    digest: Digest,
-    verdict: Arc<OnceCell<Verdict>>,
-}
-
-impl<'a> Seat<'a> {
-    fn take(tables: &'a Mutex<HashMap<Digest, Arc<OnceCell<Verdict>>>>, digest: Digest) -> Self {
-        let verdict = Arc::clone(lock(tables).entry(digest).or_default());
-        Self { tables, digest, verdict }
-    }
-}
-
-impl Drop for Seat<'_> {
-    fn drop(&mut self) {
-        let mut tables = lock(self.tables);
-        // The table's own and this one.
-        if Arc::strong_count(&self.verdict) <= 2 {
-            tables.remove(&self.digest);
-        }
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().expect("nothing panics under this lock")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn credential(login: &str, password: &str) -> Credential {
-        Credential::new(login.into(), password.into()).unwrap()
-    }
-
-    #[test]
-    fn only_what_was_verified_is_recalled() {
-        let credentials = VerifiedCredentials::default();
-        let account = VerifiedAccount { technical_user_id: 5, credential_version: 2 };
-        credentials.remember(credentials.digest(&credential("login", "good")), account);
-        assert_eq!(credentials.recall(&credential("login", "good")), Some(account));
-        assert_eq!(credentials.recall(&credential("login", "bad")), None);
-        assert_eq!(credentials.recall(&credential("logingo", "od")), None);
-        assert_eq!(VerifiedCredentials::default().recall(&credential("login", "good")), None);
-    }
-
-    #[test]
-    fn memory_is_bounded() {
-        let credentials = VerifiedCredentials::default();
-        for number in 0..CAPACITY + 10 {
-            let account = VerifiedAccount { technical_user_id: 1, credential_version: 1 };
-            credentials.remember(credentials.digest(&credential("login", &number.to_string())), account);
-        }
-        assert_eq!(lock(&credentials.known).len(), CAPACITY);
-        assert!(credentials.recall(&credential("login", &(CAPACITY + 9).to_string())).is_some());
-    }
-
-    #[test]
-    fn nothing_stays_of_a_verification_that_was_left() {
-        let credentials = VerifiedCredentials::default();
-        let (one, other) = (Seat::take(&credentials.under_way, [0; 32]), Seat::take(&credentials.under_way, [0; 32]));
-        drop(one);
-        assert_eq!(lock(&credentials.under_way).len(), 1);
-        drop(other);
-        assert!(lock(&credentials.under_way).is_empty());
-    }
+    pending.verdict.get_or_try_init(compute).await.cloned()
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{door::Door, error::ApiError};
+use super::{authentication::Authentication, error::ApiError};
 
 #[derive(JsonSchema, Serialize)]
 pub struct HealthAnswer {
@@ -19,8 +19,8 @@ pub struct HealthAnswer {
 ///
 /// # Errors
 /// [`ApiError`].
-pub async fn answer(door: Door) -> Result<Json<HealthAnswer>, ApiError> {
-    door.admit_alone().await?;
+pub async fn answer(authentication: Authentication) -> Result<Json<HealthAnswer>, ApiError> {
+    authentication.admit_alone().await?;
     Ok(Json(HealthAnswer {
         status_code_value: 200,
         status_code: "OK",

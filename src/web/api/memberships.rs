@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     SUCCESS,
-    door::Call,
+    authentication::Call,
     error::ApiError,
     pages::{PageAnswer, PageRequest},
     tolerant::Object,
 };
 use crate::{
     db::api::memberships::{self, ApiMembership},
-    web::state::AppState,
+    web::api::state::ApiState,
 };
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -68,11 +68,11 @@ impl From<ApiMembership> for Membership {
 /// # Errors
 /// [`ApiError`].
 pub async fn list(
-    State(state): State<AppState>,
-    Call { door, request }: Call<MembershipsRequest>,
+    State(state): State<ApiState>,
+    Call { authentication, request }: Call<MembershipsRequest>,
 ) -> Result<Json<MembershipsAnswer>, ApiError> {
     let page = request.parametres_recherche.0.page();
-    let found = door.admit(memberships::of_manager(&state.pool, &door.claim, page)).await?;
+    let found = authentication.admit(memberships::of_manager(&state.app.pool, &authentication.claim, page)).await?;
     Ok(Json(MembershipsAnswer {
         code_retour: 0,
         libelle: SUCCESS,

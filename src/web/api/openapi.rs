@@ -18,12 +18,12 @@ use super::{
     structure::{ConsultAnswer, ConsultRequest, ServicesAnswer, ServicesRequest},
     token::{TokenAnswer, TokenRefusal},
 };
-use crate::web::{paths, state::AppState};
+use crate::web::{api::state::ApiState, paths};
 
 /// Answers it, with this portal's own address.
-pub async fn answer(State(state): State<AppState>) -> Json<Value> {
+pub async fn answer(State(state): State<ApiState>) -> Json<Value> {
     let mut description = DESCRIPTION.clone();
-    description["servers"] = json!([{ "url": state.settings.public_url }]);
+    description["servers"] = json!([{ "url": state.app.settings.public_url }]);
     Json(description)
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     SUCCESS,
-    door::Call,
+    authentication::Call,
     error::ApiError,
     pages::{PageAnswer, PageRequest},
     tolerant::{Choice, Flag, Object, Text, Word},
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     db::api::directory::{self, Criteria, Listed},
     domain::structure_identifier::IdentifierType,
-    web::state::AppState,
+    web::api::state::ApiState,
 };
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -158,12 +158,13 @@ impl From<Listed> for ListedStructure {
 /// # Errors
 /// [`ApiError`].
 pub async fn search(
-    State(state): State<AppState>,
-    Call { door, request }: Call<SearchRequest>,
+    State(state): State<ApiState>,
+    Call { authentication, request }: Call<SearchRequest>,
 ) -> Result<Json<SearchAnswer>, ApiError> {
     let page = request.parametres.0.page();
     let criteria = request.criteria();
-    let found = door.admit(directory::search(&state.pool, &door.claim, &criteria, page)).await?;
+    let found =
+        authentication.admit(directory::search(&state.app.pool, &authentication.claim, &criteria, page)).await?;
     Ok(Json(SearchAnswer {
         code_retour: 0,
         libelle: SUCCESS,

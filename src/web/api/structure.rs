@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{
     SUCCESS,
-    door::{Call, Door},
+    authentication::{Authentication, Call},
     error::ApiError,
     pages::{PageAnswer, PageRequest},
     search::without_spaces,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     db::api::directory::{self, Consulted, Named},
     domain::structure_identifier::IdentifierType,
-    web::state::AppState,
+    web::api::state::ApiState,
 };
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -164,11 +164,11 @@ impl From<Consulted> for ConsultAnswer {
 /// # Errors
 /// [`ApiError`].
 pub async fn consult(
-    State(state): State<AppState>,
-    Call { door, request }: Call<ConsultRequest>,
+    State(state): State<ApiState>,
+    Call { authentication, request }: Call<ConsultRequest>,
 ) -> Result<Json<ConsultAnswer>, ApiError> {
     let named = first_id([&request.id_structure_cpp, &request.id_structure]);
-    let found = find(&state, &door, named, "idStructureCPP").await?;
+    let found = find(&state, &authentication, named, "idStructureCPP").await?;
     Ok(Json(found.into()))
 }
 
@@ -179,16 +179,19 @@ fn first_id(ids: [&Number; 2]) -> Option<Named> {
 
 /// The structure, for a caller who is let in; what is missing in the request is told to nobody else.
 async fn find(
-    state: &AppState,
-    door: &Door,
+    state: &ApiState,
+    authentication: &Authentication,
     named: Option<Named>,
     member: &'static str,
 ) -> Result<Consulted, ApiError> {
     let Some(named) = named else {
-        door.admit_alone().await?;
+        authentication.admit_alone().await?;
         return Err(ApiError::BadRequest(format!("Membre « {member} » : il est obligatoire.")));
     };
-    door.admit(directory::consult(&state.pool, &door.claim, &named)).await?.ok_or(ApiError::UnknownStructure)
+    authentication
+        .admit(directory::consult(&state.app.pool, &authentication.claim, &named))
+        .await?
+        .ok_or(ApiError::UnknownStructure)
 }
 
 /// A person's services in a structure. Raccord knows no services: whoever is named, there are none.
@@ -240,10 +243,10 @@ impl ServicesRequest {
 /// # Errors
 /// [`ApiError`].
 pub async fn services(
-    State(state): State<AppState>,
-    Call { door, request }: Call<ServicesRequest>,
+    State(state): State<ApiState>,
+    Call { authentication, request }: Call<ServicesRequest>,
 ) -> Result<Json<ServicesAnswer>, ApiError> {
-    let found = find(&state, &door, request.named(), "idStructure").await?;
+    let found = find(&state, &authentication, request.named(), "idStructure").await?;
     if !found.within_rights {
         return Err(ApiError::Forbidden);
     }

@@ -9,11 +9,11 @@ use axum::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{body, door::Door, error::ApiError};
+use super::{authentication::Authentication, body, error::ApiError};
 use crate::{
     db::api::accounts,
     domain::{credential::Credential, random},
-    web::state::AppState,
+    web::api::state::ApiState,
 };
 
 /// Seconds that a token lives.
@@ -85,7 +85,7 @@ const NO_STORE: [(header::HeaderName, &str); 2] = [(header::CACHE_CONTROL, "no-s
 ///
 /// # Errors
 /// [`TokenError`].
-pub async fn issue(State(state): State<AppState>, request: Request) -> Result<Response, TokenError> {
+pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Response, TokenError> {
     let (parts, sent) = request.into_parts();
     let headers = parts.headers.clone();
     let body = body::whole(Request::from_parts(parts.clone(), sent)).await.map_err(|error| match error {
@@ -97,13 +97,15 @@ pub async fn issue(State(state): State<AppState>, request: Request) -> Result<Re
         ApiError::Unauthorized => TokenError::InvalidClient { basic: headers.contains_key(header::AUTHORIZATION) },
         error => TokenError::Call(error),
     };
-    let door = Door::of_credential(&parts, &state, credential).await.map_err(refused)?;
+    let authentication = Authentication::of_credential(&parts, &state, credential).await.map_err(refused)?;
     let token = random::token(&mut random::os_rng());
     let token_hash = random::digest(&token);
     let issued = async {
-        Ok(accounts::issue_token(&state.pool, &door.claim, &token_hash, LIFETIME).await?.map(|caller| (caller, ())))
+        Ok(accounts::issue_token(&state.app.pool, &authentication.claim, &token_hash, LIFETIME)
+            .await?
+            .map(|caller| (caller, ())))
     };
-    door.admit(issued).await.map_err(refused)?;
+    authentication.admit(issued).await.map_err(refused)?;
     let answer = TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME, scope: "openid" };
     Ok((NO_STORE, Json(answer)).into_response())
 }

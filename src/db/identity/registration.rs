@@ -1,0 +1,92 @@
+//! People whom the operator registers and invites.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    db::{
+        audit::{self, Event},
+        outbox,
+    },
+    domain::{
+        audit::{Action, Actor},
+        new_person::NewPerson,
+        notification::Notification,
+        password::PasswordHash,
+    },
+};
+
+/// Somebody registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    pub user_id: i64,
+    /// False where somebody had this login already. Name and address then stay as they are: they are that person's.
+    pub is_new: bool,
+}
+
+/// Registers a person unless the login is known. Somebody new is invited to choose a password.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn register(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    person: &NewPerson,
+) -> sqlx::Result<Registered> {
+    if let Some(user_id) = insert(conn, person, None).await? {
+        send_invitation(conn, actor, user_id, person.login(), person.contact_address().as_str()).await?;
+        return Ok(Registered { user_id, is_new: true });
+    }
+    let user_id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1", person.login()).fetch_one(conn).await?;
+    Ok(Registered { user_id, is_new: false })
+}
+
+/// Inserts a person; `None` where the login is taken.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn insert(
+    conn: &mut PgConnection,
+    person: &NewPerson,
+    password: Option<&PasswordHash>,
+) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!(
+        "INSERT INTO users (login, last_name, first_name, contact_address, password_hash) VALUES ($1, $2, $3, $4, $5)
+         ON CONFLICT ON CONSTRAINT users_login_key DO NOTHING RETURNING id",
+        person.login(),
+        person.last_name(),
+        person.first_name(),
+        person.contact_address().as_str(),
+        password.map(PasswordHash::as_phc),
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+async fn send_invitation(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    login: &str,
+    address: &str,
+) -> sqlx::Result<()> {
+    outbox::enqueue(conn, address, &Notification::Invitation { user_id }).await?;
+    audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
+}
+
+/// Registers and invites a person. Somebody who is known already gets a new link, at the address that the portal has: this
+/// is how the operator helps who forgot a password.
+///
+/// # Errors
+/// Database errors.
+pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::Result<Registered> {
+    let mut tx = pool.begin().await?;
+    let registered = register(&mut tx, actor, person).await?;
+    if !registered.is_new {
+        let address = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1", registered.user_id)
+            .fetch_one(&mut *tx)
+            .await?;
+        send_invitation(&mut tx, actor, registered.user_id, person.login(), &address).await?;
+    }
+    tx.commit().await?;
+    Ok(registered)
+}

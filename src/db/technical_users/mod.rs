@@ -1,0 +1,166 @@
+//! Technical users: their creation, their password and their status.
+
+pub mod changes;
+pub mod creation;
+pub mod deadlines;
+pub mod envelopes;
+pub mod former_passwords;
+pub mod idempotency;
+pub mod leaks;
+pub mod overview;
+pub mod reminders;
+pub mod reset;
+
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use super::{
+    audit::Event,
+    structures::{self, ManagedStructure, NotManager},
+};
+use crate::domain::{
+    audit::{Action, Actor},
+    technical_user::TechnicalUserStatus,
+};
+
+/// All that may be told about a technical user.
+#[derive(Clone, Debug)]
+pub struct TechnicalUser {
+    pub id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    pub status: String,
+    pub created_at: OffsetDateTime,
+    /// The full name of who created it.
+    pub created_by: String,
+    pub credential_version: i32,
+    pub password_set_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    /// Days until then on the calendar; negative once it is past.
+    pub days_left: i32,
+    pub password_shown_at: Option<OffsetDateTime>,
+    pub password_exported_at: Option<OffsetDateTime>,
+    pub last_call_at: Option<OffsetDateTime>,
+    pub last_call_address: Option<String>,
+    pub last_call_software: Option<String>,
+    /// Whether the password was shown to somebody who is no longer the principal manager.
+    pub known_to_another: bool,
+    /// Until when the password before this one works, if it does.
+    pub former_until: Option<OffsetDateTime>,
+    /// The last call with that one.
+    pub former_last_call_at: Option<OffsetDateTime>,
+}
+
+impl TechnicalUser {
+    pub fn status(&self) -> TechnicalUserStatus {
+        TechnicalUserStatus::parse(&self.status).unwrap_or(TechnicalUserStatus::Suspended)
+    }
+}
+
+/// A technical user together with the proof that the person who asks manages its structure.
+#[derive(Clone, Debug)]
+pub struct ManagedTechnicalUser {
+    structure: ManagedStructure,
+    account: TechnicalUser,
+}
+
+impl ManagedTechnicalUser {
+    pub fn id(&self) -> i64 {
+        self.account.id
+    }
+
+    pub fn structure(&self) -> &ManagedStructure {
+        &self.structure
+    }
+
+    pub fn account(&self) -> &TechnicalUser {
+        &self.account
+    }
+
+    /// An event on this account, to be recorded.
+    pub(super) fn event<'a>(&'a self, actor: &'a Actor, action: Action) -> Event<'a> {
+        Event {
+            structure_id: Some(self.structure.id()),
+            technical_user_id: Some(self.account.id),
+            subject: &self.account.login,
+            ..Event::of(actor, action)
+        }
+    }
+}
+
+/// The account, if `manager_id` is the principal manager of its structure and it is not deleted.
+///
+/// # Errors
+/// Database errors.
+pub async fn find_managed(
+    pool: &PgPool,
+    manager_id: i64,
+    technical_user_id: i64,
+) -> sqlx::Result<Option<ManagedTechnicalUser>> {
+    let mut conn = pool.acquire().await?;
+    let Some(row) = sqlx::query!("SELECT structure_id FROM technical_users WHERE id = $1", technical_user_id)
+        .fetch_optional(&mut *conn)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
+        return Ok(None);
+    };
+    let accounts = select(&mut conn, structure.id(), Some(technical_user_id)).await?;
+    Ok(accounts.into_iter().next().map(|account| ManagedTechnicalUser { structure, account }))
+}
+
+/// The structure's technical users that are not deleted, oldest first.
+///
+/// # Errors
+/// Database errors.
+pub async fn of_structure(pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<Vec<TechnicalUser>> {
+    let mut conn = pool.acquire().await?;
+    select(&mut conn, structure.id(), None).await
+}
+
+async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -> sqlx::Result<Vec<TechnicalUser>> {
+    sqlx::query_as!(
+        TechnicalUser,
+        r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
+                  t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
+                  t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
+                  (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
+                  f.ends_at AS "former_until?", f.last_call_at AS former_last_call_at
+             FROM technical_users t JOIN users u ON u.id = t.created_by
+             LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()
+            WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND ($2::bigint IS NULL OR t.id = $2)
+            ORDER BY t.number"#,
+        structure_id,
+        only,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Why an account was left as it was.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    #[error(transparent)]
+    NotManager(#[from] NotManager),
+    #[error("the account has been deleted")]
+    Deleted,
+    #[error("the password has been reset in the meantime")]
+    ResetMeanwhile,
+    #[error("this form has already been used")]
+    FormReused,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Opens a transaction in which the authority over the account has been read again and holds.
+async fn begin<'p>(
+    pool: &'p PgPool,
+    account: &ManagedTechnicalUser,
+) -> Result<(Transaction<'p, Postgres>, ManagedStructure), ChangeError> {
+    let mut tx = pool.begin().await?;
+    let structure = structures::lock_managed(&mut tx, &account.structure).await?.ok_or(NotManager)?;
+    Ok((tx, structure))
+}

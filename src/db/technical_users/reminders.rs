@@ -1,0 +1,83 @@
+//! Reminders of passwords that will expire (rule 12): 60, 30, 7 and 1 days before, and on the day.
+
+use sqlx::PgPool;
+
+use crate::{
+    db::outbox,
+    domain::notification::{ExpiryNotice, Notification},
+};
+
+/// Reminders written in one transaction.
+const BATCH: i64 = 500;
+
+/// Puts the reminders that are due into the outbox, each once, whoever else is at it. After a pause of the service only the
+/// most urgent one of a password is sent. Returns how many were.
+///
+/// # Errors
+/// Database errors; what was written before stays.
+pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
+    let mut sent = 0;
+    loop {
+        let batch = remind_some(pool).await?;
+        sent += batch;
+        if batch == 0 {
+            return Ok(sent);
+        }
+    }
+}
+
+/// Days are counted on the calendar, so a reminder leaves on the morning of its day, and that of the last day also where the
+/// password ended in its first minute. A password that lives for less than the
+/// notice is not reminded of at its birth.
+async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
+    let mut tx = pool.begin().await?;
+    let due = sqlx::query!(
+        r#"WITH ending AS (
+               SELECT t.id, t.credential_version, t.password_set_at, t.expires_at,
+                      (t.expires_at AT TIME ZONE 'Europe/Paris')::date - (portal_now() AT TIME ZONE 'Europe/Paris')::date AS days_left
+                 FROM technical_users t
+                WHERE t.status = 'ACTIVE'
+                  AND t.expires_at BETWEEN portal_now() - interval '1 day' AND portal_now() + interval '62 days'),
+           due AS (
+               SELECT e.id, e.credential_version,
+                      (SELECT min(step) FROM unnest('{60,30,7,1,0}'::integer[]) step WHERE step >= e.days_left AND e.days_left >= 0) AS days_before,
+                      e.password_set_at, e.expires_at
+                 FROM ending e),
+           reminded AS (
+               INSERT INTO expiry_reminders (technical_user_id, credential_version, days_before)
+               SELECT d.id, d.credential_version, d.days_before FROM due d
+                WHERE d.days_before IS NOT NULL AND d.expires_at - d.password_set_at > make_interval(days => d.days_before)
+                  AND NOT EXISTS (SELECT FROM expiry_reminders r WHERE r.technical_user_id = d.id
+                                     AND r.credential_version = d.credential_version AND r.days_before = d.days_before)
+                ORDER BY d.expires_at, d.id LIMIT $1
+               ON CONFLICT DO NOTHING
+               RETURNING technical_user_id)
+           SELECT t.id, t.login, t.label, t.expires_at, greatest(days_until(t.expires_at), 0) AS "days_left!",
+                  s.designation, s.identifier, a.contact_address AS "contact_address?"
+             FROM reminded r
+             JOIN technical_users t ON t.id = r.technical_user_id
+             JOIN structures s ON s.id = t.structure_id
+             LEFT JOIN technical_user_authority a ON a.technical_user_id = t.id
+            ORDER BY t.expires_at, t.id"#,
+        BATCH,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let count = due.len();
+    for row in due {
+        // A structure without a manager: there is nobody to remind.
+        let Some(recipient) = row.contact_address else { continue };
+        let notice = Notification::PasswordExpiring(ExpiryNotice {
+            technical_user_id: row.id,
+            login: row.login,
+            label: row.label,
+            structure: row.designation,
+            identifier: row.identifier,
+            expires_at: row.expires_at,
+            days_left: row.days_left,
+        });
+        outbox::enqueue(&mut tx, &recipient, &notice).await?;
+    }
+    tx.commit().await?;
+    Ok(count)
+}

@@ -1,0 +1,78 @@
+//! TLS by the portal itself, for those who put no proxy before it: TLS 1.3, HTTP/1.1.
+
+use std::{path::PathBuf, sync::Arc};
+
+use thiserror::Error;
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        self, ServerConfig,
+        crypto::ring,
+        pki_types::{
+            CertificateDer, PrivateKeyDer,
+            pem::{self, PemObject},
+        },
+        version::TLS13,
+    },
+};
+
+use crate::settings::TlsFiles;
+
+/// Why TLS cannot be spoken. The text names the setting, and nothing of the key.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    #[error("{0}: cannot read {1}: {2}")]
+    Read(&'static str, PathBuf, pem::Error),
+    #[error("RACCORD_TLS_CERT: {0} holds no certificate")]
+    NoCertificate(PathBuf),
+    #[error("RACCORD_TLS_CERT and RACCORD_TLS_KEY: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// A certificate in use.
+pub struct Tls {
+    files: TlsFiles,
+    acceptor: TlsAcceptor,
+}
+
+impl Tls {
+    /// Reads certificate and key.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+        let acceptor = acceptor(&files)?;
+        Ok(Self { files, acceptor })
+    }
+
+    /// Reads both again, for connections that come from now on.
+    ///
+    /// # Errors
+    /// [`TlsError`]; what was in use stays in use.
+    pub fn reload(&mut self) -> Result<(), TlsError> {
+        self.acceptor = acceptor(&self.files)?;
+        Ok(())
+    }
+
+    /// What agrees on keys with a client.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        self.acceptor.clone()
+    }
+}
+
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+    let chain: Vec<_> = CertificateDer::pem_file_iter(&files.certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| TlsError::Read("RACCORD_TLS_CERT", files.certificate.clone(), error))?;
+    if chain.is_empty() {
+        return Err(TlsError::NoCertificate(files.certificate.clone()));
+    }
+    let key = PrivateKeyDer::from_pem_file(&files.key)
+        .map_err(|error| TlsError::Read("RACCORD_TLS_KEY", files.key.clone(), error))?;
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&TLS13])?
+        .with_no_client_auth()
+        .with_single_cert(chain, key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}

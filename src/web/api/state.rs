@@ -1,0 +1,39 @@
+//! What the API's handlers share.
+
+use std::{ops::Deref, sync::Arc};
+
+use axum::extract::FromRef;
+
+use super::{call_log::CallLog, memory::VerifiedCredentials};
+use crate::web::edge::state::AppState;
+
+/// The parts that the API alone uses, beside those that it shares with the portal.
+#[derive(Clone)]
+pub struct ApiState(Arc<Parts>);
+
+/// See [`ApiState`].
+pub struct Parts {
+    pub app: AppState,
+    pub credentials: VerifiedCredentials,
+    pub call_log: CallLog,
+}
+
+impl ApiState {
+    pub fn new(app: AppState) -> Self {
+        Self(Arc::new(Parts { app, credentials: VerifiedCredentials::default(), call_log: CallLog::default() }))
+    }
+}
+
+impl Deref for ApiState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<ApiState> for AppState {
+    fn from_ref(state: &ApiState) -> Self {
+        state.app.clone()
+    }
+}

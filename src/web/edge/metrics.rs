@@ -1,0 +1,77 @@
+//! What the operator's monitoring reads: Prometheus metrics, on a port of their own (`RACCORD_METRICS_LISTEN`).
+
+use std::time::Duration;
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::StatusCode,
+};
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    method: &'static str,
+    /// The route's pattern, so that ids do not make a series each.
+    route: String,
+    status: u16,
+}
+
+/// The counters of this process.
+pub struct Metrics {
+    pub(super) registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    duration: Histogram,
+    pub(super) connections: Gauge,
+    pub(super) idle_connections: Gauge,
+    pub(super) waiting_mails: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("raccord"),
+            requests: Family::default(),
+            duration: Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
+            connections: Gauge::default(),
+            idle_connections: Gauge::default(),
+            waiting_mails: Gauge::default(),
+        };
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "Requests answered", self.requests.clone());
+        let help = "Time from a request's head to its answer's";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.duration.clone());
+        registry.register("database_connections", "Connections to the database", self.connections.clone());
+        registry.register("database_connections_idle", "Those that nobody uses", self.idle_connections.clone());
+        registry.register("mails_waiting", "Mails in the outbox that are not sent yet", self.waiting_mails.clone());
+        self
+    }
+
+    /// Counts an answer.
+    pub fn count(&self, method: &str, route: Option<&MatchedPath>, status: StatusCode, duration: Duration) {
+        let route = route.map_or("none", MatchedPath::as_str).to_owned();
+        let labels = RequestLabels { method: known_method(method), route, status: status.as_u16() };
+        self.requests.get_or_create(&labels).inc();
+        self.duration.observe(duration.as_secs_f64());
+    }
+}
+
+/// A method of one's own invention must not make a series of its own.
+fn known_method(method: &str) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"];
+    known.into_iter().find(|known| *known == method).unwrap_or("other")
+}
+
+/// The route of a request, to count it by.
+pub(super) fn route(request: &Request) -> Option<MatchedPath> {
+    request.extensions().get().cloned()
+}

@@ -1,0 +1,143 @@
+//! What holds for every request, before and after its handler: its number, where it comes from, and the headers that keep
+//! browsers from doing what the portal does not mean.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use data_encoding::BASE32_NOPAD;
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use super::{context::RequestContext, error::AppError, metrics, origin::is_same_origin, state::AppState};
+use crate::{domain::random, web::paths};
+
+/// Numbers the request, logs it, and puts the security headers on its answer.
+pub async fn track_request(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+    let number: Arc<str> = BASE32_NOPAD.encode(&random::bytes::<10>(&mut random::os_rng())).into();
+    let address = client_address(&request, &state.settings.trusted_proxies);
+    let context = RequestContext::new(number.clone(), address);
+    request.extensions_mut().insert(context.clone());
+    let (method, path, start) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
+    let route = metrics::route(&request);
+    let span = tracing::info_span!("request", %number);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    set_headers(response.headers_mut(), &number, state.is_public_https());
+    response.headers_mut().extend(context.announced().unwrap_or_default());
+    let (status, duration) = (response.status(), start.elapsed());
+    state.metrics.count(method.as_str(), route.as_ref(), status, duration);
+    let path = paths::for_log(&path);
+    let (milliseconds, who) = (duration.as_millis(), context.caller().map(tracing::field::display));
+    span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, who, "answered"));
+    response
+}
+
+/// The first address from the right in X-Forwarded-For that is not a trusted proxy's, if the peer is one.
+fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
+    if !trusted.contains(&peer.to_canonical()) {
+        return peer.to_canonical();
+    }
+    let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let client = hops.iter().rev().map_while(|hop| hop.parse::<IpAddr>().ok()).find(|hop| !trusted.contains(hop));
+    client.unwrap_or(peer).to_canonical()
+}
+
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// What no browser may do with an answer of ours. A static, so that names and values are made once.
+static SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+];
+
+fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
+    // With those that every answer has besides, so that the map grows once.
+    headers.reserve(SECURITY_HEADERS.len() + 8);
+    for (name, value) in &SECURITY_HEADERS {
+        headers.insert(name, value.clone());
+    }
+    if https {
+        let value = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if let Ok(number) = HeaderValue::from_str(number) {
+        headers.insert(HeaderName::from_static("x-request-id"), number);
+    }
+}
+
+/// How long a request may take in all. Statements end earlier by themselves; this is for a database that says nothing any more.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// What answers a request that took too long: pages and API each have their own words.
+pub type TooLate = fn() -> Response;
+
+/// Answers 503 where a request takes too long, and lets go of what it waits for.
+pub async fn in_time(State(too_late): State<TooLate>, request: Request, next: Next) -> Response {
+    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| too_late())
+}
+
+/// The longest path and query that a URL of ours can need.
+const MAX_URL_BYTES: usize = 8 * 1024;
+
+/// Refuses URLs that no page of ours has made.
+pub async fn short_urls_only(request: Request, next: Next) -> Response {
+    let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if length > MAX_URL_BYTES { StatusCode::URI_TOO_LONG.into_response() } else { next.run(request).await }
+}
+
+/// Refuses unsafe methods that another site's page sent: `Sec-Fetch-Site` must say same-origin (or none, a person's own doing);
+/// a browser without it must name the portal's own origin. A request with neither is refused.
+pub async fn same_origin_only(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    if request.method().is_safe() || is_same_origin(request.headers(), &state.settings.public_url) {
+        next.run(request).await
+    } else {
+        AppError::Forbidden.into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed() {
+        let request = |peer: &str, forwarded: &str| {
+            let mut request =
+                Request::builder().header("x-forwarded-for", forwarded).body(axum::body::Body::empty()).unwrap();
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
+            request
+        };
+        let trusted = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let of = |peer, forwarded| client_address(&request(peer, forwarded), &trusted).to_string();
+        assert_eq!(of("203.0.113.9", "198.51.100.1"), "203.0.113.9");
+        assert_eq!(of("10.0.0.1", "1.1.1.1, 198.51.100.1"), "198.51.100.1");
+        assert_eq!(of("10.0.0.1", "198.51.100.1, 10.0.0.2"), "198.51.100.1");
+        assert_eq!(of("10.0.0.1", "not an address"), "10.0.0.1");
+        assert_eq!(of("10.0.0.1", ""), "10.0.0.1");
+    }
+}

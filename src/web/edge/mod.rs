@@ -1,0 +1,12 @@
+//! What holds for every request: shared state, errors, middleware, the origin checks, metrics.
+
+pub mod assets;
+pub mod context;
+pub mod error;
+pub mod error_pages;
+pub mod metrics;
+pub mod middleware;
+pub mod monitoring;
+pub mod origin;
+pub mod route;
+pub mod state;

@@ -1,0 +1,48 @@
+//! For machines that watch: `/livez` says that the process runs, `/readyz` that it can serve.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus_client::encoding::text;
+
+use super::state::AppState;
+use crate::db::{self, upkeep};
+
+/// Both, outside sessions and error pages.
+pub fn router() -> Router<AppState> {
+    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
+    match db::ping(&state.pool).await {
+        Ok(()) => (StatusCode::OK, "ok\n"),
+        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "database unavailable\n"),
+    }
+}
+
+/// The service that has `/metrics` and nothing else.
+pub fn metrics_router(state: AppState) -> Router {
+    Router::new().route("/metrics", get(show)).with_state(state)
+}
+
+async fn show(State(state): State<AppState>) -> Response {
+    let metrics = &state.metrics;
+    metrics.connections.set(state.pool.size().into());
+    metrics.idle_connections.set(i64::try_from(state.pool.num_idle()).unwrap_or(i64::MAX));
+    // Without a database the other figures matter all the more.
+    if let Ok(waiting) = upkeep::waiting_mails(&state.pool).await {
+        metrics.waiting_mails.set(waiting);
+    }
+    let mut body = String::new();
+    match text::encode(&mut body, &metrics.registry) {
+        Ok(()) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], body).into_response()
+        }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}

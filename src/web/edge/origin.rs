@@ -1,0 +1,93 @@
+//! Which URLs that a form brings along may be gone on to: those of our own pages.
+
+use axum::http::{HeaderMap, Method, header};
+
+use crate::web::paths;
+
+pub(super) fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin" || site == "none",
+        None => headers.get(header::ORIGIN).is_some_and(|origin| origin == public_url),
+    }
+}
+
+/// Whether a request is a GET, somebody's navigation from one of our own pages, and no prefetch: the only kind of request that may open an
+/// envelope. Browsers that send no `Sec-Fetch-*` are known by their referrer.
+#[must_use]
+pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str) -> bool {
+    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
+    let is_prefetch =
+        ["sec-purpose", "purpose", "x-moz"].iter().filter_map(|name| headers.get(*name)?.to_str().ok()).any(|value| {
+            value.to_ascii_lowercase().contains("prefetch") || value.to_ascii_lowercase().contains("prerender")
+        });
+    let is_own = match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => headers
+            .get(header::REFERER)
+            .and_then(|referrer| referrer.to_str().ok()?.strip_prefix(public_url))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+    };
+    // A HEAD, routed as a GET, would open the envelope and show nothing.
+    method == Method::GET
+        && is_own
+        && !is_prefetch
+        && is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
+}
+
+/// Where sign-in leads: the page that was asked for, if it is one of ours.
+pub fn destination(asked: Option<&str>) -> String {
+    asked.filter(|page| is_ours(page)).unwrap_or(paths::HOME).to_owned()
+}
+
+/// Whether this is the path of one of our pages, and no address elsewhere.
+pub fn is_ours(page: &str) -> bool {
+    page.starts_with('/')
+        && !page.starts_with("//")
+        && page.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn sign_in_leads_to_our_own_pages_only() {
+        assert_eq!(destination(Some("/structures/5?avis=x")), "/structures/5?avis=x");
+        for elsewhere in ["https://evil.example", "//evil.example", "/\\evil.example", "evil", "", "/a\r\nb"] {
+            assert_eq!(destination(Some(elsewhere)), "/", "{elsewhere}");
+        }
+        assert_eq!(destination(None), "/");
+    }
+
+    #[test]
+    fn only_our_own_pages_may_act() {
+        let own = |pairs| is_same_origin(&headers(pairs), "https://raccord.example");
+        assert!(own(&[("sec-fetch-site", "same-origin")]) && own(&[("sec-fetch-site", "none")]));
+        assert!(own(&[("origin", "https://raccord.example")]));
+        assert!(!own(&[]) && !own(&[("origin", "null")]) && !own(&[("origin", "https://raccord.example.evil")]));
+        assert!(!own(&[("sec-fetch-site", "same-site"), ("origin", "https://raccord.example")]));
+        assert!(!own(&[("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn only_a_navigation_of_ours_opens_an_envelope() {
+        let own = |pairs: &[_]| is_own_navigation(&Method::GET, &headers(pairs), "https://raccord.example");
+        let navigation =
+            [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        assert!(own(&navigation));
+        assert!(own(&[("referer", "https://raccord.example/structures/1")]));
+        assert!(!own(&[]) && !own(&[("referer", "https://raccord.example.evil/")]));
+        assert!(!own(&[("sec-fetch-site", "none")]) && !own(&[("sec-fetch-site", "cross-site")]));
+        assert!(!own(&[("sec-fetch-site", "same-origin"), ("sec-fetch-dest", "image")]));
+        for prefetch in [("sec-purpose", "prefetch;prerender"), ("purpose", "prefetch"), ("x-moz", "prefetch")] {
+            assert!(!own(&[navigation[0], navigation[1], navigation[2], prefetch]));
+        }
+    }
+}

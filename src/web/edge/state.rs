@@ -1,0 +1,111 @@
+//! What every handler may use.
+
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
+
+use sqlx::PgPool;
+
+use super::metrics::Metrics;
+use crate::{
+    db::identity::sessions::SignedIn,
+    domain::second_factor::Keyring,
+    hashing::Hasher,
+    secret_keys,
+    settings::Settings,
+    web::shell::{
+        layout::{Assets, Layout, SignedInUser, Tab, Theme},
+        notice::Notice,
+        static_files::StaticFiles,
+    },
+};
+
+/// The service's parts, shared by all requests.
+#[derive(Clone)]
+pub struct AppState(Arc<Parts>);
+
+/// See [`AppState`].
+pub struct Parts {
+    pub pool: PgPool,
+    pub hasher: Hasher,
+    pub settings: Settings,
+    pub files: StaticFiles,
+    pub metrics: Metrics,
+    keys: OnceLock<Keyring>,
+}
+
+impl Deref for AppState {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl AppState {
+    /// # Errors
+    /// Where the theme's files cannot be read.
+    pub fn new(pool: PgPool, settings: Settings) -> std::io::Result<Self> {
+        let files = StaticFiles::load(settings.theme_dir.as_deref())?;
+        let hasher = Hasher::default();
+        let (metrics, keys) = (Metrics::default(), OnceLock::new());
+        Ok(Self(Arc::new(Parts { pool, hasher, settings, files, metrics, keys })))
+    }
+
+    /// The keys that seal second factors, read when they are first needed.
+    ///
+    /// # Errors
+    /// Where their file can be neither read nor made.
+    pub fn keys(&self) -> std::io::Result<&Keyring> {
+        if let Some(keys) = self.keys.get() {
+            return Ok(keys);
+        }
+        let keys = secret_keys::load(&self.settings.secret_key_file)?;
+        Ok(self.keys.get_or_init(|| keys))
+    }
+
+    pub fn is_public_https(&self) -> bool {
+        self.settings.public_url.starts_with("https://")
+    }
+
+    /// The session cookie's name: `__Host-` holds browsers to Secure, Path=/ and no Domain. On plain http, browsers would
+    /// refuse it, and the name says what such a session is worth.
+    pub fn session_cookie(&self) -> &'static str {
+        if self.is_public_https() { "__Host-raccord" } else { "raccord-session-sans-https" }
+    }
+
+    /// The frame of a page for nobody in particular.
+    pub fn anonymous_layout(&self, notice: Option<Notice>) -> Layout {
+        self.layout_of(None, Tab::None, notice)
+    }
+
+    /// The frame of a page for a person.
+    pub fn layout(&self, person: &SignedIn, current: Tab, notice: Option<Notice>) -> Layout {
+        self.layout_of(Some(SignedInUser::from(person)), current, notice)
+    }
+
+    pub(super) fn layout_of(&self, user: Option<SignedInUser>, current: Tab, notice: Option<Notice>) -> Layout {
+        let assets = Assets {
+            stylesheet: self.files.url("style.css"),
+            script: self.files.url("app.js"),
+            favicon: self.files.url("favicon.svg"),
+        };
+        let theme = Theme {
+            stylesheet: self.files.optional_url("theme.css"),
+            logo: self.files.optional_url("logo.svg"),
+            operator: self.files.operator().map(str::to_owned),
+        };
+        Layout { user, current, notice, assets, theme }
+    }
+}
+
+impl From<&SignedIn> for SignedInUser {
+    fn from(person: &SignedIn) -> Self {
+        Self {
+            display_name: format!("{} {}", person.first_name, person.last_name),
+            is_principal_manager: person.is_principal_manager,
+            seconds_left: person.seconds_left,
+        }
+    }
+}

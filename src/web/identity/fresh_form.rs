@@ -1,0 +1,61 @@
+//! Forms whose act wants to know for sure who sends them: the person must have proved it less than 15 minutes ago (ASVS 7.5.3).
+
+use axum::{
+    Form,
+    extract::{FromRequest, Request},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{pages::ConfirmIdentityPage, visitor::Visitor};
+use crate::web::{
+    edge::{
+        error::{AppError, page_with_status},
+        state::AppState,
+    },
+    shell::{form::Errors, layout::Tab},
+};
+
+/// What the names of the confirmation's own fields begin with; all other fields are the act's.
+pub const OWN_FIELDS: &str = "confirmation-";
+
+/// A form of somebody who proved who she is a short while ago. Anybody else is asked to, on a page that carries what was sent;
+/// its answer leads back here with the same form. Stands after the authority that the handler takes: who has none is not asked.
+pub struct FreshForm<T>(pub T);
+
+/// A form that is but its button.
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for FreshForm<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let visitor = request.extensions().get::<Visitor>().cloned();
+        let Some(visitor) = visitor else { return Err(AppError::Forbidden.into_response()) };
+        if visitor.person.is_fresh {
+            let form = Form::<T>::from_request(request, state).await;
+            return form.map(|Form(form)| Self(form)).map_err(IntoResponse::into_response);
+        }
+        let target = request.uri().path().to_owned();
+        let sent = Form::<Vec<(String, String)>>::from_request(request, state).await;
+        let Form(fields) = sent.map_err(IntoResponse::into_response)?;
+        let asked = ask(state, &visitor, target, fields, (StatusCode::FORBIDDEN, Errors::none()));
+        Err(asked.unwrap_or_else(IntoResponse::into_response))
+    }
+}
+
+/// The page « Confirmez votre identité », carrying a form that was sent to `target`.
+pub fn ask(
+    state: &AppState,
+    visitor: &Visitor,
+    target: String,
+    mut fields: Vec<(String, String)>,
+    (status, errors): (StatusCode, Errors),
+) -> Result<Response, AppError> {
+    fields.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
+    let layout = state.layout(&visitor.person, Tab::None, None);
+    let (login, asks_code) = (visitor.person.login.clone(), visitor.person.has_second_factor);
+    page_with_status(status, &ConfirmIdentityPage { layout, login, asks_code, target, fields, errors })
+}

@@ -1,0 +1,71 @@
+//! The page of a link sent by mail, on which a person chooses a password.
+
+use axum::{
+    Extension, Form,
+    extract::{Path, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use serde::Deserialize;
+
+use super::pages::{InvitationOverPage, InvitationPage};
+use crate::{
+    db::identity::{self, invitations},
+    domain::{
+        audit::Actor,
+        person::{TypedPassword, check_chosen_password},
+        random,
+    },
+    hashing::QueueKey,
+    web::{
+        edge::{
+            context::RequestContext,
+            error::{AppError, page, page_with_status},
+            state::AppState,
+        },
+        paths,
+        shell::{
+            form::{Errors, FieldError},
+            notice::Notice,
+        },
+    },
+};
+
+/// The page of an invitation's link. It changes nothing: mail readers open links too.
+pub async fn invitation(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
+    match invitations::find(&state.pool, &random::digest(&token)).await? {
+        Some(invited) => page(&InvitationPage::new(state.anonymous_layout(None), token, &invited, Errors::none())),
+        None => page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) }),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct InvitationForm {
+    #[serde(rename = "nouveau-mot-de-passe")]
+    password: TypedPassword,
+}
+
+/// Keeps the chosen password and uses the link up.
+pub async fn accept_invitation(
+    State(state): State<AppState>,
+    Extension(context): Extension<RequestContext>,
+    Path(token): Path<String>,
+    Form(form): Form<InvitationForm>,
+) -> Result<Response, AppError> {
+    let token_hash = random::digest(&token);
+    let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
+    let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
+    let known = identity::known_words(&state.pool, invited.user_id).await?;
+    if let Err(error) = check_chosen_password(&form.password, &known) {
+        let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
+        let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
+        return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    }
+    let hash = state.hasher.hash(QueueKey::Person(invited.user_id), form.password, &mut random::os_rng()).await?;
+    let actor =
+        Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: context.address.to_string() };
+    if !invitations::accept(&state.pool, &actor, &token_hash, &hash).await? {
+        return over();
+    }
+    Ok(Redirect::to(&Notice::PasswordChosen.on(paths::SIGN_IN)).into_response())
+}

@@ -1,0 +1,64 @@
+//! Who asks, and over what they have authority: extractors, so that a handler which runs has them.
+
+use axum::{
+    extract::FromRequestParts,
+    http::{Method, request::Parts},
+};
+use tower_sessions::Session;
+
+use crate::{
+    db::identity::sessions::{self, SignedIn},
+    domain::{audit::Actor, envelope::SessionSecret},
+    web::{
+        edge::{context::RequestContext, error::AppError, state::AppState},
+        paths,
+    },
+};
+
+/// A person who is signed in.
+#[derive(Clone)]
+pub struct Visitor {
+    pub person: SignedIn,
+    pub session: SessionSecret,
+    pub actor: Actor,
+}
+
+impl FromRequestParts<AppState> for Visitor {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        if let Some(visitor) = parts.extensions.get::<Self>() {
+            // Read already, for this very request.
+            return Ok(visitor.clone());
+        }
+        let return_to = || (parts.method == Method::GET).then(|| parts.uri.to_string());
+        // The layer has read the cookie; the row is read once, here, with the person it belongs to.
+        let id = parts.extensions.get::<Session>().and_then(Session::id);
+        let Some(id) = id else { return Err(AppError::SignInRequired { expired: false, return_to: return_to() }) };
+        let session = SessionSecret::new(id.0);
+        let person = sessions::find_signed_in(&state.pool, &session).await?;
+        let Some(person) = person else {
+            return Err(AppError::SignInRequired { expired: true, return_to: return_to() });
+        };
+        let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
+        context.remember(&person);
+        if must_set_up_second_factor(state, &person) && !leads_to_second_factor(parts.uri.path()) {
+            return Err(AppError::SecondFactorRequired);
+        }
+        let actor =
+            Actor { user_id: Some(person.user_id), name: person.login.clone(), address: context.address.to_string() };
+        let visitor = Self { person, session, actor };
+        parts.extensions.insert(visitor.clone());
+        Ok(visitor)
+    }
+}
+
+/// Whether this is a principal manager who has to set up her second factor before anything else.
+pub fn must_set_up_second_factor(state: &AppState, person: &SignedIn) -> bool {
+    state.settings.managers_need_second_factor && person.is_principal_manager && !person.has_second_factor
+}
+
+/// The pages that lead to a second factor, and out.
+fn leads_to_second_factor(path: &str) -> bool {
+    path.starts_with(paths::SECOND_FACTOR) || [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY].contains(&path)
+}

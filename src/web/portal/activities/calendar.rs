@@ -1,0 +1,191 @@
+//! « Calendrier des échéances »: the ends of all passwords in a calendar, downloaded or subscribed to (RFC 5545).
+//!
+//! Own code, as it is thirty lines: the crates for this format bring a second library of dates.
+
+use std::fmt::Write;
+
+use askama::Template;
+use axum::{
+    extract::{Path, State},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use time::OffsetDateTime;
+
+use crate::{
+    db::technical_users::deadlines::{self, Deadline},
+    domain::{random, technical_user::is_control_or_line_end},
+    french,
+    web::{
+        edge::{
+            error::{AppError, page as render},
+            state::AppState,
+        },
+        identity::visitor::Visitor,
+        paths,
+        shell::layout::{Layout, Tab},
+    },
+};
+
+/// What the calendar is, and how to have it.
+pub async fn page(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
+    render(&calendar_page(&state, &visitor, None)?)
+}
+
+fn calendar_page(state: &AppState, visitor: &Visitor, link: Option<String>) -> Result<CalendarPage, AppError> {
+    if !visitor.person.is_principal_manager {
+        return Err(AppError::Forbidden);
+    }
+    Ok(CalendarPage { layout: state.layout(&visitor.person, Tab::Activities, None), link })
+}
+
+/// A new link, shown this once; the former one shows nothing any more.
+pub async fn make_link(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
+    let token = random::token(&mut random::os_rng());
+    let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
+    let page = calendar_page(&state, &visitor, Some(link))?;
+    let hash = random::digest(&token);
+    deadlines::replace_link(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await?;
+    render(&page)
+}
+
+/// The calendar, for whoever is signed in.
+pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
+    if !visitor.person.is_principal_manager {
+        return Err(AppError::Forbidden);
+    }
+    answer(&state, visitor.person.user_id).await
+}
+
+/// The calendar, for a program that has the link.
+pub async fn subscription(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
+    let owner = deadlines::owner(&state.pool, &random::digest(&token)).await?.ok_or(AppError::NotFound)?;
+    answer(&state, owner).await
+}
+
+async fn answer(state: &AppState, user_id: i64) -> Result<Response, AppError> {
+    let deadlines = deadlines::deadlines(&state.pool, user_id).await?;
+    let text = calendar(&deadlines, &state.settings.public_url);
+    let headers = [
+        (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
+        (header::CONTENT_DISPOSITION, "attachment; filename=\"echeances-raccord.ics\""),
+    ];
+    Ok((headers, text).into_response())
+}
+
+fn calendar(deadlines: &[Deadline], portal: &str) -> String {
+    let mut text = String::new();
+    for line in [
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:-//Raccord//Échéances//FR",
+        "CALSCALE:GREGORIAN",
+        "METHOD:PUBLISH",
+        "X-WR-CALNAME:Raccord – échéances des mots de passe",
+        "REFRESH-INTERVAL;VALUE=DURATION:P1D",
+        "X-PUBLISHED-TTL:P1D",
+    ] {
+        push(&mut text, line);
+    }
+    for deadline in deadlines {
+        push_event(&mut text, deadline, portal);
+    }
+    push(&mut text, "END:VCALENDAR");
+    text
+}
+
+/// A whole day on the wall in Paris, with an alarm a month and a week before.
+fn push_event(text: &mut String, deadline: &Deadline, portal: &str) {
+    let host = portal.split_once("://").map_or(portal, |(_, host)| host);
+    let name = deadline.label.as_deref().unwrap_or(&deadline.login);
+    let day = french::in_paris(deadline.expires_at).date().strftime("%Y%m%d").to_string();
+    let url = format!("{portal}{}", paths::technical_user(deadline.technical_user_id));
+    let what = format!("Mot de passe technique à renouveler\u{a0}: {name} ({})", deadline.structure);
+    let why = format!(
+        "Le mot de passe du compte {} expire le {}. Réinitialisez-le avant\u{a0}: {url}",
+        deadline.login,
+        french::moment(deadline.expires_at)
+    );
+    push(text, "BEGIN:VEVENT");
+    push(text, &format!("UID:{}-{}@{host}", deadline.technical_user_id, deadline.credential_version));
+    push(text, &format!("DTSTAMP:{}", utc(deadline.password_set_at)));
+    push(text, &format!("DTSTART;VALUE=DATE:{day}"));
+    push(text, &format!("SUMMARY:{}", escaped(&what)));
+    push(text, &format!("DESCRIPTION:{}", escaped(&why)));
+    push(text, &format!("URL:{url}"));
+    push(text, "TRANSP:TRANSPARENT");
+    for before in ["-P30D", "-P7D"] {
+        push(text, "BEGIN:VALARM");
+        push(text, "ACTION:DISPLAY");
+        push(text, &format!("TRIGGER:{before}"));
+        push(text, &format!("DESCRIPTION:{}", escaped(&what)));
+        push(text, "END:VALARM");
+    }
+    push(text, "END:VEVENT");
+}
+
+fn utc(at: OffsetDateTime) -> String {
+    french::in_paris(at).timestamp().strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// A text value (RFC 5545 §3.3.11).
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,").replace(is_control_or_line_end, " ")
+}
+
+/// A content line, folded before its 75th octet (RFC 5545 §3.1).
+fn push(text: &mut String, line: &str) {
+    let mut width = 0;
+    for character in line.chars() {
+        if width + character.len_utf8() > 74 {
+            text.push_str("\r\n ");
+            width = 1;
+        }
+        width += character.len_utf8();
+        text.push(character);
+    }
+    let _ = write!(text, "\r\n");
+}
+
+/// « Calendrier des échéances ».
+#[derive(Template)]
+#[template(path = "activities/calendar.html")]
+pub struct CalendarPage {
+    pub layout: Layout,
+    /// The link to subscribe to, when it has just been made.
+    pub link: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_calendar_names_each_deadline_in_lines_that_every_reader_takes() {
+        let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+        let deadline = Deadline {
+            technical_user_id: 7,
+            credential_version: 2,
+            login: "TECH_1_21350001400011@cpro.fr".into(),
+            label: Some("ERP; paie, \\ et œuvres\nsociales\u{85}X:1\u{2028}X:2\u{b}X:3".into()),
+            structure: "Communauté d’agglomération du Pays-très-loin".into(),
+            // 2028-01-23 23:30 UTC is the 24th in Paris.
+            expires_at: at(1_832_283_000),
+            password_set_at: at(1_795_500_000),
+        };
+        let text = calendar(&[deadline], "https://raccord.example");
+        assert!(text.starts_with("BEGIN:VCALENDAR\r\n") && text.ends_with("END:VCALENDAR\r\n"));
+        assert!(text.lines().all(|line| line.len() <= 75), "{text}");
+        assert_eq!(text.matches("\r\n").count(), text.matches('\n').count());
+        let unfolded = text.replace("\r\n ", "");
+        for line in [
+            "UID:7-2@raccord.example",
+            "DTSTAMP:20261124T060000Z",
+            "DTSTART;VALUE=DATE:20280124",
+            "URL:https://raccord.example/utilisateurs-techniques/7",
+        ] {
+            assert!(unfolded.lines().any(|found| found == line), "{line} is not in {unfolded}");
+        }
+        assert!(unfolded.contains("ERP\\; paie\\, \\\\ et œuvres sociales X:1 X:2 X:3 (Communauté"), "{unfolded}");
+    }
+}

@@ -1,0 +1,150 @@
+//! « Utilisateurs techniques »: all those of the manager's structures, in one list.
+
+use axum::{
+    extract::{Query, State},
+    response::Response,
+};
+use futures_util::stream;
+use serde::Deserialize;
+
+use super::pages::{AccountRow, OverviewPage, Selection};
+use crate::{
+    db::technical_users::overview::{self, Order, OverviewRow, Wanted, WantedExpiry, WantedStatus},
+    web::{
+        edge::{
+            error::{AppError, page as render},
+            state::AppState,
+        },
+        identity::visitor::Visitor,
+        paths,
+        portal::export,
+        shell::{
+            layout::Tab,
+            pagination::{PageQuery, Pagination, pages_of, url_of},
+        },
+    },
+};
+
+const PER_PAGE: u32 = 50;
+/// Accounts that an export reads at a time: what it holds in memory, but for the numbers of the others.
+const PER_BATCH: usize = 1_000;
+
+/// The list's form, as its URL carries it. What is no choice of ours chooses nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct OverviewQuery {
+    recherche: String,
+    echeance: String,
+    etat: String,
+    tri: String,
+}
+
+impl OverviewQuery {
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted {
+            search: self.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
+            expiry: match self.echeance.as_str() {
+                "60-jours" => WantedExpiry::Soon,
+                "expiree" => WantedExpiry::Past,
+                _ => WantedExpiry::Any,
+            },
+            status: match self.etat.as_str() {
+                "actif" => WantedStatus::Active,
+                "suspendu" => WantedStatus::Suspended,
+                "connu" => WantedStatus::KnownToAnother,
+                _ => WantedStatus::Any,
+            },
+            order: match self.tri.as_str() {
+                "structure" => Order::Structure,
+                "appel" => Order::LastCall,
+                _ => Order::Expiry,
+            },
+        }
+    }
+
+    pub(crate) fn choices(&self) -> [(&str, &String); 4] {
+        [("recherche", &self.recherche), ("echeance", &self.echeance), ("etat", &self.etat), ("tri", &self.tri)]
+    }
+}
+
+/// The list, searched, filtered, sorted and paged.
+pub async fn page(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(query): Query<OverviewQuery>,
+    Query(page): Query<PageQuery>,
+) -> Result<Response, AppError> {
+    let (wanted, current) = (query.wanted(), page.number());
+    let offset = i64::from((current - 1) * PER_PAGE);
+    let rows = select(&state, &visitor, &wanted, offset, PER_PAGE.into()).await?;
+    if rows.is_empty() && current > 1 {
+        return Err(AppError::NotFound);
+    }
+    let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
+    let base = pages_of(paths::OVERVIEW, &query.choices());
+    render(&OverviewPage {
+        layout: state.layout(&visitor.person, Tab::Activities, None),
+        rows: rows.into_iter().map(AccountRow::from).collect(),
+        total,
+        pagination: Pagination::new(current, total, PER_PAGE, base),
+        csv_url: url_of(paths::OVERVIEW_CSV, &query.choices()),
+        selection: Selection::from(wanted),
+    })
+}
+
+async fn select(
+    state: &AppState,
+    visitor: &Visitor,
+    wanted: &Wanted,
+    offset: i64,
+    limit: i64,
+) -> Result<Vec<OverviewRow>, AppError> {
+    Ok(overview::page(&state.pool, manager_id(visitor)?, wanted, offset, limit).await?)
+}
+
+/// Whose accounts these are: a principal manager's own.
+fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
+    if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
+}
+
+/// « Exporter (CSV) »: what the list shows, on all its pages, read as it is sent. Which accounts, and in which order, is settled at its
+/// beginning, so none comes twice; each batch is a short statement of its own, so a reader who is slow holds no connection.
+pub async fn csv(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(query): Query<OverviewQuery>,
+) -> Result<Response, AppError> {
+    let manager_id = manager_id(&visitor)?;
+    let ids = overview::ids(&state.pool, manager_id, &query.wanted()).await?;
+    let head = [
+        "Libellé",
+        "Identifiant de connexion",
+        "Structure",
+        "Type d’identifiant",
+        "Identifiant",
+        "Statut",
+        "Adresse de contact",
+        "Échéance du mot de passe (heure de Paris)",
+        "Dernier appel (heure de Paris)",
+        "Connu d’un ancien gestionnaire",
+    ];
+    let batches = stream::try_unfold((state.pool.clone(), ids, 0), move |(pool, ids, from)| async move {
+        let batch = &ids[from..ids.len().min(from + PER_BATCH)];
+        if batch.is_empty() {
+            return Ok::<_, sqlx::Error>(None);
+        }
+        let (rows, next) = (overview::rows(&pool, manager_id, batch).await?, from + batch.len());
+        Ok(Some((rows.into_iter().map(line).collect(), (pool, ids, next))))
+    });
+    export::stream("utilisateurs-techniques.csv", head, batches)
+}
+
+fn line(row: OverviewRow) -> [String; 10] {
+    let status = AccountRow::status_of(&row).label().to_owned();
+    let last_call = row.last_call_at.map(export::instant).unwrap_or_default();
+    let expiry = export::instant(row.expires_at);
+    let label = row.label.unwrap_or_default();
+    let (kind, identifier) = (row.identifier_type, row.identifier);
+    let known = if row.known_to_another { "Oui" } else { "Non" }.to_owned();
+    [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call, known]
+}

@@ -1,0 +1,145 @@
+//! Tables to download for a spreadsheet.
+
+use axum::{
+    body::{Body, Bytes},
+    http::header,
+    response::{IntoResponse, Response},
+};
+use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
+use time::OffsetDateTime;
+
+use crate::{french, web::edge::error::AppError};
+
+/// A mark that says UTF-8 to French spreadsheets.
+const BYTE_ORDER_MARK: &str = "\u{feff}";
+
+/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any length: `batches` of rows are
+/// sent as they come. Where one fails, the download breaks off, so
+/// nobody takes half a table for a whole one.
+pub fn stream<const COLUMNS: usize, E>(
+    name: &str,
+    head: [&str; COLUMNS],
+    batches: impl Stream<Item = Result<Vec<[String; COLUMNS]>, E>> + Send + 'static,
+) -> Result<Response, AppError>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let first = stream::iter([Ok(Bytes::from(first_line(head)?))]);
+    let rest = batches.map(|batch| Ok::<_, axum::BoxError>(Bytes::from(lines(batch?.into_iter())?)));
+    let told = |error: &axum::BoxError| tracing::warn!(error = error.to_string(), "a download broke off");
+    Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(told)))))
+}
+
+fn download(name: &str, body: Body) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, &disposition)], body)
+        .into_response()
+}
+
+fn first_line<const COLUMNS: usize>(head: [&str; COLUMNS]) -> Result<Vec<u8>, csv::Error> {
+    let line = lines(std::iter::once(head.map(str::to_owned)))?;
+    Ok([BYTE_ORDER_MARK.as_bytes(), &line].concat())
+}
+
+fn lines<const COLUMNS: usize>(rows: impl Iterator<Item = [String; COLUMNS]>) -> Result<Vec<u8>, csv::Error> {
+    let mut csv = csv::WriterBuilder::new().delimiter(b';').from_writer(Vec::new());
+    for row in rows {
+        csv.write_record(row.map(safe_cell))?;
+    }
+    csv.into_inner().map_err(|error| error.into_error().into())
+}
+
+impl From<csv::Error> for AppError {
+    fn from(error: csv::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// An instant by the clock of the screens, that of Paris, with its distance from UTC: `2028-01-24T14:05:09+01:00`.
+pub fn instant(at: OffsetDateTime) -> String {
+    french::in_paris(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+}
+
+/// What begins a formula, also in the full width that Asian keyboards type.
+const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// A spreadsheet takes a cell for a formula by its first sign, which some look for behind spaces, ends of lines and signs that
+/// nobody sees: an apostrophe before all of them makes it a text. What begins with a control character is none of ours, and a text too.
+fn safe_cell(text: String) -> String {
+    let first = text.trim_start_matches(is_blank).chars().next();
+    let is_formula = first.is_some_and(|first| FORMULA.contains(&first)) || text.starts_with(char::is_control);
+    if is_formula { format!("'{text}") } else { text }
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use time::format_description::well_known::Rfc3339;
+
+    use super::*;
+
+    #[test]
+    fn an_instant_has_the_clock_of_paris_and_says_how_far_it_is_from_utc() {
+        let at = |text| instant(OffsetDateTime::parse(text, &Rfc3339).unwrap());
+        assert_eq!(at("2028-01-24T13:05:09.9Z"), "2028-01-24T14:05:09+01:00");
+        assert_eq!(at("2028-07-13T22:30:00Z"), "2028-07-14T00:30:00+02:00");
+        // Half past two, twice in one night.
+        assert_eq!(at("2028-10-29T00:30:00Z"), "2028-10-29T02:30:00+02:00");
+        assert_eq!(at("2028-10-29T01:30:00Z"), "2028-10-29T02:30:00+01:00");
+    }
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for text in [
+            "=1+1",
+            "+1",
+            "-1",
+            "@SUM(A1)",
+            "\t=1",
+            "\r=1",
+            "\n=1",
+            "\tx",
+            "\rx",
+            "\nx",
+            "\0=1",
+            " =1",
+            "\u{a0}=1",
+            "\u{202f}+1",
+            "\u{feff}=1",
+            "\u{200b}@x",
+            "\u{ad}-1",
+            "\u{2028}=1",
+            "＝1+1",
+            "＋1",
+            "－1",
+            "＠x",
+            "\u{3000}＝1",
+            "\r\n \t=1",
+        ] {
+            assert_eq!(safe_cell(text.into()), format!("'{text}"));
+        }
+        for text in ["", " ", "TECH_1", "a=1", "Libellé", "« =1 »", "’=1", "１"] {
+            assert_eq!(safe_cell(text.into()), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_stands_in_a_cell_no_reader_finds_a_formula(text in "[ \t\r\n=+@;\"'\u{feff}\u{3000}＝－a-]{0,12}") {
+            let line = lines(std::iter::once(["x".into(), text.clone()])).unwrap();
+            let mut reader = csv::ReaderBuilder::new().delimiter(b';').has_headers(false).from_reader(&line[..]);
+            let cells = reader.records().next().unwrap().unwrap();
+            prop_assert_eq!(cells.len(), 2);
+            let cell = &cells[1];
+            prop_assert!(cell == text || cell.strip_prefix('\'') == Some(text.as_str()));
+            let first = cell.chars().find(|c| !c.is_whitespace() && !c.is_control() && *c != '\u{feff}');
+            prop_assert!(first.is_none_or(|first| !"=+-@＝＋－＠".contains(first)), "{:?}", cell);
+        }
+    }
+}

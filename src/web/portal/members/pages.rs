@@ -1,0 +1,90 @@
+//! Views of this journey's pages.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use crate::{
+    db::{members::requests::OwnRequest, structures::Member},
+    web::shell::{
+        filters,
+        form::Errors,
+        layout::Layout,
+        values::{Id, MemberView, StructureName},
+    },
+};
+
+/// « Inviter un membre ».
+#[derive(Template)]
+#[template(path = "members/invitation.html")]
+pub struct MemberInvitationPage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub form: MemberForm,
+    pub errors: Errors,
+}
+
+/// The invitation, as typed.
+#[derive(Default)]
+pub struct MemberForm {
+    pub address: String,
+    pub first_name: String,
+    pub last_name: String,
+    /// Empty, or a role's external code.
+    pub role: &'static str,
+}
+
+/// An act on a member that must be confirmed, on its own page.
+#[derive(Template)]
+#[template(path = "members/confirmation.html")]
+pub struct MemberActPage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub member: MemberView,
+    pub act: MemberAct,
+}
+
+/// What a confirmation page is about.
+#[derive(PartialEq, Eq, Clone, Copy)]
+pub enum MemberAct {
+    ChangeRole,
+    Remove,
+}
+
+impl From<&Member> for MemberView {
+    fn from(member: &Member) -> Self {
+        Self {
+            membership_id: member.membership_id,
+            name: member.full_name(),
+            login: member.login.clone(),
+            role: member.role(),
+        }
+    }
+}
+
+/// « Demander un rattachement ».
+#[derive(Template)]
+#[template(path = "members/my_requests.html")]
+pub struct MyRequestsPage {
+    pub layout: Layout,
+    /// The types of identifier, and which one is chosen.
+    pub kinds: [(&'static str, &'static str, bool); 7],
+    /// As typed.
+    pub identifier: String,
+    pub errors: Errors,
+    pub requests: Vec<OwnRequestRow>,
+}
+
+/// A request of the visitor's own that waits.
+pub struct OwnRequestRow {
+    pub id: Id,
+    pub kind: String,
+    pub identifier: String,
+    pub at: OffsetDateTime,
+}
+
+impl From<OwnRequest> for OwnRequestRow {
+    fn from(request: OwnRequest) -> Self {
+        let OwnRequest { id, identifier_type: kind, identifier, created_at: at } = request;
+        Self { id, kind, identifier, at }
+    }
+}

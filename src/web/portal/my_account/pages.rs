@@ -1,0 +1,81 @@
+//! Views of this journey's pages.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use crate::{
+    db::identity::{self, sessions::OpenSession},
+    domain::role::Role,
+    french,
+    web::shell::{filters, form::Errors, layout::Layout, pagination::Pagination, values::StructureName},
+};
+
+/// « Mon compte ».
+#[derive(Template)]
+#[template(path = "my_account/my_account.html")]
+pub struct MyAccountPage {
+    pub layout: Layout,
+    pub display_name: String,
+    pub login: String,
+    pub has_second_factor: bool,
+    pub last_sign_in: Option<OffsetDateTime>,
+    pub contact_address: String,
+    /// How many technical users follow the contact address.
+    pub technical_users: u64,
+    /// Errors of whichever form was sent.
+    pub errors: Errors,
+    pub memberships: Vec<MembershipRow>,
+    pub memberships_total: u64,
+    pub pagination: Pagination,
+    pub sessions: Vec<SessionRow>,
+}
+
+/// A structure the person is tied to.
+pub struct MembershipRow {
+    pub structure: StructureName,
+    pub role: &'static str,
+    /// Whether the person may open its page.
+    pub managed: bool,
+}
+
+/// An open session.
+pub struct SessionRow {
+    pub id: String,
+    pub current: bool,
+    pub opened_at: OffsetDateTime,
+    pub last_seen_at: OffsetDateTime,
+    pub address: String,
+    /// In words where it is known, else what it says of itself.
+    pub software: Option<String>,
+}
+
+impl From<identity::MembershipRow> for MembershipRow {
+    fn from(row: identity::MembershipRow) -> Self {
+        let role = row.role();
+        Self {
+            role: role.label(),
+            managed: role == Role::PrincipalManager,
+            structure: StructureName {
+                id: row.structure_id,
+                designation: row.designation,
+                kind: row.identifier_type,
+                identifier: row.identifier,
+                active: row.active,
+            },
+        }
+    }
+}
+
+impl From<OpenSession> for SessionRow {
+    fn from(session: OpenSession) -> Self {
+        Self {
+            id: session.public_id.to_string(),
+            current: session.current,
+            opened_at: session.created_at,
+            last_seen_at: session.last_seen_at,
+            address: session.address,
+            software: Some(french::browser(&session.software).unwrap_or(session.software))
+                .filter(|name| !name.is_empty()),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! « Double authentification »: a person's second factor, from its set-up to its end.
+
+use std::fmt::Write;
+
+use askama::Template;
+use axum::{
+    extract::{Query, State},
+    http::StatusCode,
+    response::{IntoResponse, Redirect, Response},
+};
+use qrcodegen::{QrCode, QrCodeEcc};
+use serde::Deserialize;
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use crate::{
+    db::identity::second_factors::{self, SecondFactor},
+    domain::{
+        person::TypedPassword,
+        random,
+        second_factor::{RECOVERY_CODES, RecoveryCode, TotpSecret, six_digits},
+    },
+    web::{
+        edge::{
+            error::{AppError, page as render, page_with_status},
+            state::AppState,
+        },
+        identity::{
+            fresh_form::{FreshForm, Nothing},
+            visitor::Visitor,
+        },
+        paths,
+        shell::{
+            filters,
+            form::{Errors, FieldError},
+            layout::{Layout, Tab},
+            notice::{Notice, NoticeQuery},
+        },
+    },
+};
+
+/// The page.
+pub async fn page(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(notice): Query<NoticeQuery>,
+) -> Result<Response, AppError> {
+    let factor = second_factors::find(&state.pool, visitor.person.user_id).await?;
+    render(&second_factor_page(&state, &visitor, factor.as_ref(), notice.notice(), Errors::none())?)
+}
+
+fn second_factor_page(
+    state: &AppState,
+    visitor: &Visitor,
+    factor: Option<&SecondFactor>,
+    notice: Option<Notice>,
+    errors: Errors,
+) -> Result<SecondFactorPage, AppError> {
+    let person = &visitor.person;
+    let shown = match factor {
+        Some(SecondFactor { confirmed_at: Some(since), codes_left, .. }) => {
+            SecondFactorState::On { since: *since, codes_left: *codes_left }
+        }
+        // Set up in another session, hence maybe by another hand: only who has just proved herself sees a secret.
+        Some(factor) if person.is_fresh => {
+            let setup = open(state, visitor, factor)?.and_then(|secret| Setup::new(&secret, &person.login));
+            setup.map_or(SecondFactorState::Off, SecondFactorState::SettingUp)
+        }
+        _ => SecondFactorState::Off,
+    };
+    Ok(SecondFactorPage {
+        layout: state.layout(person, Tab::MyAccount, notice),
+        login: person.login.clone(),
+        state: shown,
+        required: state.settings.managers_need_second_factor && person.is_principal_manager,
+        errors,
+    })
+}
+
+fn open(state: &AppState, visitor: &Visitor, factor: &SecondFactor) -> Result<Option<TotpSecret>, AppError> {
+    Ok(state.keys()?.open(&factor.secret, visitor.person.user_id))
+}
+
+/// « Activer la double authentification »: makes the secret that the page then shows.
+pub async fn begin(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
+    let rng = &mut random::os_rng();
+    let secret = state.keys()?.seal(&TotpSecret::generate(rng), visitor.person.user_id, rng);
+    second_factors::begin(&state.pool, visitor.person.user_id, &secret).await?;
+    Ok(Redirect::to(paths::SECOND_FACTOR))
+}
+
+#[derive(Deserialize)]
+pub struct CodeForm {
+    #[serde(default)]
+    code: TypedPassword,
+}
+
+/// Puts the second factor in force once the application has shown a code of it, and shows the recovery codes.
+pub async fn confirm(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    FreshForm(form): FreshForm<CodeForm>,
+) -> Result<Response, AppError> {
+    let user_id = visitor.person.user_id;
+    let factor = second_factors::find(&state.pool, user_id).await?.filter(|factor| factor.confirmed_at.is_none());
+    let Some(factor) = factor else { return Ok(Redirect::to(paths::SECOND_FACTOR).into_response()) };
+    let secret = open(&state, &visitor, &factor)?;
+    let step =
+        secret.zip(six_digits(form.code.expose())).and_then(|(secret, code)| secret.matching_step(&code, factor.now));
+    let Some(step) = step else {
+        let message =
+            "Le code est incorrect. Saisissez les 6 chiffres que votre application affiche maintenant.".into();
+        let errors = Errors(vec![FieldError { field: "code", message }]);
+        let page = second_factor_page(&state, &visitor, Some(&factor), None, errors)?;
+        return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    };
+    let (codes, hashes) = new_codes();
+    let proof = (&factor.secret, step);
+    if !second_factors::confirm(&state.pool, &visitor.actor, (user_id, &visitor.session), proof, &hashes).await? {
+        return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
+    }
+    show_codes(&state, &visitor, codes, true)
+}
+
+/// « Nouveaux codes de secours ».
+pub async fn renew_codes(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Response, AppError> {
+    let (codes, hashes) = new_codes();
+    if !second_factors::renew_codes(&state.pool, &visitor.actor, visitor.person.user_id, &hashes).await? {
+        return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
+    }
+    show_codes(&state, &visitor, codes, false)
+}
+
+fn new_codes() -> (Vec<RecoveryCode>, Vec<Vec<u8>>) {
+    let codes: Vec<_> = (0..RECOVERY_CODES).map(|_| RecoveryCode::generate(&mut random::os_rng())).collect();
+    let hashes = codes.iter().map(RecoveryCode::digest).collect();
+    (codes, hashes)
+}
+
+fn show_codes(
+    state: &AppState,
+    visitor: &Visitor,
+    codes: Vec<RecoveryCode>,
+    is_first: bool,
+) -> Result<Response, AppError> {
+    let layout = state.layout(&visitor.person, Tab::MyAccount, None);
+    render(&RecoveryCodesPage { layout, codes, is_first })
+}
+
+/// « Désactiver ».
+pub async fn disable(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
+    second_factors::disable(&state.pool, &visitor.actor, visitor.person.user_id, &visitor.session).await?;
+    Ok(Redirect::to(&Notice::SecondFactorDisabled.on(paths::SECOND_FACTOR)))
+}
+
+/// « Double authentification ».
+#[derive(Template)]
+#[template(path = "my_account/second_factor.html")]
+pub struct SecondFactorPage {
+    pub layout: Layout,
+    pub login: String,
+    pub state: SecondFactorState,
+    /// Whether the operator demands it of this person.
+    pub required: bool,
+    pub errors: Errors,
+}
+
+/// Where a person is with her second factor.
+pub enum SecondFactorState {
+    Off,
+    /// The application must show that it knows the secret.
+    SettingUp(Setup),
+    On {
+        since: OffsetDateTime,
+        codes_left: i64,
+    },
+}
+
+/// A secret as people give it to their application.
+pub struct Setup {
+    /// Its text, by four characters.
+    pub groups: Vec<Zeroizing<String>>,
+    pub qr: Qr,
+}
+
+/// A QR code as the path of an SVG.
+pub struct Qr {
+    /// Modules a side, margins included.
+    pub size: i32,
+    pub path: Zeroizing<String>,
+}
+
+/// Modules of margin that readers want.
+const MARGIN: i32 = 4;
+
+impl Setup {
+    /// `None` where the login is too long for a QR code, which no login is.
+    pub fn new(secret: &TotpSecret, login: &str) -> Option<Self> {
+        let text = secret.expose();
+        let groups = text.as_bytes().chunks(4).map(|group| Zeroizing::new(String::from_utf8_lossy(group).into_owned()));
+        let code = QrCode::encode_text(&secret.expose_uri(login), QrCodeEcc::Medium).ok()?;
+        Some(Self { groups: groups.collect(), qr: Qr::new(&code) })
+    }
+}
+
+impl Qr {
+    fn new(code: &QrCode) -> Self {
+        let places = (0..code.size()).flat_map(|y| (0..code.size()).map(move |x| (x, y)));
+        let dark = places.filter(|(x, y)| code.get_module(*x, *y));
+        let mut path = Zeroizing::new(String::new());
+        for (x, y) in dark {
+            let _ = write!(path, "M{} {}h1v1h-1z", x + MARGIN, y + MARGIN);
+        }
+        Self { size: code.size() + 2 * MARGIN, path }
+    }
+}
+
+/// « Codes de secours », shown this once.
+#[derive(Template)]
+#[template(path = "my_account/recovery_codes.html")]
+pub struct RecoveryCodesPage {
+    pub layout: Layout,
+    pub codes: Vec<RecoveryCode>,
+    /// Whether they come with a second factor just put in force.
+    pub is_first: bool,
+}
+
+impl RecoveryCodesPage {
+    /// The codes as the text of a `data:` URL, for a download that asks the server for nothing.
+    fn file(&self) -> Zeroizing<String> {
+        let lines: Vec<&str> = self.codes.iter().map(RecoveryCode::expose).collect();
+        Zeroizing::new(format!("data:text/plain;charset=utf-8,{}%0A", lines.join("%0A")))
+    }
+}

@@ -1,0 +1,103 @@
+//! The pages behind the footer's links.
+
+use askama::Template;
+use axum::{extract::State, response::Response};
+
+use crate::{
+    domain::password,
+    web::{
+        edge::{
+            error::{AppError, page},
+            state::AppState,
+        },
+        identity::visitor::Visitor,
+        shell::layout::{Layout, Tab},
+    },
+};
+
+type Answer = Result<Response, AppError>;
+/// These pages are open to all; somebody who is signed in keeps her menu.
+type Anybody = Result<Visitor, AppError>;
+
+fn layout(state: &AppState, visitor: Anybody) -> Layout {
+    match visitor {
+        Ok(visitor) => state.layout(&visitor.person, Tab::None, None),
+        Err(_) => state.anonymous_layout(None),
+    }
+}
+
+pub async fn site_map(State(state): State<AppState>, visitor: Anybody) -> Answer {
+    page(&SiteMapPage { layout: layout(&state, visitor) })
+}
+
+pub async fn accessibility(State(state): State<AppState>, visitor: Anybody) -> Answer {
+    page(&AccessibilityPage { layout: layout(&state, visitor) })
+}
+
+pub async fn legal_notice(State(state): State<AppState>, visitor: Anybody) -> Answer {
+    page(&LegalNoticePage { layout: layout(&state, visitor) })
+}
+
+pub async fn personal_data(State(state): State<AppState>, visitor: Anybody) -> Answer {
+    page(&PersonalDataPage { layout: layout(&state, visitor) })
+}
+
+pub async fn cookies(State(state): State<AppState>, visitor: Anybody) -> Answer {
+    page(&CookiesPage { layout: layout(&state, visitor) })
+}
+
+pub async fn api_documentation(State(state): State<AppState>, visitor: Anybody) -> Answer {
+    page(&ApiDocumentationPage {
+        layout: layout(&state, visitor),
+        api_url: state.settings.public_url.clone(),
+        password_pattern: password::PATTERN,
+        password_alphabet: password::ALPHABET,
+    })
+}
+
+/// « Plan du site ».
+#[derive(Template)]
+#[template(path = "static_pages/site_map.html")]
+pub struct SiteMapPage {
+    pub layout: Layout,
+}
+
+/// « Accessibilité : non conforme ».
+#[derive(Template)]
+#[template(path = "static_pages/accessibility.html")]
+pub struct AccessibilityPage {
+    pub layout: Layout,
+}
+
+/// « Mentions légales ».
+#[derive(Template)]
+#[template(path = "static_pages/legal_notice.html")]
+pub struct LegalNoticePage {
+    pub layout: Layout,
+}
+
+/// « Données personnelles ».
+#[derive(Template)]
+#[template(path = "static_pages/personal_data.html")]
+pub struct PersonalDataPage {
+    pub layout: Layout,
+}
+
+/// « Gestion des cookies ».
+#[derive(Template)]
+#[template(path = "static_pages/cookies.html")]
+pub struct CookiesPage {
+    pub layout: Layout,
+}
+
+/// « Documentation de l’API ».
+#[derive(Template)]
+#[template(path = "static_pages/api_documentation.html")]
+pub struct ApiDocumentationPage {
+    pub layout: Layout,
+    pub api_url: String,
+    /// The form of a technical password, for secret scanners.
+    pub password_pattern: &'static str,
+    /// The digits of its checksum.
+    pub password_alphabet: &'static str,
+}

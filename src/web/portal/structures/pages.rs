@@ -1,0 +1,190 @@
+//! Views of this journey's pages.
+
+use askama::Template;
+
+use crate::{
+    db::{
+        structures::{ManagedStructure, Member},
+        technical_users::TechnicalUser,
+    },
+    domain::{role::Role, structure::StructureCard},
+    web::shell::{
+        filters,
+        form::Errors,
+        layout::Layout,
+        values::{AccountStatus, EventRow, Expiry, Id, LastCall, MemberView, StructureName},
+    },
+};
+
+/// « Fiche structure », in its four blocks.
+#[derive(Template)]
+#[template(path = "structures/structure.html")]
+pub struct StructurePage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub form: StructureForm,
+    pub errors: Errors,
+    pub members: Vec<MemberRow>,
+    pub technical_users: Vec<TechnicalUserRow>,
+    /// How many of them can call the API.
+    pub working: usize,
+    pub max_technical_users: u64,
+    /// Whether one more technical user may be created.
+    pub can_create: bool,
+    pub manager: ManagerView,
+    /// The members who could become principal manager.
+    pub candidates: Vec<Candidate>,
+    /// The last few audit events.
+    pub events: Vec<EventRow>,
+}
+
+/// « Rendre la structure inactive », to be confirmed, carrying the form that would.
+#[derive(Template)]
+#[template(path = "structures/deactivation.html")]
+pub struct DeactivationPage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub form: StructureForm,
+    pub working: usize,
+}
+
+/// « Informations générales », as typed.
+#[derive(Default)]
+pub struct StructureForm {
+    pub designation: String,
+    pub address: String,
+    pub address_complement: String,
+    pub address_complement_2: String,
+    pub postal_code: String,
+    pub city: String,
+    pub country: String,
+    pub email: String,
+    pub phone: String,
+    pub active: bool,
+}
+
+/// A person tied to the structure.
+pub struct MemberRow {
+    pub name: String,
+    pub login: String,
+    /// « Gestionnaire principal »…
+    pub role: &'static str,
+    pub contact_address: String,
+    pub active: bool,
+    /// Who may be changed and removed: everybody but the principal manager.
+    pub acts: Option<MemberView>,
+}
+
+/// A technical user of the structure.
+pub struct TechnicalUserRow {
+    pub id: Id,
+    pub label: Option<String>,
+    pub login: String,
+    pub contact_address: String,
+    pub status: AccountStatus,
+    pub expiry: Expiry,
+    pub known_to_another: bool,
+    pub last_call: Option<LastCall>,
+}
+
+/// The principal manager in place.
+pub struct ManagerView {
+    pub name: String,
+    pub contact_address: String,
+}
+
+/// Someone who could become principal manager.
+pub struct Candidate {
+    pub id: Id,
+    pub selected: bool,
+    pub name: String,
+    pub role: &'static str,
+}
+
+/// « Désigner un nouveau gestionnaire principal »: the confirmation page, also the form again after an error.
+#[derive(Template)]
+#[template(path = "structures/manager.html")]
+pub struct DesignateManagerPage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub candidates: Vec<Candidate>,
+    pub errors: Errors,
+}
+
+impl StructureForm {
+    /// What the form sends, by its fields' names.
+    pub fn fields(&self) -> [(&'static str, &str); 10] {
+        [
+            ("designation", &self.designation),
+            ("adresse", &self.address),
+            ("complement", &self.address_complement),
+            ("complement-2", &self.address_complement_2),
+            ("code-postal", &self.postal_code),
+            ("ville", &self.city),
+            ("pays", &self.country),
+            ("courriel", &self.email),
+            ("telephone", &self.phone),
+            ("statut", if self.active { "ACTIVE" } else { "INACTIVE" }),
+        ]
+    }
+}
+
+impl From<&StructureCard> for StructureForm {
+    fn from(card: &StructureCard) -> Self {
+        Self {
+            designation: card.designation.clone(),
+            address: card.address_line.clone(),
+            address_complement: card.address_extra_1.clone(),
+            address_complement_2: card.address_extra_2.clone(),
+            postal_code: card.postal_code.clone(),
+            city: card.city.clone(),
+            country: card.country.clone(),
+            email: card.email.clone(),
+            phone: card.phone.clone(),
+            active: card.active,
+        }
+    }
+}
+
+impl From<&Member> for MemberRow {
+    fn from(member: &Member) -> Self {
+        Self {
+            name: member.full_name(),
+            login: member.login.clone(),
+            role: member.role().label(),
+            contact_address: member.contact_address.clone(),
+            active: member.active,
+            acts: (member.role() != Role::PrincipalManager).then(|| MemberView::from(member)),
+        }
+    }
+}
+
+impl TechnicalUserRow {
+    pub fn new(account: TechnicalUser, structure: &ManagedStructure) -> Self {
+        Self {
+            id: account.id,
+            status: AccountStatus::from(&account),
+            expiry: Expiry::from(&account),
+            last_call: LastCall::of(&account),
+            known_to_another: account.known_to_another,
+            contact_address: structure.contact_address().to_owned(),
+            label: account.label,
+            login: account.login,
+        }
+    }
+}
+
+impl Candidate {
+    /// The members who could become principal manager.
+    pub fn among(members: &[Member], structure: &ManagedStructure, selected: Option<Id>) -> Vec<Self> {
+        let others = members.iter().filter(|member| member.user_id != structure.manager_id());
+        others
+            .map(|member| Self {
+                id: member.user_id,
+                selected: selected == Some(member.user_id),
+                name: member.full_name(),
+                role: member.role().label(),
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,168 @@
+//! Technical users: their page, their creation, and each act on them. What an act needs confirmed is in `confirmations`,
+//! what comes after a new password in `summary`.
+
+pub mod confirmations;
+pub mod creation;
+pub mod label;
+pub mod pages;
+pub mod summary;
+
+use axum::{
+    extract::{Query, State},
+    response::{Redirect, Response},
+};
+use serde::Deserialize;
+
+use crate::{
+    db::{
+        structures::history::{self, Place, Wanted},
+        technical_users::{
+            ChangeError,
+            changes::{self},
+            envelopes, former_passwords,
+            idempotency::{self, Form as IdempotentForm},
+            reset::{self, Reset},
+        },
+    },
+    domain::{
+        envelope::IssuedPassword, password::Password, person::TypedPassword, random, rotation::Grace,
+        technical_user::TechnicalUserStatus,
+    },
+    hashing::QueueKey,
+    web::{
+        edge::{
+            error::{AppError, page as render},
+            state::AppState,
+        },
+        identity::{authority::ManagedAccount, fresh_form::FreshForm, visitor::Visitor},
+        paths,
+        shell::{
+            form::Errors,
+            notice::{Notice, NoticeQuery},
+            values::StructureName,
+        },
+    },
+};
+use pages::{Account, TechnicalUserPage};
+
+const EVENTS_ON_PAGE: u32 = 10;
+const LABEL_TAKEN: &str =
+    "Un autre utilisateur technique de la structure porte déjà ce libellé. Choisissez-en un autre.";
+
+/// A new password for this session, hashed.
+async fn issue(state: &AppState, visitor: &Visitor) -> Result<IssuedPassword, AppError> {
+    let password = Password::generate(&mut random::os_rng());
+    let typed = TypedPassword::new(password.expose().to_owned());
+    let hash = state.hasher.hash(QueueKey::Person(visitor.person.user_id), typed, &mut random::os_rng()).await?;
+    Ok(IssuedPassword { password, hash, session: visitor.session.clone() })
+}
+
+/// A form's token is ours or it is nothing: 43 characters of base64url.
+fn check_token(token: &str) -> Result<(), AppError> {
+    let sound = (16..=64).contains(&token.len())
+        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if sound { Ok(()) } else { Err(AppError::Unprocessable) }
+}
+
+/// The account's page.
+pub async fn page(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    Query(notice): Query<NoticeQuery>,
+) -> Result<Response, AppError> {
+    let label = managed.account.account().label.clone().unwrap_or_default();
+    render(&account_page(&state, &managed, label, Errors::none(), notice.notice()).await?)
+}
+
+async fn account_page(
+    state: &AppState,
+    managed: &ManagedAccount,
+    label: String,
+    errors: Errors,
+    notice: Option<Notice>,
+) -> Result<TechnicalUserPage, AppError> {
+    let account = &managed.account;
+    let wanted = Wanted::of_account(account.id());
+    let events = history::page(&state.pool, account.structure(), &wanted, Place::Newest, EVENTS_ON_PAGE).await?.events;
+    let is_waiting = envelopes::is_waiting(&state.pool, account, &managed.visitor.session).await?;
+    Ok(TechnicalUserPage {
+        layout: managed.layout(state, notice),
+        structure: StructureName::from(account.structure()),
+        account: Account::new(account, &managed.visitor.person, is_waiting),
+        label,
+        errors,
+        events: events.into_iter().map(Into::into).collect(),
+        idempotency_token: random::token(&mut random::os_rng()),
+    })
+}
+
+#[derive(Debug, Deserialize)]
+pub struct ResetForm {
+    jeton: String,
+    version: i32,
+    /// Hours that the old password goes on working.
+    #[serde(default)]
+    ancien: Option<String>,
+}
+
+/// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: a new password, and to its récapitulatif.
+pub async fn reset_password(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    FreshForm(form): FreshForm<ResetForm>,
+) -> Result<Redirect, AppError> {
+    check_token(&form.jeton)?;
+    let account = &managed.account;
+    let grace = form.ancien.as_deref().map_or(Some(Grace::None), Grace::parse).ok_or(AppError::Unprocessable)?;
+    let reset = Reset { credential_version: form.version, grace };
+    let once = IdempotentForm::reset(&form.jeton, account, reset);
+    let done = idempotency::find_done(&state.pool, account.structure().manager_id(), once.token).await?;
+    if done.is_none_or(|done| done.request != once.request) {
+        let issued = issue(&state, &managed.visitor).await?;
+        let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
+        reset::reset_password(&state.pool, actor, account, reset, &once, &issued, rules).await?;
+    }
+    Ok(Redirect::to(&paths::summary(account.id())))
+}
+
+impl From<ChangeError> for AppError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::NotManager(_) | ChangeError::Deleted => Self::NotFound,
+            ChangeError::ResetMeanwhile | ChangeError::FormReused => Self::Conflict,
+            ChangeError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// « Supprimer l’ancien mot de passe maintenant », confirmed.
+pub async fn end_former_password(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    former_passwords::end_now(&state.pool, &managed.visitor.actor, &managed.account).await?;
+    Ok(Redirect::to(&Notice::FormerPasswordEnded.on(&paths::technical_user(managed.account.id()))))
+}
+
+/// « Suspendre », confirmed.
+pub async fn suspend(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    change_status(&state, &managed, TechnicalUserStatus::Suspended).await?;
+    Ok(Redirect::to(&Notice::Suspended.on(&paths::technical_user(managed.account.id()))))
+}
+
+/// « Réactiver », confirmed.
+pub async fn reactivate(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    change_status(&state, &managed, TechnicalUserStatus::Active).await?;
+    Ok(Redirect::to(&Notice::Reactivated.on(&paths::technical_user(managed.account.id()))))
+}
+
+/// « Supprimer », confirmed.
+pub async fn delete(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+    change_status(&state, &managed, TechnicalUserStatus::Deleted).await?;
+    Ok(Redirect::to(&Notice::Deleted.on(&paths::structure(managed.account.structure().id()))))
+}
+
+async fn change_status(
+    state: &AppState,
+    managed: &ManagedAccount,
+    status: TechnicalUserStatus,
+) -> Result<(), AppError> {
+    Ok(changes::change_status(&state.pool, &managed.visitor.actor, &managed.account, status).await?)
+}
