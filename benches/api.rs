@@ -1,10 +1,10 @@
-//! What authentication costs: `recuperer/rattachements` with each kind of credential, beside a bare axum and sqlx handler that
-//! runs one query of the same shape on the same pool and answers the same members. `cargo bench --bench api` starts everything and
-//! prints a table.
+//! What authentication costs: `recuperer/rattachements` with each kind of credential, beside a bare
+//! axum and sqlx handler that runs one query of the same shape on the same pool and answers the
+//! same members. `cargo bench --bench api` starts everything and prints a table.
 //!
-//! The load comes from this very process, so the figures mean something beside each other only. Rounds are interleaved, and the
-//! median of each variant counts. Beside the rate stands the processor time that a call took: of this process, caller included,
-//! and of the database's.
+//! The load comes from this very process, so the figures mean something beside each other only.
+//! Rounds are interleaved, and the median of each variant counts. Beside the rate stands the
+//! processor time that a call took: of this process, caller included, and of the database's.
 
 #![allow(dead_code, reason = "the tests' makers do more than is asked for here")]
 
@@ -41,7 +41,8 @@ const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 const MEMBERSHIPS: usize = 20;
 
-/// What else the database holds: among so few rows as one manager has, PostgreSQL would use no index.
+/// What else the database holds: among so few rows as one manager has, PostgreSQL would use no
+/// index.
 const NEIGHBOURS: &str = "
     INSERT INTO users (login, last_name, first_name, contact_address)
     SELECT 'voisin' || n || '@x.fr', 'Voisin', 'Numéro', 'voisin' || n || '@x.fr' FROM generate_series(1, 500) n;
@@ -141,7 +142,8 @@ fn request(head: &str) -> String {
     )
 }
 
-/// Sends one request after the other on one connection until the end; how many were answered with 200.
+/// Sends one request after the other on one connection until the end; how many were answered with
+/// 200.
 async fn caller(address: SocketAddr, request: String, end: Instant) -> usize {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket");

@@ -1,4 +1,5 @@
-//! How French writes dates, by day and month in words, in Paris time; counts of seconds; and how people call their browsers.
+//! How French writes dates, by day and month in words, in Paris time; counts of seconds; and how
+//! people call their browsers.
 
 use std::sync::LazyLock;
 
@@ -41,8 +42,9 @@ pub fn seconds(count: u32) -> String {
     format!("{count}\u{a0}seconde{}", if count > 1 { "s" } else { "" })
 }
 
-/// A browser as people know it, from what it says of itself (`User-Agent`): « Firefox sur Windows ». `None` where that names no
-/// browser known here. Newer names stand first, for browsers also call themselves what they descend from.
+/// A browser as people know it, from what it says of itself (`User-Agent`): « Firefox sur Windows
+/// ». `None` where that names no browser known here. Newer names stand first, for browsers also
+/// call themselves what they descend from.
 #[must_use]
 pub fn browser(software: &str) -> Option<String> {
     const BROWSERS: [(&str, &str); 8] = [
@@ -83,7 +85,8 @@ pub fn in_paris(at: OffsetDateTime) -> ZonedDateTime {
     Timestamp::from_second(at.unix_timestamp()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(PARIS.clone())
 }
 
-/// A day as people type it, « 24/01/2028 », and as software writes it, 2028-01-24. `None` where the calendar has no such day.
+/// A day as people type it, « 24/01/2028 », and as software writes it, 2028-01-24. `None` where the
+/// calendar has no such day.
 #[must_use]
 pub fn parse_day(text: &str) -> Option<Date> {
     let parts: Vec<&str> = text.trim().split(['/', '.', '-', ' ']).collect();

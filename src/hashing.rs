@@ -1,6 +1,7 @@
-//! Argon2id on threads of its own: as many as cores, each keeping its 19 MiB, behind a bounded queue that is fair. A flood of
-//! passwords fills its asker's share of the queue and is told to come back; it takes neither memory, nor the threads that serve
-//! pages, nor the turn of anybody else.
+//! Argon2id on threads of its own: as many as cores, each keeping its 19 MiB, behind a bounded
+//! queue that is fair. A flood of passwords fills its asker's share of the queue and is told to
+//! come back; it takes neither memory, nor the threads that serve pages, nor the turn of anybody
+//! else.
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -1,8 +1,9 @@
-//! Raccord: the portal on which the principal manager of a structure creates the technical users that connect its
-//! information systems to the platform's API.
+//! Raccord: the portal on which the principal manager of a structure creates the technical users
+//! that connect its information systems to the platform's API.
 //!
-//! `docs/architecture.md` has the picture. Arrows only go down: [`web`] and [`cli`] speak to people and machines, [`pdf`] and
-//! [`mail`] make bytes, [`db`] holds every SQL statement, [`domain`] the rules.
+//! `docs/architecture.md` has the picture. Arrows only go down: [`web`] and [`cli`] speak to people
+//! and machines, [`pdf`] and [`mail`] make bytes, [`db`] holds every SQL statement, [`domain`] the
+//! rules.
 
 pub mod cli;
 pub mod db;

@@ -20,8 +20,8 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Memory is wiped when it is given back: what passed through buffers of requests, answers, pages and PDFs is gone with them, also
-/// where a library kept it.
+/// Memory is wiped when it is given back: what passed through buffers of requests, answers, pages
+/// and PDFs is gone with them, also where a library kept it.
 #[global_allocator]
 static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
 
@@ -89,7 +89,8 @@ async fn run(command: Command) -> Result<u8, Failure> {
     result
 }
 
-/// The owner migrates and another role serves, unless an older version made the cluster, with one role alone.
+/// The owner migrates and another role serves, unless an older version made the cluster, with one
+/// role alone.
 async fn with_embedded(command: Command, settings: Settings, postgres: &EmbeddedPostgres) -> Result<u8, Failure> {
     let owner: PgConnectOptions = postgres.url("raccord").parse().map_err(Failure::Unreachable)?;
     let pool = db::pool(owner.clone(), 1);
@@ -136,7 +137,8 @@ async fn prepare(owner: PgConnectOptions, serving: &str) -> Result<(), Failure> 
 }
 
 fn start_log(settings: &Settings) -> Result<(), SettingError> {
-    // The first directive silences "relation already exists" at each start; the setting, coming later, may bring it back.
+    // The first directive silences "relation already exists" at each start; the setting, coming
+    // later, may bring it back.
     let filter =
         EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", settings.log)).map_err(|_| SettingError {
             name: "RACCORD_LOG",

@@ -4,11 +4,13 @@ use std::{io, panic};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// File descriptors that are kept for other things than visitors: files, mails, the log, the runtime.
+/// File descriptors that are kept for other things than visitors: files, mails, the log, the
+/// runtime.
 const RESERVED: usize = 100;
 
-/// Keeps the memory, which holds passwords for moments, off the disks and from other processes: no core dump is written (and
-/// none of a child's), and nobody but root may attach to the process or read its memory.
+/// Keeps the memory, which holds passwords for moments, off the disks and from other processes: no
+/// core dump is written (and none of a child's), and nobody but root may attach to the process or
+/// read its memory.
 ///
 /// # Errors
 /// Where the kernel refuses.
@@ -18,8 +20,8 @@ pub fn keep_memory_private() -> io::Result<()> {
     Ok(())
 }
 
-/// Raises the limit of open files to the most that the process may have, and says how many connections of visitors there is
-/// room for beside `database_connections`.
+/// Raises the limit of open files to the most that the process may have, and says how many
+/// connections of visitors there is room for beside `database_connections`.
 pub fn make_room_for_connections(database_connections: u32) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -29,7 +31,8 @@ pub fn make_room_for_connections(database_connections: u32) -> usize {
     files.saturating_sub(taken).max(16)
 }
 
-/// Tells a panic as one event of the log, with its request's number, where it would be lines of standard error between events.
+/// Tells a panic as one event of the log, with its request's number, where it would be lines of
+/// standard error between events.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -1,4 +1,5 @@
-//! The file of the keys that seal second factors: outside the database, so that a dump of it opens nothing.
+//! The file of the keys that seal second factors: outside the database, so that a dump of it opens
+//! nothing.
 
 use std::{
     fs,
@@ -11,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::domain::{random, second_factor::Keyring};
 
-/// Reads the keys, and makes a first one where there is no file. Of several instances that start together one makes it, and all
-/// read that one.
+/// Reads the keys, and makes a first one where there is no file. Of several instances that start
+/// together one makes it, and all read that one.
 ///
 /// # Errors
 /// Where the file can be neither read nor made, or holds something else.

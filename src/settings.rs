@@ -1,4 +1,5 @@
-//! What the operator decides, from the environment. A wrong setting stops the start with one line that names it.
+//! What the operator decides, from the environment. A wrong setting stops the start with one line
+//! that names it.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -82,7 +83,8 @@ impl Settings {
         named.into_iter().filter(|(_, database)| is_unproven(database)).map(|(name, _)| name).collect()
     }
 
-    /// Reads the settings through `get`, which gives an environment variable's value. An empty value counts as unset.
+    /// Reads the settings through `get`, which gives an environment variable's value. An empty
+    /// value counts as unset.
     ///
     /// # Errors
     /// The first setting that cannot be used.
@@ -238,8 +240,9 @@ impl Source<'_> {
     }
 }
 
-/// Whether mails, whose links open accounts, and the mail account's password would leave this machine unencrypted. What
-/// `tls=opportunistic` encrypts, whoever stands before the server can have in clear.
+/// Whether mails, whose links open accounts, and the mail account's password would leave this
+/// machine unencrypted. What `tls=opportunistic` encrypts, whoever stands before the server can
+/// have in clear.
 fn mails_travel_in_clear(smtp_url: &str) -> bool {
     let Some(rest) = smtp_url.strip_prefix("smtp://") else { return false };
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));

@@ -1,4 +1,5 @@
-//! Every route of the portal × every kind of person. The rows come from the router's own list: a route without one fails.
+//! Every route of the portal × every kind of person. The rows come from the router's own list: a
+//! route without one fails.
 
 use axum::http::Method;
 use raccord::{domain::role::Role, web};

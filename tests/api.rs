@@ -153,7 +153,8 @@ async fn reset_suspension_and_expiry_act_on_the_next_call_of_every_instance() {
         let other_instance = portal.other_instance();
         let (header, bearer) = (account.cpro_account(), format!("Bearer {}", portal.token(&account).await));
         let (account, token) = (("cpro-account", header.as_str()), ("authorization", bearer.as_str()));
-        // What was shown decides which function of the database judges, and the call how it is asked.
+        // What was shown decides which function of the database judges, and the call how it is
+        // asked.
         let shown = [vec![account], vec![token], vec![account, token]];
         for path in [HEALTH, MEMBERSHIPS, SEARCH] {
             for headers in &shown {

@@ -1,7 +1,7 @@
 //! The walls of docs/architecture.md: which room may import which, and no circle anywhere.
 //!
-//! Every path of the code that begins with `crate`, `super`, `self` or a child module is resolved to
-//! the file it names. Tests inside the files do not count.
+//! Every path of the code that begins with `crate`, `super`, `self` or a child module is resolved
+//! to the file it names. Tests inside the files do not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

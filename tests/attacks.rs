@@ -1,5 +1,5 @@
-//! What somebody tries who means harm and knows the portal well. Each was tried by hand first; most of the others are in the files of
-//! the journeys that they attack.
+//! What somebody tries who means harm and knows the portal well. Each was tried by hand first; most
+//! of the others are in the files of the journeys that they attack.
 
 use data_encoding::BASE64;
 use raccord::domain::role::Role;
@@ -200,7 +200,8 @@ async fn numbers_of_others_open_and_end_nothing() {
     let browser = portal.signed_in(&manager).await;
     browser.post(&format!("/mon-compte/demandes-de-rattachement/{request}/annulation"), &[]).await.location();
     assert_eq!(portal.number("SELECT count(*) FROM membership_requests", &[]).await, 1, "it is not hers to take back");
-    // A member of another structure cannot be made one's own manager, nor can an account be reached by one's own structure's path.
+    // A member of another structure cannot be made one's own manager, nor can an account be reached
+    // by one's own structure's path.
     let designate = format!("/structures/{}/gestionnaire-principal", structure.id);
     let answer = browser.post(&designate, &[("membre", &other.id.to_string())]).await;
     assert!([404, 409, 422].contains(&answer.status.as_u16()), "{}", answer.status);
@@ -249,7 +250,8 @@ async fn no_url_and_no_other_cookie_is_a_session() {
     assert_eq!(kept.status, 200, "the cookie itself is one");
 }
 
-/// A form changes what it shows, whatever else is sent with it; and what is sent twice is one of the two for nobody.
+/// A form changes what it shows, whatever else is sent with it; and what is sent twice is one of
+/// the two for nobody.
 #[tokio::test]
 async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
     let portal = TestPortal::start().await;

@@ -34,8 +34,8 @@ fn in_paris(day: Date, hour: i8, minute: i8) -> Timestamp {
     paris.to_timestamp(day.at(hour, minute, 0, 0)).expect("an hour that exists")
 }
 
-/// Made at 23:30 in a Paris winter, it ends at half past midnight in a Paris summer, which is the day before in UTC; its first reminder is
-/// due on 29 February.
+/// Made at 23:30 in a Paris winter, it ends at half past midnight in a Paris summer, which is the
+/// day before in UTC; its first reminder is due on 29 February.
 #[tokio::test]
 async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
     let mut portal = TestPortal::start().await;
@@ -52,8 +52,8 @@ async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
     let calendar = browser.get("/activites/echeances.ics").await.body_text();
     assert!(calendar.contains("DTSTART;VALUE=DATE:20280429"), "{calendar}");
 
-    // Each day just after it has begun in Paris, and just before it ends, the job runs on two instances at once: over 29 February 2028
-    // and three changes of the clock.
+    // Each day just after it has begun in Paris, and just before it ends, the job runs on two
+    // instances at once: over 29 February 2028 and three changes of the clock.
     let mut day = date(2027, 3, 2);
     while day <= date(2028, 5, 1) {
         for (hour, minute) in [(0, 1), (23, 58)] {
@@ -80,7 +80,8 @@ async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
     let to_others = "SELECT count(*) FROM mails m WHERE recipient <> (SELECT contact_address FROM users WHERE login LIKE 'camille%')";
     assert_eq!(portal.number(to_others, &[]).await, 0);
 
-    // The API announces the instant, and holds to it: what is answered before is let in, what is asked after it is refused.
+    // The API announces the instant, and holds to it: what is answered before is let in, what is
+    // asked after it is refused.
     portal.move_clock(&offset_to(in_paris(date(2028, 4, 20), 12, 0))).await;
     let call = || {
         let account = data_encoding::BASE64.encode(format!("{login}:{password}").as_bytes());

@@ -137,7 +137,8 @@ fn the_example_for_nginx_writes_no_link_that_opens_something_into_a_log() {
         let locations = blocks(server, "location ");
         for link in &secret {
             let block = locations.iter().find(|(name, _)| name == link).unwrap_or_else(|| panic!("{link} is logged"));
-            // An upstream that fails is an « error », which nginx tells with the request's first line.
+            // An upstream that fails is an « error », which nginx tells with the request's first
+            // line.
             assert!(is_silent(block.1) && block.1.contains(" crit;"), "{link}: {}", block.1);
         }
     }

@@ -2,13 +2,15 @@
 
 use crate::common::{Browser, Page, Person, Structure, TestPortal};
 
-/// A structure whose history is known: three acts a day at 10, 12 and 14 h UTC from 20 December 2026 on, newest last.
+/// A structure whose history is known: three acts a day at 10, 12 and 14 h UTC from 20 December
+/// 2026 on, newest last.
 async fn portal_with_history(days: i32) -> (TestPortal, Person, Structure, String) {
     let portal = TestPortal::start().await;
     let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
     let account = portal.technical_user(&structures[0], &manager).await;
     let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[account]).await;
-    // The middle one of each day is the account's and somebody else's; all three have the number of their day.
+    // The middle one of each day is the account's and somebody else's; all three have the number of
+    // their day.
     let insert = "INSERT INTO audit_events (at, actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
                   SELECT timestamptz '2026-12-20 08:00Z' + make_interval(days => day, hours => 2 * act), $1,
                          CASE act WHEN 2 THEN 'noa.martin@exemple.fr' ELSE 'camille.martin@exemple.fr' END, '198.51.100.7',
@@ -257,7 +259,8 @@ async fn a_page_costs_the_same_whatever_is_behind_it() {
     let (portal, manager, structure, login) = portal_with_history(4_000).await;
     portal.execute("ANALYZE audit_events").await;
     let account = portal.number("SELECT id FROM technical_users", &[]).await;
-    // The deepest page, by each criterion: what is read are the rows that are shown and one more, by an index.
+    // The deepest page, by each criterion: what is read are the rows that are shown and one more,
+    // by an index.
     let deepest = portal.number("SELECT id FROM audit_events WHERE detail = 'jour 60' ORDER BY id LIMIT 1", &[]).await;
     for (criterion, index) in [
         (String::new(), "audit_events_of_structure"),

@@ -341,7 +341,8 @@ async fn a_password_that_is_replaced_while_it_is_verified_asks_for_no_code() {
     let (manager, _) = portal.manager().await;
     let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
     let browser = give_password(portal.browser(), &manager).await;
-    // A change that was committed after the old password had been read, and before this session began, has not ended it.
+    // A change that was committed after the old password had been read, and before this session
+    // began, has not ended it.
     portal.execute("UPDATE users SET password_hash = reverse(password_hash)").await;
     let late = browser.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
     assert_eq!(late.location(), "/connexion?avis=session-expired");

@@ -1,4 +1,5 @@
-//! « Connu d’un ancien gestionnaire »: a password stays known to whom it was shown until it is reset.
+//! « Connu d’un ancien gestionnaire »: a password stays known to whom it was shown until it is
+//! reset.
 
 use raccord::{
     db::{
@@ -18,7 +19,8 @@ use crate::common::{Browser, Page, Person, Structure, TestPortal};
 const FLAG: &str = "Connu d’un ancien gestionnaire";
 const LIST: &str = "/activites/utilisateurs-techniques";
 
-/// Camille's structure with two accounts: « Vu », whose password she saw, and « Scellé », whose password nobody did.
+/// Camille's structure with two accounts: « Vu », whose password she saw, and « Scellé », whose
+/// password nobody did.
 async fn structure_with_accounts(portal: &TestPortal) -> (Person, Structure, i64) {
     let (camille, structure) = portal.manager().await;
     let browser = portal.signed_in(&camille).await;

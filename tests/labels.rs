@@ -1,4 +1,5 @@
-//! « Libellé » of an account that exists: changed, emptied, refused; never over what somebody else has written meanwhile.
+//! « Libellé » of an account that exists: changed, emptied, refused; never over what somebody else
+//! has written meanwhile.
 
 use raccord::domain::role::Role;
 

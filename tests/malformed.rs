@@ -1,4 +1,5 @@
-//! Malformed everything, against every route of portal and API: refused, and never an error of ours.
+//! Malformed everything, against every route of portal and API: refused, and never an error of
+//! ours.
 
 use axum::http::Method;
 use data_encoding::BASE64;
@@ -132,7 +133,8 @@ async fn malformed_paths_and_queries_are_refused_on_every_route() {
 async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
     let scene = Scene::set().await;
     let cookies = scene.browser.cookies();
-    // Closing a récapitulatif and ending what is not there need no field; the acts that need none are named.
+    // Closing a récapitulatif and ending what is not there need no field; the acts that need none
+    // are named.
     let needs_nothing = [
         "fermeture",
         "suspension",
@@ -155,8 +157,9 @@ async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
             let from = scene.browser.with_address(&format!("203.0.113.{number}"));
             let status = status(&from, scene.call(&method, &there, kind, &body)).await;
             let shown = String::from_utf8_lossy(&body);
-            // An empty search is a search; who forgot a password is answered alike, whatever was typed; and who is not between
-            // password and code, or has no second factor to act on, is led to where one begins.
+            // An empty search is a search; who forgot a password is answered alike, whatever was
+            // typed; and who is not between password and code, or has no second factor to act on,
+            // is led to where one begins.
             let is_led_on =
                 path == "/mot-de-passe-oublie" || path == "/connexion/code" || path.contains("double-authentification");
             let is_answered = is_led_on && status == 303 || path.starts_with("/cpro/") && status == 200;
@@ -217,7 +220,8 @@ impl Scene {
         Self { portal, browser, account, structure: structure.id, cpro_account }
     }
 
-    /// The path with an id that is the manager's own, so that what is malformed is the only thing wrong.
+    /// The path with an id that is the manager's own, so that what is malformed is the only thing
+    /// wrong.
     fn at_home(&self, path: &str) -> String {
         at_home(path, self.account, self.structure)
     }

@@ -1,4 +1,5 @@
-//! The people of a structure: invited, changed and removed by its principal manager, or asking to be let in.
+//! The people of a structure: invited, changed and removed by its principal manager, or asking to
+//! be let in.
 
 use raccord::domain::{notification::Notification, role::Role};
 
@@ -282,7 +283,8 @@ async fn asking_and_taking_back_in_turn_is_slowed() {
     assert_eq!(statuses, [303, 303, 303, 303, 303, 422]);
 }
 
-/// Whoever has a manager's session cannot have the portal write to strangers, or to one member, without end.
+/// Whoever has a manager's session cannot have the portal write to strangers, or to one member,
+/// without end.
 #[tokio::test]
 async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
     let mut portal = TestPortal::start().await;

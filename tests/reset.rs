@@ -75,7 +75,8 @@ async fn fifty_posts_of_one_form_make_one_account_one_password_one_mail() {
         async move { browser.submit(&form, &action, &[("libelle", "ERP")]).await }
     })
     .await;
-    // The hashing queue may turn some away for a moment; whoever was answered was told of the same account.
+    // The hashing queue may turn some away for a moment; whoever was answered was told of the same
+    // account.
     let mut locations: Vec<_> =
         answers.iter().filter(|answer| answer.status == 303).map(|answer| answer.location()).collect();
     assert!(answers.iter().all(|answer| answer.status == 303 || answer.status == 503));

@@ -96,7 +96,8 @@ async fn a_session_ends_after_30_idle_minutes_and_12_hours_in_all() {
     }
 }
 
-/// Each answer that the portal can give in kind: pages, files, the API's, those of the machines that watch, and refusals.
+/// Each answer that the portal can give in kind: pages, files, the API's, those of the machines
+/// that watch, and refusals.
 fn calls_of_every_kind(account: i64, structure: i64) -> Vec<Call> {
     let pages = web::routes().into_iter().map(|route| (route.method, route.path));
     let mut routes: Vec<_> =
@@ -241,7 +242,8 @@ fn style_of(page: &Page) -> String {
     links.find(|link| link.starts_with("/static/")).expect("its style").to_owned()
 }
 
-/// What the portal does not serve: its source, its settings, lists of its files, what other servers have, its metrics.
+/// What the portal does not serve: its source, its settings, lists of its files, what other servers
+/// have, its metrics.
 #[tokio::test]
 async fn nothing_is_served_but_pages_calls_and_named_files() {
     let portal = TestPortal::start().await;

@@ -183,7 +183,8 @@ async fn the_network_is_the_clients_behind_a_trusted_proxy() {
 async fn a_hash_with_weaker_parameters_is_made_anew_at_sign_in() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
-    // m = 8 MiB, t = 1, of the same password: made with the reference implementation's parameters of another day.
+    // m = 8 MiB, t = 1, of the same password: made with the reference implementation's parameters
+    // of another day.
     let weak = weak_hash(PASSWORD);
     sqlx::query("UPDATE users SET password_hash = $1").bind(&weak).execute(&portal.pool).await.unwrap();
     portal.signed_in(&sacha).await;
@@ -254,7 +255,8 @@ async fn a_password_is_compared_as_it_was_typed_and_does_not_expire() {
     let mut portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     let link = portal.invitation(&noor).await;
-    // Spaces at both ends, both cases, a sign that can be written in two ways, and longer than old hashes read.
+    // Spaces at both ends, both cases, a sign that can be written in two ways, and longer than old
+    // hashes read.
     let chosen = format!("  Été À Saint-Malo {} fin ", "du vent sur les pontons, ".repeat(4));
     assert!((100..=128).contains(&chosen.chars().count()));
     portal.browser().post(&link, &[("nouveau-mot-de-passe", &chosen)]).await.location();

@@ -13,7 +13,8 @@ async fn a_postal_code_that_is_none_is_said_beside_its_field_with_the_ways_out()
     refused.assert_says("Le code postal d’une adresse en France compte 5\u{a0}chiffres");
     assert!(refused.html().contains("href=\"#code-postal\""), "the summary leads to the field");
     assert_eq!((refused.field("code-postal").as_str(), refused.field("telephone").as_str()), ("9", "01 23"));
-    // What the directory left there does not stop who edits something else for good: three ways out.
+    // What the directory left there does not stop who edits something else for good: three ways
+    // out.
     portal.execute("UPDATE structures SET postal_code = '9'").await;
     let fiche = browser.open(&url).await;
     browser.submit(&fiche, &url, &[("telephone", "01 23")]).await.refusal(422).assert_says("laissez-le vide");

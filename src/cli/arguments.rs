@@ -36,11 +36,13 @@ impl Arguments {
 pub enum Command {
     /// Serve the portal and its API until SIGTERM or Ctrl-C (the default command)
     ///
-    /// Brings the database's schema up to date first. Settings come from the environment: see `raccord --help`.
+    /// Brings the database's schema up to date first. Settings come from the environment: see
+    /// `raccord --help`.
     Serve(Serve),
     /// Bring the database's schema up to date, and stop
     ///
-    /// `serve` does so by itself; this is for who wants to do it before an upgrade. It may be run at any time.
+    /// `serve` does so by itself; this is for who wants to do it before an upgrade. It may be run
+    /// at any time.
     Migrate,
     /// Load structures or their managers from a file
     #[command(subcommand)]
@@ -56,9 +58,10 @@ pub enum Command {
     Audit(Audit),
     /// Fill an empty database with a demonstration, and stop
     ///
-    /// Structures of a real directory extract, managers with many and with one structure. The sign-in data are generated
-    /// and written to demo-credentials.json in the data directory, readable by its owner alone. A database that holds
-    /// something else is refused; one that is a demonstration already is kept as it is.
+    /// Structures of a real directory extract, managers with many and with one structure. The
+    /// sign-in data are generated and written to demo-credentials.json in the data directory,
+    /// readable by its owner alone. A database that holds something else is refused; one that is a
+    /// demonstration already is kept as it is.
     Demo,
 }
 
@@ -73,33 +76,38 @@ pub struct Serve {
 pub enum Import {
     /// Load the public directory of structures
     ///
-    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the columns:
+    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the
+    /// columns:
     ///
-    ///   TypeIdentifiant;Identifiant;RaisonSociale;EmetteurEdi;RecepteurEdi;GestionStatutMiseEnPaiement;GestionEngagement;
-    ///   GestionService;GestionServiceEngagement;EstMOA;EstMOAUniquement;StructureActive;Adresse;ComplementAdresse1;
-    ///   ComplementAdresse2;CodePostal;Ville;NumTelephone;Courriel;CodePays;LibellePays
+    /// TypeIdentifiant;Identifiant;RaisonSociale;EmetteurEdi;RecepteurEdi;GestionStatutMiseEnPaiement;GestionEngagement;
+    /// GestionService;GestionServiceEngagement;EstMOA;EstMOAUniquement;StructureActive;Adresse;ComplementAdresse1;
+    /// ComplementAdresse2;CodePostal;Ville;NumTelephone;Courriel;CodePays;LibellePays
     ///
-    /// Only the first three are required, in any order. TypeIdentifiant is a number (1 = SIRET, 2 = UE_HORS_FRANCE, 3 = HORS_UE,
-    /// 4 = RIDET, 5 = TAHITI, 6 = AUTRE, 7 = PARTICULIER) or such a name; booleans are true/false, 1/0, O/N or Oui/Non.
-    /// CodePostal is taken as it comes, even where it is not the five digits that the portal asks people for.
+    /// Only the first three are required, in any order. TypeIdentifiant is a number (1 = SIRET, 2 =
+    /// UE_HORS_FRANCE, 3 = HORS_UE, 4 = RIDET, 5 = TAHITI, 6 = AUTRE, 7 = PARTICULIER) or such a
+    /// name; booleans are true/false, 1/0, O/N or Oui/Non. CodePostal is taken as it comes, even
+    /// where it is not the five digits that the portal asks people for.
     ///
-    /// Each bad line is told with its number and why, the others are loaded. Running it again updates and never
-    /// duplicates. A structure that has a principal manager keeps its name, address and status, which are his to edit:
-    /// only its flags follow the file.
+    /// Each bad line is told with its number and why, the others are loaded. Running it again
+    /// updates and never duplicates. A structure that has a principal manager keeps its name,
+    /// address and status, which are his to edit: only its flags follow the file.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Structures { file: PathBuf },
     /// Load people, and what they are in which structures
     ///
-    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the columns:
+    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the
+    /// columns:
     ///
-    ///   Identifiant;Nom;Prenom;AdresseContact;TypeIdentifiantStructure;IdentifiantStructure;Role
+    /// Identifiant;Nom;Prenom;AdresseContact;TypeIdentifiantStructure;IdentifiantStructure;Role
     ///
-    /// Role is GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE or UTILISATEUR. The structures must be there already.
+    /// Role is GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE or UTILISATEUR. The structures must
+    /// be there already.
     ///
-    /// A new person is invited by mail to choose a password; `raccord serve` sends the mails. Who is known already keeps
-    /// name and address. A line that names a principal manager where there is another replaces him: he becomes
-    /// secondary manager, and both are written to. Where several lines name one for the same structure, the last one
-    /// holds. Each bad line is told with its number and why. Running it again changes nothing.
+    /// A new person is invited by mail to choose a password; `raccord serve` sends the mails. Who
+    /// is known already keeps name and address. A line that names a principal manager where there
+    /// is another replaces him: he becomes secondary manager, and both are written to. Where
+    /// several lines name one for the same structure, the last one holds. Each bad line is told
+    /// with its number and why. Running it again changes nothing.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Managers { file: PathBuf },
 }
@@ -108,9 +116,9 @@ pub enum Import {
 pub enum Secret {
     /// Tell whether a text holds technical passwords that are still good
     ///
-    /// Reads standard input, e.g. `git log -p | raccord secret check`, and prints the login of each account whose password
-    /// stands in it and has neither expired nor been replaced; for one that is suspended too. Prints nothing else, and never
-    /// the secret. Reset what it names.
+    /// Reads standard input, e.g. `git log -p | raccord secret check`, and prints the login of each
+    /// account whose password stands in it and has neither expired nor been replaced; for one that
+    /// is suspended too. Prints nothing else, and never the secret. Reset what it names.
     #[command(
         after_help = "Exit codes: 0 none found, 1 failed, 2 wrong usage or setting, 3 found some.",
         verbatim_doc_comment
@@ -122,17 +130,19 @@ pub enum Secret {
 pub enum Audit {
     /// Tell whether the history of acts is what was written
     ///
-    /// Each event has a link in a chain: a hash of the event, of its place and of the link before. This reads both from the
-    /// first on, makes each hash again, and prints how many events there are and the head of the chain, POSITION:HASH. Or it
-    /// prints the first thing that does not fit: an event that was changed, that is missing, or that is in no link; a link that is
+    /// Each event has a link in a chain: a hash of the event, of its place and of the link before.
+    /// This reads both from the first on, makes each hash again, and prints how many events there
+    /// are and the head of the chain, POSITION:HASH. Or it prints the first thing that does not
+    /// fit: an event that was changed, that is missing, or that is in no link; a link that is
     /// missing, was changed or was moved. Acts may go on meanwhile.
     ///
-    /// Note the head, where who can write to the database cannot: on paper, in a signed mail, in another system's log. Given back with
-    /// --head it proves that the chain up to there is the same as then.
+    /// Note the head, where who can write to the database cannot: on paper, in a signed mail, in
+    /// another system's log. Given back with --head it proves that the chain up to there is the
+    /// same as then.
     ///
-    /// What it cannot prove: that nobody who owns the database made the whole chain anew, or cut its end off with the events of
-    /// it, since the last head that was noted elsewhere; nor that what was written at the time was true. A backup that was restored
-    /// looks like an end cut off.
+    /// What it cannot prove: that nobody who owns the database made the whole chain anew, or cut
+    /// its end off with the events of it, since the last head that was noted elsewhere; nor that
+    /// what was written at the time was true. A backup that was restored looks like an end cut off.
     #[command(
         after_help = "Exit codes: 0 the history is whole, 1 failed, 2 wrong usage or setting, 3 it is not.",
         verbatim_doc_comment
@@ -148,13 +158,14 @@ pub enum Audit {
 pub enum User {
     /// Register a person and send a link to choose a password
     ///
-    /// The link lives for an hour, and serves once; `raccord serve` sends the mail. Where the login is known already, name and address stay
-    /// as they are and a new link goes to that address: so a forgotten password is mended.
+    /// The link lives for an hour, and serves once; `raccord serve` sends the mail. Where the login
+    /// is known already, name and address stay as they are and a new link goes to that address: so
+    /// a forgotten password is mended.
     Invite(Invite),
     /// Take away the second factor of a person who has lost it
     ///
-    /// Her password alone then signs her in, her open sessions end, and a mail tells her so. Make sure of who asks: this is what somebody
-    /// who has stolen a password would ask for.
+    /// Her password alone then signs her in, her open sessions end, and a mail tells her so. Make
+    /// sure of who asks: this is what somebody who has stolen a password would ask for.
     ResetMfa {
         /// What the person signs in with
         login: String,

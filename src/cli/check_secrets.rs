@@ -19,7 +19,8 @@ use crate::{
 
 const CHUNK: usize = 64 * 1024;
 
-/// Reads the text to its end and prints the login of each account whose live password stands in it, once, and nothing else.
+/// Reads the text to its end and prints the login of each account whose live password stands in it,
+/// once, and nothing else.
 ///
 /// # Errors
 /// Where the text cannot be read, or the database cannot be asked.
@@ -41,8 +42,8 @@ pub async fn run(pool: &PgPool, text: &mut impl Read) -> Result<Outcome, CliErro
     Ok(if found.is_empty() { Outcome::Done } else { Outcome::LiveSecrets })
 }
 
-/// The text in pieces that overlap by just too little to hold a password twice, so none is cut in two. Whatever is no UTF-8 is
-/// no part of a password.
+/// The text in pieces that overlap by just too little to hold a password twice, so none is cut in
+/// two. Whatever is no UTF-8 is no part of a password.
 #[derive(Default)]
 struct Chunks {
     rest: Zeroizing<Vec<u8>>,

@@ -1,7 +1,9 @@
-//! Lines of a `;`-separated file, one at a time, each with the number of the line that it starts on.
+//! Lines of a `;`-separated file, one at a time, each with the number of the line that it starts
+//! on.
 //!
-//! Fields may be quoted, and then hold `;`, `""` for a quote, and line breaks. A quote that nobody closes spoils its own line
-//! only: reading goes on with the next one. Memory is bounded whatever the file holds.
+//! Fields may be quoted, and then hold `;`, `""` for a quote, and line breaks. A quote that nobody
+//! closes spoils its own line only: reading goes on with the next one. Memory is bounded whatever
+//! the file holds.
 
 use std::{
     collections::VecDeque,
@@ -86,7 +88,8 @@ impl<R: BufRead> CsvLines<R> {
         }
     }
 
-    /// One line with its line break. Of one that is too long only the beginning is kept, just too long.
+    /// One line with its line break. Of one that is too long only the beginning is kept, just too
+    /// long.
     fn physical_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let line = if let Some(line) = self.ahead.pop_front() {
             line
@@ -103,8 +106,8 @@ impl<R: BufRead> CsvLines<R> {
     }
 }
 
-/// Windows-1252 with an accent is practically never valid UTF-8, so each record tells its own encoding: no first pass
-/// over the file, and two files put one after the other are read right.
+/// Windows-1252 with an accent is practically never valid UTF-8, so each record tells its own
+/// encoding: no first pass over the file, and two files put one after the other are read right.
 fn decode(fields: Vec<Vec<u8>>) -> Vec<String> {
     let utf8 = fields.iter().all(|field| std::str::from_utf8(field).is_ok());
     let decode = |field: Vec<u8>| {

@@ -15,8 +15,9 @@ use crate::{
 /// The columns without which there is no structure.
 pub const REQUIRED: [&str; 3] = ["TypeIdentifiant", "Identifiant", "RaisonSociale"];
 
-/// Reads a line. What the « Fiche structure » would refuse is refused here: one rule, whoever writes. But for a postal code: it may
-/// be wrong at the source, and a structure that cannot be found is worse. Its manager is told when he next edits the address.
+/// Reads a line. What the « Fiche structure » would refuse is refused here: one rule, whoever
+/// writes. But for a postal code: it may be wrong at the source, and a structure that cannot be
+/// found is worse. Its manager is told when he next edits the address.
 ///
 /// # Errors
 /// The first thing that is wrong.

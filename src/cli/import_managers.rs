@@ -19,7 +19,8 @@ use crate::{
 pub(crate) const REQUIRED: [&str; 7] =
     ["Identifiant", "Nom", "Prenom", "AdresseContact", "TypeIdentifiantStructure", "IdentifiantStructure", "Role"];
 
-/// Loads the file, each line in a transaction of its own. Running it again changes nothing and writes to nobody.
+/// Loads the file, each line in a transaction of its own. Running it again changes nothing and
+/// writes to nobody.
 ///
 /// # Errors
 /// Where the file as a whole, or the database, cannot be used.
@@ -44,8 +45,8 @@ pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outco
     Ok(Outcome::of(&report))
 }
 
-/// The last line that names each structure's principal manager. Were each such line carried out in turn, the file would
-/// make and unmake managers, and write to them, at every run.
+/// The last line that names each structure's principal manager. Were each such line carried out in
+/// turn, the file would make and unmake managers, and write to them, at every run.
 fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureIdentifier, (u64, String)>, CliError> {
     let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
     let mut last = HashMap::new();
@@ -60,8 +61,8 @@ fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureI
     Ok(last)
 }
 
-/// Carries a line out. Who is named before another line names the principal manager ends up where a replacement would have
-/// put him: a secondary manager.
+/// Carries a line out. Who is named before another line names the principal manager ends up where a
+/// replacement would have put him: a secondary manager.
 async fn attach(pool: &PgPool, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
     let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
     let attached = import::attach(pool, &Actor::operator(), &line.person, &line.structure, role).await?;

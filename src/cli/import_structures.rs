@@ -19,7 +19,8 @@ use crate::{
 /// Lines that go to the database together.
 const BATCH: usize = 2_000;
 
-/// Loads the file. Each batch is kept as soon as it is loaded, so an import that was cut short is just run again.
+/// Loads the file. Each batch is kept as soon as it is loaded, so an import that was cut short is
+/// just run again.
 ///
 /// # Errors
 /// Where the file as a whole, or the database, cannot be used.
@@ -63,7 +64,8 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Entries to load together, each identifier once: one statement cannot write the same structure twice.
+/// Entries to load together, each identifier once: one statement cannot write the same structure
+/// twice.
 #[derive(Default)]
 struct Batch {
     entries: Vec<DirectoryEntry>,
@@ -71,7 +73,8 @@ struct Batch {
 }
 
 impl Batch {
-    /// Adds an entry. Where the same identifier came before, the later line holds, as it would from one batch to another.
+    /// Adds an entry. Where the same identifier came before, the later line holds, as it would from
+    /// one batch to another.
     fn push(&mut self, entry: DirectoryEntry, tally: &mut Tally) {
         let key = (entry.identifier_type, entry.identifier.clone());
         if let Some(&place) = self.places.get(&key) {

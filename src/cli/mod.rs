@@ -58,7 +58,8 @@ async fn at_once(command: Command, settings: &Settings, pool: &PgPool) -> Result
     }
 }
 
-/// Ctrl-C ends a command between two statements, so that the embedded database can be stopped properly.
+/// Ctrl-C ends a command between two statements, so that the embedded database can be stopped
+/// properly.
 async fn interruptible(work: impl Future<Output = Result<Outcome, CliError>>) -> Result<Outcome, CliError> {
     let terminated = async {
         use tokio::signal::unix::{SignalKind, signal};

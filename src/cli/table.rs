@@ -80,8 +80,8 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// A line that was cut, or that holds a `;` too many, has its fields under the wrong columns: it is refused. Empty
-    /// fields at the end, which spreadsheets add, do no harm.
+    /// A line that was cut, or that holds a `;` too many, has its fields under the wrong columns:
+    /// it is refused. Empty fields at the end, which spreadsheets add, do no harm.
     fn new(columns: &'a [String], mut fields: Vec<String>) -> Result<Self, LineError> {
         while fields.len() > columns.len() && fields.last().is_some_and(|field| field.trim().is_empty()) {
             fields.pop();
@@ -90,7 +90,8 @@ impl<'a> Row<'a> {
         if found == expected { Ok(Self { columns, fields }) } else { Err(LineError::FieldCount { found, expected }) }
     }
 
-    /// The field under this column, without the spaces around it; empty where the file has no such column.
+    /// The field under this column, without the spaces around it; empty where the file has no such
+    /// column.
     #[must_use]
     pub fn get(&self, column: &str) -> &str {
         let at = self.columns.iter().position(|name| name == column);

@@ -1,4 +1,5 @@
-//! `raccord audit verify`: whether the history is what was written, no more, no less and in that order.
+//! `raccord audit verify`: whether the history is what was written, no more, no less and in that
+//! order.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -8,7 +9,8 @@ use crate::{
     domain::audit_chain::{Fault, Head, Link, LinkHash, Stop, Walk, explain},
 };
 
-/// Walks the chain and prints how many events are in it and its head, or the first thing that does not fit.
+/// Walks the chain and prints how many events are in it and its head, or the first thing that does
+/// not fit.
 ///
 /// # Errors
 /// Where the database cannot be asked.
@@ -28,7 +30,8 @@ pub async fn run(pool: &PgPool, noted: Option<Head>) -> Result<Outcome, CliError
 
 async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Result<Head, Fault>> {
     let mut walk = Walk::new(noted);
-    // Below 1, too: a link that was put there would hide its event from the search for those outside.
+    // Below 1, too: a link that was put there would hide its event from the search for those
+    // outside.
     let mut after = i64::MIN;
     loop {
         let links = chain::links_after(conn, after).await?;

@@ -1,4 +1,5 @@
-//! What only a demonstration writes: people with passwords and accounts with a past, in one transaction.
+//! What only a demonstration writes: people with passwords and accounts with a past, in one
+//! transaction.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
@@ -16,7 +17,8 @@ pub enum DemoState {
     InUse,
 }
 
-/// Opens the transaction that may fill the database; two that start together queue, and the second finds it filled.
+/// Opens the transaction that may fill the database; two that start together queue, and the second
+/// finds it filled.
 ///
 /// # Errors
 /// Database errors.

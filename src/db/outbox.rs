@@ -28,8 +28,8 @@ pub struct WaitingMail {
     pub attempts: i32,
 }
 
-/// The mails that may be sent now, oldest first: of each recipient only the first one that waits, so that nobody reads of
-/// a reset before the creation.
+/// The mails that may be sent now, oldest first: of each recipient only the first one that waits,
+/// so that nobody reads of a reset before the creation.
 ///
 /// # Errors
 /// Database errors.
@@ -45,7 +45,8 @@ pub async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<i64>> {
     .await
 }
 
-/// Takes a mail for sending, until the end of the transaction. `None` where another instance has it or was quicker.
+/// Takes a mail for sending, until the end of the transaction. `None` where another instance has it
+/// or was quicker.
 ///
 /// # Errors
 /// Database errors.

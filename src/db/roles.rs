@@ -1,16 +1,17 @@
-//! What the role that serves may do, where it is not the schema's owner: read and write what the product writes, never change
-//! history, never change the schema.
+//! What the role that serves may do, where it is not the schema's owner: read and write what the
+//! product writes, never change history, never change the schema.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// Tables whose rows stay: they are changed, and never deleted.
 const PERMANENT: [&str; 6] = ["expiry_reminders", "mails", "portal_facts", "structures", "technical_users", "users"];
 
-/// Held while rights are given: instances that start together would write the same rows of the catalogue.
+/// Held while rights are given: instances that start together would write the same rows of the
+/// catalogue.
 const LOCK: i64 = 0x7261_6363_6f72_6402;
 
-/// Gives `role` the rights to serve, and takes away every other right on our tables. Run by the owner at each start, after the
-/// migrations; changes only what is not as it should be.
+/// Gives `role` the rights to serve, and takes away every other right on our tables. Run by the
+/// owner at each start, after the migrations; changes only what is not as it should be.
 ///
 /// # Errors
 /// Database errors: the role does not exist, the tables are not the owner's.
@@ -29,7 +30,8 @@ pub async fn let_serve(owner: &PgPool, role: &str) -> sqlx::Result<()> {
     );
     for relation in relations.fetch_all(&mut *tx).await? {
         let rights: &[&str] = if relation.is_view { &["SELECT"] } else { rights_on(&relation.name) };
-        // What is right already is left alone: each change rewrites the catalogue and makes every session plan anew.
+        // What is right already is left alone: each change rewrites the catalogue and makes every
+        // session plan anew.
         if !relation.by_column && relation.rights == rights {
             continue;
         }

@@ -11,13 +11,15 @@ pub enum Scope {
     SignIn,
     /// The code of a person whose password was right, from wherever: no network stands beside it.
     SecondFactor,
-    /// A link for who forgot the password: each request counts as a failure; and those of a network together, whoever they name.
+    /// A link for who forgot the password: each request counts as a failure; and those of a network
+    /// together, whoever they name.
     PasswordLink,
     /// A request to be attached to a structure: each one that is taken back counts.
     MembershipRequest,
     /// A mail that a manager has the portal write to somebody else: nothing fails, each one counts.
     MemberMail,
-    /// A change of a person's own contact address, of which the old and the new one hear: each one counts.
+    /// A change of a person's own contact address, of which the old and the new one hear: each one
+    /// counts.
     ContactAddress,
     /// A technical user's credential at the API.
     Api,
@@ -37,7 +39,8 @@ impl Scope {
     }
 }
 
-/// Seconds to wait before this subject may be tried again from this network; `None` when it may now.
+/// Seconds to wait before this subject may be tried again from this network; `None` when it may
+/// now.
 ///
 /// # Errors
 /// Database errors.
@@ -59,8 +62,9 @@ pub async fn wait(
     Ok(seconds.and_then(|seconds| u32::try_from(seconds).ok()))
 }
 
-/// Counts an attempt as failed before it is judged, so that of many made together no more are judged than one after the other:
-/// where secrets are short. Seconds to wait where it may not be made now; a success then [forgets](forget) all.
+/// Counts an attempt as failed before it is judged, so that of many made together no more are
+/// judged than one after the other: where secrets are short. Seconds to wait where it may not be
+/// made now; a success then [forgets](forget) all.
 ///
 /// # Errors
 /// Database errors.
@@ -75,7 +79,8 @@ pub async fn begin(pool: &PgPool, scope: Scope, subject: &str, network: &str) ->
     Ok(seconds)
 }
 
-/// Lets those who count the same go one after the other, until the transaction ends: a row that does not exist yet cannot be locked.
+/// Lets those who count the same go one after the other, until the transaction ends: a row that
+/// does not exist yet cannot be locked.
 async fn queue(conn: &mut PgConnection, scope: Scope, whose: &str) -> sqlx::Result<()> {
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), whose)
         .execute(conn)
@@ -83,15 +88,16 @@ async fn queue(conn: &mut PgConnection, scope: Scope, whose: &str) -> sqlx::Resu
     Ok(())
 }
 
-/// Acts that may be done in a row, and the minutes without one after which the count begins anew; so long, too, do those wait that are
-/// too many.
+/// Acts that may be done in a row, and the minutes without one after which the count begins anew;
+/// so long, too, do those wait that are too many.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
     pub most: i32,
     pub minutes: i32,
 }
 
-/// Counts an act of which so many are allowed, within its transaction. Seconds to wait where they have been done.
+/// Counts an act of which so many are allowed, within its transaction. Seconds to wait where they
+/// have been done.
 ///
 /// # Errors
 /// Database errors.
@@ -125,8 +131,8 @@ pub async fn consume(
     Ok(None)
 }
 
-/// Counts a failure. The first four cost nothing, people mistype; then the delay doubles from 2 seconds up to 5 minutes. An
-/// hour without failure forgets.
+/// Counts a failure. The first four cost nothing, people mistype; then the delay doubles from 2
+/// seconds up to 5 minutes. An hour without failure forgets.
 ///
 /// # Errors
 /// Database errors.

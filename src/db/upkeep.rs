@@ -10,8 +10,8 @@ pub async fn waiting_mails(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM mails WHERE sent_at IS NULL"#).fetch_one(pool).await
 }
 
-/// Deletes dead sessions, envelopes, tokens, links and old throttles. Any instance may run it at any time: everything here is
-/// already without effect, this only gives the space back.
+/// Deletes dead sessions, envelopes, tokens, links and old throttles. Any instance may run it at
+/// any time: everything here is already without effect, this only gives the space back.
 ///
 /// # Errors
 /// Database errors.

@@ -1,4 +1,5 @@
-//! What is remembered of each act (rule 11): who, what, when, from which address, on which account; never a secret.
+//! What is remembered of each act (rule 11): who, what, when, from which address, on which account;
+//! never a secret.
 
 /// The acts. Their codes stand in the database for good: never rename one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,8 @@ impl Action {
         Self::RecoveryCodeUsed,
     ];
 
-    /// The acts that a structure's history can hold, in the order of their words. The others are a person's own.
+    /// The acts that a structure's history can hold, in the order of their words. The others are a
+    /// person's own.
     pub const OF_STRUCTURES: [Self; 21] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
@@ -238,8 +240,8 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Somebody who gave a login that nobody has. It is not kept: what is typed there by mistake is a password, often enough, and
-    /// history is for good.
+    /// Somebody who gave a login that nobody has. It is not kept: what is typed there by mistake is
+    /// a password, often enough, and history is for good.
     #[must_use]
     pub fn unknown(address: String) -> Self {
         Self { user_id: None, name: "identifiant inconnu".into(), address }

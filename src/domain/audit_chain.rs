@@ -1,4 +1,5 @@
-//! The history as a chain, and the walk along it: `migrations/0040_audit_chain.sql` makes the links, here they are made again.
+//! The history as a chain, and the walk along it: `migrations/0040_audit_chain.sql` makes the
+//! links, here they are made again.
 
 use std::{fmt, str::FromStr};
 
@@ -73,7 +74,8 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The hash that a link at this position, after that hash, has for this event. The migration says what is hashed, and how.
+    /// The hash that a link at this position, after that hash, has for this event. The migration
+    /// says what is hashed, and how.
     #[must_use]
     pub fn link_hash(&self, previous: LinkHash, position: i64) -> LinkHash {
         let mut hash = Sha256::new_with_prefix(previous.0);
@@ -103,7 +105,8 @@ fn optional(hash: &mut Sha256, number: Option<i64>) {
     }
 }
 
-/// With its length before it, so that no two rows give the same bytes by moving the border between two texts.
+/// With its length before it, so that no two rows give the same bytes by moving the border between
+/// two texts.
 fn text(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_be_bytes());
     hash.update(text);
@@ -214,8 +217,8 @@ impl Walk {
     }
 }
 
-/// Why a link's hash does not follow from the one before: told by the next link, whose hash covers what this one's was, and by the
-/// event that it was made for, where one is found.
+/// Why a link's hash does not follow from the one before: told by the next link, whose hash covers
+/// what this one's was, and by the event that it was made for, where one is found.
 #[must_use]
 pub fn explain(previous: LinkHash, link: &Link, next: Option<&Link>, made_for: Option<i64>) -> Fault {
     let (position, event_id) = (link.position, link.event_id);

@@ -11,8 +11,9 @@ pub enum ContactAddressError {
     Form,
 }
 
-/// « Adresse de contact »: one plain mailbox, `name@domain`, at most 254 characters. Stricter than RFC 5321 on purpose: no
-/// quotes, comments nor spaces, so that it can be put in a header and in a page without thought.
+/// « Adresse de contact »: one plain mailbox, `name@domain`, at most 254 characters. Stricter than
+/// RFC 5321 on purpose: no quotes, comments nor spaces, so that it can be put in a header and in a
+/// page without thought.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactAddress(String);
 

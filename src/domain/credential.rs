@@ -1,4 +1,5 @@
-//! What a program shows to be let in: a login and a password, in the forms that Chorus Pro clients send.
+//! What a program shows to be let in: a login and a password, in the forms that Chorus Pro clients
+//! send.
 
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use zeroize::Zeroizing;
@@ -13,7 +14,8 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// `None` where no login can be like this: empty, or with characters that neither a database nor a log takes.
+    /// `None` where no login can be like this: empty, or with characters that neither a database
+    /// nor a log takes.
     #[must_use]
     pub fn new(login: String, password: String) -> Option<Self> {
         let password = TypedPassword::new(password);
@@ -21,7 +23,8 @@ impl Credential {
         is_login.then_some(Self { login, password })
     }
 
-    /// Reads the value of a `cpro-account` header: `base64(utf8(login:password))`, split at the first colon.
+    /// Reads the value of a `cpro-account` header: `base64(utf8(login:password))`, split at the
+    /// first colon.
     #[must_use]
     pub fn from_cpro_account(value: &[u8]) -> Option<Self> {
         let text = decode_base64(value)?;
@@ -29,7 +32,8 @@ impl Credential {
         Self::new(login.to_owned(), password.to_owned())
     }
 
-    /// Reads the value of an `Authorization: Basic` header as RFC 6749 §2.3.1 writes it: both halves are form-encoded first.
+    /// Reads the value of an `Authorization: Basic` header as RFC 6749 §2.3.1 writes it: both
+    /// halves are form-encoded first.
     #[must_use]
     pub fn from_basic(value: &[u8]) -> Option<Self> {
         let text = decode_base64(value)?;
@@ -47,7 +51,8 @@ fn decode_base64(value: &[u8]) -> Option<Zeroizing<String>> {
     String::from_utf8(bytes.ok()?).ok().map(Zeroizing::new)
 }
 
-/// One form-encoded value. A text with `&` would be several: it was not encoded, and is taken as it is.
+/// One form-encoded value. A text with `&` would be several: it was not encoded, and is taken as it
+/// is.
 fn form_decode(text: &str) -> Option<String> {
     if text.contains('&') {
         return Some(text.to_owned());

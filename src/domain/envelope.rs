@@ -1,8 +1,8 @@
-//! The sealed envelope: how a password survives from the POST that makes it to the page that shows it, without
-//! anything on the server being able to read it (section 3 of the specification).
+//! The sealed envelope: how a password survives from the POST that makes it to the page that shows
+//! it, without anything on the server being able to read it (section 3 of the specification).
 //!
-//! The key is derived from the browser session's secret, which the server only knows while a request of that
-//! browser is under way; the database has its hash. A dump opens nothing.
+//! The key is derived from the browser session's secret, which the server only knows while a
+//! request of that browser is under way; the database has its hash. A dump opens nothing.
 
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
@@ -21,8 +21,8 @@ use super::{
 
 const SALT_LENGTH: usize = 32;
 
-/// What an envelope is about. It is authenticated with the password: an envelope moved to another account, another
-/// version or another manager does not open.
+/// What an envelope is about. It is authenticated with the password: an envelope moved to another
+/// account, another version or another manager does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvelopeSubject {
     pub technical_user_id: i64,
@@ -42,7 +42,8 @@ impl EnvelopeSubject {
     }
 }
 
-/// A password that only the browser session which asked for it can open: salt, then ciphertext and tag.
+/// A password that only the browser session which asked for it can open: salt, then ciphertext and
+/// tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedPassword(Vec<u8>);
 
@@ -85,7 +86,8 @@ impl SealedPassword {
     }
 }
 
-/// The secret id of a browser session: in the cookie and in RAM; the database has [`SessionSecret::digest`] only.
+/// The secret id of a browser session: in the cookie and in RAM; the database has
+/// [`SessionSecret::digest`] only.
 #[derive(Clone)]
 pub struct SessionSecret(Zeroizing<[u8; 16]>);
 
@@ -102,7 +104,8 @@ impl SessionSecret {
     }
 }
 
-/// A new password on its way to its manager: the hash for the account, the envelope for the browser.
+/// A new password on its way to its manager: the hash for the account, the envelope for the
+/// browser.
 pub struct IssuedPassword {
     pub password: Password,
     pub hash: PasswordHash,

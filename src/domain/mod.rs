@@ -1,4 +1,5 @@
-//! The rules, and nothing else: no database, no web framework, no clock, no source of randomness of its own.
+//! The rules, and nothing else: no database, no web framework, no clock, no source of randomness of
+//! its own.
 
 pub mod audit;
 pub mod audit_chain;

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-/// The network of an address: its /24 in IPv4, its /64 in IPv6, the smallest that one subscriber usually has. Delays are
-/// kept per network, so that a flood from one does not lock the owner out on another.
+/// The network of an address: its /24 in IPv4, its /64 in IPv6, the smallest that one subscriber
+/// usually has. Delays are kept per network, so that a flood from one does not lock the owner out
+/// on another.
 #[must_use]
 pub fn network_of(address: IpAddr) -> String {
     match address.to_canonical() {

@@ -1,4 +1,5 @@
-//! A person whom the operator registers. Only the operator's command line reads these errors: they are in English.
+//! A person whom the operator registers. Only the operator's command line reads these errors: they
+//! are in English.
 
 use thiserror::Error;
 
@@ -73,7 +74,8 @@ fn checked_login(text: &str) -> Result<String, NewPersonError> {
     if login.is_empty() {
         Err(NewPersonError::LoginMissing)
     } else if login.len() > 254 || !login.bytes().all(|byte| byte.is_ascii_graphic()) {
-        // ASCII alone: what Rust and the database call lower case is then the same, and no two logins look alike.
+        // ASCII alone: what Rust and the database call lower case is then the same, and no two
+        // logins look alike.
         Err(NewPersonError::LoginCharacter)
     } else if is_technical_login(&login) {
         Err(NewPersonError::LoginTechnical)

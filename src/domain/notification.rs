@@ -1,4 +1,5 @@
-//! What a mail announces (rule 12): facts, kept in the outbox until the mail room makes a text of them. Never a password.
+//! What a mail announces (rule 12): facts, kept in the outbox until the mail room makes a text of
+//! them. Never a password.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -19,7 +20,8 @@ pub enum Notification {
         identifier: String,
         new_manager: String,
         is_recipient: bool,
-        /// Accounts of the structure whose password somebody knows who no longer manages it; told to the new one.
+        /// Accounts of the structure whose password somebody knows who no longer manages it; told
+        /// to the new one.
         #[serde(default)]
         known_accounts: Vec<String>,
     },
@@ -29,11 +31,14 @@ pub enum Notification {
     MembershipRequested { structure: String, identifier: String, person: String, login: String },
     /// The recipient asked to be attached to a structure, and will not be.
     MembershipRefused { structure: String, identifier: String },
-    /// The recipient's contact address changed; `new_address` tells the old one where mail goes now.
+    /// The recipient's contact address changed; `new_address` tells the old one where mail goes
+    /// now.
     ContactAddressChanged { new_address: String },
-    /// The recipient is invited to choose a password. The link is made when the mail is, so that no secret waits here.
+    /// The recipient is invited to choose a password. The link is made when the mail is, so that no
+    /// secret waits here.
     Invitation { user_id: i64 },
-    /// The recipient, or somebody in her name, said that she forgot her password. The link is made as for an invitation.
+    /// The recipient, or somebody in her name, said that she forgot her password. The link is made
+    /// as for an invitation.
     PasswordForgotten { user_id: i64 },
     /// The recipient's own password was chosen anew.
     PasswordChosen {

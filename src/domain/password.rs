@@ -15,8 +15,8 @@ use super::wiped::wiped;
 
 /// What every password starts with, so that a secret scanner knows one when it sees one.
 pub const PREFIX: &str = "rcd_";
-/// Random characters after the prefix: 28 × log₂ 56 = 162 bits. Who knows the checksum, which is stored to find the
-/// account of a leaked password, still has 130 to guess.
+/// Random characters after the prefix: 28 × log₂ 56 = 162 bits. Who knows the checksum, which is
+/// stored to find the account of a leaked password, still has 130 to guess.
 pub const RANDOM_LENGTH: usize = 28;
 /// Checksum characters at the end.
 pub const CHECKSUM_LENGTH: usize = 6;
@@ -32,7 +32,8 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const ITERATIONS: u32 = 2;
 const HASH_LENGTH: usize = 32;
 
-/// A technical user's password in clear. Wiped when dropped; `Debug` says nothing; there is no `Display` nor `Serialize`.
+/// A technical user's password in clear. Wiped when dropped; `Debug` says nothing; there is no
+/// `Display` nor `Serialize`.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
@@ -75,8 +76,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whether a text has the form of a generated password, checksum included: tells a typo from a wrong password
-/// without asking anybody.
+/// Whether a text has the form of a generated password, checksum included: tells a typo from a
+/// wrong password without asking anybody.
 #[must_use]
 pub fn is_well_formed(text: &str) -> bool {
     text.len() == LENGTH
@@ -85,7 +86,8 @@ pub fn is_well_formed(text: &str) -> bool {
         && text.ends_with(&checksum(&text[..LENGTH - CHECKSUM_LENGTH]))
 }
 
-/// Every well-formed password in a text, with what stands around it left out; each as often as it stands there.
+/// Every well-formed password in a text, with what stands around it left out; each as often as it
+/// stands there.
 pub fn find_in(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(PREFIX)
         .filter_map(|(start, _)| text.get(start..start + LENGTH))
@@ -127,8 +129,8 @@ impl PasswordHash {
         &self.0
     }
 
-    /// Whether the hash was made with weaker parameters than today's, so that it should be made anew at the next
-    /// successful verification (ASVS 11.4.2).
+    /// Whether the hash was made with weaker parameters than today's, so that it should be made
+    /// anew at the next successful verification (ASVS 11.4.2).
     #[must_use]
     pub fn is_outdated(&self) -> bool {
         Phc::new(&self.0)
@@ -144,8 +146,8 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Computes Argon2id in memory that it keeps from one password to the next: 19 MiB are allocated once per
-/// computing thread, not once per request.
+/// Computes Argon2id in memory that it keeps from one password to the next: 19 MiB are allocated
+/// once per computing thread, not once per request.
 pub struct Argon2id {
     blocks: Vec<Block>,
 }
@@ -173,8 +175,8 @@ impl Argon2id {
         PasswordHash(phc.to_string())
     }
 
-    /// Whether `password` is the one that `hash` was made of. With no hash it works as long and answers no, so
-    /// that an unknown login takes the time of a wrong password.
+    /// Whether `password` is the one that `hash` was made of. With no hash it works as long and
+    /// answers no, so that an unknown login takes the time of a wrong password.
     #[must_use]
     pub fn verify(&mut self, password: &str, hash: Option<&PasswordHash>) -> bool {
         let parsed = hash.and_then(|hash| Phc::new(&hash.0).ok());

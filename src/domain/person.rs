@@ -43,7 +43,8 @@ pub enum ChosenPasswordError {
     Guessable,
 }
 
-/// What is guessed first at this service and on a French keyboard; `zxcvbn` knows the leaked lists and the other keyboards.
+/// What is guessed first at this service and on a French keyboard; `zxcvbn` knows the leaked lists
+/// and the other keyboards.
 const OUR_WORDS: [&str; 12] = [
     "raccord",
     "motdepasse",
@@ -59,9 +60,10 @@ const OUR_WORDS: [&str; 12] = [
     "bienvenue",
 ];
 
-/// Checks a password that a person chooses (ASVS 6.2.4, 6.2.5, 6.2.9): 15 to 128 characters of any kind and no composition rule,
-/// but nothing that a guesser tries first: the common passwords alone, repeated or with little around them, runs of the
-/// keyboard, and `known`, what others know of the person (login, names, address, structures).
+/// Checks a password that a person chooses (ASVS 6.2.4, 6.2.5, 6.2.9): 15 to 128 characters of any
+/// kind and no composition rule, but nothing that a guesser tries first: the common passwords
+/// alone, repeated or with little around them, runs of the keyboard, and `known`, what others know
+/// of the person (login, names, address, structures).
 ///
 /// # Errors
 /// A [`ChosenPasswordError`] that says what is wrong.

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::wiped::wiped;
 
-/// The operating system's CSPRNG. It panics where the system cannot give randomness, since nothing safe can follow.
+/// The operating system's CSPRNG. It panics where the system cannot give randomness, since nothing
+/// safe can follow.
 #[must_use]
 pub fn os_rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
@@ -26,8 +27,8 @@ pub fn token(rng: &mut impl CryptoRng) -> String {
     wiped(|| BASE64URL_NOPAD.encode(&bytes::<32>(rng)))
 }
 
-/// What the database keeps of a random secret (session, API token, link, nonce): SHA-256, since nobody can guess
-/// 128 bits there is nothing to slow down.
+/// What the database keeps of a random secret (session, API token, link, nonce): SHA-256, since
+/// nobody can guess 128 bits there is nothing to slow down.
 #[must_use]
 pub fn digest(secret: impl AsRef<[u8]>) -> Vec<u8> {
     wiped(|| Sha256::digest(secret.as_ref()).to_vec())

@@ -50,7 +50,8 @@ impl Role {
         Self::ALL.into_iter().find(|role| role.code() == code || role.external_code() == code)
     }
 
-    /// The role that a code names, if a principal manager may give it: not his own, which only a succession gives.
+    /// The role that a code names, if a principal manager may give it: not his own, which only a
+    /// succession gives.
     #[must_use]
     pub fn given(code: &str) -> Option<Self> {
         Self::parse(code).filter(|role| *role != Self::PrincipalManager)

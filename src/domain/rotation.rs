@@ -1,4 +1,5 @@
-//! Replacing a password without an interruption: how long the one that is replaced goes on working (rule 10 is its default).
+//! Replacing a password without an interruption: how long the one that is replaced goes on working
+//! (rule 10 is its default).
 
 /// What becomes of the password that a reset replaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! The second factor of people: codes of an application (RFC 6238: SHA-1, 6 digits, 30 seconds, one step of tolerance), and
-//! recovery codes for who has lost it.
+//! The second factor of people: codes of an application (RFC 6238: SHA-1, 6 digits, 30 seconds, one
+//! step of tolerance), and recovery codes for who has lost it.
 
 use std::fmt;
 
@@ -49,7 +49,8 @@ impl TotpSecret {
         Zeroizing::new(format!("otpauth://totp/Raccord:{login}?secret={}&issuer=Raccord", *self.expose()))
     }
 
-    /// The step whose code this is, if it is the code of now or a neighbour's. `now` is in seconds since 1970.
+    /// The step whose code this is, if it is the code of now or a neighbour's. `now` is in seconds
+    /// since 1970.
     #[must_use]
     pub fn matching_step(&self, code: &str, now: u64) -> Option<i64> {
         wiped(|| totp_rs::Builder::new().with_secret(self.0.to_vec()).build().ok()?.check(code, now))
@@ -72,8 +73,8 @@ pub struct SealedSecret {
     pub bytes: Vec<u8>,
 }
 
-/// The keys that seal second factors, and make the secrets of links by mail: the first one seals and makes, all open. `Debug` says
-/// nothing.
+/// The keys that seal second factors, and make the secrets of links by mail: the first one seals
+/// and makes, all open. `Debug` says nothing.
 pub struct Keyring(Vec<(String, Zeroizing<[u8; 32]>)>);
 
 impl fmt::Debug for Keyring {
@@ -83,7 +84,8 @@ impl fmt::Debug for Keyring {
 }
 
 impl Keyring {
-    /// Reads lines of `name:key`, the key being 32 bytes in base64url without padding. `None` where one is no such line, or there is none.
+    /// Reads lines of `name:key`, the key being 32 bytes in base64url without padding. `None` where
+    /// one is no such line, or there is none.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -122,8 +124,9 @@ impl Keyring {
         Some(TotpSecret(Zeroizing::new(opened.as_slice().try_into().ok()?)))
     }
 
-    /// The secret of the link in a mail, by the mail's Message-ID: 256 bits that nobody can tell without the key, and the same each
-    /// time, so that a mail which leaves twice says twice the same.
+    /// The secret of the link in a mail, by the mail's Message-ID: 256 bits that nobody can tell
+    /// without the key, and the same each time, so that a mail which leaves twice says twice the
+    /// same.
     #[must_use]
     pub fn link_token(&self, message_id: &str) -> String {
         let (_, key) = &self.0[0];
@@ -177,7 +180,8 @@ pub fn recovery_digest(typed: &str) -> Vec<u8> {
     random::digest(plain.as_bytes())
 }
 
-/// What was typed, as the code of an application: six digits, spaces left out. `None` where it is no such code.
+/// What was typed, as the code of an application: six digits, spaces left out. `None` where it is
+/// no such code.
 #[must_use]
 pub fn six_digits(typed: &str) -> Option<String> {
     let digits: String = typed.chars().filter(|c| !c.is_whitespace()).collect();

@@ -4,7 +4,8 @@ use thiserror::Error;
 
 use super::{contact_address::ContactAddress, technical_user::is_unprintable};
 
-/// What a principal manager may change on the « Fiche structure »; the identifier and its type are not among it.
+/// What a principal manager may change on the « Fiche structure »; the identifier and its type are
+/// not among it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StructureCard {
     pub designation: String,
@@ -39,8 +40,8 @@ pub enum StructureCardError {
 }
 
 impl StructureCard {
-    /// The card as somebody typed it: [`Self::checked`], and a postal code that is one. A code of an address in France loses the
-    /// spaces that people type in it.
+    /// The card as somebody typed it: [`Self::checked`], and a postal code that is one. A code of
+    /// an address in France loses the spaces that people type in it.
     ///
     /// # Errors
     /// Every field that cannot be kept.
@@ -64,8 +65,9 @@ impl StructureCard {
         }
     }
 
-    /// The card with the spaces around each field gone, or what is wrong, as (field's name, error). Postal codes are taken as they
-    /// come: what the directory says of a structure is no reason to leave the structure out.
+    /// The card with the spaces around each field gone, or what is wrong, as (field's name, error).
+    /// Postal codes are taken as they come: what the directory says of a structure is no reason to
+    /// leave the structure out.
     ///
     /// # Errors
     /// Every field that cannot be kept, in the order of the form.
@@ -112,8 +114,8 @@ fn is_in_france(country: &str) -> bool {
     country.is_empty() || ["FRANCE", "FR"].iter().any(|name| country.eq_ignore_ascii_case(name))
 }
 
-/// Five digits that begin with a département's two, Corsica's being 20, with 97 or 98 for those overseas, or with 00 for the army.
-/// Nothing else is known without La Poste's list, which changes.
+/// Five digits that begin with a département's two, Corsica's being 20, with 97 or 98 for those
+/// overseas, or with 00 for the army. Nothing else is known without La Poste's list, which changes.
 fn is_french_postal_code(text: &str) -> bool {
     let is_number = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number && text != "00000" && (&text[..2] <= "95" || ["97", "98"].contains(&&text[..2]))

@@ -78,8 +78,8 @@ pub struct StructureIdentifier {
 }
 
 impl StructureIdentifier {
-    /// Reads an identifier. `strict_siret` demands the SIRET's control digit, which the pseudo-SIRETs of
-    /// qualification platforms do not have.
+    /// Reads an identifier. `strict_siret` demands the SIRET's control digit, which the
+    /// pseudo-SIRETs of qualification platforms do not have.
     ///
     /// # Errors
     /// An [`IdentifierError`] that says what is wrong.
@@ -90,7 +90,8 @@ impl StructureIdentifier {
             1..=80 => {}
             _ => return Err(IdentifierError::TooLong),
         }
-        // The identifier becomes part of a login: nothing that a header, a URL or a mail would read otherwise.
+        // The identifier becomes part of a login: nothing that a header, a URL or a mail would read
+        // otherwise.
         if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
             return Err(IdentifierError::Character);
         }
@@ -125,7 +126,8 @@ fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
     text.bytes().map(|byte| u32::from(byte - b'0'))
 }
 
-/// Luhn: every second digit from the right doubled, digits of the products added, the sum a multiple of 10.
+/// Luhn: every second digit from the right doubled, digits of the products added, the sum a
+/// multiple of 10.
 fn luhn(value: &str) -> bool {
     let sum: u32 = digits(value)
         .rev()
@@ -135,7 +137,8 @@ fn luhn(value: &str) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// La Poste has more establishments than its control digits allow: INSEE made the digit sum, a multiple of 5, do for it.
+/// La Poste has more establishments than its control digits allow: INSEE made the digit sum, a
+/// multiple of 5, do for it.
 fn is_la_poste(value: &str) -> bool {
     value.starts_with("356000000") && digits(value).sum::<u32>().is_multiple_of(5)
 }
@@ -240,7 +243,8 @@ mod tests {
         }
     }
 
-    /// The rule as INSEE writes it, by another way than ours: digits at even places from the left doubled, less nine where that is more.
+    /// The rule as INSEE writes it, by another way than ours: digits at even places from the left
+    /// doubled, less nine where that is more.
     fn is_siret_to_insee(text: &str) -> bool {
         let digits: Vec<u32> = text.chars().map(|c| c.to_digit(10).unwrap()).collect();
         let doubled =

@@ -1,4 +1,5 @@
-//! The technical user: an account with which an information system connects to the API, never to the portal.
+//! The technical user: an account with which an information system connects to the API, never to
+//! the portal.
 
 use thiserror::Error;
 
@@ -11,8 +12,8 @@ pub struct AccountRules {
     pub max_per_structure: i64,
 }
 
-/// Whether a text has the shape of a technical login, `TECH_…@cpro.fr`. Such a login is refused at the portal's door
-/// without being looked up (rule 4).
+/// Whether a text has the shape of a technical login, `TECH_…@cpro.fr`. Such a login is refused at
+/// the portal's door without being looked up (rule 4).
 #[must_use]
 pub fn is_technical_login(text: &str) -> bool {
     let text = text.trim().to_ascii_uppercase();
@@ -48,7 +49,8 @@ impl Label {
         if text.chars().count() > 100 {
             return Err(LabelError::TooLong);
         }
-        // A hyphen that does not show would make two labels look alike. The directory's names may have it.
+        // A hyphen that does not show would make two labels look alike. The directory's names may
+        // have it.
         if text.chars().any(|c| is_unprintable(c) || c == '\u{ad}') {
             return Err(LabelError::Unprintable);
         }
@@ -79,7 +81,8 @@ pub fn is_control_or_line_end(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Control characters, ends of lines, and what reverses text, hides it, or stands for nothing at all: people trust what they read.
+/// Control characters, ends of lines, and what reverses text, hides it, or stands for nothing at
+/// all: people trust what they read.
 #[must_use]
 pub fn is_unprintable(c: char) -> bool {
     let is_mark = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');

@@ -1,13 +1,14 @@
-//! What a computation leaves on the stack. The heap is wiped when it is given back; the stack is not, and what lies there stays for as long
-//! as its thread sleeps.
+//! What a computation leaves on the stack. The heap is wiped when it is given back; the stack is
+//! not, and what lies there stays for as long as its thread sleeps.
 
 use zeroize::Zeroize;
 
 /// More than hashing and sealing take of the stack, in words of eight bytes: 8 KiB.
 const WORDS: usize = 1024;
 
-/// Computes with a secret, then wipes the stack that this took: hashes copy what they are given into their blocks, and their
-/// libraries move and copy those. What `compute` gives back is not wiped.
+/// Computes with a secret, then wipes the stack that this took: hashes copy what they are given
+/// into their blocks, and their libraries move and copy those. What `compute` gives back is not
+/// wiped.
 pub fn wiped<T>(compute: impl FnOnce() -> T) -> T {
     let result = apart(compute);
     wipe();
@@ -65,7 +66,8 @@ mod tests {
         black_box(&room);
     }
 
-    /// Whether 16 bytes in the middle of a secret are still on the stack once `act` is done with it.
+    /// Whether 16 bytes in the middle of a secret are still on the stack once `act` is done with
+    /// it.
     fn leaves(act: impl FnOnce(&str)) -> bool {
         // Where the search knows it from, it does not stand.
         let hidden: Vec<u8> = random::bytes::<32>(&mut random::os_rng())

@@ -1,9 +1,10 @@
 //! One cluster's server: created, started, recovered, stopped.
 //!
-//! Why `trust` is safe here: the portal's roles need no password, but only someone who may enter a directory of mode 0700
-//! reaches the socket, that is the server's user and root, who can read the database's files anyway. `peer` would not do:
-//! root connects to a server that runs as `postgres`. The superuser (`postgres`) stays behind `peer`, so what the portal
-//! sends, injected SQL included, never reads files or runs programs.
+//! Why `trust` is safe here: the portal's roles need no password, but only someone who may enter a
+//! directory of mode 0700 reaches the socket, that is the server's user and root, who can read the
+//! database's files anyway. `peer` would not do: root connects to a server that runs as `postgres`.
+//! The superuser (`postgres`) stays behind `peer`, so what the portal sends, injected SQL included,
+//! never reads files or runs programs.
 
 use std::{
     fs::{self, File},
@@ -29,8 +30,9 @@ const BOOTSTRAP: &str = "CREATE ROLE raccord LOGIN CREATEDB;\nCREATE ROLE raccor
                          CREATE DATABASE raccord OWNER raccord;\n";
 const WHO_MAY_CONNECT: &str = "local all raccord,raccord_portal trust\nlocal all postgres peer\n";
 
-/// Besides the obvious: the log keeps starts, stops and crashes, but no failing statement and none of its values
-/// (`log` ranks above `error`; terse drops the DETAIL that quotes keys). The portal logs its own errors.
+/// Besides the obvious: the log keeps starts, stops and crashes, but no failing statement and none
+/// of its values (`log` ranks above `error`; terse drops the DETAIL that quotes keys). The portal
+/// logs its own errors.
 const SETTINGS: &str = "-c listen_addresses= -c port=5432 -c unix_socket_permissions=0700 -c timezone=UTC -c log_timezone=UTC \
     -c logging_collector=off -c log_min_messages=log -c log_error_verbosity=terse -c log_min_error_statement=panic \
     -c log_parameter_max_length_on_error=0 -c log_checkpoints=off -c log_autovacuum_min_duration=-1";
@@ -96,9 +98,10 @@ impl Cluster {
         }
     }
 
-    /// Creates the cluster beside its final place and moves it there when complete, database included: a kill in
-    /// between leaves a directory that the next start removes. The role and the database are made by `postgres --single`,
-    /// which needs neither a running server nor `psql`. All of it reaches the disk in one go, before the move.
+    /// Creates the cluster beside its final place and moves it there when complete, database
+    /// included: a kill in between leaves a directory that the next start removes. The role and the
+    /// database are made by `postgres --single`, which needs neither a running server nor `psql`.
+    /// All of it reaches the disk in one go, before the move.
     fn create(&self) -> Result<()> {
         self.remove_unfinished();
         let new = self.home.join(format!("initdb-{}", place::nanoseconds()));
@@ -115,7 +118,8 @@ impl Cluster {
         File::open(&self.home).and_then(|home| home.sync_all()).at(&self.home)
     }
 
-    /// Best effort: an `initdb` whose portal was killed may still write there, and a new name is taken each time.
+    /// Best effort: an `initdb` whose portal was killed may still write there, and a new name is
+    /// taken each time.
     fn remove_unfinished(&self) {
         for entry in fs::read_dir(&self.home).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("initdb-") {
@@ -133,10 +137,12 @@ impl Cluster {
         if status.lines().nth(7).map(str::trim) == Some("ready") { State::Ready } else { State::Busy }
     }
 
-    /// Whether a process of this server is left, dying or not yet listening: they all work in `pgdata`.
+    /// Whether a process of this server is left, dying or not yet listening: they all work in
+    /// `pgdata`.
     ///
-    /// The process number in `postmaster.pid` cannot tell: the dead server may still be a zombie (in a container nobody
-    /// reaps it), or its number be somebody else's. Asked as the server's user, because root in a container may not look.
+    /// The process number in `postmaster.pid` cannot tell: the dead server may still be a zombie
+    /// (in a container nobody reaps it), or its number be somebody else's. Asked as the server's
+    /// user, because root in a container may not look.
     fn has_processes(&self) -> Result<bool> {
         let script = "for file in $(grep -lx postgres /proc/[0-9]*/comm); do readlink \"${file%comm}cwd\"; done";
         let found = self.owner.command("sh").args(["-c", script]).output().at(Path::new("sh"))?;
@@ -150,7 +156,8 @@ impl Cluster {
         if fs::metadata(&log).is_ok_and(|meta| meta.len() > 1 << 20) {
             fs::rename(&log, log.with_extension("log.old")).at(&log)?;
         }
-        // Both hold the dead server's process number, which would keep the new one from starting (see `has_processes`).
+        // Both hold the dead server's process number, which would keep the new one from starting
+        // (see `has_processes`).
         for stale in [self.pid_file(), self.socket_dir.join(format!("{SOCKET}.lock"))] {
             match fs::remove_file(&stale) {
                 Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(cause).at(&stale),

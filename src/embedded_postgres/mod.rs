@@ -1,13 +1,15 @@
 //! The portal's own `PostgreSQL`: what it runs on when no `DATABASE_URL` is set.
 //!
-//! The cluster lives in the data directory and listens on a private Unix socket, never on TCP. Several processes share
-//! it (the portal, a command line, tests): the first one starts the server, the others attach, the last one stops it.
+//! The cluster lives in the data directory and listens on a private Unix socket, never on TCP.
+//! Several processes share it (the portal, a command line, tests): the first one starts the server,
+//! the others attach, the last one stops it.
 //!
 //! Two advisory file locks carry this, and the kernel gives both back when a process is killed:
 //! - `start.lock`, exclusive, while somebody creates, starts or stops the cluster;
 //! - `in-use.lock`, shared, as long as a process uses the cluster.
 //!
-//! `start.lock` is always taken first, so a start never meets a stop halfway. Linux only: it reads `/proc`.
+//! `start.lock` is always taken first, so a start never meets a stop halfway. Linux only: it reads
+//! `/proc`.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -33,7 +35,8 @@ pub const USER: &str = "raccord";
 /// The role that serves: it owns nothing. Clusters that an older version made do not have it.
 pub const SERVING_USER: &str = "raccord_portal";
 
-/// A running cluster. Dropping it leaves the server up for the next process; [`stop`](Self::stop) is what ends it.
+/// A running cluster. Dropping it leaves the server up for the next process; [`stop`](Self::stop)
+/// is what ends it.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     cluster: Cluster,
@@ -43,8 +46,9 @@ pub struct EmbeddedPostgres {
 impl EmbeddedPostgres {
     /// Attaches to the cluster in `dir`, creating, starting or recovering it where needed.
     ///
-    /// `pg_bin` is the directory of `PostgreSQL`'s programs; without it Debian's are taken, then those on `PATH`.
-    /// The durability counts for the server's whole run: whoever attaches gets what the first process asked for.
+    /// `pg_bin` is the directory of `PostgreSQL`'s programs; without it Debian's are taken, then
+    /// those on `PATH`. The durability counts for the server's whole run: whoever attaches gets
+    /// what the first process asked for.
     ///
     /// # Errors
     ///
@@ -65,9 +69,11 @@ impl EmbeddedPostgres {
         Ok(Self { cluster, in_use })
     }
 
-    /// The connection URL of `database`, in the form that sqlx and libpq read. `raccord` exists from the start.
+    /// The connection URL of `database`, in the form that sqlx and libpq read. `raccord` exists
+    /// from the start.
     ///
-    /// Port and `sslmode` are spelt out, else `PGPORT` or `PGSSLMODE` in the environment would decide them.
+    /// Port and `sslmode` are spelt out, else `PGPORT` or `PGSSLMODE` in the environment would
+    /// decide them.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         self.url_as(USER, database)
@@ -101,8 +107,8 @@ impl EmbeddedPostgres {
 
     fn stop_blocking(self) -> Result<()> {
         let _starting = lock_start(self.cluster.dir())?;
-        // Given back first: turning a shared lock into an exclusive one is no single step anyway, and nobody can slip in
-        // between, for a newcomer would need the start lock.
+        // Given back first: turning a shared lock into an exclusive one is no single step anyway,
+        // and nobody can slip in between, for a newcomer would need the start lock.
         self.in_use.unlock().at(self.cluster.dir())?;
         match self.in_use.try_lock() {
             Ok(()) => self.cluster.stop_server(),
@@ -112,7 +118,8 @@ impl EmbeddedPostgres {
     }
 }
 
-/// Locks, processes and files all block, and a start begun is best finished: so no async code below this line.
+/// Locks, processes and files all block, and a start begun is best finished: so no async code below
+/// this line.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,

@@ -1,7 +1,7 @@
 //! Where a cluster lives.
 //!
-//! `dir/cluster` is private to the server's user and holds `pgdata`, `postgres.log` and the socket. It is a link when the
-//! real directory had to go elsewhere.
+//! `dir/cluster` is private to the server's user and holds `pgdata`, `postgres.log` and the socket.
+//! It is a link when the real directory had to go elsewhere.
 
 use std::{
     fs::{self, DirBuilder},
@@ -41,9 +41,10 @@ fn can_enter(owner: Owner, dir: &Path) -> bool {
     owner.command("test").arg("-x").arg(dir).status().is_ok_and(|status| status.success())
 }
 
-/// A clone in `/root` is closed to user `postgres`, and `PostgreSQL` 15 finds its files by absolute paths alone. So root's
-/// cluster goes under `/var/lib/raccord`, and the link keeps the two together. A durable one gets a new name each time:
-/// who removes the data directory wants a new database, and who did it by mistake still finds the old one there.
+/// A clone in `/root` is closed to user `postgres`, and `PostgreSQL` 15 finds its files by absolute
+/// paths alone. So root's cluster goes under `/var/lib/raccord`, and the link keeps the two
+/// together. A durable one gets a new name each time: who removes the data directory wants a new
+/// database, and who did it by mistake still finds the old one there.
 fn link_elsewhere(dir: &Path, link: &Path, durability: Durability) -> Result<PathBuf> {
     let base = Path::new("/var/lib/raccord");
     fs::create_dir_all(base).at(base)?;
@@ -55,8 +56,8 @@ fn link_elsewhere(dir: &Path, link: &Path, durability: Durability) -> Result<Pat
     Ok(elsewhere)
 }
 
-/// `home`, or a private directory in `/tmp` where the socket's path would be too long, or hold a comma, at which server
-/// and libpq split it.
+/// `home`, or a private directory in `/tmp` where the socket's path would be too long, or hold a
+/// comma, at which server and libpq split it.
 pub(super) fn socket_dir(home: &Path, owner: Owner) -> Result<PathBuf> {
     let socket = home.join(SOCKET);
     if socket.as_os_str().len() <= LONGEST_SOCKET_PATH && !socket.to_string_lossy().contains(',') {
@@ -67,8 +68,9 @@ pub(super) fn socket_dir(home: &Path, owner: Owner) -> Result<PathBuf> {
     Ok(short)
 }
 
-/// Makes `path` a directory for `owner` alone. One that is already there must be just that, and no link: in `/tmp`
-/// anybody could have put it there first. It is never changed, for a link may lead anywhere.
+/// Makes `path` a directory for `owner` alone. One that is already there must be just that, and no
+/// link: in `/tmp` anybody could have put it there first. It is never changed, for a link may lead
+/// anywhere.
 pub(super) fn make_private(path: &Path, owner: Owner) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => lchown(path, Some(owner.uid), Some(owner.gid)).at(path)?,
@@ -82,7 +84,8 @@ pub(super) fn make_private(path: &Path, owner: Owner) -> Result<()> {
     Err(EmbeddedPostgresError::NotPrivate { path: path.to_owned(), uid: owner.uid })
 }
 
-/// A name for `path` that is the same in every process and version (FNV-1a; the standard library's hash promises neither).
+/// A name for `path` that is the same in every process and version (FNV-1a; the standard library's
+/// hash promises neither).
 fn short_name(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes().iter();
     let hash =

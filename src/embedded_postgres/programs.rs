@@ -48,12 +48,13 @@ impl Owner {
         Some(Self { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
     }
 
-    /// A command that runs as this user, with nothing of ours: the server must not inherit the portal's secrets,
-    /// nor a `PGPORT` or a working directory that it cannot enter.
+    /// A command that runs as this user, with nothing of ours: the server must not inherit the
+    /// portal's secrets, nor a `PGPORT` or a working directory that it cannot enter.
     pub(super) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").current_dir("/");
-        // A group of its own: Ctrl-C in the terminal is for the portal, which ends the database last.
+        // A group of its own: Ctrl-C in the terminal is for the portal, which ends the database
+        // last.
         command.stdin(Stdio::null()).process_group(0);
         if Self::ourselves().uid == 0 {
             // As root, `uid` also drops root's supplementary groups.
@@ -68,7 +69,8 @@ impl Owner {
 pub(super) struct Programs(PathBuf);
 
 impl Programs {
-    /// Takes `pg_bin`, else Debian's (the version that made the cluster, else the newest), else those on `PATH`.
+    /// Takes `pg_bin`, else Debian's (the version that made the cluster, else the newest), else
+    /// those on `PATH`.
     pub(super) fn find(pg_bin: Option<&Path>, made_by: Option<&str>) -> Result<Self> {
         let complete = |bin: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| bin.join(name).is_file());
         if let Some(bin) = pg_bin {
@@ -82,8 +84,8 @@ impl Programs {
         found.map(Self).ok_or(EmbeddedPostgresError::NotInstalled)
     }
 
-    /// Runs a program to its end, feeding it `input`. What it prints goes to the file `output`: `pg_ctl`'s server would
-    /// hold a pipe open for ever.
+    /// Runs a program to its end, feeding it `input`. What it prints goes to the file `output`:
+    /// `pg_ctl`'s server would hold a pipe open for ever.
     pub(super) fn run(
         &self,
         owner: Owner,
@@ -97,7 +99,8 @@ impl Programs {
         command.args(args).stdin(Stdio::piped()).stdout(file.try_clone().at(output)?).stderr(file);
         let mut child = command.spawn().at(&self.0.join(name))?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A program that fails early does not read its input; its exit code tells more than a broken pipe.
+            // A program that fails early does not read its input; its exit code tells more than a
+            // broken pipe.
             let _ = stdin.write_all(input.as_bytes());
         }
         if child.wait().at(&self.0.join(name))?.success() {

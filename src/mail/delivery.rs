@@ -53,7 +53,8 @@ impl Delivery {
         Ok(Self::Smtp(Box::new(transport.timeout(Some(TIMEOUT)).build())))
     }
 
-    /// Sees a mail off. With a folder, doing it again replaces the file: there is never a second one.
+    /// Sees a mail off. With a folder, doing it again replaces the file: there is never a second
+    /// one.
     pub async fn deliver(&self, number: i64, recipient: &str, message: Message) -> Result<(), DeliveryError> {
         match self {
             Self::Smtp(transport) => {
@@ -76,7 +77,8 @@ fn file_name(number: i64, recipient: &str) -> String {
     format!("{number:06}-{recipient}.eml")
 }
 
-/// Mails hold links that open accounts: they are their owner's alone. When this returns, the file survives a loss of power.
+/// Mails hold links that open accounts: they are their owner's alone. When this returns, the file
+/// survives a loss of power.
 fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let part = dir.join(format!(".{name}.part"));

@@ -12,8 +12,8 @@ pub struct Letter {
     pub html: String,
 }
 
-/// Somebody whom a mail invites to choose a password. The link's secret shows in the letter and nowhere else: neither of
-/// the two has a `Debug`.
+/// Somebody whom a mail invites to choose a password. The link's secret shows in the letter and
+/// nowhere else: neither of the two has a `Debug`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Guest {
     pub name: String,
@@ -46,8 +46,8 @@ struct Html<'a> {
     subject: &'a str,
 }
 
-/// Makes a mail of a notice. `guest` is whom an invitation is for; `portal` the portal's public URL, without a slash at its
-/// end.
+/// Makes a mail of a notice. `guest` is whom an invitation is for; `portal` the portal's public
+/// URL, without a slash at its end.
 ///
 /// # Errors
 /// Where a template cannot be rendered.

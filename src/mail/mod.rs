@@ -14,7 +14,8 @@ mod room;
 /// Sends the outbox's mails until `shutdown`; the mail being sent is then seen off first.
 ///
 /// # Errors
-/// At once, where a setting about mails cannot be used. The same as [`MailRoom::open`] and [`MailRoom::run`].
+/// At once, where a setting about mails cannot be used. The same as [`MailRoom::open`] and
+/// [`MailRoom::run`].
 pub async fn run_sender(
     pool: PgPool,
     settings: &Settings,

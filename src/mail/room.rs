@@ -112,9 +112,10 @@ impl MailRoom {
         }
     }
 
-    /// Sends one mail and marks it sent, in a transaction that holds it, so that no other instance sends it too. With SMTP
-    /// a crash between the server's answer and our commit sends it twice: both then say the same, links and all, under one
-    /// Message-ID, so it does not matter which of the two a server drops that knows it already.
+    /// Sends one mail and marks it sent, in a transaction that holds it, so that no other instance
+    /// sends it too. With SMTP a crash between the server's answer and our commit sends it twice:
+    /// both then say the same, links and all, under one Message-ID, so it does not matter which of
+    /// the two a server drops that knows it already.
     async fn send(&self, pool: &PgPool, id: i64) -> Result<(), SendError> {
         let mut tx = pool.begin().await?;
         let Some(mail) = outbox::claim(&mut tx, id).await? else { return Ok(()) };
@@ -126,7 +127,8 @@ impl MailRoom {
         Ok(())
     }
 
-    /// Whom a mail goes to, and what it says. A link goes to the person's address of now: the mail may have waited for hours.
+    /// Whom a mail goes to, and what it says. A link goes to the person's address of now: the mail
+    /// may have waited for hours.
     async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<(String, Message), SendError> {
         let notice: Notification = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
@@ -151,7 +153,8 @@ impl MailRoom {
         Ok((recipient, message))
     }
 
-    /// The link is made with the mail, in the transaction that marks it sent: no secret waits in the outbox.
+    /// The link is made with the mail, in the transaction that marks it sent: no secret waits in
+    /// the outbox.
     async fn invite(
         &self,
         conn: &mut PgConnection,

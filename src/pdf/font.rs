@@ -35,7 +35,8 @@ impl Face {
         &PARSED[self as usize]
     }
 
-    /// Six capitals and « + » mark a subset (ISO 32000-1, 9.6.4); a fixed name keeps files reproducible.
+    /// Six capitals and « + » mark a subset (ISO 32000-1, 9.6.4); a fixed name keeps files
+    /// reproducible.
     pub fn name(self) -> &'static str {
         match self {
             Self::Regular => "RACREG+NotoSans",

@@ -34,7 +34,8 @@ fn load(sheet: &ConnectionSheet<'_>) -> Document {
     Document::load_mem(&bytes).unwrap()
 }
 
-/// The lines of the sheet as poppler reads them (it turns every kind of space into a plain one), or `None` where poppler is not installed.
+/// The lines of the sheet as poppler reads them (it turns every kind of space into a plain one), or
+/// `None` where poppler is not installed.
 fn text_lines(sheet: &ConnectionSheet<'_>) -> Option<Vec<String>> {
     let mut command = Command::new("pdftotext");
     command.args(["-layout", "-nopgbrk", "-", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -1,8 +1,8 @@
 //! The connections of `serve`: bounded in number and in time, and none lost at the end.
 //!
-//! axum's own server waits for ever for a slow head, a slow body or a slow reader. Here each of them has a time, and a client
-//! that says nothing loses its place as soon as somebody else needs it: however many connections are held open, the next
-//! visitor is served.
+//! axum's own server waits for ever for a slow head, a slow body or a slow reader. Here each of
+//! them has a time, and a client that says nothing loses its place as soon as somebody else needs
+//! it: however many connections are held open, the next visitor is served.
 
 use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -42,14 +42,16 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 /// How long the door stays open then, for those who were already on the way.
 const LAST_CALL: Duration = Duration::from_millis(100);
-/// How long those who came last may take for their first words: hyper closes at once whoever has said nothing.
+/// How long those who came last may take for their first words: hyper closes at once whoever has
+/// said nothing.
 const FIRST_WORDS: Duration = Duration::from_millis(250);
 /// The longest head that is read: request line and headers.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most connections at a time: idle ones cost some kilobytes each.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// Serves until SIGINT or SIGTERM, then lets the requests under way finish. SIGHUP reads the certificate again.
+/// Serves until SIGINT or SIGTERM, then lets the requests under way finish. SIGHUP reads the
+/// certificate again.
 ///
 /// `places` is how many connections the process may hold.
 ///
@@ -194,13 +196,15 @@ async fn answer(
         (StatusCode::BAD_REQUEST, [(header::CONNECTION, "close")]).into_response()
     };
     if response.headers().contains_key(header::SET_COOKIE) {
-        // hyper keeps the place of an answer's head for the next one, and what was in it: a new session's secret.
+        // hyper keeps the place of an answer's head for the next one, and what was in it: a new
+        // session's secret.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response.map(|body| Body::new(AnswerBody { body, seat })))
 }
 
-/// Whether a request says once, and not twice, whom it is for (RFC 9112 §3.2), as those before us must have read it too.
+/// Whether a request says once, and not twice, whom it is for (RFC 9112 §3.2), as those before us
+/// must have read it too.
 fn is_of_one_host<B>(request: &Request<B>) -> bool {
     match request.headers().get_all(header::HOST).iter().count() {
         0 => request.version() < Version::HTTP_11,

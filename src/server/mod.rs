@@ -109,7 +109,8 @@ async fn write_call_log(api: ApiState) {
     }
 }
 
-/// Removes what time has made worthless, and reminds of what it will, for as long as the service runs.
+/// Removes what time has made worthless, and reminds of what it will, for as long as the service
+/// runs.
 async fn keep_up(pool: PgPool) {
     let mut ticks = interval(UPKEEP_EVERY);
     loop {

@@ -7,7 +7,8 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-/// The connections that wait for nothing of ours: between two requests, or before a head has come. Longest first.
+/// The connections that wait for nothing of ours: between two requests, or before a head has come.
+/// Longest first.
 #[derive(Default)]
 pub(super) struct Crowd(Mutex<Waiting>);
 

@@ -50,7 +50,8 @@ fn open_act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
     Route { method: Method::POST, path, handler, keeps_form: false }
 }
 
-/// Every page and every act of the portal. The tests walk through this list: a route that no test knows fails.
+/// Every page and every act of the portal. The tests walk through this list: a route that no test
+/// knows fails.
 pub fn routes() -> Vec<Route> {
     vec![
         page(paths::HOME, get(sign_in::home)),
@@ -146,7 +147,8 @@ pub fn router(state: AppState, api: ApiState) -> Router {
     guarded(portal, api::router(api), state)
 }
 
-/// Pages and calls behind what holds for all: limits, time, and an answer to every failure, a panic too.
+/// Pages and calls behind what holds for all: limits, time, and an answer to every failure, a panic
+/// too.
 fn guarded(portal: Router<AppState>, calls: Router<AppState>, state: AppState) -> Router {
     portal
         .layer(from_fn(middleware::short_urls_only))

@@ -1,4 +1,5 @@
-//! Every URL of the portal, once. Routes use the constants (axum patterns); redirects and templates use the functions.
+//! Every URL of the portal, once. Routes use the constants (axum patterns); redirects and templates
+//! use the functions.
 
 pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";

@@ -196,7 +196,8 @@ async fn the_expiry_told_is_the_callers_own_or_the_next_to_come() {
         let answer = call(&portal, &account, CONSULT, &json!({"idStructureCPP": structure})).await;
         answer.json()["informationGenerales"].get("dateExpirationMotPasseCompteTech").cloned()
     };
-    // Its own in its structure, though another one's comes first; elsewhere the first that is still to come; else none.
+    // Its own in its structure, though another one's comes first; elsewhere the first that is still
+    // to come; else none.
     assert_eq!(told(1).await, Some(json!("2200-01-02T00:00:00Z")));
     assert_eq!(told(2).await, Some(json!("2200-01-06T00:00:00Z")));
     assert_eq!((told(3).await, told(4).await), (None, None));

@@ -1,4 +1,5 @@
-//! « Documentation de l’API » tells the truth: its requests are made as they stand there, and answered as it says.
+//! « Documentation de l’API » tells the truth: its requests are made as they stand there, and
+//! answered as it says.
 
 use axum::{
     body::Body,
@@ -33,7 +34,8 @@ async fn send(portal: &Portal, account: &Account, example: &str) -> Answer {
     portal.call(path, headers, body).await
 }
 
-/// The members of a JSON text and their kinds: what an example shows, whatever the values. Of a list, the first entry.
+/// The members of a JSON text and their kinds: what an example shows, whatever the values. Of a
+/// list, the first entry.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Object(members) => {

@@ -78,7 +78,8 @@ async fn both_passwords_let_in_until_the_old_one_ends() {
         by_password(&fresh_instance, &Account { password: Password::generate(&mut os_rng()), ..old.clone() }).await,
         401
     );
-    // What is over is over on every instance, also where it was remembered: memory names the version.
+    // What is over is over on every instance, also where it was remembered: memory names the
+    // version.
     portal.sql("UPDATE former_passwords SET ends_at = portal_now()").await;
     for instance in [&portal, &other_instance, &fresh_instance] {
         assert_eq!((by_password(instance, &old).await, by_password(instance, &new).await), (401, 200));

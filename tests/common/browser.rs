@@ -1,5 +1,5 @@
-//! A browser that visits the portal in-process: it keeps cookies, says where its requests come from, and follows nothing by
-//! itself.
+//! A browser that visits the portal in-process: it keeps cookies, says where its requests come
+//! from, and follows nothing by itself.
 
 use std::{
     collections::BTreeMap,
@@ -49,7 +49,8 @@ fn lost() -> Response {
     StatusCode::from_u16(LOST).expect("a status").into_response()
 }
 
-/// Passes a request on over a connection of its own, as HTTP/1.0: the answer ends where the connection does.
+/// Passes a request on over a connection of its own, as HTTP/1.0: the answer ends where the
+/// connection does.
 async fn pass_on(address: SocketAddr, request: Request<Body>) -> io::Result<Response> {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;

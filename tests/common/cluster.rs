@@ -1,4 +1,5 @@
-//! The throw-away cluster, and one database in it per test, copied from a template that holds the schema.
+//! The throw-away cluster, and one database in it per test, copied from a template that holds the
+//! schema.
 
 use std::{
     env, fs,
@@ -128,7 +129,8 @@ async fn run(conn: &mut PgConnection, statement: String) {
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(conn).await.expect("the statement works");
 }
 
-/// Migrates a template once for each content of the migrations, and clears what killed test runs left behind.
+/// Migrates a template once for each content of the migrations, and clears what killed test runs
+/// left behind.
 async fn make_template() -> String {
     let checksums: Vec<u8> = sqlx::migrate!().iter().flat_map(|migration| migration.checksum.to_vec()).collect();
     let name = format!("raccord_test_template_{}", &HEXLOWER.encode(&digest(checksums))[..12]);
@@ -147,20 +149,23 @@ async fn make_template() -> String {
         run(&mut conn, format!("ALTER DATABASE {unfinished} RENAME TO {name}")).await;
     }
     for left in known.iter().filter(|known| is_left_behind(known)) {
-        // A worker of the server's own may be at it, whom we cannot send away; the next run clears it then.
+        // A worker of the server's own may be at it, whom we cannot send away; the next run clears
+        // it then.
         let drop = format!("DROP DATABASE IF EXISTS {left} WITH (FORCE)");
         let _ = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut conn).await;
     }
     name
 }
 
-/// Whether a database belongs to a test process that is no more (or to another one that had our number).
+/// Whether a database belongs to a test process that is no more (or to another one that had our
+/// number).
 fn is_left_behind(name: &str) -> bool {
     let Some(pid) = name.strip_prefix("test_").and_then(|rest| rest.split('_').next()) else { return false };
     pid == process::id().to_string() || !Path::new("/proc").join(pid).exists()
 }
 
-/// Drops databases beside the tests. What it does not manage before the process ends, the next run clears.
+/// Drops databases beside the tests. What it does not manage before the process ends, the next run
+/// clears.
 fn start_reaper() -> mpsc::Sender<String> {
     let (sender, names) = mpsc::channel::<String>();
     thread::spawn(move || {

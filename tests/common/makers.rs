@@ -98,7 +98,8 @@ impl TestPortal {
         (manager, structures.remove(0))
     }
 
-    /// A technical user of the structure, made by nobody's hand; its password is [`PASSWORD`], and nothing shows it.
+    /// A technical user of the structure, made by nobody's hand; its password is [`PASSWORD`], and
+    /// nothing shows it.
     pub async fn technical_user(&self, structure: &Structure, manager: &Person) -> i64 {
         let insert =
             "WITH taken AS (UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1

@@ -1,4 +1,5 @@
-//! What journeys stand on: a portal over a database of its own, browsers that visit it, and readers for what they get.
+//! What journeys stand on: a portal over a database of its own, browsers that visit it, and readers
+//! for what they get.
 
 // A harness offers more than the journeys of the day use.
 #![allow(dead_code, unused_imports)]

@@ -1,5 +1,5 @@
-//! Reads pages by what people see and what their forms send. No full parser: our templates put attributes in double quotes
-//! and close what they open.
+//! Reads pages by what people see and what their forms send. No full parser: our templates put
+//! attributes in double quotes and close what they open.
 
 /// A page's HTML.
 #[derive(Clone, Debug)]

@@ -5,7 +5,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The text of a PDF, every run of spaces as one plain space; `None` where poppler is not installed.
+/// The text of a PDF, every run of spaces as one plain space; `None` where poppler is not
+/// installed.
 pub fn text_of_pdf(pdf: &[u8]) -> Option<String> {
     let mut command = Command::new("pdftotext");
     command.args(["-layout", "-nopgbrk", "-", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());

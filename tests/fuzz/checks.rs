@@ -1,5 +1,5 @@
-//! What every parser of ours must hold to, whatever bytes come: one check each, for `tests/fuzz` (libFuzzer) and for the tests below.
-//! Neither the program nor its library holds this module.
+//! What every parser of ours must hold to, whatever bytes come: one check each, for `tests/fuzz`
+//! (libFuzzer) and for the tests below. Neither the program nor its library holds this module.
 
 use std::{
     cell::OnceCell,
@@ -66,7 +66,8 @@ pub const CHECKS: [(&str, Check); 12] = [
     ("settings", settings),
 ];
 
-/// Logins, labels, contact addresses, a structure's card: what passes is safe, and reads back as it is.
+/// Logins, labels, contact addresses, a structure's card: what passes is safe, and reads back as it
+/// is.
 pub fn names(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let login = normalized_login(&text);
@@ -183,7 +184,8 @@ pub fn second_factor(data: &[u8]) {
     }
 }
 
-/// The operator's files: lines are numbered in order, bad ones told in one line, good ones hold to the rules.
+/// The operator's files: lines are numbered in order, bad ones told in one line, good ones hold to
+/// the rules.
 pub fn imports(data: &[u8]) {
     let mut lines = CsvLines::new(data);
     let (mut before, count) = (0, data.split(|byte| *byte == b'\n').count() as u64);
@@ -277,8 +279,9 @@ pub fn calls(data: &[u8]) {
     call::<api::memberships::MembershipsRequest>(&kind, body);
 }
 
-/// A whole request, as text, against the whole router, behind which there is no database: paths, queries, cookies, headers, forms.
-/// Nothing is an error of ours, nothing leads to another site, every answer has its headers.
+/// A whole request, as text, against the whole router, behind which there is no database: paths,
+/// queries, cookies, headers, forms. Nothing is an error of ours, nothing leads to another site,
+/// every answer has its headers.
 pub fn requests(data: &[u8]) {
     let Some(request) = request(data) else { return };
     let answer = answer_without_database(request);
@@ -364,7 +367,8 @@ mod tests {
 
     use super::*;
 
-    /// The words that libFuzzer is given, too: one in quotes a line, with `\xNN`, `\"` and `\\` within.
+    /// The words that libFuzzer is given, too: one in quotes a line, with `\xNN`, `\"` and `\\`
+    /// within.
     fn words() -> Vec<Vec<u8>> {
         let dictionary = include_str!("words.dict");
         let lines = dictionary.lines().filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
@@ -392,7 +396,8 @@ mod tests {
         prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
     }
 
-    /// Judging a long password takes milliseconds, and so does the whole router, more than all the others together.
+    /// Judging a long password takes milliseconds, and so does the whole router, more than all the
+    /// others together.
     fn is_slow(name: &str) -> bool {
         ["chosen_password", "requests"].contains(&name)
     }

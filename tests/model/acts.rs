@@ -12,15 +12,16 @@ pub enum Who {
     Person(usize),
 }
 
-/// Which account: one that is there, or, for `any`, also one that was deleted; modulo how many there are then.
+/// Which account: one that is there, or, for `any`, also one that was deleted; modulo how many
+/// there are then.
 #[derive(Clone, Copy, Debug)]
 pub struct Which {
     pub number: usize,
     pub any: bool,
 }
 
-/// What a program shows to the API: a password that was once on a screen, counted from the newest, with the login that it was made
-/// for or another account's.
+/// What a program shows to the API: a password that was once on a screen, counted from the newest,
+/// with the login that it was made for or another account's.
 #[derive(Clone, Copy, Debug)]
 pub struct Shown {
     pub password: usize,

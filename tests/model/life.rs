@@ -192,7 +192,8 @@ impl Life {
         if second { self.browsers[who].at(&self.second) } else { self.browsers[who].clone() }
     }
 
-    /// A browser or a program that nobody has seen before, from a network of its own: nobody is slowed.
+    /// A browser or a program that nobody has seen before, from a network of its own: nobody is
+    /// slowed.
     fn visitor(&mut self, second: bool) -> Browser {
         self.visitors += 1;
         let address = format!("10.{}.{}.1", self.visitors / 256, self.visitors % 256);
@@ -226,8 +227,8 @@ impl Life {
         }
     }
 
-    /// Posts a form and holds the answer to the prediction; who is asked to confirm her identity does. The answer, and what was
-    /// predicted.
+    /// Posts a form and holds the answer to the prediction; who is asked to confirm her identity
+    /// does. The answer, and what was predicted.
     async fn post(
         &mut self,
         who: usize,
@@ -428,7 +429,8 @@ impl Life {
         assert!(text.contains(&format!("{login} {}", state.status_label(account))), "{text}");
     }
 
-    /// Login, password, and the account and version that it was made for where the login is that account's.
+    /// Login, password, and the account and version that it was made for where the login is that
+    /// account's.
     fn credential(&self, shown: Shown) -> (String, String, Option<(usize, i32)>) {
         let known = self.known.iter().rev().cycle().nth(shown.password);
         let other = shown.login_of.and_then(|which| self.account(which));

@@ -1,5 +1,5 @@
-//! What the portal must be like after each act, said again in few words and without a database: one structure, its people, its
-//! technical users.
+//! What the portal must be like after each act, said again in few words and without a database: one
+//! structure, its people, its technical users.
 
 use raccord::domain::{audit::Action, role::Role, technical_user::TechnicalUserStatus as Status};
 
@@ -119,7 +119,8 @@ impl State {
         }
     }
 
-    /// Lets time pass, a little more where it would stop just beside an instant that matters: the portal takes time too.
+    /// Lets time pass, a little more where it would stop just beside an instant that matters: the
+    /// portal takes time too.
     pub fn wait(&mut self, seconds: i64) {
         self.now += seconds;
         while self.instants().any(|instant| (instant - self.now).abs() < 2 * MINUTE) {
@@ -148,7 +149,8 @@ impl State {
         self.sessions[who] = Some(Session { number: self.sessions_begun, begun: now, seen: now, proved: now });
     }
 
-    /// « Confirmez votre identité », answered: a new session for the rest of the old one's 12 hours, which opens what it could.
+    /// « Confirmez votre identité », answered: a new session for the rest of the old one's 12
+    /// hours, which opens what it could.
     pub fn confirm(&mut self, who: usize) {
         let (now, session) = (self.now, self.sessions[who].as_mut().expect("who confirms is signed in"));
         (session.seen, session.proved) = (now, now);

@@ -1,4 +1,5 @@
-//! `raccord audit verify` on histories that were tampered with, by who may do anything to the database.
+//! `raccord audit verify` on histories that were tampered with, by who may do anything to the
+//! database.
 
 use futures_util::future::join_all;
 use sqlx::AssertSqlSafe;

@@ -1,4 +1,5 @@
-//! A backup is good when a portal starts on what was restored from it: docs/operations.md, step by step.
+//! A backup is good when a portal starts on what was restored from it: docs/operations.md, step by
+//! step.
 
 use super::{
     binary::{Directory, Serving},

@@ -199,7 +199,8 @@ fn page_request(structure: i64, cookie: &str) -> String {
     format!("GET /structures/{structure} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n")
 }
 
-/// Asks again and again; every request that was sent on an open connection must be answered whole. How many were.
+/// Asks again and again; every request that was sent on an open connection must be answered whole.
+/// How many were.
 fn visit_until_refused(address: SocketAddr, request: &str, stopping: &AtomicBool) -> usize {
     let mut answered = 0;
     loop {
@@ -210,7 +211,8 @@ fn visit_until_refused(address: SocketAddr, request: &str, stopping: &AtomicBool
         let mut answer = Vec::new();
         let result = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
         let text = String::from_utf8_lossy(&answer);
-        // The door closed on a handshake that only the kernel knew of: nothing was taken, a client may ask elsewhere.
+        // The door closed on a handshake that only the kernel knew of: nothing was taken, a client
+        // may ask elsewhere.
         if answer.is_empty() && result.is_err() && stopping.load(Ordering::SeqCst) {
             return answered;
         }
@@ -309,7 +311,8 @@ fn tls_get_by(
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();
-    // The end of a connection without TLS's own farewell is no matter here: the answer says its length.
+    // The end of a connection without TLS's own farewell is no matter here: the answer says its
+    // length.
     let _ = stream.read_to_end(&mut answer);
     String::from_utf8(answer).ok().filter(|answer| answer.starts_with("HTTP/1.1"))
 }

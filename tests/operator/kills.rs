@@ -1,4 +1,5 @@
-//! `kill -9` at any instant: of the portal alone, swept over each act; of portals and database together, at random.
+//! `kill -9` at any instant: of the portal alone, swept over each act; of portals and database
+//! together, at random.
 
 use std::{
     collections::BTreeMap,
@@ -74,8 +75,8 @@ impl Sweep {
         *self.outcomes.entry((act, outcome)).or_default() += 1;
     }
 
-    /// Lets `call` begin, kills the portal at some time within the next milliseconds, or, one time in three, as soon as the
-    /// commit is seen, and starts it again: what came back.
+    /// Lets `call` begin, kills the portal at some time within the next milliseconds, or, one time
+    /// in three, as soon as the commit is seen, and starts it again: what came back.
     async fn killed_during(&mut self, call: impl Future<Output = Answer> + Send + 'static, commit: Commit) -> Answer {
         let call = tokio::spawn(call);
         if random_below(3) == 0 {
@@ -112,7 +113,8 @@ impl Sweep {
         }
     }
 
-    /// What one act leaves: as many events and mails as acts, one envelope at most, a hash for every version.
+    /// What one act leaves: as many events and mails as acts, one envelope at most, a hash for
+    /// every version.
     async fn nothing_is_half_made(&self) {
         for (what, sql) in [
             (
@@ -189,7 +191,8 @@ impl Sweep {
         new
     }
 
-    /// Opens the récapitulatif, one time in three under a kill: the password, unless it was lost on its way.
+    /// Opens the récapitulatif, one time in three under a kill: the password, unless it was lost on
+    /// its way.
     async fn display(&mut self, round: u64, id: i64) -> Option<String> {
         let path = format!("{ROUTE}/{id}/recapitulatif");
         if round.is_multiple_of(3) {
@@ -253,8 +256,9 @@ struct Ledger {
     calls: u64,
 }
 
-/// Everything random: kills of two portals and of the database while people create and reset and programs call. Afterwards
-/// every acknowledged act must be there, every account have one truth, every mail have left once. `bin/chaos` runs it.
+/// Everything random: kills of two portals and of the database while people create and reset and
+/// programs call. Afterwards every acknowledged act must be there, every account have one truth,
+/// every mail have left once. `bin/chaos` runs it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: bin/chaos"]
 async fn chaos() {
@@ -367,7 +371,8 @@ impl Worker {
     async fn submit(&mut self, page: &Page, action: &str, typed: &[(&str, &str)]) -> String {
         loop {
             let answer = self.insist(|browser| async move { browser.submit(page, action, typed).await }).await;
-            // Who proved herself a quarter of an hour ago is asked to again; the form then acts once all the same.
+            // Who proved herself a quarter of an hour ago is asked to again; the form then acts
+            // once all the same.
             if answer.status == 403 {
                 self.sign_in().await;
                 continue;
@@ -475,7 +480,8 @@ fn wreak(
             }
         };
         *kills.entry(what).or_default() += 1;
-        // A portal that started while the database was away has given up: an operator's supervisor starts it again.
+        // A portal that started while the database was away has given up: an operator's supervisor
+        // starts it again.
         for portal in portals {
             let mut portal = portal.lock().expect("no panic under the lock");
             if portal.as_mut().is_none_or(Serving::has_ended) {

@@ -76,7 +76,8 @@ fn rfc2047(head: &str) -> String {
     words.collect()
 }
 
-/// The one instant that SMTP leaves open: the server has the mail, and whoever sent it dies before knowing.
+/// The one instant that SMTP leaves open: the server has the mail, and whoever sent it dies before
+/// knowing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_whose_sender_died_before_the_answer_comes_again_as_the_same() {
     let portal = TestPortal::start().await;
@@ -102,7 +103,8 @@ async fn a_mail_whose_sender_died_before_the_answer_comes_again_as_the_same() {
     let taken = listener.wait_for(2, || second.log());
     thread::sleep(Duration::from_secs(3));
     assert_eq!((listener.taken().len(), portal.number(UNSENT, &[]).await), (2, 0));
-    // Whichever of the two a mail server drops that knows the Message-ID already, the link of the other opens.
+    // Whichever of the two a mail server drops that knows the Message-ID already, the link of the
+    // other opens.
     assert_eq!(taken[0].message_id(), taken[1].message_id());
     let link = |mail: &Taken| {
         let (_, rest) = mail.text.split_once("/invitation/").expect("a link");
@@ -234,7 +236,8 @@ async fn mails_leave_by_tls_for_a_server_that_proves_itself_and_with_the_right_p
         assert_eq!(taken[0].recipient, format!("claire-{way}@ville.example"));
         assert!(!serving.stop().contains(RIGHT));
     }
-    // A server, or somebody before it, that offers no TLS where it is required is told nothing either.
+    // A server, or somebody before it, that offers no TLS where it is required is told nothing
+    // either.
     let listener = Listener::default().wants("raccord", RIGHT);
     let port = listener.start("127.0.0.1:0").port();
     invite(&portal, "claire@ville.example");
@@ -251,7 +254,8 @@ fn invite(portal: &TestPortal, login: &str) {
     assert_eq!(code, 0, "{told}");
 }
 
-/// Has a sender with these settings try the mail that waits, in vain: what it tells. It tells no password, and waits before it tries again.
+/// Has a sender with these settings try the mail that waits, in vain: what it tells. It tells no
+/// password, and waits before it tries again.
 async fn failure(portal: &TestPortal, directory: &Directory, settings: &[(&str, &str)]) -> String {
     portal.execute("UPDATE mails SET attempts = 0, next_attempt_at = portal_now() WHERE sent_at IS NULL").await;
     let all = [&[("DATABASE_URL", portal.database_url())], settings].concat();

@@ -1,4 +1,5 @@
-//! The database's faults, and the portal's acts in the midst of them: what was not done is never told as done.
+//! The database's faults, and the portal's acts in the midst of them: what was not done is never
+//! told as done.
 
 use std::{
     fs,
@@ -151,14 +152,16 @@ async fn a_connection_that_dies_at_the_commit_leaves_no_doubt() {
     let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
     let browser = portal.sign_in(serving.browser(), &manager).await;
     let creation = Creation::open(&browser, &structure).await;
-    // A standby that does not answer: a commit is on disk, and its session waits for ever to say so.
+    // A standby that does not answer: a commit is on disk, and its session waits for ever to say
+    // so.
     let waits = |wanted: &'static str| {
         let waiting = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'raccord' AND {wanted}");
         until(wanted, 10, || postgres.sql("raccord", &waiting) != "0");
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'raccord'";
         postgres.sql("raccord", &format!("{end} AND {wanted}"));
     };
-    // First before the commit: the structure's row is held, and the session that waits for it is ended.
+    // First before the commit: the structure's row is held, and the session that waits for it is
+    // ended.
     let holder = hold(&portal, &structure).await;
     let cut = creation.start("ERP");
     waits("wait_event_type = 'Lock'");

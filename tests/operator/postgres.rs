@@ -1,4 +1,5 @@
-//! A PostgreSQL server of a test's own, durable as in production, to be stopped, killed, filled and searched.
+//! A PostgreSQL server of a test's own, durable as in production, to be stopped, killed, filled and
+//! searched.
 
 use std::{
     fs,
@@ -84,7 +85,8 @@ impl Postgres {
         command
     }
 
-    /// Starts the server and waits until it takes queries. Processes that a kill orphaned need a moment to end before.
+    /// Starts the server and waits until it takes queries. Processes that a kill orphaned need a
+    /// moment to end before.
     pub fn boot(&self) {
         let start = Instant::now();
         while !self.try_boot() {
@@ -132,7 +134,8 @@ impl Postgres {
         self.end("-KILL");
     }
 
-    /// Sends a signal to the server and all its processes: `-STOP` freezes them, `-CONT` lets them go on.
+    /// Sends a signal to the server and all its processes: `-STOP` freezes them, `-CONT` lets them
+    /// go on.
     pub fn signal_all(&self, signal: &str) {
         let pid = self.server.lock().expect("no panic under the lock").as_ref().map_or(0, Child::id).to_string();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("its processes");

@@ -1,5 +1,6 @@
-//! Where secrets must not be: in a dump, in the cluster's files and write-ahead log, in the server's log that tells every
-//! statement with its values, in the portal's own log at its most talkative, and in its memory once it is done with them.
+//! Where secrets must not be: in a dump, in the cluster's files and write-ahead log, in the
+//! server's log that tells every statement with its values, in the portal's own log at its most
+//! talkative, and in its memory once it is done with them.
 
 use std::{
     fs::{self, File},
@@ -31,8 +32,9 @@ fn files_with(directory: &Path, text: &str) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
 
-/// All that the process may write to, as it is now: its heap and stacks, of empty pages one byte. `None` where only root may
-/// read it, and we are not: the portal forbids its own user to look into it.
+/// All that the process may write to, as it is now: its heap and stacks, of empty pages one byte.
+/// `None` where only root may read it, and we are not: the portal forbids its own user to look into
+/// it.
 fn memory(pid: u32) -> Option<Vec<u8>> {
     const PAGE: usize = 4096;
     let memory = match File::open(format!("/proc/{pid}/mem")) {
@@ -60,8 +62,8 @@ fn holds(memory: &[u8], text: &[u8]) -> bool {
     memory.iter().enumerate().any(|(place, byte)| byte == first && memory[place + 1..].starts_with(rest))
 }
 
-/// How long a request may take to be let go of after the last byte of its answer has arrived: on a busy machine, the visitor may be
-/// a moment ahead of the portal. What stays longer is kept.
+/// How long a request may take to be let go of after the last byte of its answer has arrived: on a
+/// busy machine, the visitor may be a moment ahead of the portal. What stays longer is kept.
 const LET_GO: Duration = Duration::from_secs(10);
 
 /// Searches the portal's memory until it holds none of these any more, which must be soon.
@@ -73,7 +75,8 @@ fn assert_memory_without(serving: &Serving, known: &str, moment: &str, secrets: 
             return;
         };
         assert!(holds(&memory, known.as_bytes()), "what must be found is found");
-        // Allocators write over the beginning of what is given back to them, and a password's checksum is made of what stands before it.
+        // Allocators write over the beginning of what is given back to them, and a password's
+        // checksum is made of what stands before it.
         let part = |secret: &'_ [u8]| secret.len() / 3..secret.len() - secret.len() / 6;
         let held = secrets.iter().filter(|(_, secret)| holds(&memory, &secret[part(secret)]));
         let held: Vec<_> = held.map(|(what, _)| *what).collect();

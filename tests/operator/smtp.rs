@@ -1,4 +1,5 @@
-//! A mail server of a test's own, over real sockets: plain, with STARTTLS, or with TLS from the first byte; with or without a password.
+//! A mail server of a test's own, over real sockets: plain, with STARTTLS, or with TLS from the
+//! first byte; with or without a password.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -47,7 +48,8 @@ pub struct Listener {
     taken: Arc<Mutex<Vec<Taken>>>,
     /// While set, it answers every recipient « try again later ».
     pub busy: Arc<AtomicBool>,
-    /// While set, it is gone: connections are refused as far as a test can, and those that are open end.
+    /// While set, it is gone: connections are refused as far as a test can, and those that are open
+    /// end.
     pub gone: Arc<AtomicBool>,
     security: Security,
     tls: Option<Arc<ServerConfig>>,

@@ -1,4 +1,5 @@
-//! Requests whose end two servers could see in different places: nothing that hides in one may be answered as another.
+//! Requests whose end two servers could see in different places: nothing that hides in one may be
+//! answered as another.
 
 use std::{
     io::{Read, Write},
@@ -59,7 +60,8 @@ fn no_request_hides_in_another() {
         let seen = statuses(&told);
         assert!(seen.len() <= 1 && seen.iter().all(|status| status.starts_with('4')), "{what}: {seen:?}\n{told}");
     }
-    // Where both a length and chunks are given, chunks count (RFC 9112 §6.3), and a proxy that counts otherwise finds no more answers.
+    // Where both a length and chunks are given, chunks count (RFC 9112 §6.3), and a proxy that
+    // counts otherwise finds no more answers.
     let both = post("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", &format!("0\r\n\r\n{hidden}"));
     assert_eq!(statuses(&answers(&serving, &both)).len(), 1);
     let two_hosts = "GET /livez HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n";

@@ -2,7 +2,8 @@
 
 use crate::db::demo::DemoAccount;
 
-/// None on the first structure, which is for trying the creation. Addresses are of the range for documentation (RFC 5737).
+/// None on the first structure, which is for trying the creation. Addresses are of the range for
+/// documentation (RFC 5737).
 pub const ACCOUNTS: [DemoAccount<'_>; 6] = [
     DemoAccount {
         place: 2,

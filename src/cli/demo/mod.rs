@@ -25,9 +25,11 @@ use credentials::Credentials;
 mod accounts;
 mod credentials;
 
-/// A spread of the communes of France, from the open data of `@etalab/decoupage-administratif` (MIT).
+/// A spread of the communes of France, from the open data of `@etalab/decoupage-administratif`
+/// (MIT).
 const STRUCTURES: &str = include_str!("structures.csv");
-/// How many of them the first manager has; the next one is the second manager's, the others nobody's yet.
+/// How many of them the first manager has; the next one is the second manager's, the others
+/// nobody's yet.
 const MANY: usize = 300;
 /// How many of the first manager's structures the two others are members of.
 const SHARED: i64 = 12;
@@ -51,8 +53,9 @@ pub enum Filled {
     CredentialsLost(PathBuf),
 }
 
-/// Fills an empty database, in one transaction. The credentials reach the disk before it is committed: whenever the process
-/// is killed, a demonstration has its credentials, and credentials without a demonstration are replaced at the next start.
+/// Fills an empty database, in one transaction. The credentials reach the disk before it is
+/// committed: whenever the process is killed, a demonstration has its credentials, and credentials
+/// without a demonstration are replaced at the next start.
 ///
 /// # Errors
 /// [`DemoError`].

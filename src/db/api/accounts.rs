@@ -27,8 +27,9 @@ pub struct FormerPassword {
 }
 
 impl ApiAccount {
-    /// The account with the one of its passwords that the shown one may be, told by the checksum that passwords end with. So one
-    /// computation of Argon2 decides, as for any other account and for none: neither time nor load tells that two work.
+    /// The account with the one of its passwords that the shown one may be, told by the checksum
+    /// that passwords end with. So one computation of Argon2 decides, as for any other account and
+    /// for none: neither time nor load tells that two work.
     #[must_use]
     pub fn facing(mut self, shown: &str) -> Self {
         let is_current = self.password_checksum.as_deref().is_none_or(|checksum| shown.ends_with(checksum));
@@ -109,8 +110,8 @@ pub async fn caller(pool: &PgPool, claim: &Claim) -> sqlx::Result<Option<Caller>
     .await
 }
 
-/// Keeps a token, as a hash, for `seconds`, if the claim is good now. It belongs to the version of the password that obtained it,
-/// and ends with that one.
+/// Keeps a token, as a hash, for `seconds`, if the claim is good now. It belongs to the version of
+/// the password that obtained it, and ends with that one.
 ///
 /// # Errors
 /// Database errors.

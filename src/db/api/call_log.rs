@@ -45,7 +45,8 @@ pub async fn write_calls(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> 
     Ok(())
 }
 
-/// A call that was let in with a password that ends within days: perhaps one that a reset has replaced.
+/// A call that was let in with a password that ends within days: perhaps one that a reset has
+/// replaced.
 #[derive(Clone, Debug)]
 pub struct EndingCall {
     pub technical_user_id: i64,
@@ -54,7 +55,8 @@ pub struct EndingCall {
     pub claim: Claim,
 }
 
-/// Keeps the calls whose password is its account's former one: the page says whether it is still being used.
+/// Keeps the calls whose password is its account's former one: the page says whether it is still
+/// being used.
 ///
 /// # Errors
 /// Database errors.

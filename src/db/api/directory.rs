@@ -6,7 +6,8 @@ use time::OffsetDateTime;
 use super::{Caller, Claim, Page};
 use crate::domain::structure_identifier::IdentifierType;
 
-/// Matches are counted up to here: beyond, nobody turns pages, and counting would cost what the search saves.
+/// Matches are counted up to here: beyond, nobody turns pages, and counting would cost what the
+/// search saves.
 const MOST_COUNTED: i64 = 100_000;
 
 /// What is searched for; every criterion narrows.
@@ -48,8 +49,8 @@ pub struct Found {
 
 /// The caller with a page of what matches.
 ///
-/// The statement is put together from the criteria that were given, so that the planner sees which index serves them; it is
-/// the one place where a checked macro cannot say it.
+/// The statement is put together from the criteria that were given, so that the planner sees which
+/// index serves them; it is the one place where a checked macro cannot say it.
 ///
 /// # Errors
 /// Database errors.
@@ -67,8 +68,9 @@ pub async fn search(
     query.push(" c CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM structures s WHERE true");
     push_criteria(&mut query, criteria);
     query.push(" LIMIT ").push_bind(MOST_COUNTED);
-    // The page is found by its ids, which an index may hold alone; only its own rows are read. OFFSET 0 has them read one by
-    // one: the planner expects more of them than there are, and would read the whole table.
+    // The page is found by its ids, which an index may hold alone; only its own rows are read.
+    // OFFSET 0 has them read one by one: the planner expects more of them than there are, and would
+    // read the whole table.
     query.push(") counted) n LEFT JOIN LATERAL (SELECT k.id, row_number() OVER () AS place FROM (SELECT s.id FROM structures s");
     query.push(" WHERE true");
     push_criteria(&mut query, criteria);
@@ -76,8 +78,8 @@ pub async fn search(
     query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit());
     query.push(") k) k ON true LEFT JOIN LATERAL (SELECT * FROM structures WHERE id = k.id OFFSET 0) p ON true");
     query.push(" ORDER BY k.place");
-    // Planned anew each time, for what is searched decides the plan; and kept, so many combinations would push the statements
-    // of all other calls out of the connection's memory.
+    // Planned anew each time, for what is searched decides the plan; and kept, so many combinations
+    // would push the statements of all other calls out of the connection's memory.
     let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(pool).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
@@ -87,8 +89,8 @@ pub async fn search(
     Ok(Some((caller, Found { rows, total })))
 }
 
-/// How many match: exact as far as was counted. Beyond, it says of each page whether another one follows, so that whoever
-/// turns all pages sees all structures.
+/// How many match: exact as far as was counted. Beyond, it says of each page whether another one
+/// follows, so that whoever turns all pages sees all structures.
 fn total(counted: i64, page: Page, rows: usize) -> i64 {
     if counted < MOST_COUNTED || rows == 0 {
         return counted;
@@ -134,7 +136,8 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
         query.push(" AND s.search_text LIKE '%' || ");
         push_pattern(query, name);
         query.push(" || '%'");
-        // The text that is searched ends with the identifier, which is no part of the name. Words do not stand in one.
+        // The text that is searched ends with the identifier, which is no part of the name. Words
+        // do not stand in one.
         if name.len() < 3 || name.bytes().any(|byte| byte.is_ascii_digit()) {
             query.push(" AND position(search_key(").push_bind(name.clone());
             query.push(") IN left(s.search_text, -1 - length(s.identifier))) > 0");
@@ -182,7 +185,8 @@ fn push_identifier(query: &mut QueryBuilder<Postgres>, identifier: &str) {
     query.push(" AND (s.identifier_type = 'SIRET' OR s.identifier = ").push_bind(identifier.to_owned()).push(")");
 }
 
-/// Whether this is the number of a legal entity, with which the SIRET of each of its establishments begins.
+/// Whether this is the number of a legal entity, with which the SIRET of each of its establishments
+/// begins.
 fn is_siren(text: &str) -> bool {
     text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -221,8 +225,8 @@ pub struct Consulted {
     pub within_rights: bool,
     /// Only within the caller's rights.
     pub email: Option<String>,
-    /// Only within the caller's rights: when the caller's own password ends, in its own structure; elsewhere, of the passwords
-    /// that work, the first to end.
+    /// Only within the caller's rights: when the caller's own password ends, in its own structure;
+    /// elsewhere, of the passwords that work, the first to end.
     pub technical_expiry: Option<OffsetDateTime>,
 }
 

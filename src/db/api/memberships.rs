@@ -23,11 +23,13 @@ pub struct ApiMemberships {
     pub total: i64,
 }
 
-/// The caller with a page of the principal manager's memberships; by structure where no order is asked for.
+/// The caller with a page of the principal manager's memberships; by structure where no order is
+/// asked for.
 ///
-/// This is the call that software makes most. The caller is judged once, before anything else is read (`OFFSET 0` keeps the planner
-/// from judging per membership), and stands beside every membership, or alone; the page comes in the order of an index, and
-/// nobody counts where the page shows all. The statement is put together from parts because an order cannot be bound to one, and
+/// This is the call that software makes most. The caller is judged once, before anything else is
+/// read (`OFFSET 0` keeps the planner from judging per membership), and stands beside every
+/// membership, or alone; the page comes in the order of an index, and nobody counts where the page
+/// shows all. The statement is put together from parts because an order cannot be bound to one, and
 /// read by the columns' places, which costs less than by their names.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
-//! The API's side of technical users. Every statement that a call makes starts from one of the functions that judge a
-//! [`Claim`] (`api_caller` and its two short forms) and reads the data in one round trip; it finds nothing where the caller is not, or no
-//! longer, let in.
+//! The API's side of technical users. Every statement that a call makes starts from one of the
+//! functions that judge a [`Claim`] (`api_caller` and its two short forms) and reads the data in
+//! one round trip; it finds nothing where the caller is not, or no longer, let in.
 
 pub mod accounts;
 pub mod call_log;
@@ -17,7 +17,8 @@ pub struct VerifiedAccount {
     pub credential_version: i32,
 }
 
-/// What a call has shown. The database decides at each statement whether it is still worth anything.
+/// What a call has shown. The database decides at each statement whether it is still worth
+/// anything.
 #[derive(Clone, Debug, Default)]
 pub struct Claim {
     /// SHA-256 of a Bearer.
@@ -38,7 +39,8 @@ impl Claim {
         self.account.map(|account| account.credential_version)
     }
 
-    /// The function that judges what was shown, with its arguments: of the three that judge alike, the one with least to do.
+    /// The function that judges what was shown, with its arguments: of the three that judge alike,
+    /// the one with least to do.
     fn push_caller(&self, query: &mut QueryBuilder<Postgres>) {
         match (&self.token_hash, self.account) {
             (None, Some(account)) => {
@@ -87,8 +89,8 @@ impl Page {
         i64::from(self.size) * (i64::from(self.number) - 1)
     }
 
-    /// The end of a statement over `structures s`: by number where no order is asked for, and each order a whole one, so that no
-    /// row stands on two pages.
+    /// The end of a statement over `structures s`: by number where no order is asked for, and each
+    /// order a whole one, so that no row stands on two pages.
     fn order_of_structures(self) -> &'static str {
         match (self.order, self.descending) {
             (None, false) => "ORDER BY s.id",

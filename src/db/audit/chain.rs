@@ -1,4 +1,5 @@
-//! The history's chain, for the walk along it. Its links are made by a trigger, when an act commits.
+//! The history's chain, for the walk along it. Its links are made by a trigger, when an act
+//! commits.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
@@ -54,7 +55,8 @@ impl Row {
     }
 }
 
-/// The next links after a position, with their events; none at the end. Begin below every position that there may be.
+/// The next links after a position, with their events; none at the end. Begin below every position
+/// that there may be.
 ///
 /// # Errors
 /// Database errors.

@@ -49,8 +49,8 @@ pub async fn record(conn: &mut PgConnection, event: Event<'_>) -> sqlx::Result<(
     Ok(())
 }
 
-/// Writes that a member tried what only the principal manager may: a form that outlived a succession, mostly. Strangers leave
-/// no trace in a history that is not theirs.
+/// Writes that a member tried what only the principal manager may: a form that outlived a
+/// succession, mostly. Strangers leave no trace in a history that is not theirs.
 ///
 /// # Errors
 /// Database errors.

@@ -1,4 +1,5 @@
-//! One-time links by which a person chooses her password: her first one, or another where she forgot it.
+//! One-time links by which a person chooses her password: her first one, or another where she
+//! forgot it.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -19,10 +20,12 @@ use crate::{
 
 /// Minutes that a link lives.
 pub const LINK_MINUTES: i32 = 60;
-/// Minutes in which a person is not sent another one: whoever else knows her login could fill her letter box.
+/// Minutes in which a person is not sent another one: whoever else knows her login could fill her
+/// letter box.
 const PAUSE_MINUTES: i32 = 5;
 
-/// Requests for a link from one network: each is an event for good, whoever it names, and costs a stranger nothing.
+/// Requests for a link from one network: each is an event for good, whoever it names, and costs a
+/// stranger nothing.
 pub const REQUESTS_OF_A_NETWORK: RateLimit = RateLimit { most: 100, minutes: 10 };
 
 /// The person that a living link invites.
@@ -38,7 +41,8 @@ pub struct Invited {
     pub expires_at: OffsetDateTime,
 }
 
-/// Makes a link valid for `minutes`; only the hash of its token is stored. Older links of the person die.
+/// Makes a link valid for `minutes`; only the hash of its token is stored. Older links of the
+/// person die.
 ///
 /// # Errors
 /// Database errors.
@@ -59,7 +63,8 @@ pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8], mi
 #[derive(Clone, Debug)]
 pub struct Guest {
     pub login: String,
-    /// Where a link for her goes: to the address as it is now, whatever it was when the mail was asked for.
+    /// Where a link for her goes: to the address as it is now, whatever it was when the mail was
+    /// asked for.
     pub contact_address: String,
     pub first_name: String,
     pub last_name: String,
@@ -91,8 +96,8 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invit
     .await
 }
 
-/// Uses the link up and keeps the password; ends the person's sessions with what they could open, and writes to her. False where
-/// somebody was quicker.
+/// Uses the link up and keeps the password; ends the person's sessions with what they could open,
+/// and writes to her. False where somebody was quicker.
 ///
 /// # Errors
 /// Database errors.
@@ -113,7 +118,8 @@ pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &Pass
     Ok(true)
 }
 
-/// Keeps the password that a person chose and tells her so. Links that she has not used die with the old one.
+/// Keeps the password that a person chose and tells her so. Links that she has not used die with
+/// the old one.
 pub(in crate::db) async fn keep_password(
     conn: &mut PgConnection,
     user_id: i64,
@@ -137,9 +143,11 @@ pub(in crate::db) async fn end_links(conn: &mut PgConnection, user_id: i64) -> s
     Ok(())
 }
 
-/// Somebody says that she forgot her password, and names herself by login or contact address. Who is known by it is mailed a
-/// link, unless one is on its way already. The event names what names somebody, and `actor` otherwise. One statement and one event
-/// whoever is named, so that the answer takes as long. Seconds to wait, and nothing done, where too many have asked from this network.
+/// Somebody says that she forgot her password, and names herself by login or contact address. Who
+/// is known by it is mailed a link, unless one is on its way already. The event names what names
+/// somebody, and `actor` otherwise. One statement and one event whoever is named, so that the
+/// answer takes as long. Seconds to wait, and nothing done, where too many have asked from this
+/// network.
 ///
 /// # Errors
 /// Database errors.

@@ -46,8 +46,8 @@ pub async fn find_credentials(pool: &PgPool, login: &str) -> sqlx::Result<Option
     }))
 }
 
-/// What others know of a person, hence try as her password: login, names, contact address, and the names and identifiers of
-/// some of her structures.
+/// What others know of a person, hence try as her password: login, names, contact address, and the
+/// names and identifiers of some of her structures.
 ///
 /// # Errors
 /// Database errors.
@@ -100,9 +100,10 @@ pub async fn change_password(
 /// Changes of her own contact address that a person may make in a row.
 pub const CHANGES_OF_ADDRESS: RateLimit = RateLimit { most: 10, minutes: 60 };
 
-/// Keeps a person's new contact address, which is at once that of the technical users of her structures (rule 6). The old and
-/// the new address are both written to; links that wait in the old mailbox end. Each of her structures remembers it. Seconds to
-/// wait, and nothing done, where she has changed it too often: any address may be typed, and whoever reads there is written to.
+/// Keeps a person's new contact address, which is at once that of the technical users of her
+/// structures (rule 6). The old and the new address are both written to; links that wait in the old
+/// mailbox end. Each of her structures remembers it. Seconds to wait, and nothing done, where she
+/// has changed it too often: any address may be typed, and whoever reads there is written to.
 ///
 /// # Errors
 /// Database errors.
@@ -188,7 +189,8 @@ pub async fn memberships(pool: &PgPool, user_id: i64, offset: i64, limit: i64) -
     .await
 }
 
-/// What « Mon compte » tells besides: the sign-in before this one, and how many technical users follow the contact address.
+/// What « Mon compte » tells besides: the sign-in before this one, and how many technical users
+/// follow the contact address.
 #[derive(Clone, Debug)]
 pub struct AccountFacts {
     pub previous_sign_in: Option<OffsetDateTime>,

@@ -19,7 +19,8 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
     pub user_id: i64,
-    /// False where somebody had this login already. Name and address then stay as they are: they are that person's.
+    /// False where somebody had this login already. Name and address then stay as they are: they
+    /// are that person's.
     pub is_new: bool,
 }
 
@@ -73,8 +74,8 @@ async fn send_invitation(
     audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
 }
 
-/// Registers and invites a person. Somebody who is known already gets a new link, at the address that the portal has: this
-/// is how the operator helps who forgot a password.
+/// Registers and invites a person. Somebody who is known already gets a new link, at the address
+/// that the portal has: this is how the operator helps who forgot a password.
 ///
 /// # Errors
 /// Database errors.

@@ -29,7 +29,8 @@ pub struct SecondFactor {
     pub now: u64,
 }
 
-/// A person's second factor; one that was begun more than 15 minutes ago and never confirmed is none.
+/// A person's second factor; one that was begun more than 15 minutes ago and never confirmed is
+/// none.
 ///
 /// # Errors
 /// Database errors.
@@ -51,7 +52,8 @@ pub async fn find(pool: &PgPool, user_id: i64) -> sqlx::Result<Option<SecondFact
     }))
 }
 
-/// Keeps a secret that the person's application must still show to know. One that is in force stays.
+/// Keeps a secret that the person's application must still show to know. One that is in force
+/// stays.
 ///
 /// # Errors
 /// Database errors.
@@ -69,8 +71,9 @@ pub async fn begin(pool: &PgPool, user_id: i64, secret: &SealedSecret) -> sqlx::
     Ok(())
 }
 
-/// Puts the secret in force, `step` being that of the code which proved it, with these recovery codes, and ends the person's
-/// sessions but `current`: they were begun without it. False where it is in force already, or another one has taken its place.
+/// Puts the secret in force, `step` being that of the code which proved it, with these recovery
+/// codes, and ends the person's sessions but `current`: they were begun without it. False where it
+/// is in force already, or another one has taken its place.
 ///
 /// # Errors
 /// Database errors.
@@ -135,7 +138,8 @@ pub async fn use_recovery_code(pool: &PgPool, actor: &Actor, user_id: i64, code_
     Ok(true)
 }
 
-/// Gives a person new recovery codes in place of all older ones. False where no second factor is in force.
+/// Gives a person new recovery codes in place of all older ones. False where no second factor is in
+/// force.
 ///
 /// # Errors
 /// Database errors.
@@ -157,7 +161,8 @@ pub async fn renew_codes(pool: &PgPool, actor: &Actor, user_id: i64, code_hashes
     Ok(true)
 }
 
-/// Takes a person's second factor away, at her own wish, and ends her sessions but `current`. False where none was in force.
+/// Takes a person's second factor away, at her own wish, and ends her sessions but `current`. False
+/// where none was in force.
 ///
 /// # Errors
 /// Database errors.
@@ -181,7 +186,8 @@ pub enum ResetOutcome {
     NoSecondFactor,
 }
 
-/// Takes away the second factor of a person who has lost it, and ends her sessions with what they could open.
+/// Takes away the second factor of a person who has lost it, and ends her sessions with what they
+/// could open.
 ///
 /// # Errors
 /// Database errors.

@@ -1,5 +1,5 @@
-//! Where tower-sessions keeps its records: one row per browser session, under the SHA-256 of its secret id, judged by the
-//! database's clock.
+//! Where tower-sessions keeps its records: one row per browser session, under the SHA-256 of its
+//! secret id, judged by the database's clock.
 
 use std::collections::HashMap;
 
@@ -28,7 +28,8 @@ fn backend(error: &sqlx::Error) -> Error {
 
 #[async_trait]
 impl SessionStore for PgSessionStore {
-    /// Under an id of the operating system's generator, where tower-sessions has proposed one of its own.
+    /// Under an id of the operating system's generator, where tower-sessions has proposed one of
+    /// its own.
     async fn create(&self, record: &mut Record) -> Result<()> {
         loop {
             record.id = Id(i128::from_be_bytes(random::bytes(&mut random::os_rng())));

@@ -35,8 +35,8 @@ pub struct SignedIn {
     pub seconds_left: i32,
 }
 
-/// Whose session this is, read at each request; `None` once it is closed, idle for 30 minutes or 12 hours old. The time of
-/// the last request is written at most once a minute.
+/// Whose session this is, read at each request; `None` once it is closed, idle for 30 minutes or 12
+/// hours old. The time of the last request is written at most once a minute.
 ///
 /// # Errors
 /// Database errors.
@@ -93,7 +93,8 @@ pub async fn open_sessions(pool: &PgPool, user_id: i64, current: &SessionSecret)
     .await
 }
 
-/// Ends one of a person's own sessions, and the envelopes that only it could open. Closing what is closed already does nothing.
+/// Ends one of a person's own sessions, and the envelopes that only it could open. Closing what is
+/// closed already does nothing.
 ///
 /// # Errors
 /// Database errors.
@@ -125,8 +126,8 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> 
     tx.commit().await
 }
 
-/// Ends a session that another one is to replace, and says when it began; `None` where it has been ended meanwhile, so that
-/// none may take its place.
+/// Ends a session that another one is to replace, and says when it began; `None` where it has been
+/// ended meanwhile, so that none may take its place.
 ///
 /// # Errors
 /// Database errors.
@@ -136,9 +137,9 @@ pub async fn end_for_renewal(pool: &PgPool, old: &SessionSecret) -> sqlx::Result
         .await
 }
 
-/// A person has proved again who she is: `renewed` takes the place of the session `old`, and ends when that one would have: 12
-/// hours after `since`. What `old` could open moves into new envelopes, so that a password which waits to be displayed or
-/// exported is not lost.
+/// A person has proved again who she is: `renewed` takes the place of the session `old`, and ends
+/// when that one would have: 12 hours after `since`. What `old` could open moves into new
+/// envelopes, so that a password which waits to be displayed or exported is not lost.
 ///
 /// # Errors
 /// Database errors.
@@ -166,8 +167,9 @@ pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::R
     audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
 }
 
-/// Ends a person's sessions with what they could open, all but the one that is kept. Those that wait for a code are ended too:
-/// they were begun with a password that may be known to somebody else.
+/// Ends a person's sessions with what they could open, all but the one that is kept. Those that
+/// wait for a code are ended too: they were begun with a password that may be known to somebody
+/// else.
 pub(in crate::db) async fn end_all_but(
     conn: &mut PgConnection,
     user_id: i64,
@@ -198,7 +200,8 @@ pub struct HalfSignedIn {
     pub return_to: Option<String>,
 }
 
-/// Who is half signed in by this session. It opens nothing, and lasts 10 minutes, while the password that was right holds.
+/// Who is half signed in by this session. It opens nothing, and lasts 10 minutes, while the
+/// password that was right holds.
 ///
 /// # Errors
 /// Database errors.
@@ -220,7 +223,8 @@ pub async fn find_half_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx
     }))
 }
 
-/// Writes into the history that a sign-in failed; `step` says what was wrong where that is no secret any more.
+/// Writes into the history that a sign-in failed; `step` says what was wrong where that is no
+/// secret any more.
 ///
 /// # Errors
 /// Database errors.
@@ -230,9 +234,10 @@ pub async fn record_failure(pool: &PgPool, actor: &Actor, step: &str) -> sqlx::R
     audit::record(&mut conn, event).await
 }
 
-/// Writes a sign-in into the history, and to the person where she has not signed in from this network with this software
-/// before. Her very first sign-in surprises nobody. False, and nothing written, where her password is not the one that was
-/// `verified` any more: its change has ended the sessions that it saw, and this one it may not have seen.
+/// Writes a sign-in into the history, and to the person where she has not signed in from this
+/// network with this software before. Her very first sign-in surprises nobody. False, and nothing
+/// written, where her password is not the one that was `verified` any more: its change has ended
+/// the sessions that it saw, and this one it may not have seen.
 ///
 /// # Errors
 /// Database errors.

@@ -55,8 +55,9 @@ pub(in crate::db) struct Seat<'a> {
     pub current: Option<Role>,
 }
 
-/// Gives a person a role in a structure, registering and inviting who is unknown. Where the role is principal manager and
-/// somebody else is, he is replaced, just as by a designation on the portal. Doing it again changes nothing.
+/// Gives a person a role in a structure, registering and inviting who is unknown. Where the role is
+/// principal manager and somebody else is, he is replaced, just as by a designation on the portal.
+/// Doing it again changes nothing.
 ///
 /// # Errors
 /// [`AttachError`].
@@ -130,8 +131,8 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, seat: &Seat<'_>) -> Res
         }
         return Ok(succession::hand_over(conn, actor, &structure, seat.user_id).await?);
     }
-    // The first one replaces nobody: nobody needs to be told that things have changed, unless a manager of former times, since
-    // removed, left passwords behind.
+    // The first one replaces nobody: nobody needs to be told that things have changed, unless a
+    // manager of former times, since removed, left passwords behind.
     succession::replace(conn, seat.structure_id, seat.user_id).await?;
     if let Some(structure) = structures::find_managed(&mut *conn, seat.user_id, seat.structure_id).await? {
         succession::warn_of_known_passwords(conn, &structure).await?;

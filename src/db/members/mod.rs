@@ -1,4 +1,5 @@
-//! The principal manager's hand on the people of a structure: who is invited, what they are, who leaves.
+//! The principal manager's hand on the people of a structure: who is invited, what they are, who
+//! leaves.
 
 pub mod import;
 pub mod requests;
@@ -22,8 +23,8 @@ use crate::domain::{
 };
 use import::Seat;
 
-/// Another member of a structure, together with the proof that the person who asks is its principal manager. The principal
-/// manager himself is never one: only naming another changes what he is.
+/// Another member of a structure, together with the proof that the person who asks is its principal
+/// manager. The principal manager himself is never one: only naming another changes what he is.
 #[derive(Clone, Debug)]
 pub struct ManagedMember {
     structure: ManagedStructure,
@@ -40,7 +41,8 @@ impl ManagedMember {
     }
 }
 
-/// The member behind a membership, if `manager_id` is the principal manager of its structure and this is somebody else.
+/// The member behind a membership, if `manager_id` is the principal manager of its structure and
+/// this is somebody else.
 ///
 /// # Errors
 /// Database errors.
@@ -60,8 +62,9 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
     Ok(member.map(|member| ManagedMember { structure, member }))
 }
 
-/// Mails that one manager may have written to others in a row, by inviting them or changing their roles. Enough to attach a colleague
-/// to every structure of a large manager, by hand, in an afternoon; and little to whoever would write to strangers from here.
+/// Mails that one manager may have written to others in a row, by inviting them or changing their
+/// roles. Enough to attach a colleague to every structure of a large manager, by hand, in an
+/// afternoon; and little to whoever would write to strangers from here.
 pub const MAILS_TO_OTHERS: RateLimit = RateLimit { most: 300, minutes: 60 };
 
 /// Why nobody was attached or changed.
@@ -81,8 +84,8 @@ pub enum MemberError {
     Database(#[from] sqlx::Error),
 }
 
-/// Attaches a person, found by her login or contact address; who is unknown is registered and invited to choose a password.
-/// She is written to. Doing it again changes nothing.
+/// Attaches a person, found by her login or contact address; who is unknown is registered and
+/// invited to choose a password. She is written to. Doing it again changes nothing.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -131,8 +134,9 @@ async fn find_person(conn: &mut PgConnection, address: &str) -> Result<Option<i6
     }
 }
 
-/// Gives a person a role that she does not have yet, within the transaction of a caller who has locked the structure: with its
-/// mail and an event of the given kind, and a request that she may have made is answered by it. `false` where she has the role already.
+/// Gives a person a role that she does not have yet, within the transaction of a caller who has
+/// locked the structure: with its mail and an event of the given kind, and a request that she may
+/// have made is answered by it. `false` where she has the role already.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -203,7 +207,8 @@ pub async fn change_role(pool: &PgPool, actor: &Actor, managed: &ManagedMember, 
     Ok(())
 }
 
-/// « Retirer »: the person is no longer a member, and the rights that her own structures' technical users had here end (rule 5).
+/// « Retirer »: the person is no longer a member, and the rights that her own structures' technical
+/// users had here end (rule 5).
 ///
 /// # Errors
 /// [`MemberError`].

@@ -22,7 +22,8 @@ use crate::{
 /// Requests that a person may have waiting.
 pub const MOST_PENDING: i64 = 10;
 
-/// Why a request was not kept. None of these says anything about structures that are not the person's own.
+/// Why a request was not kept. None of these says anything about structures that are not the
+/// person's own.
 #[derive(Debug, Error)]
 pub enum AskError {
     #[error("the person is a member already")]
@@ -33,8 +34,8 @@ pub enum AskError {
     Database(#[from] sqlx::Error),
 }
 
-/// Keeps a request, whether or not there is such a structure; its principal manager, if there is one, is written to. Asking again
-/// changes nothing.
+/// Keeps a request, whether or not there is such a structure; its principal manager, if there is
+/// one, is written to. Asking again changes nothing.
 ///
 /// # Errors
 /// [`AskError`].
@@ -165,7 +166,8 @@ pub async fn of_manager(pool: &PgPool, manager_id: i64, limit: i64) -> sqlx::Res
     .await
 }
 
-/// A request together with the proof that the person who asks is principal manager of its structure.
+/// A request together with the proof that the person who asks is principal manager of its
+/// structure.
 #[derive(Clone, Debug)]
 pub struct ManagedRequest {
     id: i64,
@@ -195,7 +197,8 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, id: i64) -> sqlx::Resu
     Ok(structure.map(|structure| ManagedRequest { id, structure, user_id, login, contact_address }))
 }
 
-/// « Valider »: the person becomes a member. Where she is one already, in whatever role, she stays what she is.
+/// « Valider »: the person becomes a member. Where she is one already, in whatever role, she stays
+/// what she is.
 ///
 /// # Errors
 /// [`MemberError`].

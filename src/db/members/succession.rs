@@ -26,9 +26,10 @@ pub enum DesignateError {
     Database(#[from] sqlx::Error),
 }
 
-/// Makes another member the principal manager; the former one becomes a secondary manager. In the same transaction
-/// the technical users change contact address and rights, since both are derived (rules 5 and 6), envelopes that the
-/// former manager has not opened die, and both are written to; the new one learns which passwords the former one knows.
+/// Makes another member the principal manager; the former one becomes a secondary manager. In the
+/// same transaction the technical users change contact address and rights, since both are derived
+/// (rules 5 and 6), envelopes that the former manager has not opened die, and both are written to;
+/// the new one learns which passwords the former one knows.
 ///
 /// # Errors
 /// [`DesignateError`].
@@ -104,7 +105,8 @@ pub(in crate::db) async fn warn_of_known_passwords(
     outbox::enqueue(conn, structure.contact_address(), &notice).await
 }
 
-/// The change itself: roles and pointer, which two deferred foreign keys compare at the end of the transaction.
+/// The change itself: roles and pointer, which two deferred foreign keys compare at the end of the
+/// transaction.
 pub(in crate::db) async fn replace(
     conn: &mut PgConnection,
     structure_id: i64,
@@ -140,7 +142,8 @@ pub(in crate::db) async fn replace(
     Ok(())
 }
 
-/// The accounts of a structure whose password somebody knows who is no longer its principal manager, as a mail names them.
+/// The accounts of a structure whose password somebody knows who is no longer its principal
+/// manager, as a mail names them.
 ///
 /// # Errors
 /// Database errors.

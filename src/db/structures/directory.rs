@@ -39,13 +39,15 @@ pub struct Loaded {
     pub updated: i64,
 }
 
-/// Loads entries, each identifier at most once. An unmanaged structure is as the directory says. Of a managed one only the
-/// flags follow the directory: the card, status included, is its manager's. History tells him of the change.
+/// Loads entries, each identifier at most once. An unmanaged structure is as the directory says. Of
+/// a managed one only the flags follow the directory: the card, status included, is its manager's.
+/// History tells him of the change.
 ///
 /// # Errors
 /// Database errors; none of the entries is then loaded.
 pub async fn load(executor: impl PgExecutor<'_>, actor: &Actor, entries: &[DirectoryEntry]) -> sqlx::Result<Loaded> {
-    // The three writes see the same snapshot, so they never meet: a structure is new, unmanaged or managed.
+    // The three writes see the same snapshot, so they never meet: a structure is new, unmanaged or
+    // managed.
     sqlx::query_as!(
         Loaded,
         r#"WITH line AS MATERIALIZED (

@@ -1,4 +1,5 @@
-//! The history as its readers see it: a structure's events, narrowed and in pages, newest first. They are written in `audit`.
+//! The history as its readers see it: a structure's events, narrowed and in pages, newest first.
+//! They are written in `audit`.
 
 use sqlx::{Encode, FromRow, PgPool, Postgres, QueryBuilder, Type, postgres::PgHasArrayType};
 use time::OffsetDateTime;
@@ -67,9 +68,11 @@ pub struct EventPage {
     pub has_older: bool,
 }
 
-/// One page of the structure's events. A [`Place`] that is no event of the structure's has no page: it is empty.
+/// One page of the structure's events. A [`Place`] that is no event of the structure's has no page:
+/// it is empty.
 ///
-/// The statement is put together from the criteria that are given, so that each set of them is planned for itself.
+/// The statement is put together from the criteria that are given, so that each set of them is
+/// planned for itself.
 ///
 /// # Errors
 /// Database errors.
@@ -101,7 +104,8 @@ pub async fn page(
     })
 }
 
-/// The structure's accounts that are meant, deleted ones too: by the login, or else by a part of logins or of libellés.
+/// The structure's accounts that are meant, deleted ones too: by the login, or else by a part of
+/// logins or of libellés.
 ///
 /// # Errors
 /// Database errors.
@@ -119,8 +123,9 @@ pub async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) 
     .await
 }
 
-/// The logins that are meant, of those who acted on the structure: members, who was one, and the portal itself. By the login, or else by
-/// a part of logins or of people's names. The index of actors is read from one to the next: this costs as much as there are actors.
+/// The logins that are meant, of those who acted on the structure: members, who was one, and the
+/// portal itself. By the login, or else by a part of logins or of people's names. The index of
+/// actors is read from one to the next: this costs as much as there are actors.
 ///
 /// # Errors
 /// Database errors.

@@ -14,9 +14,9 @@ use crate::domain::{
     structure::StructureCard,
 };
 
-/// Proof that a person is, at this moment, the principal manager of a structure. Its fields are private and
-/// [`find_managed`] is its only maker: whatever creates, resets, suspends or lists takes one, so code that touches
-/// somebody else's structure does not compile.
+/// Proof that a person is, at this moment, the principal manager of a structure. Its fields are
+/// private and [`find_managed`] is its only maker: whatever creates, resets, suspends or lists
+/// takes one, so code that touches somebody else's structure does not compile.
 #[derive(Clone, Debug)]
 pub struct ManagedStructure {
     id: i64,
@@ -112,8 +112,8 @@ pub async fn find_managed(
     }))
 }
 
-/// Reads the authority again inside the transaction that is about to write, and holds it until its end: nobody can be
-/// demoted between the check and the act (ASVS 15.4.2).
+/// Reads the authority again inside the transaction that is about to write, and holds it until its
+/// end: nobody can be demoted between the check and the act (ASVS 15.4.2).
 ///
 /// # Errors
 /// Database errors. `Ok(None)` where the manager is one no longer.
@@ -148,7 +148,8 @@ pub struct StructureRow {
 /// Which of a manager's structures are wanted, and in which order.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Part of a name or identifier; blind to case, accents and spaces inside an identifier. Empty: all.
+    /// Part of a name or identifier; blind to case, accents and spaces inside an identifier. Empty:
+    /// all.
     pub search: String,
     /// Only those with a password that expires within 60 days or has expired.
     pub due_soon: bool,

@@ -38,8 +38,9 @@ impl From<sqlx::Error> for RelabelError {
     }
 }
 
-/// Gives the account another label, or none. `seen` is the label that the form showed, empty for none: where somebody has changed
-/// it since, nothing is written over it unseen. What is as wanted already stays so, and history tells it once.
+/// Gives the account another label, or none. `seen` is the label that the form showed, empty for
+/// none: where somebody has changed it since, nothing is written over it unseen. What is as wanted
+/// already stays so, and history tells it once.
 ///
 /// # Errors
 /// [`RelabelError`].
@@ -70,8 +71,8 @@ pub async fn change_label(
     Ok(())
 }
 
-/// Suspends, reactivates or deletes the account. Tokens and a former password die with a suspension and a deletion; a deleted
-/// login stays taken.
+/// Suspends, reactivates or deletes the account. Tokens and a former password die with a suspension
+/// and a deletion; a deleted login stays taken.
 ///
 /// # Errors
 /// [`ChangeError`].

@@ -64,8 +64,8 @@ impl From<sqlx::Error> for CreateError {
     }
 }
 
-/// Creates a technical user: account, envelope, event and mail in one transaction. Posting the same form again finds the
-/// first account instead of making another.
+/// Creates a technical user: account, envelope, event and mail in one transaction. Posting the same
+/// form again finds the first account instead of making another.
 ///
 /// # Errors
 /// [`CreateError`].

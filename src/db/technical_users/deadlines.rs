@@ -20,7 +20,8 @@ pub struct Deadline {
     pub password_set_at: OffsetDateTime,
 }
 
-/// The deadlines of all active technical users of the structures that this person is principal manager of, soonest first.
+/// The deadlines of all active technical users of the structures that this person is principal
+/// manager of, soonest first.
 ///
 /// # Errors
 /// Database errors.

@@ -1,4 +1,5 @@
-//! Envelopes: the password between its making and the end of its récapitulatif (section 3 of the specification).
+//! Envelopes: the password between its making and the end of its récapitulatif (section 3 of the
+//! specification).
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -66,8 +67,9 @@ pub async fn is_waiting(pool: &PgPool, account: &ManagedTechnicalUser, session: 
     .await
 }
 
-/// Opens the envelope to display it: the first caller gets the password, whoever comes after does not. `nonce_hash` is that
-/// of the secret which the page will carry and which its export must give back.
+/// Opens the envelope to display it: the first caller gets the password, whoever comes after does
+/// not. `nonce_hash` is that of the secret which the page will carry and which its export must give
+/// back.
 ///
 /// # Errors
 /// Database errors.
@@ -102,7 +104,8 @@ pub async fn display(
     Ok(Display::Password(password, envelope.expires_at))
 }
 
-/// Read now, not with the account: of many who come together, those who lose have seen it before the winner's commit.
+/// Read now, not with the account: of many who come together, those who lose have seen it before
+/// the winner's commit.
 async fn gone(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sqlx::Result<Display> {
     let shown = sqlx::query_scalar!(
         r#"SELECT password_shown_at IS NOT NULL AS "shown!" FROM technical_users WHERE id = $1"#,
@@ -113,7 +116,8 @@ async fn gone(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sqlx::
     Ok(Display::Gone { shown })
 }
 
-/// Opens the envelope again for the PDF, for the page that displayed it: only that page has the nonce.
+/// Opens the envelope again for the PDF, for the page that displayed it: only that page has the
+/// nonce.
 ///
 /// # Errors
 /// Database errors. `Ok(None)` where the envelope is gone or the nonce is not its own.
@@ -161,7 +165,8 @@ pub async fn destroy(pool: &PgPool, account: &ManagedTechnicalUser, session: &Se
     Ok(())
 }
 
-/// Seals anew, for the session that takes another one's place, what that one could open; what it could not is destroyed.
+/// Seals anew, for the session that takes another one's place, what that one could open; what it
+/// could not is destroyed.
 pub(in crate::db) async fn hand_over(
     conn: &mut PgConnection,
     old: &SessionSecret,

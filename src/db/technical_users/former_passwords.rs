@@ -1,5 +1,5 @@
-//! Passwords that a reset replaced and that still work for a while. A row whose time is over is without effect; the upkeep removes
-//! it.
+//! Passwords that a reset replaced and that still work for a while. A row whose time is over is
+//! without effect; the upkeep removes it.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Before a reset: ends the former password, and makes one of the current one where it is to be kept. A password that does not
-/// work has nothing to keep. Returns until when it works.
+/// Before a reset: ends the former password, and makes one of the current one where it is to be
+/// kept. A password that does not work has nothing to keep. Returns until when it works.
 pub(super) async fn succeed(
     conn: &mut PgConnection,
     technical_user_id: i64,
@@ -29,7 +29,8 @@ pub(super) async fn succeed(
     if grace == Grace::None {
         return Ok(None);
     }
-    // Not after its own end, nor after that of its successor, whose lifetime the operator may have shortened.
+    // Not after its own end, nor after that of its successor, whose lifetime the operator may have
+    // shortened.
     sqlx::query_scalar!(
         "INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, password_checksum, set_by, shown_at, ends_at)
          SELECT id, credential_version, password_hash, password_checksum, password_set_by, password_shown_at,
@@ -44,7 +45,8 @@ pub(super) async fn succeed(
     .await
 }
 
-/// Ends the former password of an account with the tokens that it obtained. False where there was none that worked.
+/// Ends the former password of an account with the tokens that it obtained. False where there was
+/// none that worked.
 pub(super) async fn end(conn: &mut PgConnection, technical_user_id: i64) -> sqlx::Result<bool> {
     let ended = sqlx::query!(
         r#"WITH ended AS (DELETE FROM former_passwords WHERE technical_user_id = $1 RETURNING credential_version, ends_at),
@@ -61,7 +63,8 @@ pub(super) async fn end(conn: &mut PgConnection, technical_user_id: i64) -> sqlx
 /// What history adds to an act that ended a former password which still worked.
 pub(super) const ENDED_TOO: &str = "Ancien mot de passe supprimé";
 
-/// « Supprimer l’ancien mot de passe maintenant ». Where it works no longer, nothing is done and told.
+/// « Supprimer l’ancien mot de passe maintenant ». Where it works no longer, nothing is done and
+/// told.
 ///
 /// # Errors
 /// [`ChangeError`].

@@ -2,7 +2,8 @@
 
 use sqlx::{PgConnection, PgPool};
 
-/// The account that an earlier post of the same form made or reset: looked at before anything costly is done again.
+/// The account that an earlier post of the same form made or reset: looked at before anything
+/// costly is done again.
 ///
 /// # Errors
 /// Database errors.

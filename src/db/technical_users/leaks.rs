@@ -11,7 +11,8 @@ pub struct Suspect {
     pub password_hash: PasswordHash,
 }
 
-/// The accounts whose password has this checksum and still lets in, or will again: not deleted, not expired.
+/// The accounts whose password has this checksum and still lets in, or will again: not deleted, not
+/// expired.
 ///
 /// # Errors
 /// Database errors.

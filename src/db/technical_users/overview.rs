@@ -1,4 +1,5 @@
-//! All technical users of a manager's structures in one list: what a manager of 300 structures opens on a Monday.
+//! All technical users of a manager's structures in one list: what a manager of 300 structures
+//! opens on a Monday.
 
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
@@ -8,7 +9,8 @@ use crate::domain::technical_user::TechnicalUserStatus;
 /// Which accounts are wanted, and in which order.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Part of a label, a login, or a structure's name or identifier; blind to case and accents. Empty: all.
+    /// Part of a label, a login, or a structure's name or identifier; blind to case and accents.
+    /// Empty: all.
     pub search: String,
     pub expiry: WantedExpiry,
     pub status: WantedStatus,
@@ -79,10 +81,12 @@ pub struct OverviewRow {
     pub total: i64,
 }
 
-/// One page of the technical users, not deleted, of the structures that `manager_id` is principal manager of.
+/// One page of the technical users, not deleted, of the structures that `manager_id` is principal
+/// manager of.
 ///
-/// All that match are gathered once, with no more of them than counting and sorting wants; the page's rows alone are then read whole. The
-/// statement is put together from what is wanted, so nothing is asked of 25,000 accounts that everybody answers with yes.
+/// All that match are gathered once, with no more of them than counting and sorting wants; the
+/// page's rows alone are then read whole. The statement is put together from what is wanted, so
+/// nothing is asked of 25,000 accounts that everybody answers with yes.
 ///
 /// # Errors
 /// Database errors.
@@ -104,7 +108,8 @@ pub async fn page(
     query.build_query_as().fetch_all(pool).await
 }
 
-/// The numbers of all that match, in their order: what an export goes through, a batch of [`rows`] after the other.
+/// The numbers of all that match, in their order: what an export goes through, a batch of [`rows`]
+/// after the other.
 ///
 /// # Errors
 /// Database errors.
@@ -114,7 +119,8 @@ pub async fn ids(pool: &PgPool, manager_id: i64, wanted: &Wanted) -> sqlx::Resul
     query.build_query_scalar().fetch_all(pool).await
 }
 
-/// These accounts, in this order, as they are now; without those that are deleted or no longer the manager's.
+/// These accounts, in this order, as they are now; without those that are deleted or no longer the
+/// manager's.
 ///
 /// # Errors
 /// Database errors.
@@ -148,7 +154,8 @@ const ACCOUNTS_OF_PLACES: &str = "
     JOIN structures s ON s.id = t.structure_id
     JOIN users u ON u.id = s.principal_manager_id";
 
-/// The columns of a row but for the count, from an account `t`, its structure `s` and the manager `u`.
+/// The columns of a row but for the count, from an account `t`, its structure `s` and the manager
+/// `u`.
 fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(
         "t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS days_left, t.last_call_at,
@@ -159,7 +166,8 @@ fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(" AS known_to_another");
 }
 
-/// What is typed is prepared once, in a subquery: a plan for all texts would do it again for each row.
+/// What is typed is prepared once, in a subquery: a plan for all texts would do it again for each
+/// row.
 fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, wanted: &Wanted) {
     if !wanted.search.is_empty() {
         let text = || wanted.search.clone();
@@ -184,7 +192,8 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, wanted: &W
     }
 }
 
-/// What `passwords_known_to_others` says, for one manager: the passwords that still work for a while are looked up once for all.
+/// What `passwords_known_to_others` says, for one manager: the passwords that still work for a
+/// while are looked up once for all.
 fn push_known(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push("(known_to_another(t.password_shown_at, t.password_set_by, ").push_bind(manager_id);
     query.push(

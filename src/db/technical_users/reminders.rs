@@ -10,8 +10,8 @@ use crate::{
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
 
-/// Puts the reminders that are due into the outbox, each once, whoever else is at it. After a pause of the service only the
-/// most urgent one of a password is sent. Returns how many were.
+/// Puts the reminders that are due into the outbox, each once, whoever else is at it. After a pause
+/// of the service only the most urgent one of a password is sent. Returns how many were.
 ///
 /// # Errors
 /// Database errors; what was written before stays.
@@ -26,9 +26,9 @@ pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     }
 }
 
-/// Days are counted on the calendar, so a reminder leaves on the morning of its day, and that of the last day also where the
-/// password ended in its first minute. A password that lives for less than the
-/// notice is not reminded of at its birth.
+/// Days are counted on the calendar, so a reminder leaves on the morning of its day, and that of
+/// the last day also where the password ended in its first minute. A password that lives for less
+/// than the notice is not reminded of at its birth.
 async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
     let mut tx = pool.begin().await?;
     let due = sqlx::query!(

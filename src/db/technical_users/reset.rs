@@ -23,8 +23,8 @@ use crate::{
 /// A reset, as its form asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reset {
-    /// The version of the password that the manager saw. Where somebody has reset it since, this reset is refused, so that two
-    /// who reset together both learn the truth.
+    /// The version of the password that the manager saw. Where somebody has reset it since, this
+    /// reset is refused, so that two who reset together both learn the truth.
     pub credential_version: i32,
     /// How long the old password goes on working.
     pub grace: Grace,
@@ -39,8 +39,9 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Resets the password. One transaction: at any instant exactly one password works, or, for the time that the manager gave, the
-/// new one and the one before it; and with the old one die the tokens it had obtained.
+/// Resets the password. One transaction: at any instant exactly one password works, or, for the
+/// time that the manager gave, the new one and the one before it; and with the old one die the
+/// tokens it had obtained.
 ///
 /// # Errors
 /// [`ChangeError`].

@@ -1,4 +1,5 @@
-//! The API's authentication: what a call shows is read from its headers, and the statement that serves the call says whether it is let in.
+//! The API's authentication: what a call shows is read from its headers, and the statement that
+//! serves the call says whether it is let in.
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
@@ -53,8 +54,8 @@ impl Authentication {
         Ok(())
     }
 
-    /// Runs the statement that serves the call. It finds nothing for somebody who is not let in. The answer will say when the
-    /// password expires, if that is soon.
+    /// Runs the statement that serves the call. It finds nothing for somebody who is not let in.
+    /// The answer will say when the password expires, if that is soon.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`], or what says to come back later.
@@ -85,7 +86,8 @@ impl Authentication {
             .await
     }
 
-    /// A password that memory took for good and the database did not takes as long as any other, and counts as a failure.
+    /// A password that memory took for good and the database did not takes as long as any other,
+    /// and counts as a failure.
     async fn refuse(&self) -> ApiError {
         if let Some(account) = &self.claim.account {
             self.context.name_caller(context::Caller::TechnicalUser(account.technical_user_id));

@@ -1,4 +1,5 @@
-//! The JSON that calls carry, read with patience for what clients send and a French word on what cannot be read.
+//! The JSON that calls carry, read with patience for what clients send and a French word on what
+//! cannot be read.
 
 use axum::{
     body::Bytes,

@@ -1,5 +1,6 @@
-//! What calls leave behind: the last one of each account, and those that were refused. Kept in memory and written together, so
-//! that no call costs a write; a crash loses less than a minute of it.
+//! What calls leave behind: the last one of each account, and those that were refused. Kept in
+//! memory and written together, so that no call costs a write; a crash loses less than a minute of
+//! it.
 
 use std::{
     collections::HashMap,
@@ -21,7 +22,8 @@ use crate::{
 
 /// How often traces are written.
 pub const WRITE_EVERY: Duration = Duration::from_secs(20);
-/// After refusals were written, those that follow of the same kind wait for as long, to be written as one.
+/// After refusals were written, those that follow of the same kind wait for as long, to be written
+/// as one.
 const REFUSALS_EVERY: Duration = Duration::from_hours(1);
 /// Kinds of refusals that are counted at a time: beyond, a flood is in the log alone.
 const MOST_REFUSALS: usize = 10_000;
@@ -40,7 +42,8 @@ struct Counted {
 #[derive(Default)]
 pub struct CallLog {
     calls: Mutex<HashMap<i64, LastCall>>,
-    /// Of each account the last call whose password ends within days, which a reset may have replaced.
+    /// Of each account the last call whose password ends within days, which a reset may have
+    /// replaced.
     ending: Mutex<HashMap<i64, EndingCall>>,
     refusals: Mutex<HashMap<Kind, Counted>>,
 }
@@ -59,7 +62,8 @@ impl CallLog {
         }
     }
 
-    /// By what a call was let in: remembered where the password ends so soon that a reset may have replaced it.
+    /// By what a call was let in: remembered where the password ends so soon that a reset may have
+    /// replaced it.
     pub fn let_in(&self, caller: &Caller, claim: &Claim) {
         let Caller { technical_user_id, at, sunset } = *caller;
         let grace = time::Duration::hours(Grace::MOST_HOURS.into());

@@ -1,6 +1,7 @@
-//! Passwords that this process has verified: Argon2 runs once per credential and quarter of an hour, however many calls carry
-//! it. What is remembered is a keyed digest, worthless outside this process, and it opens nothing by itself: the statement that
-//! serves the call checks that the version which was verified is still the account's.
+//! Passwords that this process has verified: Argon2 runs once per credential and quarter of an
+//! hour, however many calls carry it. What is remembered is a keyed digest, worthless outside this
+//! process, and it opens nothing by itself: the statement that serves the call checks that the
+//! version which was verified is still the account's.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,5 @@
-//! Every refusal of the API: a status, `codeRetour` (the same number) and `libelle`, in French. Causes go to the log alone.
+//! Every refusal of the API: a status, `codeRetour` (the same number) and `libelle`, in French.
+//! Causes go to the log alone.
 
 use std::any::Any;
 

@@ -20,7 +20,8 @@ const CAPACITY: usize = 10_000;
 
 pub(super) type Digest = [u8; 32];
 
-/// What came out of looking at a password: the account, if there is one, and whether the password is its own.
+/// What came out of looking at a password: the account, if there is one, and whether the password
+/// is its own.
 #[derive(Clone, Debug)]
 pub(super) struct Verdict {
     pub(super) account: Option<ApiAccount>,
@@ -80,7 +81,8 @@ impl VerifiedCredentials {
     }
 }
 
-/// A place at a verification under way. The last to leave takes the table away, also where its caller hung up.
+/// A place at a verification under way. The last to leave takes the table away, also where its
+/// caller hung up.
 pub(super) struct PendingVerification<'a> {
     tables: &'a Mutex<HashMap<Digest, Arc<OnceCell<Verdict>>>>,
     digest: Digest,

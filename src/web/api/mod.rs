@@ -1,5 +1,5 @@
-//! The API that technical users connect to, in the dialect of Chorus Pro's clients. [`routes`] is its table of contents. It
-//! speaks JSON whatever happens, never redirects and sets no cookie.
+//! The API that technical users connect to, in the dialect of Chorus Pro's clients. [`routes`] is
+//! its table of contents. It speaks JSON whatever happens, never redirects and sets no cookie.
 
 pub mod authentication;
 pub mod body;
@@ -71,7 +71,8 @@ pub fn router<S>(state: ApiState) -> Router<S> {
 
 /// Calls within their time, with an answer to a panic.
 pub(super) fn guarded<S: Clone + Send + Sync + 'static>(calls: Router<S>) -> Router<S> {
-    // The outermost first, and all as one layer: each layer of a router costs every call a copy of what is under it.
+    // The outermost first, and all as one layer: each layer of a router costs every call a copy of
+    // what is under it.
     calls.layer((
         middleware::from_fn_with_state(error::too_late as TooLate, in_time),
         CatchPanicLayer::custom(error::panicked),

@@ -1,4 +1,5 @@
-//! `/api/openapi.json`: the API described for programs (OpenAPI 3.1), from the types that read and answer its calls.
+//! `/api/openapi.json`: the API described for programs (OpenAPI 3.1), from the types that read and
+//! answer its calls.
 
 use std::sync::LazyLock;
 
@@ -220,7 +221,8 @@ impl Schemas {
     }
 }
 
-/// The comments of the code are for its readers, in English: what integrators read stands in the titles.
+/// The comments of the code are for its readers, in English: what integrators read stands in the
+/// titles.
 #[derive(Clone)]
 struct TitlesForComments;
 

@@ -1,4 +1,5 @@
-//! One structure: `consulter` tells what the directory knows of it, `lister/rattachementsutilisateur` the services in it.
+//! One structure: `consulter` tells what the directory knows of it,
+//! `lister/rattachementsutilisateur` the services in it.
 
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
@@ -83,7 +84,8 @@ struct GeneralInformation {
         title = "Seulement pour une structure qui entre dans les droits de l’utilisateur technique"
     )]
     email_structure: Option<String>,
-    /// Only within the caller's rights: when the caller's own password ends in its own structure, elsewhere the first to end.
+    /// Only within the caller's rights: when the caller's own password ends in its own structure,
+    /// elsewhere the first to end.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schemars(with = "String", extend("format" = "date-time"), title = "Seulement pour une structure qui entre dans les droits de l’utilisateur technique. Pour la structure de l’utilisateur technique, l’échéance de son mot de passe ; pour une autre, la prochaine échéance parmi ses utilisateurs techniques actifs")]
     date_expiration_mot_passe_compte_tech: Option<OffsetDateTime>,
@@ -177,7 +179,8 @@ fn first_id(ids: [&Number; 2]) -> Option<Named> {
     ids.into_iter().filter_map(|id| id.0).find(|id| *id != 0).map(Named::Id)
 }
 
-/// The structure, for a caller who is let in; what is missing in the request is told to nobody else.
+/// The structure, for a caller who is let in; what is missing in the request is told to nobody
+/// else.
 async fn find(
     state: &ApiState,
     authentication: &Authentication,

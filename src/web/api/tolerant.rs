@@ -1,5 +1,6 @@
-//! JSON members as clients send them: absent, `null`, `""` and `false` all say « not given », and numbers may come as strings.
-//! Their complaints are in French: [`super::body`] puts the member's name before them.
+//! JSON members as clients send them: absent, `null`, `""` and `false` all say « not given », and
+//! numbers may come as strings. Their complaints are in French: [`super::body`] puts the member's
+//! name before them.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -212,7 +213,8 @@ impl<'de, T: DeserializeOwned + Default> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// What the API's description says of a member: what it is meant to be, or `null`. What else is tolerated stays unsaid.
+/// What the API's description says of a member: what it is meant to be, or `null`. What else is
+/// tolerated stays unsaid.
 macro_rules! described {
     ($name:ident, $schema:tt) => {
         impl JsonSchema for $name {

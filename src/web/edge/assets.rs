@@ -1,4 +1,5 @@
-//! Static files, in the binary; their URLs hold a hash of their content, so browsers may keep them for ever.
+//! Static files, in the binary; their URLs hold a hash of their content, so browsers may keep them
+//! for ever.
 
 use axum::{
     extract::{Path, State},

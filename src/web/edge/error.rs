@@ -1,5 +1,5 @@
-//! One way for all that goes wrong: an [`AppError`] becomes a status, and every status that has no page yet gets one, in
-//! plain words, with the request's number. Causes go to the log alone.
+//! One way for all that goes wrong: an [`AppError`] becomes a status, and every status that has no
+//! page yet gets one, in plain words, with the request's number. Causes go to the log alone.
 
 use askama::Template;
 use axum::{
@@ -17,7 +17,8 @@ use crate::{
 /// Why a request was not answered as it wished.
 #[derive(Debug, Error)]
 pub enum AppError {
-    /// Nobody is signed in; `expired` where somebody was. Goes to « Connexion », and back to `return_to` from there.
+    /// Nobody is signed in; `expired` where somebody was. Goes to « Connexion », and back to
+    /// `return_to` from there.
     #[error("not signed in")]
     SignInRequired { expired: bool, return_to: Option<String> },
     /// The person must set up a second factor before anything else.

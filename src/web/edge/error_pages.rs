@@ -32,7 +32,8 @@ pub fn too_late() -> Response {
     AppError::Unavailable("the request took too long".into()).into_response()
 }
 
-/// Gives every refusal its page, also those that the framework made (unreadable forms, bodies too large, wrong methods).
+/// Gives every refusal its page, also those that the framework made (unreadable forms, bodies too
+/// large, wrong methods).
 pub async fn render_errors(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let context = request.extensions().get::<RequestContext>().cloned().unwrap_or_default();
     let response = next.run(request).await;

@@ -1,4 +1,5 @@
-//! What the operator's monitoring reads: Prometheus metrics, on a port of their own (`RACCORD_METRICS_LISTEN`).
+//! What the operator's monitoring reads: Prometheus metrics, on a port of their own
+//! (`RACCORD_METRICS_LISTEN`).
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What holds for every request, before and after its handler: its number, where it comes from, and the headers that keep
-//! browsers from doing what the portal does not mean.
+//! What holds for every request, before and after its handler: its number, where it comes from, and
+//! the headers that keep browsers from doing what the portal does not mean.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -40,7 +40,8 @@ pub async fn track_request(State(state): State<AppState>, mut request: Request, 
     response
 }
 
-/// The first address from the right in X-Forwarded-For that is not a trusted proxy's, if the peer is one.
+/// The first address from the right in X-Forwarded-For that is not a trusted proxy's, if the peer
+/// is one.
 fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
     let peer = request
         .extensions()
@@ -90,7 +91,8 @@ fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     }
 }
 
-/// How long a request may take in all. Statements end earlier by themselves; this is for a database that says nothing any more.
+/// How long a request may take in all. Statements end earlier by themselves; this is for a database
+/// that says nothing any more.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// What answers a request that took too long: pages and API each have their own words.
@@ -110,8 +112,9 @@ pub async fn short_urls_only(request: Request, next: Next) -> Response {
     if length > MAX_URL_BYTES { StatusCode::URI_TOO_LONG.into_response() } else { next.run(request).await }
 }
 
-/// Refuses unsafe methods that another site's page sent: `Sec-Fetch-Site` must say same-origin (or none, a person's own doing);
-/// a browser without it must name the portal's own origin. A request with neither is refused.
+/// Refuses unsafe methods that another site's page sent: `Sec-Fetch-Site` must say same-origin (or
+/// none, a person's own doing); a browser without it must name the portal's own origin. A request
+/// with neither is refused.
 pub async fn same_origin_only(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if request.method().is_safe() || is_same_origin(request.headers(), &state.settings.public_url) {
         next.run(request).await

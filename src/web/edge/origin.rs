@@ -11,8 +11,9 @@ pub(super) fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
     }
 }
 
-/// Whether a request is a GET, somebody's navigation from one of our own pages, and no prefetch: the only kind of request that may open an
-/// envelope. Browsers that send no `Sec-Fetch-*` are known by their referrer.
+/// Whether a request is a GET, somebody's navigation from one of our own pages, and no prefetch:
+/// the only kind of request that may open an envelope. Browsers that send no `Sec-Fetch-*` are
+/// known by their referrer.
 #[must_use]
 pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str) -> bool {
     let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);

@@ -69,8 +69,8 @@ impl AppState {
         self.settings.public_url.starts_with("https://")
     }
 
-    /// The session cookie's name: `__Host-` holds browsers to Secure, Path=/ and no Domain. On plain http, browsers would
-    /// refuse it, and the name says what such a session is worth.
+    /// The session cookie's name: `__Host-` holds browsers to Secure, Path=/ and no Domain. On
+    /// plain http, browsers would refuse it, and the name says what such a session is worth.
     pub fn session_cookie(&self) -> &'static str {
         if self.is_public_https() { "__Host-raccord" } else { "raccord-session-sans-https" }
     }

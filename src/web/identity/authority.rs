@@ -25,7 +25,8 @@ use crate::{
     },
 };
 
-/// A structure in the URL, and the visitor who is its principal manager. For anybody else it does not exist.
+/// A structure in the URL, and the visitor who is its principal manager. For anybody else it does
+/// not exist.
 pub struct Managed {
     pub visitor: Visitor,
     pub structure: ManagedStructure,
@@ -77,7 +78,8 @@ impl ManagedAccount {
     }
 }
 
-/// A membership in the URL, and the visitor who is principal manager of its structure and not this member.
+/// A membership in the URL, and the visitor who is principal manager of its structure and not this
+/// member.
 pub struct ManagedMembership {
     pub visitor: Visitor,
     pub managed: ManagedMember,

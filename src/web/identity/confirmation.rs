@@ -1,4 +1,5 @@
-//! « Confirmez votre identité », answered: the session begins anew, and the act that was under way goes on.
+//! « Confirmez votre identité », answered: the session begins anew, and the act that was under way
+//! goes on.
 
 use axum::{
     Extension, Form,
@@ -37,8 +38,9 @@ struct ConfirmationForm {
     code: TypedPassword,
 }
 
-/// Checks the password and, where there is a second factor, the code, as slowly as sign-in does for who guesses. 307: the browser
-/// sends the same form to where it was going, which takes from it what it knows.
+/// Checks the password and, where there is a second factor, the code, as slowly as sign-in does for
+/// who guesses. 307: the browser sends the same form to where it was going, which takes from it
+/// what it knows.
 pub async fn submit(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -92,8 +94,8 @@ fn read(sent: &[(String, String)]) -> Result<ConfirmationForm, AppError> {
     if is_ours(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
 }
 
-/// A new session id (ASVS 7.2.4), for what is left of the session's 12 hours (7.3.2). Where the act cannot be written down, the new
-/// session ends at once.
+/// A new session id (ASVS 7.2.4), for what is left of the session's 12 hours (7.3.2). Where the act
+/// cannot be written down, the new session ends at once.
 async fn renew(state: &AppState, visitor: &Visitor, session: &Session) -> Result<(), AppError> {
     // What it holds goes into the new one.
     session.load().await?;

@@ -1,5 +1,5 @@
-//! « Mot de passe oublié »: asks for a link by mail. The answer, and the time it takes, do not tell whether anybody is known by
-//! what was typed.
+//! « Mot de passe oublié »: asks for a link by mail. The answer, and the time it takes, do not tell
+//! whether anybody is known by what was typed.
 
 use axum::{
     Extension, Form,

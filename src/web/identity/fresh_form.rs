@@ -1,4 +1,5 @@
-//! Forms whose act wants to know for sure who sends them: the person must have proved it less than 15 minutes ago (ASVS 7.5.3).
+//! Forms whose act wants to know for sure who sends them: the person must have proved it less than
+//! 15 minutes ago (ASVS 7.5.3).
 
 use axum::{
     Form,
@@ -20,8 +21,9 @@ use crate::web::{
 /// What the names of the confirmation's own fields begin with; all other fields are the act's.
 pub const OWN_FIELDS: &str = "confirmation-";
 
-/// A form of somebody who proved who she is a short while ago. Anybody else is asked to, on a page that carries what was sent;
-/// its answer leads back here with the same form. Stands after the authority that the handler takes: who has none is not asked.
+/// A form of somebody who proved who she is a short while ago. Anybody else is asked to, on a page
+/// that carries what was sent; its answer leads back here with the same form. Stands after the
+/// authority that the handler takes: who has none is not asked.
 pub struct FreshForm<T>(pub T);
 
 /// A form that is but its button.

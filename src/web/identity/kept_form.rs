@@ -1,5 +1,5 @@
-//! What somebody typed in a form whose session had ended: sign-in carries it along, and offers it to be sent again. It stays in the
-//! pages, hence with the browser; the server keeps none of it.
+//! What somebody typed in a form whose session had ended: sign-in carries it along, and offers it
+//! to be sent again. It stays in the pages, hence with the browser; the server keeps none of it.
 
 use axum::{
     Form,
@@ -34,15 +34,16 @@ use crate::{
 /// What the names of carried fields begin with, beside those of sign-in itself.
 const CARRIED: &str = "saisie-";
 
-/// The longest form that is carried, names and values together: the longest of ours with room to spare.
+/// The longest form that is carried, names and values together: the longest of ours with room to
+/// spare.
 const MAX_BYTES: usize = 16 * 1024;
 
 /// The fields of a form without secrets, in their order. Empty where there is no form to carry.
 pub type KeptFields = Vec<(String, String)>;
 
-/// Stands before an act that wants somebody signed in. Where nobody is, and something was typed, answers with « Connexion »,
-/// which carries the form; who must set up a second factor first gets the page that waits for it. Others are handed on: the act
-/// itself says what is wrong.
+/// Stands before an act that wants somebody signed in. Where nobody is, and something was typed,
+/// answers with « Connexion », which carries the form; who must set up a second factor first gets
+/// the page that waits for it. Others are handed on: the act itself says what is wrong.
 pub async fn keep(State(state): State<AppState>, session: Session, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
     let had_session = session.id().is_some();

@@ -1,4 +1,5 @@
-//! Who is asking: the signed-in visitor, what they may act on, the session, sign-in, the second factor.
+//! Who is asking: the signed-in visitor, what they may act on, the session, sign-in, the second
+//! factor.
 
 pub mod authority;
 pub mod code;

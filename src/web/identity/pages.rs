@@ -59,7 +59,8 @@ impl ResumedFormPage {
     }
 }
 
-/// The words beside a field of one of our forms. `None` for hidden ones, and for names that are none of ours.
+/// The words beside a field of one of our forms. `None` for hidden ones, and for names that are
+/// none of ours.
 fn caption(target: &str, name: &str) -> Option<&'static str> {
     Some(match name {
         "libelle" => "Libellé",
@@ -98,7 +99,8 @@ fn spoken(name: &str, value: &str) -> String {
     words.to_owned()
 }
 
-/// « Confirmez votre identité »: before an act that wants a fresh authentication, which goes on from here.
+/// « Confirmez votre identité »: before an act that wants a fresh authentication, which goes on
+/// from here.
 #[derive(Template)]
 #[template(path = "identity/confirm_identity.html")]
 pub struct ConfirmIdentityPage {

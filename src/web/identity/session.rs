@@ -1,4 +1,5 @@
-//! How browser sessions begin: with a new id at each step, so that none from before is worth anything.
+//! How browser sessions begin: with a new id at each step, so that none from before is worth
+//! anything.
 
 use axum::http::HeaderMap;
 use data_encoding::HEXLOWER;
@@ -10,8 +11,8 @@ use crate::{
     web::edge::{context::software, error::AppError, state::AppState},
 };
 
-/// Signs a person in whose password was `verified` a moment ago, and writes so. Where it cannot be written, or the password has
-/// been replaced in that moment, the session ends at once.
+/// Signs a person in whose password was `verified` a moment ago, and writes so. Where it cannot be
+/// written, or the password has been replaced in that moment, the session ends at once.
 pub async fn open_session(
     state: &AppState,
     session: &Session,
@@ -36,8 +37,9 @@ pub async fn open_session(
     if written? { Ok(()) } else { Err(AppError::SignInRequired { expired: true, return_to: None }) }
 }
 
-/// Remembers that a person's password was right, and which one: such a session opens nothing but the page that asks for the code,
-/// and that only while this password holds. Its change ends the sessions that it sees, and may not see one that begins just then.
+/// Remembers that a person's password was right, and which one: such a session opens nothing but
+/// the page that asks for the code, and that only while this password holds. Its change ends the
+/// sessions that it sees, and may not see one that begins just then.
 pub async fn open_half(
     session: &Session,
     (user_id, verified): (i64, &PasswordHash),

@@ -76,8 +76,8 @@ pub struct SignInForm {
     suite: Option<String>,
 }
 
-/// Signs a person in, or halfway where she has a second factor. One answer for every failure, after the same work; a technical
-/// login is told so without being looked up (rule 4).
+/// Signs a person in, or halfway where she has a second factor. One answer for every failure, after
+/// the same work; a technical login is told so without being looked up (rule 4).
 pub async fn submit(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,

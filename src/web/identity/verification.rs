@@ -1,5 +1,5 @@
-//! Judges what people prove themselves by once it is known who they say they are: the password of their own, the code of their
-//! second factor.
+//! Judges what people prove themselves by once it is known who they say they are: the password of
+//! their own, the code of their second factor.
 
 use crate::{
     db::{
@@ -30,8 +30,9 @@ pub fn too_many_attempts(seconds: u32) -> String {
     format!("Trop de tentatives. Veuillez patienter {} avant de réessayer.", french::seconds(seconds))
 }
 
-/// Judges the code of a person whose password is known to be right, and uses it up: one of her application or a recovery code.
-/// Guesses are counted per person and from everywhere, for six digits are few; only who has the password can hold her up so.
+/// Judges the code of a person whose password is known to be right, and uses it up: one of her
+/// application or a recovery code. Guesses are counted per person and from everywhere, for six
+/// digits are few; only who has the password can hold her up so.
 pub async fn judge(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<Verdict, AppError> {
     let subject = user_id.to_string();
     if let Some(seconds) = throttles::begin(&state.pool, Scope::SecondFactor, &subject, "").await? {
@@ -44,7 +45,8 @@ pub async fn judge(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -
     Ok(Verdict::Wrong)
 }
 
-/// Judges the password of who is signed in. Failures are counted beside `network`; the caller says when they are forgotten.
+/// Judges the password of who is signed in. Failures are counted beside `network`; the caller says
+/// when they are forgotten.
 pub async fn judge_own_password(
     state: &AppState,
     person: &SignedIn,

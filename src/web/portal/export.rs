@@ -13,8 +13,8 @@ use crate::{french, web::edge::error::AppError};
 /// A mark that says UTF-8 to French spreadsheets.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any length: `batches` of rows are
-/// sent as they come. Where one fails, the download breaks off, so
+/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any
+/// length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
 /// nobody takes half a table for a whole one.
 pub fn stream<const COLUMNS: usize, E>(
     name: &str,
@@ -55,7 +55,8 @@ impl From<csv::Error> for AppError {
     }
 }
 
-/// An instant by the clock of the screens, that of Paris, with its distance from UTC: `2028-01-24T14:05:09+01:00`.
+/// An instant by the clock of the screens, that of Paris, with its distance from UTC:
+/// `2028-01-24T14:05:09+01:00`.
 pub fn instant(at: OffsetDateTime) -> String {
     french::in_paris(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
@@ -63,8 +64,9 @@ pub fn instant(at: OffsetDateTime) -> String {
 /// What begins a formula, also in the full width that Asian keyboards type.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// A spreadsheet takes a cell for a formula by its first sign, which some look for behind spaces, ends of lines and signs that
-/// nobody sees: an apostrophe before all of them makes it a text. What begins with a control character is none of ours, and a text too.
+/// A spreadsheet takes a cell for a formula by its first sign, which some look for behind spaces,
+/// ends of lines and signs that nobody sees: an apostrophe before all of them makes it a text. What
+/// begins with a control character is none of ours, and a text too.
 fn safe_cell(text: String) -> String {
     let first = text.trim_start_matches(is_blank).chars().next();
     let is_formula = first.is_some_and(|first| FORMULA.contains(&first)) || text.starts_with(char::is_control);

@@ -24,7 +24,8 @@ pub fn moment(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
     Ok(Safe(format!("<time datetime=\"{machine}\">{}</time>", french::moment(*at))))
 }
 
-/// Digits in groups: narrow gaps to the eye, nothing between the characters, so that copy and search find them exact.
+/// Digits in groups: narrow gaps to the eye, nothing between the characters, so that copy and
+/// search find them exact.
 ///
 /// SIRET: 3 3 3 5. Anything that is not 14 digits stays whole.
 #[askama::filter_fn]
@@ -34,7 +35,8 @@ pub fn grouped(identifier: &str, _: &dyn Values) -> Result<Safe<String>> {
     Ok(Safe(in_groups(identifier, sizes, "")))
 }
 
-/// A password in groups of five after its `rcd_`, that may wrap between groups; the text itself stays exact.
+/// A password in groups of five after its `rcd_`, that may wrap between groups; the text itself
+/// stays exact.
 #[askama::filter_fn]
 pub fn password_groups(password: &str, _: &dyn Values) -> Result<Safe<String>> {
     let sizes: Vec<usize> = std::iter::once(4).chain(std::iter::repeat_n(5, password.len() / 5)).collect();

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, de::IntoDeserializer};
 
-/// What has just been done; the words are in `_notice.html`. Travels as a code in the URL of the page that tells it.
+/// What has just been done; the words are in `_notice.html`. Travels as a code in the URL of the
+/// page that tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Notice {

@@ -24,8 +24,8 @@ pub struct StaticFiles {
 }
 
 impl StaticFiles {
-    /// The built-in files, with those that a theme lays over them: `theme.css`, `logo.svg`, and `operator.txt` (the name
-    /// above the service's).
+    /// The built-in files, with those that a theme lays over them: `theme.css`, `logo.svg`, and
+    /// `operator.txt` (the name above the service's).
     ///
     /// # Errors
     /// Where a file of the theme exists and cannot be read.

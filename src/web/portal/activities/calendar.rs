@@ -1,4 +1,5 @@
-//! « Calendrier des échéances »: the ends of all passwords in a calendar, downloaded or subscribed to (RFC 5545).
+//! « Calendrier des échéances »: the ends of all passwords in a calendar, downloaded or subscribed
+//! to (RFC 5545).
 //!
 //! Own code, as it is thirty lines: the crates for this format bring a second library of dates.
 

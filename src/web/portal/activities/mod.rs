@@ -71,7 +71,8 @@ pub async fn page(
     let offset = i64::from((current - 1) * PER_PAGE);
     let rows =
         structures::page_of_managed(&state.pool, visitor.person.user_id, &wanted, offset, PER_PAGE.into()).await?;
-    // A page past the end, after a change of search: nothing there, but the first page may have something.
+    // A page past the end, after a change of search: nothing there, but the first page may have
+    // something.
     if rows.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }

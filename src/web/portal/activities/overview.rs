@@ -26,7 +26,8 @@ use crate::{
 };
 
 const PER_PAGE: u32 = 50;
-/// Accounts that an export reads at a time: what it holds in memory, but for the numbers of the others.
+/// Accounts that an export reads at a time: what it holds in memory, but for the numbers of the
+/// others.
 const PER_BATCH: usize = 1_000;
 
 /// The list's form, as its URL carries it. What is no choice of ours chooses nothing.
@@ -107,8 +108,9 @@ fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
     if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
 }
 
-/// « Exporter (CSV) »: what the list shows, on all its pages, read as it is sent. Which accounts, and in which order, is settled at its
-/// beginning, so none comes twice; each batch is a short statement of its own, so a reader who is slow holds no connection.
+/// « Exporter (CSV) »: what the list shows, on all its pages, read as it is sent. Which accounts,
+/// and in which order, is settled at its beginning, so none comes twice; each batch is a short
+/// statement of its own, so a reader who is slow holds no connection.
 pub async fn csv(
     State(state): State<AppState>,
     visitor: Visitor,

@@ -1,5 +1,6 @@
-//! The people of a structure: inviting one, changing a role, removing one. Each act has its confirmation page, which is what the
-//! dialogs of the « Fiche structure » hold for browsers without scripts.
+//! The people of a structure: inviting one, changing a role, removing one. Each act has its
+//! confirmation page, which is what the dialogs of the « Fiche structure » hold for browsers
+//! without scripts.
 
 pub mod pages;
 pub mod requests;

@@ -1,4 +1,5 @@
-//! « Demandes de rattachement »: asked from « Mon compte », answered in « Activités du gestionnaire ».
+//! « Demandes de rattachement »: asked from « Mon compte », answered in « Activités du gestionnaire
+//! ».
 
 use axum::{
     Form,
@@ -92,7 +93,8 @@ pub async fn ask(
         Ok(structure) => structure,
         Err(error) => return refuse(form, "identifiant", french::sentence(&error.to_string())).await,
     };
-    // Asking and taking back in turn would write to the manager each time: what was taken back counts.
+    // Asking and taking back in turn would write to the manager each time: what was taken back
+    // counts.
     let wait = throttles::wait(&state.pool, Scope::MembershipRequest, &visitor.person.login, OWN_ACCOUNT).await?;
     if let Some(seconds) = wait {
         let wait = french::seconds(seconds);

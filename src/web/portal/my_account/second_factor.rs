@@ -61,7 +61,8 @@ fn second_factor_page(
         Some(SecondFactor { confirmed_at: Some(since), codes_left, .. }) => {
             SecondFactorState::On { since: *since, codes_left: *codes_left }
         }
-        // Set up in another session, hence maybe by another hand: only who has just proved herself sees a secret.
+        // Set up in another session, hence maybe by another hand: only who has just proved herself
+        // sees a secret.
         Some(factor) if person.is_fresh => {
             let setup = open(state, visitor, factor)?.and_then(|secret| Setup::new(&secret, &person.login));
             setup.map_or(SecondFactorState::Off, SecondFactorState::SettingUp)
@@ -99,7 +100,8 @@ pub struct CodeForm {
     code: TypedPassword,
 }
 
-/// Puts the second factor in force once the application has shown a code of it, and shows the recovery codes.
+/// Puts the second factor in force once the application has shown a code of it, and shows the
+/// recovery codes.
 pub async fn confirm(
     State(state): State<AppState>,
     visitor: Visitor,

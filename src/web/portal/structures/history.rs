@@ -1,4 +1,5 @@
-//! « Historique »: all that happened to a structure and its accounts, narrowed by what a reader looks for.
+//! « Historique »: all that happened to a structure and its accounts, narrowed by what a reader
+//! looks for.
 
 use askama::Template;
 use axum::{
@@ -53,8 +54,8 @@ pub struct HistoryQuery {
 }
 
 impl HistoryQuery {
-    /// What is looked for, but for whose it is ([`Self::named`]); or what is to be mended in the form. An act that is none of ours
-    /// chooses nothing.
+    /// What is looked for, but for whose it is ([`Self::named`]); or what is to be mended in the
+    /// form. An act that is none of ours chooses nothing.
     fn wanted(&self) -> Result<Wanted, Errors> {
         let (from, until) = (day(&self.du), day(&self.au));
         let mut errors = Vec::new();
@@ -78,7 +79,8 @@ impl HistoryQuery {
         })
     }
 
-    /// The same of the accounts and people that the form names, who are looked up once: an export reads many pages.
+    /// The same of the accounts and people that the form names, who are looked up once: an export
+    /// reads many pages.
     async fn named(&self, wanted: Wanted, pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<Wanted> {
         let accounts = match typed(&self.compte) {
             Some(text) => Some(history::accounts(pool, structure, &text).await?),
@@ -204,7 +206,8 @@ pub async fn csv(
     export::stream(&name, head, batches)
 }
 
-/// An export under way. Each batch is a short statement of its own, so a reader who is slow holds no connection.
+/// An export under way. Each batch is a short statement of its own, so a reader who is slow holds
+/// no connection.
 struct Export {
     pool: PgPool,
     structure: ManagedStructure,

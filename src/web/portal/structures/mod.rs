@@ -38,7 +38,8 @@ use crate::{
 use pages::{Candidate, DeactivationPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow};
 
 const EVENTS_ON_PAGE: u32 = 5;
-/// « Confirmer », as the dialog and the page of confirmation send it; « Revenir au formulaire » sends something else.
+/// « Confirmer », as the dialog and the page of confirmation send it; « Revenir au formulaire »
+/// sends something else.
 const CONFIRMED: &str = "oui";
 
 /// The structure's page.
@@ -88,7 +89,8 @@ async fn structure_page(
     })
 }
 
-/// No other word is one: a form that was garbled on its way neither stops a structure nor sets it going again.
+/// No other word is one: a form that was garbled on its way neither stops a structure nor sets it
+/// going again.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
 enum Standing {
@@ -131,8 +133,9 @@ impl EditForm {
     }
 }
 
-/// « Enregistrer »: keeps the card, or shows the form again with what is to be mended. Before it stops technical users by making the
-/// structure inactive, it asks; both answers bring what was typed along.
+/// « Enregistrer »: keeps the card, or shows the form again with what is to be mended. Before it
+/// stops technical users by making the structure inactive, it asks; both answers bring what was
+/// typed along.
 pub async fn edit(
     State(state): State<AppState>,
     managed: Managed,
@@ -166,7 +169,8 @@ pub async fn edit(
     Ok(Redirect::to(&Notice::StructureSaved.on(&paths::structure(managed.structure.id()))).into_response())
 }
 
-/// How many of the structure's technical users call the API or could: what an inactive structure stops.
+/// How many of the structure's technical users call the API or could: what an inactive structure
+/// stops.
 fn working(accounts: &[TechnicalUser]) -> usize {
     accounts.iter().filter(|account| AccountStatus::from(*account) == AccountStatus::Active).count()
 }

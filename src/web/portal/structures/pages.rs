@@ -101,7 +101,8 @@ pub struct Candidate {
     pub role: &'static str,
 }
 
-/// « Désigner un nouveau gestionnaire principal »: the confirmation page, also the form again after an error.
+/// « Désigner un nouveau gestionnaire principal »: the confirmation page, also the form again after
+/// an error.
 #[derive(Template)]
 #[template(path = "structures/manager.html")]
 pub struct DesignateManagerPage {

@@ -73,7 +73,8 @@ pub struct CreateForm {
     libelle: String,
 }
 
-/// Creates the account, or finds the one that this form has created already, and goes to its récapitulatif.
+/// Creates the account, or finds the one that this form has created already, and goes to its
+/// récapitulatif.
 pub async fn create(
     State(state): State<AppState>,
     managed: Managed,

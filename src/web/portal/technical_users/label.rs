@@ -61,7 +61,8 @@ pub async fn change_label(
     }
 }
 
-/// The page as it is now, with what was typed: sent again, the form knows what has changed meanwhile.
+/// The page as it is now, with what was typed: sent again, the form knows what has changed
+/// meanwhile.
 async fn label_refused(
     state: &AppState,
     managed: ManagedAccount,

@@ -1,5 +1,5 @@
-//! Technical users: their page, their creation, and each act on them. What an act needs confirmed is in `confirmations`,
-//! what comes after a new password in `summary`.
+//! Technical users: their page, their creation, and each act on them. What an act needs confirmed
+//! is in `confirmations`, what comes after a new password in `summary`.
 
 pub mod confirmations;
 pub mod creation;
@@ -105,7 +105,8 @@ pub struct ResetForm {
     ancien: Option<String>,
 }
 
-/// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: a new password, and to its récapitulatif.
+/// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: a new password, and to its
+/// récapitulatif.
 pub async fn reset_password(
     State(state): State<AppState>,
     managed: ManagedAccount,

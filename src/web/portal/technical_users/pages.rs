@@ -48,7 +48,8 @@ pub struct TechnicalUserPage {
     pub idempotency_token: String,
 }
 
-/// An act that must be confirmed, on its own page: what the dialogs hold, without scripts or dialogs.
+/// An act that must be confirmed, on its own page: what the dialogs hold, without scripts or
+/// dialogs.
 #[derive(Template)]
 #[template(path = "technical_users/confirmation.html")]
 pub struct ConfirmationPage {
@@ -105,7 +106,8 @@ pub enum AccountAct {
 }
 
 impl Account {
-    /// The account as its manager sees it; `is_waiting` where its password can still be displayed in this session.
+    /// The account as its manager sees it; `is_waiting` where its password can still be displayed
+    /// in this session.
     pub fn new(managed: &ManagedTechnicalUser, person: &SignedIn, is_waiting: bool) -> Self {
         let account = managed.account();
         Self {

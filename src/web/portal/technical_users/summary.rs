@@ -39,8 +39,9 @@ use crate::{
     },
 };
 
-/// Shows the password to the first navigation of ours that comes; later ones learn that it has been shown. Any other request
-/// (a typed URL, a prefetch, another site) finds a link and changes nothing.
+/// Shows the password to the first navigation of ours that comes; later ones learn that it has been
+/// shown. Any other request (a typed URL, a prefetch, another site) finds a link and changes
+/// nothing.
 pub async fn page(
     State(state): State<AppState>,
     managed: ManagedAccount,
