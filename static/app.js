@@ -65,7 +65,7 @@ function dialogButtons() {
   }
 }
 
-// A form that asks before it sends a certain value: « Confirmer » of the dialog belongs to the form.
+// A form that asks before it sends a certain value: the dialog's « Confirmer » is its button.
 function confirmedForms() {
   for (const form of document.querySelectorAll("[data-confirm]")) {
     const dialog = document.getElementById(form.dataset.confirm);
@@ -79,7 +79,7 @@ function confirmedForms() {
 }
 
 // The session ends after 30 minutes without a request, and at a fixed age. Announced five minutes
-// before, without taking the focus. « Rester connecté » sends an empty request and informs other tabs.
+// before, without taking the focus. « Rester connecté » sends a request and informs other tabs.
 function sessionWarning() {
   const warning = document.querySelector("[data-session-left]");
   if (!warning) return;
@@ -162,7 +162,7 @@ function adviceOn(password) {
   return "Bonne solidité.";
 }
 
-// A click on a row's name follows the row's link, unless it selects text. The keyboard has the link.
+// A click on a row's name follows the row's link, unless it selects text. Keyboards use the link.
 function rowNames() {
   for (const name of document.querySelectorAll("[data-opens]")) {
     const link = name.parentElement.querySelector("a");
@@ -171,7 +171,7 @@ function rowNames() {
   }
 }
 
-// One submission at a time. The button keeps its focus and is marked disabled; Back enables it again.
+// One submission at a time. The button keeps its focus and is marked disabled; Back frees it.
 function busyForms() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
