@@ -1,19 +1,19 @@
-//! The technical user: an account with which an information system connects to the API, never to
-//! the portal.
+//! Technical users, the accounts with which information systems connect to the API: logins, labels,
+//! status. They cannot sign in to the portal.
 
 use thiserror::Error;
 
-/// The settings that bear on passwords and accounts.
+/// The settings about passwords and accounts.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountRules {
-    /// Days that a password lives.
+    /// Lifetime of a password, in days.
     pub password_lifetime_days: i32,
-    /// Technical users that a structure may have.
+    /// The most technical users that a structure may have, without deleted ones.
     pub max_per_structure: i64,
 }
 
-/// Whether a text has the shape of a technical login, `TECH_…@cpro.fr`. Such a login is refused at
-/// the portal's door without being looked up (rule 4).
+/// Whether a text has the form of a technical login, `TECH_…@cpro.fr`. The portal refuses such a
+/// login at sign-in without looking it up (rule 4).
 #[must_use]
 pub fn is_technical_login(text: &str) -> bool {
     let text = text.trim().to_ascii_uppercase();
@@ -26,7 +26,7 @@ pub fn technical_login(number: i32, structure_identifier: &str) -> String {
     format!("TECH_{number}_{structure_identifier}@cpro.fr")
 }
 
-/// Why a text is no label.
+/// Why a text is not a valid label.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LabelError {
     #[error("Le libellé ne peut pas dépasser 100 caractères.")]
@@ -35,23 +35,22 @@ pub enum LabelError {
     Unprintable,
 }
 
-/// « Libellé »: names the external system that the account serves; 1 to 100 characters.
+/// « Libellé »: names the external system that uses the account; 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label(String);
 
 impl Label {
-    /// Reads what was typed; `None` where nothing was.
+    /// Reads what was typed, with runs of white space collapsed to one space; `None` if that leaves
+    /// nothing.
     ///
     /// # Errors
-    /// A [`LabelError`] that says what is wrong.
+    /// [`LabelError`].
     pub fn parse(text: &str) -> Result<Option<Self>, LabelError> {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if text.chars().count() > 100 {
             return Err(LabelError::TooLong);
         }
-        // A hyphen that does not show would make two labels look alike. The directory's names may
-        // have it.
-        if text.chars().any(|c| is_unprintable(c) || c == '\u{ad}') {
+        if text.chars().any(is_invisible) {
             return Err(LabelError::Unprintable);
         }
         Ok((!text.is_empty()).then_some(Self(text)))
@@ -63,7 +62,8 @@ impl Label {
     }
 }
 
-/// `« ERP » remplacé par « Paie »`: what history says of a label that changed; `None` is no label.
+/// The French detail of a label change in the history, such as `« ERP » remplacé par « Paie »`.
+/// `None` stands for no label.
 #[must_use]
 pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
     let quoted = |label: &str| format!("«\u{202f}{label}\u{202f}»");
@@ -75,23 +75,30 @@ pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
     }
 }
 
-/// Control characters, and what some readers take for the end of a line besides.
+/// Control characters, and the two other characters that some programs read as the end of a line.
 #[must_use]
 pub fn is_control_or_line_end(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
-/// Control characters, ends of lines, and what reverses text, hides it, or stands for nothing at
-/// all: people trust what they read.
+/// Characters that could mislead readers: control characters, ends of lines, and those that reverse
+/// text, hide it or have no shape.
 #[must_use]
 pub fn is_unprintable(c: char) -> bool {
     let is_mark = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    // Letters without a shape, and tags.
+    // Letters that show nothing, and tags.
     let is_blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}');
     is_control_or_line_end(c) || is_mark || is_blank
 }
 
-/// Where an account stands.
+/// [`is_unprintable`], and the soft hyphen, which makes two texts look alike. Names in the public
+/// directory may contain the soft hyphen.
+#[must_use]
+pub fn is_invisible(c: char) -> bool {
+    is_unprintable(c) || c == '\u{ad}'
+}
+
+/// The status of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TechnicalUserStatus {
     Active,
@@ -102,7 +109,7 @@ pub enum TechnicalUserStatus {
 impl TechnicalUserStatus {
     pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Deleted];
 
-    /// The database's word.
+    /// The database's code.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -112,17 +119,7 @@ impl TechnicalUserStatus {
         }
     }
 
-    /// The word that people read.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Active => "Actif",
-            Self::Suspended => "Suspendu",
-            Self::Deleted => "Supprimé",
-        }
-    }
-
-    /// The status that the database's word names.
+    /// Reads the database's code.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.code() == code)
@@ -208,11 +205,6 @@ mod tests {
                 prop_assert_eq!(Label::parse(label.as_str()), Ok(Some(label)));
             }
         }
-    }
-
-    #[test]
-    fn people_read_words_and_not_codes() {
-        assert_eq!(TechnicalUserStatus::ALL.map(TechnicalUserStatus::label), ["Actif", "Suspendu", "Supprimé"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use raccord::{
     db::{
         structures,
-        technical_users::{self, changes, reset},
+        technical_users::{self, changes},
     },
     domain::{
         audit::Actor,
@@ -14,7 +14,7 @@ use raccord::{
         technical_user::{AccountRules, TechnicalUserStatus},
     },
 };
-use technical_users::{ManagedTechnicalUser, idempotency::Form, reset::Reset};
+use technical_users::{ManagedTechnicalUser, idempotency::Once, reset::Reset};
 
 use super::support::{Account, Portal, cpro_account};
 
@@ -30,11 +30,12 @@ async fn reset(portal: &Portal, account: &Account, grace: Grace) -> Account {
     let password = Password::generate(&mut os_rng());
     let hash = Argon2id::default().hash(password.expose(), bytes(&mut os_rng()));
     let issued = IssuedPassword { password: password.clone(), hash, session: SessionSecret::new(1) };
-    let reset = Reset { credential_version: managed.account().credential_version, grace };
-    let token = token(&mut os_rng());
-    let form = Form::reset(&token, &managed, reset);
+    let (actor, token) = (Actor::operator(), token(&mut os_rng()));
+    let credential_version = managed.account().credential_version;
+    let reset = Reset { actor: &actor, account: &managed, credential_version, grace, token: &token };
     let rules = AccountRules { password_lifetime_days: 424, max_per_structure: 5 };
-    reset::reset_password(&portal.pool, &Actor::operator(), &managed, reset, &form, &issued, rules).await.unwrap();
+    let Once::Open(open) = reset.find(&portal.pool).await.unwrap() else { panic!("a new token") };
+    open.complete(&portal.pool, &issued, rules, &mut os_rng()).await.unwrap();
     Account { id: account.id, login: account.login.clone(), password }
 }
 

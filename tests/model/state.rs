@@ -511,10 +511,11 @@ impl State {
 
     pub fn status_label(&self, account: usize) -> &'static str {
         let account = &self.accounts[account];
-        if account.status == Status::Active && account.current.until <= self.now {
-            "Expiré"
-        } else {
-            account.status.label()
+        match account.status {
+            Status::Active if account.current.until <= self.now => "Expiré",
+            Status::Active => "Actif",
+            Status::Suspended => "Suspendu",
+            Status::Deleted => "Supprimé",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! People.
 
+pub mod calendar_links;
 pub mod invitations;
 pub mod registration;
 pub mod second_factors;

@@ -108,7 +108,7 @@ pub async fn close(pool: &PgPool, actor: &Actor, public_id: i64) -> sqlx::Result
     .fetch_optional(&mut *tx)
     .await?;
     if let Some(id_hash) = closed {
-        sqlx::query!("DELETE FROM envelopes WHERE session_hash = $1", id_hash).execute(&mut *tx).await?;
+        envelopes::end_of_sessions(&mut tx, &[id_hash]).await?;
         audit::record(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
     }
     tx.commit().await
@@ -120,7 +120,7 @@ pub async fn close(pool: &PgPool, actor: &Actor, public_id: i64) -> sqlx::Result
 /// Database errors.
 pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    sqlx::query!("DELETE FROM envelopes WHERE session_hash = $1", session.digest()).execute(&mut *tx).await?;
+    envelopes::end_of_sessions(&mut tx, &[session.digest()]).await?;
     sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", session.digest()).execute(&mut *tx).await?;
     audit::record(&mut tx, Event::of(actor, Action::SignedOut)).await?;
     tx.commit().await
@@ -175,18 +175,16 @@ pub(in crate::db) async fn end_all_but(
     user_id: i64,
     kept: Option<&SessionSecret>,
 ) -> sqlx::Result<()> {
-    sqlx::query!(
-        "WITH closed AS (
-             DELETE FROM sessions
-              WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
-                AND id_hash IS DISTINCT FROM $2 RETURNING id_hash)
-         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
+    let closed = sqlx::query_scalar!(
+        "DELETE FROM sessions
+          WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
+            AND id_hash IS DISTINCT FROM $2 RETURNING id_hash",
         user_id,
         kept.map(SessionSecret::digest),
     )
-    .execute(conn)
+    .fetch_all(&mut *conn)
     .await?;
-    Ok(())
+    envelopes::end_of_sessions(conn, &closed).await
 }
 
 /// Somebody whose password was right, and whose code is still to come.

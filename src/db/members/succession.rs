@@ -8,6 +8,7 @@ use crate::{
         audit::{self, Event},
         outbox,
         structures::{self, ManagedStructure, Member, NotManager},
+        technical_users::envelopes,
     },
     domain::{
         audit::{Action, Actor},
@@ -133,13 +134,7 @@ pub(in crate::db) async fn replace(
     )
     .execute(&mut *conn)
     .await?;
-    sqlx::query!(
-        "DELETE FROM envelopes WHERE technical_user_id IN (SELECT id FROM technical_users WHERE structure_id = $1)",
-        structure_id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    envelopes::end_of_structure(conn, structure_id).await
 }
 
 /// The accounts of a structure whose password somebody knows who is no longer its principal

@@ -127,6 +127,20 @@ pub(in crate::db) async fn lock_managed(
     find_managed(conn, structure.manager_id, structure.id).await
 }
 
+/// Takes the next number for a technical login of the structure. A number is never given twice.
+pub(in crate::db) async fn take_technical_number(
+    conn: &mut PgConnection,
+    structure: &ManagedStructure,
+) -> sqlx::Result<i32> {
+    sqlx::query_scalar!(
+        r#"UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
+           RETURNING next_technical_number - 1 AS "number!""#,
+        structure.id,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// A row of « Mes structures ».
 #[derive(Clone, Debug)]
 pub struct StructureRow {

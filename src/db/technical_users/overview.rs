@@ -1,54 +1,55 @@
-//! All technical users of a manager's structures in one list: what a manager of 300 structures
-//! opens on a Monday.
+//! The list of all technical users in a manager's structures, searched, filtered, sorted, in pages.
 
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use crate::domain::technical_user::TechnicalUserStatus;
 
-/// Which accounts are wanted, and in which order.
+/// The filters and the order of the list.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// Part of a label, a login, or a structure's name or identifier; blind to case and accents.
-    /// Empty: all.
+    /// Part of a label, a login, or a structure's name or identifier, ignoring case and accents.
+    /// Empty for all.
     pub search: String,
     pub expiry: WantedExpiry,
     pub status: WantedStatus,
     pub order: Order,
 }
 
-/// By the end of the password.
+/// Filters by the expiry of the password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WantedExpiry {
     #[default]
     Any,
-    /// Within 60 days, the first reminder's notice, or past already.
+    /// Within 60 days, when the first reminder is sent, or past.
     Soon,
     Past,
 }
 
+/// Filters by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WantedStatus {
     #[default]
     Any,
     Active,
     Suspended,
-    /// Whose password was shown to somebody who is no longer the principal manager.
+    /// Accounts with a working password that was shown to a former principal manager.
     KnownToAnother,
 }
 
+/// The order of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// The password that expires first comes first.
+    /// The earliest expiry first.
     #[default]
     Expiry,
     Structure,
-    /// The account that called last comes first.
+    /// The latest call first.
     LastCall,
 }
 
 impl Order {
-    /// By columns that both the list of all and the page have.
+    /// Columns of both the `matching` and the `page` subquery.
     fn columns(self) -> &'static str {
         match self {
             Self::Expiry => "expires_at, id",
@@ -58,15 +59,15 @@ impl Order {
     }
 }
 
-/// A technical user among others.
+/// A row of the list.
 #[derive(Clone, Debug, FromRow)]
 pub struct OverviewRow {
     pub id: i64,
     pub login: String,
     pub label: Option<String>,
-    pub status: String,
+    pub status: TechnicalUserStatus,
     pub expires_at: OffsetDateTime,
-    /// Days until then on the calendar; negative once it is past.
+    /// Calendar days until then in Paris; negative once it is past.
     pub days_left: i32,
     pub last_call_at: Option<OffsetDateTime>,
     pub structure_id: i64,
@@ -75,18 +76,18 @@ pub struct OverviewRow {
     pub identifier: String,
     pub structure_active: bool,
     pub contact_address: String,
-    /// Whether the password was shown to somebody who is no longer the principal manager.
+    /// Whether a working password was shown to a former principal manager.
     pub known_to_another: bool,
-    /// How many accounts match in all.
+    /// The number of matching accounts on all pages.
     pub total: i64,
 }
 
-/// One page of the technical users, not deleted, of the structures that `manager_id` is principal
-/// manager of.
+/// One page of the technical users, without deleted ones, of the structures whose principal manager
+/// is `manager_id`.
 ///
-/// All that match are gathered once, with no more of them than counting and sorting wants; the
-/// page's rows alone are then read whole. The statement is put together from what is wanted, so
-/// nothing is asked of 25,000 accounts that everybody answers with yes.
+/// The `matching` subquery reads only the columns needed to count and sort; the other columns are
+/// read for the page's rows alone. The statement contains only the filters in use, so that no
+/// always-true condition is evaluated for 25,000 accounts.
 ///
 /// # Errors
 /// Database errors.
@@ -108,8 +109,7 @@ pub async fn page(
     query.build_query_as().fetch_all(pool).await
 }
 
-/// The numbers of all that match, in their order: what an export goes through, a batch of [`rows`]
-/// after the other.
+/// The ids of all matching accounts, in order. An export reads them in batches with [`rows`].
 ///
 /// # Errors
 /// Database errors.
@@ -119,7 +119,7 @@ pub async fn ids(pool: &PgPool, manager_id: i64, wanted: &Wanted) -> sqlx::Resul
     query.build_query_scalar().fetch_all(pool).await
 }
 
-/// These accounts, in this order, as they are now; without those that are deleted or no longer the
+/// The rows of these accounts, in this order, without those that were deleted or are no longer the
 /// manager's.
 ///
 /// # Errors
@@ -134,7 +134,7 @@ pub async fn rows(pool: &PgPool, manager_id: i64, ids: &[i64]) -> sqlx::Result<V
     query.build_query_as().fetch_all(pool).await
 }
 
-/// `WITH matching AS (…)`: all that are wanted, with what counting and sorting needs of them.
+/// Begins a statement with the `matching` subquery.
 fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "WITH matching AS MATERIALIZED (
@@ -148,14 +148,14 @@ fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
     query
 }
 
-/// From places `p` in a list to the accounts that stand there, and what [`push_columns`] reads.
+/// Joins the ids `p` of a list with the tables that [`push_columns`] reads.
 const ACCOUNTS_OF_PLACES: &str = "
     JOIN technical_users t ON t.id = p.id
     JOIN structures s ON s.id = t.structure_id
     JOIN users u ON u.id = s.principal_manager_id";
 
-/// The columns of a row but for the count, from an account `t`, its structure `s` and the manager
-/// `u`.
+/// The columns of [`OverviewRow`] except the total, from an account `t`, its structure `s` and the
+/// manager `u`.
 fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(
         "t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS days_left, t.last_call_at,
@@ -166,8 +166,7 @@ fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(" AS known_to_another");
 }
 
-/// What is typed is prepared once, in a subquery: a plan for all texts would do it again for each
-/// row.
+/// The typed text is normalised in a subquery, so that PostgreSQL does it once, not for each row.
 fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, wanted: &Wanted) {
     if !wanted.search.is_empty() {
         let text = || wanted.search.clone();
@@ -192,8 +191,8 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, wanted: &W
     }
 }
 
-/// What `passwords_known_to_others` says, for one manager: the passwords that still work for a
-/// while are looked up once for all.
+/// The condition of the view `passwords_known_to_others`, for one manager. It reads the former
+/// passwords once rather than for each account.
 fn push_known(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push("(known_to_another(t.password_shown_at, t.password_set_by, ").push_bind(manager_id);
     query.push(

@@ -1,6 +1,7 @@
-//! Reminders of passwords that will expire (rule 12): 60, 30, 7 and 1 days before, and on the day.
+//! Mails that remind of expiring passwords (rule 12): 60, 30, 7 and 1 days before, and on the day.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 use crate::{
     db::outbox,
@@ -10,11 +11,12 @@ use crate::{
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
 
-/// Puts the reminders that are due into the outbox, each once, whoever else is at it. After a pause
-/// of the service only the most urgent one of a password is sent. Returns how many were.
+/// Puts the reminders that are due into the outbox, and returns their number. Each is sent once,
+/// also if several instances do this at the same time. After an interruption of the service, only
+/// the most urgent reminder of each password is sent.
 ///
 /// # Errors
-/// Database errors; what was written before stays.
+/// Database errors; earlier batches stay committed.
 pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     let mut sent = 0;
     loop {
@@ -26,12 +28,50 @@ pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     }
 }
 
-/// Days are counted on the calendar, so a reminder leaves on the morning of its day, and that of
-/// the last day also where the password ended in its first minute. A password that lives for less
-/// than the notice is not reminded of at its birth.
 async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
     let mut tx = pool.begin().await?;
-    let due = sqlx::query!(
+    let due = due(&mut tx).await?;
+    let count = due.len();
+    for reminder in due {
+        let DueReminder { id, login, label, expires_at, days_left, designation, identifier, contact_address } =
+            reminder;
+        // Without a principal manager, there is no address.
+        let Some(recipient) = contact_address else { continue };
+        let notice = ExpiryNotice {
+            technical_user_id: id,
+            login,
+            label,
+            structure: designation,
+            identifier,
+            expires_at,
+            days_left,
+        };
+        outbox::enqueue(&mut tx, &recipient, &Notification::PasswordExpiring(notice)).await?;
+    }
+    tx.commit().await?;
+    Ok(count)
+}
+
+struct DueReminder {
+    id: i64,
+    login: String,
+    label: Option<String>,
+    expires_at: OffsetDateTime,
+    days_left: i32,
+    designation: String,
+    identifier: String,
+    /// `None` if the structure has no principal manager.
+    contact_address: Option<String>,
+}
+
+/// Marks reminders as sent and returns them, at most [`BATCH`].
+///
+/// Counts calendar days, so that a reminder is sent on the morning of its day. The one of the last
+/// day is sent even if the password expired in the first minute of that day. A password whose
+/// lifetime is shorter than a notice does not get that notice.
+async fn due(conn: &mut PgConnection) -> sqlx::Result<Vec<DueReminder>> {
+    sqlx::query_as!(
+        DueReminder,
         r#"WITH ending AS (
                SELECT t.id, t.credential_version, t.password_set_at, t.expires_at,
                       (t.expires_at AT TIME ZONE 'Europe/Paris')::date - (portal_now() AT TIME ZONE 'Europe/Paris')::date AS days_left
@@ -61,23 +101,6 @@ async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
             ORDER BY t.expires_at, t.id"#,
         BATCH,
     )
-    .fetch_all(&mut *tx)
-    .await?;
-    let count = due.len();
-    for row in due {
-        // A structure without a manager: there is nobody to remind.
-        let Some(recipient) = row.contact_address else { continue };
-        let notice = Notification::PasswordExpiring(ExpiryNotice {
-            technical_user_id: row.id,
-            login: row.login,
-            label: row.label,
-            structure: row.designation,
-            identifier: row.identifier,
-            expires_at: row.expires_at,
-            days_left: row.days_left,
-        });
-        outbox::enqueue(&mut tx, &recipient, &notice).await?;
-    }
-    tx.commit().await?;
-    Ok(count)
+    .fetch_all(conn)
+    .await
 }

@@ -14,7 +14,10 @@ use axum::{
 use time::OffsetDateTime;
 
 use crate::{
-    db::technical_users::deadlines::{self, Deadline},
+    db::{
+        identity::calendar_links,
+        technical_users::deadlines::{self, Deadline},
+    },
     domain::{random, technical_user::is_control_or_line_end},
     french,
     web::{
@@ -46,7 +49,7 @@ pub async fn make_link(State(state): State<AppState>, visitor: Visitor) -> Resul
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
     let page = calendar_page(&state, &visitor, Some(link))?;
     let hash = random::digest(&token);
-    deadlines::replace_link(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await?;
+    calendar_links::replace(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await?;
     render(&page)
 }
 
@@ -60,7 +63,7 @@ pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Res
 
 /// The calendar, for a program that has the link.
 pub async fn subscription(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
-    let owner = deadlines::owner(&state.pool, &random::digest(&token)).await?.ok_or(AppError::NotFound)?;
+    let owner = calendar_links::find_owner(&state.pool, &random::digest(&token)).await?.ok_or(AppError::NotFound)?;
     answer(&state, owner).await
 }
 

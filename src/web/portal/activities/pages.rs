@@ -5,7 +5,6 @@ use time::OffsetDateTime;
 
 use crate::{
     db::technical_users::overview::{Order, OverviewRow, Wanted, WantedExpiry, WantedStatus},
-    domain::technical_user::TechnicalUserStatus,
     web::shell::{
         filters,
         layout::Layout,
@@ -79,11 +78,7 @@ pub struct AccountRow {
 
 impl AccountRow {
     pub fn status_of(row: &OverviewRow) -> AccountStatus {
-        match TechnicalUserStatus::parse(&row.status) {
-            Some(TechnicalUserStatus::Active) if row.days_left < 0 => AccountStatus::Expired,
-            Some(TechnicalUserStatus::Active) => AccountStatus::Active,
-            _ => AccountStatus::Suspended,
-        }
+        AccountStatus::new(row.status, row.days_left)
     }
 }
 
