@@ -20,7 +20,7 @@ use crate::{
         },
         technical_users::{self, TechnicalUser},
     },
-    domain::structure::StructureCard,
+    domain::structure::{CardField, StructureCard},
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
@@ -146,8 +146,9 @@ pub async fn edit(
     let card = match typed.clone().checked_as_typed() {
         Ok(card) => card,
         Err(errors) => {
-            let errors =
-                errors.into_iter().map(|(name, error)| FieldError { field: field(name), message: error.to_string() });
+            let errors = errors
+                .into_iter()
+                .map(|(field, error)| FieldError { field: name_in_form(field), message: error.to_string() });
             let page =
                 structure_page(&state, &managed, StructureForm::from(&typed), Errors(errors.collect()), None).await?;
             return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
@@ -175,18 +176,18 @@ fn working(accounts: &[TechnicalUser]) -> usize {
     accounts.iter().filter(|account| AccountStatus::from(*account) == AccountStatus::Active).count()
 }
 
-/// The form's name of a card's field.
-fn field(name: &str) -> &'static str {
-    match name {
-        "address_line" => "adresse",
-        "address_extra_1" => "complement",
-        "address_extra_2" => "complement-2",
-        "postal_code" => "code-postal",
-        "city" => "ville",
-        "country" => "pays",
-        "email" => "courriel",
-        "phone" => "telephone",
-        _ => "designation",
+/// The name of a card's field in the form.
+fn name_in_form(field: CardField) -> &'static str {
+    match field {
+        CardField::Designation => "designation",
+        CardField::AddressLine => "adresse",
+        CardField::AddressExtra1 => "complement",
+        CardField::AddressExtra2 => "complement-2",
+        CardField::PostalCode => "code-postal",
+        CardField::City => "ville",
+        CardField::Country => "pays",
+        CardField::Email => "courriel",
+        CardField::Phone => "telephone",
     }
 }
 
