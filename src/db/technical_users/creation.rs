@@ -88,7 +88,7 @@ pub async fn create(
         };
     }
     check_room(&mut tx, &structure, rules).await?;
-    let number = take_number(&mut tx, &structure).await?;
+    let number = structures::take_technical_number(&mut tx, &structure).await?;
     let login = technical_login(number, structure.identifier());
     let row = sqlx::query!(
         "INSERT INTO technical_users (structure_id, number, login, label, created_by, password_set_by, password_hash, password_checksum, expires_at)
@@ -151,14 +151,4 @@ async fn check_room(
     .fetch_one(conn)
     .await?;
     if count < rules.max_per_structure { Ok(()) } else { Err(CreateError::LimitReached) }
-}
-
-async fn take_number(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<i32> {
-    sqlx::query_scalar!(
-        r#"UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
-           RETURNING next_technical_number - 1 AS "number!""#,
-        structure.id(),
-    )
-    .fetch_one(conn)
-    .await
 }

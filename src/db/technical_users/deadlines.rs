@@ -1,4 +1,4 @@
-//! Calendars of deadlines, subscribed to by a link that stands for its owner.
+//! Password deadlines for calendars, and the secret link by which a calendar program reads them.
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -8,7 +8,7 @@ use crate::{
     domain::audit::{Action, Actor},
 };
 
-/// The end of a technical user's password.
+/// When a technical user's password expires.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     pub technical_user_id: i64,
@@ -20,12 +20,11 @@ pub struct Deadline {
     pub password_set_at: OffsetDateTime,
 }
 
-/// The deadlines of all active technical users of the structures that this person is principal
-/// manager of, soonest first.
+/// The deadlines of all active technical users of the person's active structures, soonest first.
 ///
 /// # Errors
 /// Database errors.
-pub async fn deadlines(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadline>> {
+pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadline>> {
     sqlx::query_as!(
         Deadline,
         "SELECT t.id AS technical_user_id, t.credential_version, t.login, t.label, s.designation AS structure,
@@ -39,15 +38,21 @@ pub async fn deadlines(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadl
     .await
 }
 
-/// Whose calendar this link shows.
+/// The deadlines of the person with this link; `None` if there is no such link.
 ///
 /// # Errors
 /// Database errors.
-pub async fn owner(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1", token_hash).fetch_optional(pool).await
+pub async fn of_link(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Vec<Deadline>>> {
+    let owner = sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1", token_hash)
+        .fetch_optional(pool)
+        .await?;
+    match owner {
+        Some(manager_id) => Ok(Some(of_manager(pool, manager_id).await?)),
+        None => Ok(None),
+    }
 }
 
-/// Makes this the person's only link; the one before shows nothing any more.
+/// Makes this the person's only link; the previous one stops working.
 ///
 /// # Errors
 /// Database errors.

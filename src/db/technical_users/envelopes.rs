@@ -165,6 +165,20 @@ pub async fn destroy(pool: &PgPool, account: &ManagedTechnicalUser, session: &Se
     Ok(())
 }
 
+/// Destroys the envelopes of all accounts of a structure: its manager is being replaced.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn destroy_of_structure(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM envelopes WHERE technical_user_id IN (SELECT id FROM technical_users WHERE structure_id = $1)",
+        structure_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Seals anew, for the session that takes another one's place, what that one could open; what it
 /// could not is destroyed.
 pub(in crate::db) async fn hand_over(

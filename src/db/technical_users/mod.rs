@@ -11,7 +11,7 @@ pub mod overview;
 pub mod reminders;
 pub mod reset;
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgExecutor, PgPool, Postgres, Transaction};
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -108,7 +108,7 @@ pub async fn find_managed(
     let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
         return Ok(None);
     };
-    let accounts = select(&mut conn, structure.id(), Some(technical_user_id)).await?;
+    let accounts = select(&mut *conn, structure.id(), Some(technical_user_id)).await?;
     Ok(accounts.into_iter().next().map(|account| ManagedTechnicalUser { structure, account }))
 }
 
@@ -116,12 +116,18 @@ pub async fn find_managed(
 ///
 /// # Errors
 /// Database errors.
-pub async fn of_structure(pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<Vec<TechnicalUser>> {
-    let mut conn = pool.acquire().await?;
-    select(&mut conn, structure.id(), None).await
+pub async fn of_structure(
+    executor: impl PgExecutor<'_>,
+    structure: &ManagedStructure,
+) -> sqlx::Result<Vec<TechnicalUser>> {
+    select(executor, structure.id(), None).await
 }
 
-async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -> sqlx::Result<Vec<TechnicalUser>> {
+async fn select(
+    executor: impl PgExecutor<'_>,
+    structure_id: i64,
+    only: Option<i64>,
+) -> sqlx::Result<Vec<TechnicalUser>> {
     sqlx::query_as!(
         TechnicalUser,
         r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
@@ -136,7 +142,7 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
         structure_id,
         only,
     )
-    .fetch_all(conn)
+    .fetch_all(executor)
     .await
 }
 

@@ -1,4 +1,4 @@
-//! Reminders of passwords that will expire (rule 12): 60, 30, 7 and 1 days before, and on the day.
+//! Mails reminders of expiring passwords (rule 12): 60, 30, 7 and 1 days before, and on the day.
 
 use sqlx::PgPool;
 
@@ -10,15 +10,16 @@ use crate::{
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
 
-/// Puts the reminders that are due into the outbox, each once, whoever else is at it. After a pause
-/// of the service only the most urgent one of a password is sent. Returns how many were.
+/// Puts the due reminders into the outbox, each once even if several instances do so together. After
+/// a pause of the service, only the most urgent reminder of each password is sent. Returns the
+/// number of reminders.
 ///
 /// # Errors
-/// Database errors; what was written before stays.
+/// Database errors; the batches written before stay.
 pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     let mut sent = 0;
     loop {
-        let batch = remind_some(pool).await?;
+        let batch = remind_batch(pool).await?;
         sent += batch;
         if batch == 0 {
             return Ok(sent);
@@ -26,10 +27,12 @@ pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     }
 }
 
-/// Days are counted on the calendar, so a reminder leaves on the morning of its day, and that of
-/// the last day also where the password ended in its first minute. A password that lives for less
-/// than the notice is not reminded of at its birth.
-async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
+/// Sends one batch, and returns its size.
+///
+/// Calendar days count, so a reminder leaves on the morning of its day; that of the last day leaves
+/// even if the password expired in the first minute. A password that lives for fewer days than a
+/// reminder's notice gets no such reminder when it is created.
+async fn remind_batch(pool: &PgPool) -> sqlx::Result<usize> {
     let mut tx = pool.begin().await?;
     let due = sqlx::query!(
         r#"WITH ending AS (
@@ -65,7 +68,7 @@ async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
     .await?;
     let count = due.len();
     for row in due {
-        // A structure without a manager: there is nobody to remind.
+        // A structure without a manager has no recipient.
         let Some(recipient) = row.contact_address else { continue };
         let notice = Notification::PasswordExpiring(ExpiryNotice {
             technical_user_id: row.id,

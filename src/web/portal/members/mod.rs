@@ -1,6 +1,5 @@
-//! The people of a structure: inviting one, changing a role, removing one. Each act has its
-//! confirmation page, which is what the dialogs of the « Fiche structure » hold for browsers
-//! without scripts.
+//! The members of a structure: inviting one, changing a role, removing one. Each act has a
+//! confirmation page, for browsers without scripts; others show it as a dialog of « Fiche structure ».
 
 pub mod pages;
 pub mod requests;
@@ -121,7 +120,7 @@ fn name_message(name: &str, error: NameError) -> String {
     }
 }
 
-/// Invites: attaches who is known, registers who is not. Both are written to.
+/// « Inviter »: attaches a known person, registers and attaches an unknown one, and mails them.
 pub async fn invite(State(state): State<AppState>, managed: Managed, Form(form): Form<InviteForm>) -> Answer {
     let refuse = |form: InviteForm, errors| {
         let form = MemberForm {

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::{
     db::{
-        structures::history::{self, Place, Wanted},
+        structures::history::{self, Cursor, EventFilter},
         technical_users::{
             ChangeError,
             changes::{self},
@@ -82,8 +82,8 @@ async fn account_page(
     notice: Option<Notice>,
 ) -> Result<TechnicalUserPage, AppError> {
     let account = &managed.account;
-    let wanted = Wanted::of_account(account.id());
-    let events = history::page(&state.pool, account.structure(), &wanted, Place::Newest, EVENTS_ON_PAGE).await?.events;
+    let filter = EventFilter::of_account(account.id());
+    let events = history::page(&state.pool, account.structure(), &filter, Cursor::Newest, EVENTS_ON_PAGE).await?.events;
     let is_waiting = envelopes::is_waiting(&state.pool, account, &managed.visitor.session).await?;
     Ok(TechnicalUserPage {
         layout: managed.layout(state, notice),
