@@ -12,8 +12,8 @@ pub enum ContactAddressError {
 }
 
 /// « Adresse de contact »: one plain mailbox, `name@domain`, at most 254 characters. Stricter than
-/// RFC 5321 on purpose: no quotes, comments or spaces, so that it needs no escaping in a mail header
-/// or in a page.
+/// RFC 5321 on purpose: no quotes, comments or spaces, so that it needs no escaping in a mail
+/// header or in a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactAddress(String);
 

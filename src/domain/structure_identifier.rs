@@ -243,8 +243,8 @@ mod tests {
         }
     }
 
-    /// INSEE's rule, computed in another way: digits at even indexes from the left are doubled, less
-    /// nine where the result is above nine.
+    /// INSEE's rule, computed in another way: digits at even indexes from the left are doubled,
+    /// less nine where the result is above nine.
     fn is_siret_to_insee(text: &str) -> bool {
         let digits: Vec<u32> = text.chars().map(|c| c.to_digit(10).unwrap()).collect();
         let doubled =

@@ -67,7 +67,7 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
 /// Mails that one manager may cause in a row, by inviting people or changing their roles. Enough to
 /// attach a colleague to every structure of a large manager by hand in an afternoon, too few to
 /// send mail in bulk.
-pub const MAILS_TO_OTHERS: RateLimit = RateLimit { most: 300, minutes: 60 };
+const MAILS_TO_OTHERS: RateLimit = RateLimit { most: 300, minutes: 60 };
 
 /// Attaches a person, found by login or contact address, and mails them. An unknown person is
 /// registered and invited to choose a password. Repeating it changes nothing.

@@ -180,8 +180,8 @@ async fn resolve(pool: &PgPool, structure: &ManagedStructure, search: &EventSear
     Ok(EventFilter { action, from, until, accounts, actors })
 }
 
-/// The structure's accounts, deleted ones included, with exactly this login; if there is none, those
-/// whose login or label contains the text.
+/// The structure's accounts, deleted ones included, with exactly this login; if there is none,
+/// those whose login or label contains the text.
 async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!(
         "WITH named AS (

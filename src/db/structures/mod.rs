@@ -12,8 +12,8 @@ use thiserror::Error;
 use crate::domain::{structure::StructureCard, structure_identifier::IdentifierType};
 
 /// Proof that a person is, at this moment, the principal manager of a structure. Its fields are
-/// private and only [`find_managed`] makes one. Whatever acts on a structure takes one, so code that
-/// acts without authority does not compile.
+/// private and only [`find_managed`] makes one. Whatever acts on a structure takes one, so code
+/// that acts without authority does not compile.
 #[derive(Clone, Debug)]
 pub struct ManagedStructure {
     id: i64,
@@ -30,7 +30,7 @@ impl ManagedStructure {
         self.id
     }
 
-    /// The principal manager, who is the caller.
+    /// The id of the principal manager, for whom the authority was checked.
     pub fn manager_id(&self) -> i64 {
         self.manager_id
     }

@@ -84,8 +84,8 @@ pub struct OverviewRow {
 /// manager of.
 ///
 /// All matching accounts are gathered once, with only the columns for counting and sorting; whole
-/// rows are read for the page alone. The statement holds only the criteria that are given: a manager
-/// may have 25,000 accounts, and each criterion is evaluated for every one.
+/// rows are read for the page alone. The statement holds only the criteria that are given: a
+/// manager may have 25,000 accounts, and each criterion is evaluated for every one.
 ///
 /// # Errors
 /// Database errors.

@@ -151,10 +151,10 @@ fn push(text: &mut String, line: &str) {
 /// « Calendrier des échéances ».
 #[derive(Template)]
 #[template(path = "activities/calendar.html")]
-pub struct CalendarPage {
-    pub layout: Layout,
+struct CalendarPage {
+    layout: Layout,
     /// The link to subscribe to, if it has just been made.
-    pub link: Option<String>,
+    link: Option<String>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 pub mod calendar;
 pub mod overview;
-pub mod pages;
+mod pages;
 
 use askama::Template;
 use axum::{
@@ -124,41 +124,41 @@ impl From<StructureRow> for ManagedStructureRow {
 /// « Activités du gestionnaire ».
 #[derive(Template)]
 #[template(path = "activities/activities.html")]
-pub struct ActivitiesPage {
-    pub layout: Layout,
+struct ActivitiesPage {
+    layout: Layout,
     /// The oldest pending requests.
-    pub requests: Vec<RequestRow>,
+    requests: Vec<RequestRow>,
     /// The number of pending requests, listed or not.
-    pub requests_total: u64,
+    requests_total: u64,
     /// The search text, or empty.
-    pub query: String,
+    query: String,
     /// Value, label, and whether it is selected.
-    pub due: [(&'static str, &'static str, bool); 2],
-    pub order: [(&'static str, &'static str, bool); 2],
+    due: [(&'static str, &'static str, bool); 2],
+    order: [(&'static str, &'static str, bool); 2],
     /// Whether a filter is set.
-    pub is_narrowed: bool,
-    pub rows: Vec<ManagedStructureRow>,
+    is_narrowed: bool,
+    rows: Vec<ManagedStructureRow>,
     /// The number of matching structures.
-    pub total: u64,
-    pub pagination: Pagination,
+    total: u64,
+    pagination: Pagination,
 }
 
 /// A structure that the visitor manages.
-pub struct ManagedStructureRow {
-    pub structure: StructureName,
-    pub technical_users: u64,
+struct ManagedStructureRow {
+    structure: StructureName,
+    technical_users: u64,
     /// The expiry of the password that expires first.
-    pub next_expiry: Option<Expiry>,
+    next_expiry: Option<Expiry>,
 }
 
 /// A request that the visitor may answer.
-pub struct RequestRow {
-    pub id: Id,
-    pub name: String,
-    pub login: String,
-    pub structure_id: Id,
-    pub designation: String,
-    pub at: OffsetDateTime,
+struct RequestRow {
+    id: Id,
+    name: String,
+    login: String,
+    structure_id: Id,
+    designation: String,
+    at: OffsetDateTime,
 }
 
 impl From<PendingRequest> for RequestRow {

@@ -98,8 +98,8 @@ fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
 }
 
 /// « Exporter (CSV) »: the whole list, read while it is sent. The accounts and their order are read
-/// once at the beginning, so none comes twice; each batch is a short statement of its own, so a slow
-/// reader holds no connection.
+/// once at the beginning, so none comes twice; each batch is a short statement of its own, so a
+/// slow reader holds no connection.
 pub async fn csv(
     State(state): State<AppState>,
     visitor: Visitor,

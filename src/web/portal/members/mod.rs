@@ -1,7 +1,8 @@
 //! The members of a structure: inviting one, changing a role, removing one. Each act has a
-//! confirmation page, for browsers without scripts; others show it as a dialog of « Fiche structure ».
+//! confirmation page, for browsers without scripts; others show it as a dialog of « Fiche
+//! structure ».
 
-pub mod pages;
+mod pages;
 pub mod requests;
 
 use axum::{

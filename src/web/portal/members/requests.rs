@@ -67,7 +67,8 @@ pub struct AskForm {
     identifier: String,
 }
 
-/// « Envoyer la demande ». The answer is the same whether or not the structure exists and is managed.
+/// « Envoyer la demande ». The answer is the same whether or not the structure exists and is
+/// managed. A refusal shows the page again, for which the pending requests are read, too.
 pub async fn ask(
     State(state): State<AppState>,
     visitor: Visitor,

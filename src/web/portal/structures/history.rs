@@ -197,25 +197,25 @@ fn row(event: PastEvent) -> [String; 6] {
 /// « Historique ».
 #[derive(Template)]
 #[template(path = "structures/history.html")]
-pub struct HistoryPage {
-    pub layout: Layout,
-    pub structure: StructureName,
-    pub form: HistoryForm,
-    pub errors: Errors,
+struct HistoryPage {
+    layout: Layout,
+    structure: StructureName,
+    form: HistoryForm,
+    errors: Errors,
     /// `None` if the form has errors.
-    pub found: Option<Found>,
+    found: Option<Found>,
 }
 
 /// The search form, as typed.
-pub struct HistoryForm {
+struct HistoryForm {
     /// Value, label, and whether it is selected.
-    pub operations: Vec<(&'static str, &'static str, bool)>,
-    pub from: String,
-    pub until: String,
-    pub account: String,
-    pub person: String,
+    operations: Vec<(&'static str, &'static str, bool)>,
+    from: String,
+    until: String,
+    account: String,
+    person: String,
     /// Whether a criterion is given.
-    pub is_narrowed: bool,
+    is_narrowed: bool,
 }
 
 impl From<&HistoryQuery> for HistoryForm {
@@ -238,11 +238,11 @@ impl From<&HistoryQuery> for HistoryForm {
 }
 
 /// One page of the matching events.
-pub struct Found {
-    pub events: Vec<EventRow>,
+struct Found {
+    events: Vec<EventRow>,
     /// The first page's URL, on every other page.
-    pub newest_url: Option<String>,
-    pub newer: Option<String>,
-    pub older: Option<String>,
-    pub csv_url: String,
+    newest_url: Option<String>,
+    newer: Option<String>,
+    older: Option<String>,
+    csv_url: String,
 }

@@ -1,7 +1,7 @@
 //! « Fiche structure »: a structure's card, members, technical users and history.
 
 pub mod history;
-pub mod pages;
+mod pages;
 pub mod succession;
 
 use axum::{
@@ -84,7 +84,8 @@ async fn structure_page(
     })
 }
 
-/// Any other value is an error, so that a garbled form neither stops a structure nor reactivates it.
+/// Any other value is an error, so that a garbled form neither stops a structure nor reactivates
+/// it.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
 enum Status {

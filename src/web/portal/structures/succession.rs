@@ -44,8 +44,8 @@ pub async fn confirmation(
     page(&confirmation_page(&state, &managed, form.membre.parse().ok(), Errors::none()).await?)
 }
 
-/// Designates the new manager. The former one may no longer open the structure's page, so the answer
-/// leads to a page that they may open.
+/// Designates the new manager. The former one may no longer open the structure's page, so the
+/// answer leads to a page that they may open.
 pub async fn designate(
     State(state): State<AppState>,
     managed: Managed,
