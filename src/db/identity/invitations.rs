@@ -1,7 +1,7 @@
 //! One-time links by which a person chooses her password: her first one, or another where she
 //! forgot it.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
 use super::sessions;
@@ -145,7 +145,7 @@ pub(in crate::db) async fn end_links(conn: &mut PgConnection, user_id: i64) -> s
 
 /// Somebody says that she forgot her password, and names herself by login or contact address. Who
 /// is known by it is mailed a link, unless one is on its way already. The event names what names
-/// somebody, and `actor` otherwise. One statement and one event whoever is named, so that the
+/// somebody, and `actor` otherwise. The same statements and one event whoever is named, so that the
 /// answer takes as long. Seconds to wait, and nothing done, where too many have asked from this
 /// network.
 ///
@@ -157,10 +157,15 @@ pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str, network: &str)
     if wait.is_some() {
         return Ok(wait);
     }
+    let people =
+        sqlx::query!("SELECT id, contact_address FROM users WHERE login = $1 OR lower(contact_address) = $1", named)
+            .fetch_all(&mut *tx)
+            .await?;
+    let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
+    let notices: Vec<_> = ids.iter().map(|&user_id| Json(Notification::PasswordForgotten { user_id })).collect();
+    let recipients: Vec<String> = people.into_iter().map(|person| person.contact_address).collect();
     sqlx::query!(
-        "WITH person AS (
-             SELECT u.id, u.contact_address, jsonb_build_object('kind', 'password_forgotten', 'user_id', u.id) AS notice
-               FROM users u WHERE (u.login = $1 OR lower(u.contact_address) = $1)),
+        "WITH person AS (SELECT * FROM unnest($7::bigint[], $8::text[], $9::jsonb[]) AS person (id, contact_address, notice)),
          mailed AS (
              INSERT INTO mails (recipient, notice)
              SELECT p.contact_address, p.notice FROM person p
@@ -175,6 +180,9 @@ pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str, network: &str)
         actor.address,
         Action::PasswordLinkAsked.code(),
         LINK_MINUTES - PAUSE_MINUTES,
+        &ids,
+        &recipients,
+        &notices as _,
     )
     .execute(&mut *tx)
     .await?;

@@ -3,6 +3,8 @@
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use crate::db::identity::calendar_links;
+
 /// The expiry of a technical user's password.
 #[derive(Clone, Debug)]
 pub struct Deadline {
@@ -20,7 +22,7 @@ pub struct Deadline {
 ///
 /// # Errors
 /// Database errors.
-pub async fn deadlines(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadline>> {
+pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadline>> {
     sqlx::query_as!(
         Deadline,
         "SELECT t.id AS technical_user_id, t.credential_version, t.login, t.label, s.designation AS structure,
@@ -32,4 +34,15 @@ pub async fn deadlines(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadl
     )
     .fetch_all(pool)
     .await
+}
+
+/// The deadlines of the person whose calendar this link shows; `None` if there is no such link.
+///
+/// # Errors
+/// Database errors.
+pub async fn of_link(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Vec<Deadline>>> {
+    match calendar_links::find_owner(pool, token_hash).await? {
+        Some(manager_id) => Ok(Some(of_manager(pool, manager_id).await?)),
+        None => Ok(None),
+    }
 }

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use super::{ManagedTechnicalUser, envelopes};
 use crate::{
-    db::structures::history::{self, PastEvent, Place, Wanted},
+    db::structures::history::{self, Cursor, EventFilter, PastEvent},
     domain::envelope::SessionSecret,
 };
 
@@ -27,8 +27,8 @@ pub async fn read(
     session: &SessionSecret,
     limit: u32,
 ) -> sqlx::Result<Details> {
-    let wanted = Wanted::of_account(account.id());
-    let events = history::page(pool, account.structure(), &wanted, Place::Newest, limit).await?.events;
+    let filter = EventFilter::of_account(account.id());
+    let events = history::page(pool, account.structure(), &filter, Cursor::Newest, limit).await?.events;
     let is_waiting = envelopes::is_waiting(pool, account, session).await?;
     Ok(Details { events, is_waiting })
 }

@@ -12,11 +12,7 @@ pub mod overview;
 pub mod reminders;
 pub mod reset;
 
-use sqlx::{
-    Decode, PgConnection, PgPool, Postgres, Transaction, Type,
-    error::BoxDynError,
-    postgres::{PgTypeInfo, PgValueRef},
-};
+use sqlx::{PgExecutor, PgPool, Postgres, Transaction};
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -58,19 +54,6 @@ pub struct TechnicalUser {
     pub former_until: Option<OffsetDateTime>,
     /// The last call with the password before this one.
     pub former_last_call_at: Option<OffsetDateTime>,
-}
-
-impl Type<Postgres> for TechnicalUserStatus {
-    fn type_info() -> PgTypeInfo {
-        <str as Type<Postgres>>::type_info()
-    }
-}
-
-impl Decode<'_, Postgres> for TechnicalUserStatus {
-    /// A status that only a later version of the portal knows counts as suspended.
-    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        Ok(Self::parse(<&str as Decode<Postgres>>::decode(value)?).unwrap_or(Self::Suspended))
-    }
 }
 
 /// A technical user, with the proof that a person is the principal manager of its structure.
@@ -123,7 +106,7 @@ pub async fn find_managed(
     let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
         return Ok(None);
     };
-    let accounts = select(&mut conn, structure.id(), Some(technical_user_id)).await?;
+    let accounts = select(&mut *conn, structure.id(), Some(technical_user_id)).await?;
     Ok(accounts.into_iter().next().map(|account| ManagedTechnicalUser { structure, account }))
 }
 
@@ -131,12 +114,18 @@ pub async fn find_managed(
 ///
 /// # Errors
 /// Database errors.
-pub async fn of_structure(pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<Vec<TechnicalUser>> {
-    let mut conn = pool.acquire().await?;
-    select(&mut conn, structure.id(), None).await
+pub async fn of_structure(
+    executor: impl PgExecutor<'_>,
+    structure: &ManagedStructure,
+) -> sqlx::Result<Vec<TechnicalUser>> {
+    select(executor, structure.id(), None).await
 }
 
-async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -> sqlx::Result<Vec<TechnicalUser>> {
+async fn select(
+    executor: impl PgExecutor<'_>,
+    structure_id: i64,
+    only: Option<i64>,
+) -> sqlx::Result<Vec<TechnicalUser>> {
     sqlx::query_as!(
         TechnicalUser,
         r#"SELECT t.id, t.login, t.label, t.status AS "status: TechnicalUserStatus", t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
@@ -151,7 +140,7 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
         structure_id,
         only,
     )
-    .fetch_all(conn)
+    .fetch_all(executor)
     .await
 }
 

@@ -1,39 +1,39 @@
-//! The list of all technical users in a manager's structures, searched, filtered, sorted, in pages.
+//! All technical users of a manager's structures in one list.
 
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use crate::domain::technical_user::TechnicalUserStatus;
+use crate::domain::{structure_identifier::IdentifierType, technical_user::TechnicalUserStatus};
 
-/// The filters and the order of the list.
+/// Which accounts to list, and in which order.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct AccountFilter {
     /// Part of a label, a login, or a structure's name or identifier, ignoring case and accents.
-    /// Empty for all.
+    /// Empty: all.
     pub search: String,
-    pub expiry: WantedExpiry,
-    pub status: WantedStatus,
+    pub expiry: ExpiryFilter,
+    pub status: StatusFilter,
     pub order: Order,
 }
 
-/// Filters by the expiry of the password.
+/// When the password expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WantedExpiry {
+pub enum ExpiryFilter {
     #[default]
     Any,
-    /// Within 60 days, when the first reminder is sent, or past.
+    /// Within 60 days, as the first reminder, or already expired.
     Soon,
     Past,
 }
 
 /// Filters by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WantedStatus {
+pub enum StatusFilter {
     #[default]
     Any,
     Active,
     Suspended,
-    /// Accounts with a working password that was shown to a former principal manager.
+    /// The password was shown to a person who is no longer the principal manager.
     KnownToAnother,
 }
 
@@ -49,7 +49,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// Columns of both the `matching` and the `page` subquery.
+    /// Columns that both `matching` and `page` have.
     fn columns(self) -> &'static str {
         match self {
             Self::Expiry => "expires_at, id",
@@ -59,7 +59,7 @@ impl Order {
     }
 }
 
-/// A row of the list.
+/// A technical user in the list.
 #[derive(Clone, Debug, FromRow)]
 pub struct OverviewRow {
     pub id: i64,
@@ -67,60 +67,60 @@ pub struct OverviewRow {
     pub label: Option<String>,
     pub status: TechnicalUserStatus,
     pub expires_at: OffsetDateTime,
-    /// Calendar days until then in Paris; negative once it is past.
+    /// Calendar days until then; negative once it is past.
     pub days_left: i32,
     pub last_call_at: Option<OffsetDateTime>,
     pub structure_id: i64,
     pub designation: String,
-    pub identifier_type: String,
+    pub identifier_type: IdentifierType,
     pub identifier: String,
     pub structure_active: bool,
     pub contact_address: String,
-    /// Whether a working password was shown to a former principal manager.
+    /// Whether the password was shown to a person who is no longer the principal manager.
     pub known_to_another: bool,
-    /// The number of matching accounts on all pages.
+    /// The number of matching accounts, on all pages.
     pub total: i64,
 }
 
 /// One page of the technical users, without deleted ones, of the structures whose principal manager
 /// is `manager_id`.
 ///
-/// The `matching` subquery reads only the columns needed to count and sort; the other columns are
-/// read for the page's rows alone. The statement contains only the filters in use, so that no
-/// always-true condition is evaluated for 25,000 accounts.
+/// All matching accounts are gathered once, with only the columns for counting and sorting; whole
+/// rows are read for the page alone. The statement holds only the criteria that are given: a
+/// manager may have 25,000 accounts, and each criterion is evaluated for every one.
 ///
 /// # Errors
 /// Database errors.
 pub async fn page(
     pool: &PgPool,
     manager_id: i64,
-    wanted: &Wanted,
+    filter: &AccountFilter,
     offset: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<OverviewRow>> {
-    let mut query = matching(manager_id, wanted);
-    query.push(", page AS (SELECT * FROM matching ORDER BY ").push(wanted.order.columns());
+    let mut query = matching(manager_id, filter);
+    query.push(", page AS (SELECT * FROM matching ORDER BY ").push(filter.order.columns());
     query.push(" OFFSET ").push_bind(offset).push(" LIMIT ").push_bind(limit).push(") SELECT ");
     push_columns(&mut query, manager_id);
     query
         .push(", (SELECT count(*) FROM matching) AS total FROM (SELECT id, row_number() OVER (ORDER BY ")
-        .push(wanted.order.columns());
-    query.push(") AS place FROM page) p").push(ACCOUNTS_OF_PLACES).push(" ORDER BY place");
+        .push(filter.order.columns());
+    query.push(") AS place FROM page) p").push(JOINED_ACCOUNTS).push(" ORDER BY place");
     query.build_query_as().fetch_all(pool).await
 }
 
-/// The ids of all matching accounts, in order. An export reads them in batches with [`rows`].
+/// The ids of all matching accounts, in order: an export reads their [`rows`] in batches.
 ///
 /// # Errors
 /// Database errors.
-pub async fn ids(pool: &PgPool, manager_id: i64, wanted: &Wanted) -> sqlx::Result<Vec<i64>> {
-    let mut query = matching(manager_id, wanted);
-    query.push(" SELECT id FROM matching ORDER BY ").push(wanted.order.columns());
+pub async fn ids(pool: &PgPool, manager_id: i64, filter: &AccountFilter) -> sqlx::Result<Vec<i64>> {
+    let mut query = matching(manager_id, filter);
+    query.push(" SELECT id FROM matching ORDER BY ").push(filter.order.columns());
     query.build_query_scalar().fetch_all(pool).await
 }
 
-/// The rows of these accounts, in this order, without those that were deleted or are no longer the
-/// manager's.
+/// These accounts, in this order, in their present state, without those that are deleted or no
+/// longer the manager's.
 ///
 /// # Errors
 /// Database errors.
@@ -128,14 +128,14 @@ pub async fn rows(pool: &PgPool, manager_id: i64, ids: &[i64]) -> sqlx::Result<V
     let mut query = QueryBuilder::new("SELECT ");
     push_columns(&mut query, manager_id);
     query.push(", count(*) OVER () AS total FROM unnest(").push_bind(ids);
-    query.push("::bigint[]) WITH ORDINALITY p (id, place)").push(ACCOUNTS_OF_PLACES);
+    query.push("::bigint[]) WITH ORDINALITY p (id, place)").push(JOINED_ACCOUNTS);
     query.push(" WHERE t.status <> 'DELETED' AND s.principal_manager_id = ").push_bind(manager_id);
     query.push(" ORDER BY place");
     query.build_query_as().fetch_all(pool).await
 }
 
-/// Begins a statement with the `matching` subquery.
-fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
+/// `WITH matching AS (…)`: the matching accounts, with the columns for counting and sorting.
+fn matching(manager_id: i64, filter: &AccountFilter) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "WITH matching AS MATERIALIZED (
              SELECT t.id, t.expires_at, t.last_call_at, s.search_text
@@ -143,19 +143,19 @@ fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
               WHERE s.principal_manager_id = ",
     );
     query.push_bind(manager_id).push(" AND t.status <> 'DELETED'");
-    push_criteria(&mut query, manager_id, wanted);
+    push_criteria(&mut query, manager_id, filter);
     query.push(")");
     query
 }
 
-/// Joins the ids `p` of a list with the tables that [`push_columns`] reads.
-const ACCOUNTS_OF_PLACES: &str = "
+/// Joins the account ids of `p` to the tables that [`push_columns`] reads.
+const JOINED_ACCOUNTS: &str = "
     JOIN technical_users t ON t.id = p.id
     JOIN structures s ON s.id = t.structure_id
     JOIN users u ON u.id = s.principal_manager_id";
 
-/// The columns of [`OverviewRow`] except the total, from an account `t`, its structure `s` and the
-/// manager `u`.
+/// The columns of an [`OverviewRow`] but for the count, from an account `t`, its structure `s` and
+/// the manager `u`.
 fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(
         "t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS days_left, t.last_call_at,
@@ -166,33 +166,34 @@ fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(" AS known_to_another");
 }
 
-/// The typed text is normalised in a subquery, so that PostgreSQL does it once, not for each row.
-fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, wanted: &Wanted) {
-    if !wanted.search.is_empty() {
-        let text = || wanted.search.clone();
+/// The search text is normalized in subqueries, which run once; inline, a generic plan would
+/// normalize it again for each row.
+fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, filter: &AccountFilter) {
+    if !filter.search.is_empty() {
+        let text = || filter.search.clone();
         query.push(" AND (position((SELECT search_key(").push_bind(text()).push(")) IN s.search_text) > 0");
         query.push(" OR position((SELECT search_key(").push_bind(text()).push(")) IN t.search_text) > 0");
         query.push(" OR position((SELECT lower(regexp_replace(").push_bind(text());
         query.push(", '\\s', '', 'g'))) IN t.search_text) > 0)");
     }
-    query.push(match wanted.expiry {
-        WantedExpiry::Any => "",
-        WantedExpiry::Soon => " AND t.expires_at < (SELECT end_of_days(60))",
-        WantedExpiry::Past => " AND t.expires_at <= (SELECT portal_now())",
+    query.push(match filter.expiry {
+        ExpiryFilter::Any => "",
+        ExpiryFilter::Soon => " AND t.expires_at < (SELECT end_of_days(60))",
+        ExpiryFilter::Past => " AND t.expires_at <= (SELECT portal_now())",
     });
-    match wanted.status {
-        WantedStatus::Any => {}
-        WantedStatus::Active => push_status(query, TechnicalUserStatus::Active),
-        WantedStatus::Suspended => push_status(query, TechnicalUserStatus::Suspended),
-        WantedStatus::KnownToAnother => {
+    match filter.status {
+        StatusFilter::Any => {}
+        StatusFilter::Active => push_status(query, TechnicalUserStatus::Active),
+        StatusFilter::Suspended => push_status(query, TechnicalUserStatus::Suspended),
+        StatusFilter::KnownToAnother => {
             query.push(" AND ");
             push_known(query, manager_id);
         }
     }
 }
 
-/// The condition of the view `passwords_known_to_others`, for one manager. It reads the former
-/// passwords once rather than for each account.
+/// The condition of the view `passwords_known_to_others`, for one manager: former passwords that
+/// still work are looked up once, not for each account.
 fn push_known(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push("(known_to_another(t.password_shown_at, t.password_set_by, ").push_bind(manager_id);
     query.push(

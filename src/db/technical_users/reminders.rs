@@ -1,4 +1,4 @@
-//! Mails that remind of expiring passwords (rule 12): 60, 30, 7 and 1 days before, and on the day.
+//! Mails reminders of expiring passwords (rule 12): 60, 30, 7 and 1 days before, and on the day.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -11,16 +11,16 @@ use crate::{
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
 
-/// Puts the reminders that are due into the outbox, and returns their number. Each is sent once,
-/// also if several instances do this at the same time. After an interruption of the service, only
-/// the most urgent reminder of each password is sent.
+/// Puts the due reminders into the outbox, each once even if several instances do so together.
+/// After a pause of the service, only the most urgent reminder of each password is sent. Returns
+/// the number of reminders.
 ///
 /// # Errors
-/// Database errors; earlier batches stay committed.
+/// Database errors; the batches written before stay.
 pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     let mut sent = 0;
     loop {
-        let batch = remind_some(pool).await?;
+        let batch = remind_batch(pool).await?;
         sent += batch;
         if batch == 0 {
             return Ok(sent);
@@ -28,31 +28,22 @@ pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     }
 }
 
-async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
+/// Sends one batch, and returns its size.
+async fn remind_batch(pool: &PgPool) -> sqlx::Result<usize> {
     let mut tx = pool.begin().await?;
-    let due = due(&mut tx).await?;
+    let due = record_due(&mut tx).await?;
     let count = due.len();
     for reminder in due {
-        let DueReminder { id, login, label, expires_at, days_left, designation, identifier, contact_address } =
-            reminder;
-        // Without a principal manager, there is no address.
-        let Some(recipient) = contact_address else { continue };
-        let notice = ExpiryNotice {
-            technical_user_id: id,
-            login,
-            label,
-            structure: designation,
-            identifier,
-            expires_at,
-            days_left,
-        };
-        outbox::enqueue(&mut tx, &recipient, &Notification::PasswordExpiring(notice)).await?;
+        // A structure without a manager has no recipient.
+        let Some(recipient) = reminder.contact_address.clone() else { continue };
+        outbox::enqueue(&mut tx, &recipient, &Notification::PasswordExpiring(reminder.into())).await?;
     }
     tx.commit().await?;
     Ok(count)
 }
 
-struct DueReminder {
+/// A reminder to send.
+struct Reminder {
     id: i64,
     login: String,
     label: Option<String>,
@@ -60,18 +51,31 @@ struct DueReminder {
     days_left: i32,
     designation: String,
     identifier: String,
-    /// `None` if the structure has no principal manager.
     contact_address: Option<String>,
 }
 
-/// Marks reminders as sent and returns them, at most [`BATCH`].
+impl From<Reminder> for ExpiryNotice {
+    fn from(reminder: Reminder) -> Self {
+        Self {
+            technical_user_id: reminder.id,
+            login: reminder.login,
+            label: reminder.label,
+            structure: reminder.designation,
+            identifier: reminder.identifier,
+            expires_at: reminder.expires_at,
+            days_left: reminder.days_left,
+        }
+    }
+}
+
+/// Records a batch of due reminders as sent, and returns them.
 ///
-/// Counts calendar days, so that a reminder is sent on the morning of its day. The one of the last
-/// day is sent even if the password expired in the first minute of that day. A password whose
-/// lifetime is shorter than a notice does not get that notice.
-async fn due(conn: &mut PgConnection) -> sqlx::Result<Vec<DueReminder>> {
+/// Calendar days count, so a reminder leaves on the morning of its day; that of the last day leaves
+/// even if the password expired in the first minute. A password that lives for fewer days than a
+/// reminder's notice gets no such reminder when it is created.
+async fn record_due(conn: &mut PgConnection) -> sqlx::Result<Vec<Reminder>> {
     sqlx::query_as!(
-        DueReminder,
+        Reminder,
         r#"WITH ending AS (
                SELECT t.id, t.credential_version, t.password_set_at, t.expires_at,
                       (t.expires_at AT TIME ZONE 'Europe/Paris')::date - (portal_now() AT TIME ZONE 'Europe/Paris')::date AS days_left

@@ -28,7 +28,7 @@ impl From<&ManagedStructure> for StructureName {
         Self {
             id: structure.id(),
             designation: structure.designation().to_owned(),
-            kind: structure.identifier_type().to_owned(),
+            kind: structure.identifier_type().code().to_owned(),
             identifier: structure.identifier().to_owned(),
             active: structure.card().active,
         }

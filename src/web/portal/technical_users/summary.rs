@@ -141,7 +141,8 @@ fn connection_sheet(
 ) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let (account, structure) = (managed.account.account(), managed.account.structure());
     let address = postal_address(structure);
-    let identifier = format!("{} {}", structure.identifier_type(), filters::spaced_identifier(structure.identifier()));
+    let identifier =
+        format!("{} {}", structure.identifier_type().code(), filters::spaced_identifier(structure.identifier()));
     let sheet = ConnectionSheet {
         service_name: "Raccord",
         login: &account.login,
