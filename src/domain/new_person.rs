@@ -4,9 +4,8 @@
 use thiserror::Error;
 
 use super::{
-    contact_address::ContactAddress,
-    person::normalized_login,
-    technical_user::{is_technical_login, is_unprintable},
+    characters::is_unprintable, contact_address::ContactAddress, person::normalized_login,
+    technical_user::is_technical_login,
 };
 
 /// Why somebody cannot be registered.

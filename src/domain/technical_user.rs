@@ -2,6 +2,9 @@
 //! the portal.
 
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
+
+use super::characters::is_invisible;
 
 /// The settings that bear on passwords and accounts.
 #[derive(Clone, Copy, Debug)]
@@ -45,13 +48,14 @@ impl Label {
     /// # Errors
     /// A [`LabelError`] that says what is wrong.
     pub fn parse(text: &str) -> Result<Option<Self>, LabelError> {
+        // Composed, so that labels that read the same are the same (Unicode NFC).
+        let text: String = text.nfc().collect();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if text.chars().count() > 100 {
             return Err(LabelError::TooLong);
         }
-        // A hyphen that does not show would make two labels look alike. The directory's names may
-        // have it.
-        if text.chars().any(|c| is_unprintable(c) || c == '\u{ad}') {
+        // An invisible character would make two labels look alike.
+        if text.chars().any(is_invisible) {
             return Err(LabelError::Unprintable);
         }
         Ok((!text.is_empty()).then_some(Self(text)))
@@ -73,22 +77,6 @@ pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
         (Some(before), None) => format!("{} retiré", quoted(before)),
         (None, None) => String::new(),
     }
-}
-
-/// Control characters, and what some readers take for the end of a line besides.
-#[must_use]
-pub fn is_control_or_line_end(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
-}
-
-/// Control characters, ends of lines, and what reverses text, hides it, or stands for nothing at
-/// all: people trust what they read.
-#[must_use]
-pub fn is_unprintable(c: char) -> bool {
-    let is_mark = matches!(c, '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-    // Letters without a shape, and tags.
-    let is_blank = matches!(c, '\u{115f}' | '\u{1160}' | '\u{3164}' | '\u{ffa0}' | '\u{e0000}'..='\u{e007f}');
-    is_control_or_line_end(c) || is_mark || is_blank
 }
 
 /// Where an account stands.
@@ -155,6 +143,14 @@ mod tests {
     }
 
     #[test]
+    fn labels_that_read_the_same_are_the_same() {
+        let label = |text: &str| Label::parse(text).unwrap().unwrap();
+        assert_eq!(label("Paie e\u{301}te\u{301}"), label("Paie été"));
+        assert_eq!(label("Paie e\u{301}te\u{301}").as_str(), "Paie été");
+        assert!(Label::parse(&"e\u{301}".repeat(100)).is_ok(), "counted after normalization");
+    }
+
+    #[test]
     fn a_change_of_label_is_told_with_both() {
         let changes = [(Some("ERP"), Some("Paie")), (None, Some("Paie")), (Some("ERP"), None)];
         let told = changes.map(|(before, after)| label_change(before, after).replace('\u{202f}', " "));
@@ -165,9 +161,11 @@ mod tests {
     fn a_label_that_could_deceive_is_refused() {
         assert_eq!(Label::parse(&"é".repeat(101)), Err(LabelError::TooLong));
         assert!(Label::parse(&"é".repeat(100)).is_ok());
-        // Each mark of direction that Unicode has, some that hide, and controls.
+        // Every direction mark of Unicode, controls, and characters without a visible shape.
         let marks = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\u{2066}\u{2067}\u{2068}\u{2069}";
-        for c in marks.chars().chain("\u{0}\u{7f}\u{9b}\u{ad}\u{200b}\u{3164}\u{e0041}\u{feff}".chars()) {
+        let invisible =
+            "\u{0}\u{7f}\u{9b}\u{ad}\u{200b}\u{3164}\u{e0041}\u{feff}\u{34f}\u{fe0f}\u{2800}\u{17b5}\u{fff9}\u{1d173}";
+        for c in marks.chars().chain(invisible.chars()) {
             assert_eq!(Label::parse(&format!("a{c}b")), Err(LabelError::Unprintable), "{c:?}");
         }
     }
@@ -213,18 +211,5 @@ mod tests {
     #[test]
     fn people_read_words_and_not_codes() {
         assert_eq!(TechnicalUserStatus::ALL.map(TechnicalUserStatus::label), ["Actif", "Suspendu", "Supprimé"]);
-    }
-
-    #[test]
-    fn hidden_and_reversing_characters_are_unprintable() {
-        for c in [
-            '\0', '\u{7f}', '\u{85}', '\u{2028}', '\u{2029}', '\u{200b}', '\u{200f}', '\u{202a}', '\u{202e}',
-            '\u{2060}', '\u{206f}', '\u{feff}',
-        ] {
-            assert!(is_unprintable(c), "{c:?}");
-        }
-        for c in ['a', ' ', 'é', '\u{a0}', '\u{202f}', '’', '–', '€'] {
-            assert!(!is_unprintable(c), "{c:?}");
-        }
     }
 }

@@ -13,6 +13,7 @@ use printpdf::ParsedFont;
 use subsetter::GlyphRemapper;
 
 use super::error::PdfError;
+use crate::domain::characters::is_invisible;
 
 /// Stands for a character that the face lacks: visible, and the Unicode character for just that.
 const MISSING: char = '\u{fffd}';
@@ -68,7 +69,7 @@ impl Face {
     fn drawn(self, character: char) -> Option<char> {
         match character {
             '\t' | '\n' | '\r' => Some(' '),
-            c if c.is_control() || is_invisible(c) => None,
+            c if is_invisible(c) => None,
             c => Some(self.glyph(c).map_or(MISSING, |_| c)),
         }
     }
@@ -101,11 +102,4 @@ impl Face {
         font.pdf_font_metrics = whole.pdf_font_metrics.clone();
         Ok(font)
     }
-}
-
-/// Format characters (soft hyphen, zero-width, direction marks, byte order mark, variation
-/// selectors): they have no shape of their own and would make a copied text lie.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }

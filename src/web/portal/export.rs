@@ -8,7 +8,7 @@ use axum::{
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
-use crate::{french, web::edge::error::AppError};
+use crate::{domain::characters::is_invisible, french, web::edge::error::AppError};
 
 /// A mark that says UTF-8 to French spreadsheets.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
@@ -74,9 +74,7 @@ fn safe_cell(text: String) -> String {
 }
 
 fn is_blank(c: char) -> bool {
-    c.is_whitespace()
-        || c.is_control()
-        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_whitespace() || is_invisible(c)
 }
 
 #[cfg(test)]

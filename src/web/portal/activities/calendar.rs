@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::{
     db::technical_users::deadlines::{self, Deadline},
-    domain::{random, technical_user::is_control_or_line_end},
+    domain::{characters::is_control_or_line_end, random},
     french,
     web::{
         edge::{
