@@ -32,7 +32,7 @@ mod place;
 mod programs;
 
 /// The role that owns the schema. It may create databases, and is no superuser.
-pub const USER: &str = "raccord";
+const USER: &str = "raccord";
 
 /// The role that serves. It owns nothing. Clusters created by an older version lack it.
 pub const SERVING_USER: &str = "raccord_portal";
