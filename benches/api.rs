@@ -1,12 +1,12 @@
-//! What authentication costs: `recuperer/rattachements` with each kind of credential, beside a bare
-//! axum and sqlx handler that runs one query of the same shape on the same pool and answers the
-//! same members. `cargo bench --bench api` starts everything and prints a table.
+//! Measures the cost of authentication: `recuperer/rattachements` with each kind of credential,
+//! compared to a bare axum and sqlx handler that runs an equivalent query on the same pool and
+//! returns the same members. `cargo bench --bench api` starts everything and prints a table.
 //!
-//! The load comes from this very process, so the figures mean something beside each other only.
-//! Rounds are interleaved, and the median of each variant counts. Beside the rate stands the
-//! processor time that a call took: of this process, caller included, and of the database's.
+//! The load is generated in this process, so only the ratios are meaningful. Rounds of the variants
+//! are interleaved, and the table shows medians: requests per second, and the CPU time of a call in
+//! this process (load generator included) and in the database.
 
-#![allow(dead_code, reason = "the tests' makers do more than is asked for here")]
+#![allow(dead_code, reason = "the tests' helpers do more than is needed here")]
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -41,8 +41,7 @@ const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 const MEMBERSHIPS: usize = 20;
 
-/// What else the database holds: among so few rows as one manager has, PostgreSQL would use no
-/// index.
+/// Other rows in the database: with one manager's few rows, PostgreSQL would not use the indexes.
 const NEIGHBOURS: &str = "
     INSERT INTO users (login, last_name, first_name, contact_address)
     SELECT 'voisin' || n || '@x.fr', 'Voisin', 'Numéro', 'voisin' || n || '@x.fr' FROM generate_series(1, 500) n;
@@ -142,8 +141,8 @@ fn request(head: &str) -> String {
     )
 }
 
-/// Sends one request after the other on one connection until the end; how many were answered with
-/// 200.
+/// Sends requests one after the other on one connection until `end`. Returns how many were answered,
+/// all with 200.
 async fn caller(address: SocketAddr, request: String, end: Instant) -> usize {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket");
@@ -166,17 +165,18 @@ async fn caller(address: SocketAddr, request: String, end: Instant) -> usize {
     answered
 }
 
-/// What a round came to.
+/// Results of one round.
 struct Measure {
-    per_second: u64,
-    /// Processor time of one call, in microseconds: here, and in the database.
-    here: u64,
-    in_database: u64,
+    requests_per_second: u64,
+    /// CPU time of one call in this process, in microseconds.
+    own_cpu: u64,
+    /// CPU time of one call in the database's processes, in microseconds.
+    database_cpu: u64,
 }
 
-/// All connections together.
+/// Calls on all connections for [`ROUND`].
 async fn round(address: SocketAddr, request: &str, backends: &[String]) -> Measure {
-    let before = (processor_time(["self"]), processor_time(backends));
+    let before = (cpu_time(["self"]), cpu_time(backends));
     let end = Instant::now() + ROUND;
     let callers: Vec<_> = (0..CONNECTIONS).map(|_| tokio::spawn(caller(address, request.to_owned(), end))).collect();
     let mut answered = 0;
@@ -188,18 +188,18 @@ async fn round(address: SocketAddr, request: &str, backends: &[String]) -> Measu
         u64::try_from(after.saturating_sub(before).as_micros()).expect("a few seconds") / answered
     };
     Measure {
-        per_second: answered / ROUND.as_secs(),
-        here: micros(before.0, processor_time(["self"])),
-        in_database: micros(before.1, processor_time(backends)),
+        requests_per_second: answered / ROUND.as_secs(),
+        own_cpu: micros(before.0, cpu_time(["self"])),
+        database_cpu: micros(before.1, cpu_time(backends)),
     }
 }
 
-/// What the threads of these processes have run.
-fn processor_time(processes: impl IntoIterator<Item = impl AsRef<str>>) -> Duration {
+/// CPU time used so far by all threads of these processes.
+fn cpu_time(processes: impl IntoIterator<Item = impl AsRef<str>>) -> Duration {
     let threads = processes.into_iter().flat_map(|process| {
         fs::read_dir(format!("/proc/{}/task", process.as_ref())).expect("a process that lives").flatten()
     });
-    // The first figure is what it has run, in nanoseconds.
+    // The first number is the CPU time in nanoseconds.
     let nanos = threads.filter_map(|thread| {
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()
@@ -207,9 +207,21 @@ fn processor_time(processes: impl IntoIterator<Item = impl AsRef<str>>) -> Durat
     Duration::from_nanos(nanos.sum())
 }
 
-#[tokio::main]
-async fn main() {
-    let portal = TestPortal::start().await;
+/// A request to one of the servers, under the name that the table shows.
+struct Variant {
+    name: &'static str,
+    address: SocketAddr,
+    request: String,
+}
+
+/// An account with [`MEMBERSHIPS`] memberships, and its credentials as request headers.
+struct TestCaller {
+    manager_id: i64,
+    cpro_account: String,
+    bearer: String,
+}
+
+async fn create_caller(portal: &TestPortal) -> TestCaller {
     let (manager, structures) = portal.manager_with_structures("Camille", 1).await;
     for number in 1..MEMBERSHIPS {
         let structure = portal.structure(&format!("Commune numéro {number:03}")).await;
@@ -218,46 +230,42 @@ async fn main() {
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structures[0].id, "ERP").await;
     let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
-    portal.execute(NEIGHBOURS).await;
-    let pool = db::pool(portal.database_url().parse().expect("a sound URL"), DATABASE_CONNECTIONS);
-    let state = AppState::new(pool.clone(), Settings::read(|_| None).expect("the defaults")).expect("no theme");
-    let raccord = serve(web::router(state.clone(), ApiState::new(state))).await;
-    let bare = serve(Router::new().route(PATH, post(bare)).with_state((pool.clone(), manager.id))).await;
-
-    let account = format!("cpro-account: {}\r\n", BASE64.encode(format!("{login}:{password}").as_bytes()));
     let form = [("grant_type", "client_credentials"), ("client_id", &login), ("client_secret", &password)];
     let token: serde_json::Value =
         serde_json::from_str(&browser.post("/api/oauth/token", &form).await.body_text()).expect("a token");
-    let bearer = format!("Authorization: Bearer {}\r\n", token["access_token"].as_str().expect("a token"));
-    let mut variants = vec![
-        ("bare handler", bare, request("")),
-        ("cpro-account", raccord, request(&account)),
-        ("Bearer", raccord, request(&bearer)),
-        ("both", raccord, request(&format!("{account}{bearer}"))),
-    ];
-    // Every connection that the pool may hold, so that all backends are known.
+    TestCaller {
+        manager_id: manager.id,
+        cpro_account: format!("cpro-account: {}\r\n", BASE64.encode(format!("{login}:{password}").as_bytes())),
+        bearer: format!("Authorization: Bearer {}\r\n", token["access_token"].as_str().expect("a token")),
+    }
+}
+
+/// Starts both servers. The variants to measure, the bare handler first.
+async fn start_servers(pool: &PgPool, caller: &TestCaller) -> Vec<Variant> {
+    let state = AppState::new(pool.clone(), Settings::read(|_| None).expect("the defaults")).expect("no theme");
+    let raccord = serve(web::router(state.clone(), ApiState::new(state))).await;
+    let bare = serve(Router::new().route(PATH, post(bare)).with_state((pool.clone(), caller.manager_id))).await;
+    let TestCaller { cpro_account, bearer, .. } = caller;
+    vec![
+        Variant { name: "bare handler", address: bare, request: request("") },
+        Variant { name: "cpro-account", address: raccord, request: request(cpro_account) },
+        Variant { name: "Bearer", address: raccord, request: request(bearer) },
+        Variant { name: "both", address: raccord, request: request(&format!("{cpro_account}{bearer}")) },
+    ]
+}
+
+/// The process numbers of the pool's database backends, once it has opened all its connections.
+async fn backends(pool: &PgPool) -> Vec<String> {
     let mut held = Vec::new();
     for _ in 0..DATABASE_CONNECTIONS {
         held.push(pool.acquire().await.expect("a connection"));
     }
     let backends =
         "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'";
-    let backends: Vec<String> = sqlx::query_scalar(backends).fetch_all(&mut *held[0]).await.expect("the query works");
-    drop(held);
-    // One alone, for a profiler.
-    if let Some(wanted) = env::args().skip(1).find(|argument| !argument.starts_with('-')) {
-        variants.retain(|(name, ..)| *name == wanted);
-    }
-    let mut rounds: Vec<Vec<Measure>> = variants.iter().map(|_| Vec::new()).collect();
-    for number in 0..=ROUNDS {
-        for (measures, (_, address, request)) in rounds.iter_mut().zip(&variants) {
-            let measure = round(*address, request, &backends).await;
-            // The first round warms up.
-            if number > 0 {
-                measures.push(measure);
-            }
-        }
-    }
+    sqlx::query_scalar(backends).fetch_all(&mut *held[0]).await.expect("the query works")
+}
+
+fn print(variants: &[Variant], rounds: &[Vec<Measure>]) {
     println!("{MEMBERSHIPS} memberships, {CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?} each");
     println!("{:14} {:>12} {:>10} {:>16} {:>16}", "", "requests/s", "of bare", "µs here", "µs in database");
     let median = |measures: &[Measure], figure: fn(&Measure) -> u64| {
@@ -265,12 +273,37 @@ async fn main() {
         figures.sort_unstable();
         figures[ROUNDS / 2]
     };
-    let of_bare = median(&rounds[0], |measure| measure.per_second);
-    for (measures, (name, ..)) in rounds.iter().zip(&variants) {
-        let per_second = median(measures, |measure| measure.per_second);
-        let here = median(measures, |measure| measure.here);
-        let in_database = median(measures, |measure| measure.in_database);
+    let of_bare = median(&rounds[0], |measure| measure.requests_per_second);
+    for (measures, Variant { name, .. }) in rounds.iter().zip(variants) {
+        let per_second = median(measures, |measure| measure.requests_per_second);
+        let own_cpu = median(measures, |measure| measure.own_cpu);
+        let database_cpu = median(measures, |measure| measure.database_cpu);
         let share = per_second * 100 / of_bare;
-        println!("{name:14} {per_second:>12} {share:>9}% {here:>16} {in_database:>16}");
+        println!("{name:14} {per_second:>12} {share:>9}% {own_cpu:>16} {database_cpu:>16}");
     }
+}
+
+#[tokio::main]
+async fn main() {
+    let portal = TestPortal::start().await;
+    let caller = create_caller(&portal).await;
+    portal.execute(NEIGHBOURS).await;
+    let pool = db::pool(portal.database_url().parse().expect("a sound URL"), DATABASE_CONNECTIONS);
+    let mut variants = start_servers(&pool, &caller).await;
+    let backends = backends(&pool).await;
+    // One variant alone, for a profiler.
+    if let Some(wanted) = env::args().skip(1).find(|argument| !argument.starts_with('-')) {
+        variants.retain(|variant| variant.name == wanted);
+    }
+    let mut rounds: Vec<Vec<Measure>> = variants.iter().map(|_| Vec::new()).collect();
+    for number in 0..=ROUNDS {
+        for (measures, variant) in rounds.iter_mut().zip(&variants) {
+            let measure = round(variant.address, &variant.request, &backends).await;
+            // The first round is a warm-up.
+            if number > 0 {
+                measures.push(measure);
+            }
+        }
+    }
+    print(&variants, &rounds);
 }

@@ -1,5 +1,4 @@
-//! How French writes dates, by day and month in words, in Paris time; counts of seconds; and how
-//! people call their browsers.
+//! French texts for dates (in Paris time), seconds and browser names.
 
 use std::sync::LazyLock;
 
@@ -42,9 +41,8 @@ pub fn seconds(count: u32) -> String {
     format!("{count}\u{a0}seconde{}", if count > 1 { "s" } else { "" })
 }
 
-/// A browser as people know it, from what it says of itself (`User-Agent`): « Firefox sur Windows
-/// ». `None` where that names no browser known here. Newer names stand first, for browsers also
-/// call themselves what they descend from.
+/// A browser's common name, from its `User-Agent`, such as « Firefox sur Windows ». `None` for an
+/// unknown browser. The order matters: browsers also name the ones that they derive from.
 #[must_use]
 pub fn browser(software: &str) -> Option<String> {
     const BROWSERS: [(&str, &str); 8] = [
@@ -72,21 +70,21 @@ pub fn browser(software: &str) -> Option<String> {
     Some(named(&SYSTEMS).map_or_else(|| browser.to_owned(), |system| format!("{browser} sur {system}")))
 }
 
-/// A message that errors give without its capital and its full stop, as a sentence.
+/// Capitalizes an error message and adds a full stop.
 #[must_use]
 pub fn sentence(message: &str) -> String {
     let mut characters = message.chars();
     characters.next().map(|first| first.to_uppercase().chain(characters).collect::<String>() + ".").unwrap_or_default()
 }
 
-/// The same instant on a clock in Paris.
+/// The instant in Paris time.
 #[must_use]
 pub fn in_paris(at: OffsetDateTime) -> ZonedDateTime {
     Timestamp::from_second(at.unix_timestamp()).unwrap_or(Timestamp::UNIX_EPOCH).to_zoned_datetime(PARIS.clone())
 }
 
-/// A day as people type it, « 24/01/2028 », and as software writes it, 2028-01-24. `None` where the
-/// calendar has no such day.
+/// Parses a day in French order, « 24/01/2028 », or as 2028-01-24. `None` where there is no such
+/// day.
 #[must_use]
 pub fn parse_day(text: &str) -> Option<Date> {
     let parts: Vec<&str> = text.trim().split(['/', '.', '-', ' ']).collect();
@@ -99,7 +97,7 @@ pub fn parse_day(text: &str) -> Option<Date> {
     Date::new(number(year).filter(is_of_our_time)?, month, day).ok()
 }
 
-/// The instant at which this day begins in Paris.
+/// Midnight of this day in Paris.
 #[must_use]
 pub fn beginning_of(day: Date) -> Option<OffsetDateTime> {
     let midnight = PARIS.to_timestamp(day.at(0, 0, 0, 0)).ok()?;

@@ -1,23 +1,23 @@
 //! Raccord: the portal on which the principal manager of a structure creates the technical users
 //! that connect its information systems to the platform's API.
 //!
-//! `docs/architecture.md` has the picture. Arrows only go down: [`web`] and [`cli`] speak to people
-//! and machines, [`pdf`] and [`mail`] make bytes, [`db`] holds every SQL statement, [`domain`] the
-//! rules.
+//! See `docs/architecture.md`. Imports only point down: [`web`] and [`cli`] are the interfaces for
+//! people and programs, [`pdf`] and [`mail`] produce documents and mails, [`db`] holds every SQL
+//! statement, and [`domain`] the rules.
 
 pub mod cli;
 pub mod db;
 pub mod domain;
 pub mod embedded_postgres;
-pub mod french;
+mod french;
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/fuzz/checks.rs"]
 pub mod fuzzing;
-pub mod hashing;
+mod hashing;
 pub mod mail;
-pub mod pdf;
+mod pdf;
 pub mod process;
-pub mod secret_keys;
-pub mod server;
+mod secret_keys;
+mod server;
 pub mod settings;
 pub mod web;

@@ -1,4 +1,4 @@
-//! Settings, then the database, then its schema, then the command.
+//! Reads the settings, opens and migrates the database, and runs the command.
 
 use std::{alloc::System, process::ExitCode};
 
@@ -11,7 +11,7 @@ use raccord::{
     },
     db,
     embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError, SERVING_USER},
-    mail::MailRoom,
+    mail::MailSender,
     process,
     settings::{SettingError, Settings},
 };
@@ -20,12 +20,12 @@ use thiserror::Error;
 use tracing_subscriber::EnvFilter;
 use zeroizing_alloc::ZeroAlloc;
 
-/// Memory is wiped when it is given back: what passed through buffers of requests, answers, pages
-/// and PDFs is gone with them, also where a library kept it.
+/// Wipes memory when it is freed, including the buffers of libraries: requests, responses, pages
+/// and PDFs hold secrets.
 #[global_allocator]
 static MEMORY: ZeroAlloc<System> = ZeroAlloc(System);
 
-/// Why the program stops. Each is one line on standard error.
+/// Why the program failed. Printed as one line on standard error.
 #[derive(Debug, Error)]
 enum Failure {
     #[error("cannot keep the memory private: {0}")]
@@ -57,11 +57,11 @@ impl Failure {
 #[tokio::main]
 async fn main() -> ExitCode {
     let command = Arguments::parse().command();
-    // On the heap: serving holds all of the service's parts.
+    // Boxed: the future is large for the stack.
     match Box::pin(run(command)).await {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            // One line whatever a cause holds: PostgreSQL's errors may have several.
+            // PostgreSQL's errors may span several lines: join them.
             eprintln!("{}", failure.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "));
             ExitCode::from(failure.exit_code())
         }
@@ -75,8 +75,8 @@ async fn run(command: Command) -> Result<u8, Failure> {
     for setting in settings.unproven_databases() {
         tracing::warn!(setting, "the database's certificate is not checked: that wants sslmode=verify-full");
     }
-    // Read for its settings: better now than at the first mail.
-    MailRoom::open(&settings)?;
+    // Checks the settings about mails before the database is opened.
+    MailSender::open(&settings)?;
     if let Some(options) = settings.database.clone() {
         let owner = settings.migration_database.clone();
         return with_database(command, settings, options, owner).await;
@@ -89,8 +89,8 @@ async fn run(command: Command) -> Result<u8, Failure> {
     result
 }
 
-/// The owner migrates and another role serves, unless an older version made the cluster, with one
-/// role alone.
+/// Migrates as the owner and serves as another role. A cluster that an older version created has
+/// only one role, which does both.
 async fn with_embedded(command: Command, settings: Settings, postgres: &EmbeddedPostgres) -> Result<u8, Failure> {
     let owner: PgConnectOptions = postgres.url("raccord").parse().map_err(Failure::Unreachable)?;
     let pool = db::pool(owner.clone(), 1);
@@ -104,7 +104,7 @@ async fn with_embedded(command: Command, settings: Settings, postgres: &Embedded
     }
 }
 
-/// `owner` is who may change the schema, where that is not the role of `options`.
+/// `owner` connects as the role that owns the schema, where it is not the role of `options`.
 async fn with_database(
     command: Command,
     settings: Settings,
@@ -117,13 +117,13 @@ async fn with_database(
     db::try_connection(&options).await.map_err(Failure::Unreachable)?;
     let pool = db::pool(options, settings.database_connections);
     db::migrate(&pool).await?;
-    // On the heap: what a whole command keeps is large for a stack.
+    // Boxed: the future is large for the stack.
     let outcome = Box::pin(cli::run(command, settings, pool.clone())).await;
     pool.close().await;
     Ok(outcome?.exit_code())
 }
 
-/// What the owner does: the schema, then the rights of the role that will use it.
+/// As the owner: migrates the schema and grants the serving role its rights.
 async fn prepare(owner: PgConnectOptions, serving: &str) -> Result<(), Failure> {
     db::try_connection(&owner).await.map_err(Failure::Unreachable)?;
     let is_other = owner.get_username() != serving;
@@ -137,8 +137,8 @@ async fn prepare(owner: PgConnectOptions, serving: &str) -> Result<(), Failure> 
 }
 
 fn start_log(settings: &Settings) -> Result<(), SettingError> {
-    // The first directive silences "relation already exists" at each start; the setting, coming
-    // later, may bring it back.
+    // The first directive silences "relation already exists" at each start; the setting comes later
+    // and may override it.
     let filter =
         EnvFilter::try_new(format!("sqlx::postgres::notice=warn,{}", settings.log)).map_err(|_| SettingError {
             name: "RACCORD_LOG",

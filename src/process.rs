@@ -1,16 +1,14 @@
-//! What the process asks of the kernel and of the runtime when it starts.
+//! Process-wide settings made at startup: memory protection, file limit, panic log.
 
 use std::{io, panic};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
 
-/// File descriptors that are kept for other things than visitors: files, mails, the log, the
-/// runtime.
+/// File descriptors reserved for other things than connections: files, mails, the log, the runtime.
 const RESERVED: usize = 100;
 
-/// Keeps the memory, which holds passwords for moments, off the disks and from other processes: no
-/// core dump is written (and none of a child's), and nobody but root may attach to the process or
-/// read its memory.
+/// Protects the memory, which briefly holds passwords: no core dump is written, neither of this
+/// process nor of its children, and only root may attach to the process or read its memory.
 ///
 /// # Errors
 /// Where the kernel refuses.
@@ -20,8 +18,8 @@ pub fn keep_memory_private() -> io::Result<()> {
     Ok(())
 }
 
-/// Raises the limit of open files to the most that the process may have, and says how many
-/// connections of visitors there is room for beside `database_connections`.
+/// Raises the limit of open files to its maximum. Returns how many connections the process has file
+/// descriptors for, beside `database_connections`.
 pub fn make_room_for_connections(database_connections: u32) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
@@ -31,8 +29,7 @@ pub fn make_room_for_connections(database_connections: u32) -> usize {
     files.saturating_sub(taken).max(16)
 }
 
-/// Tells a panic as one event of the log, with its request's number, where it would be lines of
-/// standard error between events.
+/// Logs a panic as one event with its request's number, instead of several lines on standard error.
 pub fn log_panics() {
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -1,5 +1,5 @@
-//! The file of the keys that seal second factors: outside the database, so that a dump of it opens
-//! nothing.
+//! The file of the keys that encrypt second factors. Outside the database, so that a dump of the
+//! database does not disclose them.
 
 use std::{
     fs,
@@ -12,11 +12,11 @@ use zeroize::Zeroizing;
 
 use crate::domain::{random, second_factor::Keyring};
 
-/// Reads the keys, and makes a first one where there is no file. Of several instances that start
-/// together one makes it, and all read that one.
+/// Reads the keys, and creates the file with a first key where it is missing. Of several instances
+/// that start together, one creates it and all read the same key.
 ///
 /// # Errors
-/// Where the file can be neither read nor made, or holds something else.
+/// Where the file cannot be read or created, or does not hold keys.
 pub fn load(path: &Path) -> io::Result<Keyring> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -29,7 +29,7 @@ pub fn load(path: &Path) -> io::Result<Keyring> {
     Keyring::parse(&text).ok_or_else(|| io::Error::other("it holds no keys, which are lines of name:key"))
 }
 
-/// Written whole under another name first: a link either is the whole file or is not there.
+/// Writes the file whole under another name first, then links it: readers see all of it or none.
 fn create(path: &Path) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;

@@ -1,5 +1,5 @@
-//! What the operator decides, from the environment. A wrong setting stops the start with one line
-//! that names it.
+//! The operator's settings, read from the environment. An invalid setting prevents the start, with
+//! one line that names it.
 
 use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::domain::technical_user::AccountRules;
 
-/// The settings' names, defaults and meaning, as `--help` prints them.
+/// Names, defaults and meaning of the settings, as `--help` prints them.
 pub const HELP: &str = "\
 Settings (environment variables):
   DATABASE_URL                    PostgreSQL to use, e.g. postgres://raccord@db.example/raccord
@@ -47,14 +47,14 @@ pub struct SettingError {
     pub problem: String,
 }
 
-/// All settings, checked.
+/// All settings, validated.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub database: Option<PgConnectOptions>,
-    /// As the schema's owner, where that is not the role of `database`.
+    /// The same database as the schema's owner, where that is not the role of `database`.
     pub migration_database: Option<PgConnectOptions>,
     pub listen: SocketAddr,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub public_url: String,
     pub data_dir: PathBuf,
     pub smtp_url: Option<String>,
@@ -67,7 +67,7 @@ pub struct Settings {
     pub metrics_listen: Option<SocketAddr>,
     pub theme_dir: Option<PathBuf>,
     pub secret_key_file: PathBuf,
-    /// Whether principal managers must have a second factor.
+    /// Whether principal managers must sign in with a second factor.
     pub managers_need_second_factor: bool,
     pub pg_bin: Option<PathBuf>,
     pub log: String,
@@ -75,7 +75,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The settings that name a database on another machine whose certificate is not checked.
+    /// The settings whose database is on another machine and connected to without checking its
+    /// certificate.
     #[must_use]
     pub fn unproven_databases(&self) -> Vec<&'static str> {
         let named = [("DATABASE_URL", &self.database), ("RACCORD_MIGRATION_URL", &self.migration_database)];
@@ -83,7 +84,7 @@ impl Settings {
         named.into_iter().filter(|(_, database)| is_unproven(database)).map(|(name, _)| name).collect()
     }
 
-    /// Reads the settings through `get`, which gives an environment variable's value. An empty
+    /// Reads the settings through `get`, which returns an environment variable's value. An empty
     /// value counts as unset.
     ///
     /// # Errors
@@ -176,7 +177,7 @@ impl Source<'_> {
         items.map(|item| item.parse().map_err(|_| not(name, "a list of IP addresses", item))).collect()
     }
 
-    /// The value may hold a password: it is not repeated.
+    /// The error does not quote the value, which may hold a password.
     fn database_url(&self, name: &'static str) -> Result<Option<PgConnectOptions>, SettingError> {
         let wrong = || SettingError { name, problem: "must be a URL such as postgres://user@host/database".into() };
         let Some(url) = self.text(name) else { return Ok(None) };
@@ -211,7 +212,7 @@ impl Source<'_> {
 
     fn smtp_url(&self) -> Result<Option<String>, SettingError> {
         match self.text("RACCORD_SMTP_URL") {
-            // The value may hold a password: it is not repeated.
+            // The error does not quote the value, which may hold a password.
             Some(url) if !url.starts_with("smtp://") && !url.starts_with("smtps://") => {
                 Err(SettingError { name: "RACCORD_SMTP_URL", problem: "must start with smtp:// or smtps://".into() })
             }
@@ -240,15 +241,15 @@ impl Source<'_> {
     }
 }
 
-/// Whether mails, whose links open accounts, and the mail account's password would leave this
-/// machine unencrypted. What `tls=opportunistic` encrypts, whoever stands before the server can
-/// have in clear.
+/// Whether mails, whose links give access to accounts, and the mail account's password would leave
+/// this machine unencrypted. `tls=opportunistic` counts as unencrypted: an attacker on the path can
+/// suppress TLS.
 fn mails_travel_in_clear(smtp_url: &str) -> bool {
     let Some(rest) = smtp_url.strip_prefix("smtp://") else { return false };
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let authority = place.split('/').next().unwrap_or_default();
     let server = authority.rsplit('@').next().unwrap_or_default();
-    // The brackets of IPv6, then the port of a name or of IPv4.
+    // Strips the brackets of an IPv6 address, or the port of a name or an IPv4 address.
     let host = match server.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next(),
         None => server.split(':').next(),
@@ -262,7 +263,7 @@ fn is_this_machine(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// Whether whoever stands between here and the database could pass for it.
+/// Whether an attacker on the network could impersonate the database.
 fn trusts_the_network(database: &PgConnectOptions) -> bool {
     let host = database.get_host();
     let is_here = database.get_socket().is_some() || host.starts_with('/') || is_this_machine(host);
@@ -273,10 +274,10 @@ fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
     SettingError { name, problem: format!("must be {wanted}, not {value:?}") }
 }
 
-/// Where certificate and key stand, both as PEM.
+/// The files of certificate and private key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
-    /// The portal's certificate, then those that lead to an authority.
+    /// The portal's certificate, followed by its chain.
     pub certificate: PathBuf,
     pub key: PathBuf,
 }

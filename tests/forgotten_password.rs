@@ -1,6 +1,6 @@
 //! « Mot de passe oublié »: a link by mail for who is known, and the same answer for everybody.
 
-use raccord::{db::identity::invitations, domain::random, mail::MailRoom, settings::Settings};
+use raccord::{db::identity::invitations, domain::random, mail::MailSender, settings::Settings};
 
 use crate::common::{PASSWORD, Person, TestPortal};
 
@@ -8,14 +8,14 @@ const FORGOTTEN: &str = "/mot-de-passe-oublie";
 const ANSWER: &str = "/mot-de-passe-oublie?avis=password-link-asked";
 const NEW: &str = "neuf barques sur le lac";
 
-/// Sends the waiting mails as the mail room does; the links in them.
+/// Sends the waiting mails as the mail sender does; the links in them.
 async fn links_mailed(portal: &TestPortal) -> Vec<String> {
     let mails = mailed(portal).await;
     let links = mails.iter().filter_map(|mail| mail.split("/invitation/").nth(1)?.get(..43));
     links.map(|token| format!("/invitation/{token}")).collect()
 }
 
-/// Sends the waiting mails as the mail room does; each as it leaves.
+/// Sends the waiting mails as the mail sender does; each as it leaves.
 async fn mailed(portal: &TestPortal) -> Vec<String> {
     let directory = std::env::temp_dir().join(format!("raccord-mails-{}", random::token(&mut random::os_rng())));
     let given = |name: &str| match name {
@@ -23,14 +23,14 @@ async fn mailed(portal: &TestPortal) -> Vec<String> {
         "RACCORD_SECRET_KEY_FILE" => Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key").to_owned()),
         _ => None,
     };
-    let room = MailRoom::open(&Settings::read(given).expect("sound settings")).expect("a mail room");
+    let sender = MailSender::open(&Settings::read(given).expect("sound settings")).expect("a mail sender");
     let waiting = "SELECT count(*) FROM mails WHERE sent_at IS NULL";
     let sent = async {
         while portal.number(waiting, &[]).await > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     };
-    room.run(portal.pool.clone(), sent).await;
+    sender.run(portal.pool.clone(), sent).await;
     let mut mails = Vec::new();
     let mut folders = vec![directory.clone()];
     while let Some(folder) = folders.pop() {

@@ -1,4 +1,4 @@
-//! `raccord secret check`: whether a text holds passwords that are still good.
+//! `raccord secret check`: finds technical passwords in a text that are still valid.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -17,13 +17,14 @@ use crate::{
     },
 };
 
+/// Bytes read at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// Reads the text to its end and prints the login of each account whose live password stands in it,
-/// once, and nothing else.
+/// Reads the text to its end, and prints the login of each account whose valid password it
+/// contains, once.
 ///
 /// # Errors
-/// Where the text cannot be read, or the database cannot be asked.
+/// Where the text or the database cannot be read.
 pub async fn run(pool: &PgPool, text: &mut impl Read) -> Result<Outcome, CliError> {
     let (mut chunks, mut seen, mut found) = (Chunks::default(), HashSet::new(), BTreeSet::new());
     let mut argon2id = Argon2id::default();
@@ -42,8 +43,8 @@ pub async fn run(pool: &PgPool, text: &mut impl Read) -> Result<Outcome, CliErro
     Ok(if found.is_empty() { Outcome::Done } else { Outcome::LiveSecrets })
 }
 
-/// The text in pieces that overlap by just too little to hold a password twice, so none is cut in
-/// two. Whatever is no UTF-8 is no part of a password.
+/// Splits the text into chunks that overlap by one byte less than a password's length: each password
+/// is whole in exactly one chunk. Bytes that are not UTF-8 are never part of a password.
 #[derive(Default)]
 struct Chunks {
     rest: Zeroizing<Vec<u8>>,

@@ -1,9 +1,7 @@
-//! Lines of a `;`-separated file, one at a time, each with the number of the line that it starts
-//! on.
+//! Reads the records of a `;`-separated file one at a time, each with the number of its first line.
 //!
-//! Fields may be quoted, and then hold `;`, `""` for a quote, and line breaks. A quote that nobody
-//! closes spoils its own line only: reading goes on with the next one. Memory is bounded whatever
-//! the file holds.
+//! A quoted field may contain `;`, line breaks, and `""` for a quote. An unclosed quote invalidates
+//! its own line only: reading continues with the next line. Memory is bounded for any input.
 
 use std::{
     collections::VecDeque,
@@ -13,10 +11,10 @@ use std::{
 use encoding_rs::WINDOWS_1252;
 use thiserror::Error;
 
-/// Bytes that a record may have: 21 fields of 250 characters fit.
+/// The longest record in bytes. 21 fields of 250 characters fit.
 const LONGEST_RECORD: usize = 32 * 1024;
 
-/// Why a line is no record.
+/// Why a line is not a record.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LineError {
     #[error("the line is longer than {LONGEST_RECORD} bytes")]
@@ -27,13 +25,13 @@ pub enum LineError {
     FieldCount { found: usize, expected: usize },
 }
 
-/// A record, or why there is none, and the number of its first line.
+/// The number of a record's first line, and the record or why it is invalid.
 pub type NumberedLine = (u64, Result<Vec<String>, LineError>);
 
-/// Reads records. Blank lines are passed over.
+/// Reads records. Blank lines are skipped.
 pub struct CsvLines<R> {
     input: R,
-    /// Lines that were read to look for the end of a quote, and are still to be read.
+    /// Lines already read while looking for a closing quote, to be read again.
     ahead: VecDeque<Vec<u8>>,
     number: u64,
 }
@@ -60,7 +58,7 @@ impl<R: BufRead> CsvLines<R> {
         Ok(None)
     }
 
-    /// The record that starts with `line`, with as many of the following lines as its quotes hold.
+    /// The record that starts with `line`, including the following lines within its quotes.
     fn record(&mut self, line: &[u8]) -> io::Result<Result<Vec<String>, LineError>> {
         if line.len() > LONGEST_RECORD {
             return Ok(Err(LineError::TooLong));
@@ -88,8 +86,7 @@ impl<R: BufRead> CsvLines<R> {
         }
     }
 
-    /// One line with its line break. Of one that is too long only the beginning is kept, just too
-    /// long.
+    /// One line with its line break. A line that is too long is cut to one byte above the limit.
     fn physical_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let line = if let Some(line) = self.ahead.pop_front() {
             line
@@ -106,8 +103,8 @@ impl<R: BufRead> CsvLines<R> {
     }
 }
 
-/// Windows-1252 with an accent is practically never valid UTF-8, so each record tells its own
-/// encoding: no first pass over the file, and two files put one after the other are read right.
+/// Detects the encoding of each record: Windows-1252 with an accent is practically never valid
+/// UTF-8. So no first pass over the file is needed, and concatenated files of both encodings work.
 fn decode(fields: Vec<Vec<u8>>) -> Vec<String> {
     let utf8 = fields.iter().all(|field| std::str::from_utf8(field).is_ok());
     let decode = |field: Vec<u8>| {
@@ -126,11 +123,11 @@ enum State {
     FieldStart,
     Plain,
     Quoted,
-    /// After a quote within quotes: the first half of `""`, or the end of the field.
+    /// After a quote within a quoted field: the first half of `""`, or the end of the field.
     QuoteInQuoted,
 }
 
-/// Cuts a record into fields (RFC 4180, with `;`).
+/// Splits a record into fields (RFC 4180, with `;`).
 struct Splitter {
     fields: Vec<Vec<u8>>,
     state: State,
@@ -143,7 +140,7 @@ impl Default for Splitter {
 }
 
 impl Splitter {
-    /// Whether a quote waits to be closed on a later line.
+    /// Whether a quote is still open at the end of the line.
     fn is_open(&self) -> bool {
         self.state == State::Quoted
     }

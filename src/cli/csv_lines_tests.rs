@@ -83,7 +83,7 @@ proptest! {
         records in prop::collection::vec(prop::collection::vec("[a-zé;\"\r\n ]{0,8}", 2..5), 1..8)
     ) {
         let mut writer = csv::WriterBuilder::new().delimiter(b';').flexible(true).from_writer(Vec::new());
-        // A record of spaces and line breaks alone is a blank line to us.
+        // A record of only spaces and line breaks is read as a blank line.
         let records: Vec<_> = records.into_iter().filter(|record| record.concat().contains(|c: char| !c.is_whitespace())).collect();
         for record in &records {
             writer.write_record(record).unwrap();

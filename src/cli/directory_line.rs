@@ -1,4 +1,4 @@
-//! A line of the public directory of structures.
+//! Parses a line of the public directory of structures.
 
 use super::{
     row_error::{Quoted, RowError},
@@ -12,12 +12,12 @@ use crate::{
     },
 };
 
-/// The columns without which there is no structure.
+/// The required columns.
 pub const REQUIRED: [&str; 3] = ["TypeIdentifiant", "Identifiant", "RaisonSociale"];
 
-/// Reads a line. What the « Fiche structure » would refuse is refused here: one rule, whoever
-/// writes. But for a postal code: it may be wrong at the source, and a structure that cannot be
-/// found is worse. Its manager is told when he next edits the address.
+/// Parses a line by the same rules as the « Fiche structure » form, except for the postal code. That
+/// may be wrong at the source, and a missing structure would be worse; its manager sees the error
+/// when they next edit the address.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -49,7 +49,7 @@ pub fn parse(row: &Row<'_>, strict_siret: bool) -> Result<DirectoryEntry, RowErr
     })
 }
 
-/// The structure that two columns name.
+/// The structure identifier in two columns.
 ///
 /// # Errors
 /// Which of them is wrong, and why.

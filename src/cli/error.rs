@@ -1,4 +1,4 @@
-//! How a command ends: the exit codes, and what is said when it fails.
+//! Outcomes and errors of commands, with their exit codes.
 
 use std::path::{Path, PathBuf};
 
@@ -7,16 +7,16 @@ use thiserror::Error;
 use super::{demo::DemoError, report::Report, table::TableError};
 use crate::{db::members::import::AttachError, domain::new_person::NewPersonErrors, server::ServeError};
 
-/// A command did what it was asked for.
+/// How a command succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// All of it: exit code 0.
+    /// Completely: exit code 0.
     Done,
-    /// All but some lines, which were reported: exit code 3.
+    /// Except for some lines, which were reported: exit code 3.
     SomeLinesBad,
-    /// Passwords that are still good were found: exit code 3.
+    /// Valid passwords were found: exit code 3.
     LiveSecrets,
-    /// The history is not what was written: exit code 3.
+    /// The audit history was tampered with: exit code 3.
     HistoryBroken,
 }
 
@@ -35,7 +35,7 @@ impl Outcome {
     }
 }
 
-/// Why a command failed: exit code 1, or 2 where it was called wrongly.
+/// Why a command failed: exit code 1, or 2 for wrong arguments.
 #[derive(Debug, Error)]
 pub enum CliError {
     #[error("{path} {problem}", path = .path.display())]

@@ -1,4 +1,4 @@
-//! `raccord import managers`: people, and what they are in which structures.
+//! `raccord import managers`: people and their roles in structures.
 
 use std::{collections::HashMap, fmt, path::Path};
 
@@ -19,11 +19,11 @@ use crate::{
 pub(crate) const REQUIRED: [&str; 7] =
     ["Identifiant", "Nom", "Prenom", "AdresseContact", "TypeIdentifiantStructure", "IdentifiantStructure", "Role"];
 
-/// Loads the file, each line in a transaction of its own. Running it again changes nothing and
-/// writes to nobody.
+/// Loads the file, each line in its own transaction. Loading it again changes nothing and sends no
+/// mail.
 ///
 /// # Errors
-/// Where the file as a whole, or the database, cannot be used.
+/// Where the file as a whole or the database cannot be used.
 pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outcome, CliError> {
     let last_principals = last_principals(path, strict_siret)?;
     let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
@@ -45,8 +45,8 @@ pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outco
     Ok(Outcome::of(&report))
 }
 
-/// The last line that names each structure's principal manager. Were each such line carried out in
-/// turn, the file would make and unmake managers, and write to them, at every run.
+/// The last line, of each structure, that names its principal manager, with that person's login.
+/// Applying every such line in turn would appoint and replace managers, and mail them, at each run.
 fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureIdentifier, (u64, String)>, CliError> {
     let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
     let mut last = HashMap::new();
@@ -61,8 +61,8 @@ fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureI
     Ok(last)
 }
 
-/// Carries a line out. Who is named before another line names the principal manager ends up where a
-/// replacement would have put him: a secondary manager.
+/// Applies a line. A principal manager whom a later line replaces becomes a secondary manager, as
+/// after a replacement.
 async fn attach(pool: &PgPool, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
     let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
     let attached = import::attach(pool, &Actor::operator(), &line.person, &line.structure, role).await?;
@@ -99,7 +99,7 @@ impl Line {
         })
     }
 
-    /// The later line that names somebody else as the principal manager, if this one names one.
+    /// The later line that names another person as principal manager, if this line names one.
     fn superseded_by(&self, number: u64, last: &HashMap<StructureIdentifier, (u64, String)>) -> Option<u64> {
         let (later, login) = last.get(&self.structure)?;
         let replaced = self.role == Role::PrincipalManager && *later > number && login != self.person.login();
@@ -107,7 +107,7 @@ impl Line {
     }
 }
 
-/// What the good lines changed.
+/// What the valid lines changed.
 #[derive(Default)]
 struct Tally {
     people: u64,

@@ -1,4 +1,4 @@
-//! `raccord import structures`: the public directory, streamed into the database.
+//! `raccord import structures`: loads the public directory of structures.
 
 use std::{collections::HashMap, fmt, mem, path::Path};
 
@@ -16,14 +16,13 @@ use crate::{
     domain::audit::Actor,
 };
 
-/// Lines that go to the database together.
+/// Lines per statement.
 const BATCH: usize = 2_000;
 
-/// Loads the file. Each batch is kept as soon as it is loaded, so an import that was cut short is
-/// just run again.
+/// Loads the file. Each batch is committed on its own, so an interrupted import can be run again.
 ///
 /// # Errors
-/// Where the file as a whole, or the database, cannot be used.
+/// Where the file as a whole or the database cannot be used.
 pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outcome, CliError> {
     let mut table = Table::open(path, &directory_line::REQUIRED).map_err(|error| CliError::file(path, error))?;
     let (mut report, mut batch, mut tally) = (Report::default(), Batch::default(), Tally::default());
@@ -42,7 +41,7 @@ pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outco
     Ok(Outcome::of(&report))
 }
 
-/// What became of the good lines.
+/// What the valid lines changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Tally {
     created: i64,
@@ -64,8 +63,8 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Entries to load together, each identifier once: one statement cannot write the same structure
-/// twice.
+/// Entries to load in one statement, with each identifier once: a statement cannot write the same
+/// structure twice.
 #[derive(Default)]
 struct Batch {
     entries: Vec<DirectoryEntry>,
@@ -73,8 +72,8 @@ struct Batch {
 }
 
 impl Batch {
-    /// Adds an entry. Where the same identifier came before, the later line holds, as it would from
-    /// one batch to another.
+    /// Adds an entry. It replaces an earlier one with the same identifier, as it would in a later
+    /// batch.
     fn push(&mut self, entry: DirectoryEntry, tally: &mut Tally) {
         let key = (entry.identifier_type, entry.identifier.clone());
         if let Some(&place) = self.places.get(&key) {

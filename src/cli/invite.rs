@@ -1,10 +1,11 @@
-//! `raccord user invite`: one person.
+//! `raccord user invite`: registers and invites one person.
 
 use sqlx::PgPool;
 
 use super::{
     arguments::Invite,
     error::{CliError, Outcome},
+    row_error::identifier_problem,
 };
 use crate::{
     db::{identity::registration, members::import},
@@ -16,17 +17,17 @@ use crate::{
     },
 };
 
-/// Registers and invites a person, and attaches her to a structure where one is named.
+/// Registers and invites a person, and makes them a member of a structure where one is named.
 ///
 /// # Errors
 /// Where an argument is wrong, or the structure unknown.
 pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Result<Outcome, CliError> {
     let person = NewPerson::checked(&arguments.login, &arguments.last_name, &arguments.first_name, &arguments.contact)?;
     let mut is_new = false;
-    if let Some((structure, role)) = seat(arguments, strict_siret)? {
+    if let Some((structure, role)) = membership(arguments, strict_siret)? {
         is_new = import::attach(pool, &Actor::operator(), &person, &structure, role).await?.is_new_person;
     }
-    // Who has just been registered with the structure has an invitation already.
+    // `attach` has already invited a new person.
     if !is_new {
         is_new = registration::invite(pool, &Actor::operator(), &person).await?.is_new;
     }
@@ -38,13 +39,14 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
     Ok(Outcome::Done)
 }
 
-fn seat(arguments: &Invite, strict_siret: bool) -> Result<Option<(StructureIdentifier, Role)>, CliError> {
+/// The structure and the role in it, where the arguments name them.
+fn membership(arguments: &Invite, strict_siret: bool) -> Result<Option<(StructureIdentifier, Role)>, CliError> {
     let (Some(structure), Some(role)) = (&arguments.structure, &arguments.role) else { return Ok(None) };
     let wrong = |what: &str| CliError::Usage(format!("--structure {structure}: {what}"));
     let (kind, value) = structure.split_once(':').ok_or_else(|| wrong("must be TYPE:IDENTIFIER"))?;
     let kind = IdentifierType::parse(kind).ok_or_else(|| wrong("the type is unknown"))?;
-    let structure = StructureIdentifier::parse(kind, value, strict_siret)
-        .map_err(|error| wrong(crate::cli::row_error::identifier_problem(error)))?;
+    let structure =
+        StructureIdentifier::parse(kind, value, strict_siret).map_err(|error| wrong(identifier_problem(error)))?;
     let role = Role::parse(role).ok_or_else(|| CliError::Usage(format!("--role {role}: is unknown")))?;
     Ok(Some((structure, role)))
 }

@@ -1,4 +1,4 @@
-//! The operator's side: what each command does.
+//! The operator's commands.
 
 use sqlx::PgPool;
 
@@ -10,7 +10,7 @@ use error::{CliError, Outcome};
 pub mod arguments;
 mod check_secrets;
 pub(crate) mod csv_lines;
-pub mod demo;
+mod demo;
 pub(crate) mod directory_line;
 pub mod error;
 pub(crate) mod import_managers;
@@ -22,7 +22,7 @@ mod row_error;
 pub(crate) mod table;
 mod verify_audit;
 
-/// Carries a command out on a database whose schema is up to date.
+/// Runs a command on a database whose schema is up to date.
 ///
 /// # Errors
 /// [`CliError`].
@@ -30,17 +30,17 @@ pub async fn run(command: Command, settings: Settings, pool: PgPool) -> Result<O
     match command {
         Command::Serve(arguments) => {
             if arguments.demo {
-                tell(&demo::fill(&pool, &settings).await?);
+                report_demo(&demo::fill(&pool, &settings).await?);
             }
             server::run(settings, pool).await?;
             Ok(Outcome::Done)
         }
-        other => interruptible(at_once(other, &settings, &pool)).await,
+        other => interruptible(run_once(other, &settings, &pool)).await,
     }
 }
 
-/// The commands that do one thing and end.
-async fn at_once(command: Command, settings: &Settings, pool: &PgPool) -> Result<Outcome, CliError> {
+/// Runs a command other than `serve`.
+async fn run_once(command: Command, settings: &Settings, pool: &PgPool) -> Result<Outcome, CliError> {
     let strict = settings.strict_siret;
     match command {
         Command::Import(Import::Structures { file }) => import_structures::run(pool, &file, strict).await,
@@ -50,16 +50,16 @@ async fn at_once(command: Command, settings: &Settings, pool: &PgPool) -> Result
         Command::User(User::Invite(person)) => invite::run(pool, &person, strict).await,
         Command::User(User::ResetMfa { login }) => reset_mfa::run(pool, &login).await,
         Command::Demo => {
-            tell(&demo::fill(pool, settings).await?);
+            report_demo(&demo::fill(pool, settings).await?);
             Ok(Outcome::Done)
         }
-        // The schema was brought up to date on the way here.
+        // `main` has migrated the schema before any command.
         Command::Migrate | Command::Serve(_) => Ok(Outcome::Done),
     }
 }
 
-/// Ctrl-C ends a command between two statements, so that the embedded database can be stopped
-/// properly.
+/// Drops the command at Ctrl-C or SIGTERM instead of ending the process, so that the embedded
+/// database is stopped properly.
 async fn interruptible(work: impl Future<Output = Result<Outcome, CliError>>) -> Result<Outcome, CliError> {
     let terminated = async {
         use tokio::signal::unix::{SignalKind, signal};
@@ -75,12 +75,12 @@ async fn interruptible(work: impl Future<Output = Result<Outcome, CliError>>) ->
     }
 }
 
-fn tell(filled: &Filled) {
+fn report_demo(filled: &Filled) {
     match filled {
-        Filled::Now(path) => {
+        Filled::Created(path) => {
             tracing::info!(credentials = %path.display(), "the database was filled with a demonstration");
         }
-        Filled::Before(path) => tracing::info!(credentials = %path.display(), "the demonstration is kept as it is"),
+        Filled::Kept(path) => tracing::info!(credentials = %path.display(), "the demonstration is kept as it is"),
         Filled::CredentialsLost(path) => tracing::warn!(
             credentials = %path.display(),
             "the demonstration is kept as it is, but the file of its sign-in data is missing: the passwords cannot be \

@@ -1,11 +1,11 @@
-//! What an import tells the operator while it runs, on standard error.
+//! Progress, bad lines and summary of an import, on standard error.
 
 use std::{fmt::Display, time::Instant};
 
-/// Lines between two signs of life.
+/// Lines between two progress messages.
 const PROGRESS_EVERY: u64 = 10_000;
 
-/// Counts the lines of an import, and tells of the bad ones.
+/// Counts an import's lines and prints the bad ones.
 pub struct Report {
     read: u64,
     bad: u64,
@@ -19,7 +19,7 @@ impl Default for Report {
 }
 
 impl Report {
-    /// One more line was read.
+    /// Counts a line.
     pub fn line(&mut self) {
         self.read += 1;
         if self.read.is_multiple_of(PROGRESS_EVERY) {
@@ -27,23 +27,22 @@ impl Report {
         }
     }
 
-    /// The line could not be loaded.
+    /// Reports a line that could not be loaded.
     pub fn bad(&mut self, number: u64, why: impl Display) {
         self.bad += 1;
         eprintln!("line {number}: {why}");
     }
 
-    /// Something about a line that was loaded all the same.
+    /// Prints a remark on a line that was loaded.
     pub fn remark(number: u64, what: impl Display) {
         eprintln!("line {number}: {what}");
     }
 
-    /// The summary. `done` says what became of the good lines.
+    /// Prints the summary. `done` describes what the valid lines changed.
     pub fn end(&self, done: impl Display) {
         eprintln!("{} lines read: {done}, {} bad ({:.1} s)", self.read, self.bad, self.began.elapsed().as_secs_f64());
     }
 
-    /// Whether some lines were bad.
     #[must_use]
     pub fn has_bad_lines(&self) -> bool {
         self.bad > 0

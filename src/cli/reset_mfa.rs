@@ -1,4 +1,4 @@
-//! `raccord user reset-mfa`: for who has lost the second factor and the recovery codes.
+//! `raccord user reset-mfa`: for a person who has lost the second factor and the recovery codes.
 
 use sqlx::PgPool;
 
@@ -8,10 +8,10 @@ use crate::{
     domain::{audit::Actor, person::normalized_login},
 };
 
-/// Takes the person's second factor away.
+/// Removes the person's second factor.
 ///
 /// # Errors
-/// Where nobody has this login, or the person no second factor.
+/// Where the login is unknown, or the person has no second factor.
 pub async fn run(pool: &PgPool, login: &str) -> Result<Outcome, CliError> {
     let login = normalized_login(login);
     match second_factors::reset(pool, &Actor::operator(), &login).await? {

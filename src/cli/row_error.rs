@@ -1,4 +1,4 @@
-//! Why a line of an import file is bad, in the operator's words.
+//! Why a line of an import file cannot be loaded, in English for the operator.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub enum RowError {
     Attach(#[from] AttachError),
 }
 
-/// A value from a file, safe to print on a terminal and of bounded length.
+/// A value from a file, escaped for a terminal and cut to a bounded length.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Quoted(String);
 
@@ -48,7 +48,7 @@ impl fmt::Display for Quoted {
     }
 }
 
-/// The domain speaks French, for screens; the command line English.
+/// The English text of a domain error, whose own text is French.
 pub fn identifier_problem(error: IdentifierError) -> &'static str {
     match error {
         IdentifierError::Empty => "the identifier is missing",

@@ -1,4 +1,4 @@
-//! A file with a header: fields are asked for by the name of their column.
+//! A CSV file with a header, whose fields are read by column name.
 
 use std::{
     fs::File,
@@ -32,7 +32,7 @@ pub struct Table<R> {
 }
 
 impl Table<BufReader<File>> {
-    /// Opens a file; `required` are the columns that it must have. Others may be there or not.
+    /// Opens a file that must have the `required` columns, and may have others.
     ///
     /// # Errors
     /// [`TableError`].
@@ -54,14 +54,14 @@ impl<R: BufRead> Table<R> {
         if let Some(missing) = required.iter().find(|name| !columns.iter().any(|column| column == *name)) {
             return Err(TableError::MissingColumn(missing));
         }
-        let twice = |(at, name): &(usize, &String)| !name.is_empty() && columns[..*at].contains(name);
-        match columns.iter().enumerate().find(twice) {
+        let is_duplicate = |(at, name): &(usize, &String)| !name.is_empty() && columns[..*at].contains(name);
+        match columns.iter().enumerate().find(is_duplicate) {
             Some((_, name)) => Err(TableError::DuplicateColumn(name.clone())),
             None => Ok(Self { columns, lines }),
         }
     }
 
-    /// The next row and the number of its line; `None` at the end.
+    /// The next row and its line number; `None` at the end.
     ///
     /// # Errors
     /// Where the file cannot be read.
@@ -80,8 +80,8 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// A line that was cut, or that holds a `;` too many, has its fields under the wrong columns:
-    /// it is refused. Empty fields at the end, which spreadsheets add, do no harm.
+    /// Refuses a line with too few or too many fields, since they would be under the wrong columns.
+    /// Extra empty fields at the end, which spreadsheets add, are dropped.
     fn new(columns: &'a [String], mut fields: Vec<String>) -> Result<Self, LineError> {
         while fields.len() > columns.len() && fields.last().is_some_and(|field| field.trim().is_empty()) {
             fields.pop();
@@ -90,12 +90,11 @@ impl<'a> Row<'a> {
         if found == expected { Ok(Self { columns, fields }) } else { Err(LineError::FieldCount { found, expected }) }
     }
 
-    /// The field under this column, without the spaces around it; empty where the file has no such
-    /// column.
+    /// The trimmed field of this column; empty where the file has no such column.
     #[must_use]
     pub fn get(&self, column: &str) -> &str {
-        let at = self.columns.iter().position(|name| name == column);
-        at.map_or("", |at| self.fields[at].trim())
+        let index = self.columns.iter().position(|name| name == column);
+        index.map_or("", |index| self.fields[index].trim())
     }
 }
 

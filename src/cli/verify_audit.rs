@@ -1,5 +1,4 @@
-//! `raccord audit verify`: whether the history is what was written, no more, no less and in that
-//! order.
+//! `raccord audit verify`: verifies the hash chain of the audit history.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -9,11 +8,10 @@ use crate::{
     domain::audit_chain::{Fault, Head, Link, LinkHash, Stop, Walk, explain},
 };
 
-/// Walks the chain and prints how many events are in it and its head, or the first thing that does
-/// not fit.
+/// Walks the chain and prints its number of events and its head, or its first fault.
 ///
 /// # Errors
-/// Where the database cannot be asked.
+/// Where the database cannot be read.
 pub async fn run(pool: &PgPool, noted: Option<Head>) -> Result<Outcome, CliError> {
     let mut snapshot = chain::begin(pool).await?;
     match walk(&mut snapshot, noted).await? {
@@ -30,8 +28,7 @@ pub async fn run(pool: &PgPool, noted: Option<Head>) -> Result<Outcome, CliError
 
 async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Result<Head, Fault>> {
     let mut walk = Walk::new(noted);
-    // Below 1, too: a link that was put there would hide its event from the search for those
-    // outside.
+    // Positions below 1 too: a forged link there would hide its event from `first_outside`.
     let mut after = i64::MIN;
     loop {
         let links = chain::links_after(conn, after).await?;
@@ -41,7 +38,7 @@ async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Resu
             match walk.step(link) {
                 Ok(()) => {}
                 Err(Stop::Fault(fault)) => return Ok(Err(fault)),
-                Err(Stop::Mismatch { previous }) => return Ok(Err(look_into(conn, previous, link).await?)),
+                Err(Stop::Mismatch { previous }) => return Ok(Err(explain_mismatch(conn, previous, link).await?)),
             }
         }
     }
@@ -54,8 +51,8 @@ async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Resu
     }
 }
 
-/// Looks for the event that a link was made for, through all of them, and for the next link.
-async fn look_into(conn: &mut PgConnection, previous: LinkHash, link: &Link) -> sqlx::Result<Fault> {
+/// Searches all events for the one that the link was made for, and reads the next link.
+async fn explain_mismatch(conn: &mut PgConnection, previous: LinkHash, link: &Link) -> sqlx::Result<Fault> {
     let (mut after, mut made_for) = (i64::MIN, None);
     while made_for.is_none() {
         let events = chain::events_after(conn, after).await?;

@@ -8,9 +8,10 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{
+    characters::is_unprintable,
     contact_address::{ContactAddress, ContactAddressError},
     person::normalized_login,
-    technical_user::{is_technical_login, is_unprintable},
+    technical_user::is_technical_login,
 };
 
 /// Why a login is refused.

@@ -9,6 +9,7 @@ use chacha20poly1305::{
 };
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
 use hkdf::Hkdf;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -45,7 +46,7 @@ impl TotpSecret {
     /// What an application reads from the QR code. `login` names the account there.
     #[must_use]
     pub fn expose_uri(&self, login: &str) -> Zeroizing<String> {
-        let login: String = login.bytes().map(escaped).collect();
+        let login = utf8_percent_encode(login, RESERVED);
         Zeroizing::new(format!("otpauth://totp/Raccord:{login}?secret={}&issuer=Raccord", *self.expose()))
     }
 
@@ -58,12 +59,8 @@ impl TotpSecret {
     }
 }
 
-fn escaped(byte: u8) -> String {
-    match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'@' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    }
-}
+/// What is percent-encoded in the account name of an `otpauth` URI.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_').remove(b'@');
 
 /// A secret under a key of the [`Keyring`]: what the database holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

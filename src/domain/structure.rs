@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::{contact_address::ContactAddress, technical_user::is_unprintable};
+use super::{characters::is_unprintable, contact_address::ContactAddress};
 
 /// What a principal manager may change on the « Fiche structure »: everything but the identifier
 /// and its type.

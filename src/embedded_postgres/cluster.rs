@@ -1,10 +1,10 @@
-//! One cluster's server: created, started, recovered, stopped.
+//! Creates, starts, recovers and stops the server of one cluster.
 //!
-//! Why `trust` is safe here: the portal's roles need no password, but only someone who may enter a
-//! directory of mode 0700 reaches the socket, that is the server's user and root, who can read the
-//! database's files anyway. `peer` would not do: root connects to a server that runs as `postgres`.
-//! The superuser (`postgres`) stays behind `peer`, so what the portal sends, injected SQL included,
-//! never reads files or runs programs.
+//! The portal's roles use `trust`: they need no password. The socket is in a directory of mode
+//! 0700, so only the server's user and root reach it, and both can read the database's files
+//! anyway. `peer` does not work, because root connects to a server that runs as `postgres`. The
+//! superuser (`postgres`) requires `peer`, so no SQL from the portal, even injected, can read files
+//! or run programs.
 
 use std::{
     fs::{self, File},
@@ -21,18 +21,17 @@ use super::{
     programs::{Owner, Programs, last_lines},
 };
 
-/// After `kill -9` of the server, its sessions need a moment to notice and to end.
-const DYING: Duration = Duration::from_secs(15);
-/// A crash recovery replays up to `max_wal_size`.
-const RECOVERING: Duration = Duration::from_mins(10);
+/// How long the server's processes may take to exit after a `kill -9` of the server.
+const EXIT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Time limit for crash recovery, which replays up to `max_wal_size`.
+const RECOVERY_TIMEOUT: Duration = Duration::from_mins(10);
 
 const BOOTSTRAP: &str = "CREATE ROLE raccord LOGIN CREATEDB;\nCREATE ROLE raccord_portal LOGIN;\n\
                          CREATE DATABASE raccord OWNER raccord;\n";
-const WHO_MAY_CONNECT: &str = "local all raccord,raccord_portal trust\nlocal all postgres peer\n";
+const PG_HBA: &str = "local all raccord,raccord_portal trust\nlocal all postgres peer\n";
 
-/// Besides the obvious: the log keeps starts, stops and crashes, but no failing statement and none
-/// of its values (`log` ranks above `error`; terse drops the DETAIL that quotes keys). The portal
-/// logs its own errors.
+/// The log keeps starts, stops and crashes, but no failing statement and no values: `log` ranks
+/// above `error`, and `terse` drops the DETAIL that quotes keys. The portal logs its own errors.
 const SETTINGS: &str = "-c listen_addresses= -c port=5432 -c unix_socket_permissions=0700 -c timezone=UTC -c log_timezone=UTC \
     -c logging_collector=off -c log_min_messages=log -c log_error_verbosity=terse -c log_min_error_statement=panic \
     -c log_parameter_max_length_on_error=0 -c log_checkpoints=off -c log_autovacuum_min_duration=-1";
@@ -51,7 +50,7 @@ pub(super) struct Cluster {
 
 enum State {
     Ready,
-    /// It accepts connections, but still recovers, or is on its way out.
+    /// It accepts connections, but is still recovering or shutting down.
     Busy,
     Down,
 }
@@ -60,8 +59,8 @@ impl Cluster {
     pub(super) fn open(dir: &Path, pg_bin: Option<&Path>, durability: Durability) -> Result<Self> {
         let owner = Owner::find(&dir.join("cluster"))?;
         let home = place::home(dir, owner, durability)?;
-        let made_by = fs::read_to_string(home.join("pgdata/PG_VERSION")).ok();
-        let programs = Programs::find(pg_bin, made_by.as_deref().map(str::trim))?;
+        let version = fs::read_to_string(home.join("pgdata/PG_VERSION")).ok();
+        let programs = Programs::find(pg_bin, version.as_deref().map(str::trim))?;
         place::make_private(&home, owner)?;
         let socket_dir = place::socket_dir(&home, owner)?;
         Ok(Self { dir: dir.to_owned(), home, socket_dir, owner, programs, durability })
@@ -75,33 +74,33 @@ impl Cluster {
         &self.socket_dir
     }
 
-    /// Returns once the server takes queries.
+    /// Creates and starts the server where needed. Returns once it accepts queries.
     pub(super) fn ensure_running(&self) -> Result<()> {
         if !self.pgdata().exists() {
             self.create()?;
         }
-        let began = Instant::now();
+        let start = Instant::now();
         loop {
-            let patience = match self.state() {
+            let limit = match self.state() {
                 State::Ready => return Ok(()),
-                State::Busy => RECOVERING,
-                State::Down if self.has_processes()? => DYING,
+                State::Busy => RECOVERY_TIMEOUT,
+                State::Down if self.has_processes()? => EXIT_TIMEOUT,
                 State::Down => {
                     self.start_server()?;
                     continue;
                 }
             };
-            if began.elapsed() > patience {
+            if start.elapsed() > limit {
                 return Err(EmbeddedPostgresError::NotAnswering(self.home.clone()));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// Creates the cluster beside its final place and moves it there when complete, database
-    /// included: a kill in between leaves a directory that the next start removes. The role and the
-    /// database are made by `postgres --single`, which needs neither a running server nor `psql`.
-    /// All of it reaches the disk in one go, before the move.
+    /// Creates the cluster with its roles and database under another name, and renames it when
+    /// complete: a kill before that leaves a directory that the next start removes. `postgres
+    /// --single` creates roles and database without a running server or `psql`. Everything is
+    /// synced to disk at once, before the rename.
     fn create(&self) -> Result<()> {
         self.remove_unfinished();
         let new = self.home.join(format!("initdb-{}", place::nanoseconds()));
@@ -109,7 +108,7 @@ impl Cluster {
         let args =
             [&["-D", &text, "-U", "postgres", "-A", "peer", "--data-checksums", "--no-sync"], &locale[..]].concat();
         self.run("initdb", &args, "")?;
-        fs::write(new.join("pg_hba.conf"), WHO_MAY_CONNECT).at(&new)?;
+        fs::write(new.join("pg_hba.conf"), PG_HBA).at(&new)?;
         self.run("postgres", &["--single", "-F", "-D", &text, "-c", "exit_on_error=on", "postgres"], BOOTSTRAP)?;
         if self.durability == Durability::Durable {
             self.run("initdb", &["--sync-only", "-D", &text], "")?;
@@ -118,8 +117,8 @@ impl Cluster {
         File::open(&self.home).and_then(|home| home.sync_all()).at(&self.home)
     }
 
-    /// Best effort: an `initdb` whose portal was killed may still write there, and a new name is
-    /// taken each time.
+    /// Best effort: the `initdb` of a killed portal may still be writing there. Every creation uses
+    /// a new name.
     fn remove_unfinished(&self) {
         for entry in fs::read_dir(&self.home).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().starts_with("initdb-") {
@@ -132,17 +131,17 @@ impl Cluster {
         if UnixStream::connect(self.socket_dir.join(SOCKET)).is_err() {
             return State::Down;
         }
-        // The eighth line is the server's own word, the one that `pg_ctl -w` waits for.
+        // The eighth line is the server's status, the one that `pg_ctl -w` waits for.
         let status = fs::read_to_string(self.pid_file()).unwrap_or_default();
         if status.lines().nth(7).map(str::trim) == Some("ready") { State::Ready } else { State::Busy }
     }
 
-    /// Whether a process of this server is left, dying or not yet listening: they all work in
-    /// `pgdata`.
+    /// Whether a process of this server exists, exiting or not yet listening. All of them have
+    /// `pgdata` as their working directory.
     ///
-    /// The process number in `postmaster.pid` cannot tell: the dead server may still be a zombie
-    /// (in a container nobody reaps it), or its number be somebody else's. Asked as the server's
-    /// user, because root in a container may not look.
+    /// The number in `postmaster.pid` does not answer this: the dead server may remain a zombie (in
+    /// a container without an init), or its number may have been reused. Runs as the server's user,
+    /// because root in a container may lack the right to read another user's `/proc/*/cwd`.
     fn has_processes(&self) -> Result<bool> {
         let script = "for file in $(grep -lx postgres /proc/[0-9]*/comm); do readlink \"${file%comm}cwd\"; done";
         let found = self.owner.command("sh").args(["-c", script]).output().at(Path::new("sh"))?;
@@ -150,14 +149,14 @@ impl Cluster {
         Ok(String::from_utf8_lossy(&found.stdout).lines().any(|cwd| Path::new(cwd) == pgdata))
     }
 
-    /// Only for a server of which no process is left.
+    /// Requires that no process of this server exists.
     fn start_server(&self) -> Result<()> {
         let log = self.home.join("postgres.log");
         if fs::metadata(&log).is_ok_and(|meta| meta.len() > 1 << 20) {
             fs::rename(&log, log.with_extension("log.old")).at(&log)?;
         }
-        // Both hold the dead server's process number, which would keep the new one from starting
-        // (see `has_processes`).
+        // Both files hold the dead server's process number, which would prevent a start (see
+        // `has_processes`).
         for stale in [self.pid_file(), self.socket_dir.join(format!("{SOCKET}.lock"))] {
             match fs::remove_file(&stale) {
                 Err(cause) if cause.kind() != ErrorKind::NotFound => return Err(cause).at(&stale),
@@ -169,7 +168,7 @@ impl Cluster {
         let (pgdata, log_text) = (self.pgdata(), log.to_string_lossy());
         let args = ["start", "-w", "-s", "-D", &pgdata.to_string_lossy(), "-l", &log_text, "-o", &options];
         match self.run("pg_ctl", &args, "") {
-            // Out of patience, not failed: a long recovery goes on, and our own loop waits for it.
+            // `pg_ctl` timed out during a long recovery: `ensure_running` goes on waiting.
             Err(_) if !matches!(self.state(), State::Down) => Ok(()),
             Err(_) => Err(EmbeddedPostgresError::Program { program: "postgres", output: last_lines(&log) }),
             Ok(()) => Ok(()),
@@ -181,7 +180,7 @@ impl Cluster {
             return Ok(());
         }
         match self.run("pg_ctl", &["stop", "-w", "-s", "-m", "fast", "-D", &self.pgdata().to_string_lossy()], "") {
-            // Killed under our hands: down is what was asked for.
+            // Killed meanwhile: it is down, as requested.
             Err(_) if matches!(self.state(), State::Down) => Ok(()),
             result => result,
         }

@@ -1,10 +1,10 @@
-//! What a cluster survives.
+//! What a cluster keeps when the machine loses power.
 
-/// What the cluster promises to keep when the machine loses power.
+/// What a cluster keeps when the machine loses power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
-    /// Every committed transaction: the portal.
+    /// Every committed transaction. For the portal.
     Durable,
-    /// Nothing, and faster for it: the tests.
+    /// Nothing, and it is faster. For the tests.
     Throwaway,
 }

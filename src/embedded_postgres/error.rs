@@ -1,3 +1,5 @@
+//! Why the embedded `PostgreSQL` did not start or stop.
+
 use std::{
     io,
     path::{Path, PathBuf},
@@ -17,17 +19,17 @@ pub enum EmbeddedPostgresError {
     /// The directory that the setting names lacks one of the programs.
     #[error("RACCORD_PG_BIN names {0}, which does not hold initdb, pg_ctl and postgres")]
     NotABinDirectory(PathBuf),
-    /// Started as root, and `PostgreSQL` refuses to run as root.
+    /// Started as root, as which `PostgreSQL` refuses to run.
     #[error(
         "PostgreSQL does not run as root, and there is no user `postgres` to run it as: start the portal as another user"
     )]
     NoUserForRoot,
-    /// A path that `pg_ctl` would hand to a shell unescaped.
+    /// A path that `pg_ctl` would pass to a shell unescaped.
     #[error(
         "the database cannot live in {0:?}: choose a path without quotes, backslashes, `$` or line breaks in RACCORD_DATA_DIR"
     )]
     UnusablePath(PathBuf),
-    /// A directory that must be private is somebody else's, or open to others.
+    /// A directory that must be private belongs to another user, or is open to others.
     #[error("{path} must be a directory of mode 0700 that belongs to user number {uid}: mend or remove it")]
     NotPrivate {
         /// The directory.
@@ -40,10 +42,10 @@ pub enum EmbeddedPostgresError {
     Program {
         /// Its name.
         program: &'static str,
-        /// The end of what it printed, or of the server's log.
+        /// The last lines of its output, or of the server's log.
         output: String,
     },
-    /// Processes of the server are there but never became ready.
+    /// The server's processes exist, but did not become ready in time.
     #[error("the database server in {0} does not answer, and its processes do not end")]
     NotAnswering(PathBuf),
     /// A file or a directory could not be read, made or locked.
@@ -56,7 +58,7 @@ pub enum EmbeddedPostgresError {
     },
 }
 
-/// Names the path in an I/O error, which the standard library leaves out.
+/// Adds the path to an I/O error.
 pub(super) trait At<T> {
     fn at(self, path: &Path) -> Result<T>;
 }

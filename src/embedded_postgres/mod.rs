@@ -1,14 +1,14 @@
-//! The portal's own `PostgreSQL`: what it runs on when no `DATABASE_URL` is set.
+//! The embedded `PostgreSQL`, used when no `DATABASE_URL` is set.
 //!
 //! The cluster lives in the data directory and listens on a private Unix socket, never on TCP.
 //! Several processes share it (the portal, a command line, tests): the first one starts the server,
 //! the others attach, the last one stops it.
 //!
-//! Two advisory file locks carry this, and the kernel gives both back when a process is killed:
-//! - `start.lock`, exclusive, while somebody creates, starts or stops the cluster;
-//! - `in-use.lock`, shared, as long as a process uses the cluster.
+//! Two advisory file locks coordinate them. The kernel releases both when a process is killed:
+//! - `start.lock`, exclusive, while a process creates, starts or stops the cluster;
+//! - `in-use.lock`, shared, for as long as a process uses the cluster.
 //!
-//! `start.lock` is always taken first, so a start never meets a stop halfway. Linux only: it reads
+//! `start.lock` is always taken first, so a start and a stop never overlap. Linux only: it reads
 //! `/proc`.
 
 use std::{
@@ -16,6 +16,8 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 
 use cluster::Cluster;
 use error::{At, Result};
@@ -30,13 +32,13 @@ mod place;
 mod programs;
 
 /// The role that owns the schema. It may create databases, and is no superuser.
-pub const USER: &str = "raccord";
+const USER: &str = "raccord";
 
-/// The role that serves: it owns nothing. Clusters that an older version made do not have it.
+/// The role that serves. It owns nothing. Clusters created by an older version lack it.
 pub const SERVING_USER: &str = "raccord_portal";
 
-/// A running cluster. Dropping it leaves the server up for the next process; [`stop`](Self::stop)
-/// is what ends it.
+/// A running cluster. Dropping it leaves the server running for the next process;
+/// [`stop`](Self::stop) stops it.
 #[derive(Debug)]
 pub struct EmbeddedPostgres {
     cluster: Cluster,
@@ -46,9 +48,9 @@ pub struct EmbeddedPostgres {
 impl EmbeddedPostgres {
     /// Attaches to the cluster in `dir`, creating, starting or recovering it where needed.
     ///
-    /// `pg_bin` is the directory of `PostgreSQL`'s programs; without it Debian's are taken, then
-    /// those on `PATH`. The durability counts for the server's whole run: whoever attaches gets
-    /// what the first process asked for.
+    /// `pg_bin` is the directory of `PostgreSQL`'s programs; without it Debian's are used, then
+    /// those on `PATH`. The process that starts the server decides the durability; a process that
+    /// attaches later gets the same.
     ///
     /// # Errors
     ///
@@ -72,21 +74,22 @@ impl EmbeddedPostgres {
     /// The connection URL of `database`, in the form that sqlx and libpq read. `raccord` exists
     /// from the start.
     ///
-    /// Port and `sslmode` are spelt out, else `PGPORT` or `PGSSLMODE` in the environment would
-    /// decide them.
+    /// Port and `sslmode` are explicit, so that `PGPORT` and `PGSSLMODE` in the environment do not
+    /// override them.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         self.url_as(USER, database)
     }
 
-    /// The same as the role that serves.
+    /// The same, for the role that serves.
     #[must_use]
     pub fn serving_url(&self, database: &str) -> String {
         self.url_as(SERVING_USER, database)
     }
 
     fn url_as(&self, user: &str, database: &str) -> String {
-        let (database, host) = (percent_encode(database), percent_encode(&self.socket_dir().to_string_lossy()));
+        let socket_dir = self.socket_dir().to_string_lossy();
+        let (database, host) = (encode(database), encode(&socket_dir));
         format!("postgres://{user}@localhost:5432/{database}?host={host}&sslmode=disable")
     }
 
@@ -96,7 +99,7 @@ impl EmbeddedPostgres {
         self.cluster.socket_dir()
     }
 
-    /// Stops the server, unless another process still uses it. Sessions still open are ended.
+    /// Stops the server, unless another process still uses it. Open sessions are terminated.
     ///
     /// # Errors
     ///
@@ -107,8 +110,8 @@ impl EmbeddedPostgres {
 
     fn stop_blocking(self) -> Result<()> {
         let _starting = lock_start(self.cluster.dir())?;
-        // Given back first: turning a shared lock into an exclusive one is no single step anyway,
-        // and nobody can slip in between, for a newcomer would need the start lock.
+        // Released first, since a shared lock cannot be converted into an exclusive one atomically.
+        // No process can take it in between: that requires the start lock.
         self.in_use.unlock().at(self.cluster.dir())?;
         match self.in_use.try_lock() {
             Ok(()) => self.cluster.stop_server(),
@@ -118,8 +121,7 @@ impl EmbeddedPostgres {
     }
 }
 
-/// Locks, processes and files all block, and a start begun is best finished: so no async code below
-/// this line.
+/// Runs blocking work (locks, processes, files) on a thread where it cannot be cancelled halfway.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
@@ -135,11 +137,13 @@ fn lock_start(dir: &Path) -> Result<File> {
 
 fn open_lock(dir: &Path, name: &str) -> Result<File> {
     let path = dir.join(name);
-    // Private: whoever can open the file could hold the lock, and the portal's start with it.
+    // Private: a user who can open the file could hold the lock and block the portal's start.
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).at(&path)
 }
 
-fn percent_encode(text: &str) -> String {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-    text.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+/// The characters that RFC 3986 leaves unencoded are `-`, `.`, `_`, `~`, letters and digits.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+fn encode(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, RESERVED)
 }

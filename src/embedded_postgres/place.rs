@@ -1,7 +1,7 @@
-//! Where a cluster lives.
+//! The directories of a cluster.
 //!
 //! `dir/cluster` is private to the server's user and holds `pgdata`, `postgres.log` and the socket.
-//! It is a link when the real directory had to go elsewhere.
+//! It is a symbolic link where the server's user cannot enter `dir`.
 
 use std::{
     fs::{self, DirBuilder},
@@ -17,12 +17,12 @@ use super::{
     programs::Owner,
 };
 
-/// The name that `PostgreSQL` and its clients give the socket of port 5432.
+/// The socket's file name for port 5432, fixed by `PostgreSQL`.
 pub(super) const SOCKET: &str = ".s.PGSQL.5432";
-/// What `sockaddr_un` holds besides the final zero.
+/// The longest path that `sockaddr_un` holds, without the final zero.
 const LONGEST_SOCKET_PATH: usize = 107;
 
-/// `dir/cluster`, or where it links to.
+/// `dir/cluster`, or the target of its link.
 pub(super) fn home(dir: &Path, owner: Owner, durability: Durability) -> Result<PathBuf> {
     let cluster = dir.join("cluster");
     let home = match fs::read_link(&cluster) {
@@ -30,7 +30,7 @@ pub(super) fn home(dir: &Path, owner: Owner, durability: Durability) -> Result<P
         Err(_) if cluster.exists() || can_enter(owner, dir) => cluster,
         Err(_) => link_elsewhere(dir, &cluster, durability)?,
     };
-    // `pg_ctl` puts its paths between double quotes on a shell's command line, and escapes nothing.
+    // `pg_ctl` puts its paths between double quotes on a shell command line, without escaping.
     if home.to_str().is_none_or(|path| path.contains(['"', '\'', '\\', '$', '`', '\n'])) {
         return Err(EmbeddedPostgresError::UnusablePath(home));
     }
@@ -41,10 +41,11 @@ fn can_enter(owner: Owner, dir: &Path) -> bool {
     owner.command("test").arg("-x").arg(dir).status().is_ok_and(|status| status.success())
 }
 
-/// A clone in `/root` is closed to user `postgres`, and `PostgreSQL` 15 finds its files by absolute
-/// paths alone. So root's cluster goes under `/var/lib/raccord`, and the link keeps the two
-/// together. A durable one gets a new name each time: who removes the data directory wants a new
-/// database, and who did it by mistake still finds the old one there.
+/// Places root's cluster under `/var/lib/raccord`, and links to it.
+///
+/// User `postgres` cannot enter a data directory in `/root`, and `PostgreSQL` 15 finds its files by
+/// absolute paths alone. A durable cluster gets a new name each time: after the data directory was
+/// removed, the next start creates a new database, and the old one can still be recovered.
 fn link_elsewhere(dir: &Path, link: &Path, durability: Durability) -> Result<PathBuf> {
     let base = Path::new("/var/lib/raccord");
     fs::create_dir_all(base).at(base)?;
@@ -56,8 +57,8 @@ fn link_elsewhere(dir: &Path, link: &Path, durability: Durability) -> Result<Pat
     Ok(elsewhere)
 }
 
-/// `home`, or a private directory in `/tmp` where the socket's path would be too long, or hold a
-/// comma, at which server and libpq split it.
+/// `home`; or a private directory in `/tmp`, where the socket's path would be too long or would
+/// contain a comma, at which the server and libpq split it.
 pub(super) fn socket_dir(home: &Path, owner: Owner) -> Result<PathBuf> {
     let socket = home.join(SOCKET);
     if socket.as_os_str().len() <= LONGEST_SOCKET_PATH && !socket.to_string_lossy().contains(',') {
@@ -68,9 +69,9 @@ pub(super) fn socket_dir(home: &Path, owner: Owner) -> Result<PathBuf> {
     Ok(short)
 }
 
-/// Makes `path` a directory for `owner` alone. One that is already there must be just that, and no
-/// link: in `/tmp` anybody could have put it there first. It is never changed, for a link may lead
-/// anywhere.
+/// Creates `path` as a directory private to `owner`. An existing one must already be private and no
+/// link, since in `/tmp` any user could have created it first. It is never changed: a link could
+/// point anywhere.
 pub(super) fn make_private(path: &Path, owner: Owner) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => lchown(path, Some(owner.uid), Some(owner.gid)).at(path)?,
@@ -84,8 +85,8 @@ pub(super) fn make_private(path: &Path, owner: Owner) -> Result<()> {
     Err(EmbeddedPostgresError::NotPrivate { path: path.to_owned(), uid: owner.uid })
 }
 
-/// A name for `path` that is the same in every process and version (FNV-1a; the standard library's
-/// hash promises neither).
+/// A name for `path` that is the same in every process and version: FNV-1a, since the standard
+/// library's hash guarantees neither.
 fn short_name(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes().iter();
     let hash =
@@ -93,7 +94,7 @@ fn short_name(path: &Path) -> String {
     format!("{hash:016x}")
 }
 
-/// Now, as a name that nothing else bears.
+/// The current time, as a unique name.
 pub(super) fn nanoseconds() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos()
 }

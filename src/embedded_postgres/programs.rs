@@ -1,4 +1,4 @@
-//! `PostgreSQL`'s programs: where they are, and which user runs them.
+//! Finds `PostgreSQL`'s programs, and runs them as the cluster's owner.
 
 use std::{
     fs::{self, File},
@@ -12,7 +12,7 @@ use rustix::process::{getegid, geteuid};
 
 use super::error::{At, EmbeddedPostgresError, Result};
 
-/// The user that the server runs as, and that owns its files.
+/// The user and group that the server runs as and that own its files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Owner {
     pub uid: u32,
@@ -20,11 +20,11 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    /// Ourselves; for root, whoever owns the cluster already, else user `postgres`.
+    /// The current user; for root, the owner of the existing cluster, else user `postgres`.
     pub(super) fn find(cluster: &Path) -> Result<Self> {
-        let ourselves = Self::ourselves();
-        if ourselves.uid != 0 {
-            return Ok(ourselves);
+        let current = Self::current();
+        if current.uid != 0 {
+            return Ok(current);
         }
         match Self::of(cluster) {
             Ok(owner) if owner.uid != 0 => Ok(owner),
@@ -32,8 +32,8 @@ impl Owner {
         }
     }
 
-    /// Not asked of `/proc/self`: that is root's for a process whose memory is private.
-    fn ourselves() -> Self {
+    /// Not read from `/proc/self`, which belongs to root for a process that is not dumpable.
+    fn current() -> Self {
         Self { uid: geteuid().as_raw(), gid: getegid().as_raw() }
     }
 
@@ -48,16 +48,16 @@ impl Owner {
         Some(Self { uid: fields.next()?.parse().ok()?, gid: fields.next()?.parse().ok()? })
     }
 
-    /// A command that runs as this user, with nothing of ours: the server must not inherit the
-    /// portal's secrets, nor a `PGPORT` or a working directory that it cannot enter.
+    /// A command that runs as this user with a clean environment: the server must not inherit the
+    /// portal's secrets, a `PGPORT`, or a working directory that it cannot enter.
     pub(super) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").current_dir("/");
-        // A group of its own: Ctrl-C in the terminal is for the portal, which ends the database
-        // last.
+        // Its own process group: Ctrl-C in the terminal must reach the portal alone, which stops the
+        // database last.
         command.stdin(Stdio::null()).process_group(0);
-        if Self::ourselves().uid == 0 {
-            // As root, `uid` also drops root's supplementary groups.
+        if Self::current().uid == 0 {
+            // For root, `uid` also drops the supplementary groups.
             command.uid(self.uid).gid(self.gid);
         }
         command
@@ -69,23 +69,24 @@ impl Owner {
 pub(super) struct Programs(PathBuf);
 
 impl Programs {
-    /// Takes `pg_bin`, else Debian's (the version that made the cluster, else the newest), else
-    /// those on `PATH`.
-    pub(super) fn find(pg_bin: Option<&Path>, made_by: Option<&str>) -> Result<Self> {
+    /// `pg_bin`; else Debian's (the version that created the cluster, else the newest); else the
+    /// programs on `PATH`.
+    pub(super) fn find(pg_bin: Option<&Path>, cluster_version: Option<&str>) -> Result<Self> {
         let complete = |bin: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| bin.join(name).is_file());
         if let Some(bin) = pg_bin {
             let bin = std::path::absolute(bin).at(bin)?;
             return if complete(&bin) { Ok(Self(bin)) } else { Err(EmbeddedPostgresError::NotABinDirectory(bin)) };
         }
-        let debian =
-            debian_versions(made_by).into_iter().map(|version| format!("/usr/lib/postgresql/{version}/bin").into());
+        let debian = debian_versions(cluster_version)
+            .into_iter()
+            .map(|version| format!("/usr/lib/postgresql/{version}/bin").into());
         let path = std::env::var_os("PATH").unwrap_or_default();
         let found = debian.chain(std::env::split_paths(&path)).find(complete);
         found.map(Self).ok_or(EmbeddedPostgresError::NotInstalled)
     }
 
-    /// Runs a program to its end, feeding it `input`. What it prints goes to the file `output`:
-    /// `pg_ctl`'s server would hold a pipe open for ever.
+    /// Runs a program to its end with `input` on its standard input. Its output goes to the file
+    /// `output`: the server that `pg_ctl` starts would keep a pipe open.
     pub(super) fn run(
         &self,
         owner: Owner,
@@ -99,7 +100,7 @@ impl Programs {
         command.args(args).stdin(Stdio::piped()).stdout(file.try_clone().at(output)?).stderr(file);
         let mut child = command.spawn().at(&self.0.join(name))?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A program that fails early does not read its input; its exit code tells more than a
+            // A program that fails early does not read its input. Its exit code says more than the
             // broken pipe.
             let _ = stdin.write_all(input.as_bytes());
         }
@@ -110,16 +111,16 @@ impl Programs {
     }
 }
 
-/// Debian's installed versions, newest first, but before all others the one that `made_by` names.
-fn debian_versions(made_by: Option<&str>) -> Vec<u32> {
+/// Debian's installed versions: the cluster's own version first, then the newest first.
+fn debian_versions(cluster_version: Option<&str>) -> Vec<u32> {
     let entries = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut versions: Vec<u32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
-    versions.sort_by_key(|version| (made_by == Some(version.to_string().as_str()), *version));
+    versions.sort_by_key(|version| (cluster_version == Some(version.to_string().as_str()), *version));
     versions.reverse();
     versions
 }
 
-/// The end of a log, on one line, for an error message.
+/// The last lines of a log, joined into one for an error message.
 pub(super) fn last_lines(log: &Path) -> String {
     let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();

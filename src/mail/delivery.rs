@@ -1,4 +1,4 @@
-//! How a mail leaves: by SMTP, or as a file in the data directory.
+//! Delivers a mail by SMTP, or as a file in the data directory.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -13,12 +13,12 @@ use thiserror::Error;
 
 use crate::settings::{SettingError, Settings};
 
-/// How long one step of a conversation with the mail server may take.
+/// Time limit for one SMTP command.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Why a mail did not leave.
+/// Why a mail was not delivered.
 #[derive(Debug, Error)]
-pub enum DeliveryError {
+pub(super) enum DeliveryError {
     #[error("SMTP: {0}")]
     Smtp(#[from] smtp::Error),
     #[error("writing the mail's file: {0}")]
@@ -26,8 +26,8 @@ pub enum DeliveryError {
 }
 
 impl DeliveryError {
-    /// Whether the other mails would meet the same: the server does not answer, the disk is full.
-    pub fn concerns_all(&self) -> bool {
+    /// Whether every other mail would fail too: the server does not answer, or the disk is full.
+    pub(super) fn concerns_all(&self) -> bool {
         match self {
             Self::Smtp(error) => !error.is_response(),
             Self::File(_) => true,
@@ -35,15 +35,15 @@ impl DeliveryError {
     }
 }
 
-/// The way that mails leave by.
-pub enum Delivery {
+/// Where mails are delivered to.
+pub(super) enum Delivery {
     Smtp(Box<AsyncSmtpTransport<Tokio1Executor>>),
     Folder(PathBuf),
 }
 
 impl Delivery {
-    /// The way that the settings name.
-    pub fn open(settings: &Settings) -> Result<Self, SettingError> {
+    /// The delivery that the settings choose.
+    pub(super) fn open(settings: &Settings) -> Result<Self, SettingError> {
         let Some(url) = &settings.smtp_url else { return Ok(Self::Folder(settings.data_dir.join("mails"))) };
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| SettingError {
             name: "RACCORD_SMTP_URL",
@@ -53,9 +53,8 @@ impl Delivery {
         Ok(Self::Smtp(Box::new(transport.timeout(Some(TIMEOUT)).build())))
     }
 
-    /// Sees a mail off. With a folder, doing it again replaces the file: there is never a second
-    /// one.
-    pub async fn deliver(&self, number: i64, recipient: &str, message: Message) -> Result<(), DeliveryError> {
+    /// Delivers a mail. In a folder, delivering it again replaces its file.
+    pub(super) async fn deliver(&self, number: i64, recipient: &str, message: Message) -> Result<(), DeliveryError> {
         match self {
             Self::Smtp(transport) => {
                 transport.send(message).await?;
@@ -70,15 +69,16 @@ impl Delivery {
     }
 }
 
-/// `<number>-<recipient>.eml`, where a recipient may hold a `/`, and more than a file's name can.
+/// `<number>-<recipient>.eml`. Characters of the recipient that are unsafe in a file name become
+/// `_`, and its length is bounded.
 fn file_name(number: i64, recipient: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || "@.+-_".contains(c) { c } else { '_' };
     let recipient: String = recipient.chars().take(200).map(safe).collect();
     format!("{number:06}-{recipient}.eml")
 }
 
-/// Mails hold links that open accounts: they are their owner's alone. When this returns, the file
-/// survives a loss of power.
+/// Writes a file that is private to its owner, since mails hold links that give access to accounts.
+/// When this returns, the file survives a loss of power.
 fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     let part = dir.join(format!(".{name}.part"));

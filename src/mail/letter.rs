@@ -1,25 +1,26 @@
-//! What a mail says. The texts are in `templates/mails`; each mail has a plain and an HTML form.
+//! Renders a mail's subject, plain text and HTML from `templates/mails`.
 
 use askama::Template;
 
 use crate::{domain::notification::Notification, french};
 
-/// A mail, but for its recipient.
+/// A rendered mail, without its recipient.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Letter {
+pub(super) struct Letter {
     pub subject: String,
     pub text: String,
     pub html: String,
 }
 
-/// Somebody whom a mail invites to choose a password. The link's secret shows in the letter and
-/// nowhere else: neither of the two has a `Debug`.
+/// The person to whom a mail sends a link to choose a password.
+///
+/// Neither this nor [`Letter`] implements `Debug`: the link's secret must not reach a log.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Guest {
+pub(super) struct Guest {
     pub name: String,
     pub login: String,
     pub token: String,
-    /// Minutes that the link lives.
+    /// Minutes for which the link is valid.
     pub minutes: i32,
 }
 
@@ -46,13 +47,13 @@ struct Html<'a> {
     subject: &'a str,
 }
 
-/// Makes a mail of a notice. `guest` is whom an invitation is for; `portal` the portal's public
-/// URL, without a slash at its end.
+/// Renders a notification's mail. `guest` is given for a mail with a link to choose a password;
+/// `portal` is the portal's public URL, without a trailing slash.
 ///
 /// # Errors
 /// Where a template cannot be rendered.
-pub fn render(notice: &Notification, guest: Option<&Guest>, portal: &str) -> askama::Result<Letter> {
-    // One line, whatever a structure is called: the subject is a header.
+pub(super) fn render(notice: &Notification, guest: Option<&Guest>, portal: &str) -> askama::Result<Letter> {
+    // The subject is a header: a structure's name must not break its line.
     let subject = Subject { notice }.render()?.trim().replace(char::is_control, " ");
     let text = Text { notice, guest, portal }.render()?;
     let html = Html { notice, guest, portal, subject: &subject }.render()?;

@@ -166,17 +166,17 @@ fn a_name_cannot_add_a_header() {
     assert!(!letter(&notice).subject.contains(char::is_control));
 }
 
-/// Who signs in with a stolen password chooses what her program calls itself.
+/// A person who signs in with a stolen password controls the `User-Agent` that their client sends.
 #[test]
 fn a_stranger_writes_nothing_into_the_mail_about_her_sign_in() {
-    let told = |software: &str| {
+    let mail_about = |software: &str| {
         let (login, address, at) = ("claire".into(), "192.0.2.7".into(), account().at);
         letter(&Notification::NewSignIn { login, address, software: software.into(), at })
     };
-    let Letter { text, html, .. } = told("Rien à faire : https://ailleurs.example Firefox/1");
+    let Letter { text, html, .. } = mail_about("Rien à faire : https://ailleurs.example Firefox/1");
     assert!(!text.contains("ailleurs") && !html.contains("ailleurs"), "{text}");
     assert!(text.contains(": inconnu\n") && html.contains(">inconnu<"), "{text}");
-    let Letter { text, html, .. } = told("Mozilla/5.0 (X11; Linux x86_64; ailleurs.example) Firefox/1");
+    let Letter { text, html, .. } = mail_about("Mozilla/5.0 (X11; Linux x86_64; ailleurs.example) Firefox/1");
     assert!(text.contains("Firefox sur Linux") && !text.contains("ailleurs") && !html.contains("ailleurs"), "{text}");
 }
 

@@ -1,15 +1,26 @@
-//! What the file says about itself: properties, XMP, identity.
+//! The file's metadata: document properties, XMP and identifier.
 
+use askama::Template;
 use lopdf::{Dictionary, Object, Stream, StringFormat, dictionary, text_string};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 
 use super::{content::ConnectionSheet, font::Face, sheet};
 
+#[derive(Template)]
+#[template(path = "pdf/metadata.xml")]
+struct Xmp<'a> {
+    title: &'a str,
+    author: &'a str,
+    language: &'a str,
+    producer: &'a str,
+    date: &'a str,
+}
+
 pub const LANGUAGE: &str = "fr-FR";
 const PRODUCER: &str = "printpdf";
 
-/// It never sees the password.
+/// Metadata of a sheet. Never derived from the password.
 pub struct About {
     title: String,
     author: String,
@@ -35,38 +46,30 @@ impl About {
     }
 
     pub fn information(&self) -> Dictionary {
-        let [year, month, day, hour, minute, second] = self.stamp();
-        let stamp = text_string(&format!("D:{year}{month}{day}{hour}{minute}{second}Z"));
+        let [year, month, day, hour, minute, second] = self.date_parts();
+        let date = text_string(&format!("D:{year}{month}{day}{hour}{minute}{second}Z"));
         let (title, author) = (text_string(&self.title), text_string(&self.author));
         dictionary! {
             "Title" => title, "Author" => author.clone(), "Creator" => author,
-            "Producer" => text_string(PRODUCER), "CreationDate" => stamp.clone(), "ModDate" => stamp,
+            "Producer" => text_string(PRODUCER), "CreationDate" => date.clone(), "ModDate" => date,
         }
     }
 
-    pub fn metadata(&self) -> Stream {
-        let [year, month, day, hour, minute, second] = self.stamp();
-        let stamp = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
-        let xmp = include_str!("metadata.xml")
-            .replace("{language}", LANGUAGE)
-            .replace("{producer}", PRODUCER)
-            .replace("{date}", &stamp)
-            .replace("{author}", &escape(&self.author))
-            .replace("{title}", &escape(&self.title));
+    /// The XMP packet.
+    pub fn metadata(&self) -> Result<Stream, askama::Error> {
+        let [year, month, day, hour, minute, second] = self.date_parts();
+        let date = format!("{year}-{month}-{day}T{hour}:{minute}:{second}Z");
+        let (title, author) = (&self.title, &self.author);
+        let xmp = Xmp { title, author, language: LANGUAGE, producer: PRODUCER, date: &date }.render()?;
         let header = dictionary! { "Type" => "Metadata", "Subtype" => "XML" };
-        // Plain, so that tools can find it without understanding PDF.
-        Stream::new(header, xmp.into_bytes()).with_compression(false)
+        // Uncompressed, so that tools find it without parsing PDF.
+        Ok(Stream::new(header, xmp.into_bytes()).with_compression(false))
     }
 
-    fn stamp(&self) -> [String; 6] {
+    fn date_parts(&self) -> [String; 6] {
         let at = self.issued_at;
         let two = |number: u8| format!("{number:02}");
         let year = format!("{:04}", at.year());
         [year, two(at.month().into()), two(at.day()), two(at.hour()), two(at.minute()), two(at.second())]
     }
-}
-
-/// For XML; and a brace, so that no value reads as a placeholder of the template.
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('{', "&#123;")
 }

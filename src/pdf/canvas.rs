@@ -1,4 +1,4 @@
-//! A page under construction: decoration, and the tree of elements that hold the placed text.
+//! A page being laid out: decoration, and a tree of elements with positioned text.
 
 use zeroize::Zeroizing;
 
@@ -8,11 +8,13 @@ use super::{
     wrap::wrap,
 };
 
-/// A4 in points; like every length here. `y` grows downwards from the top of the page.
-pub const PAGE: (f32, f32) = (595.276, 841.89);
+/// A4 in points, like every length here. `y` grows downwards from the top of the page.
+pub const PAGE_WIDTH: f32 = 595.276;
+pub const PAGE_HEIGHT: f32 = 841.89;
+/// The smallest legible text size.
 const SMALLEST_SIZE: f32 = 6.0;
 
-/// One line of text, its baseline at `y`.
+/// One line of text with its baseline at `y`.
 pub struct Run {
     pub style: Style,
     pub x: f32,
@@ -20,7 +22,7 @@ pub struct Run {
     pub text: Zeroizing<String>,
 }
 
-/// A filled rectangle, decoration only.
+/// A filled rectangle, for decoration.
 pub struct Fill {
     pub x: f32,
     pub y: f32,
@@ -29,10 +31,10 @@ pub struct Fill {
     pub colour: Colour,
 }
 
-/// A node of the structure tree: a text, or a parent of others.
+/// A node of the structure tree: a text, or the parent of other elements.
 pub struct Element {
     pub tag: &'static str,
-    /// Index of the element around this one; the root is its own.
+    /// Index of the parent element; the root is its own parent.
     pub parent: usize,
     pub runs: Vec<Run>,
 }
@@ -51,7 +53,7 @@ impl Canvas {
         Self { y: 0.0, fills: Vec::new(), elements: vec![root], open: 0 }
     }
 
-    /// What follows belongs to a new element, until [`Self::end`].
+    /// Opens an element, until [`Self::end`].
     pub fn begin(&mut self, tag: &'static str) {
         self.elements.push(Element { tag, parent: self.open, runs: Vec::new() });
         self.open = self.elements.len() - 1;
@@ -65,7 +67,8 @@ impl Canvas {
         self.fills.push(Fill { x, y, width, height, colour });
     }
 
-    /// Paragraphs, wrapped, cut with « … » beyond the column's lines; `y` ends below them.
+    /// Adds wrapped paragraphs, truncated with « … » after the column's last line. Moves `y` below
+    /// them.
     pub fn text(&mut self, tag: &'static str, style: Style, column: Column, paragraphs: &[&str]) {
         self.begin(tag);
         for line in wrap(style, column, paragraphs) {
@@ -74,7 +77,10 @@ impl Canvas {
         self.end();
     }
 
-    /// A text exactly as given, on one line, set smaller when it must be.
+    /// Adds a text exactly as given, on one line, in a smaller size where needed.
+    ///
+    /// # Errors
+    /// [`PdfError::Inexact`] where it does not fit or a character has no glyph.
     pub fn exact(&mut self, tag: &'static str, style: Style, column: Column, text: &str) -> Result<(), PdfError> {
         let width = style.face.width(style.size, text).max(column.width);
         let size = style.size * column.width / width;
@@ -89,14 +95,14 @@ impl Canvas {
 
     fn line(&mut self, style: Style, x: f32, text: String) {
         if !text.is_empty() {
-            // The baseline that centres letters of usual height in their line.
+            // Centres letters of usual height vertically in their line.
             let y = self.y + style.leading() * 0.74;
             self.elements[self.open].runs.push(Run { style, x, y, text: Zeroizing::new(text) });
         }
         self.y += style.leading();
     }
 
-    /// Numbers the marked sequences: for each, in order, the index of the element whose text it is.
+    /// The marked-content sequences in order: the number of each, and the index of its element.
     pub fn marked(&self) -> impl Iterator<Item = (u32, usize)> {
         (0..).zip((0..self.elements.len()).filter(|&index| !self.elements[index].runs.is_empty()))
     }

@@ -1,10 +1,10 @@
-//! What the sheet says.
+//! The sheet's content.
 
 use time::OffsetDateTime;
 
-/// What the sheet says. Dates and the identifier come already formatted for French readers.
+/// The sheet's content. Dates and the identifier are already formatted in French.
 ///
-/// It has no `Debug`, so that no log line can ever hold the password.
+/// Does not implement `Debug`, so that the password cannot be logged.
 #[derive(Clone, Copy)]
 pub struct ConnectionSheet<'a> {
     pub service_name: &'a str,
@@ -17,12 +17,12 @@ pub struct ConnectionSheet<'a> {
     pub structure_designation: &'a str,
     /// With its type: "SIRET 213 500 014 00019".
     pub structure_identifier: &'a str,
-    /// One item per line of the postal address; empty ones are left out.
+    /// One item per line of the postal address. Empty ones are left out.
     pub structure_address: &'a [&'a str],
-    /// Where the platform's API answers, without `/api/oauth/token`.
+    /// Base URL of the API, without `/api/oauth/token`.
     pub api_url: &'a str,
     pub expires_on: &'a str,
     pub issued_on: &'a str,
-    /// Dates of the file itself.
+    /// Date in the file's metadata.
     pub issued_at: OffsetDateTime,
 }

@@ -1,4 +1,4 @@
-//! From a [`Canvas`] to a document, by printpdf; then from the document to bytes.
+//! Converts a [`Canvas`] to a document with printpdf, and the document to bytes.
 
 use std::collections::BTreeSet;
 
@@ -9,13 +9,13 @@ use printpdf::{
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{
-    canvas::{Canvas, Fill, PAGE, Run},
+    canvas::{Canvas, Fill, PAGE_HEIGHT, Run},
     error::PdfError,
     font::Face,
     style::Colour,
 };
 
-/// More than any sheet takes, so that the vector never moves and leaves a copy behind.
+/// More than any sheet needs, so that the buffer is never reallocated, which would leave a copy.
 const CAPACITY: usize = 64 * 1024;
 
 pub fn draw(canvas: &Canvas) -> Result<lopdf::Document, PdfError> {
@@ -27,7 +27,7 @@ pub fn draw(canvas: &Canvas) -> Result<lopdf::Document, PdfError> {
     }
     pdf.pages = vec![PdfPage::new(Mm(210.0), Mm(297.0), operations(canvas))];
     let document = pdf.to_lopdf_document(&PdfSaveOptions::default(), &mut Vec::new());
-    forget_texts(&mut pdf);
+    zeroize_texts(&mut pdf);
     Ok(document)
 }
 
@@ -48,12 +48,12 @@ fn characters_in(face: Face, canvas: &Canvas) -> BTreeSet<char> {
     runs.filter(|run| run.style.face == face).flat_map(|run| run.text.chars()).collect()
 }
 
-/// Named by us: printpdf would draw a name at random, and the file must be reproducible.
+/// A fixed name: printpdf would generate a random one, and the file must be reproducible.
 fn font_id(face: Face) -> FontId {
     FontId(face.name().replace('+', "-"))
 }
 
-/// Decoration first, as artifacts; then each marked sequence under its number.
+/// Decoration first, as artifacts; then each marked-content sequence with its number.
 fn operations(canvas: &Canvas) -> Vec<Op> {
     let mut ops = vec![Op::BeginMarkedContent { tag: "Artifact".into() }];
     ops.extend(canvas.fills.iter().flat_map(fill));
@@ -72,7 +72,7 @@ fn operations(canvas: &Canvas) -> Vec<Op> {
 fn fill(fill: &Fill) -> [Op; 2] {
     let rectangle = Rect {
         x: Pt(fill.x),
-        y: Pt(PAGE.1 - fill.y - fill.height),
+        y: Pt(PAGE_HEIGHT - fill.y - fill.height),
         width: Pt(fill.width),
         height: Pt(fill.height),
         mode: Some(PaintMode::Fill),
@@ -81,14 +81,14 @@ fn fill(fill: &Fill) -> [Op; 2] {
     [Op::SetFillColor { col: colour(fill.colour) }, Op::DrawRectangle { rectangle }]
 }
 
-/// One text object and one string per line: what a reader copies is what was given.
+/// One text object with one string per line, so that copied text equals the original.
 fn show(run: &Run) -> [Op; 6] {
     let font = PdfFontHandle::External(font_id(run.style.face));
     [
         Op::StartTextSection,
         Op::SetFont { font, size: Pt(run.style.size) },
         Op::SetFillColor { col: colour(run.style.colour) },
-        Op::SetTextCursor { pos: Point { x: Pt(run.x), y: Pt(PAGE.1 - run.y) } },
+        Op::SetTextCursor { pos: Point { x: Pt(run.x), y: Pt(PAGE_HEIGHT - run.y) } },
         Op::ShowText { items: vec![TextItem::Text(run.text.to_string())] },
         Op::EndTextSection,
     ]
@@ -99,7 +99,7 @@ fn colour([r, g, b]: Colour) -> Color {
     Color::Rgb(Rgb { r: part(r), g: part(g), b: part(b), icc_profile: None })
 }
 
-fn forget_texts(pdf: &mut PdfDocument) {
+fn zeroize_texts(pdf: &mut PdfDocument) {
     for op in pdf.pages.iter_mut().flat_map(|page| &mut page.ops) {
         if let Op::ShowText { items } = op {
             for item in items {

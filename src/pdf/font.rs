@@ -1,8 +1,8 @@
-//! Faces, text width, and fonts cut down to the glyphs used.
+//! Font faces, text widths and font subsets.
 //!
 //! The font files are not in this repository: Cargo fetches them as crates pinned by Cargo.lock.
-//! Noto Sans is under the Apache License 2.0; `DejaVu` Sans Mono under the Bitstream Vera licence,
-//! which lets anybody embed it. The embedded subsets keep both copyright notices.
+//! Noto Sans is under the Apache License 2.0, `DejaVu` Sans Mono under the Bitstream Vera licence;
+//! both permit embedding. The embedded subsets keep both copyright notices.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,8 +13,9 @@ use printpdf::ParsedFont;
 use subsetter::GlyphRemapper;
 
 use super::error::PdfError;
+use crate::domain::characters::is_invisible;
 
-/// Stands for a character that the face lacks: visible, and the Unicode character for just that.
+/// Replaces a character without a glyph: Unicode's replacement character.
 const MISSING: char = '\u{fffd}';
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,7 +25,7 @@ pub enum Face {
     Mono,
 }
 
-/// Parsing takes longer than drawing a page, hence once per process.
+/// Parsed once per process: parsing takes longer than drawing a page.
 static PARSED: LazyLock<[ParsedFont; 3]> = LazyLock::new(|| {
     [ttf_noto_sans::REGULAR, ttf_noto_sans::BOLD, dejavu::sans_mono::regular()]
         .map(|bytes| ParsedFont::from_bytes(bytes, 0, &mut Vec::new()).expect("pinned fonts parse, tests say so"))
@@ -56,7 +57,7 @@ impl Face {
         text.chars().map(advance).sum::<f32>() * size / f32::from(font.units_per_em)
     }
 
-    /// The text as this face can draw it.
+    /// The text with invisible characters removed and missing ones replaced.
     pub fn clean(self, text: &str) -> String {
         text.chars().filter_map(|c| self.drawn(c)).collect()
     }
@@ -68,15 +69,15 @@ impl Face {
     fn drawn(self, character: char) -> Option<char> {
         match character {
             '\t' | '\n' | '\r' => Some(' '),
-            c if c.is_control() || is_invisible(c) => None,
+            c if is_invisible(c) => None,
             c => Some(self.glyph(c).map_or(MISSING, |_| c)),
         }
     }
 
-    /// The face with the glyphs of `characters` alone.
+    /// A subset of the face with the glyphs of `characters`.
     ///
-    /// printpdf without `text_layout` embeds a font as it is given, so it is given a small one;
-    /// its map from characters to glyphs then makes text, widths and `ToUnicode` agree.
+    /// printpdf without `text_layout` embeds a font unchanged, so it gets the subset. The subset's
+    /// map from characters to glyphs keeps text, widths and `ToUnicode` consistent.
     pub fn subset(self, characters: &BTreeSet<char>) -> Result<ParsedFont, PdfError> {
         let whole = self.parsed();
         let mut remapper = GlyphRemapper::new();
@@ -101,11 +102,4 @@ impl Face {
         font.pdf_font_metrics = whole.pdf_font_metrics.clone();
         Ok(font)
     }
-}
-
-/// Format characters (soft hyphen, zero-width, direction marks, byte order mark, variation
-/// selectors): they have no shape of their own and would make a copied text lie.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }

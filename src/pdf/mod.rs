@@ -1,8 +1,8 @@
 //! The PDF « Informations de connexion »: one A4 page, accessible (PDF/UA-1), drawn by printpdf.
 //!
-//! `sheet` says what is on the page, in the words of `page`; `canvas` places it, `wrap` breaks
-//! its lines; `draw` turns it into printpdf operations with fonts that `font` cuts down to the
-//! glyphs used; `tags` and `about` add what assistive technologies and readers need.
+//! `sheet` lays the content out with the elements of `page`; `canvas` positions text, and `wrap`
+//! breaks it into lines; `draw` converts the canvas to printpdf operations, with fonts that `font`
+//! subsets; `tags` and `about` add the structure tree and the metadata.
 
 mod about;
 mod canvas;
@@ -25,15 +25,16 @@ pub use error::PdfError;
 
 /// Draws the sheet: the bytes of a PDF 1.7 file, the same for the same sheet.
 ///
-/// Texts that are too long for the page are wrapped, then set smaller, then cut with « … ».
-/// Characters without a glyph show as U+FFFD; control and invisible ones are dropped.
+/// Texts that are too long for the page are wrapped, then set smaller, then truncated with « … ».
+/// Characters without a glyph are drawn as U+FFFD; invisible ones are dropped.
 ///
-/// The result and our own copies of the password are zeroized. printpdf and lopdf also copy it,
-/// as glyph numbers, into operands and streams that they free unzeroized.
+/// The result and this module's copies of the password are zeroized. printpdf and lopdf copy it, as
+/// glyph numbers, into operands and streams: the program's allocator wipes those when it frees
+/// them.
 ///
 /// # Errors
-/// [`PdfError::Inexact`] when the login or the password cannot be drawn as it is; the other
-/// variants mean a bug here or in a library.
+/// [`PdfError::Inexact`] when the login or the password cannot be drawn exactly. The other variants
+/// mean a bug here or in a library.
 pub fn render(sheet: &ConnectionSheet<'_>) -> Result<Zeroizing<Vec<u8>>, PdfError> {
     let canvas = sheet::compose(sheet)?;
     let mut document = draw::draw(&canvas)?;

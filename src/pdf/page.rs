@@ -1,13 +1,13 @@
-//! What the sheet is built of: measures, colours, sections, rows.
+//! Elements of the sheet: measures, colours, sections, rows, list items.
 
 use super::{
-    canvas::{Canvas, PAGE},
+    canvas::{Canvas, PAGE_WIDTH},
     font::Face::{self, Bold, Regular},
     style::{Colour, Column, Style},
 };
 
 pub const MARGIN: f32 = 56.0;
-pub const WIDTH: f32 = PAGE.0 - 2.0 * MARGIN;
+pub const WIDTH: f32 = PAGE_WIDTH - 2.0 * MARGIN;
 pub const LABELS: f32 = 150.0;
 pub const BAND: f32 = 58.0;
 pub const INDENT: f32 = 20.0;
@@ -24,16 +24,22 @@ pub const PALE: Colour = [243, 246, 250];
 
 pub struct Page {
     pub canvas: Canvas,
-    /// Of the text of paragraphs and tables.
+    pub density: Density,
+}
+
+/// How tightly a page is set.
+#[derive(Clone, Copy)]
+pub struct Density {
+    /// Text size of paragraphs and tables.
     pub size: f32,
-    /// Share of the usual space between things.
+    /// Factor of the usual vertical space.
     pub gap: f32,
     /// How many lines a value may take.
     pub lines: usize,
 }
 
 impl Page {
-    /// A heading, and the table or list below it, left open.
+    /// Adds a heading, and opens the table or list below it.
     pub fn section(&mut self, title: &str, tag: &'static str) {
         self.skip(17.0);
         self.text("H2", Style::new(Bold, 12.0, ACCENT), FULL, &[title]);
@@ -43,7 +49,7 @@ impl Page {
         self.canvas.begin(tag);
     }
 
-    /// A label and its value side by side; nothing when there is no value.
+    /// Adds a label and its value side by side; nothing where the value is empty.
     pub fn row(&mut self, label: &str, values: &[&str]) {
         if values.iter().any(|value| !value.trim().is_empty()) {
             self.pair(["TR", "TH", "TD"], LABELS, (GREY, label), values);
@@ -56,7 +62,7 @@ impl Page {
 
     fn pair(&mut self, tags: [&'static str; 3], indent: f32, left: (Colour, &str), right: &[&str]) {
         let [whole, label, value] = tags;
-        let (top, lines) = (self.canvas.y, self.lines);
+        let (top, lines) = (self.canvas.y, self.density.lines);
         let column = Column::new(MARGIN + indent, WIDTH - indent, lines);
         self.canvas.begin(whole);
         self.text(label, self.body(left.0), Column::new(MARGIN, indent, 1), &[left.1]);
@@ -72,14 +78,14 @@ impl Page {
     }
 
     pub fn skip(&mut self, height: f32) {
-        self.canvas.y += height * self.gap;
+        self.canvas.y += height * self.density.gap;
     }
 
     pub fn body(&self, colour: Colour) -> Style {
-        Style::new(Regular, self.size, colour)
+        Style::new(Regular, self.density.size, colour)
     }
 
     pub fn small(&self, face: Face, colour: Colour) -> Style {
-        Style::new(face, self.size - 1.0, colour)
+        Style::new(face, self.density.size - 1.0, colour)
     }
 }

@@ -1,27 +1,29 @@
-//! What is on the sheet, and where. The only file with French in it.
+//! The sheet's layout and French texts.
 
 use super::{
-    canvas::{Canvas, PAGE},
+    canvas::{Canvas, PAGE_HEIGHT, PAGE_WIDTH},
     content::ConnectionSheet,
     error::PdfError,
     font::Face::{Bold, Mono, Regular},
-    page::{ACCENT, BAND, FRAMED, FULL, GREY, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH},
+    page::{ACCENT, BAND, Density, FRAMED, FULL, GREY, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH},
     style::{Column, Style},
 };
 
 pub const TITLE: &str = "Informations de connexion";
 
-/// How tightly the page is set: text size, share of the usual gaps, lines that a value may take.
-type Density = (f32, f32, usize);
-
-/// Tried in turn until everything is on the page; the last one always fits (a test says so).
-const DENSITIES: [Density; 4] = [(10.0, 1.0, 8), (9.5, 0.75, 8), (9.0, 0.5, 8), (8.0, 0.3, 4)];
+/// Tried in order until everything fits on the page. The last one always fits, as a test checks.
+const DENSITIES: [Density; 4] = [
+    Density { size: 10.0, gap: 1.0, lines: 8 },
+    Density { size: 9.5, gap: 0.75, lines: 8 },
+    Density { size: 9.0, gap: 0.5, lines: 8 },
+    Density { size: 8.0, gap: 0.3, lines: 4 },
+];
 
 pub fn compose(sheet: &ConnectionSheet<'_>) -> Result<Canvas, PdfError> {
     let mut canvas = Canvas::new();
     for density in DENSITIES {
         canvas = Page::compose(sheet, density)?;
-        if canvas.y <= PAGE.1 - MARGIN {
+        if canvas.y <= PAGE_HEIGHT - MARGIN {
             break;
         }
     }
@@ -29,8 +31,8 @@ pub fn compose(sheet: &ConnectionSheet<'_>) -> Result<Canvas, PdfError> {
 }
 
 impl Page {
-    fn compose(sheet: &ConnectionSheet<'_>, (size, gap, lines): Density) -> Result<Canvas, PdfError> {
-        let mut page = Self { canvas: Canvas::new(), size, gap, lines };
+    fn compose(sheet: &ConnectionSheet<'_>, density: Density) -> Result<Canvas, PdfError> {
+        let mut page = Self { canvas: Canvas::new(), density };
         page.header(sheet.service_name);
         page.introduction();
         page.credentials(sheet)?;
@@ -42,11 +44,11 @@ impl Page {
     }
 
     fn header(&mut self, service_name: &str) {
-        self.canvas.fill(0.0, 0.0, PAGE.0, BAND, ACCENT);
+        self.canvas.fill(0.0, 0.0, PAGE_WIDTH, BAND, ACCENT);
         let middle = |style: Style| (BAND - style.leading()) / 2.0;
         let (name, small) = (Style::new(Bold, 15.0, WHITE), Style::new(Regular, 9.0, WHITE));
         let notice = "Document confidentiel";
-        let right = PAGE.0 - MARGIN - Regular.width(9.0, notice);
+        let right = PAGE_WIDTH - MARGIN - Regular.width(9.0, notice);
 
         self.canvas.y = middle(name);
         self.text("P", name, Column::new(MARGIN, WIDTH - LABELS, 1), &[service_name]);
@@ -65,7 +67,7 @@ impl Page {
         self.text("P", self.body(GREY), FULL, &[text]);
     }
 
-    /// Login and password, in the frame that people look for.
+    /// Login and password, in a frame.
     fn credentials(&mut self, sheet: &ConnectionSheet<'_>) -> Result<(), PdfError> {
         self.skip(16.0);
         let (top, frame) = (self.canvas.y, self.canvas.fills.len());

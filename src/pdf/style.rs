@@ -21,12 +21,12 @@ impl Style {
     }
 }
 
-/// A place for text.
+/// A column for text.
 #[derive(Clone, Copy)]
 pub struct Column {
     pub x: f32,
     pub width: f32,
-    /// How many lines may go there.
+    /// The most lines of text.
     pub lines: usize,
 }
 

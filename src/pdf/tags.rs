@@ -1,4 +1,4 @@
-//! What printpdf leaves out and PDF/UA-1 (ISO 14289-1) wants: structure tree, language, metadata.
+//! Adds what PDF/UA-1 (ISO 14289-1) requires and printpdf lacks: structure tree, language, metadata.
 
 use lopdf::{Dictionary, Document, Object, ObjectId, dictionary, text_string};
 
@@ -11,7 +11,7 @@ use super::{
 pub fn complete(document: &mut Document, canvas: &Canvas, about: &About) -> Result<(), PdfError> {
     let page = document.page_iter().next().ok_or(lopdf::Error::PageNumberNotFound(1))?;
     let structure = structure_tree(document, canvas, page);
-    let metadata = document.add_object(about.metadata());
+    let metadata = document.add_object(about.metadata()?);
     let catalog = document.catalog_mut()?;
     catalog.set("StructTreeRoot", structure);
     catalog.set("MarkInfo", dictionary! { "Marked" => true });

@@ -7,7 +7,7 @@ use lopdf::{Document, Object};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::{ConnectionSheet, PdfError, canvas::PAGE, font::Face, render, sheet};
+use super::{ConnectionSheet, PdfError, canvas::PAGE_HEIGHT, font::Face, render, sheet};
 
 const PASSWORD: &str = "rac_7Hq9mVxK2tRwZp4NcYb8DfGjS3uEaQ5k";
 
@@ -34,7 +34,7 @@ fn load(sheet: &ConnectionSheet<'_>) -> Document {
     Document::load_mem(&bytes).unwrap()
 }
 
-/// The lines of the sheet as poppler reads them (it turns every kind of space into a plain one), or
+/// The sheet's lines as poppler extracts them (it converts every kind of space to a plain one);
 /// `None` where poppler is not installed.
 fn text_lines(sheet: &ConnectionSheet<'_>) -> Option<Vec<String>> {
     let mut command = Command::new("pdftotext");
@@ -163,7 +163,7 @@ fn every_face_has_what_french_needs() {
     }
 }
 
-/// The same text everywhere it may be anything.
+/// A sheet with the same text in every free field.
 fn filled_with<'a>(text: &'a str, address: &'a [&'a str]) -> ConnectionSheet<'a> {
     ConnectionSheet {
         service_name: text,
@@ -185,7 +185,7 @@ fn absurd_texts_stay_on_the_page_and_say_that_they_are_cut() {
         let address = [text.as_str(); 30];
         let sheet = filled_with(&text, &address);
         let canvas = sheet::compose(&sheet).unwrap();
-        assert!(canvas.y <= PAGE.1 - 56.0, "ends at {}", canvas.y);
+        assert!(canvas.y <= PAGE_HEIGHT - 56.0, "ends at {}", canvas.y);
         assert_eq!(load(&sheet).get_pages().len(), 1);
     }
     let (long, lines) = ("mot ".repeat(1000), text_lines(&filled_with(&"mot ".repeat(1000), &[])));

@@ -1,8 +1,8 @@
-//! Breaking paragraphs into lines.
+//! Breaks paragraphs into lines.
 
 use super::style::{Column, Style};
 
-/// The paragraphs in lines that fit the column; what is beyond its last line becomes « … ».
+/// Breaks paragraphs into lines of the column's width, truncated with « … » after its last line.
 pub fn wrap(style: Style, column: Column, paragraphs: &[&str]) -> Vec<String> {
     let width = |text: &str| style.face.width(style.size, text);
     let mut lines = Vec::new();
@@ -20,8 +20,8 @@ pub fn wrap(style: Style, column: Column, paragraphs: &[&str]) -> Vec<String> {
     lines
 }
 
-/// Breaks after spaces, and inside words that are longer than a line. Every line ends with a
-/// space, unseen: a screen reader that joins lines must not join words.
+/// Breaks after spaces, and within words that are longer than a line. Every line ends with a space,
+/// so that a screen reader that joins lines does not join words.
 fn break_lines(text: &str, limit: f32, width: &impl Fn(&str) -> f32, lines: &mut Vec<String>) {
     let mut line = String::new();
     let mut used = 0.0;
@@ -38,7 +38,7 @@ fn break_lines(text: &str, limit: f32, width: &impl Fn(&str) -> f32, lines: &mut
     }
 }
 
-/// What may not be broken: words with the space behind them, or single characters of long words.
+/// Unbreakable pieces: words with their trailing space, or single characters of long words.
 fn pieces<'a>(text: &'a str, limit: f32, width: &impl Fn(&str) -> f32) -> Vec<&'a str> {
     let split = |word: &'a str| {
         if width(word.trim_end()) <= limit { vec![word] } else { word.split_inclusive(|_| true).collect() }

@@ -1,7 +1,7 @@
-//! Request bodies read whole within their time, and answer bodies that release their connection.
+//! Request bodies, read whole within a time limit, and response bodies that mark their connection
+//! idle at their end.
 
 use std::{
-    future::poll_fn,
     io,
     pin::Pin,
     sync::Arc,
@@ -9,23 +9,28 @@ use std::{
     time::Duration,
 };
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::{
+    BoxError,
+    body::{Body, Bytes, HttpBody},
+};
+use futures_util::stream;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 
-use super::places::Seat;
+use super::places::Place;
 use crate::web::edge::route::MAX_BODY_BYTES;
 
-/// A body must have come in this time, however slowly it drips.
+/// Time limit for a whole request body, however slowly its bytes arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An answer on its way: its connection waits again once all of it has been handed over.
-pub(super) struct AnswerBody {
+/// A response body. Its connection is idle again once the body has been sent or dropped.
+pub(super) struct ResponseBody {
     pub(super) body: Body,
-    pub(super) seat: Arc<Seat>,
+    pub(super) place: Arc<Place>,
 }
 
-impl HttpBody for AnswerBody {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -45,51 +50,39 @@ impl HttpBody for AnswerBody {
     }
 }
 
-impl Drop for AnswerBody {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.seat.wait();
+        self.place.mark_idle();
     }
 }
 
-/// Stands for every body that is too long: it is refused for its length, wherever it is read.
-static TOO_LONG: [u8; MAX_BODY_BYTES + 1] = [0; MAX_BODY_BYTES + 1];
+/// Replaces every body that exceeds [`MAX_BODY_BYTES`].
+///
+/// One byte too long, so that the layer or extractor that reads it answers 413. An error would not
+/// do: axum recognizes a length error only below two wrappers, and our layers add a third.
+static OVERSIZED: [u8; MAX_BODY_BYTES + 1] = [0; MAX_BODY_BYTES + 1];
 
-/// A request's whole body, or one that cannot be read.
-pub(super) async fn whole(body: Incoming) -> Body {
+/// Reads a request's body. Where it is too long, incomplete or too slow, the error surfaces in the
+/// handler that reads the returned body.
+pub(super) async fn read_whole(body: Incoming) -> Body {
     if body.is_end_stream() {
         return Body::empty();
     }
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
-        return Body::from(Bytes::from_static(&TOO_LONG));
+        return oversized();
     }
-    match timeout(BODY_TIMEOUT, read(body)).await {
-        Ok(Ok(bytes)) => Body::from(bytes),
-        Ok(Err(error)) => Body::new(Broken(Some(axum::Error::new(error)))),
-        Err(_) => Body::new(Broken(Some(axum::Error::new(io::Error::from(io::ErrorKind::TimedOut))))),
+    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
+        Ok(Ok(collected)) => Body::from(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => oversized(),
+        Ok(Err(error)) => failing(error),
+        Err(_) => failing(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
 }
 
-/// Reads no further than it takes to know that it is too long.
-async fn read(mut body: Incoming) -> hyper::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    while bytes.len() <= MAX_BODY_BYTES
-        && let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await
-    {
-        if let Ok(data) = frame?.into_data() {
-            bytes.extend_from_slice(&data);
-        }
-    }
-    Ok(bytes)
+fn oversized() -> Body {
+    Body::from(Bytes::from_static(&OVERSIZED))
 }
 
-/// A body that did not come, or not to its end.
-struct Broken(Option<axum::Error>);
-
-impl HttpBody for Broken {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Poll::Ready(self.0.take().map(Err))
-    }
+fn failing(error: BoxError) -> Body {
+    Body::from_stream(stream::iter([Err::<Bytes, _>(error)]))
 }

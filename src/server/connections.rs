@@ -1,8 +1,8 @@
-//! The connections of `serve`: bounded in number and in time, and none lost at the end.
+//! HTTP/1.1 connections: bounded in number and in time, and drained at shutdown.
 //!
-//! axum's own server waits for ever for a slow head, a slow body or a slow reader. Here each of
-//! them has a time, and a client that says nothing loses its place as soon as somebody else needs
-//! it: however many connections are held open, the next visitor is served.
+//! axum's own server waits without limit for a slow request head, request body or reader. Here
+//! each has a time limit, and an idle connection is closed as soon as another one needs its place:
+//! however many connections are held open, the next visitor is served.
 
 use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -28,114 +28,116 @@ use tokio::{
 };
 
 use super::{
-    bodies::{AnswerBody, whole},
-    patient::Patient,
-    places::{Crowd, Seat},
+    bodies::{ResponseBody, read_whole},
+    places::{IdleConnections, Place},
     tls::Tls,
+    write_timeout::WriteTimeoutStream,
 };
 
-/// A head must have come in this time, and a connection may be idle for as long.
+/// Time limit for a request head, and for an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a client may take to agree on keys.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long requests under way may take once the end was asked for.
+const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for the requests in flight at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
-/// How long the door stays open then, for those who were already on the way.
-const LAST_CALL: Duration = Duration::from_millis(100);
-/// How long those who came last may take for their first words: hyper closes at once whoever has
-/// said nothing.
-const FIRST_WORDS: Duration = Duration::from_millis(250);
-/// The longest head that is read: request line and headers.
+/// How long connections are still accepted after the shutdown signal: the kernel has already
+/// completed the handshake of those in its backlog.
+const ACCEPT_GRACE: Duration = Duration::from_millis(100);
+/// How long the last accepted connections have to send their first bytes. hyper's graceful
+/// shutdown closes at once every connection that has sent none.
+const FIRST_BYTES_GRACE: Duration = Duration::from_millis(250);
+/// Pause after a failed accept, such as one without a free file descriptor.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// The longest request head: request line and headers.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
-/// The most connections at a time: idle ones cost some kilobytes each.
+/// The most connections at a time: an idle one costs some kilobytes.
 const MAX_CONNECTIONS: usize = 4096;
 
-/// Serves until SIGINT or SIGTERM, then lets the requests under way finish. SIGHUP reads the
-/// certificate again.
+/// Serves until SIGINT or SIGTERM, then drains the requests in flight. SIGHUP reloads the
+/// certificate.
 ///
-/// `places` is how many connections the process may hold.
+/// `max_connections` is how many connections the process has file descriptors for.
 ///
 /// # Errors
 /// Where signals cannot be watched.
-pub async fn accept(listener: TcpListener, router: &Router, tls: Option<Tls>, places: usize) -> io::Result<()> {
+pub(super) async fn serve_until_signal(
+    listener: TcpListener,
+    router: Router,
+    tls: Option<Tls>,
+    max_connections: usize,
+) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut door = Door {
-        router: router.clone(),
-        graceful: GracefulShutdown::new(),
-        crowd: Arc::default(),
-        places: Arc::new(Semaphore::new(places.min(MAX_CONNECTIONS))),
-        tls,
-    };
+    let mut acceptor = Acceptor::new(router, tls, max_connections.min(MAX_CONNECTIONS));
     loop {
         tokio::select! {
-            () = door.admit_next(&listener) => {}
-            _ = hang_up.recv() => door.renew_certificate(),
+            () = acceptor.accept_next(&listener) => {}
+            _ = hang_up.recv() => acceptor.reload_certificate(),
             _ = interrupt.recv() => break,
             _ = terminate.recv() => break,
         }
     }
-    let last_call = async {
-        loop {
-            door.admit_next(&listener).await;
-        }
-    };
-    let _ = timeout(LAST_CALL, last_call).await;
-    drop(listener);
-    tracing::info!("stopping: requests under way finish first");
-    sleep(FIRST_WORDS).await;
-    if timeout(DRAIN_TIMEOUT, door.graceful.shutdown()).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
+    acceptor.drain(listener).await;
     Ok(())
 }
 
-/// What every connection is given on its way in.
-struct Door {
+/// Accepts connections and starts a task for each.
+struct Acceptor {
     router: Router,
     graceful: GracefulShutdown,
-    crowd: Arc<Crowd>,
-    places: Arc<Semaphore>,
+    idle: Arc<IdleConnections>,
+    permits: Arc<Semaphore>,
     tls: Option<Tls>,
 }
 
-impl Door {
-    /// Takes a place first and a connection then, so that nothing is lost where this is cut short.
-    async fn admit_next(&self, listener: &TcpListener) {
-        let place = self.place().await;
+impl Acceptor {
+    fn new(router: Router, tls: Option<Tls>, max_connections: usize) -> Self {
+        Self {
+            router,
+            graceful: GracefulShutdown::new(),
+            idle: Arc::default(),
+            permits: Arc::new(Semaphore::new(max_connections)),
+            tls,
+        }
+    }
+
+    /// Acquires a permit before it accepts, so that no accepted connection is lost where this
+    /// future is dropped.
+    async fn accept_next(&self, listener: &TcpListener) {
+        let permit = self.acquire_permit().await;
         match listener.accept().await {
-            Ok((stream, peer)) => self.admit(stream, peer, place),
-            // Out of file descriptors, say: what is idle goes, what is open goes on, new ones wait.
+            Ok((stream, peer)) => self.spawn_connection(stream, peer, permit),
+            // Without a free file descriptor, say: close an idle connection, and let the new ones
+            // wait in the backlog.
             Err(error) => {
                 tracing::warn!(error = error.to_string(), "cannot accept a connection");
-                self.crowd.send_the_longest_away();
-                sleep(Duration::from_millis(100)).await;
+                self.idle.close_longest_idle();
+                sleep(ACCEPT_RETRY).await;
             }
         }
     }
 
-    async fn place(&self) -> OwnedSemaphorePermit {
-        if let Ok(place) = self.places.clone().try_acquire_owned() {
-            return place;
+    async fn acquire_permit(&self) -> OwnedSemaphorePermit {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return permit;
         }
-        self.crowd.send_the_longest_away();
-        // Nobody closes the semaphore.
-        match self.places.clone().acquire_owned().await {
-            Ok(place) => place,
+        self.idle.close_longest_idle();
+        // The semaphore is never closed, so acquiring never fails.
+        match self.permits.clone().acquire_owned().await {
+            Ok(permit) => permit,
             Err(_) => pending().await,
         }
     }
 
-    fn admit(&self, stream: TcpStream, peer: SocketAddr, place: OwnedSemaphorePermit) {
+    fn spawn_connection(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let _ = stream.set_nodelay(true);
-        let stream = Patient { stream, stalled: None };
-        let seat = Arc::new(Seat::new(self.crowd.clone(), place));
+        let stream = WriteTimeoutStream::new(stream);
+        let place = Arc::new(Place::new(self.idle.clone(), permit));
         let (router, watcher) = (self.router.clone(), self.graceful.watcher());
         match self.tls.as_ref().map(Tls::acceptor) {
-            None => drop(tokio::spawn(serve(stream, peer, router, watcher, seat))),
+            None => drop(tokio::spawn(serve(stream, peer, router, watcher, place))),
             Some(acceptor) => drop(tokio::spawn(async move {
-                match timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(stream, peer, router, watcher, seat).await,
+                match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
+                    Ok(Ok(stream)) => serve(stream, peer, router, watcher, place).await,
                     Ok(Err(error)) => tracing::debug!(%peer, error = error.to_string(), "no agreement on keys"),
                     Err(_) => tracing::debug!(%peer, "no agreement on keys in time"),
                 }
@@ -143,22 +145,41 @@ impl Door {
         }
     }
 
-    fn renew_certificate(&mut self) {
+    fn reload_certificate(&mut self) {
         match self.tls.as_mut().map(Tls::reload) {
             None => tracing::info!("SIGHUP: there is no certificate to read again"),
             Some(Ok(())) => tracing::info!("the certificate was read again"),
             Some(Err(error)) => tracing::error!(error = error.to_string(), "the certificate stays as it was"),
         }
     }
+
+    /// Accepts what is still in the backlog, closes the listener, and waits for the requests in
+    /// flight.
+    async fn drain(self, listener: TcpListener) {
+        let accept_backlog = async {
+            loop {
+                self.accept_next(&listener).await;
+            }
+        };
+        let _ = timeout(ACCEPT_GRACE, accept_backlog).await;
+        drop(listener);
+        tracing::info!("stopping: requests under way finish first");
+        sleep(FIRST_BYTES_GRACE).await;
+        if timeout(DRAIN_TIMEOUT, self.graceful.shutdown()).await.is_err() {
+            tracing::warn!("some requests did not finish in time");
+        }
+    }
 }
 
-/// One connection, from its first request to its last.
-async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher, seat: Arc<Seat>)
+/// Serves all requests of one connection.
+async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher, place: Arc<Place>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let for_requests = seat.clone();
-    let service = service_fn(move |request| answer(request, peer, router.clone(), for_requests.clone()));
+    let service = service_fn({
+        let place = place.clone();
+        move |request| respond(request, peer, router.clone(), place.clone())
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -170,42 +191,42 @@ where
                 tracing::debug!(%peer, error = error.to_string(), "connection ended");
             }
         }
-        () = seat.sent_away() => tracing::debug!(%peer, "connection ended: its place was needed"),
+        () = place.needed() => tracing::debug!(%peer, "connection ended: its place was needed"),
     }
 }
 
-async fn answer(
+async fn respond(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     router: Router,
-    seat: Arc<Seat>,
+    place: Arc<Place>,
 ) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
-    let body = whole(body).await;
-    // Not before the body is there: whoever is slow with it takes no place that others need.
-    if !seat.work() {
-        // It was sent away just now; nothing has been begun.
+    let body = read_whole(body).await;
+    // Only now: a connection whose body is slow stays idle, and others may take its place.
+    if !place.mark_busy() {
+        // The connection is being closed; the request was not started.
         return pending().await;
     }
     let mut request = Request::from_parts(head, body);
     request.extensions_mut().insert(ConnectInfo(peer));
-    let mut response = if is_of_one_host(&request) {
+    let mut response = if has_one_host(&request) {
         let answer = hyper::service::Service::call(&TowerToHyperService::new(router), request).await;
         answer.unwrap_or_else(|never| match never {})
     } else {
         (StatusCode::BAD_REQUEST, [(header::CONNECTION, "close")]).into_response()
     };
     if response.headers().contains_key(header::SET_COOKIE) {
-        // hyper keeps the place of an answer's head for the next one, and what was in it: a new
-        // session's secret.
+        // hyper reuses the buffer of a response head for the next one, and leaves in it what it
+        // held: a new session's secret. Closing the connection frees and wipes the buffer.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Body::new(AnswerBody { body, seat })))
+    Ok(response.map(|body| Body::new(ResponseBody { body, place })))
 }
 
-/// Whether a request says once, and not twice, whom it is for (RFC 9112 §3.2), as those before us
-/// must have read it too.
-fn is_of_one_host<B>(request: &Request<B>) -> bool {
+/// Whether a request has exactly one `Host` header (RFC 9112 §3.2; HTTP/1.0 may have none). With
+/// two, a proxy before this server could have read the other one.
+fn has_one_host<B>(request: &Request<B>) -> bool {
     match request.headers().get_all(header::HOST).iter().count() {
         0 => request.version() < Version::HTTP_11,
         count => count == 1,

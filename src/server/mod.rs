@@ -1,10 +1,10 @@
-//! `raccord serve`: the service from its first connection to its last.
+//! `raccord serve`: starts the service and its background tasks, and stops them in order.
 
-pub mod bodies;
-pub mod connections;
-pub mod patient;
-pub mod places;
-pub mod tls;
+mod bodies;
+mod connections;
+mod places;
+mod tls;
+mod write_timeout;
 
 use std::{future::IntoFuture, io, net::SocketAddr, time::Duration};
 
@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     db::{self, technical_users::reminders, upkeep},
-    mail::MailRoom,
+    mail::MailSender,
     process,
     settings::{SettingError, Settings},
     web::{
@@ -31,7 +31,7 @@ use crate::{
 };
 use tls::{Tls, TlsError};
 
-/// How long a mail under way may take once the requests have ended.
+/// How long a mail being sent may take at shutdown, after the last request.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(3);
 const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
@@ -54,51 +54,51 @@ pub enum ServeError {
     Signals(io::Error),
 }
 
-/// Serves until SIGINT or SIGTERM, then lets the requests under way finish.
+/// Serves until SIGINT or SIGTERM, then finishes the requests in flight and the mail being sent.
 ///
 /// # Errors
 /// [`ServeError`].
 pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let listen = settings.listen;
     let public_url = settings.public_url.clone();
-    let mail_room = MailRoom::open(&settings)?;
+    let mail_sender = MailSender::open(&settings)?;
     let tls = settings.tls.clone().map(Tls::load).transpose()?;
-    let places = process::make_room_for_connections(settings.database_connections);
+    let max_connections = process::make_room_for_connections(settings.database_connections);
     let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
     let pool = db::serving_pool(&pool, settings.database_connections);
     let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
-    // Now rather than at somebody's first code.
+    // Read at startup, so that a bad file is found now and not at the first sign-in with a code.
     state.keys().map_err(|error| ServeError::SecretKeys(state.settings.secret_key_file.clone(), error))?;
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
         tokio::spawn(axum::serve(listener, metrics_router(state.clone())).into_future());
     }
-    let (end_of_mail, mail) = send_mails(mail_room, pool.clone());
-    let upkeep = tokio::spawn(keep_up(pool));
+    let (stop_mail, mail) = spawn_mail_sender(mail_sender, pool.clone());
+    let upkeep = tokio::spawn(run_upkeep(pool));
     let api = ApiState::new(state.clone());
     tokio::spawn(write_call_log(api.clone()));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
     let router = web::router(state.clone(), api.clone());
-    connections::accept(listener, &router, tls, places).await.map_err(ServeError::Signals)?;
+    connections::serve_until_signal(listener, router, tls, max_connections).await.map_err(ServeError::Signals)?;
     upkeep.abort();
     if let Err(error) = api.call_log.write_all(&state.pool).await {
         tracing::warn!(error = error.to_string(), "the last calls could not be written");
     }
-    let _ = end_of_mail.send(());
+    let _ = stop_mail.send(());
     let _ = timeout(MAIL_TIMEOUT, mail).await;
     Ok(())
 }
 
-/// Starts the mail room; the sender ends it, once the mail under way has left.
-fn send_mails(mail_room: MailRoom, pool: PgPool) -> (oneshot::Sender<()>, JoinHandle<()>) {
-    let (end, ended) = oneshot::channel();
+/// Starts the task that sends mails. The returned channel stops it, after the mail being sent.
+fn spawn_mail_sender(mail_sender: MailSender, pool: PgPool) -> (oneshot::Sender<()>, JoinHandle<()>) {
+    let (stop, stopped) = oneshot::channel();
     let shutdown = async {
-        let _ = ended.await;
+        let _ = stopped.await;
     };
-    (end, tokio::spawn(async move { mail_room.run(pool, shutdown).await }))
+    (stop, tokio::spawn(async move { mail_sender.run(pool, shutdown).await }))
 }
 
-/// Writes the last calls and the refusals of the API, for as long as the service runs.
+/// Periodically writes the API's buffered last calls and refusals to the database.
 async fn write_call_log(api: ApiState) {
     let mut ticks = interval(WRITE_EVERY);
     loop {
@@ -109,9 +109,8 @@ async fn write_call_log(api: ApiState) {
     }
 }
 
-/// Removes what time has made worthless, and reminds of what it will, for as long as the service
-/// runs.
-async fn keep_up(pool: PgPool) {
+/// Periodically deletes expired rows and announces passwords that will expire.
+async fn run_upkeep(pool: PgPool) {
     let mut ticks = interval(UPKEEP_EVERY);
     loop {
         ticks.tick().await;

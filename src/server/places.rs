@@ -1,4 +1,5 @@
-//! Places for connections; the longest idle one is closed when another connection needs a place.
+//! A bounded number of places for connections. When another connection needs one, the connection
+//! that has been idle for longest is closed.
 
 use std::{
     collections::BTreeMap,
@@ -7,71 +8,74 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-/// The connections that wait for nothing of ours: between two requests, or before a head has come.
-/// Longest first.
+/// Connections that wait for nothing from the server: between two requests, or before a request
+/// has arrived whole. Any of them may be closed.
 #[derive(Default)]
-pub(super) struct Crowd(Mutex<Waiting>);
+pub(super) struct IdleConnections(Mutex<Idle>);
 
 #[derive(Default)]
-struct Waiting {
-    arrivals: u64,
-    seats: BTreeMap<u64, Arc<Notify>>,
+struct Idle {
+    last_number: u64,
+    /// By number: the connection that has been idle for longest comes first.
+    connections: BTreeMap<u64, Arc<Notify>>,
 }
 
-impl Crowd {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+impl IdleConnections {
+    fn lock(&self) -> MutexGuard<'_, Idle> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn send_the_longest_away(&self) {
-        if let Some((_, seat)) = self.waiting().seats.pop_first() {
-            seat.notify_one();
+    pub(super) fn close_longest_idle(&self) {
+        if let Some((_, close)) = self.lock().connections.pop_first() {
+            close.notify_one();
         }
     }
 }
 
-/// A connection's place among the others.
-pub(super) struct Seat {
-    crowd: Arc<Crowd>,
-    end: Arc<Notify>,
-    /// Its number while it waits.
+/// The place that one connection occupies.
+pub(super) struct Place {
+    idle: Arc<IdleConnections>,
+    close: Arc<Notify>,
+    /// The connection's number among the idle ones; `None` while it handles a request.
     number: Mutex<Option<u64>>,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-impl Seat {
-    pub(super) fn new(crowd: Arc<Crowd>, place: OwnedSemaphorePermit) -> Self {
-        let seat = Self { crowd, end: Arc::default(), number: Mutex::default(), _place: place };
-        seat.wait();
-        seat
+impl Place {
+    /// A place for a new connection, which is idle at first.
+    pub(super) fn new(idle: Arc<IdleConnections>, permit: OwnedSemaphorePermit) -> Self {
+        let place = Self { idle, close: Arc::default(), number: Mutex::default(), _permit: permit };
+        place.mark_idle();
+        place
     }
 
     fn number(&self) -> MutexGuard<'_, Option<u64>> {
         self.number.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on the place may be given to somebody else.
-    pub(super) fn wait(&self) {
-        let mut waiting = self.crowd.waiting();
-        waiting.arrivals += 1;
-        let number = waiting.arrivals;
-        waiting.seats.insert(number, self.end.clone());
+    /// From now on the connection may be closed to free its place.
+    pub(super) fn mark_idle(&self) {
+        let mut idle = self.idle.lock();
+        idle.last_number += 1;
+        let number = idle.last_number;
+        idle.connections.insert(number, self.close.clone());
         *self.number() = Some(number);
     }
 
-    /// From now on it may not; `false` where it already was.
-    pub(super) fn work(&self) -> bool {
+    /// From now on the connection may not be closed. `false` where it is being closed already.
+    pub(super) fn mark_busy(&self) -> bool {
         let number = self.number().take();
-        number.is_none_or(|number| self.crowd.waiting().seats.remove(&number).is_some())
+        number.is_none_or(|number| self.idle.lock().connections.remove(&number).is_some())
     }
 
-    pub(super) async fn sent_away(&self) {
-        self.end.notified().await;
+    /// Completes once the connection must be closed.
+    pub(super) async fn needed(&self) {
+        self.close.notified().await;
     }
 }
 
-impl Drop for Seat {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.work();
+        self.mark_busy();
     }
 }

@@ -1,4 +1,4 @@
-//! TLS by the portal itself, for those who put no proxy before it: TLS 1.3, HTTP/1.1.
+//! TLS 1.3 with HTTP/1.1, for deployments without a TLS-terminating proxy.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -18,7 +18,7 @@ use tokio_rustls::{
 
 use crate::settings::TlsFiles;
 
-/// Why TLS cannot be spoken. The text names the setting, and nothing of the key.
+/// Why certificate and key cannot be used. The text names the setting, and never quotes the key.
 #[derive(Debug, Error)]
 pub enum TlsError {
     #[error("{0}: cannot read {1}: {2}")]
@@ -29,8 +29,8 @@ pub enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
-/// A certificate in use.
-pub struct Tls {
+/// The certificate and key in use, and the files they were read from.
+pub(super) struct Tls {
     files: TlsFiles,
     acceptor: TlsAcceptor,
 }
@@ -40,22 +40,22 @@ impl Tls {
     ///
     /// # Errors
     /// [`TlsError`].
-    pub fn load(files: TlsFiles) -> Result<Self, TlsError> {
+    pub(super) fn load(files: TlsFiles) -> Result<Self, TlsError> {
         let acceptor = acceptor(&files)?;
         Ok(Self { files, acceptor })
     }
 
-    /// Reads both again, for connections that come from now on.
+    /// Reads both files again, for new connections.
     ///
     /// # Errors
-    /// [`TlsError`]; what was in use stays in use.
-    pub fn reload(&mut self) -> Result<(), TlsError> {
+    /// [`TlsError`]; the previous certificate then stays in use.
+    pub(super) fn reload(&mut self) -> Result<(), TlsError> {
         self.acceptor = acceptor(&self.files)?;
         Ok(())
     }
 
-    /// What agrees on keys with a client.
-    pub fn acceptor(&self) -> TlsAcceptor {
+    /// Performs the handshake with one client.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
         self.acceptor.clone()
     }
 }

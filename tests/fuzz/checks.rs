@@ -1,5 +1,5 @@
-//! What every parser of ours must hold to, whatever bytes come: one check each, for `tests/fuzz`
-//! (libFuzzer) and for the tests below. Neither the program nor its library holds this module.
+//! Invariants of every parser for arbitrary bytes: one check each, run by `tests/fuzz` (libFuzzer)
+//! and by the tests below. Not compiled into the program.
 
 use std::{
     cell::OnceCell,
@@ -47,7 +47,7 @@ use crate::{
     },
 };
 
-/// A check panics where something does not hold.
+/// Panics where an invariant does not hold.
 pub type Check = fn(&[u8]);
 
 /// Every check by its target's name in `tests/fuzz`.
@@ -66,8 +66,8 @@ pub const CHECKS: [(&str, Check); 12] = [
     ("settings", settings),
 ];
 
-/// Logins, labels, contact addresses, a structure's card: what passes is safe, and reads back as it
-/// is.
+/// Logins, labels, contact addresses, a structure's card: a parsed value is safe, and parses to
+/// itself.
 pub fn names(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let login = normalized_login(&text);
@@ -125,7 +125,7 @@ pub fn identifier(data: &[u8]) {
     }
 }
 
-/// What a caller of the API shows: `cpro-account`, Basic, Bearer, the token's form.
+/// Credentials of an API caller: `cpro-account`, Basic, Bearer, the token request's form.
 pub fn credential(data: &[u8]) {
     for read in [Credential::from_cpro_account(data), Credential::from_basic(data)].into_iter().flatten() {
         assert!(!read.login.is_empty() && !read.login.chars().any(char::is_control));
@@ -144,7 +144,7 @@ pub fn credential(data: &[u8]) {
     }
 }
 
-/// Technical passwords within a text, and what is read back from the database.
+/// Technical passwords within a text, and stored values from the database.
 pub fn password(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     for found in password::find_in(&text) {
@@ -157,7 +157,7 @@ pub fn password(data: &[u8]) {
     let _ = PasswordHash::from_stored(text.into_owned()).is_outdated();
 }
 
-/// A password that a person chooses, with what is known of her on the line after.
+/// A password that a person chooses; the second line is a name that it must not contain.
 pub fn chosen_password(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (chosen, known) = text.split_once('\n').unwrap_or((&text, ""));
@@ -168,7 +168,7 @@ pub fn chosen_password(data: &[u8]) {
     assert_eq!(answer == Err(ChosenPasswordError::TooLong), length > 128);
 }
 
-/// Codes, recovery codes and the file of keys.
+/// TOTP codes, recovery codes and the file of keys.
 pub fn second_factor(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let secret = TotpSecret::generate(&mut os_rng());
@@ -184,7 +184,7 @@ pub fn second_factor(data: &[u8]) {
     }
 }
 
-/// The operator's files: lines are numbered in order, bad ones told in one line, good ones hold to
+/// The operator's import files: line numbers increase, errors fit on one line, parsed lines obey
 /// the rules.
 pub fn imports(data: &[u8]) {
     let mut lines = CsvLines::new(data);
@@ -214,7 +214,7 @@ pub fn imports(data: &[u8]) {
     let _ = Table::read(data, &directory_line::REQUIRED);
 }
 
-/// Each form of the portal, of any bytes: read or refused, and a refusal is the sender's fault.
+/// Each form of the portal: parsed, or refused with a client error.
 pub fn forms(data: &[u8]) {
     fn form<T: DeserializeOwned>(data: &[u8]) {
         let kind = "application/x-www-form-urlencoded";
@@ -239,7 +239,7 @@ pub fn forms(data: &[u8]) {
     form::<portal::technical_users::ResetForm>(data);
 }
 
-/// Queries of lists; and where a form says to go on to.
+/// Query strings of lists, and the redirect target of a form.
 pub fn queries(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let destination = edge::origin::destination(Some(&text));
@@ -259,13 +259,13 @@ pub fn queries(data: &[u8]) {
     let _ = Query::<shell::notice::NoticeQuery>::try_from_uri(&uri).map(|Query(notice)| notice.notice());
 }
 
-/// JSON of the API's calls: read, or refused with a sentence of one line.
+/// JSON of the API's calls: parsed, or refused with a sentence of one line.
 pub fn calls(data: &[u8]) {
     fn call<T: DeserializeOwned + Default>(kind: &HeaderValue, body: &[u8]) {
         let request = Request::post("/").header(header::CONTENT_TYPE, kind).body(Body::from(body.to_vec()));
         if let Err(error) = ready(api::body::read::<T>(request.expect("a request"))) {
-            let told = error.to_string();
-            assert!(!told.is_empty() && !told.contains('\n'), "{told}");
+            let message = error.to_string();
+            assert!(!message.is_empty() && !message.contains('\n'), "{message}");
         }
     }
     let (kind, body) = match data.split_first() {
@@ -279,9 +279,9 @@ pub fn calls(data: &[u8]) {
     call::<api::memberships::MembershipsRequest>(&kind, body);
 }
 
-/// A whole request, as text, against the whole router, behind which there is no database: paths,
-/// queries, cookies, headers, forms. Nothing is an error of ours, nothing leads to another site,
-/// every answer has its headers.
+/// A whole request as text (paths, queries, cookies, headers, forms) to the whole router without a
+/// database. No response is an internal error or redirects to another site, and every one has the
+/// security headers.
 pub fn requests(data: &[u8]) {
     let Some(request) = request(data) else { return };
     let answer = answer_without_database(request);
@@ -292,7 +292,7 @@ pub fn requests(data: &[u8]) {
     assert!(location.is_none_or(|to| to.starts_with('/') && !to.starts_with("//")), "{location:?}");
 }
 
-/// `METHOD TARGET`, headers, a blank line, the body; what is no header is left out.
+/// Parses `METHOD TARGET`, headers, a blank line, the body. Invalid header lines are skipped.
 fn request(data: &[u8]) -> Option<Request<Body>> {
     let mut lines = data.split(|byte| *byte == b'\n');
     let first = lines.next()?;
@@ -333,7 +333,7 @@ fn answer_without_database(request: Request<Body>) -> Response {
     })
 }
 
-/// Settings, as lines of `NAME=value`: read, or refused in one line that names one of them.
+/// Settings, as lines of `NAME=value`: parsed, or refused with one line that names a setting.
 pub fn settings(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let given = |name: &str| {
@@ -343,14 +343,14 @@ pub fn settings(data: &[u8]) {
     match Settings::read(given) {
         Ok(settings) => assert!(settings.public_url.starts_with("http")),
         Err(error) => {
-            let told = error.to_string();
-            assert!(!told.contains(['\n', '\r', '\u{1b}']), "{told:?}");
-            assert!(told.starts_with("RACCORD_") || told.starts_with("DATABASE_URL"), "{told:?}");
+            let message = error.to_string();
+            assert!(!message.contains(['\n', '\r', '\u{1b}']), "{message:?}");
+            assert!(message.starts_with("RACCORD_") || message.starts_with("DATABASE_URL"), "{message:?}");
         }
     }
 }
 
-/// What a future gives that waits for nobody.
+/// The output of a future that never waits.
 fn ready<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
@@ -367,8 +367,7 @@ mod tests {
 
     use super::*;
 
-    /// The words that libFuzzer is given, too: one in quotes a line, with `\xNN`, `\"` and `\\`
-    /// within.
+    /// libFuzzer's dictionary: one quoted word a line, with the escapes `\xNN`, `\"` and `\\`.
     fn words() -> Vec<Vec<u8>> {
         let dictionary = include_str!("words.dict");
         let lines = dictionary.lines().filter_map(|line| line.strip_prefix('"')?.strip_suffix('"'));
@@ -396,8 +395,7 @@ mod tests {
         prop::collection::vec(piece, 0..14).prop_map(|pieces| pieces.concat())
     }
 
-    /// Judging a long password takes milliseconds, and so does the whole router, more than all the
-    /// others together.
+    /// Checks that take milliseconds a run, more than all others together.
     fn is_slow(name: &str) -> bool {
         ["chosen_password", "requests"].contains(&name)
     }

@@ -1,9 +1,9 @@
-//! The technical users of the demonstration: one for each thing that a list must show.
+//! The technical users of the demonstration: one for each state that a list can show.
 
 use crate::db::demo::DemoAccount;
 
-/// None on the first structure, which is for trying the creation. Addresses are of the range for
-/// documentation (RFC 5737).
+/// None on the first structure, which is left empty for trying the creation. The addresses are from
+/// the documentation ranges (RFC 5737).
 pub const ACCOUNTS: [DemoAccount<'_>; 6] = [
     DemoAccount {
         place: 2,

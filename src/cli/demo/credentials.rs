@@ -20,7 +20,7 @@ struct Account {
     password: Zeroizing<String>,
 }
 
-/// What the file holds.
+/// The file's content.
 #[derive(Deserialize, Serialize)]
 pub struct Credentials {
     url: String,
@@ -37,13 +37,13 @@ impl Credentials {
         self.accounts.push(Account { role: role.into(), login: login.into(), password });
     }
 
-    /// Writes the file whole and for its owner alone. When this returns it survives a loss of
-    /// power.
+    /// Writes the file atomically, private to its owner. When this returns, the file survives a loss
+    /// of power.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let text = Zeroizing::new(serde_json::to_vec_pretty(self)?);
         let dir = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(dir)?;
-        // A name of its own for each process: two starts at once must not write into one file.
+        // Named by process: two concurrent starts must not write into the same file.
         let part = path.with_extension(format!("{}.part", std::process::id()));
         let _ = fs::remove_file(&part);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&part)?;
@@ -54,8 +54,8 @@ impl Credentials {
         File::open(dir)?.sync_all()
     }
 
-    /// Says in the file where the portal is now. False where there is no file.
-    pub fn move_to(path: &Path, url: &str) -> io::Result<bool> {
+    /// Updates the portal's URL in the file. `false` where there is no file.
+    pub fn update_url(path: &Path, url: &str) -> io::Result<bool> {
         let text = match fs::read(path) {
             Ok(text) => Zeroizing::new(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -70,7 +70,7 @@ impl Credentials {
     }
 }
 
-/// A password that can be read aloud: six groups of two syllables, « vako-midu-… », 76 bits.
+/// A password that can be read aloud, such as `vako-midu-…`: six groups of two syllables, 76 bits.
 pub fn readable_password(rng: &mut impl CryptoRng, login: &str) -> TypedPassword {
     loop {
         let groups: Vec<_> = (0..6).map(|_| Zeroizing::new(syllable(rng) + &syllable(rng))).collect();
@@ -105,12 +105,12 @@ mod tests {
     fn the_file_is_its_owners_alone_and_follows_the_portal() {
         let dir = std::env::temp_dir().join(format!("raccord-credentials-{}", std::process::id()));
         let path = dir.join("demo-credentials.json");
-        assert!(!Credentials::move_to(&path, "http://a").unwrap());
+        assert!(!Credentials::update_url(&path, "http://a").unwrap());
         let mut credentials = Credentials::new("http://a");
         credentials.add("utilisateur", "hugo", &TypedPassword::new("x".into()));
         credentials.save(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(Credentials::move_to(&path, "http://b").unwrap());
+        assert!(Credentials::update_url(&path, "http://b").unwrap());
         let json: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         assert_eq!((&json["url"], &json["accounts"][0]["password"]), (&"http://b".into(), &"x".into()));
         fs::remove_dir_all(dir).unwrap();

@@ -1,4 +1,5 @@
-//! The demonstration: real structures, invented people, passwords made on the spot.
+//! Fills an empty database with a demonstration: real structures, invented people, generated
+//! passwords.
 
 use std::path::PathBuf;
 
@@ -25,16 +26,16 @@ use credentials::Credentials;
 mod accounts;
 mod credentials;
 
-/// A spread of the communes of France, from the open data of `@etalab/decoupage-administratif`
+/// A sample of the communes of France, from the open data of `@etalab/decoupage-administratif`
 /// (MIT).
 const STRUCTURES: &str = include_str!("structures.csv");
-/// How many of them the first manager has; the next one is the second manager's, the others
-/// nobody's yet.
-const MANY: usize = 300;
-/// How many of the first manager's structures the two others are members of.
-const SHARED: i64 = 12;
+/// How many structures the first manager manages. The next one is the second manager's; the others
+/// have no manager.
+const FIRST_MANAGER_STRUCTURES: usize = 300;
+/// How many of the first manager's structures the secondary manager and the user are members of.
+const SHARED_STRUCTURES: i64 = 12;
 
-/// Why there is no demonstration.
+/// Why the demonstration could not be created.
 #[derive(Debug, Error)]
 pub enum DemoError {
     #[error("the database is not empty and not a demonstration: give the demonstration a database of its own")]
@@ -45,17 +46,19 @@ pub enum DemoError {
     Database(#[from] sqlx::Error),
 }
 
-/// A database that is a demonstration, and where its sign-in data are.
+/// How the database came to be a demonstration, with the path of the sign-in data.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Filled {
-    Now(PathBuf),
-    Before(PathBuf),
+    Created(PathBuf),
+    /// It was one already.
+    Kept(PathBuf),
+    /// It was one already, and the file of its sign-in data is missing.
     CredentialsLost(PathBuf),
 }
 
-/// Fills an empty database, in one transaction. The credentials reach the disk before it is
-/// committed: whenever the process is killed, a demonstration has its credentials, and credentials
-/// without a demonstration are replaced at the next start.
+/// Fills an empty database in one transaction. The credentials are synced to disk before the commit:
+/// a kill at any time never leaves a demonstration without credentials, and credentials without a
+/// demonstration are replaced at the next start.
 ///
 /// # Errors
 /// [`DemoError`].
@@ -65,15 +68,15 @@ pub async fn fill(pool: &PgPool, settings: &Settings) -> Result<Filled, DemoErro
     let write = |cause| DemoError::Credentials { path: path.clone(), cause };
     match state {
         DemoState::InUse => Err(DemoError::InUse),
-        DemoState::Demo if Credentials::move_to(&path, &settings.public_url).map_err(write)? => {
-            Ok(Filled::Before(path))
+        DemoState::Demo if Credentials::update_url(&path, &settings.public_url).map_err(write)? => {
+            Ok(Filled::Kept(path))
         }
         DemoState::Demo => Ok(Filled::CredentialsLost(path)),
         DemoState::Empty => {
             let credentials = write_all(&mut tx, settings).await?;
             credentials.save(&path).map_err(write)?;
             tx.commit().await?;
-            Ok(Filled::Now(path))
+            Ok(Filled::Created(path))
         }
     }
 }
@@ -100,12 +103,12 @@ async fn write_all(conn: &mut PgConnection, settings: &Settings) -> Result<Crede
         credentials.add(role, person.login(), &password);
     }
     let identifiers: Vec<String> = structures.into_iter().map(|entry| entry.identifier).collect();
-    demo::give_structures(conn, ids[0], &identifiers[..MANY]).await?;
-    demo::give_structures(conn, ids[1], &identifiers[MANY..=MANY]).await?;
-    demo::join_first_structures(conn, ids[0], ids[2], Role::SecondaryManager, SHARED).await?;
-    demo::join_first_structures(conn, ids[0], ids[3], Role::User, SHARED).await?;
+    demo::give_structures(conn, ids[0], &identifiers[..FIRST_MANAGER_STRUCTURES]).await?;
+    demo::give_structures(conn, ids[1], &identifiers[FIRST_MANAGER_STRUCTURES..=FIRST_MANAGER_STRUCTURES]).await?;
+    demo::join_first_structures(conn, ids[0], ids[2], Role::SecondaryManager, SHARED_STRUCTURES).await?;
+    demo::join_first_structures(conn, ids[0], ids[3], Role::User, SHARED_STRUCTURES).await?;
     for account in accounts::ACCOUNTS {
-        // Nobody ever sees this password: these accounts are there to be looked at.
+        // The password is discarded: these accounts are for display only.
         let hash = argon2id.hash(Password::generate(&mut rng).expose(), random::bytes(&mut rng));
         demo::add_account(conn, ids[0], account, &hash, settings.account_rules.password_lifetime_days).await?;
     }
@@ -137,7 +140,7 @@ mod tests {
     fn the_extract_is_whole_and_names_nobody_twice() {
         let structures = structures();
         let identifiers: HashSet<_> = structures.iter().map(|entry| &entry.identifier).collect();
-        assert!(structures.len() > MANY + 20 && structures.iter().all(|entry| entry.active));
+        assert!(structures.len() > FIRST_MANAGER_STRUCTURES + 20 && structures.iter().all(|entry| entry.active));
         assert_eq!(identifiers.len(), structures.len());
     }
 

@@ -8,9 +8,7 @@ use std::{
 
 use axum::http::{HeaderMap, header};
 
-use crate::{
-    db::identity::sessions::SignedIn, domain::technical_user::is_unprintable, web::shell::layout::SignedInUser,
-};
+use crate::{db::identity::sessions::SignedIn, domain::characters::is_unprintable, web::shell::layout::SignedInUser};
 
 /// What is known of a request from its beginning.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use axum::{
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
-use crate::{domain::technical_user::is_invisible, french, web::edge::error::AppError};
+use crate::{domain::characters::is_invisible, french, web::edge::error::AppError};
 
 /// Without it, French spreadsheets do not read the file as UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";

@@ -18,7 +18,7 @@ use crate::{
         identity::calendar_links,
         technical_users::deadlines::{self, Deadline},
     },
-    domain::{random, technical_user::is_control_or_line_end},
+    domain::{characters::is_control_or_line_end, random},
     french,
     web::{
         edge::{

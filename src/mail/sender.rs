@@ -1,4 +1,4 @@
-//! The background task that empties the outbox.
+//! The background task that sends the outbox's mails.
 
 use std::{collections::VecDeque, io, path::PathBuf, pin::pin, time::Duration};
 
@@ -27,11 +27,11 @@ use crate::{
     settings::{SettingError, Settings},
 };
 
-/// How soon a committed mail is noticed.
+/// How often the outbox is read while it is empty.
 const POLL: Duration = Duration::from_secs(1);
-/// The wait after the database or the mail server did not answer.
+/// The wait after the database or the mail server failed to answer.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Mails looked up at a time.
+/// How many due mails are read at a time.
 const BATCH: i64 = 100;
 
 /// Why one mail was not sent.
@@ -55,19 +55,19 @@ enum SendError {
     Message(#[from] lettre::error::Error),
 }
 
-/// Sends the outbox's mails. Several instances may run one each.
-pub struct MailRoom {
+/// Sends the outbox's mails. Each instance of the portal may run one.
+pub struct MailSender {
     delivery: Delivery,
     from: Mailbox,
     portal: String,
     secret_key_file: PathBuf,
 }
 
-impl MailRoom {
-    /// Reads the settings about mails.
+impl MailSender {
+    /// Checks the settings about mails.
     ///
     /// # Errors
-    /// The one that cannot be used.
+    /// Names the setting that cannot be used.
     pub fn open(settings: &Settings) -> Result<Self, SettingError> {
         let from = settings.mail_from.parse().map_err(|_| SettingError {
             name: "RACCORD_MAIL_FROM",
@@ -81,7 +81,7 @@ impl MailRoom {
         })
     }
 
-    /// Sends mails until `shutdown`; the one that is being sent is seen off first.
+    /// Sends mails until `shutdown` completes; finishes the mail being sent first.
     pub async fn run(&self, pool: PgPool, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
         let (mut queue, mut pause) = (VecDeque::new(), Duration::ZERO);
@@ -94,9 +94,9 @@ impl MailRoom {
         }
     }
 
-    /// Sends the next mail, or looks for some. Returns how long to wait before the next step.
+    /// Sends the next queued mail, or fills the queue. Returns the wait before the next step.
     async fn step(&self, pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
-        let Some(id) = queue.pop_front() else { return look(pool, queue).await };
+        let Some(id) = queue.pop_front() else { return fill_queue(pool, queue).await };
         let Err(error) = self.send(pool, id).await else { return Duration::ZERO };
         tracing::warn!(mail = id, error = error.to_string(), "a mail could not be sent and will be tried again");
         if let Err(error) = outbox::postpone(pool, id).await {
@@ -112,10 +112,10 @@ impl MailRoom {
         }
     }
 
-    /// Sends one mail and marks it sent, in a transaction that holds it, so that no other instance
-    /// sends it too. With SMTP a crash between the server's answer and our commit sends it twice:
-    /// both then say the same, links and all, under one Message-ID, so it does not matter which of
-    /// the two a server drops that knows it already.
+    /// Sends one mail and marks it sent, in a transaction that locks its row against other
+    /// instances. With SMTP, a crash between the server's answer and the commit sends it twice. Both
+    /// copies are then identical, with the same link and Message-ID, so a server that deduplicates
+    /// may keep either.
     async fn send(&self, pool: &PgPool, id: i64) -> Result<(), SendError> {
         let mut tx = pool.begin().await?;
         let Some(mail) = outbox::claim(&mut tx, id).await? else { return Ok(()) };
@@ -127,13 +127,13 @@ impl MailRoom {
         Ok(())
     }
 
-    /// Whom a mail goes to, and what it says. A link goes to the person's address of now: the mail
-    /// may have waited for hours.
+    /// The recipient and the message. A mail with a link goes to the person's current address,
+    /// since it may have waited for hours.
     async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<(String, Message), SendError> {
         let notice: Notification = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
             Notification::Invitation { user_id } | Notification::PasswordForgotten { user_id } => {
-                let (address, guest) = self.invite(conn, user_id, &self.message_id(mail)).await?;
+                let (address, guest) = self.create_link(conn, user_id, &self.message_id(mail)).await?;
                 (address, Some(guest))
             }
             _ => (mail.recipient.clone(), None),
@@ -146,16 +146,16 @@ impl MailRoom {
             .subject(letter.subject)
             .date(mail.created_at.into())
             .message_id(Some(self.message_id(mail)))
-            // RFC 3834: no holiday reply to a machine.
+            // RFC 3834: suppresses automatic replies.
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("Content-Language", "fr"))
             .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))?;
         Ok((recipient, message))
     }
 
-    /// The link is made with the mail, in the transaction that marks it sent: no secret waits in
+    /// Creates the link in the transaction that marks the mail sent, so that no secret is stored in
     /// the outbox.
-    async fn invite(
+    async fn create_link(
         &self,
         conn: &mut PgConnection,
         user_id: i64,
@@ -168,15 +168,15 @@ impl MailRoom {
         Ok((guest.contact_address, Guest { name, login: guest.login, token, minutes: LINK_MINUTES }))
     }
 
-    /// The same at each attempt, and no other mail's, not even after the database was made anew.
+    /// The same at each attempt, and unique even where a recreated database reuses the numbers.
     fn message_id(&self, mail: &WaitingMail) -> String {
         let made_at = mail.created_at.unix_timestamp_nanos() / 1_000;
         format!("<raccord-{}-{made_at}@{}>", mail.id, self.from.email.domain())
     }
 }
 
-/// Fills the queue with the mails that may be sent now.
-async fn look(pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
+/// Fills the queue with the mails that are due. Returns the wait before the next step.
+async fn fill_queue(pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
     match outbox::due(pool, BATCH).await {
         Ok(due) => {
             queue.extend(due);
