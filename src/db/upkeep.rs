@@ -2,6 +2,8 @@
 
 use sqlx::PgPool;
 
+use super::identity::{invitations, second_factors, sessions, sign_in};
+
 /// Mails that are not sent yet.
 ///
 /// # Errors
@@ -17,28 +19,17 @@ pub async fn waiting_mails(pool: &PgPool) -> sqlx::Result<i64> {
 /// Database errors.
 pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM envelopes WHERE expires_at <= portal_now()").execute(pool).await?;
-    sqlx::query!(
-        "DELETE FROM sessions WHERE last_seen_at <= portal_now() - interval '30 minutes'
-             OR created_at <= portal_now() - interval '12 hours'"
-    )
-    .execute(pool)
-    .await?;
+    sessions::sweep(pool).await?;
     sqlx::query!("DELETE FROM former_passwords WHERE ends_at <= portal_now()").execute(pool).await?;
     sqlx::query!("DELETE FROM access_tokens WHERE expires_at <= portal_now()").execute(pool).await?;
-    sqlx::query!("DELETE FROM invitations WHERE expires_at <= portal_now() - interval '1 day'").execute(pool).await?;
+    invitations::sweep(pool).await?;
     // Nobody answers: the structure is unknown, or its manager will not.
     sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
         .execute(pool)
         .await?;
     sqlx::query!("DELETE FROM throttles WHERE last_failure < portal_now() - interval '1 hour'").execute(pool).await?;
-    sqlx::query!(
-        "DELETE FROM second_factors WHERE confirmed_at IS NULL AND created_at <= portal_now() - interval '1 hour'"
-    )
-    .execute(pool)
-    .await?;
-    sqlx::query!("DELETE FROM known_browsers WHERE last_seen_at <= portal_now() - interval '180 days'")
-        .execute(pool)
-        .await?;
+    second_factors::sweep(pool).await?;
+    sign_in::sweep(pool).await?;
     sqlx::query!("DELETE FROM idempotency_tokens WHERE created_at <= portal_now() - interval '7 days'")
         .execute(pool)
         .await?;

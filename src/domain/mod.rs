@@ -6,6 +6,7 @@ pub mod audit_chain;
 pub mod contact_address;
 pub mod credential;
 pub mod envelope;
+pub mod lifetime;
 pub mod network;
 pub mod new_person;
 pub mod notification;

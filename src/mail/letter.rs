@@ -20,7 +20,7 @@ pub struct Guest {
     pub login: String,
     pub token: String,
     /// Minutes that the link lives.
-    pub minutes: i32,
+    pub minutes: u64,
 }
 
 #[derive(Template)]

@@ -19,14 +19,13 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
-use crate::db::identity::session_store::PgSessionStore;
 use api::state::ApiState;
 use edge::{
     assets, error_pages, middleware, monitoring,
     route::{MAX_BODY_BYTES, Route},
     state::AppState,
 };
-use identity::{code, confirmation, forgotten_password, invitation, kept_form, sign_in};
+use identity::{code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
 use portal::{
     activities::{self, calendar, overview},
     members::{self, requests},
@@ -127,7 +126,7 @@ pub fn routes() -> Vec<Route> {
 
 /// The whole service.
 pub fn router(state: AppState, api: ApiState) -> Router {
-    let sessions = SessionManagerLayer::new(PgSessionStore(state.pool.clone()))
+    let sessions = SessionManagerLayer::new(session::WrittenSessions)
         .with_name(state.session_cookie())
         .with_secure(state.is_public_https())
         .with_http_only(true)

@@ -10,13 +10,11 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, IssuedPassword, SealedPassword, SessionSecret},
+        lifetime,
         password::Password,
         random,
     },
 };
-
-/// How long an envelope may wait and be used for the PDF.
-const LIFETIME: &str = "10 minutes";
 
 /// What the récapitulatif finds.
 #[derive(Debug)]
@@ -36,7 +34,7 @@ pub(in crate::db) async fn put(
     let sealed = issued.seal(subject);
     sqlx::query!(
         "INSERT INTO envelopes (technical_user_id, credential_version, manager_id, session_hash, sealed, expires_at)
-         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::text::interval)
+         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::interval)
          ON CONFLICT (technical_user_id) DO UPDATE SET credential_version = $2, manager_id = $3, session_hash = $4,
              sealed = $5, expires_at = excluded.expires_at, shown_at = NULL, export_nonce_hash = NULL",
         subject.technical_user_id,
@@ -44,7 +42,7 @@ pub(in crate::db) async fn put(
         subject.manager_id,
         issued.session.digest(),
         sealed.as_bytes(),
-        LIFETIME,
+        lifetime::ENVELOPE as _,
     )
     .execute(conn)
     .await?;
@@ -162,6 +160,12 @@ pub async fn destroy(pool: &PgPool, account: &ManagedTechnicalUser, session: &Se
     )
     .execute(pool)
     .await?;
+    Ok(())
+}
+
+/// Destroys the envelopes of sessions that end, given by their hashes.
+pub(in crate::db) async fn destroy_all(conn: &mut PgConnection, session_hashes: &[Vec<u8>]) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM envelopes WHERE session_hash = ANY($1)", session_hashes).execute(conn).await?;
     Ok(())
 }
 

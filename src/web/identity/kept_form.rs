@@ -1,5 +1,5 @@
-//! What somebody typed in a form whose session had ended: sign-in carries it along, and offers it
-//! to be sent again. It stays in the pages, hence with the browser; the server keeps none of it.
+//! Forms that are sent after their session has ended: sign-in carries their fields along in hidden
+//! fields, and then offers the form to be sent again. The server stores none of it.
 
 use axum::{
     Form,
@@ -15,6 +15,7 @@ use tower_sessions::Session;
 use super::{
     fresh_form::OWN_FIELDS,
     pages::{ResumedFormPage, SignInPage},
+    session::secret_of,
     visitor::{Visitor, must_set_up_second_factor},
 };
 use crate::{
@@ -31,34 +32,30 @@ use crate::{
     },
 };
 
-/// What the names of carried fields begin with, beside those of sign-in itself.
+/// The prefix of carried fields among those of sign-in itself.
 const CARRIED: &str = "saisie-";
 
-/// The longest form that is carried, names and values together: the longest of ours with room to
-/// spare.
+/// The longest form that is carried, in bytes of names and values: twice our longest.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The fields of a form without secrets, in their order. Empty where there is no form to carry.
+/// The fields of a carried form, in their order. Empty where there is none.
 pub type KeptFields = Vec<(String, String)>;
 
-/// Stands before an act that wants somebody signed in. Where nobody is, and something was typed,
-/// answers with « Connexion », which carries the form; who must set up a second factor first gets
-/// the page that waits for it. Others are handed on: the act itself says what is wrong.
-pub async fn keep(State(state): State<AppState>, session: Session, request: Request, next: Next) -> Response {
+/// Middleware before an act that requires a signed-in visitor. Without one, and where something was
+/// typed, answers with « Connexion », which carries the form. A visitor who must set up a second
+/// factor first gets a page that carries it until then. Other requests pass.
+pub async fn keep(State(state): State<AppState>, cookie: Session, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let had_session = session.id().is_some();
-    let visitor = if had_session { Some(Visitor::from_request_parts(&mut parts, &state).await) } else { None };
-    let asked = match visitor {
-        None => AppError::SignInRequired { expired: false, return_to: None },
-        Some(Err(error @ (AppError::SignInRequired { .. } | AppError::SecondFactorRequired))) => error,
-        Some(_) => return next.run(Request::from_parts(parts, body)).await,
+    let visitor = Visitor::from_request_parts(&mut parts, &state).await;
+    let Err(asked @ (AppError::SignInRequired { .. } | AppError::SecondFactorRequired)) = visitor else {
+        return next.run(Request::from_parts(parts, body)).await;
     };
     let target = parts.uri.path().to_owned();
     let Ok(Form(sent)) = Form::<KeptFields>::from_request(Request::from_parts(parts, body), &state).await else {
         return asked.into_response();
     };
     let Some((target, fields)) = worth_keeping(target, sent) else { return asked.into_response() };
-    if matches!(asked, AppError::SecondFactorRequired) {
+    if let (AppError::SecondFactorRequired, Some(session)) = (&asked, secret_of(&cookie)) {
         let resumed = resume(&state, &session, Some(&target), fields).await;
         return resumed.map_or_else(IntoResponse::into_response, |page| page.unwrap_or_else(|| asked.into_response()));
     }
@@ -67,16 +64,16 @@ pub async fn keep(State(state): State<AppState>, session: Session, request: Requ
     page_with_status(StatusCode::FORBIDDEN, &page).unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Where a form goes, and what is kept of it; `None` where nothing was typed, or a secret.
+/// The form's target and the fields to keep; `None` where nothing was typed, or a secret was.
 fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFields)> {
     let mut target = target;
     if target == paths::CONFIRM_IDENTITY {
-        // Itself a form that carries another one.
+        // The confirmation carries another form.
         let suite = sent.iter().find(|(name, _)| name == "confirmation-suite");
         target = suite.map(|(_, suite)| suite.clone()).filter(|suite| is_ours(suite))?;
         sent.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
     }
-    // Without its secret it would be of no use.
+    // A form without its secret would be of no use.
     if sent.iter().any(|(name, _)| is_secret(name)) {
         return None;
     }
@@ -85,7 +82,7 @@ fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFi
     (is_typed && bytes <= MAX_BYTES).then_some((target, sent))
 }
 
-/// Fields that nobody but their own act may see again.
+/// Fields that no page may show again.
 fn is_secret(name: &str) -> bool {
     name.contains("mot-de-passe") || ["code", "nonce"].contains(&name)
 }
@@ -113,16 +110,15 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Carrying<T> {
     }
 }
 
-/// The page that offers a carried form to who has just signed in; `None` where there is none.
+/// The page that offers a carried form to the person of a session; `None` where there is none.
 pub async fn resume(
     state: &AppState,
-    session: &Session,
+    session: &SessionSecret,
     target: Option<&str>,
     typed: KeptFields,
 ) -> Result<Option<Response>, AppError> {
     let Some(target) = target.filter(|target| is_ours(target) && !typed.is_empty()) else { return Ok(None) };
-    let Some(id) = session.id() else { return Ok(None) };
-    let Some(person) = sessions::find_signed_in(&state.pool, &SessionSecret::new(id.0)).await? else { return Ok(None) };
+    let Some(person) = sessions::find_signed_in(&state.pool, session).await? else { return Ok(None) };
     let layout = state.layout(&person, Tab::None, None);
     let needs_second_factor = must_set_up_second_factor(state, &person);
     page(&ResumedFormPage { layout, target: target.to_owned(), fields: typed, needs_second_factor }).map(Some)
