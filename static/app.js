@@ -78,13 +78,13 @@ function confirmedForms() {
   }
 }
 
-// The session ends after half an hour without a request, and at its age in any case. Said five minutes before, without taking
+// The session ends some time after the last request, and at its age in any case. Said five minutes before, without taking
 // the focus; « Rester connecté » asks the portal for a page's worth of nothing. Other tabs of the portal hear of it.
 function sessionWarning() {
   const warning = document.querySelector("[data-session-left]");
   if (!warning) return;
   const [status, button] = [warning.querySelector("[role=status]"), warning.querySelector("button")];
-  const [minute, idle, lead] = [60_000, 30 * 60_000, 5 * 60_000];
+  const [minute, idle, lead] = [60_000, Number(warning.dataset.sessionIdle) * 1000, 5 * 60_000];
   const end = Date.now() + Number(warning.dataset.sessionLeft) * 1000;
   const tabs = "BroadcastChannel" in window ? new BroadcastChannel("raccord-session") : null;
   let seen, ticks;

@@ -5,13 +5,14 @@
 
 pub mod api;
 pub mod edge;
+mod form_fields;
 pub mod identity;
 pub mod paths;
 pub mod portal;
 pub mod shell;
 
 use axum::{
-    Router,
+    Extension, Router,
     http::Method,
     middleware::{from_fn, from_fn_with_state},
     routing::{MethodRouter, get, post},
@@ -141,6 +142,7 @@ pub fn router(state: AppState, api: ApiState) -> Router {
     let portal = pages
         .fallback(error_pages::not_found)
         .layer(sessions)
+        .layer(Extension(kept_form::KnownForms(&form_fields::FORMS)))
         .layer(from_fn_with_state(state.clone(), middleware::same_origin_only))
         .route(assets::PATH, get(assets::file));
     guarded(portal, api::router(api), state)

@@ -77,7 +77,7 @@ pub async fn submit(
     State(state): State<AppState>,
     Pending(pending): Pending,
     browser: Browser,
-    Carrying { form, typed }: Carrying<CodeForm>,
+    Carrying { form, typed, forms }: Carrying<CodeForm>,
 ) -> Result<Response, AppError> {
     let user_id = pending.verified.user_id;
     let actor = Actor { user_id: Some(user_id), name: pending.login.clone(), address: browser.address.to_string() };
@@ -85,7 +85,7 @@ pub async fn submit(
         Verdict::Right => {
             let session = browser.complete(&state, &actor, &pending).await?;
             let return_to = pending.return_to.as_deref();
-            let resumed = resume(&state, &session, return_to, typed).await?;
+            let resumed = resume(&state, forms, &session, return_to, typed).await?;
             Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response()))
         }
         Verdict::Wrong => {

@@ -2,7 +2,7 @@
 //! fields, and then offers the form to be sent again. The server stores none of it.
 
 use axum::{
-    Form,
+    Extension, Form,
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Request, State},
     http::StatusCode,
@@ -38,13 +38,56 @@ const CARRIED: &str = "saisie-";
 /// The longest form that is carried, in bytes of names and values: twice our longest.
 const MAX_BYTES: usize = 16 * 1024;
 
+/// A field that people fill in.
+pub struct Field {
+    pub name: &'static str,
+    pub caption: &'static str,
+    /// A value in the words of the form: those of a choice for its code.
+    pub words: fn(&str) -> &str,
+}
+
+/// The fields of the portal's forms, by the pattern of the URL that takes them.
+#[derive(Clone, Copy)]
+pub struct KnownForms(pub &'static [(&'static str, &'static [Field])]);
+
+impl KnownForms {
+    /// What people typed in the form of `target`, by caption. Leaves out what the form has hidden,
+    /// and names that are none of its own.
+    fn typed(self, target: &str, sent: &KeptFields) -> Vec<(&'static str, String)> {
+        let path = target.split('?').next().unwrap_or_default();
+        let form = self.0.iter().find(|(pattern, _)| matches(pattern, path));
+        let fields = form.map_or(&[][..], |(_, fields)| *fields);
+        let known = |name: &str| fields.iter().find(|field| field.name == name);
+        sent.iter()
+            .filter_map(|(name, value)| {
+                known(name).map(|field| (field.caption, (field.words)(value).trim().to_owned()))
+            })
+            .collect()
+    }
+}
+
+/// Whether a path is one of a pattern, in which `{…}` stands for any segment.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (mut expected, mut segments) = (pattern.split('/'), path.split('/'));
+    expected
+        .by_ref()
+        .all(|expected| segments.next().is_some_and(|segment| expected.starts_with('{') || expected == segment))
+        && segments.next().is_none()
+}
+
 /// The fields of a carried form, in their order. Empty where there is none.
 pub type KeptFields = Vec<(String, String)>;
 
 /// Middleware before an act that requires a signed-in visitor. Without one, and where something was
 /// typed, answers with « Connexion », which carries the form. A visitor who must set up a second
 /// factor first gets a page that carries it until then. Other requests pass.
-pub async fn keep(State(state): State<AppState>, cookie: Session, request: Request, next: Next) -> Response {
+pub async fn keep(
+    State(state): State<AppState>,
+    Extension(forms): Extension<KnownForms>,
+    cookie: Session,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     let visitor = Visitor::from_request_parts(&mut parts, &state).await;
     let Err(asked @ (AppError::SignInRequired { .. } | AppError::SecondFactorRequired)) = visitor else {
@@ -56,7 +99,7 @@ pub async fn keep(State(state): State<AppState>, cookie: Session, request: Reque
     };
     let Some((target, fields)) = worth_keeping(target, sent) else { return asked.into_response() };
     if let (AppError::SecondFactorRequired, Some(session)) = (&asked, secret_of(&cookie)) {
-        let resumed = resume(&state, &session, Some(&target), fields).await;
+        let resumed = resume(&state, forms, &session, Some(&target), fields).await;
         return resumed.map_or_else(IntoResponse::into_response, |page| page.unwrap_or_else(|| asked.into_response()));
     }
     let layout = state.anonymous_layout(Some(Notice::SessionExpired));
@@ -91,13 +134,16 @@ fn is_secret(name: &str) -> bool {
 pub struct Carrying<T> {
     pub form: T,
     pub typed: KeptFields,
+    pub forms: KnownForms,
 }
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Carrying<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let forms = Extension::<KnownForms>::from_request_parts(&mut parts, state).await;
+        let Extension(forms) = forms.map_err(IntoResponse::into_response)?;
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let bytes = bytes.map_err(IntoResponse::into_response)?;
         let typed = form_urlencoded::parse(&bytes)
@@ -106,13 +152,14 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Carrying<T> {
             .collect();
         let request = Request::from_parts(parts, Body::from(bytes));
         let form = Form::<T>::from_request(request, state).await;
-        form.map(|Form(form)| Self { form, typed }).map_err(IntoResponse::into_response)
+        form.map(|Form(form)| Self { form, typed, forms }).map_err(IntoResponse::into_response)
     }
 }
 
 /// The page that offers a carried form to the person of a session; `None` where there is none.
 pub async fn resume(
     state: &AppState,
+    forms: KnownForms,
     session: &SessionSecret,
     target: Option<&str>,
     typed: KeptFields,
@@ -121,7 +168,8 @@ pub async fn resume(
     let Some(person) = sessions::find_signed_in(&state.pool, session).await? else { return Ok(None) };
     let layout = state.layout(&person, Tab::None, None);
     let needs_second_factor = must_set_up_second_factor(state, &person);
-    page(&ResumedFormPage { layout, target: target.to_owned(), fields: typed, needs_second_factor }).map(Some)
+    let listed = forms.typed(target, &typed);
+    page(&ResumedFormPage { layout, target: target.to_owned(), fields: typed, listed, needs_second_factor }).map(Some)
 }
 
 #[cfg(test)]

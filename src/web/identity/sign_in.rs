@@ -79,7 +79,7 @@ pub struct SignInForm {
 pub async fn submit(
     State(state): State<AppState>,
     browser: Browser,
-    Carrying { form, typed }: Carrying<SignInForm>,
+    Carrying { form, typed, forms }: Carrying<SignInForm>,
 ) -> Result<Response, AppError> {
     let refuse = |refusal| refused(&state, &form, &typed, refusal);
     if is_technical_login(&form.identifiant) {
@@ -103,7 +103,7 @@ pub async fn submit(
     let return_to = form.suite.as_deref();
     match browser.begin(&state, &actor, &verified, return_to).await? {
         Begun::SignedIn(session) => {
-            let resumed = resume(&state, &session, return_to, typed).await?;
+            let resumed = resume(&state, forms, &session, return_to, typed).await?;
             Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response()))
         }
         Begun::CodeNeeded if typed.is_empty() => Ok(Redirect::to(paths::SIGN_IN_CODE).into_response()),
