@@ -147,8 +147,8 @@ pub struct PendingSignIn {
     pub return_to: Option<String>,
 }
 
-/// Inserts the session of a sign-in that waits for the code. It names the person in `data` alone:
-/// a row without a `user_id` is nobody's session.
+/// Inserts the session of a sign-in that waits for the code. It names the person in `data` alone: a
+/// row without a `user_id` gives access to nothing.
 pub(super) async fn insert_pending(
     conn: &mut PgConnection,
     verified: &VerifiedPassword,
@@ -264,7 +264,7 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> 
     tx.commit().await
 }
 
-/// Ends the session of a browser in which nobody is signed in, such as a pending sign-in.
+/// Ends a session without a signed-in person, such as a pending sign-in.
 ///
 /// # Errors
 /// Database errors.

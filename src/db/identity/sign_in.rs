@@ -185,7 +185,7 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
     outbox::enqueue(conn, &known.contact_address, &notice).await
 }
 
-/// Forgets browsers in which nobody has signed in for 180 days.
+/// Forgets browsers without a sign-in for 180 days.
 pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM known_browsers WHERE last_seen_at <= portal_now() - interval '180 days'")
         .execute(pool)

@@ -34,7 +34,8 @@ pub fn too_many_attempts(seconds: u32) -> String {
 }
 
 /// Verifies the code of a person whose password was right, and uses it up: one of their application
-/// or a recovery code. Only a person who has the password can have another one wait.
+/// or a recovery code. Wrong ones have this person wait, wherever they come from; giving
+/// one takes the right password.
 pub async fn verify_code(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<Verdict, AppError> {
     let factor = match second_factors::attempt(&state.pool, user_id).await? {
         second_factors::Attempt::Wait(seconds) => return Ok(Verdict::Wait(seconds)),
