@@ -8,9 +8,15 @@ use std::{
     path::Path,
 };
 
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::domain::{random, second_factor::Keyring};
+
+/// The key file can be neither read nor made, or holds no keys.
+#[derive(Debug, Error)]
+#[error("RACCORD_SECRET_KEY_FILE: {0}")]
+pub struct KeyFileError(pub io::Error);
 
 /// Reads the keys, and creates the file with a first key where it is missing. Of several instances
 /// that start together, one creates it and all read the same key.

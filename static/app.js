@@ -78,13 +78,13 @@ function confirmedForms() {
   }
 }
 
-// The session ends after 30 minutes without a request, and at a fixed age. Announced five minutes
+// The session ends some time after the last request, and at a fixed age. Announced five minutes
 // before, without taking the focus. « Rester connecté » sends a request and informs other tabs.
 function sessionWarning() {
   const warning = document.querySelector("[data-session-left]");
   if (!warning) return;
   const [status, button] = [warning.querySelector("[role=status]"), warning.querySelector("button")];
-  const [minute, idle, lead] = [60_000, 30 * 60_000, 5 * 60_000];
+  const [minute, idle, lead] = [60_000, Number(warning.dataset.sessionIdle) * 1000, 5 * 60_000];
   const end = Date.now() + Number(warning.dataset.sessionLeft) * 1000;
   const tabs = "BroadcastChannel" in window ? new BroadcastChannel("raccord-session") : null;
   let seen, ticks;

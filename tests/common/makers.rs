@@ -123,7 +123,7 @@ impl TestPortal {
         let token = random::token(&mut random::os_rng());
         let mut conn = self.pool.acquire().await.expect("a connection");
         let hash = random::digest(&token);
-        raccord::db::identity::invitations::create(&mut conn, person.id, &hash, 60).await.expect("an invitation");
+        raccord::db::identity::invitations::create(&mut conn, person.id, &hash).await.expect("an invitation");
         format!("/invitation/{token}")
     }
 }

@@ -11,13 +11,11 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, IssuedPassword, SealedPassword, SessionSecret},
+        lifetime,
         password::Password,
         random,
     },
 };
-
-/// How long the password can be displayed and exported.
-const LIFETIME: &str = "10 minutes";
 
 /// The answer to a request to display a password.
 #[derive(Debug)]
@@ -47,7 +45,7 @@ pub(super) async fn put(
     let sealed = issued.seal(subject, rng);
     sqlx::query!(
         "INSERT INTO envelopes (technical_user_id, credential_version, manager_id, session_hash, sealed, expires_at)
-         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::text::interval)
+         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::interval)
          ON CONFLICT (technical_user_id) DO UPDATE SET credential_version = $2, manager_id = $3, session_hash = $4,
              sealed = $5, expires_at = excluded.expires_at, shown_at = NULL, export_nonce_hash = NULL",
         subject.technical_user_id,
@@ -55,7 +53,7 @@ pub(super) async fn put(
         subject.manager_id,
         issued.session.digest(),
         sealed.as_bytes(),
-        LIFETIME,
+        lifetime::ENVELOPE as _,
     )
     .execute(conn)
     .await?;
