@@ -116,11 +116,6 @@ fn directory() -> PathBuf {
     target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target")).join("test-postgres")
 }
 
-/// The server itself, by its maintenance database.
-pub async fn server_options() -> PgConnectOptions {
-    cluster().await.url("raccord").parse().expect("the cluster gives a sound URL")
-}
-
 async fn maintenance() -> PgConnection {
     PgConnection::connect(&cluster().await.url("raccord")).await.expect("the cluster answers")
 }

@@ -145,7 +145,7 @@ impl Serving {
 
     /// The same, known to its visitors by the URL of a balancer before it.
     pub fn server_known_as(&self, public_url: &str) -> Server {
-        Server { public_url: public_url.into(), ..self.server() }
+        self.server().known_as(public_url)
     }
 
     /// What the API says of the account's memberships.
