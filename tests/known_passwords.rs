@@ -14,7 +14,7 @@ use raccord::{
     },
 };
 
-use crate::common::{Browser, Page, Person, Structure, TestPortal};
+use crate::common::{Browser, MailRow, Page, Person, Structure, TestPortal};
 
 const FLAG: &str = "Connu d’un ancien gestionnaire";
 const LIST: &str = "/activites/utilisateurs-techniques";
@@ -72,10 +72,11 @@ async fn the_new_manager_is_mailed_the_accounts_and_the_former_one_is_not() {
     let (camille, structure, _) = structure_with_accounts(&portal).await;
     let noor = portal.person("Noor").await;
     hand_over(&portal, &structure, &camille, &noor).await;
-    let told = "SELECT recipient || ' ' || (notice->'known_accounts')::text FROM mails WHERE notice->>'kind' = 'manager_changed' ORDER BY id";
+    let mails = portal.mails_of("manager_changed").await;
+    let known = mails.iter().map(|mail| format!("{} {}", mail.recipient, mail.notice["known_accounts"]));
     let login = format!("TECH_1_{}@cpro.fr", structure.identifier);
     let expected = [format!("{} [\"{login} (Vu)\"]", noor.contact_address), format!("{} []", camille.contact_address)];
-    assert_eq!(portal.texts(told, &[]).await, expected);
+    assert_eq!(known.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
@@ -103,20 +104,16 @@ async fn the_import_of_managers_flags_too_also_after_a_time_without_one() {
         import::attach(&portal.pool, &Actor::operator(), &person, &identifier, role).await.unwrap();
     };
     let told = async |recipient: &str| {
-        let told = portal.texts("SELECT recipient || ' ' || jsonb_array_length(notice->'known_accounts') FROM mails WHERE notice->>'kind' = 'manager_changed' ORDER BY id", &[]).await;
-        told.contains(&format!("{recipient} 1"))
+        let mails = portal.mails_of("manager_changed").await;
+        let known = |mail: &MailRow| mail.notice["known_accounts"].as_array().map(Vec::len);
+        mails.iter().any(|mail| mail.recipient == recipient && known(mail) == Some(1))
     };
     import("lou@exemple.fr").await;
     assert!(told("lou@exemple.fr").await);
-    let known = "SELECT count(*) FROM passwords_known_to_others";
-    assert_eq!(portal.number(known, &[]).await, 1);
-    portal
-        .execute(
-            "BEGIN; UPDATE structures SET principal_manager_id = NULL, active = false; DELETE FROM memberships; COMMIT",
-        )
-        .await;
-    assert_eq!(portal.number(known, &[]).await, 1, "removed is no longer manager either");
-    portal.execute("UPDATE structures SET active = false").await;
+    assert_eq!(portal.count("passwords_known_to_others").await, 1);
+    portal.close_structure(structure.id).await;
+    assert_eq!(portal.count("passwords_known_to_others").await, 1, "removed is no longer manager either");
+    portal.set_active(structure.id, false).await;
     import("zoe@exemple.fr").await;
     assert!(told("zoe@exemple.fr").await);
 }

@@ -174,7 +174,7 @@ async fn acts_that_happen_together_make_one_chain_without_a_hole() {
     futures_util::future::join(join_all(edits), contact).await;
     assert_eq!(portal.events_of("STRUCTURE_EDITED").await, 50);
     assert_eq!(portal.events_of("CONTACT_ADDRESS_CHANGED").await, 51);
-    let count = portal.number("SELECT count(*) FROM audit_events", &[]).await;
+    let count = portal.count("audit_events").await;
     assert!(head(&portal).starts_with(&format!("{count}:")));
     let positions = "SELECT count(*) FROM audit_chain WHERE position BETWEEN 1 AND (SELECT count(*) FROM audit_events)";
     assert_eq!(portal.number(positions, &[]).await, count);
@@ -186,7 +186,7 @@ async fn an_act_that_cannot_be_chained_does_not_happen() {
     portal.execute("CREATE TRIGGER refuse_all BEFORE INSERT ON audit_chain EXECUTE FUNCTION refuse_change()").await;
     let insert = "INSERT INTO audit_events (actor, address, action) VALUES ('', '', '')";
     assert!(sqlx::query(insert).execute(&portal.pool).await.is_err());
-    assert_eq!(portal.number("SELECT count(*) FROM audit_events", &[]).await, 9);
+    assert_eq!(portal.count("audit_events").await, 9);
     for change in ["UPDATE audit_chain SET hash = hash", "DELETE FROM audit_chain", "TRUNCATE audit_chain"] {
         let error = sqlx::query(change).execute(&portal.pool).await.unwrap_err().to_string();
         assert!(error.contains("audit_chain is append-only"), "{error}");

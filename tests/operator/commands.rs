@@ -97,10 +97,10 @@ async fn an_import_loads_what_is_good_and_reports_what_is_not_and_can_be_run_aga
     let expected: Vec<u32> = (0..10).map(|hundred| hundred * 100 + 2).collect();
     assert_eq!(bad, expected, "{told}");
     assert!(told.contains("990 created, 0 updated, 0 unchanged, 10 bad"), "{told}");
-    assert_eq!(portal.number("SELECT count(*) FROM structures", &[]).await, 990);
+    assert_eq!(portal.count("structures").await, 990);
     let (_, _, again) = import();
     assert!(again.contains("0 created, 0 updated, 990 unchanged, 10 bad"), "{again}");
-    assert_eq!(portal.number("SELECT count(*) FROM structures", &[]).await, 990);
+    assert_eq!(portal.count("structures").await, 990);
 
     // The same in Windows-1252, with a name that has changed.
     let renamed = format!("{HEAD}1;{};Commune d'Évreux;;;;;;;;;;;;;;;;;;\n", siret(1));
@@ -175,7 +175,7 @@ async fn a_leaked_password_is_told_by_its_login_as_long_as_it_is_good() {
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
     let (_, _, other) = portal.create_and_show(&browser, structure.id, "Paie").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let check = |text: &str| {
         let command = &mut raccord(&["secret", "check"], &[("DATABASE_URL", portal.database_url())]);
         run_with_input(command, text.as_bytes())

@@ -60,7 +60,7 @@ async fn a_demonstration_is_not_laid_over_real_data() {
     let (code, _, told) =
         run(&mut raccord(&["serve", "--demo"], &[("DATABASE_URL", portal.database_url()), ("RACCORD_DATA_DIR", data)]));
     assert!(code == 1 && told.contains("demonstration"), "{code} {told}");
-    assert_eq!(portal.number("SELECT count(*) FROM structures", &[]).await, 1);
+    assert_eq!(portal.count("structures").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +118,7 @@ async fn without_its_database_the_portal_says_so_and_recovers_by_itself() {
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let directory = Directory::create();
     let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
     assert_eq!(health_check(&serving, "", &login, &password), Some(200));
@@ -154,7 +154,7 @@ async fn a_flood_of_wrong_passwords_takes_neither_memory_nor_the_pages_nor_the_o
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let directory = Directory::create();
     let settings =
         [("DATABASE_URL", portal.database_url()), ("RACCORD_TRUSTED_PROXIES", "127.0.0.1"), ("RACCORD_LOG", "warn")];

@@ -105,7 +105,7 @@ impl Sweep {
     }
 
     async fn authenticates(&self, round: u64, id: i64, password: &str) -> bool {
-        let login = self.portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+        let login = self.portal.login_of(id).await;
         match health_check(self.serving(), &address_of_round(round), &login, password) {
             Some(200) => true,
             Some(401) => false,
@@ -500,11 +500,7 @@ async fn reconcile(
     directory: &Directory,
 ) {
     let accounts: i64 = ledgers.iter().map(|ledger| i64::try_from(ledger.accounts.len()).unwrap_or(0)).sum();
-    assert_eq!(
-        portal.number("SELECT count(*) FROM technical_users", &[]).await,
-        accounts,
-        "no account but the acknowledged"
-    );
+    assert_eq!(portal.count("technical_users").await, accounts, "no account but the acknowledged");
     let acts: i64 = ledgers.iter().flat_map(|ledger| ledger.accounts.values()).map(|account| account.2).sum();
     let count = "SELECT count(*) FROM audit_events WHERE action IN ('TECHNICAL_USER_CREATED', 'PASSWORD_RESET')";
     assert_eq!(portal.number(count, &[]).await, acts, "an event for each act");
@@ -526,7 +522,7 @@ async fn reconcile(
         portal.execute("UPDATE mails SET next_attempt_at = portal_now() WHERE sent_at IS NULL").await;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
-    let mails = portal.number("SELECT count(*) FROM mails", &[]).await;
+    let mails = portal.count("mails").await;
     let about_acts = portal.number("SELECT count(*) FROM mails WHERE notice ? 'technical_user_id'", &[]).await;
     assert_eq!(about_acts, acts, "a mail for each act");
     let files = fs::read_dir(directory.path().join("mails")).expect("the mails").count();

@@ -170,7 +170,7 @@ async fn under_fire_every_mail_arrives_in_order_and_twice_only_what_was_in_the_a
         tokio::time::sleep(Duration::from_secs(1)).await;
         portal.execute(NOW).await;
     }
-    let mails = portal.number("SELECT count(*) FROM mails", &[]).await;
+    let mails = portal.count("mails").await;
     let taken = listener.taken();
     let known: BTreeSet<&str> = taken.iter().map(Taken::message_id).collect();
     assert_eq!(known.len(), usize::try_from(mails).expect("a count"), "each mail has arrived");

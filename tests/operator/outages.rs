@@ -61,7 +61,7 @@ fn until_ready(serving: &Serving, seconds: u64) {
 
 /// How many accounts there are, with how many events of creation and mails: all three the same.
 async fn accounts(portal: &TestPortal) -> i64 {
-    let count = portal.number("SELECT count(*) FROM technical_users", &[]).await;
+    let count = portal.count("technical_users").await;
     let events = "SELECT count(*) FROM audit_events WHERE action = 'TECHNICAL_USER_CREATED'";
     assert_eq!(portal.number(events, &[]).await, count, "one event each");
     let mails = "SELECT count(*) FROM mails WHERE notice->>'kind' = 'technical_user_created'";
@@ -411,7 +411,7 @@ async fn who_was_demoted_between_form_and_post_is_refused_and_remembered() {
     let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
     let browser = portal.sign_in(serving.browser(), &manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let rights = || serving.memberships(&login, &password);
     let mine = rights();
     assert!(mine.contains(&structure.identifier) && !mine.contains(&others[0].identifier), "{mine}");
@@ -422,7 +422,7 @@ async fn who_was_demoted_between_form_and_post_is_refused_and_remembered() {
     assert_eq!(creation.submit("Paie").await.status, 404);
     assert_eq!(browser.submit(&page, &format!("{account}/mot-de-passe"), &[]).await.status, 404);
     assert_eq!(portal.events_of("ACT_REFUSED").await, 2);
-    assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 1);
+    assert_eq!(portal.count("technical_users").await, 1);
     assert_eq!(health_check(&serving, "", &login, &password), Some(200), "its password is as it was");
     let theirs = rights();
     assert!(
