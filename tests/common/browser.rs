@@ -94,8 +94,7 @@ fn lost() -> Response {
     StatusCode::from_u16(LOST).expect("a status").into_response()
 }
 
-/// Passes a request on over a connection of its own, as HTTP/1.0: the answer ends where the
-/// connection does.
+/// Sends a request over a new connection as HTTP/1.0: the answer ends where the connection does.
 async fn pass_on(address: SocketAddr, request: Request<Body>) -> io::Result<Response> {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;

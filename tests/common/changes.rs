@@ -217,6 +217,20 @@ impl TestPortal {
         self.execute("CREATE TRIGGER refuse_all BEFORE INSERT ON audit_events EXECUTE FUNCTION refuse_change()").await;
     }
 
+    /// Lets unsent mails be tried as if for the first time.
+    pub async fn forget_mail_attempts(&self) {
+        self.execute("UPDATE mails SET attempts = 0, next_attempt_at = portal_now() WHERE sent_at IS NULL").await;
+    }
+
+    /// Locks the structure's row in a transaction: every creation waits for it, each with a
+    /// connection.
+    pub async fn hold(&self, structure: &Structure) -> Transaction<'static, Postgres> {
+        let mut holder = self.pool.begin().await.expect("a transaction");
+        let lock = sqlx::query("SELECT id FROM structures WHERE id = $1 FOR UPDATE").bind(structure.id);
+        lock.execute(&mut *holder).await.expect("the lock");
+        holder
+    }
+
     /// Ends the waits after failed deliveries, which last minutes.
     pub async fn retry_mails_now(&self) {
         self.execute("UPDATE mails SET next_attempt_at = portal_now() WHERE sent_at IS NULL").await;

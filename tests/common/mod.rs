@@ -37,7 +37,7 @@ pub fn files_below(directory: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-/// Runs `count` futures at the same moment, on every thread that the test has.
+/// Runs `count` futures at once, on all threads of the test.
 pub async fn together<F>(count: usize, make: impl Fn(usize) -> F) -> Vec<F::Output>
 where
     F: Future + Send + 'static,

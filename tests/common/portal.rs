@@ -15,7 +15,7 @@ use super::{
     program::Program,
 };
 
-/// A running portal, and all that a test may do with it besides visiting.
+/// A running portal and its database.
 pub struct TestPortal {
     pub pool: PgPool,
     server: Server,
@@ -29,7 +29,7 @@ impl TestPortal {
         Self::with(&[]).await
     }
 
-    /// With some settings of its own, as environment variables give them.
+    /// With these settings, as environment variables give them.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let given =
             |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
@@ -43,7 +43,7 @@ impl TestPortal {
         Self { pool, server, settings, database }
     }
 
-    /// Over a database that the test made itself, which is brought up to date first.
+    /// Over a database that the test made, which is migrated first.
     pub async fn over(url: &str) -> Self {
         let settings = Settings::read(|_| None).expect("sound settings");
         let database = Database::at(url);
@@ -62,7 +62,7 @@ impl TestPortal {
         self.database.url()
     }
 
-    /// Moves the portal's clock to `offset` from now. Browsers notice nothing, sessions stay.
+    /// Moves the portal's clock to `offset` from now. Sessions stay.
     pub async fn move_clock(&mut self, offset: &str) {
         self.database.set_clock(offset);
         self.pool.close().await;
@@ -70,7 +70,7 @@ impl TestPortal {
         self.server.replace_by(&serve(&self.database, &self.settings));
     }
 
-    /// Takes the database away, or gives it back.
+    /// Makes the database unreachable, or reachable again.
     pub async fn set_database_reachable(&self, reachable: bool) {
         self.database.set_reachable(reachable).await;
     }
@@ -130,7 +130,7 @@ impl TestPortal {
         (id, page, password)
     }
 
-    /// The one number that a query gives.
+    /// The one number of a query's result.
     #[track_caller]
     pub fn number(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = i64> + use<> {
         let (pool, ids, caller) = (self.pool.clone(), ids.to_vec(), std::panic::Location::caller());
@@ -140,7 +140,7 @@ impl TestPortal {
         }
     }
 
-    /// The one text that a query gives.
+    /// The one text of a query's result.
     #[track_caller]
     pub fn text(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = String> + use<> {
         let (pool, ids, caller) = (self.pool.clone(), ids.to_vec(), std::panic::Location::caller());
@@ -150,13 +150,13 @@ impl TestPortal {
         }
     }
 
-    /// The texts that a query gives, row by row.
+    /// The texts of a query's result, one per row.
     pub async fn texts(&self, sql: &'static str, ids: &[i64]) -> Vec<String> {
         let query = ids.iter().fold(sqlx::query_scalar(sql), |query, id| query.bind(*id));
         query.fetch_all(&self.pool).await.expect("the query works")
     }
 
-    /// Runs statements that give nothing.
+    /// Runs statements without a result.
     pub async fn execute(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&self.pool).await.expect("the statements work");
     }

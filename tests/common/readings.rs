@@ -201,6 +201,12 @@ impl TestPortal {
         self.number("SELECT id FROM memberships WHERE user_id = $1", &[person.id]).await
     }
 
+    /// The number of the person's last membership, if there is one.
+    pub async fn find_membership(&self, person: &Person) -> Option<i64> {
+        let id = "SELECT id FROM memberships WHERE user_id = $1 ORDER BY id DESC LIMIT 1";
+        sqlx::query_scalar(id).bind(person.id).fetch_optional(&self.pool).await.expect("a query")
+    }
+
     /// The roles of the person, oldest membership first.
     pub async fn roles_of(&self, person: &Person) -> Vec<String> {
         self.texts("SELECT role FROM memberships WHERE user_id = $1 ORDER BY id", &[person.id]).await
@@ -232,6 +238,15 @@ impl TestPortal {
     /// First and last name of all people, oldest first.
     pub async fn full_names(&self) -> Vec<String> {
         self.texts("SELECT first_name || ' ' || last_name FROM users ORDER BY id", &[]).await
+    }
+
+    /// The roles of all memberships, by the number of the person.
+    pub async fn roles(&self) -> Vec<String> {
+        self.texts("SELECT role FROM memberships ORDER BY user_id, id", &[]).await
+    }
+
+    pub async fn designations(&self) -> Vec<String> {
+        self.texts("SELECT designation FROM structures ORDER BY id", &[]).await
     }
 
     pub async fn contact_address_of(&self, person: &Person) -> String {
@@ -298,6 +313,17 @@ impl TestPortal {
 
     pub async fn unsent_mails(&self) -> i64 {
         self.number("SELECT count(*) FROM mails WHERE sent_at IS NULL", &[]).await
+    }
+
+    /// How often the unsent mail was tried; the most of several.
+    pub async fn mail_attempts(&self) -> i64 {
+        self.number("SELECT coalesce(max(attempts), 0)::bigint FROM mails WHERE sent_at IS NULL", &[]).await
+    }
+
+    /// In how many seconds the one unsent mail is tried again.
+    pub async fn mail_wait(&self) -> i64 {
+        let wait = "SELECT extract(epoch FROM next_attempt_at - portal_now())::bigint FROM mails WHERE sent_at IS NULL";
+        self.number(wait, &[]).await
     }
 
     // Statements under way.

@@ -1,5 +1,4 @@
-//! `raccord audit verify` on histories that were tampered with, by who may do anything to the
-//! database.
+//! `raccord audit verify` on histories that the database's owner has tampered with.
 
 use futures_util::future::join_all;
 use sqlx::AssertSqlSafe;
@@ -7,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use super::binary::{raccord, run};
 use crate::common::TestPortal;
 
-/// Exit code and what is printed.
+/// Exit code and output.
 fn verify(portal: &TestPortal, head: Option<&str>) -> (i32, String) {
     let mut arguments = vec!["audit", "verify"];
     arguments.extend(head.into_iter().flat_map(|head| ["--head", head]));
@@ -44,7 +43,7 @@ async fn with_history() -> TestPortal {
     portal
 }
 
-/// Runs statements as who owns the database may: no trigger of ours looks on.
+/// Runs statements as the database's owner may, with the triggers off.
 async fn tamper(portal: &TestPortal, statements: &str) {
     let blind =
         |how: &str| format!("ALTER TABLE audit_events {how} TRIGGER USER; ALTER TABLE audit_chain {how} TRIGGER USER");
@@ -140,7 +139,7 @@ async fn an_end_cut_off_and_a_chain_made_anew_are_found_by_a_noted_head() {
     let (code, told) = verify(&portal, Some(&noted));
     assert!(code == 3 && told.starts_with("the chain ends at position 7, before the noted head 9"), "{told}");
 
-    // Who owns the database makes each link again, by the trigger itself.
+    // The database's owner makes each link again, by the trigger itself.
     let noted = head(&portal);
     tamper(&portal, "CREATE TABLE kept AS SELECT * FROM audit_events ORDER BY id; DELETE FROM audit_chain; DELETE FROM audit_events")
         .await;

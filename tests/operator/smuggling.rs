@@ -1,5 +1,5 @@
-//! Requests whose end two servers could see in different places: nothing that hides in one may be
-//! answered as another.
+//! Request smuggling: requests whose end two servers could see in different places. Nothing inside
+//! one may be answered as another request.
 
 use std::{
     io::{Read, Write},
@@ -9,7 +9,7 @@ use std::{
 
 use super::binary::{Directory, Serving};
 
-/// All that comes back until the portal closes, or says nothing for a second.
+/// All bytes that come back until the portal closes, or sends none for a second.
 fn answers(serving: &Serving, request: &str) -> String {
     let mut stream = TcpStream::connect(serving.address).expect("a connection");
     stream.set_read_timeout(Some(Duration::from_secs(1))).expect("a timeout");
@@ -32,7 +32,7 @@ fn no_request_hides_in_another() {
     let serving = Serving::start(&directory, &["serve"], &[]);
     let hidden = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
     let post = |headers: &str, body: &str| format!("POST /connexion HTTP/1.1\r\nHost: x\r\n{headers}\r\n{body}");
-    // What must be seen is seen: two requests, one after the other.
+    // The check itself works: two requests in turn get two answers.
     let plain = format!("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n{hidden}");
     assert_eq!(statuses(&answers(&serving, &plain)), ["200", "200"]);
     for (what, request) in [
