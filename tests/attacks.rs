@@ -1,5 +1,5 @@
-//! Attacks that belong to no single journey. Each was tried by hand first. Attacks on one journey are
-//! in that journey's file.
+//! Attacks that belong to no single journey. Each was tried by hand first. Attacks on one journey
+//! are in that journey's file.
 
 use std::{fs, path::Path};
 
@@ -83,7 +83,7 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
     let (account, _, password) = portal.create_and_show(&browser, structure.id, MARKUP).await;
     let login = portal.login_of(account).await;
     assert_eq!(portal.labels().await, [MARKUP], "kept as it was typed");
-    // The software that calls, and whatever failed to sign in, are told to the manager.
+    // The manager sees the caller's software and failed sign-ins.
     let access = cpro_account(&login, &password);
     let call = Call::get(HEALTH).with("cpro-account", &access).with("user-agent", MARKUP);
     assert_eq!(browser.send(call).await.status, 200);
@@ -91,7 +91,7 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
         .send(Call::post_form("/connexion", &[("identifiant", MARKUP), ("mot-de-passe", MARKUP)]))
         .await
         .refusal(422);
-    // Also what only the operator's imports can bring.
+    // Also where only imports of the operator write.
     portal.write_everywhere(MARKUP, &member).await;
     let request = portal.membership_request(&portal.person("Noa").await, &structure).await;
     assert!(request > 0);
@@ -119,7 +119,7 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
         for raw in ["<script>alert", "<img src=x", "\"'><"] {
             assert!(!text.contains(raw), "{path} shows {raw}");
         }
-        // It is there, escaped once, as a text that stays what it is.
+        // The page shows it, escaped once.
         assert!(text.contains("&#60;script&#62;alert(1)") && text.contains("{{7*7}}"), "{path} does not show it");
         assert!(!text.contains("&#38;#60;") && !text.contains("&amp;#60;"), "{path} escapes twice");
     }
@@ -237,8 +237,8 @@ async fn no_url_and_no_other_cookie_is_a_session() {
     assert_eq!(kept.status, 200, "the cookie itself is one");
 }
 
-/// A form changes what it shows, whatever else is sent with it; and what is sent twice is one of
-/// the two for nobody.
+/// A form changes the fields that it shows, whatever else is sent. A field that is sent twice is
+/// refused.
 #[tokio::test]
 async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
     let portal = TestPortal::start().await;
@@ -269,7 +269,7 @@ async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
     let and_more = |fields: &[(&'static str, &'static str)]| -> Vec<(&str, &str)> {
         fields.iter().copied().chain(wished.iter().copied()).collect()
     };
-    // Each says again what is so already: whatever changes came by what was added.
+    // Each form repeats the current values: any change would come from the added fields.
     let label = format!("/utilisateurs-techniques/{id}/libelle");
     browser.post(&label, &and_more(&[("libelle", "ERP"), ("precedent", "ERP")])).await.location();
     let address = "/mon-compte/adresse-de-contact";
@@ -296,7 +296,7 @@ async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
         let status = browser.post(path, &twice).await.status.as_u16();
         assert!((400..500).contains(&status), "{path}: {status}");
     }
-    // Nor is what stands in the address taken for a field.
+    // A query in the URL is not a field.
     let status = browser.post(&format!("{label}?libelle=Adresse"), &[("precedent", "ERP")]).await.status.as_u16();
     assert!(status == 303 || (400..500).contains(&status), "{status}");
     let labels = portal.labels().await;

@@ -82,7 +82,8 @@ async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
     );
     assert!(portal.outbox().await.iter().all(|mail| mail.recipient == manager.contact_address));
 
-    // The API announces the instant, and holds to it: what is answered before is let in, what is
+    // The API announces the instant and keeps to it: a call that is answered before is let in, one
+    // that is
     // asked after it is refused.
     portal.move_clock(&offset_to(in_paris(date(2028, 4, 20), 12, 0))).await;
     let (program, account) = (portal.program(), cpro_account(&login, &password));

@@ -1,4 +1,4 @@
-//! « Mot de passe oublié »: a link by mail for who is known, and the same answer for everybody.
+//! « Mot de passe oublié »: a link by mail for a known person, and the same answer for all.
 
 use raccord::{db::identity::invitations, domain::random, mail::MailRoom, settings::Settings};
 

@@ -52,7 +52,8 @@ async fn pages_lead_through_all_of_it_once_and_back() {
     assert_eq!(all, expected);
     assert_eq!(pages.iter().map(|page| page.rows().len()).collect::<Vec<_>>(), [50, 50, 20]);
     assert!(pages[1].title() != pages[0].title());
-    // And back, while something new happened: nothing is shown twice, and the first page has it.
+    // And back, while a new event is added: no event is shown twice, and the first page has the
+    // new one.
     let back = browser.open(&pages[2].link("Plus récentes")).await;
     assert_eq!(shown(&back), shown(&pages[1]));
     assert_eq!(back.link("Plus anciennes"), pages[1].link("Plus anciennes"));
@@ -90,7 +91,7 @@ async fn it_is_narrowed_by_act_period_account_and_person() {
     let small = login.to_lowercase();
     for (query, expected) in [
         ("operation=PASSWORD_SHOWN".to_owned(), 40),
-        // What is no act of ours, or one that is no structure's, chooses nothing.
+        // An unknown operation, or one that is not a structure's, filters nothing.
         ("operation=quoi".to_owned(), 50),
         ("operation=SIGNED_IN".to_owned(), 50),
         ("du=24%2F12%2F2026&au=24%2F12%2F2026".to_owned(), 3),
@@ -111,14 +112,14 @@ async fn it_is_narrowed_by_act_period_account_and_person() {
     nothing.assert_says("Aucune opération ne correspond à ces critères.");
     assert_eq!(nothing.field("compte"), "TECH_9");
     assert_eq!(nothing.link("Afficher tout l’historique"), format!("/structures/{}/historique", structure.id));
-    // The links of a page keep what it is narrowed by.
+    // The links of a page keep its filters.
     let narrowed = browser
         .open(&format!("/structures/{}/historique?au=29/01/2027&personne=camille.martin@exemple.fr", structure.id))
         .await;
     let older = browser.open(&narrowed.link("Plus anciennes")).await;
     assert_eq!((older.field("au"), older.field("personne")), ("29/01/2027".into(), "camille.martin@exemple.fr".into()));
     assert_eq!(older.rows().len(), 30);
-    // An account's page leads to what happened to the account.
+    // An account's page leads to the events of the account.
     let account = portal.account_ids().await[0];
     let page = browser.open(&format!("/utilisateurs-techniques/{account}")).await;
     assert_eq!(browser.open(&page.link("Voir tout l’historique de ce compte")).await.rows().len(), 40);
@@ -208,7 +209,8 @@ async fn a_wrong_date_is_said_beside_its_field_and_nothing_typed_is_lost() {
     page.assert_says("la date de fin doit être celle du début, ou venir après elle");
     let csv = browser.get(&format!("/structures/{}/historique.csv?du=hier", structure.id)).await;
     assert_eq!(csv.status, 422);
-    // A place that is no event of this structure has no page; what is no number is no place.
+    // A cursor that is not an event of this structure gives 404; one that is not a number is
+    // ignored.
     let signed_out = EventRow { structure_id: None, ..event_of(&structure, "SIGNED_OUT") };
     let elsewhere = portal.write_event(&signed_out).await;
     for place in [elsewhere.to_string(), "0".into(), "-1".into(), i64::MAX.to_string()] {
@@ -265,8 +267,7 @@ async fn a_page_costs_the_same_whatever_is_behind_it() {
     let (portal, manager, structure, login) = portal_with_history(4_000).await;
     portal.execute("ANALYZE audit_events").await;
     let account = portal.account_ids().await[0];
-    // The deepest page, by each criterion: what is read are the rows that are shown and one more,
-    // by an index.
+    // The deepest page by each criterion reads the rows that it shows and one more, by an index.
     let deepest = portal.first_event_with_detail("jour 60").await;
     for (criterion, index) in [
         (String::new(), "audit_events_of_structure"),

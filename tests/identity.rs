@@ -116,7 +116,7 @@ async fn guessing_within_a_session_is_slowed_and_leads_nowhere_else() {
     attempt(PASSWORD, "/mon-compte").await.refusal(429).assert_says("Veuillez patienter");
 }
 
-/// What the person's application shows, `steps` of 30 seconds from now on the portal's clock.
+/// The code of the person's application, `steps` of 30 seconds from now on the portal's clock.
 pub async fn code(portal: &TestPortal, key: &str, steps: i64) -> String {
     let now = portal.clock().await.as_second() + steps * 30;
     let secret = totp_rs::Secret::try_from_base32(key).expect("a base32 key");
@@ -282,7 +282,7 @@ async fn what_was_typed_survives_the_second_factor_that_must_be_set_up_first() {
     assert_eq!(resumed.fact("Libellé"), "Paie");
     resumed.assert_says("Les gestionnaires principaux doivent activer la double authentification");
     assert_eq!(resumed.link("activez la double authentification (nouvel onglet)"), MFA);
-    // Sent too early, it waits again; so does a form of who has become one who must.
+    // Sent before the second factor is set up, the form waits again.
     let again = browser.submit(&resumed, &action, &[]).await.page();
     assert_eq!((again.heading().as_str(), again.field("libelle").as_str()), ("Reprenez votre saisie", "Paie"));
     let secret = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];

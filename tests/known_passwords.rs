@@ -1,4 +1,4 @@
-//! « Connu d’un ancien gestionnaire »: a password stays known to whom it was shown until it is
+//! « Connu d’un ancien gestionnaire »: a password stays known to the person who saw it until it is
 //! reset.
 
 use raccord::{
@@ -19,8 +19,8 @@ use crate::common::{Browser, MailRow, Page, Person, Structure, TestPortal};
 const FLAG: &str = "Connu d’un ancien gestionnaire";
 const LIST: &str = "/activites/utilisateurs-techniques";
 
-/// Camille's structure with two accounts: « Vu », whose password she saw, and « Scellé », whose
-/// password nobody did.
+/// Camille's structure with two accounts: « Vu », whose password Camille saw, and « Scellé »,
+/// whose password was never shown.
 async fn structure_with_accounts(portal: &TestPortal) -> (Person, Structure, i64) {
     let (camille, structure) = portal.manager().await;
     let browser = portal.signed_in(&camille).await;
@@ -97,7 +97,7 @@ async fn the_import_of_managers_flags_too_also_after_a_time_without_one() {
     let portal = TestPortal::start().await;
     let (_, structure, _) = structure_with_accounts(&portal).await;
     let identifier = StructureIdentifier::parse(IdentifierType::Siret, &structure.identifier, true).unwrap();
-    // What each line of the file does.
+    // As each line of the file does.
     let import = async |login: &str| {
         let person = NewPerson::checked(login, "Petit", "Lou", login).unwrap();
         let role = Role::PrincipalManager;

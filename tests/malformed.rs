@@ -41,7 +41,7 @@ const QUERIES: [&str; 11] = [
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Bodies by what they claim to be.
+/// Malformed bodies, with their content type.
 fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let fields = "a=b&".repeat(10_000);
@@ -155,8 +155,8 @@ async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
             let from = scene.browser.with_address(&format!("203.0.113.{number}"));
             let status = status(&from, scene.call(&method, &there, kind, &body)).await;
             let shown = String::from_utf8_lossy(&body);
-            // An empty search is valid. A forgotten password gets the same answer whatever is typed.
-            // The pages of the second factor redirect where there is none.
+            // An empty search is valid. A forgotten password gets the same answer whatever is
+            // typed. The pages of the second factor redirect where there is none.
             let is_led_on =
                 path == "/mot-de-passe-oublie" || path == "/connexion/code" || path.contains("double-authentification");
             let is_answered = is_led_on && status == 303 || path.starts_with("/cpro/") && status == 200;
@@ -197,7 +197,7 @@ async fn malformed_headers_are_refused_on_every_route() {
     }
 }
 
-/// A manager who has signed in, and an account that can call.
+/// A manager who has signed in, and an account that can call the API.
 struct Scene {
     portal: TestPortal,
     browser: Browser,

@@ -1,4 +1,4 @@
-//! « Connexion »: who gets in, what those who do not are told, and how guessing is slowed.
+//! « Connexion »: which sign-ins succeed, what the others answer, and how guessing is slowed.
 
 use raccord::domain::role::Role;
 

@@ -1,4 +1,5 @@
-//! What is told as « indisponible », to be tried again later, and what is a mistake of ours.
+//! Which errors of the database are answered with « indisponible », to be tried again later, and
+//! which with an error 500.
 
 use data_encoding::BASE64;
 use raccord::db;

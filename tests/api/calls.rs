@@ -205,7 +205,7 @@ async fn services_are_listed_within_the_rights_alone() {
     });
     for structure in [
         json!({"idStructure": 2, "idUtilisateur": 1, "parametres": {"nbResultatsParPage": 10}}),
-        // What clients in typed languages send: every member, 0 and "" for none.
+        // Clients in typed languages send every member, with 0 and "" for none.
         json!({"adresseEmailConnexionUtilisateur": "", "idStructure": 0, "idUtilisateur": 0, "typeIdentifiantStructure": "",
                "identifiantStructure": "21750001600019",
                "parametresListerRattachementsStructureUtilisateur": {"nbResultatsParPage": 10}}),

@@ -79,7 +79,7 @@ async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
             format!("2 {} 192.0.2.8 1 appel\u{a0}: compte suspendu", other.login),
         ]
     );
-    // The next ones wait to be told as one.
+    // The next ones are grouped, and written later.
     assert_eq!(status("192.0.2.8", &suspended).await, 401);
     write_call_log(&portal).await;
     assert_eq!(refusals(&portal).await.len(), 2);
