@@ -137,8 +137,7 @@ fn the_example_for_nginx_writes_no_link_that_opens_something_into_a_log() {
         let locations = blocks(server, "location ");
         for link in &secret {
             let block = locations.iter().find(|(name, _)| name == link).unwrap_or_else(|| panic!("{link} is logged"));
-            // An upstream that fails is an « error », which nginx tells with the request's first
-            // line.
+            // nginx logs a failing upstream at level `error`, with the request's first line.
             assert!(is_silent(block.1) && block.1.contains(" crit;"), "{link}: {}", block.1);
         }
     }
@@ -154,7 +153,8 @@ fn comments() -> Vec<(String, usize, String)> {
     for path in files.filter(|path| is_code(path) && !is_foreign(path.strip_prefix(root).expect("below the root"))) {
         let text = fs::read_to_string(&path).expect("a source");
         let name = path.strip_prefix(root).expect("below the root").display().to_string();
-        let lines = (1..).zip(text.lines()).filter(|(_, line)| line.trim_start().starts_with("//"));
+        let opens = |line: &str| ["//", "/**", "* "].iter().any(|start| line.trim_start().starts_with(start));
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| opens(line));
         comments.extend(lines.map(|(number, line)| (name.clone(), number, line.to_owned())));
     }
     assert!(comments.len() > 1_000, "{} comment lines", comments.len());

@@ -1,6 +1,6 @@
-//! Random acts on technical users, on two instances and over time, beside a model that predicts each
-//! answer. Where the two differ, the run prints the shortest list of acts that it finds, and its
-//! seed. `RACCORD_MODEL_SEED` repeats a run, `RACCORD_MODEL_RUNS` is the number of lives.
+//! Random acts on technical users, on two instances and over time, beside a model that predicts
+//! each answer. Where the two differ, the run prints the shortest list of acts that it finds, and
+//! its seed. `RACCORD_MODEL_SEED` repeats a run, `RACCORD_MODEL_RUNS` is the number of lives.
 
 mod acts;
 mod life;

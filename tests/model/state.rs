@@ -1,5 +1,5 @@
-//! The model: the rules of the portal again, in few lines and without a database, for one structure,
-//! its people and its technical users.
+//! The model: the rules of the portal again, in few lines and without a database, for one
+//! structure, its people and its technical users.
 
 use raccord::domain::{audit::Action, role::Role, technical_user::TechnicalUserStatus as Status};
 
@@ -173,8 +173,8 @@ impl State {
         self.sessions[who] = Some(Session { number: self.sessions_begun, begun: now, seen: now, confirmed: now });
     }
 
-    /// « Confirmez votre identité », answered: a new session for the rest of the old one's 12 hours,
-    /// which opens the same envelopes.
+    /// « Confirmez votre identité », answered: a new session for the rest of the old one's 12
+    /// hours, which opens the same envelopes.
     pub fn confirm(&mut self, who: usize) {
         let (now, session) = (self.now, self.sessions[who].as_mut().expect("a session"));
         (session.seen, session.confirmed) = (now, now);

@@ -1,5 +1,5 @@
-//! `kill -9` of the portal at any instant of an act: it leaves the old state or the new one, and the
-//! same form sent again completes it.
+//! `kill -9` of the portal at any instant of an act: it leaves the old state or the new one, and
+//! the same form sent again completes it.
 
 use std::{
     collections::BTreeMap,
