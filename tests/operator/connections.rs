@@ -156,7 +156,7 @@ async fn what_is_too_long_is_told_so() {
         (head("BREW /connexion", "Sec-Fetch-Site: same-origin\r\n"), 405),
         (head("GET /connexion", "Content-Length: -1\r\n"), 400),
         (head("GET /connexion", "Content-Length: 5\r\nContent-Length: 6\r\n"), 400),
-        (head("POST /connexion", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400),
+        (head("POST /connexion", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n", 400),
         ("GET /connexion\r\n\r\n".into(), 400),
         ("\u{0}\u{1}\u{2}\r\n\r\n".into(), 400),
     ] {

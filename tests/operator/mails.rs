@@ -31,11 +31,11 @@ async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() 
     let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", smtp.as_str())];
     let serving = Serving::start(&directory, &["serve"], &settings);
     let (id, _, first) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    thread::sleep(Duration::from_secs(2));
+    until_tried(&portal, 1).await;
     listener.busy.store(true, Ordering::Relaxed);
     listener.start(&address.to_string());
     portal.retry_mails_now().await;
-    thread::sleep(Duration::from_secs(6));
+    until_tried(&portal, 2).await;
     assert!(listener.taken().is_empty());
     assert!(portal.mail_attempts().await >= 1);
     listener.busy.store(false, Ordering::Relaxed);
@@ -57,6 +57,15 @@ async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() 
     }
     assert_eq!(portal.unsent_mails().await, 0);
     serving.stop();
+}
+
+/// Waits until an unsent mail has failed this often.
+async fn until_tried(portal: &TestPortal, times: i64) {
+    let patience = Instant::now();
+    while portal.mail_attempts().await < times {
+        assert!(patience.elapsed() < Duration::from_mins(1), "not tried {times} times");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The subject in clear.
@@ -92,13 +101,12 @@ async fn a_mail_whose_sender_died_before_the_answer_comes_again_as_the_same() {
     assert_eq!(run(&mut raccord(&[&who[..], &names].concat(), &[("DATABASE_URL", portal.database_url())])).0, 0);
     assert_eq!(first.wait(), None, "it was killed while it sent");
     assert_eq!(listener.taken().len(), 1);
-    assert_eq!(portal.unsent_mails().await, 1, "nobody has heard that it was taken");
+    assert_eq!(portal.unsent_mails().await, 1, "its sender did not learn that it was taken");
     let second = Serving::start(&directory, &["serve"], &settings);
     let taken = listener.wait_for(2, || second.log());
     thread::sleep(Duration::from_secs(3));
     assert_eq!((listener.taken().len(), portal.unsent_mails().await), (2, 0));
-    // Whichever of the two a mail server drops that knows the Message-ID already, the link of the
-    // other opens.
+    // A mail server may drop either of the two, which have one Message-ID: the link of both works.
     assert_eq!(taken[0].message_id(), taken[1].message_id());
     let link = |mail: &Taken| {
         let (_, rest) = mail.text.split_once("/invitation/").expect("a link");
