@@ -163,7 +163,8 @@ fn comments() -> Vec<(String, usize, String)> {
 
 #[test]
 fn comments_have_at_most_100_columns() {
-    let is_long = |line: &str| line.chars().count() > 100;
+    // A single word cannot be wrapped.
+    let is_long = |line: &str| line.chars().count() > 100 && line.split_whitespace().count() > 2;
     let long: Vec<_> = comments().into_iter().filter(|(_, _, line)| is_long(line)).collect();
     assert!(long.is_empty(), "{long:#?}");
 }
