@@ -1,8 +1,8 @@
-//! What time makes worthless is removed.
+//! Deletes expired rows.
 
 use sqlx::PgPool;
 
-/// Mails that are not sent yet.
+/// The number of mails that are not sent yet.
 ///
 /// # Errors
 /// Database errors.
@@ -10,8 +10,8 @@ pub async fn waiting_mails(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM mails WHERE sent_at IS NULL"#).fetch_one(pool).await
 }
 
-/// Deletes dead sessions, envelopes, tokens, links and old throttles. Any instance may run it at
-/// any time: everything here is already without effect, this only gives the space back.
+/// Deletes expired sessions, envelopes, tokens, links and throttles. Any instance may run it at any
+/// time: all of these are already without effect.
 ///
 /// # Errors
 /// Database errors.
@@ -26,7 +26,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM former_passwords WHERE ends_at <= portal_now()").execute(pool).await?;
     sqlx::query!("DELETE FROM access_tokens WHERE expires_at <= portal_now()").execute(pool).await?;
     sqlx::query!("DELETE FROM invitations WHERE expires_at <= portal_now() - interval '1 day'").execute(pool).await?;
-    // Nobody answers: the structure is unknown, or its manager will not.
+    // Never answered: the structure is unknown, or its manager did not react.
     sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
         .execute(pool)
         .await?;

@@ -24,7 +24,7 @@ use crate::{
     settings::{SettingError, Settings},
     web::{
         self,
-        api::call_log::WRITE_EVERY,
+        api::call_log::FLUSH_EVERY,
         api::state::ApiState,
         edge::{monitoring::metrics_router, state::AppState},
     },
@@ -81,7 +81,7 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let router = web::router(state.clone(), api.clone());
     connections::accept(listener, &router, tls, places).await.map_err(ServeError::Signals)?;
     upkeep.abort();
-    if let Err(error) = api.call_log.write_all(&state.pool).await {
+    if let Err(error) = api.call_log.flush_all(&state.pool).await {
         tracing::warn!(error = error.to_string(), "the last calls could not be written");
     }
     let _ = end_of_mail.send(());
@@ -100,10 +100,10 @@ fn send_mails(mail_room: MailRoom, pool: PgPool) -> (oneshot::Sender<()>, JoinHa
 
 /// Writes the last calls and the refusals of the API, for as long as the service runs.
 async fn write_call_log(api: ApiState) {
-    let mut ticks = interval(WRITE_EVERY);
+    let mut ticks = interval(FLUSH_EVERY);
     loop {
         ticks.tick().await;
-        if let Err(error) = api.call_log.write(&api.app.pool).await {
+        if let Err(error) = api.call_log.flush(&api.app.pool).await {
             tracing::warn!(error = error.to_string(), "the last calls will be written later");
         }
     }

@@ -179,7 +179,7 @@ async fn the_page_learns_whether_the_old_password_is_still_used() {
     let (portal, old) = portal_with_account().await;
     let new = reset(&portal, &old, Grace::Day).await;
     let seen = async || {
-        portal.api.call_log.write(&portal.pool).await.unwrap();
+        portal.api.call_log.flush(&portal.pool).await.unwrap();
         portal.scalar("SELECT count(last_call_at) FROM former_passwords").await
     };
     assert_eq!(by_password(&portal, &new).await, 200);

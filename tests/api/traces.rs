@@ -1,5 +1,7 @@
 //! What calls leave behind for the manager and the auditor.
 
+use raccord::db::api::Caller;
+
 use super::support::{Account, Portal, cpro_account};
 
 const HEALTH: &str = "/cpro/transverses/v1/health-check";
@@ -33,13 +35,14 @@ async fn the_last_call_is_kept_with_its_caller_and_without_a_write_per_call() {
         assert_eq!(portal.call_from(from, HEALTH, &headers, "").await.status, 200);
         assert_eq!(last_call(&portal).await, None, "nothing is written by the call");
     }
-    portal.api.call_log.write(&portal.pool).await.unwrap();
+    portal.api.call_log.flush(&portal.pool).await.unwrap();
     assert_eq!(last_call(&portal).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
     // Another instance that has seen an earlier call does not move it back.
     let late = portal.other_instance();
     let before = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
-    late.api.call_log.call(account.id, before, "192.0.2.9".parse().unwrap(), "curl");
-    late.api.call_log.write(&portal.pool).await.unwrap();
+    let caller = Caller { technical_user_id: account.id, at: before, sunset: None };
+    late.api.call_log.record_call(&caller, "192.0.2.9".parse().unwrap(), "curl");
+    late.api.call_log.flush(&portal.pool).await.unwrap();
     assert_eq!(last_call(&portal).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
 }
 
@@ -51,8 +54,8 @@ async fn what_a_write_could_not_keep_is_kept_by_the_next() {
     let wrong = cpro_account(&account.login, "faux");
     assert_eq!(portal.call(HEALTH, &[("cpro-account", &wrong)], "").await.status, 401);
     let gone = sqlx::PgPool::connect_lazy_with(sqlx::postgres::PgConnectOptions::new().host("/nonexistent"));
-    assert!(portal.api.call_log.write(&gone).await.is_err());
-    portal.api.call_log.write(&portal.pool).await.unwrap();
+    assert!(portal.api.call_log.flush(&gone).await.is_err());
+    portal.api.call_log.flush(&portal.pool).await.unwrap();
     assert!(last_call(&portal).await.is_some());
     assert_eq!(refusals(&portal).await.len(), 1);
 }
@@ -70,7 +73,7 @@ async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
     assert_eq!(portal.call_from("192.0.2.8", HEALTH, &[("cpro-account", &suspended)], "").await.status, 401);
     let unknown = cpro_account("TECH_9_X@cpro.fr", "faux");
     assert_eq!(portal.call(HEALTH, &[("cpro-account", &unknown)], "").await.status, 401);
-    portal.api.call_log.write(&portal.pool).await.unwrap();
+    portal.api.call_log.flush(&portal.pool).await.unwrap();
     let mut told = refusals(&portal).await;
     told.sort();
     assert_eq!(
@@ -82,8 +85,8 @@ async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
     );
     // The next ones wait to be told as one.
     assert_eq!(portal.call_from("192.0.2.8", HEALTH, &[("cpro-account", &suspended)], "").await.status, 401);
-    portal.api.call_log.write(&portal.pool).await.unwrap();
+    portal.api.call_log.flush(&portal.pool).await.unwrap();
     assert_eq!(refusals(&portal).await.len(), 2);
-    portal.api.call_log.write_all(&portal.pool).await.unwrap();
+    portal.api.call_log.flush_all(&portal.pool).await.unwrap();
     assert_eq!(refusals(&portal).await.len(), 3);
 }

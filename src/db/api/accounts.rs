@@ -1,18 +1,18 @@
-//! How a technical user gets in: its password's hash, and its tokens.
+//! Technical users' credentials: password hashes and tokens.
 
 use sqlx::PgPool;
 
-use super::{Caller, Claim, VerifiedAccount};
+use super::{Caller, PresentedCredentials, VerifiedAccount};
 use crate::domain::{password::PasswordHash, technical_user::TechnicalUserStatus};
 
-/// What a first call needs to verify a password.
+/// An account, to verify a password.
 #[derive(Clone, Debug)]
 pub struct ApiAccount {
     pub technical_user_id: i64,
     pub structure_id: i64,
     pub credential_version: i32,
     pub password_hash: PasswordHash,
-    /// `None` for a password that nobody ever knew.
+    /// `None` for a demonstration's password, which is unknown.
     pub password_checksum: Option<String>,
     /// The password before this one, while it still works.
     pub former: Option<FormerPassword>,
@@ -27,12 +27,12 @@ pub struct FormerPassword {
 }
 
 impl ApiAccount {
-    /// The account with the one of its passwords that the shown one may be, told by the checksum
-    /// that passwords end with. So one computation of Argon2 decides, as for any other account and
-    /// for none: neither time nor load tells that two work.
+    /// The account with that one of its two passwords which the presented one may be, judged by the
+    /// checksum at the end of passwords. Hence one Argon2 computation decides for every login, and
+    /// timing does not reveal that two passwords work.
     #[must_use]
-    pub fn facing(mut self, shown: &str) -> Self {
-        let is_current = self.password_checksum.as_deref().is_none_or(|checksum| shown.ends_with(checksum));
+    pub fn facing(mut self, presented: &str) -> Self {
+        let is_current = self.password_checksum.as_deref().is_none_or(|checksum| presented.ends_with(checksum));
         if let Some(former) = self.former.take_if(|_| !is_current) {
             self.credential_version = former.credential_version;
             self.password_hash = former.password_hash;
@@ -40,21 +40,21 @@ impl ApiAccount {
         self
     }
 
-    /// The account at the version that its hash belongs to.
+    /// The account, with the version of its hash.
     #[must_use]
     pub fn verified(&self) -> VerifiedAccount {
         VerifiedAccount { technical_user_id: self.technical_user_id, credential_version: self.credential_version }
     }
 }
 
-/// Whether an account may be let in, for the log and the history; callers are never told.
+/// Whether an account may authenticate, for the history; never revealed to callers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Usable,
     Suspended,
     Deleted,
     Expired,
-    /// Its structure is inactive or has no principal manager, hence gives no rights.
+    /// Its structure is inactive or has no principal manager, so that there are no rights.
     WithoutAuthority,
 }
 
@@ -94,30 +94,30 @@ pub async fn find(pool: &PgPool, login: &str) -> sqlx::Result<Option<ApiAccount>
     }))
 }
 
-/// The caller, if the claim is good now.
+/// The caller, if the credentials are valid now.
 ///
 /// # Errors
 /// Database errors.
-pub async fn caller(pool: &PgPool, claim: &Claim) -> sqlx::Result<Option<Caller>> {
+pub async fn caller(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<Option<Caller>> {
     sqlx::query_as!(
         Caller,
         r#"SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM api_caller($1, $2, $3)"#,
-        claim.token_hash(),
-        claim.account_id(),
-        claim.version(),
+        presented.token_hash(),
+        presented.account_id(),
+        presented.version(),
     )
     .fetch_optional(pool)
     .await
 }
 
-/// Keeps a token, as a hash, for `seconds`, if the claim is good now. It belongs to the version of
-/// the password that obtained it, and ends with that one.
+/// Stores a token's hash, valid for `seconds`, if the credentials are valid now. The token belongs
+/// to the version of the password that obtained it, and ends with that password.
 ///
 /// # Errors
 /// Database errors.
 pub async fn issue_token(
     pool: &PgPool,
-    claim: &Claim,
+    presented: &PresentedCredentials,
     token_hash: &[u8],
     seconds: i32,
 ) -> sqlx::Result<Option<Caller>> {
@@ -128,9 +128,9 @@ pub async fn issue_token(
                 issued AS (INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at)
                            SELECT $4, technical_user_id, coalesce($3, credential_version), at + make_interval(secs => $5::int) FROM caller)
            SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
-        claim.token_hash(),
-        claim.account_id(),
-        claim.version(),
+        presented.token_hash(),
+        presented.account_id(),
+        presented.version(),
         token_hash,
         seconds,
     )

@@ -1,24 +1,24 @@
-//! What calls leave behind, many at a time.
+//! Writes buffered calls and refusals, many at a time.
 
 use std::net::IpAddr;
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use super::Claim;
+use super::PresentedCredentials;
 use crate::domain::audit::{Action, CallRefusal};
 
-/// An account's last call that was let in.
+/// An account's last authenticated call.
 #[derive(Clone, Debug)]
 pub struct LastCall {
     pub technical_user_id: i64,
     pub at: OffsetDateTime,
     pub address: IpAddr,
-    /// What the caller says it is; may be empty.
+    /// The `User-Agent`; may be empty.
     pub software: String,
 }
 
-/// Keeps the calls; one that another instance saw later stays.
+/// Writes last calls, except where another instance has written a later one.
 ///
 /// # Errors
 /// Database errors.
@@ -45,29 +45,27 @@ pub async fn write_calls(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> 
     Ok(())
 }
 
-/// A call that was let in with a password that ends within days: perhaps one that a reset has
-/// replaced.
+/// An authenticated call with a password that expires within days: perhaps a former password.
 #[derive(Clone, Debug)]
-pub struct EndingCall {
+pub struct ExpiringCall {
     pub technical_user_id: i64,
     pub at: OffsetDateTime,
-    /// What was shown.
-    pub claim: Claim,
+    pub presented: PresentedCredentials,
 }
 
-/// Keeps the calls whose password is its account's former one: the page says whether it is still
-/// being used.
+/// Writes the last call of former passwords: the account's page shows whether one is still used.
+/// Calls with current passwords are ignored.
 ///
 /// # Errors
 /// Database errors.
-pub async fn write_former_calls(pool: &PgPool, calls: &[EndingCall]) -> sqlx::Result<()> {
+pub async fn write_former_calls(pool: &PgPool, calls: &[ExpiringCall]) -> sqlx::Result<()> {
     if calls.is_empty() {
         return Ok(());
     }
     let ids: Vec<_> = calls.iter().map(|call| call.technical_user_id).collect();
     let moments: Vec<_> = calls.iter().map(|call| call.at).collect();
-    let versions: Vec<_> = calls.iter().map(|call| call.claim.version()).collect();
-    let tokens: Vec<_> = calls.iter().map(|call| call.claim.token_hash().map(<[u8]>::to_vec)).collect();
+    let versions: Vec<_> = calls.iter().map(|call| call.presented.version()).collect();
+    let tokens: Vec<_> = calls.iter().map(|call| call.presented.token_hash().map(<[u8]>::to_vec)).collect();
     sqlx::query!(
         "UPDATE former_passwords f SET last_call_at = c.at
            FROM unnest($1::bigint[], $2::timestamptz[], $3::integer[], $4::bytea[]) c (id, at, version, token_hash)
@@ -84,7 +82,7 @@ pub async fn write_former_calls(pool: &PgPool, calls: &[EndingCall]) -> sqlx::Re
     Ok(())
 }
 
-/// Calls that were refused, of one account, for one reason, from one address.
+/// Refused calls of one account, for one reason, from one address.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusedCalls {
     pub technical_user_id: i64,
@@ -93,7 +91,7 @@ pub struct RefusedCalls {
     pub count: i32,
 }
 
-/// Writes one event for each group into the history of the account's structure.
+/// Writes one event per group into the history of the account's structure.
 ///
 /// # Errors
 /// Database errors; nothing is written then.

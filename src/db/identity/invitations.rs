@@ -153,7 +153,7 @@ pub(in crate::db) async fn end_links(conn: &mut PgConnection, user_id: i64) -> s
 /// Database errors.
 pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str, network: &str) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
-    let wait = throttles::consume(&mut tx, Scope::PasswordLink, ("", network), REQUESTS_OF_A_NETWORK).await?;
+    let wait = throttles::consume(&mut tx, Scope::PasswordLink.key("", network), REQUESTS_OF_A_NETWORK).await?;
     if wait.is_some() {
         return Ok(wait);
     }

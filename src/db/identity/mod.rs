@@ -120,7 +120,7 @@ pub async fn change_contact_address(
     if old == address.as_str() {
         return Ok(None);
     }
-    let wait = throttles::consume(&mut tx, Scope::ContactAddress, (&actor.name, ""), CHANGES_OF_ADDRESS).await?;
+    let wait = throttles::consume(&mut tx, Scope::ContactAddress.key(&actor.name, ""), CHANGES_OF_ADDRESS).await?;
     if wait.is_some() {
         return Ok(wait);
     }

@@ -111,7 +111,7 @@ pub async fn invite(
 
 /// Counts somebody who is written to because the manager wished so.
 async fn count_mail(conn: &mut PgConnection, actor: &Actor) -> Result<(), MemberError> {
-    match throttles::consume(conn, Scope::MemberMail, (&actor.name, ""), MAILS_TO_OTHERS).await? {
+    match throttles::consume(conn, Scope::MemberMail.key(&actor.name, ""), MAILS_TO_OTHERS).await? {
         None => Ok(()),
         Some(seconds) => Err(MemberError::TooMany { seconds }),
     }

@@ -1,5 +1,5 @@
-//! The API's authentication: what a call shows is read from its headers, and the statement that
-//! serves the call says whether it is let in.
+//! Authentication of calls: credentials are read from the headers; the statement that serves the
+//! call also judges them.
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
@@ -11,86 +11,89 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{body, credentials, error::ApiError, state::ApiState};
 use crate::{
-    db::api::{Caller, Claim, accounts},
+    db::api::{Caller, PresentedCredentials, accounts},
     domain::{credential::Credential, random},
-    web::edge::context::{self, RequestContext, software},
+    web::edge::context::{Principal, RequestContext, software},
 };
 
-/// Somebody at the authentication, with what was shown: a Bearer, a `cpro-account`, or both.
+/// A call with the credentials that it presents: a Bearer, a `cpro-account`, or both. They are
+/// judged by [`Authentication::authenticate_with`].
 pub struct Authentication {
     state: ApiState,
     context: RequestContext,
     software: String,
-    /// What was shown, to be judged by the statement that serves the call.
-    pub claim: Claim,
-    /// The credential behind the claim, where it was taken from memory.
+    pub presented: PresentedCredentials,
+    /// The password, where its verification was taken from memory.
     recalled: Option<Credential>,
 }
 
 impl Authentication {
-    /// Lets a credential in that came by another way than the headers of a call.
+    /// For a credential that did not come in the headers of a call.
     ///
     /// # Errors
-    /// [`ApiError::Unauthorized`], or what says to come back later.
+    /// [`ApiError::Unauthorized`], or a temporary failure.
     pub async fn of_credential(parts: &Parts, state: &ApiState, credential: Credential) -> Result<Self, ApiError> {
-        let mut authentication = Self::closed(parts, state);
-        authentication.show(credential).await?;
+        let mut authentication = Self::without_credentials(parts, state);
+        authentication.present(credential).await?;
         Ok(authentication)
     }
 
-    fn closed(parts: &Parts, state: &ApiState) -> Self {
+    fn without_credentials(parts: &Parts, state: &ApiState) -> Self {
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let software = software(&parts.headers);
-        Self { state: state.clone(), context, software, claim: Claim::default(), recalled: None }
+        Self { state: state.clone(), context, software, presented: PresentedCredentials::default(), recalled: None }
     }
 
-    async fn show(&mut self, credential: Credential) -> Result<(), ApiError> {
+    async fn present(&mut self, credential: Credential) -> Result<(), ApiError> {
         if let Some(account) = self.state.credentials.recall(&credential) {
-            self.claim.account = Some(account);
+            self.presented.account = Some(account);
             self.recalled = Some(credential);
         } else {
-            self.claim.account = Some(credentials::verify(&self.state, &credential, self.context.address).await?);
+            self.presented.account = Some(credentials::verify(&self.state, &credential, self.context.address).await?);
         }
         Ok(())
     }
 
-    /// Runs the statement that serves the call. It finds nothing for somebody who is not let in.
-    /// The answer will say when the password expires, if that is soon.
+    /// Runs the statement that authenticates and serves the call; it returns no row where the
+    /// credentials are not valid. Adds the expiry headers to the response where the password
+    /// expires soon.
     ///
     /// # Errors
-    /// [`ApiError::Unauthorized`], or what says to come back later.
-    pub async fn admit<T>(
+    /// [`ApiError::Unauthorized`], or a temporary failure.
+    pub async fn authenticate_with<T>(
         &self,
         statement: impl Future<Output = sqlx::Result<Option<(Caller, T)>>>,
     ) -> Result<T, ApiError> {
         match statement.await? {
             Some((caller, found)) => {
                 if let Some(sunset) = caller.sunset {
-                    self.context.announce(expiry_headers(sunset).collect());
+                    self.context.set_response_headers(expiry_headers(sunset).collect());
                 }
-                self.context.name_caller(context::Caller::TechnicalUser(caller.technical_user_id));
-                self.state.call_log.call(caller.technical_user_id, caller.at, self.context.address, &self.software);
-                self.state.call_log.let_in(&caller, &self.claim);
+                self.context.set_principal(Principal::TechnicalUser(caller.technical_user_id));
+                self.state.call_log.record_call(&caller, self.context.address, &self.software);
+                self.state.call_log.record_expiring(&caller, &self.presented);
                 Ok(found)
             }
             None => Err(self.refuse().await),
         }
     }
 
-    /// The same as [`Authentication::admit`], where nothing is to be read.
+    /// Like [`Authentication::authenticate_with`], for a call that reads nothing else.
     ///
     /// # Errors
     /// As there.
-    pub async fn admit_alone(&self) -> Result<(), ApiError> {
-        self.admit(async { Ok(accounts::caller(&self.state.app.pool, &self.claim).await?.map(|caller| (caller, ()))) })
-            .await
+    pub async fn authenticate(&self) -> Result<(), ApiError> {
+        self.authenticate_with(async {
+            Ok(accounts::caller(&self.state.app.pool, &self.presented).await?.map(|caller| (caller, ())))
+        })
+        .await
     }
 
-    /// A password that memory took for good and the database did not takes as long as any other,
-    /// and counts as a failure.
+    /// A password that memory held valid and the database did not is verified like any other, so
+    /// that the refusal takes as long and counts as a failure.
     async fn refuse(&self) -> ApiError {
-        if let Some(account) = &self.claim.account {
-            self.context.name_caller(context::Caller::TechnicalUser(account.technical_user_id));
+        if let Some(account) = &self.presented.account {
+            self.context.set_principal(Principal::TechnicalUser(account.technical_user_id));
         }
         match &self.recalled {
             Some(credential) => {
@@ -112,12 +115,12 @@ impl FromRequestParts<ApiState> for Authentication {
         if bearer.is_none() && account.is_none() {
             return Err(ApiError::Unauthorized);
         }
-        let mut authentication = Self::closed(parts, state);
+        let mut authentication = Self::without_credentials(parts, state);
         if let Some(token) = bearer {
-            authentication.claim.token_hash = Some(random::digest(token.ok_or(ApiError::Unauthorized)?));
+            authentication.presented.token_hash = Some(random::digest(token.ok_or(ApiError::Unauthorized)?));
         }
         if let Some(credential) = account {
-            authentication.show(credential.ok_or(ApiError::Unauthorized)?).await?;
+            authentication.present(credential.ok_or(ApiError::Unauthorized)?).await?;
         }
         Ok(authentication)
     }
@@ -125,7 +128,7 @@ impl FromRequestParts<ApiState> for Authentication {
 
 const CPRO_ACCOUNT: HeaderName = HeaderName::from_static("cpro-account");
 
-/// A header that says who calls says so once.
+/// A header with credentials may occur only once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, ApiError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -140,7 +143,7 @@ pub(crate) fn bearer_of(value: &HeaderValue) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
 }
 
-/// A call with a JSON body. An unreadable body is told to callers who are let in, to nobody else.
+/// A call with a JSON body. A malformed body is reported only to authenticated callers.
 pub struct Call<T> {
     pub authentication: Authentication,
     pub request: T,
@@ -155,14 +158,14 @@ impl<T: DeserializeOwned + Default + Send> FromRequest<ApiState> for Call<T> {
         match body::read(Request::from_parts(parts, body)).await {
             Ok(request) => Ok(Self { authentication, request }),
             Err(error) => {
-                authentication.admit_alone().await?;
+                authentication.authenticate().await?;
                 Err(error)
             }
         }
     }
 }
 
-/// `Sunset` (RFC 8594) and its readable twin.
+/// `Sunset` (RFC 8594), and the same date in RFC 3339.
 fn expiry_headers(sunset: OffsetDateTime) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let date = Timestamp::from_second(sunset.unix_timestamp()).ok();
     let http = date.and_then(|date| rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).ok());

@@ -29,25 +29,25 @@ use crate::{
 pub async fn verify(state: &ApiState, credential: &Credential, address: IpAddr) -> Result<VerifiedAccount, ApiError> {
     let network = network_of(address);
     let login = &credential.login;
-    if let Some(seconds) = throttles::wait(&state.app.pool, Scope::Api, login, &network).await? {
+    if let Some(seconds) = throttles::wait(&state.app.pool, Scope::Api.key(login, &network)).await? {
         return Err(ApiError::TooManyRequests { seconds });
     }
     let verdict = judge(state, credential, QueueKey::Api(network.clone())).await?;
     if let Some(account) = &verdict.account
         && let Some(why) = refusal(account.standing, verdict.matches)
     {
-        state.call_log.refusal(account.technical_user_id, why, address);
+        state.call_log.record_refusal(account.technical_user_id, why, address);
     }
     let Some(account) = verdict.account.filter(|account| verdict.matches && account.standing == Standing::Usable)
     else {
-        throttles::fail(&state.app.pool, Scope::Api, login, &network).await?;
+        throttles::fail(&state.app.pool, Scope::Api.key(login, &network)).await?;
         return Err(ApiError::Unauthorized);
     };
-    throttles::forget(&state.app.pool, Scope::Api, login, &network).await?;
+    throttles::reset(&state.app.pool, Scope::Api.key(login, &network)).await?;
     Ok(account.verified())
 }
 
-/// Why this account is not let in.
+/// Why this account is not authenticated.
 fn refusal(standing: Standing, password_matches: bool) -> Option<CallRefusal> {
     match standing {
         _ if !password_matches => Some(CallRefusal::WrongPassword),

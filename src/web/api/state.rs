@@ -1,4 +1,4 @@
-//! What the API's handlers share.
+//! State that the API's handlers share.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -7,7 +7,7 @@ use axum::extract::FromRef;
 use super::{call_log::CallLog, memory::VerifiedCredentials};
 use crate::web::edge::state::AppState;
 
-/// The parts that the API alone uses, beside those that it shares with the portal.
+/// The API's own state, with the state that it shares with the portal.
 #[derive(Clone)]
 pub struct ApiState(Arc<Parts>);
 

@@ -23,8 +23,8 @@ use crate::{
     web::{
         edge::{
             context::RequestContext,
-            error::{AppError, too_often},
-            origin::is_ours,
+            error::{AppError, rate_limited},
+            origin::is_local_path,
             state::AppState,
         },
         shell::form::{Errors, FieldError},
@@ -57,7 +57,7 @@ pub async fn submit(
     let network = network_of(context.address);
     let wait = |seconds| {
         let page = refuse("confirmation-mot-de-passe", verification::too_many_attempts(seconds))?;
-        Ok(too_often(page, seconds))
+        Ok(rate_limited(page, seconds))
     };
     match verification::judge_own_password(&state, person, &network, form.password).await? {
         Verdict::Right => {}
@@ -79,7 +79,7 @@ pub async fn submit(
             }
         }
     }
-    throttles::forget(&state.pool, Scope::SignIn, &person.login, &network).await?;
+    throttles::reset(&state.pool, Scope::SignIn.key(&person.login, &network)).await?;
     renew(&state, &visitor, &session).await?;
     Ok(Redirect::temporary(&form.target).into_response())
 }
@@ -91,7 +91,7 @@ fn read(sent: &[(String, String)]) -> Result<ConfirmationForm, AppError> {
         password: TypedPassword::new(field("confirmation-mot-de-passe").unwrap_or_default()),
         code: TypedPassword::new(field("confirmation-code").unwrap_or_default()),
     };
-    if is_ours(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
+    if is_local_path(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
 }
 
 /// A new session id (ASVS 7.2.4), for what is left of the session's 12 hours (7.3.2). Where the act

@@ -20,7 +20,7 @@ use crate::{
     web::{
         edge::{
             context::RequestContext,
-            error::{AppError, page, page_with_status, too_often},
+            error::{AppError, page, page_with_status, rate_limited},
             state::AppState,
         },
         paths,
@@ -56,15 +56,15 @@ pub async fn ask(
     }
     let network = network_of(context.address);
     // Before anything is written: a flood writes nothing.
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, "", &network).await? {
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink.key("", &network)).await? {
         return too_many_from_here(&state, form.identifiant, seconds);
     }
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, &named, &network).await? {
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink.key(&named, &network)).await? {
         let wait = french::seconds(seconds);
         let message = format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer.");
-        return Ok(too_often(refuse(&state, form.identifiant, message)?, seconds));
+        return Ok(rate_limited(refuse(&state, form.identifiant, message)?, seconds));
     }
-    throttles::fail(&state.pool, Scope::PasswordLink, &named, &network).await?;
+    throttles::fail(&state.pool, Scope::PasswordLink.key(&named, &network)).await?;
     let actor = Actor::unknown(context.address.to_string());
     if let Some(seconds) = invitations::ask_again(&state.pool, &actor, &named, &network).await? {
         return too_many_from_here(&state, form.identifiant, seconds);
@@ -74,7 +74,7 @@ pub async fn ask(
 
 fn too_many_from_here(state: &AppState, named: String, seconds: u32) -> Result<Response, AppError> {
     let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.".to_owned();
-    Ok(too_often(refuse(state, named, message)?, seconds))
+    Ok(rate_limited(refuse(state, named, message)?, seconds))
 }
 
 fn refuse(state: &AppState, named: String, message: String) -> Result<Response, AppError> {

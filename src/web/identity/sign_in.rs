@@ -32,7 +32,7 @@ use crate::{
     web::{
         edge::{
             context::RequestContext,
-            error::{AppError, page, page_with_status, too_often},
+            error::{AppError, page, page_with_status, rate_limited},
             origin::destination,
             state::AppState,
         },
@@ -90,7 +90,7 @@ pub async fn submit(
     }
     let login = normalized_login(&form.identifiant);
     let network = network_of(context.address);
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &login, &network).await? {
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn.key(&login, &network)).await? {
         return refuse(SignInRefusal::TooManyAttempts { seconds });
     }
     let credentials = identity::find_credentials(&state.pool, &login).await?;
@@ -103,11 +103,11 @@ pub async fn submit(
     };
     let known = credentials.filter(|_| verified);
     let Some((user_id, hash)) = known.and_then(|known| Some((known.user_id, known.password_hash?))) else {
-        throttles::fail(&state.pool, Scope::SignIn, &login, &network).await?;
+        throttles::fail(&state.pool, Scope::SignIn.key(&login, &network)).await?;
         sessions::record_failure(&state.pool, &actor, "").await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
-    throttles::forget(&state.pool, Scope::SignIn, &login, &network).await?;
+    throttles::reset(&state.pool, Scope::SignIn.key(&login, &network)).await?;
     let hash = renew_outdated_hash(&state, user_id, hash, &form.password).await?;
     let factor = second_factors::find(&state.pool, user_id).await?;
     if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
@@ -141,7 +141,7 @@ fn refused(
     };
     let page = page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?;
     Ok(match seconds {
-        Some(seconds) => too_often(page, seconds),
+        Some(seconds) => rate_limited(page, seconds),
         None => page,
     })
 }

@@ -35,11 +35,11 @@ pub fn too_many_attempts(seconds: u32) -> String {
 /// digits are few; only who has the password can hold her up so.
 pub async fn judge(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<Verdict, AppError> {
     let subject = user_id.to_string();
-    if let Some(seconds) = throttles::begin(&state.pool, Scope::SecondFactor, &subject, "").await? {
+    if let Some(seconds) = throttles::begin(&state.pool, Scope::SecondFactor.key(&subject, "")).await? {
         return Ok(Verdict::Wait(seconds));
     }
     if is_right(state, actor, user_id, typed).await? {
-        throttles::forget(&state.pool, Scope::SecondFactor, &subject, "").await?;
+        throttles::reset(&state.pool, Scope::SecondFactor.key(&subject, "")).await?;
         return Ok(Verdict::Right);
     }
     Ok(Verdict::Wrong)
@@ -53,14 +53,14 @@ pub async fn judge_own_password(
     network: &str,
     typed: TypedPassword,
 ) -> Result<Verdict, AppError> {
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &person.login, network).await? {
+    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn.key(&person.login, network)).await? {
         return Ok(Verdict::Wait(seconds));
     }
     let hash = identity::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
     if state.hasher.verify(QueueKey::Person(person.user_id), typed, hash).await? {
         return Ok(Verdict::Right);
     }
-    throttles::fail(&state.pool, Scope::SignIn, &person.login, network).await?;
+    throttles::fail(&state.pool, Scope::SignIn.key(&person.login, network)).await?;
     Ok(Verdict::Wrong)
 }
 

@@ -95,7 +95,7 @@ pub async fn ask(
     };
     // Asking and taking back in turn would write to the manager each time: what was taken back
     // counts.
-    let wait = throttles::wait(&state.pool, Scope::MembershipRequest, &visitor.person.login, OWN_ACCOUNT).await?;
+    let wait = throttles::wait(&state.pool, Scope::MembershipRequest.key(&visitor.person.login, OWN_ACCOUNT)).await?;
     if let Some(seconds) = wait {
         let wait = french::seconds(seconds);
         let message =
@@ -124,7 +124,7 @@ pub async fn withdraw(
 ) -> Result<Redirect, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
     if requests::withdraw(&state.pool, &visitor.actor, id).await? {
-        throttles::fail(&state.pool, Scope::MembershipRequest, &visitor.person.login, OWN_ACCOUNT).await?;
+        throttles::fail(&state.pool, Scope::MembershipRequest.key(&visitor.person.login, OWN_ACCOUNT)).await?;
     }
     Ok(Redirect::to(&Notice::RequestWithdrawn.on(paths::MY_REQUESTS)))
 }
