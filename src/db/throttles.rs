@@ -1,6 +1,7 @@
 //! Throttles failed attempts and limits the rate of operations, per subject and network. The table
 //! is shared by all instances.
 
+use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::domain::random::digest;
@@ -21,7 +22,7 @@ pub enum Scope {
     MemberMail,
     /// Changes of a person's own contact address, which mail the old and the new one: each counts.
     ContactAddress,
-    /// A technical user's credentials at the API.
+    /// A technical user's password at the API, by [`bucket`].
     Api,
 }
 
@@ -157,6 +158,26 @@ pub async fn fail(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<(
     .execute(executor)
     .await?;
     Ok(())
+}
+
+/// For attempts that are judged before they are throttled: counts a failure. Returns the seconds to
+/// wait where an attempt is not allowed now; it is then not counted.
+///
+/// # Errors
+/// Database errors.
+pub async fn fail_unless_blocked(pool: &PgPool, key: Key<'_>) -> sqlx::Result<Option<u32>> {
+    let seconds = wait(pool, key).await?;
+    if seconds.is_none() {
+        fail(pool, key).await?;
+    }
+    Ok(seconds)
+}
+
+/// One of 65,536 subjects, for a login and a network that anyone may choose: so the number of rows
+/// is bounded. Logins and networks with the same subject share its delay.
+#[must_use]
+pub fn bucket(login: &str, network: &str) -> String {
+    HEXLOWER.encode(&digest(format!("{network} {login}"))[..2])
 }
 
 /// Resets the count, after a success.

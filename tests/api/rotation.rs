@@ -20,16 +20,17 @@ use super::support::{Account, Portal, cpro_account};
 
 const HEALTH: &str = "/cpro/transverses/v1/health-check";
 
-async fn managed(portal: &Portal, id: i64) -> ManagedTechnicalUser {
+pub(super) async fn managed(portal: &Portal, id: i64) -> ManagedTechnicalUser {
     technical_users::find_managed(&portal.pool, 1, id).await.unwrap().expect("Anne manages it")
 }
 
 /// Resets as the form does.
-async fn reset(portal: &Portal, account: &Account, grace: Grace) -> Account {
+pub(super) async fn reset(portal: &Portal, account: &Account, grace: Grace) -> Account {
     let managed = managed(portal, account.id).await;
     let password = Password::generate(&mut os_rng());
     let hash = Argon2id::default().hash(password.expose(), bytes(&mut os_rng()));
-    let issued = IssuedPassword { password: password.clone(), hash, session: SessionSecret::new(1) };
+    let verifier_key = portal.state.keys().unwrap().verifier_key();
+    let issued = IssuedPassword { password: password.clone(), hash, verifier_key, session: SessionSecret::new(1) };
     let reset = Reset { credential_version: managed.account().credential_version, grace };
     let token = token(&mut os_rng());
     let form = Form::reset(&token, &managed, reset);
@@ -78,8 +79,7 @@ async fn both_passwords_let_in_until_the_old_one_ends() {
         by_password(&fresh_instance, &Account { password: Password::generate(&mut os_rng()), ..old.clone() }).await,
         401
     );
-    // What is over is over on every instance, also where it was remembered: memory names the
-    // version.
+    // It ends on every instance at once.
     portal.sql("UPDATE former_passwords SET ends_at = portal_now()").await;
     for instance in [&portal, &other_instance, &fresh_instance] {
         assert_eq!((by_password(instance, &old).await, by_password(instance, &new).await), (401, 200));

@@ -4,6 +4,7 @@
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -18,7 +19,7 @@ use axum::{
 };
 use data_encoding::BASE64;
 use raccord::{
-    db,
+    db::{self, api::verifiers},
     domain::{
         password::{Argon2id, Password},
         random::{bytes, os_rng},
@@ -95,7 +96,18 @@ impl Portal {
 
     /// Another process over the same database.
     pub fn other_instance(&self) -> Self {
-        let state = AppState::new(self.pool.clone(), Settings::read(|_| None).unwrap()).unwrap();
+        self.instance_with(Settings::read(|_| None).unwrap())
+    }
+
+    /// Another process over the same database, with this key file.
+    pub fn instance_with_keys(&self, key_file: &Path) -> Self {
+        let key_file = key_file.to_str().unwrap().to_owned();
+        let setting = |name: &str| (name == "RACCORD_SECRET_KEY_FILE").then(|| key_file.clone());
+        self.instance_with(Settings::read(setting).unwrap())
+    }
+
+    fn instance_with(&self, settings: Settings) -> Self {
+        let state = AppState::new(self.pool.clone(), settings).unwrap();
         let api = ApiState::new(state.clone());
         Self {
             pool: self.pool.clone(),
@@ -144,19 +156,30 @@ impl Portal {
         .await;
     }
 
+    /// An account as the portal makes them.
     pub async fn account(&self, structure_id: i64) -> Account {
+        let account = self.account_without_verifier(structure_id).await;
+        let verifier = self.state.keys().unwrap().verifier_key().verifier(&account.login, account.password.expose());
+        let mut conn = self.pool.acquire().await.unwrap();
+        verifiers::put(&mut conn, account.id, 1, &verifier).await.unwrap();
+        account
+    }
+
+    /// An account as earlier versions made them.
+    pub async fn account_without_verifier(&self, structure_id: i64) -> Account {
         let password = Password::generate(&mut os_rng());
         let hash = Argon2id::default().hash(password.expose(), bytes(&mut os_rng()));
         let (id, login): (i64, String) = sqlx::query_as(
             "WITH taken AS (UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
                             RETURNING id, next_technical_number - 1 AS number, identifier)
-             INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
-             SELECT id, number, 'TECH_' || number || '_' || identifier || '@cpro.fr', 1, 1, $2,
+             INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, password_checksum, expires_at)
+             SELECT id, number, 'TECH_' || number || '_' || identifier || '@cpro.fr', 1, 1, $2, $3,
                     portal_now() + interval '424 days' FROM taken
              RETURNING id, login",
         )
         .bind(structure_id)
         .bind(hash.as_phc())
+        .bind(password.checksum())
         .fetch_one(&self.pool)
         .await
         .unwrap();

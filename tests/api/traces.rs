@@ -1,6 +1,6 @@
 //! What calls leave behind for the manager and the auditor.
 
-use raccord::db::api::Caller;
+use raccord::db::api::{Caller, PresentedCredentials};
 
 use super::support::{Account, Portal, cpro_account};
 
@@ -41,7 +41,7 @@ async fn the_last_call_is_kept_with_its_caller_and_without_a_write_per_call() {
     let late = portal.other_instance();
     let before = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
     let caller = Caller { technical_user_id: account.id, at: before, sunset: None };
-    late.api.call_log.record_call(&caller, "192.0.2.9".parse().unwrap(), "curl");
+    late.api.call_log.record_call(&caller, &PresentedCredentials::default(), "192.0.2.9".parse().unwrap(), "curl");
     late.api.call_log.flush(&portal.pool).await.unwrap();
     assert_eq!(last_call(&portal).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
 }

@@ -256,6 +256,7 @@ pub async fn consult(
     presented: &PresentedCredentials,
     structure: &StructureRef,
 ) -> sqlx::Result<Option<(Caller, Option<Consulted>)>> {
+    let digests = presented.digests();
     let row = sqlx::query!(
         r#"SELECT c.technical_user_id AS "technical_user_id!", c.at AS "at!", c.sunset,
                   s.id AS "id?", s.identifier_type AS "identifier_type?", s.identifier AS "identifier?",
@@ -271,13 +272,12 @@ pub async fn consult(
                       SELECT t.expires_at FROM technical_users t
                        WHERE t.structure_id = s.id AND t.status = 'ACTIVE' AND t.expires_at > c.at
                        ORDER BY t.id = c.technical_user_id DESC, t.expires_at LIMIT 1) END AS technical_expiry
-             FROM api_caller($1, $2, $3) c
-             LEFT JOIN structures s ON s.id = $4 OR (s.identifier_type = $5 AND s.identifier = $6)
+             FROM api_caller($1, $2) c
+             LEFT JOIN structures s ON s.id = $3 OR (s.identifier_type = $4 AND s.identifier = $5)
             CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM memberships m
                                  WHERE m.structure_id = s.id AND m.user_id = c.manager_id) AS within) r"#,
         presented.token_hash(),
-        presented.account_id(),
-        presented.version(),
+        digests.as_deref(),
         structure.id(),
         structure.identifier().map(|(kind, _)| kind),
         structure.identifier().map(|(_, text)| text),

@@ -85,11 +85,11 @@ fn unknown_word(column: usize) -> sqlx::Error {
 
 /// How many memberships the caller's principal manager has.
 async fn count(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<i64> {
+    let digests = presented.digests();
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2, $3) c JOIN memberships m ON m.user_id = c.manager_id"#,
+        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2) c JOIN memberships m ON m.user_id = c.manager_id"#,
         presented.token_hash(),
-        presented.account_id(),
-        presented.version(),
+        digests.as_deref(),
     )
     .fetch_one(pool)
     .await

@@ -2,27 +2,25 @@
 //! (`api_caller` or one of its two short forms), so that a call is one round trip; it returns no
 //! row where the credentials are not valid.
 
-pub mod accounts;
 pub mod call_log;
 pub mod directory;
 pub mod memberships;
+pub mod tokens;
+pub mod verifiers;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-/// An account whose password was verified, with the version of the verified password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifiedAccount {
-    pub technical_user_id: i64,
-    pub credential_version: i32,
-}
+use crate::domain::verifier::Verifier;
 
 /// The credentials of a call. The database judges them in each statement.
 #[derive(Clone, Debug, Default)]
 pub struct PresentedCredentials {
     /// SHA-256 of a Bearer.
     pub token_hash: Option<Vec<u8>>,
-    pub account: Option<VerifiedAccount>,
+    /// Of a login and a password: the verifiers under each key of the key file, the first key's
+    /// first.
+    pub verifiers: Option<Vec<Verifier>>,
 }
 
 impl PresentedCredentials {
@@ -30,30 +28,21 @@ impl PresentedCredentials {
         self.token_hash.as_deref()
     }
 
-    fn account_id(&self) -> Option<i64> {
-        self.account.map(|account| account.technical_user_id)
-    }
-
-    fn version(&self) -> Option<i32> {
-        self.account.map(|account| account.credential_version)
+    fn digests(&self) -> Option<Vec<Vec<u8>>> {
+        let verifiers = self.verifiers.as_ref()?;
+        Some(verifiers.iter().map(|verifier| verifier.digest.clone()).collect())
     }
 
     /// Appends the call of the SQL function that authenticates these credentials: of the three
     /// equivalent ones, the cheapest.
     fn push_caller(&self, query: &mut QueryBuilder<Postgres>) {
-        match (&self.token_hash, self.account) {
-            (None, Some(account)) => {
-                query.push("account_caller(").push_bind(account.technical_user_id);
-                query.push(", ").push_bind(account.credential_version);
+        match (&self.token_hash, self.digests()) {
+            (None, Some(digests)) => query.push("password_caller(").push_bind(digests),
+            (Some(token_hash), None) => query.push("token_caller(").push_bind(token_hash.clone()),
+            (token_hash, digests) => {
+                query.push("api_caller(").push_bind(token_hash.clone()).push(", ").push_bind(digests)
             }
-            (Some(token_hash), None) => {
-                query.push("token_caller(").push_bind(token_hash.clone());
-            }
-            _ => {
-                query.push("api_caller(").push_bind(self.token_hash.clone());
-                query.push(", ").push_bind(self.account_id()).push(", ").push_bind(self.version());
-            }
-        }
+        };
         query.push(")");
     }
 }
@@ -66,6 +55,22 @@ pub struct Caller {
     pub at: OffsetDateTime,
     /// When the password expires, if within 31 days.
     pub sunset: Option<OffsetDateTime>,
+}
+
+/// The caller, if the credentials are valid now.
+///
+/// # Errors
+/// Database errors.
+pub async fn caller(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<Option<Caller>> {
+    let digests = presented.digests();
+    sqlx::query_as!(
+        Caller,
+        r#"SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM api_caller($1, $2)"#,
+        presented.token_hash(),
+        digests.as_deref(),
+    )
+    .fetch_optional(pool)
+    .await
 }
 
 /// A page of a list, and its order.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     db::{
+        api::verifiers,
         audit::{self, Event},
         outbox,
         structures::{self, ManagedStructure, NotManager},
@@ -110,6 +111,7 @@ pub async fn create(
         credential_version: row.credential_version,
         manager_id: structure.manager_id(),
     };
+    verifiers::put(&mut tx, row.id, row.credential_version, &issued.verifier(&login)).await?;
     envelopes::put(&mut tx, subject, issued).await?;
     mark_done(&mut tx, structure.manager_id(), form, row.id).await?;
     let event = Event {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     db::{
+        api::verifiers,
         audit::{self, Event},
         outbox,
     },
@@ -83,6 +84,8 @@ pub async fn reset_password(
         credential_version: row.credential_version,
         manager_id: structure.manager_id(),
     };
+    let verifier = issued.verifier(&account.account.login);
+    verifiers::put(&mut tx, account.id(), row.credential_version, &verifier).await?;
     envelopes::put(&mut tx, subject, issued).await?;
     mark_done(&mut tx, structure.manager_id(), form, account.id()).await?;
     let detail = if former_until.is_some() { reset.grace.detail() } else { "" };

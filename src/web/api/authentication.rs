@@ -11,7 +11,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{body, credentials, error::ApiError, state::ApiState};
 use crate::{
-    db::api::{Caller, PresentedCredentials, accounts},
+    db::api::{self, Caller, PresentedCredentials},
     domain::{credential::Credential, random},
     web::edge::context::{Principal, RequestContext, software},
 };
@@ -23,34 +23,31 @@ pub struct Authentication {
     context: RequestContext,
     software: String,
     pub presented: PresentedCredentials,
-    /// The password, where its verification was taken from memory.
-    recalled: Option<Credential>,
+    /// The login and password of `presented`.
+    credential: Option<Credential>,
 }
 
 impl Authentication {
     /// For a credential that did not come in the headers of a call.
     ///
     /// # Errors
-    /// [`ApiError::Unauthorized`], or a temporary failure.
-    pub async fn of_credential(parts: &Parts, state: &ApiState, credential: Credential) -> Result<Self, ApiError> {
+    /// [`ApiError::Internal`] where the key file cannot be read.
+    pub fn of_credential(parts: &Parts, state: &ApiState, credential: Credential) -> Result<Self, ApiError> {
         let mut authentication = Self::without_credentials(parts, state);
-        authentication.present(credential).await?;
+        authentication.present(credential)?;
         Ok(authentication)
     }
 
     fn without_credentials(parts: &Parts, state: &ApiState) -> Self {
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let software = software(&parts.headers);
-        Self { state: state.clone(), context, software, presented: PresentedCredentials::default(), recalled: None }
+        Self { state: state.clone(), context, software, presented: PresentedCredentials::default(), credential: None }
     }
 
-    async fn present(&mut self, credential: Credential) -> Result<(), ApiError> {
-        if let Some(account) = self.state.credentials.recall(&credential) {
-            self.presented.account = Some(account);
-            self.recalled = Some(credential);
-        } else {
-            self.presented.account = Some(credentials::verify(&self.state, &credential, self.context.address).await?);
-        }
+    fn present(&mut self, credential: Credential) -> Result<(), ApiError> {
+        let keys = self.state.app.keys()?;
+        self.presented.verifiers = Some(keys.verifiers(&credential.login, credential.password.expose()));
+        self.credential = Some(credential);
         Ok(())
     }
 
@@ -58,24 +55,40 @@ impl Authentication {
     /// credentials are not valid. Adds the expiry headers to the response where the password
     /// expires soon.
     ///
+    /// The statement runs before anything is throttled: a right password is not refused for wrong
+    /// ones. It runs again where the password got its verifier only now.
+    ///
     /// # Errors
     /// [`ApiError::Unauthorized`], or a temporary failure.
-    pub async fn authenticate_with<T>(
-        &self,
-        statement: impl Future<Output = sqlx::Result<Option<(Caller, T)>>>,
-    ) -> Result<T, ApiError> {
-        match statement.await? {
-            Some((caller, found)) => {
-                if let Some(sunset) = caller.sunset {
-                    self.context.set_response_headers(expiry_headers(sunset).collect());
-                }
-                self.context.set_principal(Principal::TechnicalUser(caller.technical_user_id));
-                self.state.call_log.record_call(&caller, self.context.address, &self.software);
-                self.state.call_log.record_expiring(&caller, &self.presented);
-                Ok(found)
-            }
-            None => Err(self.refuse().await),
+    pub async fn authenticate_with<T, F>(&self, statement: impl Fn() -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = sqlx::Result<Option<(Caller, T)>>>,
+    {
+        if let Some((caller, found)) = statement().await? {
+            return Ok(self.authenticated(&caller, found));
         }
+        let (Some(credential), Some(presented)) = (&self.credential, &self.presented.verifiers) else {
+            return Err(ApiError::Unauthorized);
+        };
+        if credentials::write_missing_verifier(&self.state, credential, presented, &self.context).await?
+            && let Some((caller, found)) = statement().await?
+        {
+            return Ok(self.authenticated(&caller, found));
+        }
+        if self.only_the_token_is_invalid().await? {
+            return Err(ApiError::Unauthorized);
+        }
+        Err(credentials::refuse(&self.state, credential, &self.context).await?)
+    }
+
+    /// Clients send the right password beside a token that has expired: that is no failure of the
+    /// password.
+    async fn only_the_token_is_invalid(&self) -> sqlx::Result<bool> {
+        if self.presented.token_hash.is_none() {
+            return Ok(false);
+        }
+        let password_alone = PresentedCredentials { token_hash: None, ..self.presented.clone() };
+        Ok(api::caller(&self.state.app.pool, &password_alone).await?.is_some())
     }
 
     /// Like [`Authentication::authenticate_with`], for a call that reads nothing else.
@@ -83,25 +96,19 @@ impl Authentication {
     /// # Errors
     /// As there.
     pub async fn authenticate(&self) -> Result<(), ApiError> {
-        self.authenticate_with(async {
-            Ok(accounts::caller(&self.state.app.pool, &self.presented).await?.map(|caller| (caller, ())))
-        })
-        .await
+        let statement =
+            || async { Ok(api::caller(&self.state.app.pool, &self.presented).await?.map(|caller| (caller, ()))) };
+        self.authenticate_with(statement).await
     }
 
-    /// A password that memory held valid and the database did not is verified like any other, so
-    /// that the refusal takes as long and counts as a failure.
-    async fn refuse(&self) -> ApiError {
-        if let Some(account) = &self.presented.account {
-            self.context.set_principal(Principal::TechnicalUser(account.technical_user_id));
+    /// Reports and records the caller.
+    fn authenticated<T>(&self, caller: &Caller, found: T) -> T {
+        if let Some(sunset) = caller.sunset {
+            self.context.set_response_headers(expiry_headers(sunset).collect());
         }
-        match &self.recalled {
-            Some(credential) => {
-                let verdict = credentials::verify(&self.state, credential, self.context.address).await;
-                verdict.err().unwrap_or(ApiError::Unauthorized)
-            }
-            None => ApiError::Unauthorized,
-        }
+        self.context.set_principal(Principal::TechnicalUser(caller.technical_user_id));
+        self.state.call_log.record_call(caller, &self.presented, self.context.address, &self.software);
+        found
     }
 }
 
@@ -120,7 +127,7 @@ impl FromRequestParts<ApiState> for Authentication {
             authentication.presented.token_hash = Some(random::digest(token.ok_or(ApiError::Unauthorized)?));
         }
         if let Some(credential) = account {
-            authentication.present(credential.ok_or(ApiError::Unauthorized)?).await?;
+            authentication.present(credential.ok_or(ApiError::Unauthorized)?)?;
         }
         Ok(authentication)
     }

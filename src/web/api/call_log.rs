@@ -11,9 +11,10 @@ use std::{
 use crate::{
     db::api::{
         Caller, PresentedCredentials,
-        call_log::{self, ExpiringCall, LastCall, RefusedCalls},
+        call_log::{self, ExpiringCall, LastCall, RefusedCalls, RefusedPassword},
+        verifiers,
     },
-    domain::{audit::CallRefusal, rotation::Grace},
+    domain::{audit::CallRefusal, rotation::Grace, technical_user::is_technical_login, verifier::Verifier},
 };
 use sqlx::PgPool;
 
@@ -22,8 +23,11 @@ pub const FLUSH_EVERY: Duration = Duration::from_secs(20);
 /// After refusals of a kind were written, the next ones of that kind are written together, this
 /// long afterwards.
 const REFUSALS_EVERY: Duration = Duration::from_hours(1);
-/// The most kinds of refusals in the buffer; further ones are in the access log only.
+/// The most kinds of refusals, and of refused passwords, in the buffers; further ones are in the
+/// access log only.
 const MAX_KINDS: usize = 10_000;
+/// Longer than any technical user's login.
+const MAX_LOGIN_BYTES: usize = 200;
 
 /// Refusals that are written as one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,12 +52,24 @@ pub struct CallLog {
     /// The last call of each account with a password that expires within days: perhaps a former
     /// password.
     expiring: Mutex<HashMap<i64, ExpiringCall>>,
+    /// The verifiers of the last call of each account, where the key file has several keys.
+    verifiers: Mutex<HashMap<i64, Vec<Verifier>>>,
+    /// Refused passwords, not yet attributed to an account, with how often each was presented.
+    refused: Mutex<HashMap<RefusedPassword, i32>>,
     refusals: Mutex<HashMap<Kind, Refusals>>,
 }
 
 impl CallLog {
     /// Records an authenticated call.
-    pub fn record_call(&self, caller: &Caller, address: IpAddr, software: &str) {
+    pub fn record_call(&self, caller: &Caller, presented: &PresentedCredentials, address: IpAddr, software: &str) {
+        self.record_last_call(caller, address, software);
+        self.record_expiring(caller, presented);
+        if let Some(verifiers) = presented.verifiers.as_ref().filter(|verifiers| verifiers.len() > 1) {
+            lock(&self.verifiers).insert(caller.technical_user_id, verifiers.clone());
+        }
+    }
+
+    fn record_last_call(&self, caller: &Caller, address: IpAddr, software: &str) {
         let Caller { technical_user_id, at, .. } = *caller;
         let mut calls = lock(&self.calls);
         match calls.get_mut(&technical_user_id) {
@@ -68,7 +84,7 @@ impl CallLog {
 
     /// Records the credentials of an authenticated call, where they expire so soon that a reset may
     /// have replaced them.
-    pub fn record_expiring(&self, caller: &Caller, presented: &PresentedCredentials) {
+    fn record_expiring(&self, caller: &Caller, presented: &PresentedCredentials) {
         let Caller { technical_user_id, at, sunset } = *caller;
         let grace = time::Duration::hours(Grace::MOST_HOURS.into());
         if sunset.is_some_and(|sunset| sunset - at <= grace) {
@@ -77,18 +93,22 @@ impl CallLog {
         }
     }
 
-    /// Records a refused call of a known account.
-    pub fn record_refusal(&self, technical_user_id: i64, why: CallRefusal, address: IpAddr) {
-        self.count(technical_user_id, why, address, Instant::now());
+    /// Records a refused password. What cannot be a technical user's login is left out.
+    pub fn record_refused(&self, password: RefusedPassword) {
+        let is_login = password.login.len() <= MAX_LOGIN_BYTES && is_technical_login(&password.login);
+        let mut refused = lock(&self.refused);
+        if is_login && (refused.len() < MAX_KINDS || refused.contains_key(&password)) {
+            *refused.entry(password).or_default() += 1;
+        }
     }
 
-    fn count(&self, technical_user_id: i64, why: CallRefusal, address: IpAddr, now: Instant) {
+    fn count(&self, refused: &RefusedCalls, now: Instant) {
+        let RefusedCalls { technical_user_id, why, address, count } = *refused;
         let mut refusals = lock(&self.refusals);
         let kind = Kind { technical_user_id, why, address };
-        if refusals.len() >= MAX_KINDS && !refusals.contains_key(&kind) {
-            return;
+        if refusals.len() < MAX_KINDS || refusals.contains_key(&kind) {
+            refusals.entry(kind).or_insert(Refusals { count: 0, not_before: now }).count += count;
         }
-        refusals.entry(kind).or_insert(Refusals { count: 0, not_before: now }).count += 1;
     }
 
     /// Writes what is due.
@@ -96,7 +116,7 @@ impl CallLog {
     /// # Errors
     /// Database errors; the buffers then keep their content.
     pub async fn flush(&self, pool: &PgPool) -> sqlx::Result<()> {
-        self.flush_due(pool, Instant::now()).await
+        self.flush_ahead(pool, Duration::ZERO).await
     }
 
     /// Writes everything, at shutdown.
@@ -104,28 +124,59 @@ impl CallLog {
     /// # Errors
     /// Database errors.
     pub async fn flush_all(&self, pool: &PgPool) -> sqlx::Result<()> {
-        self.flush_due(pool, Instant::now() + REFUSALS_EVERY).await
+        self.flush_ahead(pool, REFUSALS_EVERY).await
     }
 
-    async fn flush_due(&self, pool: &PgPool, due: Instant) -> sqlx::Result<()> {
-        let calls: Vec<_> = std::mem::take(&mut *lock(&self.calls)).into_values().collect();
-        if let Err(error) = call_log::write_calls(pool, &calls).await {
+    async fn flush_ahead(&self, pool: &PgPool, ahead: Duration) -> sqlx::Result<()> {
+        self.flush_calls(pool).await?;
+        self.flush_expiring(pool).await?;
+        let verifiers: Vec<_> = take(&self.verifiers).into_values().collect();
+        // Where this fails, the account's next call tries again.
+        verifiers::renew(pool, &verifiers).await?;
+        self.attribute_refused(pool).await?;
+        let refusals = self.due_refusals(Instant::now() + ahead);
+        call_log::write_refusals(pool, &refusals).await.inspect_err(|_| self.put_back(refusals))
+    }
+
+    async fn flush_calls(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let calls: Vec<_> = take(&self.calls).into_values().collect();
+        call_log::write_calls(pool, &calls).await.inspect_err(|_| {
             let mut kept = lock(&self.calls);
             for call in calls {
                 keep_later(&mut kept, call);
             }
-            return Err(error);
-        }
-        let expiring: Vec<_> = std::mem::take(&mut *lock(&self.expiring)).into_values().collect();
-        if let Err(error) = call_log::write_former_calls(pool, &expiring).await {
+        })
+    }
+
+    async fn flush_expiring(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let expiring: Vec<_> = take(&self.expiring).into_values().collect();
+        call_log::write_former_calls(pool, &expiring).await.inspect_err(|_| {
             let mut kept = lock(&self.expiring);
             for call in expiring {
                 kept.entry(call.technical_user_id).or_insert(call);
             }
-            return Err(error);
+        })
+    }
+
+    /// Counts refused passwords for their accounts.
+    async fn attribute_refused(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let refused: Vec<_> = take(&self.refused).into_iter().collect();
+        match call_log::find_refused(pool, &refused).await {
+            Ok(found) => {
+                let now = Instant::now();
+                for calls in &found {
+                    self.count(calls, now);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let mut kept = lock(&self.refused);
+                for (password, count) in refused {
+                    *kept.entry(password).or_default() += count;
+                }
+                Err(error)
+            }
         }
-        let refusals = self.due_refusals(due);
-        call_log::write_refusals(pool, &refusals).await.inspect_err(|_| self.put_back(refusals))
     }
 
     fn due_refusals(&self, due: Instant) -> Vec<RefusedCalls> {
@@ -159,6 +210,10 @@ fn keep_later(calls: &mut HashMap<i64, LastCall>, call: LastCall) {
     }
 }
 
+fn take<T: Default>(mutex: &Mutex<T>) -> T {
+    std::mem::take(&mut *lock(mutex))
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().expect("nothing panics under this lock")
 }
@@ -171,14 +226,18 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+    fn wrong(technical_user_id: i64) -> RefusedCalls {
+        RefusedCalls { technical_user_id, why: CallRefusal::WrongPassword, address: HERE, count: 1 }
+    }
+
     #[test]
     fn the_first_refusal_is_written_soon_and_those_that_follow_as_one() {
         let log = CallLog::default();
         let start = Instant::now();
-        log.count(1, CallRefusal::WrongPassword, HERE, start);
+        log.count(&wrong(1), start);
         assert_eq!(log.due_refusals(Instant::now())[0].count, 1);
         for _ in 0..5 {
-            log.count(1, CallRefusal::WrongPassword, HERE, start);
+            log.count(&wrong(1), start);
         }
         assert!(log.due_refusals(Instant::now()).is_empty());
         let later = Instant::now() + REFUSALS_EVERY;
@@ -191,8 +250,24 @@ mod tests {
     fn a_flood_of_kinds_takes_no_more_memory() {
         let log = CallLog::default();
         for id in 0..20_000 {
-            log.record_refusal(id, CallRefusal::WrongPassword, HERE);
+            log.count(&wrong(id), Instant::now());
+            log.record_refused(refused(&format!("TECH_{id}_X@cpro.fr")));
         }
-        assert_eq!(lock(&log.refusals).len(), MAX_KINDS);
+        assert_eq!((lock(&log.refusals).len(), lock(&log.refused).len()), (MAX_KINDS, MAX_KINDS));
+    }
+
+    fn refused(login: &str) -> RefusedPassword {
+        RefusedPassword { login: login.into(), checksum: None, address: HERE }
+    }
+
+    #[test]
+    fn what_is_no_technical_login_is_not_kept() {
+        let log = CallLog::default();
+        for login in ["mon mot de passe", "anne@mairie.fr", &format!("TECH_1_{}@cpro.fr", "9".repeat(200))] {
+            log.record_refused(refused(login));
+        }
+        assert!(lock(&log.refused).is_empty());
+        log.record_refused(refused("TECH_1_X@cpro.fr"));
+        assert_eq!(lock(&log.refused).len(), 1);
     }
 }

@@ -49,6 +49,14 @@ impl From<sqlx::Error> for ApiError {
     }
 }
 
+/// The key file cannot be read.
+impl From<std::io::Error> for ApiError {
+    fn from(error: std::io::Error) -> Self {
+        tracing::error!(cause = error.to_string(), "the key file did not serve a call");
+        Self::Internal
+    }
+}
+
 impl From<Busy> for ApiError {
     fn from(_: Busy) -> Self {
         Self::TooManyRequests { seconds: 1 }

@@ -73,7 +73,7 @@ pub async fn list(
 ) -> Result<Json<MembershipsAnswer>, ApiError> {
     let page = request.parametres_recherche.0.page();
     let found = authentication
-        .authenticate_with(memberships::of_manager(&state.app.pool, &authentication.presented, page))
+        .authenticate_with(|| memberships::of_manager(&state.app.pool, &authentication.presented, page))
         .await?;
     Ok(Json(MembershipsAnswer {
         code_retour: 0,

@@ -4,11 +4,10 @@
 pub mod authentication;
 pub mod body;
 pub mod call_log;
-pub mod credentials;
+mod credentials;
 pub mod error;
 pub mod health_check;
 pub mod memberships;
-pub mod memory;
 pub mod openapi;
 pub mod pages;
 pub mod search;

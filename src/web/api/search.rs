@@ -164,7 +164,7 @@ pub async fn search(
     let page = request.parametres.0.page();
     let criteria = request.criteria();
     let found = authentication
-        .authenticate_with(directory::search(&state.app.pool, &authentication.presented, &criteria, page))
+        .authenticate_with(|| directory::search(&state.app.pool, &authentication.presented, &criteria, page))
         .await?;
     Ok(Json(SearchAnswer {
         code_retour: 0,

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{authentication::Authentication, body, error::ApiError};
 use crate::{
-    db::api::accounts,
+    db::api::tokens,
     domain::{credential::Credential, random},
     web::api::state::ApiState,
 };
@@ -97,15 +97,15 @@ pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Re
         ApiError::Unauthorized => TokenError::InvalidClient { basic: headers.contains_key(header::AUTHORIZATION) },
         error => TokenError::Call(error),
     };
-    let authentication = Authentication::of_credential(&parts, &state, credential).await.map_err(refused)?;
+    let authentication = Authentication::of_credential(&parts, &state, credential).map_err(refused)?;
     let token = random::token(&mut random::os_rng());
     let token_hash = random::digest(&token);
-    let issued = async {
-        Ok(accounts::issue_token(&state.app.pool, &authentication.presented, &token_hash, LIFETIME_SECONDS)
+    let statement = || async {
+        Ok(tokens::issue(&state.app.pool, &authentication.presented, &token_hash, LIFETIME_SECONDS)
             .await?
             .map(|caller| (caller, ())))
     };
-    authentication.authenticate_with(issued).await.map_err(refused)?;
+    authentication.authenticate_with(statement).await.map_err(refused)?;
     let answer =
         TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME_SECONDS, scope: "openid" };
     Ok((NO_STORE, Json(answer)).into_response())
