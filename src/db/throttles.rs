@@ -173,8 +173,8 @@ pub async fn fail_unless_blocked(pool: &PgPool, key: Key<'_>) -> sqlx::Result<Op
     Ok(seconds)
 }
 
-/// One of 65,536 subjects, for a login and a network that anyone may choose: so the number of rows
-/// is bounded. Logins and networks with the same subject share its delay.
+/// One of 65,536 subjects for a login and a network. Any caller may choose both, so this bounds the
+/// number of rows. Logins and networks with the same subject share its delay.
 #[must_use]
 pub fn bucket(login: &str, network: &str) -> String {
     HEXLOWER.encode(&digest(format!("{network} {login}"))[..2])

@@ -27,7 +27,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     former_passwords::sweep(pool).await?;
     tokens::sweep(pool).await?;
     invitations::sweep(pool).await?;
-    // Nobody answers: the structure is unknown, or its manager will not.
+    // No answer will come: the structure is unknown, or its manager does not decide.
     sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
         .execute(pool)
         .await?;

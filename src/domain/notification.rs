@@ -20,8 +20,8 @@ pub enum Notification {
         identifier: String,
         new_manager: String,
         is_recipient: bool,
-        /// For the new manager: the accounts of the structure whose password is known to someone
-        /// who no longer manages it.
+        /// For the new manager: the accounts of the structure whose password is known to a
+        /// former manager.
         #[serde(default)]
         known_accounts: Vec<String>,
     },
