@@ -20,7 +20,7 @@ use crate::common::files_below;
 ///
 /// Of two rooms in one line, neither imports the other.
 const FLOORS: [&[&str]; 11] = [
-    &["domain", "embedded_postgres", "process"],
+    &["domain", "embedded_postgres", "private_files", "process"],
     &["french", "settings", "secret_keys", "hashing", "pdf"],
     &["db"],
     &["mail"],

@@ -10,6 +10,7 @@ mod kills;
 mod log;
 mod mails;
 mod outages;
+mod permissions;
 mod postgres;
 mod roles;
 mod secrets;

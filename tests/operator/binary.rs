@@ -25,8 +25,9 @@ impl Directory {
         let name = format!("raccord-operator-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).expect("a new directory");
-        // Started by root, the database runs as another user, who must reach its files here.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a directory that others may enter");
+        // Started by root, the database runs as another user, who must reach its files here, and may
+        // not list them.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).expect("a directory that others may enter");
         Self(path)
     }
 
