@@ -40,8 +40,8 @@ impl Credentials {
         self.accounts.push(Account { role: role.into(), login: login.into(), password });
     }
 
-    /// Writes the file atomically, private to its owner. When this returns, the file survives a loss
-    /// of power.
+    /// Writes the file atomically, private to its owner. When this returns, it survives a loss of
+    /// power.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let text = Zeroizing::new(serde_json::to_vec_pretty(self)?);
         let dir = path.parent().unwrap_or(Path::new("."));

@@ -43,10 +43,10 @@ pub async fn track_request(State(state): State<AppState>, mut request: Request, 
 /// The first address from the right in X-Forwarded-For that is not a trusted proxy's, if the peer
 /// is one; the peer's own where the header names no other.
 ///
-/// Where that hop cannot be read, the address is unknown (`::`, which nobody has). It is neither the
-/// proxy's, whose throttles every visitor behind it would then share, nor one further left, which
-/// the client may have made up. All unknown clients share one network's throttles: a client gains
-/// nothing by garbage.
+/// Where that hop cannot be parsed, the address is unknown, written `::`. It is not the proxy's,
+/// since every visitor behind the proxy would then share its throttles; nor one further left, which
+/// the client may have forged. All unknown clients share the throttles of one network, so an
+/// unreadable entry gains a client nothing.
 fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
     let peer = request
         .extensions()
