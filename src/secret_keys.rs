@@ -8,6 +8,7 @@ use std::{
     path::Path,
 };
 
+use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -17,6 +18,11 @@ use crate::{
 
 /// The file's mode.
 const MODE: u32 = 0o600;
+
+/// The key file can be neither read nor made, or holds no keys.
+#[derive(Debug, Error)]
+#[error("RACCORD_SECRET_KEY_FILE: {0}")]
+pub struct KeyFileError(pub io::Error);
 
 /// Reads the keys, and creates the file with a first key where it is missing. Of several instances
 /// that start together, one creates it and all read the same key.

@@ -1,4 +1,4 @@
-// Comfort only: every page works without this file.
+// Optional comfort: every page works without this file.
 
 copyButtons();
 dialogButtons();
@@ -12,12 +12,12 @@ passwordAdvice();
 askOnceBeforeLeavingTheSecret();
 document.getElementById("erreurs")?.focus();
 
-// A page kept whole for Back must not show its password again.
+// A page that the browser restores for Back must not show its password again.
 addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("[data-once]")) location.reload();
 });
 
-// « Copier »: shown because scripts run; says what happened on the button and to screen readers.
+// « Copier »: shown only where scripts run; the result is announced in a status.
 function copyButtons() {
   for (const button of document.querySelectorAll("[data-copy]")) {
     const source = document.getElementById(button.dataset.copy);
@@ -44,7 +44,7 @@ async function copy(source) {
   }
 }
 
-// « Imprimer »: only scripts can.
+// « Imprimer »: works only with scripts.
 function printButtons() {
   for (const button of document.querySelectorAll("[data-print]")) {
     button.hidden = false;
@@ -52,7 +52,7 @@ function printButtons() {
   }
 }
 
-// A button that leads to a confirmation page opens the same content in a dialog instead.
+// A button that leads to a confirmation page opens a dialog with the same content instead.
 function dialogButtons() {
   for (const button of document.querySelectorAll("[data-dialog]")) {
     const dialog = document.getElementById(button.dataset.dialog);
@@ -65,7 +65,7 @@ function dialogButtons() {
   }
 }
 
-// A form that asks before it says a certain value: in a dialog, whose « Confirmer » is a button of the form.
+// A form that asks before it sends a certain value: the dialog's « Confirmer » is its button.
 function confirmedForms() {
   for (const form of document.querySelectorAll("[data-confirm]")) {
     const dialog = document.getElementById(form.dataset.confirm);
@@ -78,13 +78,13 @@ function confirmedForms() {
   }
 }
 
-// The session ends after half an hour without a request, and at its age in any case. Said five minutes before, without taking
-// the focus; « Rester connecté » asks the portal for a page's worth of nothing. Other tabs of the portal hear of it.
+// The session ends some time after the last request, and at a fixed age. Announced five minutes
+// before, without taking the focus. « Rester connecté » sends a request and informs other tabs.
 function sessionWarning() {
   const warning = document.querySelector("[data-session-left]");
   if (!warning) return;
   const [status, button] = [warning.querySelector("[role=status]"), warning.querySelector("button")];
-  const [minute, idle, lead] = [60_000, 30 * 60_000, 5 * 60_000];
+  const [minute, idle, lead] = [60_000, Number(warning.dataset.sessionIdle) * 1000, 5 * 60_000];
   const end = Date.now() + Number(warning.dataset.sessionLeft) * 1000;
   const tabs = "BroadcastChannel" in window ? new BroadcastChannel("raccord-session") : null;
   let seen, ticks;
@@ -126,7 +126,7 @@ function sessionWarning() {
   tabs?.postMessage("seen");
 }
 
-// What was shown once does not stay on a screen that nobody watches: it goes with the session. What is typed stays.
+// Removes what was shown once when the session ends, for a screen left alone. Typed text stays.
 function forgetSecrets() {
   for (const secret of document.querySelectorAll("[data-secret]")) {
     document.querySelectorAll(`[data-copy="${secret.id}"]`).forEach((button) => button.remove());
@@ -139,7 +139,7 @@ function forgetSecrets() {
   document.dispatchEvent(new Event("forgotten"));
 }
 
-// What to think of the password that is being chosen, in words and once typing pauses. The server alone decides.
+// Advice on the password that is being chosen, once typing pauses. Only the server decides.
 function passwordAdvice() {
   for (const advice of document.querySelectorAll("[data-strength]")) {
     const field = document.getElementById(advice.dataset.strength);
@@ -162,7 +162,7 @@ function adviceOn(password) {
   return "Bonne solidité.";
 }
 
-// A click on the name of a row goes where the link of the row goes, unless it selects text. Everybody else has the link.
+// A click on a row's name follows the row's link, unless it selects text. Keyboards use the link.
 function rowNames() {
   for (const name of document.querySelectorAll("[data-opens]")) {
     const link = name.parentElement.querySelector("a");
@@ -171,13 +171,13 @@ function rowNames() {
   }
 }
 
-// One submission at a time. The button keeps its focus and says it is busy; Back frees it.
+// One submission at a time. The button keeps its focus and is marked disabled; Back frees it.
 function busyForms() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
     if (event.defaultPrevented || event.submitter?.formMethod === "dialog" || form.method !== "post") return;
     if (form.hasAttribute("data-busy")) return event.preventDefault();
-    // After the submission has taken the form's data.
+    // After the browser has read the form's data.
     setTimeout(() => busy(form, true));
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[data-busy]").forEach((form) => busy(form, false)));
@@ -190,8 +190,8 @@ function busy(form, on) {
   }
 }
 
-// A document that is answered to a form leaves its page standing: fetched by the script, so that the page can say when it is
-// there. Whatever else is answered (a refusal, another page to go to) is for the browser to show, which asks once more.
+// A form whose answer is a document: the script fetches it, so that the page can say when it is
+// saved. For any other answer (a refusal, a redirection) the browser sends the form again itself.
 function exportForms() {
   for (const form of document.querySelectorAll("[data-download]")) {
     const status = form.closest("section").querySelector("[role=status]:not(output)");
@@ -220,13 +220,13 @@ async function save(form) {
   return true;
 }
 
-// The password cannot be shown again: ask once before leaving it neither copied nor exported.
+// The password cannot be shown again: asks once before leaving it neither copied nor exported.
 function askOnceBeforeLeavingTheSecret() {
   const secret = document.querySelector("[data-once]");
   if (!secret) return;
   const ask = (event) => {
     event.preventDefault();
-    // Those who stay: not asked again, and their button is free.
+    // On a page that was not left: do not ask again, and enable the buttons.
     setTimeout(() => {
       stop();
       dispatchEvent(new Event("pageshow"));

@@ -2,39 +2,41 @@
 //! route without one fails.
 
 use axum::http::Method;
-use raccord::{domain::role::Role, web};
+use raccord::{
+    domain::{role::Role, technical_user::TechnicalUserStatus},
+    web,
+};
 
 use crate::common::{Browser, Call, TestPortal};
 
-/// What a route is to a person who has nothing to do there.
+/// Which visitors a route is open to.
 #[derive(Clone, Copy, PartialEq)]
 enum Open {
-    /// To all.
-    Everybody,
-    /// To whoever is signed in.
+    /// Also without a session.
+    Public,
     SignedIn,
-    /// To whoever is principal manager of some structure.
+    /// Principal managers of any structure.
     AnyManager,
-    /// To the principal manager of the structure alone; for others it does not exist.
+    /// The principal manager of the structure. Others get 404.
     ItsManager,
 }
 
-// One line a family of routes reads better than one line a kind of access.
+// One line for each family of routes.
 #[allow(clippy::match_same_arms)]
 fn rule(method: &Method, path: &str) -> Open {
     match (method.as_str(), path) {
         ("GET" | "POST", "/connexion" | "/mot-de-passe-oublie" | "/invitation/{token}") | ("POST", "/deconnexion") => {
-            Open::Everybody
+            Open::Public
         }
         ("POST", "/session/prolongation") => Open::SignedIn,
         ("POST", "/confirmation-identite") => Open::SignedIn,
-        // For who is half signed in; others are sent on.
+        // Between password and code; others are redirected.
         ("GET" | "POST", "/connexion/code") => Open::SignedIn,
         ("GET" | "POST", path) if path.starts_with("/mon-compte/double-authentification") => Open::SignedIn,
         ("GET", "/plan-du-site" | "/accessibilite" | "/mentions-legales" | "/donnees-personnelles" | "/cookies") => {
-            Open::Everybody
+            Open::Public
         }
-        ("GET", "/documentation-api") => Open::Everybody,
+        ("GET", "/documentation-api") => Open::Public,
         ("GET", "/" | "/mon-compte") => Open::SignedIn,
         ("POST", "/mon-compte/adresse-de-contact" | "/mon-compte/mot-de-passe") => Open::SignedIn,
         ("POST", "/mon-compte/sessions/{id}/fermeture") => Open::SignedIn,
@@ -42,8 +44,8 @@ fn rule(method: &Method, path: &str) -> Open {
         ("POST", "/mon-compte/demandes-de-rattachement/{id}/annulation") => Open::SignedIn,
         ("GET", path) if path.starts_with("/activites") => Open::AnyManager,
         ("POST", "/activites/echeances") => Open::AnyManager,
-        // Whoever has the link may read; it names nobody's calendar here.
-        ("GET", "/calendrier/{token}") => Open::Everybody,
+        // The token is the credential; this one does not exist.
+        ("GET", "/calendrier/{token}") => Open::Public,
         ("GET" | "POST", "/structures/{id}" | "/structures/{id}/gestionnaire-principal") => Open::ItsManager,
         ("GET", "/structures/{id}/historique" | "/structures/{id}/historique.csv") => Open::ItsManager,
         ("GET" | "POST", "/structures/{id}/membres/invitation") => Open::ItsManager,
@@ -76,7 +78,7 @@ async fn every_route_is_open_to_whom_it_should_be_and_to_nobody_else() {
         (portal.person("Sacha").await, portal.person("Noa").await, portal.person("Lou").await);
     portal.attach(&secondary, &structure, Role::SecondaryManager).await;
     portal.attach(&member, &structure, Role::User).await;
-    let membership = portal.number("SELECT id FROM memberships WHERE user_id = $1", &[member.id]).await;
+    let membership = portal.membership_of(&member).await;
     let request = portal.membership_request(&stranger, &structure).await;
     let (other_manager, _) = portal.manager_with_structures("Alix", 1).await;
     let former = portal.person("Maxime").await;
@@ -107,7 +109,7 @@ async fn every_route_is_open_to_whom_it_should_be_and_to_nobody_else() {
             let to_sign_in = status == 303 && location.starts_with("/connexion") && route.path != "/deconnexion";
             let row = format!("{} {path} for {who}: {status} {location}", route.method);
             match rule(&route.method, route.path) {
-                Open::Everybody => assert!(!to_sign_in && status != 403, "{row}"),
+                Open::Public => assert!(!to_sign_in && status != 403, "{row}"),
                 _ if person.is_none() => assert!(to_sign_in, "{row}"),
                 Open::SignedIn => assert!(!to_sign_in && status < 500, "{row}"),
                 Open::AnyManager => assert_eq!(status, if manages { 200 } else { 403 }, "{row}"),
@@ -123,7 +125,7 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
     let (manager, structure) = portal.manager().await;
     let member = portal.person("Lou").await;
     portal.attach(&member, &structure, Role::User).await;
-    let membership = portal.number("SELECT id FROM memberships WHERE user_id = $1", &[member.id]).await;
+    let membership = portal.membership_of(&member).await;
     let browser = portal.signed_in(&manager).await;
     for route in web::routes() {
         let account = portal.technical_user(&structure, &manager).await;
@@ -138,7 +140,7 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
             assert!(matches!(answer.status.as_u16(), 200 | 303), "{path}");
             let is_page =
                 answer.status == 200 && answer.header("content-type").is_some_and(|kind| kind.contains("html"));
-            assert!(!is_page || answer.page().has_form("/deconnexion"), "{path} lets her sign out");
+            assert!(!is_page || answer.page().has_form("/deconnexion"), "{path} has a sign-out");
         }
         if route.method == Method::POST {
             let foreign = Call::post_form(&path, &[]).with("sec-fetch-site", "cross-site");
@@ -147,7 +149,7 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
                 Call::post_form(&path, &[]).without_fetch_metadata().with("origin", "https://ailleurs.example");
             assert_eq!(browser.send(unknown).await.status, 403, "{path}");
         }
-        portal.execute("UPDATE technical_users SET status = 'DELETED'").await;
+        portal.set_status(account, TechnicalUserStatus::Deleted).await;
     }
 }
 

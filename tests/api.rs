@@ -1,28 +1,25 @@
-//! What programs do: connect with a technical user, and call.
+//! The API: how programs authenticate with a technical user, and what their calls answer.
 
 mod calls;
 mod documentation;
 mod rotation;
-mod support;
 mod traces;
 
-use raccord::web::api;
+use raccord::{domain::technical_user::TechnicalUserStatus, web::api};
 
-use support::{Portal, cpro_account};
+use crate::common::{Account, BRUNO, HEALTH, MEMBERSHIPS, Program, SEARCH, TOKEN, TestPortal, cpro_account};
 
-const HEALTH: &str = "/cpro/transverses/v1/health-check";
-const MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
-const SEARCH: &str = "/cpro/structures/v1/rechercher";
 const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_description="login or password incorrects""#;
 
-/// All calls but those that whoever comes may make: to obtain a token, to read the description.
-fn paths_with_a_door() -> impl Iterator<Item = &'static str> {
+/// The calls that need a credential: all but to obtain a token and to read the description.
+fn authenticated_paths() -> impl Iterator<Item = &'static str> {
     api::routes().into_iter().map(|route| route.path).filter(|path| path.starts_with("/cpro/"))
 }
 
-async fn portal_with_account() -> (Portal, support::Account) {
-    let portal = Portal::start().await;
-    portal.people().await;
+/// A portal with [`TestPortal::anne_and_bruno`], and a technical user of the first structure.
+async fn portal_with_account() -> (TestPortal, Account) {
+    let portal = TestPortal::start().await;
+    portal.anne_and_bruno().await;
     let account = portal.account(1).await;
     (portal, account)
 }
@@ -31,14 +28,14 @@ async fn portal_with_account() -> (Portal, support::Account) {
 async fn a_technical_user_is_let_in_by_header_by_token_and_by_both() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();
-    let bearer = format!("Bearer {}", portal.token(&account).await);
+    let bearer = format!("Bearer {}", portal.program().token(&account).await);
     for headers in [
         vec![("cpro-account", header.as_str())],
         vec![("authorization", bearer.as_str())],
         vec![("cpro-account", header.trim_end_matches('=')), ("authorization", bearer.as_str())],
     ] {
-        let answer = portal.call(HEALTH, &headers, "null").await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
+        let answer = portal.program().call(HEALTH, &headers, "null").await;
+        assert_eq!(answer.status, 200, "{}", answer.body_text());
         assert_eq!(
             answer.json(),
             serde_json::json!({"statusCodeValue": 200, "statusCode": "OK", "body": "L'API CPRO est actuellement disponible et fonctionnel."})
@@ -51,7 +48,7 @@ async fn a_technical_user_is_let_in_by_header_by_token_and_by_both() {
 async fn every_refusal_is_the_same() {
     let (portal, account) = portal_with_account().await;
     let other = portal.account(2).await;
-    let bearer = format!("Bearer {}", portal.token(&account).await);
+    let bearer = format!("Bearer {}", portal.program().token(&account).await);
     let good = account.cpro_account();
     let refused = [
         vec![],
@@ -69,9 +66,10 @@ async fn every_refusal_is_the_same() {
     ];
     for headers in refused {
         let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        for (network, path) in paths_with_a_door().enumerate() {
-            // Each from another network, where nobody has failed often.
-            let answer = portal.call_from(&format!("10.{network}.0.1"), path, &headers, "{}").await;
+        for (network, path) in authenticated_paths().enumerate() {
+            // Each from another network, so that no delay applies.
+            let program = portal.program().with_address(&format!("10.{network}.0.1"));
+            let answer = program.call(path, &headers, "{}").await;
             assert_eq!(answer.status, 401, "{path} {headers:?}");
             assert_eq!(answer.header("www-authenticate"), Some(CHALLENGE));
             assert_eq!(answer.json()["codeRetour"], 401);
@@ -85,29 +83,18 @@ async fn the_rights_are_the_managers_and_live() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();
     let headers = [("cpro-account", header.as_str())];
-    let names = async |portal: &Portal| {
-        let answer = portal.call(MEMBERSHIPS, &headers, "{}").await;
-        assert_eq!(answer.status, 200, "{}", answer.text);
+    let names = async |program: &Program| {
+        let answer = program.call(MEMBERSHIPS, &headers, "{}").await;
+        assert_eq!(answer.status, 200, "{}", answer.body_text());
         let json = answer.json();
         let list = json["listeStructureRattachement"].as_array().unwrap().clone();
         list.iter().map(|row| row["designationStructure"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    let other_instance = portal.other_instance();
+    let other_instance = Program::new(portal.second_instance());
     assert_eq!(names(&other_instance).await, ["Mairie de Lyon", "Ville de Paris", "La Poste"]);
-    portal
-        .sql(
-            "BEGIN; UPDATE structures SET principal_manager_id = NULL, active = false WHERE id = 2;
-              DELETE FROM memberships WHERE structure_id = 2; COMMIT",
-        )
-        .await;
+    portal.close_structure(2).await;
     assert_eq!(names(&other_instance).await, ["Mairie de Lyon", "La Poste"]);
-    portal
-        .sql(
-            "BEGIN; UPDATE memberships SET role = 'USER' WHERE structure_id = 1 AND user_id = 1;
-              UPDATE memberships SET role = 'PRINCIPAL_MANAGER' WHERE structure_id = 1 AND user_id = 2;
-              UPDATE structures SET principal_manager_id = 2 WHERE id = 1; COMMIT",
-        )
-        .await;
+    portal.replace_manager(1, BRUNO).await;
     assert_eq!(names(&other_instance).await, ["Mairie de Lyon"]);
 }
 
@@ -116,7 +103,7 @@ async fn memberships_are_told_as_chorus_pro_tells_them() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();
     let body = r#"{"parametresRecherche":{"nbResultatsParPage":"2","pageResultatDemandee":1,"triColonne":"DesignationStructure","triSens":"Descendant"},"autre":1}"#;
-    let answer = portal.call(MEMBERSHIPS, &[("cpro-account", &header)], body).await;
+    let answer = portal.program().call(MEMBERSHIPS, &[("cpro-account", &header)], body).await;
     let row = |id, membership, identifier, name| {
         serde_json::json!({"idStructure": id, "idRattachementStructure": membership, "identifiantStructure": identifier,
             "typeIdentifiantStructure": "SIRET", "designationStructure": name, "roleUtilisateur": "GESTIONNAIRE_PRINCIPAL",
@@ -131,6 +118,7 @@ async fn memberships_are_told_as_chorus_pro_tells_them() {
         })
     );
     let beyond = portal
+        .program()
         .call(
             MEMBERSHIPS,
             &[("cpro-account", &header)],
@@ -142,31 +130,30 @@ async fn memberships_are_told_as_chorus_pro_tells_them() {
 
 #[tokio::test]
 async fn reset_suspension_and_expiry_act_on_the_next_call_of_every_instance() {
-    for change in [
-        "UPDATE technical_users
-            SET credential_version = credential_version + 1, password_hash = left(password_hash, -4) || 'AAAA'",
-        "UPDATE technical_users SET status = 'SUSPENDED'",
-        "UPDATE technical_users SET expires_at = portal_now() - interval '1 second'",
-        "UPDATE structures SET active = false",
-    ] {
+    for change in ["reset", "suspension", "expiry", "inactive structure"] {
         let (portal, account) = portal_with_account().await;
-        let other_instance = portal.other_instance();
-        let (header, bearer) = (account.cpro_account(), format!("Bearer {}", portal.token(&account).await));
+        let id = account.id;
+        let other_instance = Program::new(portal.second_instance());
+        let (header, bearer) = (account.cpro_account(), format!("Bearer {}", portal.program().token(&account).await));
         let (account, token) = (("cpro-account", header.as_str()), ("authorization", bearer.as_str()));
-        // What was shown decides which function of the database judges, and the call how it is
-        // asked.
+        // Each kind of credential is verified by a database function of its own.
         let shown = [vec![account], vec![token], vec![account, token]];
         for path in [HEALTH, MEMBERSHIPS, SEARCH] {
             for headers in &shown {
                 assert_eq!(other_instance.call(path, headers, "{}").await.status, 200, "{path} {headers:?}");
             }
         }
-        portal.sql(change).await;
+        match change {
+            "reset" => portal.replace_password(id).await,
+            "suspension" => portal.set_status(id, TechnicalUserStatus::Suspended).await,
+            "expiry" => portal.expire_in(id, "-1 second").await,
+            _ => portal.set_active(1, false).await,
+        }
         for (number, path) in [HEALTH, MEMBERSHIPS, SEARCH].into_iter().enumerate() {
-            // Another network each time, or the refusals would slow one another.
-            let from = format!("198.51.{number}.1");
+            // Another network each time, so that no delay applies.
+            let elsewhere = other_instance.with_address(&format!("198.51.{number}.1"));
             for headers in &shown {
-                let status = other_instance.call_from(&from, path, headers, "{}").await.status;
+                let status = elsewhere.call(path, headers, "{}").await.status;
                 assert_eq!(status, 401, "{change} {path} {headers:?}");
             }
         }
@@ -178,15 +165,16 @@ async fn a_flood_from_one_network_delays_that_network_alone() {
     let (portal, account) = portal_with_account().await;
     let (good, bad) = (account.cpro_account(), cpro_account(&account.login, "wrong"));
     for _ in 0..5 {
-        assert_eq!(portal.call(HEALTH, &[("cpro-account", &bad)], "").await.status, 401);
+        assert_eq!(portal.program().call(HEALTH, &[("cpro-account", &bad)], "").await.status, 401);
     }
-    let answer = portal.call(HEALTH, &[("cpro-account", &bad)], "").await;
+    let answer = portal.program().call(HEALTH, &[("cpro-account", &bad)], "").await;
     assert_eq!((answer.status.as_u16(), answer.json()["codeRetour"].clone()), (429, 429.into()));
     assert_eq!(answer.header("retry-after"), Some("2"));
-    assert_eq!(portal.call(HEALTH, &[("cpro-account", &good)], "").await.status, 429);
+    assert_eq!(portal.program().call(HEALTH, &[("cpro-account", &good)], "").await.status, 429);
     // On another network the owner is let in, and from then on everywhere on this instance.
-    assert_eq!(portal.call_from("198.51.100.1", HEALTH, &[("cpro-account", &good)], "").await.status, 200);
-    assert_eq!(portal.call(HEALTH, &[("cpro-account", &good)], "").await.status, 200);
+    let elsewhere = portal.program().with_address("198.51.100.1");
+    assert_eq!(elsewhere.call(HEALTH, &[("cpro-account", &good)], "").await.status, 200);
+    assert_eq!(portal.program().call(HEALTH, &[("cpro-account", &good)], "").await.status, 200);
 }
 
 #[tokio::test]
@@ -194,8 +182,9 @@ async fn a_password_is_hashed_once_however_many_calls_come_at_once() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();
     let headers = [("cpro-account", header.as_str())];
-    let calls = (0..200).map(|_| portal.call(HEALTH, &headers, ""));
-    // More than the hashing queue holds: without sharing, some would be told to come back.
+    let program = portal.program();
+    let calls = (0..200).map(|_| program.call(HEALTH, &headers, ""));
+    // More than the hashing queue holds: without sharing, some would be refused.
     for answer in futures_util::future::join_all(calls).await {
         assert_eq!(answer.status, 200);
     }
@@ -203,17 +192,16 @@ async fn a_password_is_hashed_once_however_many_calls_come_at_once() {
 
 #[tokio::test]
 async fn expiry_is_announced_a_month_before() {
-    let (portal, account) = portal_with_account().await;
-    portal.sql("UPDATE technical_users SET expires_at = '2300-01-01 00:00:00.5+00'").await;
-    let days = "SELECT extract(day FROM timestamptz '2300-01-01' - now())::bigint";
-    let days = portal.scalar(days).await - 20;
-    portal.pool.close().await;
-    let portal = portal.reopened(&format!("{days}\\ days"));
-    let answer = portal.call(HEALTH, &[("cpro-account", &account.cpro_account())], "").await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    let (mut portal, account) = portal_with_account().await;
+    let end: jiff::Timestamp = "2300-01-01T00:00:00.5Z".parse().expect("an instant");
+    portal.set_expiry(account.id, &end.to_string()).await;
+    let days = end.duration_since(jiff::Timestamp::now()).as_hours() / 24 - 20;
+    portal.move_clock(&format!("{days} days")).await;
+    let answer = portal.program().call(HEALTH, &[("cpro-account", &account.cpro_account())], "").await;
+    assert_eq!(answer.status, 200, "{}", answer.body_text());
     assert_eq!(answer.header("sunset"), Some("Mon, 01 Jan 2300 00:00:00 GMT"));
     assert_eq!(answer.header("x-raccord-expiration"), Some("2300-01-01T00:00:00Z"));
-    let refused = portal.call(MEMBERSHIPS, &[("cpro-account", &account.cpro_account())], "[]").await;
+    let refused = portal.program().call(MEMBERSHIPS, &[("cpro-account", &account.cpro_account())], "[]").await;
     assert_eq!((refused.status.as_u16(), refused.header("sunset").is_some()), (400, true));
 }
 
@@ -223,9 +211,9 @@ async fn a_token_is_given_as_oauth_says() {
     let form = ("content-type", "application/x-www-form-urlencoded");
     let basic = format!("Basic {}", account.cpro_account());
     let answer =
-        portal.call("/api/oauth/token", &[form, ("authorization", &basic)], "grant_type=client_credentials").await;
+        portal.program().call(TOKEN, &[form, ("authorization", &basic)], "grant_type=client_credentials").await;
     let json = answer.json();
-    assert_eq!(answer.status, 200, "{}", answer.text);
+    assert_eq!(answer.status, 200, "{}", answer.body_text());
     assert_eq!(
         (json["token_type"].as_str(), json["expires_in"].as_i64(), json["scope"].as_str()),
         (Some("Bearer"), Some(900), Some("openid"))
@@ -233,26 +221,26 @@ async fn a_token_is_given_as_oauth_says() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     let wrong = format!("Basic {}", cpro_account(&account.login, "wrong"));
     let refused =
-        portal.call("/api/oauth/token", &[form, ("authorization", &wrong)], "grant_type=client_credentials").await;
+        portal.program().call(TOKEN, &[form, ("authorization", &wrong)], "grant_type=client_credentials").await;
     assert_eq!((refused.status.as_u16(), refused.json()["error"].as_str()), (401, Some("invalid_client")));
     assert!(refused.header("www-authenticate").unwrap().starts_with("Basic "));
-    let unsupported = portal.call("/api/oauth/token", &[form], "grant_type=password").await;
+    let unsupported = portal.program().call(TOKEN, &[form], "grant_type=password").await;
     assert_eq!(
         (unsupported.status.as_u16(), unsupported.json()["error"].as_str()),
         (400, Some("unsupported_grant_type"))
     );
-    let other = portal.call("/api/oauth/token", &[], "{}").await;
+    let other = portal.program().call(TOKEN, &[], "{}").await;
     assert_eq!((other.status.as_u16(), other.json()["error"].as_str()), (400, Some("invalid_request")));
 }
 
 #[tokio::test]
 async fn a_token_dies_after_a_quarter_of_an_hour() {
     let (mut portal, account) = portal_with_account().await;
-    let bearer = format!("Bearer {}", portal.token(&account).await);
+    let bearer = format!("Bearer {}", portal.program().token(&account).await);
     let headers = [("authorization", bearer.as_str())];
-    for (later, status) in [("14\\ minutes\\ 30\\ seconds", 200), ("15\\ minutes", 401)] {
-        portal = portal.reopened(later);
-        assert_eq!(portal.call(HEALTH, &headers, "").await.status, status, "{later}");
+    for (later, status) in [("14 minutes 30 seconds", 200), ("15 minutes", 401)] {
+        portal.move_clock(later).await;
+        assert_eq!(portal.program().call(HEALTH, &headers, "").await.status, status, "{later}");
     }
 }
 
@@ -262,7 +250,7 @@ async fn every_mistake_is_told_in_json() {
     let header = account.cpro_account();
     let headers = [("cpro-account", header.as_str())];
     let told = async |path: &str, headers: &[(&str, &str)], body: String| {
-        let answer = portal.call(path, headers, body).await;
+        let answer = portal.program().call(path, headers, body).await;
         assert_eq!(answer.header("content-type"), Some("application/json"));
         assert_eq!(answer.json()["codeRetour"], answer.status.as_u16());
         (answer.status.as_u16(), answer.json()["libelle"].as_str().unwrap().to_owned())
@@ -292,7 +280,7 @@ async fn every_mistake_is_told_in_json() {
     for route in api::routes() {
         let (other, allowed) = if route.method == "POST" { ("GET", "POST") } else { ("POST", "GET,HEAD") };
         let request = axum::http::Request::builder().method(other).uri(route.path).body(axum::body::Body::empty());
-        let answer = portal.send(request.unwrap()).await;
+        let answer = portal.program().send(request.unwrap()).await;
         assert_eq!(
             (answer.status.as_u16(), answer.header("allow"), answer.json()["codeRetour"].clone()),
             (405, Some(allowed), 405.into()),

@@ -1,4 +1,4 @@
-//! The walls of docs/architecture.md: which room may import which, and no circle anywhere.
+//! The layers of docs/architecture.md: which module may import which, without circles.
 //!
 //! Every path of the code that begins with `crate`, `super`, `self` or a child module is resolved
 //! to the file it names. Tests inside the files do not count.
@@ -16,9 +16,9 @@ use syn::{
 
 use crate::common::files_below;
 
-/// The rooms from the ground up. A room imports rooms below it, and itself.
+/// The modules from the lowest layer up. Each imports layers below it, and itself.
 ///
-/// Of two rooms in one line, neither imports the other.
+/// Modules in one line do not import each other.
 const FLOORS: [&[&str]; 11] = [
     &["domain", "embedded_postgres", "private_files", "process"],
     &["french", "settings", "secret_keys", "hashing", "pdf"],
@@ -33,10 +33,10 @@ const FLOORS: [&[&str]; 11] = [
     &["cli"],
 ];
 
-/// What `main.rs` and the fuzz checks may enter, which stand above all.
+/// Modules above all layers, which may import any.
 const ABOVE: [&str; 2] = ["main", "fuzzing"];
 
-/// The journeys: folders that know nothing of one another.
+/// The journeys, which do not import one another.
 const JOURNEYS: &str = "web::portal";
 
 /// A module's path below the crate, such as `web::edge::state`.
@@ -148,7 +148,7 @@ impl<'ast> Visit<'ast> for Paths<'_> {
     }
 }
 
-/// The floor of a module, and the room on it: the longest that the module's path begins with.
+/// The layer of a module and the entry there that its path begins with; of several, the longest.
 fn floor_of(module: &Module) -> Option<(usize, &'static str)> {
     let path = module.join("::");
     let rooms = FLOORS.iter().enumerate().flat_map(|(floor, rooms)| rooms.iter().map(move |room| (floor, *room)));

@@ -1,10 +1,12 @@
-//! What somebody tries who means harm and knows the portal well. Each was tried by hand first; most
-//! of the others are in the files of the journeys that they attack.
+//! Attacks that belong to no single journey. Each was tried by hand first. Attacks on one journey
+//! are in that journey's file.
 
-use data_encoding::BASE64;
-use raccord::domain::role::Role;
+use std::{fs, path::Path};
 
-use crate::common::{Call, PASSWORD, Person, TestPortal, together};
+use jiff::Span;
+use raccord::domain::{role::Role, technical_user::TechnicalUserStatus};
+
+use crate::common::{Call, HEALTH, MEMBERSHIPS, PASSWORD, Person, TestPortal, cpro_account, files_below, together};
 
 const NEW_PASSWORD: &str = "trois moulins sur la colline";
 const MARKUP: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}";
@@ -16,7 +18,7 @@ async fn a_link_for_a_forgotten_password_dies_with_the_address_it_was_mailed_to(
     let link = portal.invitation(&sacha).await;
     let browser = portal.signed_in(&sacha).await;
     browser.open(&link).await;
-    // Somebody reads the old mailbox; that is why she changes it.
+    // The old mailbox may be read by an attacker: a reason to change the address.
     browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "nouvelle@exemple.fr")]).await.location();
     browser.get(&link).await.refusal(404);
     browser.post(&link, &[("nouveau-mot-de-passe", NEW_PASSWORD)]).await.refusal(404);
@@ -68,7 +70,7 @@ async fn no_header_of_a_request_reaches_a_link_or_a_mail() {
     let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
     let location = browser.send(poisoned(Call::post_form(&action, &fields))).await.location();
     assert!(location.starts_with("/utilisateurs-techniques/"), "{location}");
-    assert_eq!(portal.number("SELECT count(*) FROM mails WHERE notice::text LIKE '%ailleurs%'", &[]).await, 0);
+    assert!(portal.outbox().await.iter().all(|mail| !mail.notice.to_string().contains("ailleurs")));
 }
 
 #[tokio::test]
@@ -79,30 +81,22 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
     portal.attach(&member, &structure, Role::User).await;
     let browser = portal.signed_in(&manager).await;
     let (account, _, password) = portal.create_and_show(&browser, structure.id, MARKUP).await;
-    let login = portal.text("SELECT login FROM technical_users", &[]).await;
-    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, MARKUP, "kept as it was typed");
-    // The software that calls, and whatever failed to sign in, are told to the manager.
-    let access = BASE64.encode(format!("{login}:{password}").as_bytes());
-    let call = Call::get("/cpro/transverses/v1/health-check").with("cpro-account", &access).with("user-agent", MARKUP);
+    let login = portal.login_of(account).await;
+    assert_eq!(portal.labels().await, [MARKUP], "kept as it was typed");
+    // The manager sees the caller's software and failed sign-ins.
+    let access = cpro_account(&login, &password);
+    let call = Call::get(HEALTH).with("cpro-account", &access).with("user-agent", MARKUP);
     assert_eq!(browser.send(call).await.status, 200);
     browser
         .send(Call::post_form("/connexion", &[("identifiant", MARKUP), ("mot-de-passe", MARKUP)]))
         .await
         .refusal(422);
-    // Also what only the operator's imports can bring.
-    for change in [
-        "UPDATE structures SET designation = $1, address_line = $1, city = $1",
-        "UPDATE users SET first_name = $1, last_name = $1 WHERE login LIKE 'lou%'",
-        "UPDATE sessions SET software = $1",
-        "INSERT INTO audit_events (actor, address, action, structure_id, subject, detail)
-         SELECT $1, '198.51.100.7', 'STRUCTURE_EDITED', id, $1, $1 FROM structures",
-    ] {
-        sqlx::query(change).bind(MARKUP).execute(&portal.pool).await.expect("changed");
-    }
+    // Also where only imports of the operator write.
+    portal.write_everywhere(MARKUP, &member).await;
     let request = portal.membership_request(&portal.person("Noa").await, &structure).await;
     assert!(request > 0);
     let (structure, account) = (structure.id, account);
-    let membership = portal.number("SELECT id FROM memberships WHERE role = 'USER'", &[]).await;
+    let membership = portal.membership_of(&member).await;
     for path in [
         "/activites".to_owned(),
         format!("/activites?recherche={}", form_urlencoded::byte_serialize(MARKUP.as_bytes()).collect::<String>()),
@@ -125,22 +119,16 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
         for raw in ["<script>alert", "<img src=x", "\"'><"] {
             assert!(!text.contains(raw), "{path} shows {raw}");
         }
-        // It is there, escaped once, as a text that stays what it is.
+        // The page shows it, escaped once.
         assert!(text.contains("&#60;script&#62;alert(1)") && text.contains("{{7*7}}"), "{path} does not show it");
         assert!(!text.contains("&#38;#60;") && !text.contains("&amp;#60;"), "{path} escapes twice");
     }
     let search = r#"{"parametresRecherche":{}}"#;
-    let call = Call::post("/cpro/utilisateurs/v1/monCompte/recuperer/rattachements", search)
-        .with("content-type", "application/json")
-        .with("cpro-account", &access);
-    let told: serde_json::Value = serde_json::from_slice(&browser.send(call).await.body).expect("JSON");
-    assert_eq!(told["listeStructureRattachement"][0]["designationStructure"], MARKUP);
+    let call = Call::post(MEMBERSHIPS, search).with("content-type", "application/json").with("cpro-account", &access);
+    let memberships = browser.send(call).await.json();
+    assert_eq!(memberships["listeStructureRattachement"][0]["designationStructure"], MARKUP);
     // Nor is it a formula or a second column of a table, or another line of a calendar.
-    sqlx::query("UPDATE structures SET designation = $1")
-        .bind("=1+1;\r\n@cmd")
-        .execute(&portal.pool)
-        .await
-        .expect("set");
+    portal.set_designation(structure, "=1+1;\r\n@cmd").await;
     let calendar = browser.get("/activites/echeances.ics").await.body_text();
     assert!(calendar.lines().all(|line| !line.starts_with("@cmd")), "{calendar}");
     let table = browser.get(&format!("/structures/{structure}/historique.csv")).await.body_text();
@@ -199,13 +187,13 @@ async fn numbers_of_others_open_and_end_nothing() {
     let request = portal.membership_request(&noa, &other_structure).await;
     let browser = portal.signed_in(&manager).await;
     browser.post(&format!("/mon-compte/demandes-de-rattachement/{request}/annulation"), &[]).await.location();
-    assert_eq!(portal.number("SELECT count(*) FROM membership_requests", &[]).await, 1, "it is not hers to take back");
+    assert_eq!(portal.count("membership_requests").await, 1, "a request is taken back by the person who made it");
     // A member of another structure cannot be made one's own manager, nor can an account be reached
     // by one's own structure's path.
     let designate = format!("/structures/{}/gestionnaire-principal", structure.id);
     let answer = browser.post(&designate, &[("membre", &other.id.to_string())]).await;
     assert!([404, 409, 422].contains(&answer.status.as_u16()), "{}", answer.status);
-    // A form of one's own with an idempotency token of somebody else's.
+    // An own form with the idempotency token of another person.
     let mine = browser.open(&format!("/structures/{}/utilisateurs-techniques/nouveau", structure.id)).await;
     let their_browser = portal.signed_in(&other).await;
     let action = |structure: i64| format!("/structures/{structure}/utilisateurs-techniques");
@@ -220,11 +208,10 @@ async fn numbers_of_others_open_and_end_nothing() {
     for path in ["", "/mot-de-passe", "/suspension", "/suppression", "/informations-de-connexion"] {
         browser.post(&format!("/utilisateurs-techniques/{theirs}{path}"), &[("version", "1")]).await;
     }
-    let intact = "SELECT count(*) FROM technical_users WHERE id = $1 AND status = 'ACTIVE' AND credential_version = 1";
-    assert_eq!(portal.number(intact, &[theirs]).await, 1);
+    assert_eq!((portal.status_of(theirs).await, portal.version_of(theirs).await), (TechnicalUserStatus::Active, 1));
 }
 
-/// A session is what one cookie says, and nothing else.
+/// Only the one cookie opens a session.
 #[tokio::test]
 async fn no_url_and_no_other_cookie_is_a_session() {
     let portal = TestPortal::with(&[("RACCORD_PUBLIC_URL", "https://raccord.example")]).await;
@@ -250,8 +237,8 @@ async fn no_url_and_no_other_cookie_is_a_session() {
     assert_eq!(kept.status, 200, "the cookie itself is one");
 }
 
-/// A form changes what it shows, whatever else is sent with it; and what is sent twice is one of
-/// the two for nobody.
+/// A form changes the fields that it shows, whatever else is sent. A field that is sent twice is
+/// refused.
 #[tokio::test]
 async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
     let portal = TestPortal::start().await;
@@ -259,11 +246,8 @@ async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
     let (other, _) = portal.manager_with_structures("Alix", 1).await;
     let browser = portal.signed_in(&manager).await;
     let id = portal.create_account(&browser, structure.id, "ERP").await;
-    let everything = "SELECT concat_ws(' ', u, (SELECT string_agg(t::text, ' ' ORDER BY t.id) FROM technical_users t),
-                             (SELECT string_agg(s::text, ' ' ORDER BY s.id) FROM structures s),
-                             (SELECT string_agg(m::text, ' ' ORDER BY m.id) FROM memberships m))
-                        FROM (SELECT string_agg(u::text, ' ' ORDER BY u.id) AS u FROM users u) AS people";
-    let before = portal.text(everything, &[]).await;
+    let tables = ["users", "structures", "memberships", "technical_users"];
+    let before = portal.contents(&tables).await;
     let theirs = other.id.to_string();
     let wished = [
         ("id", theirs.as_str()),
@@ -285,7 +269,7 @@ async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
     let and_more = |fields: &[(&'static str, &'static str)]| -> Vec<(&str, &str)> {
         fields.iter().copied().chain(wished.iter().copied()).collect()
     };
-    // Each says again what is so already: whatever changes came by what was added.
+    // Each form repeats the current values: any change would come from the added fields.
     let label = format!("/utilisateurs-techniques/{id}/libelle");
     browser.post(&label, &and_more(&[("libelle", "ERP"), ("precedent", "ERP")])).await.location();
     let address = "/mon-compte/adresse-de-contact";
@@ -294,17 +278,16 @@ async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
     let mut fields = and_more(&[]);
     fields.push(("adresse-de-contact", &current));
     browser.post(address, &fields).await.location();
-    assert_eq!(portal.text(everything, &[]).await, before);
+    assert_eq!(portal.contents(&tables).await, before);
     let page = browser.open(&format!("/structures/{}/utilisateurs-techniques/nouveau", structure.id)).await;
     let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
     let token = page.field("jeton");
     let mut fields = and_more(&[("libelle", "Paie")]);
     fields.push(("jeton", &token));
     browser.post(&action, &fields).await.location();
-    let as_made = "SELECT count(*) FROM technical_users
-                    WHERE structure_id = $1 AND number = 2 AND status = 'ACTIVE' AND credential_version = 1
-                      AND expires_at < portal_now() + interval '425 days' AND created_by = $2";
-    assert_eq!(portal.number(as_made, &[structure.id, manager.id]).await, 1);
+    let created = portal.account_row(structure.id, 2).await;
+    assert_eq!((created.status.as_str(), created.credential_version, created.created_by), ("ACTIVE", 1, manager.id));
+    assert!(portal.expiry_of(created.id).await < portal.clock().await + Span::new().hours(425 * 24));
     // Twice the same field: neither the first nor the last.
     for (path, twice) in [
         (label.as_str(), [("libelle", "Un"), ("libelle", "Deux"), ("precedent", "ERP")]),
@@ -313,11 +296,45 @@ async fn no_field_of_a_form_reaches_what_the_form_does_not_show() {
         let status = browser.post(path, &twice).await.status.as_u16();
         assert!((400..500).contains(&status), "{path}: {status}");
     }
-    // Nor is what stands in the address taken for a field.
+    // A query in the URL is not a field.
     let status = browser.post(&format!("{label}?libelle=Adresse"), &[("precedent", "ERP")]).await.status.as_u16();
     assert!(status == 303 || (400..500).contains(&status), "{status}");
-    let wrong = "SELECT count(*) FROM technical_users WHERE label IN ('Un', 'Deux', 'Adresse')";
-    assert_eq!(portal.number(wrong, &[]).await, 0);
-    let wrong = "SELECT count(*) FROM users WHERE contact_address IN ('un@exemple.fr', 'deux@exemple.fr')";
-    assert_eq!(portal.number(wrong, &[]).await, 0);
+    let labels = portal.labels().await;
+    assert!(!labels.iter().any(|label| ["Un", "Deux", "Adresse"].contains(&label.as_str())), "{labels:?}");
+    let address = portal.contact_address_of(&manager).await;
+    assert!(!["un@exemple.fr", "deux@exemple.fr"].contains(&address.as_str()), "{address}");
+}
+
+#[test]
+fn no_template_and_no_script_writes_a_text_as_markup() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &Path| fs::read_to_string(path).expect("a file");
+    let templates = files_below(&root.join("templates"));
+    assert!(templates.len() > 50, "{}", templates.len());
+    for path in templates {
+        // Askama escapes what is written into a file whose name ends in `.html`.
+        let is_escaped = path.extension().is_some_and(|extension| extension == "html");
+        assert!(is_escaped || path.parent().is_some_and(|mails| mails.ends_with("mails")), "{}", path.display());
+        let text = read(&path).replace(' ', "");
+        for bypass in ["|safe", "|escape(", "|e(", "{%filter", "{%-filter", "javascript:"] {
+            assert!(!text.contains(bypass), "{}: {bypass}", path.display());
+        }
+    }
+    let script = read(&root.join("static/app.js"));
+    assert!(script.contains(".textContent = "));
+    for sink in [
+        "innerHTML",
+        "outerHTML",
+        "insertAdjacentHTML",
+        "document.write",
+        "setHTMLUnsafe",
+        "createContextualFragment",
+        "DOMParser",
+        "srcdoc",
+        "eval(",
+        "Function(",
+        "import(",
+    ] {
+        assert!(!script.contains(sink), "{sink}");
+    }
 }

@@ -1,20 +1,22 @@
-//! Passwords that will expire: who is told, when, and where a manager sees it coming.
+//! Passwords that will expire: the reminders, and where a manager sees the deadline.
 
 use jiff::{
     Timestamp, ToSpan,
     civil::{Date, date},
     tz::TimeZone,
 };
-use raccord::db::{self, technical_users::reminders};
+use raccord::{
+    db::{self, technical_users::reminders},
+    domain::technical_user::TechnicalUserStatus,
+};
 use sqlx::PgPool;
 
-use crate::common::{Call, TestPortal, text_of_pdf};
+use crate::common::{HEALTH, TestPortal, cpro_account, text_of_pdf};
 
-/// The days left that the reminders in the outbox tell, oldest first.
+/// The days left according to each reminder in the outbox, oldest first.
 async fn reminders_of(portal: &TestPortal) -> Vec<String> {
-    portal
-        .texts("SELECT notice->>'days_left' FROM mails WHERE notice->>'kind' = 'password_expiring' ORDER BY id", &[])
-        .await
+    let reminders = portal.mails_of("password_expiring").await;
+    reminders.iter().map(|mail| mail.notice["days_left"].to_string()).collect()
 }
 
 /// How far an instant is from now, as the portal's clock takes it.
@@ -28,7 +30,7 @@ fn instance_at(portal: &TestPortal, instant: Timestamp) -> PgPool {
     db::pool(portal.pool.connect_options().as_ref().clone().options([("raccord.clock_offset", offset.as_str())]), 1)
 }
 
-/// An instant as a clock on a wall in Paris shows it.
+/// The instant at which clocks in Paris show this.
 fn in_paris(day: Date, hour: i8, minute: i8) -> Timestamp {
     let paris = TimeZone::get("Europe/Paris").expect("the zone is known");
     paris.to_timestamp(day.at(hour, minute, 0, 0)).expect("an hour that exists")
@@ -43,7 +45,7 @@ async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
     portal.move_clock(&offset_to(in_paris(date(2027, 3, 1), 23, 30))).await;
     let browser = portal.signed_in(&manager).await;
     let (id, summary, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     // Screen, PDF and calendar say the same day.
     assert_eq!(summary.fact("Échéance du mot de passe"), "29 avril 2028");
     let sheet =
@@ -65,10 +67,11 @@ async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
         }
         day = day.tomorrow().expect("a day");
     }
-    let told = "SELECT (notice->>'days_left') || ' on ' || to_char(created_at AT TIME ZONE 'Europe/Paris', 'YYYY-MM-DD HH24:MI')
-                  FROM mails WHERE notice->>'kind' = 'password_expiring' ORDER BY id";
+    let reminders = portal.mails_of("password_expiring").await;
+    let sent: Vec<_> =
+        reminders.iter().map(|mail| format!("{} on {}", mail.notice["days_left"], mail.written_in_paris)).collect();
     assert_eq!(
-        portal.texts(told, &[]).await,
+        sent,
         [
             "60 on 2028-02-29 00:01",
             "30 on 2028-03-30 00:01",
@@ -77,31 +80,26 @@ async fn a_password_is_watched_from_its_first_day_to_its_last_instant() {
             "0 on 2028-04-29 00:01",
         ]
     );
-    let to_others = "SELECT count(*) FROM mails m WHERE recipient <> (SELECT contact_address FROM users WHERE login LIKE 'camille%')";
-    assert_eq!(portal.number(to_others, &[]).await, 0);
+    assert!(portal.outbox().await.iter().all(|mail| mail.recipient == manager.contact_address));
 
-    // The API announces the instant, and holds to it: what is answered before is let in, what is
+    // The API announces the instant and keeps to it: a call that is answered before is let in, one
+    // that is
     // asked after it is refused.
     portal.move_clock(&offset_to(in_paris(date(2028, 4, 20), 12, 0))).await;
-    let call = || {
-        let account = data_encoding::BASE64.encode(format!("{login}:{password}").as_bytes());
-        Call::get("/cpro/transverses/v1/health-check").with("cpro-account", &account)
-    };
-    let anybody = portal.browser();
-    let announced = anybody.send(call()).await.header("x-raccord-expiration").expect("an announcement").to_owned();
+    let (program, account) = (portal.program(), cpro_account(&login, &password));
+    let call = async || program.call(HEALTH, &[("cpro-account", &account)], "").await;
+    let announced = call().await.header("x-raccord-expiration").expect("an announcement").to_owned();
     let end: Timestamp = announced.parse().expect("an instant");
-    let stored = "SELECT (extract(epoch FROM expires_at) * 1000000)::bigint FROM technical_users";
-    let exact = portal.number(stored, &[]).await;
-    assert_eq!(exact / 1_000_000, end.as_second());
+    let exact = portal.expiry_of(id).await;
+    assert_eq!(exact.as_second(), end.as_second());
     portal.move_clock(&offset_to(end - 3.seconds())).await;
-    let clock = "SELECT (extract(epoch FROM portal_now()) * 1000000)::bigint";
     let (mut let_in, mut refused) = (0, 0);
     while refused < 3 {
-        let before = portal.number(clock, &[]).await;
-        let status = anybody.send(call()).await.status.as_u16();
-        let after = portal.number(clock, &[]).await;
-        assert!(after >= exact || status == 200, "refused {} µs before its end", exact - after);
-        assert!(before < exact || status == 401, "let in {} µs after its end", before - exact);
+        let before = portal.clock().await;
+        let status = call().await.status.as_u16();
+        let after = portal.clock().await;
+        assert!(after >= exact || status == 200, "refused {} before its end", exact - after);
+        assert!(before < exact || status == 401, "let in {} after its end", before - exact);
         let_in += u32::from(status == 200);
         refused += u32::from(status == 401);
     }
@@ -139,10 +137,10 @@ async fn nobody_is_reminded_of_what_no_longer_counts() {
     let mut portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let renewed = portal.technical_user(&structure, &manager).await;
-    portal.technical_user(&structure, &manager).await;
-    portal.technical_user(&structure, &manager).await;
-    portal.execute("UPDATE technical_users SET status = 'SUSPENDED' WHERE number = 2").await;
-    portal.execute("UPDATE technical_users SET status = 'DELETED' WHERE number = 3").await;
+    for status in [TechnicalUserStatus::Suspended, TechnicalUserStatus::Deleted] {
+        let other = portal.technical_user(&structure, &manager).await;
+        portal.set_status(other, status).await;
+    }
     portal.move_clock("370 days").await;
     assert_eq!(reminders::remind(&portal.pool).await.unwrap(), 1);
     // The reset gives a new life, with reminders of its own.
@@ -169,16 +167,16 @@ async fn a_manager_finds_what_is_to_be_renewed() {
     let portal = TestPortal::start().await;
     let (manager, structures) = portal.manager_with_structures("Camille", 3).await;
     let browser = portal.signed_in(&manager).await;
+    let mut accounts = Vec::new();
     for (structure, label) in structures.iter().zip(["Paie", "Régie", "=Formule"]) {
-        portal.create_account(&browser, structure.id, label).await;
+        accounts.push(portal.create_account(&browser, structure.id, label).await);
     }
     let (stranger, others) = portal.manager_with_structures("Alix", 1).await;
     let elsewhere = portal.signed_in(&stranger).await;
     portal.create_account(&elsewhere, others[0].id, "Ailleurs").await;
-    portal
-        .execute("UPDATE technical_users SET expires_at = portal_now() + interval '20 days' WHERE label = 'Régie'")
-        .await;
-    portal.execute("UPDATE technical_users SET expires_at = portal_now() - interval '1 hour', status = 'SUSPENDED' WHERE label = '=Formule'").await;
+    portal.expire_in(accounts[1], "20 days").await;
+    portal.expire_in(accounts[2], "-1 hour").await;
+    portal.set_status(accounts[2], TechnicalUserStatus::Suspended).await;
 
     let list = "/activites/utilisateurs-techniques";
     let labels = |rows: Vec<Vec<String>>| {
@@ -225,38 +223,69 @@ async fn a_calendar_follows_the_deadlines_by_a_link_that_can_be_replaced() {
             page.html().split("value=\"").find(|value| value.contains("/calendrier/")).expect("a link").to_owned();
         link[link.find("/calendrier/").unwrap()..link.find('"').unwrap()].to_owned()
     };
-    let anybody = portal.browser();
+    let visitor = portal.browser();
     let first = subscribe().await;
-    assert_eq!(anybody.get(&first).await.body_text(), file.body_text());
+    assert_eq!(visitor.get(&first).await.body_text(), file.body_text());
     let second = subscribe().await;
-    assert_eq!(anybody.get(&first).await.status, 404);
-    let text = anybody.get(&second).await.body_text();
+    assert_eq!(visitor.get(&first).await.status, 404);
+    let text = visitor.get(&second).await.body_text();
     assert_eq!(text.matches("BEGIN:VEVENT").count(), 1);
     assert!(text.replace("\r\n ", "").contains("SUMMARY:Mot de passe technique à renouveler\u{a0}: ERP ("), "{text}");
     assert_eq!(portal.events_of("CALENDAR_LINK_MADE").await, 2);
-    let stored = portal.number("SELECT count(*) FROM users WHERE calendar_token_hash IS NOT NULL", &[]).await;
-    assert_eq!(stored, 1);
+    assert_eq!(portal.calendar_links().await, 1);
 }
 
 #[tokio::test]
 async fn an_export_of_any_length_holds_every_account_once_in_the_order_of_the_list() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
-    let insert = "INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
-                  SELECT $1, n, 'TECH_' || n || '_X@cpro.fr', $2, $2, '', portal_now() + make_interval(days => 100, secs => n * 7919 % 2503)
-                    FROM generate_series(1, 2502) n";
-    sqlx::query(insert).bind(structure.id).bind(manager.id).execute(&portal.pool).await.expect("the accounts");
+    portal.many_accounts(&structure, &manager, 2_502).await;
     let browser = portal.signed_in(&manager).await;
     let export = async |query: &str| {
         let text = browser.get(&format!("/activites/utilisateurs-techniques.csv{query}")).await.body_text();
         let lines = text.lines().skip(1).map(|line| line.split(';').nth(1).expect("a login").to_owned());
         lines.collect::<Vec<_>>()
     };
-    let by_expiry = portal.texts("SELECT login FROM technical_users ORDER BY expires_at, id", &[]).await;
+    let by_expiry = portal.logins_by_expiry().await;
     assert_eq!(by_expiry.len(), 2_502, "more than are read at a time");
     assert_eq!(export("").await, by_expiry);
     assert_eq!(export("?recherche=tech_1234").await, ["TECH_1234_X@cpro.fr"]);
     assert!(export("?recherche=introuvable").await.is_empty());
-    portal.execute("UPDATE technical_users SET status = 'DELETED' WHERE number > 1000").await;
+    portal.delete_accounts_above(1_000).await;
     assert_eq!(export("?tri=structure").await.len(), 1_000, "a whole number of batches");
+}
+
+#[tokio::test]
+async fn a_password_lives_424_days_to_the_second() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let login = portal.login_of(id).await;
+    assert_eq!(portal.lifetime_of(id).await, 424 * 86_400);
+    let program = portal.program();
+    portal.move_clock("424 days -30 seconds").await;
+    assert_eq!(program.health_check(&login, &password).await, 200);
+    portal.move_clock("424 days").await;
+    assert_eq!(program.health_check(&login, &password).await, 401);
+}
+
+#[tokio::test]
+async fn one_date_of_expiry_stands_on_every_screen_and_in_the_pdf() {
+    let portal = TestPortal::with(&[("RACCORD_PASSWORD_LIFETIME_DAYS", "90")]).await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, summary, _) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let date = summary.fact("Échéance du mot de passe");
+    for page in [
+        "/activites".to_owned(),
+        "/activites/utilisateurs-techniques".to_owned(),
+        format!("/structures/{}", structure.id),
+        format!("/utilisateurs-techniques/{id}"),
+    ] {
+        assert!(browser.open(&page).await.text().contains(&date), "{date} is not on {page}");
+    }
+    let action = format!("/utilisateurs-techniques/{id}/informations-de-connexion");
+    let pdf = browser.submit(&summary, &action, &[]).await;
+    assert!(text_of_pdf(&pdf.body).is_none_or(|text| text.contains(&date)), "{date} is not in the PDF");
 }

@@ -1,4 +1,4 @@
-//! What the documents claim of the tests.
+//! The documents name tests, files and commands that exist, and comments keep to their rules.
 
 use std::{fs, path::Path, process::Command};
 
@@ -137,9 +137,46 @@ fn the_example_for_nginx_writes_no_link_that_opens_something_into_a_log() {
         let locations = blocks(server, "location ");
         for link in &secret {
             let block = locations.iter().find(|(name, _)| name == link).unwrap_or_else(|| panic!("{link} is logged"));
-            // An upstream that fails is an « error », which nginx tells with the request's first
-            // line.
+            // nginx logs a failing upstream at level `error`, with the request's first line.
             assert!(is_silent(block.1) && block.1.contains(" crit;"), "{link}: {}", block.1);
         }
     }
+}
+
+/// The comment lines of the code: file, number of the line, text.
+fn comments() -> Vec<(String, usize, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_foreign = |path: &Path| path.iter().any(|part| part == "node_modules" || part == "target");
+    let is_code = |path: &Path| path.extension().is_some_and(|kind| kind == "rs" || kind == "js");
+    let files = ["src", "tests", "benches"].into_iter().flat_map(|room| files_below(&root.join(room)));
+    let mut comments = Vec::new();
+    for path in files.filter(|path| is_code(path) && !is_foreign(path.strip_prefix(root).expect("below the root"))) {
+        let text = fs::read_to_string(&path).expect("a source");
+        let name = path.strip_prefix(root).expect("below the root").display().to_string();
+        let opens = |line: &str| ["//", "/**", "* "].iter().any(|start| line.trim_start().starts_with(start));
+        let lines = (1..).zip(text.lines()).filter(|(_, line)| opens(line));
+        comments.extend(lines.map(|(number, line)| (name.clone(), number, line.to_owned())));
+    }
+    assert!(comments.len() > 1_000, "{} comment lines", comments.len());
+    comments
+}
+
+#[test]
+fn comments_have_at_most_100_columns() {
+    // A single word cannot be wrapped.
+    let is_long = |line: &str| line.chars().count() > 100 && line.split_whitespace().count() > 2;
+    let long: Vec<_> = comments().into_iter().filter(|(_, _, line)| is_long(line)).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+/// Comments name the person, the visitor or the caller instead.
+#[test]
+fn comments_name_people_plainly() {
+    const UNCLEAR: [&str; 3] = ["somebody", "nobody", "anybody"];
+    let is_unclear = |line: &str| {
+        let mut words = line.split(|c: char| !c.is_alphanumeric());
+        words.any(|word| UNCLEAR.contains(&word.to_lowercase().as_str()))
+    };
+    let unclear: Vec<_> = comments().into_iter().filter(|(_, _, line)| is_unclear(line)).collect();
+    assert!(unclear.is_empty(), "{unclear:#?}");
 }

@@ -1,26 +1,24 @@
-//! « Historique »: what a structure's manager finds in it, page by page, and takes away.
+//! « Historique » of a structure: its pages, filters and export.
 
-use crate::common::{Browser, Page, Person, Structure, TestPortal};
+use raccord::domain::technical_user::TechnicalUserStatus;
 
-/// A structure whose history is known: three acts a day at 10, 12 and 14 h UTC from 20 December
-/// 2026 on, newest last.
+use crate::common::{Browser, EventRow, Page, Person, Structure, TestPortal};
+
+/// A portal with a structure, its manager, [`TestPortal::daily_history`], and the account's login.
 async fn portal_with_history(days: i32) -> (TestPortal, Person, Structure, String) {
     let portal = TestPortal::start().await;
     let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
     let account = portal.technical_user(&structures[0], &manager).await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[account]).await;
-    // The middle one of each day is the account's and somebody else's; all three have the number of
-    // their day.
-    let insert = "INSERT INTO audit_events (at, actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
-                  SELECT timestamptz '2026-12-20 08:00Z' + make_interval(days => day, hours => 2 * act), $1,
-                         CASE act WHEN 2 THEN 'noa.martin@exemple.fr' ELSE 'camille.martin@exemple.fr' END, '198.51.100.7',
-                         (ARRAY['STRUCTURE_EDITED', 'PASSWORD_SHOWN', 'ACT_REFUSED'])[act], $2,
-                         CASE act WHEN 2 THEN $3 END, CASE act WHEN 2 THEN $4 ELSE '' END, 'jour ' || day
-                    FROM generate_series(0, $5 - 1) day, generate_series(1, 3) act ORDER BY day, act";
-    let query = sqlx::query(insert).bind(manager.id).bind(structures[0].id).bind(account).bind(&login).bind(days);
-    query.execute(&portal.pool).await.expect("a history");
+    let login = portal.login_of(account).await;
+    portal.daily_history(&structures[0], &manager, account, days).await;
     let structure = structures.into_iter().next().expect("a structure");
     (portal, manager, structure, login)
+}
+
+/// An event of the structure that happens now.
+fn event_of(structure: &Structure, action: &str) -> EventRow {
+    let (actor, address) = ("x".to_owned(), "y".to_owned());
+    EventRow { actor, address, action: action.into(), structure_id: Some(structure.id), ..EventRow::default() }
 }
 
 /// What the list shows: each act's words, and the detail on the line below them.
@@ -54,16 +52,13 @@ async fn pages_lead_through_all_of_it_once_and_back() {
     assert_eq!(all, expected);
     assert_eq!(pages.iter().map(|page| page.rows().len()).collect::<Vec<_>>(), [50, 50, 20]);
     assert!(pages[1].title() != pages[0].title());
-    // And back, while something new happened: nothing is shown twice, and the first page has it.
+    // And back, while a new event is added: no event is shown twice, and the first page has the
+    // new one.
     let back = browser.open(&pages[2].link("Plus récentes")).await;
     assert_eq!(shown(&back), shown(&pages[1]));
     assert_eq!(back.link("Plus anciennes"), pages[1].link("Plus anciennes"));
-    portal
-        .execute(
-            "INSERT INTO audit_events (at, actor, address, action, structure_id, detail)
-                  SELECT '2027-06-01', 'x', 'y', 'MANAGER_CHANGED', min(id), 'neuf' FROM structures",
-        )
-        .await;
+    let event = EventRow { at: "2027-06-01".into(), detail: "neuf".into(), ..event_of(&structure, "MANAGER_CHANGED") };
+    portal.write_event(&event).await;
     let newer = browser.open(&back.link("Plus récentes")).await;
     assert_eq!(shown(&newer), shown(&pages[0]));
     let top = browser.get(&newer.link("Plus récentes")).await.location();
@@ -75,10 +70,10 @@ async fn pages_lead_through_all_of_it_once_and_back() {
 #[tokio::test]
 async fn events_of_one_instant_are_told_apart_by_their_number() {
     let (portal, manager, structure, _) = portal_with_history(0).await;
-    portal
-        .execute("INSERT INTO audit_events (at, actor, address, action, structure_id, detail)
-                  SELECT '2027-01-01', 'x', 'y', 'ACT_REFUSED', (SELECT min(id) FROM structures), n FROM generate_series(1, 101) n")
-        .await;
+    for number in 1..=101 {
+        let refused = event_of(&structure, "ACT_REFUSED");
+        portal.write_event(&EventRow { at: "2027-01-01".into(), detail: number.to_string(), ..refused }).await;
+    }
     let browser = portal.signed_in(&manager).await;
     let mut page = browser.open(&format!("/structures/{}/historique", structure.id)).await;
     let mut all = shown(&page);
@@ -96,7 +91,7 @@ async fn it_is_narrowed_by_act_period_account_and_person() {
     let small = login.to_lowercase();
     for (query, expected) in [
         ("operation=PASSWORD_SHOWN".to_owned(), 40),
-        // What is no act of ours, or one that is no structure's, chooses nothing.
+        // An unknown operation, or one that is not a structure's, filters nothing.
         ("operation=quoi".to_owned(), 50),
         ("operation=SIGNED_IN".to_owned(), 50),
         ("du=24%2F12%2F2026&au=24%2F12%2F2026".to_owned(), 3),
@@ -117,15 +112,15 @@ async fn it_is_narrowed_by_act_period_account_and_person() {
     nothing.assert_says("Aucune opération ne correspond à ces critères.");
     assert_eq!(nothing.field("compte"), "TECH_9");
     assert_eq!(nothing.link("Afficher tout l’historique"), format!("/structures/{}/historique", structure.id));
-    // The links of a page keep what it is narrowed by.
+    // The links of a page keep its filters.
     let narrowed = browser
         .open(&format!("/structures/{}/historique?au=29/01/2027&personne=camille.martin@exemple.fr", structure.id))
         .await;
     let older = browser.open(&narrowed.link("Plus anciennes")).await;
     assert_eq!((older.field("au"), older.field("personne")), ("29/01/2027".into(), "camille.martin@exemple.fr".into()));
     assert_eq!(older.rows().len(), 30);
-    // An account's page leads to what happened to the account.
-    let account = portal.number("SELECT id FROM technical_users", &[]).await;
+    // An account's page leads to the events of the account.
+    let account = portal.account_ids().await[0];
     let page = browser.open(&format!("/utilisateurs-techniques/{account}")).await;
     assert_eq!(browser.open(&page.link("Voir tout l’historique de ce compte")).await.rows().len(), 40);
 }
@@ -135,20 +130,21 @@ async fn a_part_of_a_name_finds_and_a_whole_one_finds_nobody_else() {
     let (portal, manager, structure, login) = portal_with_history(5).await;
     let chloe = portal.person("Chloé").await;
     let other = portal.technical_user(&structure, &manager).await;
-    portal.execute("UPDATE technical_users SET label = 'Paie École', status = 'DELETED' WHERE number = 2").await;
-    // Whose login holds another's; who is no member; and the portal, which is nobody.
-    for (actor, account) in [("jo.noa.martin@exemple.fr", Some(other)), (chloe.login.as_str(), None), ("raccord", None)]
-    {
-        let insert =
-            "INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)
-                      VALUES ($1, '', 'STRUCTURE_EDITED', $2, $3, '', '')";
-        let query = sqlx::query(insert).bind(actor).bind(structure.id).bind(account);
-        query.execute(&portal.pool).await.expect("an event");
-    }
+    portal.set_label(other, "Paie École").await;
+    portal.set_status(other, TechnicalUserStatus::Deleted).await;
     let elsewhere = portal.structure("Commune d’ailleurs").await;
-    let insert = "INSERT INTO audit_events (actor, address, action, structure_id, subject, detail)
-                  VALUES ('zoe.durand@exemple.fr', '', 'STRUCTURE_EDITED', $1, '', '')";
-    sqlx::query(insert).bind(elsewhere.id).execute(&portal.pool).await.expect("an event");
+    for (actor, account, structure) in [
+        // A login that ends as another one does.
+        ("jo.noa.martin@exemple.fr", Some(other), &structure),
+        // A person who is not a member.
+        (chloe.login.as_str(), None, &structure),
+        // The portal itself.
+        ("raccord", None, &structure),
+        ("zoe.durand@exemple.fr", None, &elsewhere),
+    ] {
+        let edited = event_of(structure, "STRUCTURE_EDITED");
+        portal.write_event(&EventRow { actor: actor.into(), technical_user_id: account, ..edited }).await;
+    }
     let browser = portal.signed_in(&manager).await;
     for (query, expected) in [
         (format!("compte={login}"), 5),
@@ -177,12 +173,18 @@ async fn a_part_of_a_name_finds_and_a_whole_one_finds_nobody_else() {
 #[tokio::test]
 async fn days_are_those_of_a_calendar_in_paris() {
     let (portal, manager, structure, _) = portal_with_history(0).await;
-    portal
-        .execute("INSERT INTO audit_events (at, actor, address, action, structure_id)
-                  SELECT at::timestamptz, 'x', 'y', 'ACT_REFUSED', (SELECT min(id) FROM structures)
-                    FROM unnest('{2027-01-01 22:59:59.999999Z, 2027-01-01 23:00Z, 2027-01-02 22:59:59.999999Z, 2027-01-02 23:00Z,
-                                  2027-07-01 21:59:59Z, 2027-07-01 22:00Z, 2027-07-02 21:59:59Z, 2027-07-02 22:00Z}'::text[]) at")
-        .await;
+    for at in [
+        "2027-01-01 22:59:59.999999Z",
+        "2027-01-01 23:00Z",
+        "2027-01-02 22:59:59.999999Z",
+        "2027-01-02 23:00Z",
+        "2027-07-01 21:59:59Z",
+        "2027-07-01 22:00Z",
+        "2027-07-02 21:59:59Z",
+        "2027-07-02 22:00Z",
+    ] {
+        portal.write_event(&EventRow { at: at.into(), ..event_of(&structure, "ACT_REFUSED") }).await;
+    }
     let browser = portal.signed_in(&manager).await;
     for day in ["02/01/2027", "02/07/2027"] {
         assert_eq!(count(&browser, &structure, &format!("du={day}&au={day}")).await, 2, "{day}");
@@ -207,9 +209,10 @@ async fn a_wrong_date_is_said_beside_its_field_and_nothing_typed_is_lost() {
     page.assert_says("la date de fin doit être celle du début, ou venir après elle");
     let csv = browser.get(&format!("/structures/{}/historique.csv?du=hier", structure.id)).await;
     assert_eq!(csv.status, 422);
-    // A place that is no event of this structure has no page; what is no number is no place.
-    let elsewhere = "INSERT INTO audit_events (actor, address, action) VALUES ('a', 'b', 'SIGNED_OUT') RETURNING id";
-    let elsewhere = portal.number(elsewhere, &[]).await;
+    // A cursor that is not an event of this structure gives 404; one that is not a number is
+    // ignored.
+    let signed_out = EventRow { structure_id: None, ..event_of(&structure, "SIGNED_OUT") };
+    let elsewhere = portal.write_event(&signed_out).await;
     for place in [elsewhere.to_string(), "0".into(), "-1".into(), i64::MAX.to_string()] {
         assert_eq!(ask(&format!("avant={place}")).await.status, 404, "{place}");
         assert_eq!(ask(&format!("apres={place}")).await.status, 404, "{place}");
@@ -220,10 +223,15 @@ async fn a_wrong_date_is_said_beside_its_field_and_nothing_typed_is_lost() {
 #[tokio::test]
 async fn the_export_holds_all_that_is_narrowed_to_and_no_formula() {
     let (portal, manager, structure, login) = portal_with_history(900).await;
-    portal
-        .execute("INSERT INTO audit_events (at, actor, address, action, structure_id, subject, detail)
-                  SELECT '2026-01-01', E'\\n=1+1', '＝1', 'STRUCTURE_EDITED', (SELECT min(id) FROM structures), ' @x', E'a;\"b\"\\r\\nc'")
-        .await;
+    let formulas = EventRow {
+        at: "2026-01-01".into(),
+        actor: "\n=1+1".into(),
+        address: "＝1".into(),
+        subject: " @x".into(),
+        detail: "a;\"b\"\r\nc".into(),
+        ..event_of(&structure, "STRUCTURE_EDITED")
+    };
+    portal.write_event(&formulas).await;
     let browser = portal.signed_in(&manager).await;
     let export = async |query: &str| {
         let page = browser.open(&format!("/structures/{}/historique?{query}", structure.id)).await;
@@ -258,10 +266,9 @@ async fn the_export_holds_all_that_is_narrowed_to_and_no_formula() {
 async fn a_page_costs_the_same_whatever_is_behind_it() {
     let (portal, manager, structure, login) = portal_with_history(4_000).await;
     portal.execute("ANALYZE audit_events").await;
-    let account = portal.number("SELECT id FROM technical_users", &[]).await;
-    // The deepest page, by each criterion: what is read are the rows that are shown and one more,
-    // by an index.
-    let deepest = portal.number("SELECT id FROM audit_events WHERE detail = 'jour 60' ORDER BY id LIMIT 1", &[]).await;
+    let account = portal.account_ids().await[0];
+    // The deepest page by each criterion reads the rows that it shows and one more, by an index.
+    let deepest = portal.first_event_with_detail("jour 60").await;
     for (criterion, index) in [
         (String::new(), "audit_events_of_structure"),
         (" AND action = 'PASSWORD_SHOWN'".to_owned(), "audit_events_of_action"),

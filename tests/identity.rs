@@ -1,4 +1,4 @@
-//! Who somebody is, proved again: before sensitive acts, and by a second factor.
+//! The second factor, and the confirmation of the identity before sensitive acts.
 
 use crate::common::{Answer, Browser, PASSWORD, Page, Person, TestPortal, together};
 
@@ -8,7 +8,7 @@ const MFA_SETUP: &str = "/mon-compte/double-authentification/activation";
 const MFA_CONFIRM: &str = "/mon-compte/double-authentification/confirmation";
 pub const CODE: &str = "/connexion/code";
 
-/// Goes on as a browser does at a 307: the same form, to where the answer says.
+/// Follows a 307 as a browser does: sends the same form to the new location.
 async fn repeat(browser: &Browser, answer: &Answer, page: &Page, typed: &[(&str, &str)]) -> Answer {
     assert_eq!(answer.status, 307, "{}", answer.body_text());
     let mut fields = page.form(CONFIRM);
@@ -33,7 +33,7 @@ async fn a_creation_a_quarter_of_an_hour_after_sign_in_asks_for_the_password_and
     let token = form.field("jeton");
     let asked = browser.submit(&form, &action, &[("libelle", "Cantine & « école »")]).await.refusal(403);
     assert_eq!(asked.heading(), "Confirmez votre identité");
-    assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 1, "nothing is done yet");
+    assert_eq!(portal.count("technical_users").await, 1, "nothing is done yet");
     let wrong = browser.submit(&asked, CONFIRM, &[("confirmation-mot-de-passe", "pas celui-là, non")]).await;
     let asked = wrong.refusal(422);
     asked.assert_says("Le mot de passe est incorrect.");
@@ -44,15 +44,14 @@ async fn a_creation_a_quarter_of_an_hour_after_sign_in_asks_for_the_password_and
     assert_ne!(browser.cookies(), before, "the session has a new id");
     let summary = repeat(&browser, &confirmed, &asked, &typed).await.location();
     assert!(browser.open(&summary).await.password().is_some());
-    let label = "SELECT label FROM technical_users ORDER BY id DESC LIMIT 1";
-    assert_eq!(portal.text(label, &[]).await, "Cantine & « école »", "what was typed is there");
-    assert_eq!(portal.number("SELECT count(*) FROM idempotency_tokens", &[]).await, 2);
+    assert_eq!(portal.labels().await[1], "Cantine & « école »", "what was typed is there");
+    assert_eq!(portal.count("idempotency_tokens").await, 2);
     assert_eq!(
         browser.submit(&form, &action, &[("libelle", "Cantine & « école »")]).await.location(),
         summary,
         "{token}"
     );
-    assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 2, "once");
+    assert_eq!(portal.count("technical_users").await, 2, "once");
     assert_eq!(
         (portal.events_of("IDENTITY_CONFIRMED").await, portal.events_of("IDENTITY_NOT_CONFIRMED").await),
         (1, 1)
@@ -72,14 +71,14 @@ async fn a_reset_and_a_new_contact_address_ask_too_and_other_acts_do_not() {
     let form = browser.open(&reset).await;
     let asked = browser.submit(&form, &reset, &[("ancien", "24")]).await.refusal(403);
     assert!(asked.form(CONFIRM).contains(&("ancien".into(), "24".into())));
-    assert_eq!(portal.number("SELECT credential_version::bigint FROM technical_users", &[]).await, 1);
+    assert_eq!(portal.version_of(id).await, 1);
     let address = [("adresse-de-contact", "nouvelle@exemple.fr")];
     browser.post("/mon-compte/adresse-de-contact", &address).await.refusal(403);
     browser.post(&format!("/utilisateurs-techniques/{id}/suspension"), &[]).await.location();
     let typed = [("confirmation-mot-de-passe", PASSWORD)];
     let confirmed = browser.submit(&asked, CONFIRM, &typed).await;
     repeat(&browser, &confirmed, &asked, &typed).await.location();
-    assert_eq!(portal.number("SELECT credential_version::bigint FROM technical_users", &[]).await, 2);
+    assert_eq!(portal.version_of(id).await, 2);
 }
 
 #[tokio::test]
@@ -117,9 +116,9 @@ async fn guessing_within_a_session_is_slowed_and_leads_nowhere_else() {
     attempt(PASSWORD, "/mon-compte").await.refusal(429).assert_says("Veuillez patienter");
 }
 
-/// What the person's application shows, `steps` of 30 seconds from now on the portal's clock.
+/// The code of the person's application, `steps` of 30 seconds from now on the portal's clock.
 pub async fn code(portal: &TestPortal, key: &str, steps: i64) -> String {
-    let now = portal.number("SELECT extract(epoch FROM portal_now())::bigint", &[]).await + steps * 30;
+    let now = portal.clock().await.as_second() + steps * 30;
     let secret = totp_rs::Secret::try_from_base32(key).expect("a base32 key");
     let totp = totp_rs::Builder::new().with_secret(secret).build().expect("a sound secret");
     totp.generate(now.unsigned_abs()).to_string()
@@ -283,7 +282,7 @@ async fn what_was_typed_survives_the_second_factor_that_must_be_set_up_first() {
     assert_eq!(resumed.fact("Libellé"), "Paie");
     resumed.assert_says("Les gestionnaires principaux doivent activer la double authentification");
     assert_eq!(resumed.link("activez la double authentification (nouvel onglet)"), MFA);
-    // Sent too early, it waits again; so does a form of who has become one who must.
+    // Sent before the second factor is set up, the form waits again.
     let again = browser.submit(&resumed, &action, &[]).await.page();
     assert_eq!((again.heading().as_str(), again.field("libelle").as_str()), ("Reprenez votre saisie", "Paie"));
     let secret = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];
@@ -291,7 +290,7 @@ async fn what_was_typed_survives_the_second_factor_that_must_be_set_up_first() {
     enrol(&portal, &browser).await;
     let summary = browser.submit(&again, &action, &[]).await.location();
     assert!(browser.open(&summary).await.password().is_some());
-    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, "Paie");
+    assert_eq!(portal.labels().await, ["Paie"]);
 }
 
 #[tokio::test]
@@ -343,7 +342,7 @@ async fn a_password_that_is_replaced_while_it_is_verified_asks_for_no_code() {
     let browser = give_password(portal.browser(), &manager).await;
     // A change that was committed after the old password had been read, and before this session
     // began, has not ended it.
-    portal.execute("UPDATE users SET password_hash = reverse(password_hash)").await;
+    portal.set_password_hash(&manager, Some("another")).await;
     let late = browser.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await;
     assert_eq!(late.location(), "/connexion?avis=session-expired");
     assert_eq!(browser.get(CODE).await.location(), "/connexion?avis=session-expired");
@@ -397,7 +396,7 @@ async fn changing_the_second_factor_wants_password_and_code_of_who_signed_in_lon
     let done = repeat(&browser, &confirmed, &asked, &typed).await.location();
     browser.open(&done).await.assert_says("La double authentification est désactivée.");
     portal.signed_in(&manager).await;
-    assert_eq!(portal.number("SELECT count(*) FROM recovery_codes", &[]).await, 0);
+    assert_eq!(portal.count("recovery_codes").await, 0);
     let contact = &manager.contact_address;
     assert_eq!(portal.mails().await, vec![format!("{contact} second_factor_changed"); 2]);
 }
@@ -413,9 +412,9 @@ async fn every_act_on_a_second_factor_asks_who_signed_in_long_ago() {
     let key = without.open(MFA).await.by_id("code", "cle").expect("the key is shown");
     portal.move_clock("14 minutes").await;
     assert!(without.open(MFA).await.by_id("code", "cle").is_some());
-    portal.execute("UPDATE second_factors SET created_at = portal_now() WHERE confirmed_at IS NULL").await;
+    portal.renew_unconfirmed_factors().await;
     portal.move_clock("16 minutes").await;
-    assert_eq!(without.open(MFA).await.by_id("code", "cle"), None, "its secret is shown to nobody else");
+    assert_eq!(without.open(MFA).await.by_id("code", "cle"), None, "its secret is not shown to another person");
     let now = code(&portal, &key, 0).await;
     for (browser, act, fields) in [
         (&without, MFA_SETUP, vec![]),
@@ -426,7 +425,7 @@ async fn every_act_on_a_second_factor_asks_who_signed_in_long_ago() {
         let asked = browser.post(act, &fields).await.refusal(403);
         assert_eq!(asked.heading(), "Confirmez votre identité", "{act}");
     }
-    assert_eq!(portal.number("SELECT count(*) FROM second_factors WHERE confirmed_at IS NOT NULL", &[]).await, 1);
+    assert_eq!(portal.confirmed_second_factors().await, 1);
     assert_eq!(portal.events_of("RECOVERY_CODES_RENEWED").await, 0);
 }
 
@@ -487,12 +486,12 @@ async fn a_sign_in_from_elsewhere_is_told_once() {
         portal.browser().with_address(address).post("/connexion", &fields).await.location();
         portal.mails().await.len()
     };
-    assert_eq!(sign_in("192.0.2.1").await, 0, "the first one surprises nobody");
+    assert_eq!(sign_in("192.0.2.1").await, 0, "not for the first sign-in");
     assert_eq!(sign_in("192.0.2.200").await, 0, "the same network");
     assert_eq!(sign_in("203.0.113.5").await, 1);
     assert_eq!(sign_in("203.0.113.6").await, 1, "known by now");
     assert_eq!(portal.mails().await, [format!("{} new_sign_in", sacha.contact_address)]);
-    assert_eq!(portal.text("SELECT notice->>'address' FROM mails", &[]).await, "203.0.113.5");
+    assert_eq!(portal.outbox().await[0].notice["address"], "203.0.113.5");
 }
 
 #[tokio::test]

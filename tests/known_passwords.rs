@@ -1,4 +1,4 @@
-//! « Connu d’un ancien gestionnaire »: a password stays known to whom it was shown until it is
+//! « Connu d’un ancien gestionnaire »: a password stays known to the person who saw it until it is
 //! reset.
 
 use raccord::{
@@ -14,13 +14,13 @@ use raccord::{
     },
 };
 
-use crate::common::{Browser, Page, Person, Structure, TestPortal};
+use crate::common::{Browser, MailRow, Page, Person, Structure, TestPortal};
 
 const FLAG: &str = "Connu d’un ancien gestionnaire";
 const LIST: &str = "/activites/utilisateurs-techniques";
 
-/// Camille's structure with two accounts: « Vu », whose password she saw, and « Scellé », whose
-/// password nobody did.
+/// Camille's structure with two accounts: « Vu », whose password Camille saw, and « Scellé »,
+/// whose password was never shown.
 async fn structure_with_accounts(portal: &TestPortal) -> (Person, Structure, i64) {
     let (camille, structure) = portal.manager().await;
     let browser = portal.signed_in(&camille).await;
@@ -72,10 +72,11 @@ async fn the_new_manager_is_mailed_the_accounts_and_the_former_one_is_not() {
     let (camille, structure, _) = structure_with_accounts(&portal).await;
     let noor = portal.person("Noor").await;
     hand_over(&portal, &structure, &camille, &noor).await;
-    let told = "SELECT recipient || ' ' || (notice->'known_accounts')::text FROM mails WHERE notice->>'kind' = 'manager_changed' ORDER BY id";
+    let mails = portal.mails_of("manager_changed").await;
+    let known = mails.iter().map(|mail| format!("{} {}", mail.recipient, mail.notice["known_accounts"]));
     let login = format!("TECH_1_{}@cpro.fr", structure.identifier);
     let expected = [format!("{} [\"{login} (Vu)\"]", noor.contact_address), format!("{} []", camille.contact_address)];
-    assert_eq!(portal.texts(told, &[]).await, expected);
+    assert_eq!(known.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
@@ -96,27 +97,23 @@ async fn the_import_of_managers_flags_too_also_after_a_time_without_one() {
     let portal = TestPortal::start().await;
     let (_, structure, _) = structure_with_accounts(&portal).await;
     let identifier = StructureIdentifier::parse(IdentifierType::Siret, &structure.identifier, true).unwrap();
-    // What each line of the file does.
+    // As each line of the file does.
     let import = async |login: &str| {
         let person = NewPerson::checked(login, "Petit", "Lou", login).unwrap();
         let role = Role::PrincipalManager;
         import::attach(&portal.pool, &Actor::operator(), &person, &identifier, role).await.unwrap();
     };
     let told = async |recipient: &str| {
-        let told = portal.texts("SELECT recipient || ' ' || jsonb_array_length(notice->'known_accounts') FROM mails WHERE notice->>'kind' = 'manager_changed' ORDER BY id", &[]).await;
-        told.contains(&format!("{recipient} 1"))
+        let mails = portal.mails_of("manager_changed").await;
+        let known = |mail: &MailRow| mail.notice["known_accounts"].as_array().map(Vec::len);
+        mails.iter().any(|mail| mail.recipient == recipient && known(mail) == Some(1))
     };
     import("lou@exemple.fr").await;
     assert!(told("lou@exemple.fr").await);
-    let known = "SELECT count(*) FROM passwords_known_to_others";
-    assert_eq!(portal.number(known, &[]).await, 1);
-    portal
-        .execute(
-            "BEGIN; UPDATE structures SET principal_manager_id = NULL, active = false; DELETE FROM memberships; COMMIT",
-        )
-        .await;
-    assert_eq!(portal.number(known, &[]).await, 1, "removed is no longer manager either");
-    portal.execute("UPDATE structures SET active = false").await;
+    assert_eq!(portal.count("passwords_known_to_others").await, 1);
+    portal.close_structure(structure.id).await;
+    assert_eq!(portal.count("passwords_known_to_others").await, 1, "removed is no longer manager either");
+    portal.set_active(structure.id, false).await;
     import("zoe@exemple.fr").await;
     assert!(told("zoe@exemple.fr").await);
 }

@@ -1,11 +1,11 @@
-//! « Libellé » of an account that exists: changed, emptied, refused; never over what somebody else
-//! has written meanwhile.
+//! « Libellé » of an account: unique in its structure, changed, emptied, refused, and never written
+//! over a change that the page did not show.
 
-use raccord::domain::role::Role;
+use raccord::domain::{role::Role, technical_user::TechnicalUserStatus};
 
 use crate::common::TestPortal;
 
-const DETAILS: &str = "SELECT detail FROM audit_events WHERE action = 'TECHNICAL_USER_LABEL_CHANGED' ORDER BY id";
+const CHANGED: &str = "TECHNICAL_USER_LABEL_CHANGED";
 
 #[tokio::test]
 async fn a_label_can_be_changed_and_emptied_and_history_holds_both_names() {
@@ -21,7 +21,7 @@ async fn a_label_can_be_changed_and_emptied_and_history_holds_both_names() {
         page.assert_says("Le libellé est enregistré.");
         assert_eq!((page.fact("Libellé").as_str(), page.heading().as_str()), ("Logiciel de paie", "Logiciel de paie"));
     }
-    // Its own name in other letters is nobody else's.
+    // Its own name in other letters is not taken.
     let page = browser.open(&format!("/utilisateurs-techniques/{id}")).await;
     browser.submit(&page, &action, &[("libelle", "logiciel de PAIE")]).await.location();
     let page = browser.open(&format!("/utilisateurs-techniques/{id}")).await;
@@ -30,7 +30,7 @@ async fn a_label_can_be_changed_and_emptied_and_history_holds_both_names() {
     let page = browser.open(&told).await;
     browser.submit(&page, &action, &[("libelle", "Comptabilité")]).await.location();
     let details: Vec<_> =
-        portal.texts(DETAILS, &[]).await.iter().map(|detail| detail.replace('\u{202f}', " ")).collect();
+        portal.details_of(CHANGED).await.iter().map(|detail| detail.replace('\u{202f}', " ")).collect();
     assert_eq!(
         details,
         [
@@ -65,7 +65,7 @@ async fn a_label_that_cannot_be_kept_is_shown_again_with_the_reason() {
         assert_eq!(refused.field("libelle"), typed);
         assert_eq!(refused.fact("Libellé"), "ERP", "what is stored is unchanged");
     }
-    assert!(portal.texts(DETAILS, &[]).await.is_empty());
+    assert!(portal.details_of(CHANGED).await.is_empty());
 }
 
 #[tokio::test]
@@ -82,13 +82,29 @@ async fn what_somebody_else_has_written_meanwhile_is_not_written_over_unseen() {
     assert_eq!((refused.field("libelle").as_str(), refused.fact("Libellé").as_str()), ("Facturation", "Paie"));
     browser.submit(&refused, &action, &[]).await.location();
     assert_eq!(browser.open(&here).await.fact("Libellé"), "Facturation");
-    // Who manages no longer changes nothing, and the deleted account is gone.
+    // A former manager changes nothing, and a deleted account is gone.
     let page = browser.open(&here).await;
     let noor = portal.person("Noor").await;
     portal.attach(&noor, &structure, Role::PrincipalManager).await;
     browser.submit(&page, &action, &[("libelle", "Trop tard")]).await.refusal(404);
     assert_eq!(portal.events_of("ACT_REFUSED").await, 1);
-    portal.execute("UPDATE technical_users SET status = 'DELETED'").await;
+    portal.set_status(id, TechnicalUserStatus::Deleted).await;
     portal.signed_in(&noor).await.post(&action, &[("libelle", "Trop tard")]).await.refusal(404);
-    assert_eq!(portal.texts(DETAILS, &[]).await.len(), 2);
+    assert_eq!(portal.details_of(CHANGED).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_label_is_unique_in_its_structure_blind_to_case_and_accents() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structures[0].id, "Régie").await;
+    let form = format!("/structures/{}/utilisateurs-techniques", structures[0].id);
+    let page = browser.open(&format!("{form}/nouveau")).await;
+    let refused = browser.submit(&page, &form, &[("libelle", "REGIE")]).await.refusal(422);
+    refused.assert_says("porte déjà ce libellé");
+    assert_eq!(refused.field("libelle"), "REGIE");
+    portal.create_account(&browser, structures[1].id, "Régie").await;
+    browser.post(&format!("/utilisateurs-techniques/{id}/suppression"), &[]).await.location();
+    portal.create_account(&browser, structures[0].id, "regie").await;
 }

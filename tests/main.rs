@@ -1,4 +1,4 @@
-//! The portal, journey by journey: each test visits a router over a database of its own.
+//! The portal's journeys, one per file. Each test has a portal over a database of its own.
 
 mod access;
 mod api;
@@ -8,6 +8,7 @@ mod common;
 mod creation;
 mod deadlines;
 mod documents;
+mod edge;
 mod forgotten_password;
 mod history;
 mod identity;
@@ -19,7 +20,6 @@ mod model;
 mod operator;
 mod reset;
 mod rotation;
-mod rules;
 mod sessions;
 mod shown_once;
 mod sign_in;

@@ -1,13 +1,12 @@
-//! Malformed everything, against every route of portal and API: refused, and never an error of
-//! ours.
+//! Malformed paths, bodies and headers on every route of portal and API: refused, and never a 5xx.
 
 use axum::http::Method;
 use data_encoding::BASE64;
-use raccord::web;
+use raccord::{domain::technical_user::TechnicalUserStatus, web};
 
-use crate::common::{Browser, Call, TestPortal, at_home};
+use crate::common::{Browser, Call, TestPortal, at_home, cpro_account};
 
-/// Places of an id or a token in a path, as nobody's link has them.
+/// Malformed ids and tokens.
 const SEGMENTS: [&str; 14] = [
     "0",
     "-1",
@@ -42,7 +41,7 @@ const QUERIES: [&str; 11] = [
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Bodies by what they claim to be.
+/// Malformed bodies, with their content type.
 fn bodies() -> Vec<(&'static str, Vec<u8>)> {
     let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
     let fields = "a=b&".repeat(10_000);
@@ -111,7 +110,7 @@ async fn malformed_paths_and_queries_are_refused_on_every_route() {
         for segment in SEGMENTS.iter().filter(|_| path.contains('{')) {
             let there = path.replace("{id}", segment).replace("{token}", segment);
             let status = status(&scene.browser, scene.call(&method, &there, FORM, b"")).await;
-            // What is closed already is closed: the answer does not tell whether it ever was open.
+            // Closing what does not exist succeeds, so that the answer does not tell what exists.
             let is_closed = (path.ends_with("/fermeture") || path.ends_with("/annulation")) && status == 303;
             assert!((400..500).contains(&status) || is_closed, "{method} {there}: {status}");
         }
@@ -126,15 +125,14 @@ async fn malformed_paths_and_queries_are_refused_on_every_route() {
             assert!((400..500).contains(&status), "{method} {there}: {status}");
         }
     }
-    assert_eq!(scene.portal.number("SELECT count(*) FROM technical_users WHERE status = 'ACTIVE'", &[]).await, 1);
+    assert_eq!(scene.portal.count_with_status(TechnicalUserStatus::Active).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
     let scene = Scene::set().await;
     let cookies = scene.browser.cookies();
-    // Closing a récapitulatif and ending what is not there need no field; the acts that need none
-    // are named.
+    // The acts that need no field.
     let needs_nothing = [
         "fermeture",
         "suspension",
@@ -153,21 +151,20 @@ async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
         let there = scene.at_home(path);
         for (number, (kind, body)) in bodies().into_iter().enumerate() {
             scene.browser.set_cookies(cookies.clone());
-            // Each from elsewhere: it is the body that is to be refused, and nobody's haste.
+            // Each from another network, so that no delay applies.
             let from = scene.browser.with_address(&format!("203.0.113.{number}"));
             let status = status(&from, scene.call(&method, &there, kind, &body)).await;
             let shown = String::from_utf8_lossy(&body);
-            // An empty search is a search; who forgot a password is answered alike, whatever was
-            // typed; and who is not between password and code, or has no second factor to act on,
-            // is led to where one begins.
+            // An empty search is valid. A forgotten password gets the same answer whatever is
+            // typed. The pages of the second factor redirect where there is none.
             let is_led_on =
                 path == "/mot-de-passe-oublie" || path == "/connexion/code" || path.contains("double-authentification");
             let is_answered = is_led_on && status == 303 || path.starts_with("/cpro/") && status == 200;
             assert!((400..500).contains(&status) || is_answered, "{path} {kind} {shown:.80}: {status}");
         }
     }
-    assert_eq!(scene.portal.number("SELECT count(*) FROM technical_users", &[]).await, 1);
-    assert_eq!(scene.portal.number("SELECT max(credential_version)::bigint FROM technical_users", &[]).await, 1);
+    assert_eq!(scene.portal.count("technical_users").await, 1);
+    assert_eq!(scene.portal.version_of(scene.account).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,7 +197,7 @@ async fn malformed_headers_are_refused_on_every_route() {
     }
 }
 
-/// A manager who has signed in, and an account that can call.
+/// A manager who has signed in, and an account that can call the API.
 struct Scene {
     portal: TestPortal,
     browser: Browser,
@@ -215,13 +212,12 @@ impl Scene {
         let (manager, structure) = portal.manager().await;
         let browser = portal.signed_in(&manager).await;
         let (account, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-        let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[account]).await;
-        let cpro_account = BASE64.encode(format!("{login}:{password}").as_bytes());
+        let login = portal.login_of(account).await;
+        let cpro_account = cpro_account(&login, &password);
         Self { portal, browser, account, structure: structure.id, cpro_account }
     }
 
-    /// The path with an id that is the manager's own, so that what is malformed is the only thing
-    /// wrong.
+    /// The path with an id that the manager may act on, so that nothing else is wrong.
     fn at_home(&self, path: &str) -> String {
         at_home(path, self.account, self.structure)
     }

@@ -1,9 +1,9 @@
-//! The people of a structure: invited, changed and removed by its principal manager, or asking to
-//! be let in.
+//! The people of a structure: invited, changed and removed by its principal manager, or attached at
+//! their own request.
 
 use raccord::domain::{notification::Notification, role::Role};
 
-use crate::common::{Browser, Person, Structure, TestPortal, together};
+use crate::common::{Answer, Browser, MailRow, Structure, TestPortal, together};
 
 const MY_REQUESTS: &str = "/mon-compte/demandes-de-rattachement";
 
@@ -11,24 +11,20 @@ fn invitation(structure: &Structure) -> String {
     format!("/structures/{}/membres/invitation", structure.id)
 }
 
-async fn membership(portal: &TestPortal, person: &Person) -> i64 {
-    portal.number("SELECT id FROM memberships WHERE user_id = $1", &[person.id]).await
-}
-
-async fn invite(browser: &Browser, structure: &Structure, address: &str, role: &str) -> crate::common::Answer {
+async fn invite(browser: &Browser, structure: &Structure, address: &str, role: &str) -> Answer {
     let page = browser.open(&invitation(structure)).await;
     let typed = [("adresse", address), ("prenom", "Lou"), ("nom", "Petit"), ("role", role)];
     browser.submit(&page, &invitation(structure), &typed).await
 }
 
-async fn ask(browser: &Browser, kind: &str, identifier: &str) -> crate::common::Answer {
+async fn ask(browser: &Browser, kind: &str, identifier: &str) -> Answer {
     browser.post(MY_REQUESTS, &[("type-identifiant", kind), ("identifiant", identifier)]).await
 }
 
-/// What each mail says is something that the mail room can read.
+/// The notices of all mails, as the mail room reads them.
 async fn notices(portal: &TestPortal) -> Vec<Notification> {
-    let mails = portal.texts("SELECT notice::text FROM mails ORDER BY id", &[]).await;
-    mails.iter().map(|mail| serde_json::from_str(mail).unwrap_or_else(|error| panic!("{mail}: {error}"))).collect()
+    let notice = |mail: MailRow| serde_json::from_value(mail.notice).expect("a notice");
+    portal.outbox().await.into_iter().map(notice).collect()
 }
 
 #[tokio::test]
@@ -45,7 +41,7 @@ async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
         browser.open(&told).await.assert_says("La personne est rattachée à la structure.");
     }
     let rows = browser.open(&format!("/structures/{}", structure.id)).await.rows();
-    let row = rows.iter().find(|row| row[0] == "Lou Petit").expect("her row");
+    let row = rows.iter().find(|row| row[0] == "Lou Petit").expect("the row of Lou Petit");
     let expected = ["lou.petit@exemple.fr", "Utilisateur Modifier le rôle Retirer", "Lou.Petit@exemple.fr", "Inactif"];
     assert_eq!(row[1..5], expected);
     let mails = portal.mails().await;
@@ -62,9 +58,8 @@ async fn a_person_who_is_known_by_login_or_contact_address_is_attached_as_she_is
     let browser = portal.signed_in(&manager).await;
     invite(&browser, &structures[0], &noor.login, "GESTIONNAIRE_SECONDAIRE").await.location();
     invite(&browser, &structures[1], &noor.contact_address, "UTILISATEUR").await.location();
-    let names = portal.texts("SELECT DISTINCT last_name FROM users WHERE first_name = 'Noor'", &[]).await;
-    assert_eq!(names, ["Martin"]);
-    assert_eq!(portal.number("SELECT count(*) FROM memberships WHERE user_id = $1", &[noor.id]).await, 2);
+    assert_eq!(portal.full_names().await, ["Camille Martin", "Noor Martin"]);
+    assert_eq!(portal.roles_of(&noor).await.len(), 2);
     assert_eq!(
         portal.mails().await,
         [
@@ -76,14 +71,14 @@ async fn a_person_who_is_known_by_login_or_contact_address_is_attached_as_she_is
     other.assert_says("Cette personne est déjà rattachée à la structure, avec le rôle");
     invite(&browser, &structures[0], &manager.login, "UTILISATEUR").await.refusal(422);
     let shared = portal.person("Sacha").await;
-    portal
-        .execute("UPDATE users SET contact_address = 'service@exemple.fr' WHERE first_name IN ('Noor', 'Sacha')")
-        .await;
+    for person in [&noor, &shared] {
+        portal.set_contact_address(person, "service@exemple.fr").await;
+    }
     invite(&browser, &structures[1], "service@exemple.fr", "UTILISATEUR")
         .await
         .refusal(422)
         .assert_says("Plusieurs personnes");
-    assert_eq!(portal.number("SELECT count(*) FROM memberships WHERE user_id = $1", &[shared.id]).await, 0);
+    assert_eq!(portal.roles_of(&shared).await.len(), 0);
 }
 
 #[tokio::test]
@@ -105,7 +100,7 @@ async fn what_is_wrong_in_an_invitation_is_said_beside_its_field_and_nothing_typ
         .await
         .refusal(422)
         .assert_says("Choisissez un rôle.");
-    assert_eq!(portal.number("SELECT count(*) FROM users", &[]).await, 1);
+    assert_eq!(portal.count("users").await, 1);
 }
 
 #[tokio::test]
@@ -114,7 +109,7 @@ async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
     let (manager, structure) = portal.manager().await;
     let noor = portal.person("Noor").await;
     portal.attach(&noor, &structure, Role::User).await;
-    let (browser, id) = (portal.signed_in(&manager).await, membership(&portal, &noor).await);
+    let (browser, id) = (portal.signed_in(&manager).await, portal.membership_of(&noor).await);
     let (role, removal) = (format!("/rattachements/{id}/role"), format!("/rattachements/{id}/retrait"));
     let fiche = browser.open(&format!("/structures/{}", structure.id)).await;
     assert!(fiche.has_form(&role) && fiche.has_form(&removal));
@@ -147,14 +142,13 @@ async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
 async fn the_principal_manager_himself_is_neither_changed_nor_removed() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
-    let (browser, id) = (portal.signed_in(&manager).await, membership(&portal, &manager).await);
+    let (browser, id) = (portal.signed_in(&manager).await, portal.membership_of(&manager).await);
     for act in ["role", "retrait"] {
         let path = format!("/rattachements/{id}/{act}");
         browser.get(&path).await.refusal(404);
         browser.post(&path, &[("role", "UTILISATEUR")]).await.refusal(404);
     }
-    let principal = "SELECT count(*) FROM memberships WHERE role = 'PRINCIPAL_MANAGER'";
-    assert_eq!(portal.number(principal, &[]).await, 1);
+    assert_eq!(portal.roles_of(&manager).await, ["PRINCIPAL_MANAGER"]);
 }
 
 #[tokio::test]
@@ -163,14 +157,14 @@ async fn a_form_that_outlived_its_manager_is_refused_and_remembered() {
     let (manager, structure) = portal.manager().await;
     let (noor, sacha, alix) = (portal.person("Noor").await, portal.person("Sacha").await, portal.person("Alix").await);
     portal.attach(&noor, &structure, Role::User).await;
-    let (browser, id) = (portal.signed_in(&manager).await, membership(&portal, &noor).await);
+    let (browser, id) = (portal.signed_in(&manager).await, portal.membership_of(&noor).await);
     let request = portal.membership_request(&alix, &structure).await;
     portal.attach(&sacha, &structure, Role::PrincipalManager).await;
     browser.post(&format!("/rattachements/{id}/retrait"), &[]).await.refusal(404);
     browser.post(&format!("/demandes-de-rattachement/{request}/refus"), &[]).await.refusal(404);
     browser.post(&invitation(&structure), &[]).await.refusal(404);
     assert_eq!(portal.events_of("ACT_REFUSED").await, 3);
-    assert_eq!(membership(&portal, &noor).await, id);
+    assert_eq!(portal.membership_of(&noor).await, id);
 }
 
 #[tokio::test]
@@ -212,7 +206,7 @@ async fn the_principal_manager_validates_with_a_role_or_refuses() {
     page.assert_says("Demandes de rattachement");
     let rows = page.rows();
     assert!(rows[0][0].contains("Noor Martin") && rows[1][0].contains("Sacha Martin"), "{rows:?}");
-    let ids = portal.texts("SELECT id::text FROM membership_requests ORDER BY id", &[]).await;
+    let ids = portal.membership_request_ids().await;
     let accept = format!("/demandes-de-rattachement/{}/validation", ids[0]);
     browser.post(&accept, &[("role", "GESTIONNAIRE_PRINCIPAL")]).await.refusal(422);
     let told = browser.post(&accept, &[("role", "GESTIONNAIRE_SECONDAIRE")]).await.location();
@@ -222,9 +216,8 @@ async fn the_principal_manager_validates_with_a_role_or_refuses() {
     page.assert_says("La demande est refusée.");
     assert_eq!(page.rows().len(), 1, "the structure alone is left");
     browser.post(&accept, &[("role", "UTILISATEUR")]).await.refusal(404);
-    let roles = portal.texts("SELECT role FROM memberships WHERE user_id = $1", &[noor.id]).await;
-    assert_eq!(roles, ["SECONDARY_MANAGER"]);
-    assert_eq!(portal.number("SELECT count(*) FROM memberships WHERE user_id = $1", &[sacha.id]).await, 0);
+    assert_eq!(portal.roles_of(&noor).await, ["SECONDARY_MANAGER"]);
+    assert_eq!(portal.roles_of(&sacha).await.len(), 0);
     let mails = portal.mails().await;
     assert_eq!(
         mails[2..],
@@ -256,10 +249,10 @@ async fn ten_requests_may_wait_and_one_can_be_taken_back() {
     .await;
     assert_eq!(answers.iter().filter(|status| **status == 303).count(), 10, "{answers:?}");
     ask(&browser, "AUTRE", "encore").await.refusal(422).assert_says("Vous avez déjà 10 demandes en attente.");
-    let id = portal.number("SELECT min(id) FROM membership_requests", &[]).await;
+    let id = portal.membership_request_ids().await[0].clone();
     let withdrawal = format!("{MY_REQUESTS}/{id}/annulation");
     portal.signed_in(&sacha).await.post(&withdrawal, &[]).await.location();
-    assert_eq!(portal.number("SELECT count(*) FROM membership_requests", &[]).await, 10, "not somebody else's");
+    assert_eq!(portal.count("membership_requests").await, 10, "not those of another person");
     for _ in 0..2 {
         browser.post(&withdrawal, &[]).await.location();
     }
@@ -275,7 +268,7 @@ async fn asking_and_taking_back_in_turn_is_slowed() {
     let mut statuses = Vec::new();
     for _ in 0..6 {
         statuses.push(ask(&browser, "SIRET", &structure.identifier).await.status.as_u16());
-        let ids = portal.texts("SELECT id::text FROM membership_requests", &[]).await;
+        let ids = portal.membership_request_ids().await;
         if let Some(id) = ids.first() {
             browser.post(&format!("{MY_REQUESTS}/{id}/annulation"), &[]).await;
         }
@@ -283,8 +276,7 @@ async fn asking_and_taking_back_in_turn_is_slowed() {
     assert_eq!(statuses, [303, 303, 303, 303, 303, 422]);
 }
 
-/// Whoever has a manager's session cannot have the portal write to strangers, or to one member,
-/// without end.
+/// A stolen session must not mail strangers, or one member, without end.
 #[tokio::test]
 async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
     let mut portal = TestPortal::start().await;
@@ -296,31 +288,31 @@ async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
         let fields = [("adresse", address), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
         browser.post(&invitation(structure), &fields).await
     };
-    let role = format!("/rattachements/{}/role", membership(&portal, &noor).await);
+    let role = format!("/rattachements/{}/role", portal.membership_of(&noor).await);
     let roles = ["GESTIONNAIRE_SECONDAIRE", "UTILISATEUR"];
     // Changes of a role count with invitations, and structures with one another.
     for wanted in [roles[0], roles[1]] {
         browser.post(&role, &[("role", wanted)]).await.location();
     }
-    portal.execute("UPDATE throttles SET failures = failures + 250 WHERE scope = 'MEMBER_MAIL'").await;
+    portal.count_mails_to_members(250).await;
     for number in 0..48 {
         invite(&browser, &structures[number % 2], &format!("inconnue-{number}@exemple.fr")).await.location();
     }
     let mails = portal.mails().await.len();
-    let people = portal.number("SELECT count(*) FROM users", &[]).await;
+    let people = portal.count("users").await;
     let refused = invite(&browser, &structures[0], "encore@exemple.fr").await;
     assert_eq!(refused.header("retry-after"), Some("3600"));
     let page = refused.refusal(429);
     page.assert_says("Réessayez dans une heure.");
     assert_eq!(page.field("adresse"), "encore@exemple.fr");
     assert_eq!(browser.post(&role, &[("role", roles[0])]).await.status, 429);
-    // What writes to nobody is not refused, nor is another manager.
+    // What sends no mail is not refused, nor is another manager.
     invite(&browser, &structures[1], "inconnue-1@exemple.fr").await.location();
     browser.post(&role, &[("role", roles[1])]).await.location();
     let (other, theirs) = portal.manager_with_structures("Alix", 1).await;
     invite(&portal.signed_in(&other).await, &theirs[0], "autre@exemple.fr").await.location();
-    // Hers alone were added: herself, her guest.
-    assert_eq!(portal.number("SELECT count(*) FROM users", &[]).await, people + 2);
+    // Added since: the other manager, and the person that they invited.
+    assert_eq!(portal.count("users").await, people + 2);
     assert_eq!(portal.mails().await.len(), mails + 2);
     portal.move_clock("61 minutes").await;
     let browser = portal.signed_in(&manager).await;

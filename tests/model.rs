@@ -1,7 +1,6 @@
-//! The life of technical users at random, beside a model that predicts each answer: whatever people
-//! do in whatever order, on two instances, while time passes. Where the two differ, the run prints
-//! the shortest list of acts that it finds for it, and its seed: `RACCORD_MODEL_SEED` runs one
-//! again, `RACCORD_MODEL_RUNS` says how many lives there are.
+//! Random acts on technical users, on two instances and over time, beside a model that predicts
+//! each answer. Where the two differ, the run prints the shortest list of acts that it finds, and
+//! its seed. `RACCORD_MODEL_SEED` repeats a run, `RACCORD_MODEL_RUNS` is the number of lives.
 
 mod acts;
 mod life;

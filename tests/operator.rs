@@ -1,8 +1,9 @@
-//! What an operator does: the real binary, its commands, its start, its end and its faults.
+//! The real binary: its commands, start, stop, log and mails, and the faults around it.
 
 mod audit;
 mod backup;
 mod binary;
+mod chaos;
 mod commands;
 mod connections;
 mod faults;

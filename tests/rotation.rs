@@ -1,4 +1,4 @@
-//! A reset without an interruption, as its manager sees it.
+//! A reset that keeps the old password for a while, as the manager sees it.
 
 use raccord::web::paths;
 
@@ -27,21 +27,19 @@ async fn the_default_ends_the_old_password_and_the_choices_keep_it() {
         assert!(page.form(&reset).contains(&("ancien".into(), "0".into())), "the default");
     }
     browser.submit(&browser.open(&reset).await, &reset, &[]).await.location();
-    assert_eq!(portal.number("SELECT count(*) FROM former_passwords", &[]).await, 0);
+    assert_eq!(portal.count("former_passwords").await, 0);
     browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
     browser.open(&path(id, "/recapitulatif")).await.assert_says("L’ancien mot de passe fonctionne encore jusqu’au");
     let page = browser.open(&path(id, "")).await;
     let fact = page.fact("Ancien mot de passe");
     assert!(fact.starts_with("Fonctionne encore jusqu’au") && fact.contains("Aucun appel avec lui"), "{fact}");
-    portal.execute("UPDATE former_passwords SET last_call_at = portal_now()").await;
+    portal.set_former_password_use(true).await;
     let fact = browser.open(&path(id, "")).await.fact("Ancien mot de passe");
     assert!(fact.contains("Encore utilisé\u{a0}: dernier appel avec lui le"), "{fact}");
     browser.submit(&page, &reset, &[("ancien", "48")]).await.refusal(422);
-    let details =
-        portal.texts("SELECT detail FROM audit_events WHERE action = 'PASSWORD_RESET' ORDER BY id", &[]).await;
-    assert_eq!(details, ["", "Ancien mot de passe gardé 24\u{a0}heures au plus"]);
-    let told = "SELECT (notice->>'former_until' IS NOT NULL)::text FROM mails WHERE notice->>'kind' = 'password_reset' ORDER BY id";
-    assert_eq!(portal.texts(told, &[]).await, ["false", "true"]);
+    assert_eq!(portal.details_of("PASSWORD_RESET").await, ["", "Ancien mot de passe gardé 24\u{a0}heures au plus"]);
+    let mails = portal.mails_of("password_reset").await;
+    assert_eq!(mails.iter().map(|mail| mail.notice["former_until"].is_null()).collect::<Vec<_>>(), [true, false]);
 }
 
 #[tokio::test]
@@ -67,7 +65,7 @@ async fn the_old_password_can_be_ended_at_once_and_its_end_comes_by_itself() {
     let browser = portal.signed_in(&manager).await;
     assert!(!browser.open(&path(id, "")).await.has_form(&ending));
     raccord::db::upkeep::sweep(&portal.pool).await.unwrap();
-    assert_eq!(portal.number("SELECT count(*) FROM former_passwords", &[]).await, 0);
+    assert_eq!(portal.count("former_passwords").await, 0);
 }
 
 #[tokio::test]
@@ -83,10 +81,10 @@ async fn a_password_that_has_expired_or_is_suspended_cannot_be_kept() {
     browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "24")]).await.location();
     browser.post(&path(id, "/suspension"), &[]).await.location();
     browser.post(&path(id, "/reactivation"), &[]).await.location();
-    let told = "SELECT detail FROM audit_events WHERE action = 'TECHNICAL_USER_SUSPENDED' ORDER BY id";
-    assert_eq!(portal.texts(told, &[]).await, ["", "Ancien mot de passe supprimé"], "what else a suspension ended");
+    let details = portal.details_of("TECHNICAL_USER_SUSPENDED").await;
+    assert_eq!(details, ["", "Ancien mot de passe supprimé"], "what else a suspension ended");
     assert_eq!(choices(&browser.open(&path(id, "/mot-de-passe")).await), KEEP);
-    portal.execute("UPDATE technical_users SET expires_at = portal_now() - interval '1 minute'").await;
+    portal.expire_in(id, "-1 minute").await;
     assert!(choices(&browser.open(&path(id, "/mot-de-passe")).await).is_empty());
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::{Browser, PASSWORD, TestPortal};
+use crate::common::{Browser, Call, PASSWORD, TestPortal, calls_of_every_kind};
 
 const CONFIRM: &str = "/confirmation-identite";
 
@@ -13,7 +13,7 @@ async fn is_in(browser: &Browser) -> bool {
     is_in
 }
 
-/// The browser's cookies in another browser: somebody has copied them.
+/// Another browser with the same cookies, as if they had been stolen.
 fn copy_of(portal: &TestPortal, cookies: BTreeMap<String, String>) -> Browser {
     let copy = portal.browser();
     copy.set_cookies(cookies);
@@ -33,12 +33,12 @@ async fn a_session_that_was_left_or_closed_is_over() {
     let (here, there) = (portal.signed_in(&manager).await, portal.signed_in(&manager).await);
     let stranger = portal.person("Sacha").await;
     let strange = portal.signed_in(&stranger).await;
-    let other = portal.number("SELECT max(public_id) FROM sessions WHERE user_id = $1", &[manager.id]).await;
+    let other = portal.latest_session_of(&manager).await;
     let close = format!("/mon-compte/sessions/{other}/fermeture");
     strange.post(&close, &[]).await.location();
-    assert!(is_in(&there).await, "a stranger closes nobody's session");
+    assert!(is_in(&there).await, "a stranger cannot close a session");
     assert!(here.open("/mon-compte").await.has_form(&close));
-    // Not by who finds a screen that nobody has watched for a while.
+    // Not at a screen that was left alone for a while.
     portal.move_clock("16 minutes").await;
     assert_eq!(here.post(&close, &[]).await.refusal(403).heading(), "Confirmez votre identité");
     assert!(is_in(&there).await);
@@ -58,7 +58,7 @@ async fn a_sign_in_takes_no_session_that_somebody_chose() {
     let victim = portal.sign_in(copy_of(&portal, planted.clone()), &manager).await;
     assert_ne!(victim.cookies(), planted);
     assert!(!is_in(&copy_of(&portal, planted)).await);
-    // Who signs in again gets another session, and the one before is over.
+    // Another sign-in gives another session and ends the one before.
     let again = portal.sign_in(copy_of(&portal, chosen.clone()), &manager).await;
     assert_ne!(again.cookies(), chosen);
     assert!(is_in(&again).await && !is_in(&copy_of(&portal, chosen)).await);
@@ -103,8 +103,7 @@ async fn a_session_that_is_closed_while_it_is_confirmed_stays_closed() {
     let sacha = portal.person("Sacha").await;
     let browser = portal.signed_in(&sacha).await;
     // The confirmation waits for the row which the closing holds.
-    let mut closing = portal.pool.begin().await.expect("a transaction");
-    sqlx::query("DELETE FROM sessions").execute(&mut *closing).await.expect("closed");
+    let closing = portal.begin_closing_sessions().await;
     let confirming = tokio::spawn({
         let browser = browser.clone();
         async move {
@@ -112,11 +111,11 @@ async fn a_session_that_is_closed_while_it_is_confirmed_stays_closed() {
             browser.post(CONFIRM, &typed).await
         }
     });
-    waits_for_a_lock(&portal).await;
+    portal.until_locked(1).await;
     closing.commit().await.expect("closed for good");
     assert!(confirming.await.expect("no panic").location().starts_with("/connexion?avis=session-expired"));
     assert!(!is_in(&browser).await);
-    assert_eq!(portal.number("SELECT count(*) FROM sessions", &[]).await, 0);
+    assert_eq!(portal.count("sessions").await, 0);
 }
 
 #[tokio::test]
@@ -124,14 +123,13 @@ async fn who_signs_in_with_a_password_that_is_replaced_in_that_moment_gets_no_se
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
     // The change of the password has begun, and the sign-in has already verified the old one.
-    let mut change = portal.pool.begin().await.expect("a transaction");
-    sqlx::query("UPDATE users SET password_hash = 'another'").execute(&mut *change).await.expect("changed");
+    let change = portal.begin_password_change(&sacha).await;
     let browser = portal.browser();
     let signing_in = tokio::spawn({
         let (browser, login) = (browser.clone(), sacha.login.clone());
         async move { browser.post("/connexion", &[("identifiant", &login), ("mot-de-passe", PASSWORD)]).await }
     });
-    waits_for_a_lock(&portal).await;
+    portal.until_locked(1).await;
     change.commit().await.expect("the new password holds");
     assert!(signing_in.await.expect("no panic").location().starts_with("/connexion"));
     assert!(!is_in(&browser).await);
@@ -162,12 +160,12 @@ async fn what_was_typed_when_the_session_had_ended_is_offered_after_signing_in()
     assert_eq!(resumed.heading(), "Reprenez votre saisie");
     assert!(!resumed.html().contains(PASSWORD));
     assert_eq!(resumed.fact("Libellé"), "Cantine & « école »", "one sees what is kept");
-    assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 0, "nothing is done by itself");
+    assert_eq!(portal.count("technical_users").await, 0, "nothing is done by itself");
     let summary = browser.submit(&resumed, &action, &[]).await.location();
     assert!(browser.open(&summary).await.password().is_some());
-    assert_eq!(portal.text("SELECT label FROM technical_users", &[]).await, "Cantine & « école »");
+    assert_eq!(portal.labels().await, ["Cantine & « école »"]);
 
-    // What is secret, and what nobody typed, is not carried.
+    // Secrets, and forms without typed fields, are not carried.
     portal.move_clock("62 minutes").await;
     let secrets = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "trois moulins sur la colline")];
     let refused = browser.submit(&account, "/mon-compte/mot-de-passe", &secrets).await;
@@ -179,7 +177,7 @@ async fn what_was_typed_when_the_session_had_ended_is_offered_after_signing_in()
     let other_tab = portal.browser();
     let asked = other_tab.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@exemple.fr")]).await;
     let asked = asked.refusal(403);
-    // Another person may sign in there: the act is judged by who she is.
+    // Another person may sign in there: the act needs that person's rights.
     let elsewhere = [("suite", "//ailleurs.example/"), credentials[0], credentials[1]];
     assert_eq!(portal.browser().submit(&asked, "/connexion", &elsewhere).await.location(), "/");
     let stranger = portal.person("Sacha").await;
@@ -230,15 +228,83 @@ async fn what_is_kept_is_listed_by_its_labels_and_nothing_hidden_or_secret_is() 
     assert_eq!(resumed.fact("Rôle"), "Utilisateur");
 }
 
-/// Until some statement waits for a lock that another one holds.
-async fn waits_for_a_lock(portal: &TestPortal) {
-    let waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    for _ in 0..200 {
-        if portal.number(waiting, &[]).await > 0 {
-            return;
+#[tokio::test]
+async fn a_session_ends_after_30_idle_minutes_and_12_hours_in_all() {
+    let mut portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    portal.move_clock("29 minutes").await;
+    assert_eq!(browser.get("/activites").await.status, 200);
+    portal.move_clock("58 minutes").await;
+    assert_eq!(browser.get("/activites").await.status, 200);
+    portal.move_clock("89 minutes").await;
+    assert!(browser.get("/activites").await.location().starts_with("/connexion"));
+    portal.move_clock("0").await;
+    let busy = portal.signed_in(&manager).await;
+    for half_hours in 1..=25 {
+        portal.move_clock(&format!("{} minutes", half_hours * 29)).await;
+        let answer = busy.get("/activites").await;
+        if half_hours * 29 < 12 * 60 {
+            assert_eq!(answer.status, 200, "after {half_hours} × 29 minutes");
+        } else {
+            assert!(answer.location().starts_with("/connexion"));
         }
-        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    panic!("nothing waits");
+}
+
+#[tokio::test]
+async fn nobody_gets_a_cookie_who_has_not_signed_in() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let link = portal.invitation(&manager).await;
+    let wrong = [("identifiant", manager.login.as_str()), ("mot-de-passe", "pas celui-là, non")];
+    let chosen = [("nouveau-mot-de-passe", "trois moulins sur la colline")];
+    let mut calls = calls_of_every_kind(account, structure.id);
+    calls.push(Call::post_form("/connexion", &wrong));
+    calls.push(Call::post_form("/mot-de-passe-oublie", &wrong[..1]));
+    // A link to choose a password does not sign in.
+    calls.push(Call::get(&link));
+    calls.push(Call::post_form(&link, &chosen));
+    calls.push(Call::post_form("/deconnexion", &[]));
+    for call in calls {
+        let what = format!("{call:?}");
+        assert_eq!(portal.browser().send(call).await.header("set-cookie"), None, "{what}");
+    }
+    assert_eq!(portal.events_of("PASSWORD_CHOSEN").await, 1);
+    assert_eq!(portal.count("sessions").await, 0);
+}
+
+#[tokio::test]
+async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without() {
+    for (url, name, secure) in
+        [("https://raccord.example", "__Host-", true), ("http://127.0.0.1:8080", "raccord", false)]
+    {
+        let portal = TestPortal::with(&[("RACCORD_PUBLIC_URL", url)]).await;
+        let (manager, _) = portal.manager().await;
+        let fields = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
+        let answer = portal.browser().post("/connexion", &fields).await;
+        assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 1, "one cookie");
+        let cookie = answer.header("set-cookie").expect("a session").to_owned();
+        assert!(cookie.starts_with(name), "{cookie}");
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
+            assert!(cookie.contains(attribute), "{cookie}");
+        }
+        assert_eq!(cookie.contains("Secure"), secure, "{cookie}");
+        assert!(!cookie.contains("Domain=") && !cookie.contains("Max-Age") && !cookie.contains("Expires"), "{cookie}");
+        assert_eq!(answer.header("strict-transport-security").is_some(), secure);
+        // Its value stands in this header alone, and is short enough for every browser.
+        let (pair, _) = cookie.split_once(';').expect("attributes");
+        assert!(pair.len() < 4_096, "{cookie}");
+        let (_, value) = pair.split_once('=').expect("a value");
+        let browser = portal.browser();
+        browser.post("/connexion", &fields).await.location();
+        let own = browser.cookies().into_values().next().expect("a session");
+        for path in
+            ["/activites", "/mon-compte", "/mon-compte/double-authentification", "/aucune", "/documentation-api"]
+        {
+            let text = browser.get(path).await.body_text();
+            assert!(own.len() == value.len() && !text.contains(&own), "{path}");
+        }
+    }
 }

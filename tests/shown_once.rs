@@ -102,7 +102,7 @@ async fn the_page_exports_the_pdf_until_its_envelope_ends() {
     browser.post(&export, &[("nonce", "another")]).await.refusal(409);
     browser.post(&format!("{}/fermeture", summary(id)), &[]).await.location();
     browser.submit(&page, &export, &[]).await.refusal(409);
-    assert_eq!(portal.number("SELECT count(*) FROM envelopes", &[]).await, 0);
+    assert_eq!(portal.count("envelopes").await, 0);
     assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 2);
 }
 
@@ -113,7 +113,7 @@ async fn sign_out_a_newer_reset_and_ten_minutes_end_the_envelope() {
     let browser = portal.signed_in(&manager).await;
     portal.create_account(&browser, structure.id, "sign-out").await;
     browser.post("/deconnexion", &[]).await.location();
-    assert_eq!(portal.number("SELECT count(*) FROM envelopes", &[]).await, 0);
+    assert_eq!(portal.count("envelopes").await, 0);
 
     let browser = portal.signed_in(&manager).await;
     let (id, shown, old) = portal.create_and_show(&browser, structure.id, "reset").await;

@@ -1,4 +1,4 @@
-//! « Connexion »: who gets in, what those who do not are told, and how guessing is slowed.
+//! « Connexion »: which sign-ins succeed, what the others answer, and how guessing is slowed.
 
 use raccord::domain::role::Role;
 
@@ -53,7 +53,7 @@ async fn sign_in_never_leads_to_another_site() {
     for elsewhere in ["https://ailleurs.example/", "//ailleurs.example", "/\\ailleurs.example", "javascript:alert(1)"] {
         let fields = [("identifiant", person.login.as_str()), ("mot-de-passe", PASSWORD), ("suite", elsewhere)];
         assert_eq!(portal.browser().post("/connexion", &fields).await.location(), "/");
-        // Nor is anybody sent there who is signed in already, and follows a link to the form.
+        // Nor does the form lead there when a session exists already.
         let suite: String = form_urlencoded::byte_serialize(elsewhere.as_bytes()).collect();
         assert_eq!(portal.signed_in(&person).await.get(&format!("/connexion?suite={suite}")).await.location(), "/");
     }
@@ -63,8 +63,8 @@ async fn sign_in_never_leads_to_another_site() {
 async fn every_failure_gets_the_same_answer() {
     let portal = TestPortal::start().await;
     let person = portal.person("Sacha").await;
-    portal.person("Noor").await;
-    portal.execute("UPDATE users SET password_hash = NULL WHERE first_name = 'Noor'").await;
+    let noor = portal.person("Noor").await;
+    portal.set_password_hash(&noor, None).await;
     let mut answers = Vec::new();
     for login in [person.login.as_str(), "inconnu@exemple.fr", "noor.martin@exemple.fr", ""] {
         let answer =
@@ -87,7 +87,7 @@ async fn a_technical_user_cannot_sign_in_to_the_portal_whatever_the_password() {
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let spellings =
         [login.clone(), login.to_lowercase(), format!(" {}\t", login.to_uppercase()), "tech_999_x@CPRO.FR".into()];
     for login in spellings {
@@ -127,36 +127,30 @@ async fn guessing_is_slowed_for_one_login_from_one_network_only() {
     assert_eq!(
         attempt(&sacha.login, PASSWORD, "203.0.114.5").await.location(),
         "/",
-        "from elsewhere she still gets in"
+        "the person still gets in from elsewhere"
     );
-    assert_eq!(
-        attempt(&noor.login, PASSWORD, "203.0.113.5").await.location(),
-        "/",
-        "and so does somebody else from there"
-    );
+    assert_eq!(attempt(&noor.login, PASSWORD, "203.0.113.5").await.location(), "/", "and another person from there");
 }
 
 #[tokio::test]
 async fn the_delay_grows_and_passes() {
     let mut portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
-    portal.execute("CREATE TABLE waits (seconds int)").await;
+    let mut waits = Vec::new();
     for minutes in 0..10_i32 {
         portal.move_clock(&format!("{} minutes", minutes * 6)).await;
         for _ in 0..5 {
             portal.browser().post("/connexion", &[("identifiant", &sacha.login), ("mot-de-passe", "faux")]).await;
         }
-        let record = "INSERT INTO waits SELECT ceil(extract(epoch FROM blocked_until - portal_now())) FROM throttles";
-        portal.execute(record).await;
+        waits.push(portal.delay().await);
     }
-    let waits = portal.texts("SELECT seconds::text FROM waits", &[]).await;
-    assert_eq!(waits, ["2", "4", "8", "16", "32", "64", "128", "256", "300", "300"]);
+    assert_eq!(waits, [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
     let other = portal.browser().with_address("192.0.2.1");
     let fields = [("identifiant", sacha.login.as_str()), ("mot-de-passe", PASSWORD)];
     assert_eq!(other.post("/connexion", &fields).await.location(), "/");
     portal.move_clock("60 minutes").await;
     assert_eq!(portal.browser().post("/connexion", &fields).await.location(), "/", "the wait is over");
-    assert_eq!(portal.number("SELECT count(*) FROM throttles", &[]).await, 0, "and a success forgets");
+    assert_eq!(portal.count("throttles").await, 0, "and a success forgets");
 }
 
 #[tokio::test]
@@ -174,21 +168,19 @@ async fn the_network_is_the_clients_behind_a_trusted_proxy() {
     }
     proxied("198.51.100.1, 203.0.113.5", PASSWORD).await.refusal(429);
     assert_eq!(proxied("203.0.113.5, 198.51.100.1", PASSWORD).await.location(), "/", "only the last hop counts");
-    let addresses =
-        portal.texts("SELECT DISTINCT address FROM audit_events WHERE action = 'SIGN_IN_FAILED'", &[]).await;
-    assert_eq!(addresses, ["203.0.113.5"]);
+    let failures = portal.audit_events_of("SIGN_IN_FAILED").await;
+    assert!(!failures.is_empty() && failures.iter().all(|failure| failure.address == "203.0.113.5"), "{failures:?}");
 }
 
 #[tokio::test]
 async fn a_hash_with_weaker_parameters_is_made_anew_at_sign_in() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
-    // m = 8 MiB, t = 1, of the same password: made with the reference implementation's parameters
-    // of another day.
+    // m = 8 MiB, t = 1, of the same password.
     let weak = weak_hash(PASSWORD);
-    sqlx::query("UPDATE users SET password_hash = $1").bind(&weak).execute(&portal.pool).await.unwrap();
+    portal.set_password_hash(&sacha, Some(&weak)).await;
     portal.signed_in(&sacha).await;
-    let hash = portal.text("SELECT password_hash FROM users", &[]).await;
+    let hash = portal.password_hash_of_person(&sacha).await;
     assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
     portal.signed_in(&sacha).await;
 }
@@ -206,7 +198,7 @@ async fn an_invitation_lets_a_person_choose_a_password_once() {
     let portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     portal.attach(&noor, &portal.structure("Syndicat du Val d’Ornain").await, Role::User).await;
-    portal.execute("UPDATE users SET password_hash = NULL").await;
+    portal.set_password_hash(&noor, None).await;
     let link = portal.invitation(&noor).await;
     let browser = portal.browser();
     let form = browser.send(crate::common::Call::get(&link).with("sec-fetch-site", "cross-site")).await.page();
@@ -255,13 +247,12 @@ async fn a_password_is_compared_as_it_was_typed_and_does_not_expire() {
     let mut portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     let link = portal.invitation(&noor).await;
-    // Spaces at both ends, both cases, a sign that can be written in two ways, and longer than old
-    // hashes read.
+    // Spaces at both ends, both cases, a letter with two encodings, and more than 72 characters.
     let chosen = format!("  Été À Saint-Malo {} fin ", "du vent sur les pontons, ".repeat(4));
     assert!((100..=128).contains(&chosen.chars().count()));
     portal.browser().post(&link, &[("nouveau-mot-de-passe", &chosen)]).await.location();
     let is_right = async |portal: &TestPortal, number: usize, password: &str| {
-        // Each from elsewhere: nobody is slowed.
+        // Each from another network, so that no delay applies.
         let browser = portal.browser().with_address(&format!("203.0.{number}.9"));
         let fields = [("identifiant", noor.login.as_str()), ("mot-de-passe", password)];
         browser.post("/connexion", &fields).await.status == 303
@@ -309,7 +300,7 @@ async fn what_is_typed_for_a_login_that_nobody_has_is_kept_nowhere() {
     }
     let dump = String::from_utf8_lossy(&crate::common::pg_dump(portal.database_url())).to_lowercase();
     assert!(!dump.contains(&PASSWORD.to_lowercase()));
-    let failures =
-        portal.texts("SELECT actor FROM audit_events WHERE action = 'SIGN_IN_FAILED' ORDER BY id", &[]).await;
-    assert_eq!(failures, ["identifiant inconnu", &sacha.login]);
+    let failures = portal.audit_events_of("SIGN_IN_FAILED").await;
+    let actors: Vec<_> = failures.iter().map(|failure| failure.actor.as_str()).collect();
+    assert_eq!(actors, ["identifiant inconnu", &sacha.login]);
 }

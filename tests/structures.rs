@@ -1,4 +1,6 @@
-//! « Informations générales » of a structure: what the form refuses, and how nothing typed is lost.
+//! « Informations générales » of a structure: what the form refuses and asks to confirm.
+
+use raccord::domain::technical_user::TechnicalUserStatus;
 
 use crate::common::TestPortal;
 
@@ -13,9 +15,8 @@ async fn a_postal_code_that_is_none_is_said_beside_its_field_with_the_ways_out()
     refused.assert_says("Le code postal d’une adresse en France compte 5\u{a0}chiffres");
     assert!(refused.html().contains("href=\"#code-postal\""), "the summary leads to the field");
     assert_eq!((refused.field("code-postal").as_str(), refused.field("telephone").as_str()), ("9", "01 23"));
-    // What the directory left there does not stop who edits something else for good: three ways
-    // out.
-    portal.execute("UPDATE structures SET postal_code = '9'").await;
+    // A wrong postal code from the directory can be left in three ways.
+    portal.set_postal_code(structure.id, "9").await;
     let fiche = browser.open(&url).await;
     browser.submit(&fiche, &url, &[("telephone", "01 23")]).await.refusal(422).assert_says("laissez-le vide");
     for way in [
@@ -25,7 +26,7 @@ async fn a_postal_code_that_is_none_is_said_beside_its_field_with_the_ways_out()
     ] {
         browser.submit(&fiche, &url, &way).await.location();
     }
-    assert_eq!(portal.texts("SELECT postal_code FROM structures", &[]).await, ["9"]);
+    assert_eq!(portal.structure_row(structure.id).await.postal_code, "9");
 }
 
 #[tokio::test]
@@ -34,19 +35,20 @@ async fn what_an_inactive_structure_stops_is_said_and_confirmed_first() {
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let url = format!("/structures/{}", structure.id);
+    let mut accounts = Vec::new();
     for _ in 0..3 {
-        portal.technical_user(&structure, &manager).await;
+        accounts.push(portal.technical_user(&structure, &manager).await);
     }
     // Neither a suspended account nor an expired one has anything to lose.
-    portal.execute("UPDATE technical_users SET status = 'SUSPENDED' WHERE number = 3").await;
+    portal.set_status(accounts[2], TechnicalUserStatus::Suspended).await;
+    let is_active = async || portal.structure_row(structure.id).await.active;
     let typed = [("designation", "Mairie de Rennes"), ("ville", "Rennes"), ("statut", "INACTIVE")];
-    let is_active = "SELECT active::text FROM structures";
     let question = browser.submit(&browser.open(&url).await, &url, &typed).await;
     assert_eq!(question.status, 200);
     let question = question.page();
     assert_eq!(question.heading(), "Rendre la structure inactive");
     question.assert_says("Les logiciels qui utilisent ses 2 utilisateurs techniques cesseront immédiatement");
-    assert_eq!(portal.texts(is_active, &[]).await, ["true"], "nothing is done yet");
+    assert!(is_active().await, "nothing is done yet");
     // Back to the form, with all that was typed; nothing is saved.
     let form = browser.submit(&question, &url, &[("confirmation", "non")]).await;
     assert_eq!(form.status, 200);
@@ -56,23 +58,21 @@ async fn what_an_inactive_structure_stops_is_said_and_confirmed_first() {
     for (name, value) in typed {
         assert!(fields.contains(&(name.to_owned(), value.to_owned())), "{name}: {fields:?}");
     }
-    assert_eq!(portal.texts(is_active, &[]).await, ["true"]);
+    assert!(is_active().await);
     let question = browser.submit(&form, &url, &[]).await.page();
     browser.submit(&question, &url, &[("confirmation", "oui")]).await.location();
-    assert_eq!(
-        portal.texts("SELECT active || ' ' || designation || ' ' || city FROM structures", &[]).await,
-        ["false Mairie de Rennes Rennes"]
-    );
+    let saved = portal.structure_row(structure.id).await;
+    assert_eq!((saved.active, saved.designation.as_str(), saved.city.as_str()), (false, "Mairie de Rennes", "Rennes"));
     // Inactive already, and back again: no question.
     browser.submit(&browser.open(&url).await, &url, &[("telephone", "01")]).await.location();
     browser.submit(&browser.open(&url).await, &url, &[("statut", "ACTIVE")]).await.location();
     // Nothing that works: no question either. One: its own words.
-    portal.execute("UPDATE technical_users SET expires_at = portal_now() - interval '1 day' WHERE number = 1").await;
+    portal.expire_in(accounts[0], "-1 day").await;
     let question = browser.submit(&browser.open(&url).await, &url, &[("statut", "INACTIVE")]).await.page();
     question.assert_says("Le logiciel qui utilise son utilisateur technique cessera immédiatement de fonctionner.");
-    portal.execute("UPDATE technical_users SET status = 'SUSPENDED' WHERE number = 2").await;
+    portal.set_status(accounts[1], TechnicalUserStatus::Suspended).await;
     browser.submit(&browser.open(&url).await, &url, &[("statut", "INACTIVE")]).await.location();
-    assert_eq!(portal.texts(is_active, &[]).await, ["false"]);
+    assert!(!is_active().await);
 }
 
 #[tokio::test]
@@ -92,11 +92,10 @@ async fn a_status_that_is_none_changes_none() {
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let url = format!("/structures/{}", structure.id);
-    let active = async || portal.number("SELECT count(*) FROM structures WHERE active", &[]).await;
-    for wanted in [1, 0] {
+    for wanted in [true, false] {
         for word in ["", "active", "2", "SUSPENDUE", "INACTIVE "] {
             browser.submit(&browser.open(&url).await, &url, &[("statut", word)]).await.refusal(422);
-            assert_eq!(active().await, wanted, "{word}");
+            assert_eq!(portal.structure_row(structure.id).await.active, wanted, "{word}");
         }
         browser.submit(&browser.open(&url).await, &url, &[("statut", "INACTIVE")]).await.location();
     }

@@ -1,8 +1,9 @@
-//! Who manages a structure, and what follows from it for its technical users (rules 2, 5 and 6).
+//! The principal manager of a structure: succession, contact address, and what follows for the
+//! technical users.
 
 use raccord::domain::role::Role;
 
-use crate::common::TestPortal;
+use crate::common::{Browser, Page, TestPortal};
 
 #[tokio::test]
 async fn the_database_holds_a_structure_to_one_principal_manager() {
@@ -99,13 +100,13 @@ async fn only_who_has_technical_users_is_told_that_they_follow_the_new_address()
     }
 }
 
-/// The old and the new address are written to, whosever they are.
+/// Both the old and the new address get a mail, and may belong to strangers.
 #[tokio::test]
 async fn ten_changes_of_an_address_are_made_in_a_row_and_others_after_an_hour() {
     let mut portal = TestPortal::start().await;
     let (sacha, noor) = (portal.person("Sacha").await, portal.person("Noor").await);
     let browser = portal.signed_in(&sacha).await;
-    let change = async |browser: &crate::common::Browser, number: usize| {
+    let change = async |browser: &Browser, number: usize| {
         let address = format!("inconnue-{number}@exemple.fr");
         browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", &address)]).await
     };
@@ -118,9 +119,9 @@ async fn ten_changes_of_an_address_are_made_in_a_row_and_others_after_an_hour() 
     let page = refused.refusal(429);
     page.assert_says("Réessayez dans une heure.");
     assert_eq!(page.field("adresse-de-contact"), "inconnue-10@exemple.fr", "what was typed is kept");
-    // What changes nothing writes to nobody, and is not refused.
+    // What changes nothing sends no mail, and is not refused.
     change(&browser, 9).await.location();
-    let kept = portal.text("SELECT contact_address FROM users WHERE id = $1", &[sacha.id]).await;
+    let kept = portal.contact_address_of(&sacha).await;
     assert_eq!((kept.as_str(), portal.mails().await.len()), ("inconnue-9@exemple.fr", mails));
     assert_eq!(portal.events_of("CONTACT_ADDRESS_CHANGED").await, 10);
     change(&portal.signed_in(&noor).await, 0).await.location();
@@ -128,7 +129,7 @@ async fn ten_changes_of_an_address_are_made_in_a_row_and_others_after_an_hour() 
     change(&portal.signed_in(&sacha).await, 10).await.location();
 }
 
-/// The extractors have let her pass; her rights are read again where the act is written.
+/// The rights are read again in the transaction of the act.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_replaced_while_an_act_is_under_way_is_refused_by_the_act_itself() {
     let portal = TestPortal::start().await;
@@ -141,21 +142,11 @@ async fn who_is_replaced_while_an_act_is_under_way_is_refused_by_the_act_itself(
         (format!("/utilisateurs-techniques/{id}"), format!("/structures/{}/utilisateurs-techniques", structure.id));
     let creation = browser.open(&format!("{form}/nouveau")).await;
     let reset = browser.open(&format!("{account}/mot-de-passe")).await;
-    let membership = portal.number("SELECT id FROM memberships WHERE user_id = $1", &[member.id]).await;
-    let state = "SELECT concat_ws(' ', (SELECT string_agg(t::text, ' ' ORDER BY id) FROM technical_users t),
-                                       (SELECT string_agg(m::text, ' ' ORDER BY id) FROM memberships m WHERE role = 'USER'))";
-    let before = portal.text(state, &[]).await;
-    // Replaced, and not committed yet.
-    let mut replacing = portal.pool.begin().await.expect("a transaction");
-    for statement in [
-        "UPDATE memberships SET role = 'SECONDARY_MANAGER' WHERE structure_id = $1 AND role = 'PRINCIPAL_MANAGER' AND user_id <> $2",
-        "INSERT INTO memberships (user_id, structure_id, role) VALUES ($2, $1, 'PRINCIPAL_MANAGER')",
-        "UPDATE structures SET principal_manager_id = $2 WHERE id = $1",
-    ] {
-        let query = sqlx::query(statement).bind(structure.id).bind(successor.id);
-        query.execute(&mut *replacing).await.expect("a succession");
-    }
-    let post = |page: Option<&crate::common::Page>, path: String, fields: &'static [(&'static str, &'static str)]| {
+    let membership = portal.membership_of(&member).await;
+    let state = async || (portal.contents(&["technical_users"]).await, portal.roles_of(&member).await);
+    let before = state().await;
+    let replacing = portal.begin_succession(&structure, &successor).await;
+    let post = |page: Option<&Page>, path: String, fields: &'static [(&'static str, &'static str)]| {
         let (browser, page) = (browser.clone(), page.cloned());
         tokio::spawn(async move {
             match page {
@@ -170,20 +161,13 @@ async fn who_is_replaced_while_an_act_is_under_way_is_refused_by_the_act_itself(
         post(None, format!("{account}/suspension"), &[]),
         post(None, format!("/rattachements/{membership}/retrait"), &[]),
     ];
-    let waiting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    for _ in 0..200 {
-        if portal.number(waiting, &[]).await == 4 {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    assert_eq!(portal.number(waiting, &[]).await, 4, "each has passed the extractors and waits");
+    // Each has passed the extractors and waits.
+    portal.until_locked(4).await;
     replacing.commit().await.expect("the succession");
     for act in acts {
         let status = act.await.expect("an answer").status.as_u16();
         assert!([404, 409].contains(&status), "{status}");
     }
-    assert_eq!(portal.text(state, &[]).await, before);
-    assert_eq!(portal.number("SELECT count(*) FROM envelopes WHERE credential_version > 1", &[]).await, 0);
+    assert_eq!(state().await, before);
+    assert_eq!(portal.envelopes_of_resets().await, 0);
 }

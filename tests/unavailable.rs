@@ -1,10 +1,10 @@
-//! What is told as « indisponible », to be tried again later, and what is a mistake of ours.
+//! Which errors of the database are answered with « indisponible », to be tried again later, and
+//! which with an error 500.
 
-use data_encoding::BASE64;
 use raccord::db;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, error::DatabaseError, postgres::PgConnectOptions};
 
-use crate::common::{Call, PASSWORD, TestPortal};
+use crate::common::{PASSWORD, TestPortal};
 
 /// The error that a statement of this SQLSTATE gives, as the driver reads it.
 async fn raised(portal: &TestPortal, code: &str) -> sqlx::Error {
@@ -53,9 +53,7 @@ async fn a_database_that_lets_nobody_in_is_told_as_unavailable_and_recovers() {
         assert_eq!(answer.status, 503);
         assert!(answer.header("retry-after").is_some() && answer.page().heading().contains("indisponible"));
     }
-    let account = BASE64.encode(b"TECH_1_21350001400016@cpro.fr:x");
-    let call = Call::get("/cpro/transverses/v1/health-check").with("cpro-account", &account);
-    assert_eq!(portal.browser().send(call).await.status, 503);
+    assert_eq!(portal.program().health_check("TECH_1_21350001400016@cpro.fr", "x").await, 503);
     assert_eq!((browser.get("/livez").await.status.as_u16(), browser.get("/readyz").await.status.as_u16()), (200, 503));
     portal.alter_database("ALLOW_CONNECTIONS true").await;
     assert_eq!(browser.get("/activites").await.status, 200);

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     db::structures::directory::DirectoryEntry,
     domain::{
-        structure::StructureCard,
+        structure::{CardField, StructureCard},
         structure_identifier::{IdentifierType, StructureIdentifier},
     },
 };
@@ -96,17 +96,17 @@ fn card(row: &Row<'_>) -> Result<StructureCard, RowError> {
 }
 
 /// The column behind a field of the card.
-fn column_of(field: &str) -> &'static str {
+fn column_of(field: CardField) -> &'static str {
     match field {
-        "designation" => "RaisonSociale",
-        "address_line" => "Adresse",
-        "address_extra_1" => "ComplementAdresse1",
-        "address_extra_2" => "ComplementAdresse2",
-        "postal_code" => "CodePostal",
-        "city" => "Ville",
-        "country" => "LibellePays",
-        "email" => "Courriel",
-        _ => "NumTelephone",
+        CardField::Designation => "RaisonSociale",
+        CardField::AddressLine => "Adresse",
+        CardField::AddressExtra1 => "ComplementAdresse1",
+        CardField::AddressExtra2 => "ComplementAdresse2",
+        CardField::PostalCode => "CodePostal",
+        CardField::City => "Ville",
+        CardField::Country => "LibellePays",
+        CardField::Email => "Courriel",
+        CardField::Phone => "NumTelephone",
     }
 }
 

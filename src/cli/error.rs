@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::{demo::DemoError, report::Report, table::TableError};
-use crate::{db::members::import::AttachError, domain::new_person::NewPersonError, server::ServeError};
+use crate::{db::members::import::AttachError, domain::new_person::NewPersonErrors, server::ServeError};
 
 /// How a command succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub enum CliError {
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]
-    Person(#[from] NewPersonError),
+    Person(#[from] NewPersonErrors),
     #[error(transparent)]
     Attach(#[from] AttachError),
     #[error(transparent)]

@@ -7,7 +7,7 @@ use thiserror::Error;
 use super::csv_lines::LineError;
 use crate::{
     db::members::import::AttachError,
-    domain::{new_person::NewPersonError, structure::StructureCardError, structure_identifier::IdentifierError},
+    domain::{new_person::NewPersonErrors, structure::StructureCardError, structure_identifier::IdentifierError},
 };
 
 /// Why a line cannot be loaded.
@@ -24,7 +24,7 @@ pub enum RowError {
     #[error("{column} is {value}, which is not a two-letter country code")]
     CountryCode { column: &'static str, value: Quoted },
     #[error(transparent)]
-    Person(#[from] NewPersonError),
+    Person(#[from] NewPersonErrors),
     #[error(transparent)]
     Attach(#[from] AttachError),
 }

@@ -4,10 +4,12 @@
 
 pub mod api;
 pub mod audit;
+mod codes;
 pub mod demo;
 pub mod identity;
 pub mod members;
 pub mod outbox;
+pub mod pages;
 pub mod roles;
 pub mod structures;
 pub mod technical_users;

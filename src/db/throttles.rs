@@ -157,14 +157,14 @@ pub async fn fail(executor: impl PgExecutor<'_>, scope: Scope, subject: &str, ne
 ///
 /// # Errors
 /// Database errors.
-pub async fn forget(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
+pub async fn forget(executor: impl PgExecutor<'_>, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM throttles WHERE scope = $1 AND subject_hash = $2 AND network = $3",
         scope.code(),
         digest(subject),
         network,
     )
-    .execute(pool)
+    .execute(executor)
     .await?;
     Ok(())
 }

@@ -2,6 +2,12 @@
 
 use sqlx::PgPool;
 
+use super::{
+    api::accounts as api_accounts,
+    identity::{invitations, second_factors, sessions, sign_in},
+    technical_users::{envelopes, former_passwords, idempotency},
+};
+
 /// Mails that are not sent yet.
 ///
 /// # Errors
@@ -16,31 +22,17 @@ pub async fn waiting_mails(pool: &PgPool) -> sqlx::Result<i64> {
 /// # Errors
 /// Database errors.
 pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM envelopes WHERE expires_at <= portal_now()").execute(pool).await?;
-    sqlx::query!(
-        "DELETE FROM sessions WHERE last_seen_at <= portal_now() - interval '30 minutes'
-             OR created_at <= portal_now() - interval '12 hours'"
-    )
-    .execute(pool)
-    .await?;
-    sqlx::query!("DELETE FROM former_passwords WHERE ends_at <= portal_now()").execute(pool).await?;
-    sqlx::query!("DELETE FROM access_tokens WHERE expires_at <= portal_now()").execute(pool).await?;
-    sqlx::query!("DELETE FROM invitations WHERE expires_at <= portal_now() - interval '1 day'").execute(pool).await?;
+    envelopes::sweep(pool).await?;
+    sessions::sweep(pool).await?;
+    former_passwords::sweep(pool).await?;
+    api_accounts::sweep_tokens(pool).await?;
+    invitations::sweep(pool).await?;
     // Nobody answers: the structure is unknown, or its manager will not.
     sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
         .execute(pool)
         .await?;
     sqlx::query!("DELETE FROM throttles WHERE last_failure < portal_now() - interval '1 hour'").execute(pool).await?;
-    sqlx::query!(
-        "DELETE FROM second_factors WHERE confirmed_at IS NULL AND created_at <= portal_now() - interval '1 hour'"
-    )
-    .execute(pool)
-    .await?;
-    sqlx::query!("DELETE FROM known_browsers WHERE last_seen_at <= portal_now() - interval '180 days'")
-        .execute(pool)
-        .await?;
-    sqlx::query!("DELETE FROM idempotency_tokens WHERE created_at <= portal_now() - interval '7 days'")
-        .execute(pool)
-        .await?;
-    Ok(())
+    second_factors::sweep(pool).await?;
+    sign_in::sweep(pool).await?;
+    idempotency::sweep(pool).await
 }

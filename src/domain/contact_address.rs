@@ -1,8 +1,8 @@
-//! A mail address to which the portal writes.
+//! The e-mail address that the portal writes to.
 
 use thiserror::Error;
 
-/// Why a text is no contact address.
+/// Why a text is refused as a contact address.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum ContactAddressError {
     #[error("Saisissez une adresse de contact.")]
@@ -12,16 +12,16 @@ pub enum ContactAddressError {
 }
 
 /// « Adresse de contact »: one plain mailbox, `name@domain`, at most 254 characters. Stricter than
-/// RFC 5321 on purpose: no quotes, comments nor spaces, so that it can be put in a header and in a
-/// page without thought.
+/// RFC 5321 on purpose: no quotes, comments or spaces, so that it needs no escaping in a mail
+/// header or in a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactAddress(String);
 
 impl ContactAddress {
-    /// Reads what was typed.
+    /// Reads an address as typed: trims it and lowercases its domain.
     ///
     /// # Errors
-    /// A [`ContactAddressError`] that says what is wrong.
+    /// A [`ContactAddressError`].
     pub fn parse(text: &str) -> Result<Self, ContactAddressError> {
         let text = text.trim();
         if text.is_empty() {

@@ -1,8 +1,9 @@
-//! The sealed envelope: how a password survives from the POST that makes it to the page that shows
-//! it, without anything on the server being able to read it (section 3 of the specification).
+//! Envelopes: a new password, encrypted so that only the browser session that asked for it can
+//! decrypt it (section 3 of the specification).
 //!
-//! The key is derived from the browser session's secret, which the server only knows while a
-//! request of that browser is under way; the database has its hash. A dump opens nothing.
+//! The key is derived from the session's secret. The server has that secret only while it handles
+//! a request of the session; the database has its hash alone. So a dump of the database decrypts
+//! nothing.
 
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
@@ -21,8 +22,8 @@ use super::{
 
 const SALT_LENGTH: usize = 32;
 
-/// What an envelope is about. It is authenticated with the password: an envelope moved to another
-/// account, another version or another manager does not open.
+/// What an envelope is for. It is the associated data of the encryption: an envelope copied to
+/// another account, version or manager does not open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvelopeSubject {
     pub technical_user_id: i64,
@@ -42,13 +43,12 @@ impl EnvelopeSubject {
     }
 }
 
-/// A password that only the browser session which asked for it can open: salt, then ciphertext and
-/// tag.
+/// An encrypted password: salt of 32 bytes, ciphertext, then tag (HKDF-SHA-256, ChaCha20-Poly1305).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedPassword(Vec<u8>);
 
 impl SealedPassword {
-    /// Seals `password` for the session whose secret is given.
+    /// Encrypts `password` under a key derived from the session's secret and a random salt.
     #[must_use]
     pub fn seal(
         password: &Password,
@@ -58,13 +58,14 @@ impl SealedPassword {
     ) -> Self {
         let salt: [u8; SALT_LENGTH] = random::bytes(rng);
         let payload = Payload { msg: password.expose().as_bytes(), aad: &subject.associated_data() };
-        // The salt makes each key unique, so the nonce may be constant.
+        // Each key is unique thanks to its salt, so the nonce may be constant.
         let sealed = wiped(|| cipher(session, &salt).encrypt(&[0; 12].into(), payload))
             .expect("a password is shorter than what ChaCha20 can encrypt");
         Self([salt.as_slice(), &sealed].concat())
     }
 
-    /// The password, or `None` where session, subject or bytes are not those it was sealed with.
+    /// The password, or `None` if the session, the subject or the bytes differ from those it was
+    /// sealed with.
     #[must_use]
     pub fn open(&self, session: &SessionSecret, subject: EnvelopeSubject) -> Option<Password> {
         let (salt, sealed) = self.0.split_at_checked(SALT_LENGTH)?;
@@ -73,21 +74,21 @@ impl SealedPassword {
         Some(Password::from_envelope(Zeroizing::new(String::from_utf8(opened).ok()?)))
     }
 
-    /// The bytes, to be stored.
+    /// The bytes to store.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// An envelope read back from the database.
+    /// Wraps bytes read from the database.
     #[must_use]
     pub fn from_stored(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 }
 
-/// The secret id of a browser session: in the cookie and in RAM; the database has
-/// [`SessionSecret::digest`] only.
+/// The secret id of a browser session, from its cookie. The database has only its
+/// [`digest`](Self::digest).
 #[derive(Clone)]
 pub struct SessionSecret(Zeroizing<[u8; 16]>);
 
@@ -97,15 +98,14 @@ impl SessionSecret {
         Self(Zeroizing::new(id.to_be_bytes()))
     }
 
-    /// What the database knows of the session.
+    /// SHA-256 of the secret, as stored in the database.
     #[must_use]
     pub fn digest(&self) -> Vec<u8> {
         random::digest(self.0.as_slice())
     }
 }
 
-/// A new password on its way to its manager: the hash for the account, the envelope for the
-/// browser.
+/// A new password with its hash, and the session that may display it.
 pub struct IssuedPassword {
     pub password: Password,
     pub hash: PasswordHash,
@@ -113,10 +113,10 @@ pub struct IssuedPassword {
 }
 
 impl IssuedPassword {
-    /// Seals the password for the session that asked for it.
+    /// Seals the password for its session.
     #[must_use]
-    pub fn seal(&self, subject: EnvelopeSubject) -> SealedPassword {
-        SealedPassword::seal(&self.password, &self.session, subject, &mut random::os_rng())
+    pub fn seal(&self, subject: EnvelopeSubject, rng: &mut impl CryptoRng) -> SealedPassword {
+        SealedPassword::seal(&self.password, &self.session, subject, rng)
     }
 }
 

@@ -1,33 +1,65 @@
-//! A person whom the operator registers. Only the operator's command line reads these errors: they
-//! are in English.
+//! A person to be registered, and the checks on their login, names and contact address.
+//!
+//! The texts of these errors are English, for the operator's command line; the portal has its own
+//! French texts.
+
+use std::fmt;
 
 use thiserror::Error;
 
 use super::{
-    characters::is_unprintable, contact_address::ContactAddress, person::normalized_login,
+    characters::is_unprintable,
+    contact_address::{ContactAddress, ContactAddressError},
+    person::normalized_login,
     technical_user::is_technical_login,
 };
 
-/// Why somebody cannot be registered.
+/// Why a login is refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-pub enum NewPersonError {
+pub enum LoginError {
     #[error("the login is missing")]
-    LoginMissing,
+    Missing,
     #[error("the login has a space, an accent or another character than plain letters, digits and signs")]
-    LoginCharacter,
+    Character,
     #[error("the login has the form of a technical user's, TECH_…@cpro.fr, which never opens the portal")]
-    LoginTechnical,
-    #[error("the {0} is missing")]
-    NameMissing(&'static str),
-    #[error("the {0} has more than 100 characters")]
-    NameTooLong(&'static str),
-    #[error("the {0} holds a character that cannot be displayed")]
-    NameUnprintable(&'static str),
-    #[error("the contact address is not of the form name@domain")]
-    ContactAddress,
+    Technical,
 }
 
-/// Somebody to register, checked.
+/// Why a first or last name is refused.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum NameError {
+    #[error("is missing")]
+    Missing,
+    #[error("has more than 100 characters")]
+    TooLong,
+    #[error("holds a character that cannot be displayed")]
+    Unprintable,
+}
+
+/// The refused fields of a new person, at least one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NewPersonErrors {
+    pub login: Option<LoginError>,
+    pub last_name: Option<NameError>,
+    pub first_name: Option<NameError>,
+    pub contact_address: Option<ContactAddressError>,
+}
+
+/// Says what is wrong with the first refused field.
+impl fmt::Display for NewPersonErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self { login: Some(error), .. } => error.fmt(f),
+            Self { last_name: Some(error), .. } => write!(f, "the last name {error}"),
+            Self { first_name: Some(error), .. } => write!(f, "the first name {error}"),
+            Self { .. } => f.write_str("the contact address is not of the form name@domain"),
+        }
+    }
+}
+
+impl std::error::Error for NewPersonErrors {}
+
+/// A checked person to register.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPerson {
     login: String,
@@ -37,20 +69,29 @@ pub struct NewPerson {
 }
 
 impl NewPerson {
-    /// Checks what the operator gave.
+    /// Checks and normalizes all four fields.
     ///
     /// # Errors
-    /// The first [`NewPersonError`].
-    pub fn checked(login: &str, last_name: &str, first_name: &str, contact: &str) -> Result<Self, NewPersonError> {
-        Ok(Self {
-            login: checked_login(login)?,
-            last_name: checked_name("last name", last_name)?,
-            first_name: checked_name("first name", first_name)?,
-            contact_address: ContactAddress::parse(contact).map_err(|_| NewPersonError::ContactAddress)?,
-        })
+    /// Every refused field.
+    pub fn checked(login: &str, last_name: &str, first_name: &str, contact: &str) -> Result<Self, NewPersonErrors> {
+        let login = checked_login(login);
+        let last_name = checked_name(last_name);
+        let first_name = checked_name(first_name);
+        let contact_address = ContactAddress::parse(contact);
+        match (login, last_name, first_name, contact_address) {
+            (Ok(login), Ok(last_name), Ok(first_name), Ok(contact_address)) => {
+                Ok(Self { login, last_name, first_name, contact_address })
+            }
+            (login, last_name, first_name, contact_address) => Err(NewPersonErrors {
+                login: login.err(),
+                last_name: last_name.err(),
+                first_name: first_name.err(),
+                contact_address: contact_address.err(),
+            }),
+        }
     }
 
-    /// Normalized.
+    /// The normalized login.
     pub fn login(&self) -> &str {
         &self.login
     }
@@ -68,29 +109,28 @@ impl NewPerson {
     }
 }
 
-fn checked_login(text: &str) -> Result<String, NewPersonError> {
+fn checked_login(text: &str) -> Result<String, LoginError> {
     let login = normalized_login(text);
     if login.is_empty() {
-        Err(NewPersonError::LoginMissing)
+        Err(LoginError::Missing)
     } else if login.len() > 254 || !login.bytes().all(|byte| byte.is_ascii_graphic()) {
-        // ASCII alone: what Rust and the database call lower case is then the same, and no two
-        // logins look alike.
-        Err(NewPersonError::LoginCharacter)
+        // ASCII only: Rust and PostgreSQL then agree on lower case, and no two logins look alike.
+        Err(LoginError::Character)
     } else if is_technical_login(&login) {
-        Err(NewPersonError::LoginTechnical)
+        Err(LoginError::Technical)
     } else {
         Ok(login)
     }
 }
 
-fn checked_name(what: &'static str, text: &str) -> Result<String, NewPersonError> {
+fn checked_name(text: &str) -> Result<String, NameError> {
     let name = text.trim();
     if name.is_empty() {
-        Err(NewPersonError::NameMissing(what))
+        Err(NameError::Missing)
     } else if name.chars().count() > 100 {
-        Err(NewPersonError::NameTooLong(what))
+        Err(NameError::TooLong)
     } else if name.chars().any(is_unprintable) {
-        Err(NewPersonError::NameUnprintable(what))
+        Err(NameError::Unprintable)
     } else {
         Ok(name.to_owned())
     }
@@ -102,8 +142,16 @@ mod tests {
 
     use super::*;
 
-    fn check(login: &str, name: &str, contact: &str) -> Result<NewPerson, NewPersonError> {
+    fn check(login: &str, name: &str, contact: &str) -> Result<NewPerson, NewPersonErrors> {
         NewPerson::checked(login, name, "Anne", contact)
+    }
+
+    fn wrong_login(error: LoginError) -> Result<NewPerson, NewPersonErrors> {
+        Err(NewPersonErrors { login: Some(error), ..NewPersonErrors::default() })
+    }
+
+    fn wrong_last_name(error: NameError) -> Result<NewPerson, NewPersonErrors> {
+        Err(NewPersonErrors { last_name: Some(error), ..NewPersonErrors::default() })
     }
 
     #[test]
@@ -117,19 +165,40 @@ mod tests {
     #[test]
     fn logins_and_names_may_be_long_and_no_longer() {
         assert!(check(&"x".repeat(254), &"é".repeat(100), "a@b.fr").is_ok());
-        assert_eq!(check(&"x".repeat(255), "Martin", "a@b.fr"), Err(NewPersonError::LoginCharacter));
+        assert_eq!(check(&"x".repeat(255), "Martin", "a@b.fr"), wrong_login(LoginError::Character));
     }
 
     #[test]
     fn what_cannot_be_registered_is_told_why() {
-        assert_eq!(check("", "Martin", "a@b.fr"), Err(NewPersonError::LoginMissing));
-        assert_eq!(check("TECH_1_2@cpro.fr", "Martin", "a@b.fr"), Err(NewPersonError::LoginTechnical));
-        assert_eq!(check("hélène", "Martin", "a@b.fr"), Err(NewPersonError::LoginCharacter));
-        assert_eq!(check("a b", "Martin", "a@b.fr"), Err(NewPersonError::LoginCharacter));
-        assert_eq!(check("a", " ", "a@b.fr"), Err(NewPersonError::NameMissing("last name")));
-        assert_eq!(check("a", &"x".repeat(101), "a@b.fr"), Err(NewPersonError::NameTooLong("last name")));
-        assert_eq!(check("a", "x\u{202e}y", "a@b.fr"), Err(NewPersonError::NameUnprintable("last name")));
-        assert_eq!(check("a", "x", "a@b"), Err(NewPersonError::ContactAddress));
+        assert_eq!(check("", "Martin", "a@b.fr"), wrong_login(LoginError::Missing));
+        assert_eq!(check("TECH_1_2@cpro.fr", "Martin", "a@b.fr"), wrong_login(LoginError::Technical));
+        assert_eq!(check("hélène", "Martin", "a@b.fr"), wrong_login(LoginError::Character));
+        assert_eq!(check("a b", "Martin", "a@b.fr"), wrong_login(LoginError::Character));
+        assert_eq!(check("a", " ", "a@b.fr"), wrong_last_name(NameError::Missing));
+        assert_eq!(check("a", &"x".repeat(101), "a@b.fr"), wrong_last_name(NameError::TooLong));
+        assert_eq!(check("a", "x\u{202e}y", "a@b.fr"), wrong_last_name(NameError::Unprintable));
+        let contact_address = Some(ContactAddressError::Form);
+        let wrong_address = NewPersonErrors { contact_address, ..NewPersonErrors::default() };
+        assert_eq!(check("a", "x", "a@b"), Err(wrong_address));
+    }
+
+    #[test]
+    fn every_refused_field_is_named_and_the_first_one_in_words() {
+        let mut errors = NewPerson::checked("", " ", &"x".repeat(101), "a@b").unwrap_err();
+        let all = NewPersonErrors {
+            login: Some(LoginError::Missing),
+            last_name: Some(NameError::Missing),
+            first_name: Some(NameError::TooLong),
+            contact_address: Some(ContactAddressError::Form),
+        };
+        assert_eq!(errors, all);
+        assert_eq!(errors.to_string(), "the login is missing");
+        errors.login = None;
+        assert_eq!(errors.to_string(), "the last name is missing");
+        errors.last_name = None;
+        assert_eq!(errors.to_string(), "the first name has more than 100 characters");
+        errors.first_name = None;
+        assert_eq!(errors.to_string(), "the contact address is not of the form name@domain");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The secret of a technical user: its form, its making, its hash (rule 7).
+//! A technical user's password: its format, generation and Argon2id hash (rule 7).
 
 use std::fmt;
 
@@ -13,18 +13,20 @@ use zeroize::Zeroizing;
 
 use super::wiped::wiped;
 
-/// What every password starts with, so that a secret scanner knows one when it sees one.
-pub const PREFIX: &str = "rcd_";
-/// Random characters after the prefix: 28 × log₂ 56 = 162 bits. Who knows the checksum, which is
-/// stored to find the account of a leaked password, still has 130 to guess.
-pub const RANDOM_LENGTH: usize = 28;
+/// The start of every password, by which secret scanners recognise one.
+const PREFIX: &str = "rcd_";
+/// Random characters after the prefix: 28 × log₂ 56 = 162 bits. The checksum is stored, to find
+/// the account of a leaked password; an attacker who reads it still has 130 bits to guess.
+const RANDOM_LENGTH: usize = 28;
 /// Checksum characters at the end.
-pub const CHECKSUM_LENGTH: usize = 6;
+pub(crate) const CHECKSUM_LENGTH: usize = 6;
 /// Characters of a password.
-pub const LENGTH: usize = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
-/// The form, for secret scanners; [`is_well_formed`] checks the checksum besides.
+pub(crate) const LENGTH: usize = PREFIX.len() + RANDOM_LENGTH + CHECKSUM_LENGTH;
+/// The format as a regular expression, for secret scanners; [`is_well_formed`] also checks the
+/// checksum.
 pub const PATTERN: &str = "rcd_[2-9A-HJ-NP-Za-km-np-z]{34}";
-/// Nothing that people misread (0 O o, 1 l I) nor that a URL, a shell or a CSV would mangle.
+/// Without the characters that people misread (0 O o, 1 l I) or that a URL, a shell or a CSV file
+/// would need to escape.
 pub const ALPHABET: &str = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz";
 
 /// Memory of one Argon2id computation, in KiB (OWASP's first choice: m = 19 MiB, t = 2, p = 1).
@@ -32,13 +34,13 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const ITERATIONS: u32 = 2;
 const HASH_LENGTH: usize = 32;
 
-/// A technical user's password in clear. Wiped when dropped; `Debug` says nothing; there is no
-/// `Display` nor `Serialize`.
+/// A technical user's password in clear text. Wiped when dropped; `Debug` is redacted, and there is
+/// no `Display` or `Serialize`.
 #[derive(Clone)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
-    /// A new password: `rcd_`, 28 random characters, 6 of checksum.
+    /// Generates a password: `rcd_`, 28 random characters, 6 characters of checksum.
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let mut text = Zeroizing::new(String::with_capacity(LENGTH));
@@ -51,19 +53,19 @@ impl Password {
         Self(text)
     }
 
-    /// A password that came back from its envelope.
+    /// Wraps the text that an envelope held.
     #[must_use]
     pub(super) fn from_envelope(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 
-    /// The text itself: for the récapitulatif, the PDF, the hash and the envelope, for nobody else.
+    /// The text itself. Only the récapitulatif, the PDF, the hash and the envelope use it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// The checksum, by which a leaked password finds its account.
+    /// The checksum, by which the account of a leaked password is found.
     #[must_use]
     pub fn checksum(&self) -> &str {
         checksum_part(&self.0)
@@ -76,8 +78,8 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Whether a text has the form of a generated password, checksum included: tells a typo from a
-/// wrong password without asking anybody.
+/// Whether a text has the format of a generated password, checksum included. Finds typing errors
+/// without a look at the database.
 #[must_use]
 pub fn is_well_formed(text: &str) -> bool {
     text.len() == LENGTH
@@ -86,21 +88,20 @@ pub fn is_well_formed(text: &str) -> bool {
         && text.ends_with(&checksum(&text[..LENGTH - CHECKSUM_LENGTH]))
 }
 
-/// Every well-formed password in a text, with what stands around it left out; each as often as it
-/// stands there.
+/// All well-formed passwords within a text; one that occurs twice is returned twice.
 pub fn find_in(text: &str) -> impl Iterator<Item = &str> {
     text.match_indices(PREFIX)
         .filter_map(|(start, _)| text.get(start..start + LENGTH))
         .filter(|found| is_well_formed(found))
 }
 
-/// The checksum of a well-formed password.
+/// The last [`CHECKSUM_LENGTH`] characters of a well-formed password.
 #[must_use]
 pub fn checksum_part(password: &str) -> &str {
     &password[password.len() - CHECKSUM_LENGTH..]
 }
 
-/// The first 32 bits of SHA-256, written in base 56, most significant first (56⁶ > 2³²).
+/// The first 32 bits of SHA-256 in base 56, most significant digit first (56⁶ > 2³²).
 fn checksum(text: &str) -> String {
     let digest = wiped(|| Sha256::digest(text.as_bytes()));
     let mut value = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]) as usize;
@@ -112,25 +113,25 @@ fn checksum(text: &str) -> String {
     characters.iter().copied().map(char::from).collect()
 }
 
-/// An Argon2id hash as a PHC string; what the database keeps of any password.
+/// An Argon2id hash as a PHC string, of a technical user's or a person's password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(String);
 
 impl PasswordHash {
-    /// A hash read back from the database.
+    /// Wraps a PHC string read from the database.
     #[must_use]
     pub fn from_stored(phc: String) -> Self {
         Self(phc)
     }
 
-    /// The PHC string, to be stored.
+    /// The PHC string to store.
     #[must_use]
     pub fn as_phc(&self) -> &str {
         &self.0
     }
 
-    /// Whether the hash was made with weaker parameters than today's, so that it should be made
-    /// anew at the next successful verification (ASVS 11.4.2).
+    /// Whether the hash has weaker parameters than today's and must be replaced at the next
+    /// successful verification (ASVS 11.4.2).
     #[must_use]
     pub fn is_outdated(&self) -> bool {
         Phc::new(&self.0)
@@ -146,8 +147,8 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Computes Argon2id in memory that it keeps from one password to the next: 19 MiB are allocated
-/// once per computing thread, not once per request.
+/// Computes Argon2id in a buffer that it reuses: 19 MiB are allocated once per hashing thread, not
+/// once per request.
 pub struct Argon2id {
     blocks: Vec<Block>,
 }
@@ -159,7 +160,7 @@ impl Default for Argon2id {
 }
 
 impl Argon2id {
-    /// Hashes a password, of a person or of a technical user, with the given 16 bytes of salt.
+    /// Hashes a password with the given salt.
     #[must_use]
     pub fn hash(&mut self, password: &str, salt: [u8; 16]) -> PasswordHash {
         let params =
@@ -175,8 +176,8 @@ impl Argon2id {
         PasswordHash(phc.to_string())
     }
 
-    /// Whether `password` is the one that `hash` was made of. With no hash it works as long and
-    /// answers no, so that an unknown login takes the time of a wrong password.
+    /// Whether `hash` is a hash of `password`. Without a hash it computes one anyway and returns
+    /// false, so that an unknown login takes as long as a wrong password.
     #[must_use]
     pub fn verify(&mut self, password: &str, hash: Option<&PasswordHash>) -> bool {
         let parsed = hash.and_then(|hash| Phc::new(&hash.0).ok());
@@ -252,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_checksum_stands_at_the_end() {
-        // Computed by another program.
+        // Computed by an independent program.
         let text = "rcd_23456789ABCDEFGHJKLMNPQRSTUV3vBGHh";
         assert!(is_well_formed(text));
         assert_eq!(checksum_part(text), "3vBGHh");
@@ -306,7 +307,7 @@ mod tests {
         }
     }
 
-    /// Any characters at all, and often those of a password.
+    /// Any characters, and often those of a password.
     fn any_text() -> impl Strategy<Value = String> {
         prop_oneof!["\\PC{0,60}", "(rcd_|[2-9A-HJ-NP-Za-km-np-z]{1,40}|[0Oo1lI é]){0,6}"]
     }

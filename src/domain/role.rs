@@ -1,4 +1,4 @@
-//! What a person may be in a structure (rule 2).
+//! The roles of a member of a structure (rule 2).
 
 /// The role of a membership (« rattachement »).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Role {
 impl Role {
     pub const ALL: [Self; 3] = [Self::PrincipalManager, Self::SecondaryManager, Self::User];
 
-    /// The database's word.
+    /// The code in the database.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -24,7 +24,7 @@ impl Role {
         }
     }
 
-    /// The word of the import files and of the API.
+    /// The code in import files and in the API.
     #[must_use]
     pub fn external_code(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Role {
         }
     }
 
-    /// The word that people read.
+    /// The label on screens.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -44,14 +44,14 @@ impl Role {
         }
     }
 
-    /// The role that a code of the database or of the import files names.
+    /// Reads a code of the database or of the import files.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.code() == code || role.external_code() == code)
     }
 
-    /// The role that a code names, if a principal manager may give it: not his own, which only a
-    /// succession gives.
+    /// Reads the code of a role that a principal manager may give to others: any role but principal
+    /// manager, which only a succession gives.
     #[must_use]
     pub fn given(code: &str) -> Option<Self> {
         Self::parse(code).filter(|role| *role != Self::PrincipalManager)

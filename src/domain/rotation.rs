@@ -1,24 +1,24 @@
-//! Replacing a password without an interruption: how long the one that is replaced goes on working
-//! (rule 10 is its default).
+//! How long a replaced password keeps working, so that programs can change over without an
+//! interruption. By default it stops at once (rule 10).
 
-/// What becomes of the password that a reset replaces.
+/// How long the password that a reset replaces keeps working.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Grace {
-    /// It dies with the reset.
+    /// It stops with the reset.
     #[default]
     None,
-    /// It works for 24 hours more.
+    /// 24 hours.
     Day,
-    /// It works for 72 hours more.
+    /// 72 hours.
     ThreeDays,
 }
 
 impl Grace {
     pub const ALL: [Self; 3] = [Self::None, Self::Day, Self::ThreeDays];
-    /// The longest one, in hours.
+    /// The longest grace, in hours.
     pub const MOST_HOURS: i32 = 72;
 
-    /// Hours that it lasts.
+    /// Its length, in hours.
     #[must_use]
     pub fn hours(self) -> i32 {
         match self {
@@ -28,13 +28,13 @@ impl Grace {
         }
     }
 
-    /// The one of so many hours, as a form names it.
+    /// Reads the number of hours that a form sends; `None` for a number that is not offered.
     #[must_use]
     pub fn parse(hours: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|grace| grace.hours().to_string() == hours)
     }
 
-    /// The choice, in the words of the form that offers it.
+    /// The French text of this choice in the reset form.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl Grace {
         }
     }
 
-    /// What history adds to a reset.
+    /// The French detail of a reset in the history.
     #[must_use]
     pub fn detail(self) -> &'static str {
         match self {

@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use super::{characters::is_unprintable, contact_address::ContactAddress};
 
-/// What a principal manager may change on the « Fiche structure »; the identifier and its type are
-/// not among it.
+/// What a principal manager may change on the « Fiche structure »: everything but the identifier
+/// and its type.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StructureCard {
     pub designation: String,
@@ -20,7 +20,21 @@ pub struct StructureCard {
     pub active: bool,
 }
 
-/// A field of the card that cannot be kept as it was typed.
+/// The text fields of a card, in the order of the form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CardField {
+    Designation,
+    AddressLine,
+    AddressExtra1,
+    AddressExtra2,
+    PostalCode,
+    City,
+    Country,
+    Email,
+    Phone,
+}
+
+/// Why a field of the card is refused.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum StructureCardError {
     #[error("Saisissez la désignation de la structure.")]
@@ -40,12 +54,12 @@ pub enum StructureCardError {
 }
 
 impl StructureCard {
-    /// The card as somebody typed it: [`Self::checked`], and a postal code that is one. A code of
-    /// an address in France loses the spaces that people type in it.
+    /// Checks a card that a person typed: like [`Self::checked`], and the postal code of an address
+    /// in France must be a French one. Spaces inside such a code are removed.
     ///
     /// # Errors
-    /// Every field that cannot be kept.
-    pub fn checked_as_typed(mut self) -> Result<Self, Vec<(&'static str, StructureCardError)>> {
+    /// Every refused field, in the order of [`Self::checked`].
+    pub fn checked_as_typed(mut self) -> Result<Self, Vec<(CardField, StructureCardError)>> {
         let is_in_france = is_in_france(&self.country);
         if is_in_france {
             self.postal_code.retain(|c| !c.is_whitespace());
@@ -53,69 +67,68 @@ impl StructureCard {
         let is_wrong = is_in_france && !self.postal_code.is_empty() && !is_french_postal_code(&self.postal_code);
         match self.checked() {
             Ok(card) if !is_wrong => Ok(card),
-            Ok(_) => Err(vec![("postal_code", StructureCardError::PostalCode)]),
+            Ok(_) => Err(vec![(CardField::PostalCode, StructureCardError::PostalCode)]),
             Err(mut errors) => {
-                if is_wrong && errors.iter().all(|(name, _)| *name != "postal_code") {
-                    let before = ["designation", "address_line", "address_extra_1", "address_extra_2"];
-                    let place = errors.iter().take_while(|(name, _)| before.contains(name)).count();
-                    errors.insert(place, ("postal_code", StructureCardError::PostalCode));
+                if is_wrong && errors.iter().all(|(field, _)| *field != CardField::PostalCode) {
+                    let place = errors.iter().take_while(|(field, _)| *field < CardField::PostalCode).count();
+                    errors.insert(place, (CardField::PostalCode, StructureCardError::PostalCode));
                 }
                 Err(errors)
             }
         }
     }
 
-    /// The card with the spaces around each field gone, or what is wrong, as (field's name, error).
-    /// Postal codes are taken as they come: what the directory says of a structure is no reason to
-    /// leave the structure out.
+    /// Checks a card and trims its fields. Any postal code is accepted: a wrong code in the
+    /// directory is no reason to leave the structure out.
     ///
     /// # Errors
-    /// Every field that cannot be kept, in the order of the form.
-    pub fn checked(mut self) -> Result<Self, Vec<(&'static str, StructureCardError)>> {
+    /// Every refused field, in the order of the form; what only e-mail and phone can have wrong
+    /// comes last.
+    pub fn checked(mut self) -> Result<Self, Vec<(CardField, StructureCardError)>> {
         let mut errors = Vec::new();
-        for (name, field) in self.texts() {
-            *field = field.trim().to_owned();
-            if field.chars().count() > 250 {
-                errors.push((name, StructureCardError::TooLong));
-            } else if field.chars().any(is_unprintable) {
-                errors.push((name, StructureCardError::Unprintable));
+        for (field, text) in self.texts() {
+            *text = text.trim().to_owned();
+            if text.chars().count() > 250 {
+                errors.push((field, StructureCardError::TooLong));
+            } else if text.chars().any(is_unprintable) {
+                errors.push((field, StructureCardError::Unprintable));
             }
         }
         if self.designation.is_empty() {
-            errors.insert(0, ("designation", StructureCardError::DesignationMissing));
+            errors.insert(0, (CardField::Designation, StructureCardError::DesignationMissing));
         }
         if !self.email.is_empty() && ContactAddress::parse(&self.email).is_err() {
-            errors.push(("email", StructureCardError::Email));
+            errors.push((CardField::Email, StructureCardError::Email));
         }
         if !self.phone.chars().all(|c| c.is_ascii_digit() || " .+()-".contains(c) || c == '\u{a0}' || c == '\u{202f}') {
-            errors.push(("phone", StructureCardError::Phone));
+            errors.push((CardField::Phone, StructureCardError::Phone));
         }
         if errors.is_empty() { Ok(self) } else { Err(errors) }
     }
 
-    fn texts(&mut self) -> [(&'static str, &mut String); 9] {
+    fn texts(&mut self) -> [(CardField, &mut String); 9] {
         [
-            ("designation", &mut self.designation),
-            ("address_line", &mut self.address_line),
-            ("address_extra_1", &mut self.address_extra_1),
-            ("address_extra_2", &mut self.address_extra_2),
-            ("postal_code", &mut self.postal_code),
-            ("city", &mut self.city),
-            ("country", &mut self.country),
-            ("email", &mut self.email),
-            ("phone", &mut self.phone),
+            (CardField::Designation, &mut self.designation),
+            (CardField::AddressLine, &mut self.address_line),
+            (CardField::AddressExtra1, &mut self.address_extra_1),
+            (CardField::AddressExtra2, &mut self.address_extra_2),
+            (CardField::PostalCode, &mut self.postal_code),
+            (CardField::City, &mut self.city),
+            (CardField::Country, &mut self.country),
+            (CardField::Email, &mut self.email),
+            (CardField::Phone, &mut self.phone),
         ]
     }
 }
 
-/// Whether an address is in France, as far as its country says: an address without one is.
+/// Whether this is the country of an address in France. An empty country means France.
 fn is_in_france(country: &str) -> bool {
     let country = country.trim();
     country.is_empty() || ["FRANCE", "FR"].iter().any(|name| country.eq_ignore_ascii_case(name))
 }
 
-/// Five digits that begin with a département's two, Corsica's being 20, with 97 or 98 for those
-/// overseas, or with 00 for the army. Nothing else is known without La Poste's list, which changes.
+/// Five digits that begin with the number of a département (20 for Corsica), with 97 or 98
+/// (overseas) or with 00 (army). A stricter check would need La Poste's list, which changes.
 fn is_french_postal_code(text: &str) -> bool {
     let is_number = text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number && text != "00000" && (&text[..2] <= "95" || ["97", "98"].contains(&&text[..2]))
@@ -147,7 +160,7 @@ mod tests {
             }
             for wrong in ["9", "3500", "350000", "2A004", "35OOO", "96000", "99000", "00000", "٣٥٠٠٠", "35-00"] {
                 let errors = address(wrong, country).checked_as_typed().unwrap_err();
-                assert_eq!(errors, [("postal_code", StructureCardError::PostalCode)], "{wrong}");
+                assert_eq!(errors, [(CardField::PostalCode, StructureCardError::PostalCode)], "{wrong}");
             }
         }
         assert_eq!(address(" 35\u{a0}000 ", "FRANCE").checked_as_typed().unwrap().postal_code, "35000");
@@ -166,8 +179,8 @@ mod tests {
         let mut card = address("9", "a\u{7}");
         card.country = "France".into();
         (card.address_line, card.city, card.email) = ("x".repeat(251), "a\u{7}".into(), "non".into());
-        let names: Vec<_> = card.checked_as_typed().unwrap_err().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["address_line", "postal_code", "city", "email"]);
+        let fields: Vec<_> = card.checked_as_typed().unwrap_err().into_iter().map(|(field, _)| field).collect();
+        assert_eq!(fields, [CardField::AddressLine, CardField::PostalCode, CardField::City, CardField::Email]);
     }
 
     #[test]
@@ -180,8 +193,9 @@ mod tests {
             phone: "<script>".into(),
             ..StructureCard::default()
         };
-        let names: Vec<_> = card.checked().unwrap_err().into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["designation", "city", "country", "email", "phone"]);
+        let fields: Vec<_> = card.checked().unwrap_err().into_iter().map(|(field, _)| field).collect();
+        let wrong = [CardField::Designation, CardField::City, CardField::Country, CardField::Email, CardField::Phone];
+        assert_eq!(fields, wrong);
     }
 
     proptest! {
@@ -211,7 +225,7 @@ mod tests {
                     prop_assert!(abroad || kept.postal_code.is_empty() || (digits, kept.postal_code.len()) == (5, 5));
                     prop_assert_eq!(kept.clone().checked_as_typed(), Ok(kept));
                 }
-                Err(errors) => prop_assert!(errors.iter().all(|(name, _)| *name == "postal_code")),
+                Err(errors) => prop_assert!(errors.iter().all(|(field, _)| *field == CardField::PostalCode)),
             }
         }
 
@@ -228,8 +242,8 @@ mod tests {
             |designation: String, phone: &str| StructureCard { designation, phone: phone.into(), ..Default::default() };
         assert!(card("é".repeat(250), "").checked().is_ok());
         let too_long = card("é".repeat(251), "").checked().unwrap_err();
-        assert_eq!(too_long, [("designation", StructureCardError::TooLong)]);
+        assert_eq!(too_long, [(CardField::Designation, StructureCardError::TooLong)]);
         assert!(card("x".into(), "+33 (0)1.02-03\u{a0}04\u{202f}05").checked().is_ok());
-        assert_eq!(card("x".into(), "01 a").checked().unwrap_err(), [("phone", StructureCardError::Phone)]);
+        assert_eq!(card("x".into(), "01 a").checked().unwrap_err(), [(CardField::Phone, StructureCardError::Phone)]);
     }
 }

@@ -1,4 +1,4 @@
-//! How a structure is named: a typed identifier (rule 1).
+//! The typed identifier of a structure (rule 1).
 
 use thiserror::Error;
 
@@ -18,7 +18,7 @@ impl IdentifierType {
     pub const ALL: [Self; 7] =
         [Self::Siret, Self::UeHorsFrance, Self::HorsUe, Self::Ridet, Self::Tahiti, Self::Autre, Self::Particulier];
 
-    /// The word of the database, of the import files and of the API.
+    /// The code in the database, in import files and in the API.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl IdentifierType {
         }
     }
 
-    /// As people read it.
+    /// The label on screens.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl IdentifierType {
         }
     }
 
-    /// The type that a code, or the directory's number for it, names.
+    /// Reads a code, or the directory's number of the type (1 to 7).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -55,7 +55,7 @@ impl IdentifierType {
     }
 }
 
-/// Why a text is no identifier.
+/// Why a text is refused as an identifier.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum IdentifierError {
     #[error("l’identifiant est vide")]
@@ -70,7 +70,7 @@ pub enum IdentifierError {
     SiretChecksum,
 }
 
-/// A structure's identifier: type and value, checked. Spaces that people type are gone.
+/// A checked identifier: type and value, without spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StructureIdentifier {
     kind: IdentifierType,
@@ -78,11 +78,11 @@ pub struct StructureIdentifier {
 }
 
 impl StructureIdentifier {
-    /// Reads an identifier. `strict_siret` demands the SIRET's control digit, which the
-    /// pseudo-SIRETs of qualification platforms do not have.
+    /// Reads an identifier and removes its spaces. `strict_siret` also checks the SIRET's control
+    /// digit, which the pseudo-SIRETs of qualification platforms do not have.
     ///
     /// # Errors
-    /// An [`IdentifierError`] that says what is wrong.
+    /// An [`IdentifierError`].
     pub fn parse(kind: IdentifierType, text: &str, strict_siret: bool) -> Result<Self, IdentifierError> {
         let value: String = text.chars().filter(|c| !c.is_whitespace()).collect();
         match value.len() {
@@ -90,8 +90,8 @@ impl StructureIdentifier {
             1..=80 => {}
             _ => return Err(IdentifierError::TooLong),
         }
-        // The identifier becomes part of a login: nothing that a header, a URL or a mail would read
-        // otherwise.
+        // The identifier becomes part of a login, which stands in headers, URLs and mails: only
+        // characters that need no escaping there.
         if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
             return Err(IdentifierError::Character);
         }
@@ -126,8 +126,8 @@ fn digits(text: &str) -> impl DoubleEndedIterator<Item = u32> {
     text.bytes().map(|byte| u32::from(byte - b'0'))
 }
 
-/// Luhn: every second digit from the right doubled, digits of the products added, the sum a
-/// multiple of 10.
+/// The Luhn check: every second digit from the right is doubled, the digits of all products are
+/// added, and the sum must be a multiple of 10.
 fn luhn(value: &str) -> bool {
     let sum: u32 = digits(value)
         .rev()
@@ -137,8 +137,8 @@ fn luhn(value: &str) -> bool {
     sum.is_multiple_of(10)
 }
 
-/// La Poste has more establishments than its control digits allow: INSEE made the digit sum, a
-/// multiple of 5, do for it.
+/// La Poste has more establishments than control digits allow. INSEE also accepts its SIRETs when
+/// the sum of the digits is a multiple of 5.
 fn is_la_poste(value: &str) -> bool {
     value.starts_with("356000000") && digits(value).sum::<u32>().is_multiple_of(5)
 }
@@ -243,8 +243,8 @@ mod tests {
         }
     }
 
-    /// The rule as INSEE writes it, by another way than ours: digits at even places from the left
-    /// doubled, less nine where that is more.
+    /// INSEE's rule, computed in another way: digits at even indexes from the left are doubled,
+    /// less nine where the result is above nine.
     fn is_siret_to_insee(text: &str) -> bool {
         let digits: Vec<u32> = text.chars().map(|c| c.to_digit(10).unwrap()).collect();
         let doubled =

@@ -1,22 +1,22 @@
-//! The technical user: an account with which an information system connects to the API, never to
-//! the portal.
+//! Technical users, the accounts with which information systems connect to the API: logins, labels,
+//! status. They cannot sign in to the portal.
 
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
 use super::characters::is_invisible;
 
-/// The settings that bear on passwords and accounts.
+/// The settings about passwords and accounts.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountRules {
-    /// Days that a password lives.
+    /// Lifetime of a password, in days.
     pub password_lifetime_days: i32,
-    /// Technical users that a structure may have.
+    /// The most technical users that a structure may have, without deleted ones.
     pub max_per_structure: i64,
 }
 
-/// Whether a text has the shape of a technical login, `TECH_…@cpro.fr`. Such a login is refused at
-/// the portal's door without being looked up (rule 4).
+/// Whether a text has the form of a technical login, `TECH_…@cpro.fr`. The portal refuses such a
+/// login at sign-in without looking it up (rule 4).
 #[must_use]
 pub fn is_technical_login(text: &str) -> bool {
     let text = text.trim().to_ascii_uppercase();
@@ -29,7 +29,7 @@ pub fn technical_login(number: i32, structure_identifier: &str) -> String {
     format!("TECH_{number}_{structure_identifier}@cpro.fr")
 }
 
-/// Why a text is no label.
+/// Why a text is not a valid label.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LabelError {
     #[error("Le libellé ne peut pas dépasser 100 caractères.")]
@@ -38,15 +38,16 @@ pub enum LabelError {
     Unprintable,
 }
 
-/// « Libellé »: names the external system that the account serves; 1 to 100 characters.
+/// « Libellé »: names the external system that uses the account; 1 to 100 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label(String);
 
 impl Label {
-    /// Reads what was typed; `None` where nothing was.
+    /// Reads what was typed, with runs of white space collapsed to one space; `None` if that leaves
+    /// nothing.
     ///
     /// # Errors
-    /// A [`LabelError`] that says what is wrong.
+    /// [`LabelError`].
     pub fn parse(text: &str) -> Result<Option<Self>, LabelError> {
         // Composed, so that labels that read the same are the same (Unicode NFC).
         let text: String = text.nfc().collect();
@@ -67,7 +68,8 @@ impl Label {
     }
 }
 
-/// `« ERP » remplacé par « Paie »`: what history says of a label that changed; `None` is no label.
+/// The French detail of a label change in the history, such as `« ERP » remplacé par « Paie »`.
+/// `None` stands for no label.
 #[must_use]
 pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
     let quoted = |label: &str| format!("«\u{202f}{label}\u{202f}»");
@@ -79,7 +81,7 @@ pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
     }
 }
 
-/// Where an account stands.
+/// The status of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TechnicalUserStatus {
     Active,
@@ -90,7 +92,7 @@ pub enum TechnicalUserStatus {
 impl TechnicalUserStatus {
     pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Deleted];
 
-    /// The database's word.
+    /// The database's code.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -100,17 +102,7 @@ impl TechnicalUserStatus {
         }
     }
 
-    /// The word that people read.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Active => "Actif",
-            Self::Suspended => "Suspendu",
-            Self::Deleted => "Supprimé",
-        }
-    }
-
-    /// The status that the database's word names.
+    /// Reads the database's code.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.code() == code)
@@ -206,10 +198,5 @@ mod tests {
                 prop_assert_eq!(Label::parse(label.as_str()), Ok(Some(label)));
             }
         }
-    }
-
-    #[test]
-    fn people_read_words_and_not_codes() {
-        assert_eq!(TechnicalUserStatus::ALL.map(TechnicalUserStatus::label), ["Actif", "Suspendu", "Supprimé"]);
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Guest {
     pub login: String,
     pub token: String,
     /// Minutes for which the link is valid.
-    pub minutes: i32,
+    pub minutes: u64,
 }
 
 #[derive(Template)]

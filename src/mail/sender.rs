@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     db::{
-        identity::invitations::{self, LINK_MINUTES},
+        identity::invitations,
         outbox::{self, WaitingMail},
     },
-    domain::{notification::Notification, random},
+    domain::{lifetime, notification::Notification, random},
     secret_keys,
     settings::{SettingError, Settings},
 };
@@ -163,9 +163,9 @@ impl MailSender {
     ) -> Result<(String, Guest), SendError> {
         let guest = invitations::find_guest(&mut *conn, user_id).await?.ok_or(SendError::NoGuest)?;
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
-        invitations::create(conn, user_id, &random::digest(&token), LINK_MINUTES).await?;
+        invitations::create(conn, user_id, &random::digest(&token)).await?;
         let name = format!("{} {}", guest.first_name, guest.last_name);
-        Ok((guest.contact_address, Guest { name, login: guest.login, token, minutes: LINK_MINUTES }))
+        Ok((guest.contact_address, Guest { name, login: guest.login, token, minutes: lifetime::LINK.as_secs() / 60 }))
     }
 
     /// The same at each attempt, and unique even where a recreated database reuses the numbers.

@@ -21,6 +21,7 @@ use crate::{
     db::{self, technical_users::reminders, upkeep},
     mail::MailSender,
     process,
+    secret_keys::KeyFileError,
     settings::{SettingError, Settings},
     web::{
         self,
@@ -71,7 +72,9 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let pool = db::serving_pool(&pool, settings.database_connections);
     let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
     // Read at startup, so that a bad file is found now and not at the first sign-in with a code.
-    state.keys().map_err(|error| ServeError::SecretKeys(state.settings.secret_key_file.clone(), error))?;
+    state
+        .keys()
+        .map_err(|KeyFileError(error)| ServeError::SecretKeys(state.settings.secret_key_file.clone(), error))?;
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
         tokio::spawn(connections::serve_forever(listener, metrics_router(state.clone()), METRICS_CONNECTIONS));

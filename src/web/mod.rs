@@ -5,13 +5,14 @@
 
 pub mod api;
 pub mod edge;
+mod form_fields;
 pub mod identity;
 pub mod paths;
 pub mod portal;
 pub mod shell;
 
 use axum::{
-    Router,
+    Extension, Router,
     http::Method,
     middleware::{from_fn, from_fn_with_state},
     routing::{MethodRouter, get, post},
@@ -19,14 +20,13 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
-use crate::db::identity::session_store::PgSessionStore;
 use api::state::ApiState;
 use edge::{
     assets, error_pages, middleware, monitoring,
     route::{MAX_BODY_BYTES, Route},
     state::AppState,
 };
-use identity::{code, confirmation, forgotten_password, invitation, kept_form, sign_in};
+use identity::{code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
 use portal::{
     activities::{self, calendar, overview},
     members::{self, requests},
@@ -127,7 +127,7 @@ pub fn routes() -> Vec<Route> {
 
 /// The whole service.
 pub fn router(state: AppState, api: ApiState) -> Router {
-    let sessions = SessionManagerLayer::new(PgSessionStore(state.pool.clone()))
+    let sessions = SessionManagerLayer::new(session::WrittenSessions)
         .with_name(state.session_cookie())
         .with_secure(state.is_public_https())
         .with_http_only(true)
@@ -142,6 +142,7 @@ pub fn router(state: AppState, api: ApiState) -> Router {
     let portal = pages
         .fallback(error_pages::not_found)
         .layer(sessions)
+        .layer(Extension(kept_form::KnownForms(&form_fields::FORMS)))
         .layer(from_fn_with_state(state.clone(), middleware::same_origin_only))
         .route(assets::PATH, get(assets::file));
     guarded(portal, api::router(api), state)

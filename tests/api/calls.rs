@@ -1,28 +1,22 @@
-//! The calls about structures, and what each tolerates and refuses.
+//! The calls about structures: what each accepts, answers and refuses.
 
+use raccord::domain::technical_user::TechnicalUserStatus;
 use serde_json::{Value, json};
 
-use super::support::{Account, Answer, Portal, cpro_account};
+use super::portal_with_account;
+use crate::common::{Account, Answer, SEARCH, TestPortal, cpro_account};
 
-const SEARCH: &str = "/cpro/structures/v1/rechercher";
 const CONSULT: &str = "/cpro/structures/v1/consulter";
 const SERVICES: &str = "/cpro/structures/v1/lister/rattachementsutilisateur";
 
-async fn portal_with_account() -> (Portal, Account) {
-    let portal = Portal::start().await;
-    portal.people().await;
-    let account = portal.account(1).await;
-    (portal, account)
-}
-
-async fn call(portal: &Portal, account: &Account, path: &str, body: &Value) -> Answer {
-    portal.call(path, &[("cpro-account", &account.cpro_account())], body.to_string()).await
+async fn call(portal: &TestPortal, account: &Account, path: &str, body: &Value) -> Answer {
+    portal.program().call(path, &[("cpro-account", &account.cpro_account())], body.to_string()).await
 }
 
 /// The names that a search finds, in its order.
-async fn names(portal: &Portal, account: &Account, body: Value) -> Vec<String> {
+async fn names(portal: &TestPortal, account: &Account, body: Value) -> Vec<String> {
     let answer = call(portal, account, SEARCH, &body).await;
-    assert_eq!(answer.status, 200, "{body}: {}", answer.text);
+    assert_eq!(answer.status, 200, "{body}: {}", answer.body_text());
     let list = answer.json()["listeStructures"].as_array().expect("a list").clone();
     list.iter().map(|row| row["designationStructure"].as_str().expect("a name").to_owned()).collect()
 }
@@ -31,7 +25,7 @@ async fn names(portal: &Portal, account: &Account, body: Value) -> Vec<String> {
 async fn the_directory_is_searched_by_each_criterion() {
     let (portal, account) = portal_with_account().await;
     portal
-        .sql(
+        .execute(
             "UPDATE structures SET active = false, managed = false WHERE id = 5;
               UPDATE structures SET moa = true, moa_only = true, country_code = 'NC' WHERE id = 5;
               INSERT INTO structures (identifier_type, identifier, designation) VALUES ('PARTICULIER', 'X1', 'Jeanne Dupont')",
@@ -140,13 +134,8 @@ async fn a_search_is_sorted_and_paged() {
 #[tokio::test]
 async fn a_structure_is_consulted_and_its_privacies_only_within_the_rights() {
     let (portal, account) = portal_with_account().await;
-    portal.sql("UPDATE structures SET requires_service = true, moa = true WHERE id = 1").await;
-    let expiry: String = sqlx::query_scalar(
-        "SELECT to_char(expires_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') FROM technical_users",
-    )
-    .fetch_one(&portal.pool)
-    .await
-    .unwrap();
+    portal.execute("UPDATE structures SET requires_service = true, moa = true WHERE id = 1").await;
+    let expiry = portal.expiry_of(account.id).await.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let expected = json!({
         "codeRetour": 0, "libelle": "TRA_MSG_00.000",
         "adressePostaleDuSiege": {"adresse": "1 place de la Comédie", "complementAdresse1": "", "complementAdresse2": "",
@@ -173,7 +162,7 @@ async fn a_structure_is_consulted_and_its_privacies_only_within_the_rights() {
     assert_eq!(general["raisonSocialeStructure"], "Mairie de Marseille");
     assert!(general.get("emailStructure").is_none() && general.get("dateExpirationMotPasseCompteTech").is_none());
     // A lost membership is seen by the next call.
-    portal.sql("UPDATE structures SET active = false, managed = false, principal_manager_id = NULL WHERE id = 2; DELETE FROM memberships WHERE structure_id = 2").await;
+    portal.close_structure(2).await;
     let lost = call(&portal, &account, CONSULT, &json!({"idStructureCPP": 2})).await.json();
     assert!(lost["informationGenerales"].get("emailStructure").is_none());
 }
@@ -181,17 +170,20 @@ async fn a_structure_is_consulted_and_its_privacies_only_within_the_rights() {
 #[tokio::test]
 async fn the_expiry_told_is_the_callers_own_or_the_next_to_come() {
     let (portal, account) = portal_with_account().await;
-    for structure in [1, 2, 2, 2, 2] {
-        portal.account(structure).await;
+    portal.set_expiry(account.id, "2200-01-02T00:00:00Z").await;
+    for (structure, expiry) in [
+        (1, "2100-01-01T00:00:00Z"),
+        (2, "2020-01-01T00:00:00Z"),
+        (2, "2100-01-01T00:00:00Z"),
+        (2, "2200-01-06T00:00:00Z"),
+        (2, "2200-01-07T00:00:00Z"),
+    ] {
+        let other = portal.account(structure).await;
+        portal.set_expiry(other.id, expiry).await;
+        if structure == 2 && expiry.starts_with("2100") {
+            portal.set_status(other.id, TechnicalUserStatus::Suspended).await;
+        }
     }
-    portal
-        .sql(
-            "UPDATE technical_users SET expires_at = timestamptz '2200-01-01' + id * interval '1 day';
-              UPDATE technical_users SET expires_at = '2100-01-01' WHERE id = 2;
-              UPDATE technical_users SET expires_at = portal_now() - interval '1 day' WHERE id = 3;
-              UPDATE technical_users SET expires_at = '2100-01-01', status = 'SUSPENDED' WHERE id = 4",
-        )
-        .await;
     let told = async |structure: i64| {
         let answer = call(&portal, &account, CONSULT, &json!({"idStructureCPP": structure})).await;
         answer.json()["informationGenerales"].get("dateExpirationMotPasseCompteTech").cloned()
@@ -213,7 +205,7 @@ async fn services_are_listed_within_the_rights_alone() {
     });
     for structure in [
         json!({"idStructure": 2, "idUtilisateur": 1, "parametres": {"nbResultatsParPage": 10}}),
-        // What clients in typed languages send: every member, 0 and "" for none.
+        // Clients in typed languages send every member, with 0 and "" for none.
         json!({"adresseEmailConnexionUtilisateur": "", "idStructure": 0, "idUtilisateur": 0, "typeIdentifiantStructure": "",
                "identifiantStructure": "21750001600019",
                "parametresListerRattachementsStructureUtilisateur": {"nbResultatsParPage": 10}}),
@@ -248,19 +240,19 @@ async fn every_refusal_says_which_member_and_why() {
         (SEARCH, json!({"parametres": {"triColonne": "Couleur"}}), 400, "triColonne"),
     ] {
         let answer = call(&portal, &account, path, &body).await;
-        assert_eq!(answer.status.as_u16(), status, "{path} {body}: {}", answer.text);
-        assert_eq!(answer.json()["codeRetour"], status, "{}", answer.text);
-        assert!(answer.json()["libelle"].as_str().unwrap().contains(words), "{words}: {}", answer.text);
+        assert_eq!(answer.status.as_u16(), status, "{path} {body}: {}", answer.body_text());
+        assert_eq!(answer.json()["codeRetour"], status, "{}", answer.body_text());
+        assert!(answer.json()["libelle"].as_str().unwrap().contains(words), "{words}: {}", answer.body_text());
     }
     let header = account.cpro_account();
     for path in [SEARCH, CONSULT, SERVICES] {
         let headers = [("cpro-account", header.as_str()), ("content-type", "text/plain")];
-        assert_eq!(portal.call(path, &headers, "{\"a\":1}").await.status, 415);
+        assert_eq!(portal.program().call(path, &headers, "{\"a\":1}").await.status, 415);
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(70_000));
-        assert_eq!(portal.call(path, &[("cpro-account", &header)], large).await.status, 413);
-        // Who is not let in learns nothing of what is wrong with a body.
+        assert_eq!(portal.program().call(path, &[("cpro-account", &header)], large).await.status, 413);
+        // Without a valid credential, nothing is said about the body.
         let stranger = cpro_account(&account.login, "faux");
-        assert_eq!(portal.call(path, &[("cpro-account", &stranger)], "[").await.status, 401);
-        assert_eq!(portal.call(path, &[], "{}").await.status, 401);
+        assert_eq!(portal.program().call(path, &[("cpro-account", &stranger)], "[").await.status, 401);
+        assert_eq!(portal.program().call(path, &[], "{}").await.status, 401);
     }
 }

@@ -1,27 +1,26 @@
-//! « Documentation de l’API » tells the truth: its requests are made as they stand there, and
-//! answered as it says.
+//! « Documentation de l’API »: each example request is sent as it is written, and answered as the
+//! page says.
 
-use axum::{
-    body::Body,
-    http::{Request, header},
-};
+use axum::http::header;
 use raccord::{domain::password, web::api};
 use serde_json::{Map, Value};
 
-use super::support::{Account, Answer, Portal};
+use super::portal_with_account;
+use crate::common::{Account, Answer, Program, TestPortal};
 
 const PAGE: &str = "/documentation-api";
 
 /// The page's blocks of code, as people copy them.
-async fn blocks(portal: &Portal) -> Vec<String> {
-    let page = portal.send(Request::builder().uri(PAGE).body(Body::empty()).unwrap()).await;
+async fn blocks(program: &Program) -> Vec<String> {
+    let page = program.get(PAGE).await;
     assert_eq!(page.status, 200);
-    let starts = page.text.split("<pre translate=\"no\"><code>").skip(1);
+    let text = page.body_text();
+    let starts = text.split("<pre translate=\"no\"><code>").skip(1);
     let codes = starts.map(|rest| rest.split("</code></pre>").next().expect("an end"));
     codes.map(|code| code.replace("&amp;", "&").replace("&#34;", "\"").replace("&#39;", "'")).collect()
 }
 
-async fn send(portal: &Portal, account: &Account, example: &str) -> Answer {
+async fn send(program: &Program, account: &Account, example: &str) -> Answer {
     let (line, body) = example.split_once('\n').unwrap_or((example, ""));
     let (_, path) = line.split_once(' ').expect("a method and a path");
     let body = body
@@ -31,7 +30,7 @@ async fn send(portal: &Portal, account: &Account, example: &str) -> Answer {
     let form = [(header::CONTENT_TYPE.as_str(), "application/x-www-form-urlencoded")];
     let header = account.cpro_account();
     let headers = if path.ends_with("token") { &form } else { &[("cpro-account", header.as_str())] };
-    portal.call(path, headers, body).await
+    program.call(path, headers, body).await
 }
 
 /// The members of a JSON text and their kinds: what an example shows, whatever the values. Of a
@@ -51,15 +50,14 @@ fn shape(value: &Value) -> Value {
 
 #[tokio::test]
 async fn each_example_works_as_it_stands_on_the_page() {
-    let portal = Portal::start().await;
-    portal.people().await;
-    let account = portal.account(1).await;
-    let blocks = blocks(&portal).await;
+    let (portal, account) = portal_with_account().await;
+    let program = portal.program();
+    let blocks = blocks(&program).await;
     let is_request = |block: &str| block.starts_with("GET /") || block.starts_with("POST /");
     let mut shown: Vec<String> = Vec::new();
     for pair in blocks.windows(2).filter(|pair| is_request(&pair[0])) {
-        let answer = send(&portal, &account, &pair[0]).await;
-        assert_eq!(answer.status, 200, "{}: {}", pair[0], answer.text);
+        let answer = send(&program, &account, &pair[0]).await;
+        assert_eq!(answer.status, 200, "{}: {}", pair[0], answer.body_text());
         let example: Value = serde_json::from_str(&pair[1]).unwrap_or_else(|error| panic!("{error}: {}", pair[1]));
         assert_eq!(shape(&answer.json()), shape(&example), "{}", pair[0]);
         shown.push(pair[0].lines().next().unwrap_or_default().to_owned());
@@ -74,10 +72,11 @@ async fn each_example_works_as_it_stands_on_the_page() {
 
 #[tokio::test]
 async fn the_page_names_the_form_of_passwords_and_the_description() {
-    let portal = Portal::start().await;
-    assert!(blocks(&portal).await.iter().any(|block| block == password::PATTERN));
-    let page = portal.send(Request::builder().uri(PAGE).body(Body::empty()).unwrap()).await;
-    assert!(page.text.contains("href=\"/api/openapi.json\""));
-    let description = portal.send(Request::builder().uri("/api/openapi.json").body(Body::empty()).unwrap()).await;
+    let portal = TestPortal::start().await;
+    let program = portal.program();
+    assert!(blocks(&program).await.iter().any(|block| block == password::PATTERN));
+    let page = program.get(PAGE).await;
+    assert!(page.body_text().contains("href=\"/api/openapi.json\""));
+    let description = program.get("/api/openapi.json").await;
     assert_eq!((description.status.as_u16(), description.json()["openapi"].as_str()), (200, Some("3.1.0")));
 }

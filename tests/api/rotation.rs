@@ -1,9 +1,10 @@
-//! A reset that keeps the old password for a while: both let in, and each ends in its own time.
+//! A reset that keeps the old password for a while, as the API sees it: both passwords are
+//! accepted, each until its own end.
 
 use raccord::{
     db::{
         structures,
-        technical_users::{self, changes, reset},
+        technical_users::{self, changes},
     },
     domain::{
         audit::Actor,
@@ -14,74 +15,66 @@ use raccord::{
         technical_user::{AccountRules, TechnicalUserStatus},
     },
 };
-use technical_users::{ManagedTechnicalUser, idempotency::Form, reset::Reset};
+use technical_users::{ManagedTechnicalUser, idempotency::Once, reset::Reset};
 
-use super::support::{Account, Portal, cpro_account};
+use super::portal_with_account;
+use crate::common::{ANNE, Account, BRUNO, HEALTH, Program, TestPortal, cpro_account};
 
-const HEALTH: &str = "/cpro/transverses/v1/health-check";
-
-async fn managed(portal: &Portal, id: i64) -> ManagedTechnicalUser {
-    technical_users::find_managed(&portal.pool, 1, id).await.unwrap().expect("Anne manages it")
+async fn managed(portal: &TestPortal, id: i64) -> ManagedTechnicalUser {
+    technical_users::find_managed(&portal.pool, ANNE, id).await.unwrap().expect("Anne manages it")
 }
 
 /// Resets as the form does.
-async fn reset(portal: &Portal, account: &Account, grace: Grace) -> Account {
+async fn reset(portal: &TestPortal, account: &Account, grace: Grace) -> Account {
     let managed = managed(portal, account.id).await;
     let password = Password::generate(&mut os_rng());
     let hash = Argon2id::default().hash(password.expose(), bytes(&mut os_rng()));
     let issued = IssuedPassword { password: password.clone(), hash, session: SessionSecret::new(1) };
-    let reset = Reset { credential_version: managed.account().credential_version, grace };
-    let token = token(&mut os_rng());
-    let form = Form::reset(&token, &managed, reset);
+    let (actor, token) = (Actor::operator(), token(&mut os_rng()));
+    let credential_version = managed.account().credential_version;
+    let reset = Reset { actor: &actor, account: &managed, credential_version, grace, token: &token };
     let rules = AccountRules { password_lifetime_days: 424, max_per_structure: 5 };
-    reset::reset_password(&portal.pool, &Actor::operator(), &managed, reset, &form, &issued, rules).await.unwrap();
+    let Once::Open(open) = reset.find(&portal.pool).await.unwrap() else { panic!("a new token") };
+    open.complete(&portal.pool, &issued, rules, &mut os_rng()).await.unwrap();
     Account { id: account.id, login: account.login.clone(), password }
 }
 
-async fn portal_with_account() -> (Portal, Account) {
-    let portal = Portal::start().await;
-    portal.people().await;
-    let account = portal.account(1).await;
-    (portal, account)
+/// The status of a health check with this header.
+async fn status(program: &Program, name: &str, value: &str) -> u16 {
+    // Each from a random network, so that no delay applies.
+    let [third, fourth] = bytes(&mut os_rng());
+    let program = program.with_address(&format!("198.51.{third}.{fourth}"));
+    program.call(HEALTH, &[(name, value)], "").await.status.as_u16()
 }
 
-async fn status(portal: &Portal, name: &str, value: &str) -> u16 {
-    // A network for each try: what is refused on purpose here must not slow the next one.
-    let from = format!("198.51.{}.{}", rand_byte(), rand_byte());
-    portal.call_from(&from, HEALTH, &[(name, value)], "").await.status.as_u16()
+async fn by_password(program: &Program, account: &Account) -> u16 {
+    status(program, "cpro-account", &account.cpro_account()).await
 }
 
-fn rand_byte() -> u8 {
-    bytes::<1>(&mut os_rng())[0]
-}
-
-async fn by_password(portal: &Portal, account: &Account) -> u16 {
-    status(portal, "cpro-account", &account.cpro_account()).await
+fn other_instance(portal: &TestPortal) -> Program {
+    Program::new(portal.second_instance())
 }
 
 #[tokio::test]
 async fn both_passwords_let_in_until_the_old_one_ends() {
     let (portal, old) = portal_with_account().await;
-    let (other_instance, old_token) = (portal.other_instance(), format!("Bearer {}", portal.token(&old).await));
-    assert_eq!(by_password(&other_instance, &old).await, 200);
+    let (first, second) = (portal.program(), other_instance(&portal));
+    let old_token = format!("Bearer {}", first.token(&old).await);
+    assert_eq!(by_password(&second, &old).await, 200);
     let new = reset(&portal, &old, Grace::Day).await;
-    let fresh_instance = portal.other_instance();
-    let old_token_after = format!("Bearer {}", fresh_instance.token(&old).await);
-    let new_token = format!("Bearer {}", fresh_instance.token(&new).await);
-    for instance in [&portal, &other_instance, &fresh_instance] {
+    let fresh = other_instance(&portal);
+    let old_token_after = format!("Bearer {}", fresh.token(&old).await);
+    let new_token = format!("Bearer {}", fresh.token(&new).await);
+    for instance in [&first, &second, &fresh] {
         assert_eq!((by_password(instance, &old).await, by_password(instance, &new).await), (200, 200));
         for bearer in [&old_token, &old_token_after, &new_token] {
             assert_eq!(status(instance, "authorization", bearer).await, 200);
         }
     }
-    assert_eq!(
-        by_password(&fresh_instance, &Account { password: Password::generate(&mut os_rng()), ..old.clone() }).await,
-        401
-    );
-    // What is over is over on every instance, also where it was remembered: memory names the
-    // version.
-    portal.sql("UPDATE former_passwords SET ends_at = portal_now()").await;
-    for instance in [&portal, &other_instance, &fresh_instance] {
+    assert_eq!(by_password(&fresh, &Account { password: Password::generate(&mut os_rng()), ..old.clone() }).await, 401);
+    // It ends on every instance, also where it was remembered: memory is keyed by the version.
+    portal.end_former_passwords().await;
+    for instance in [&first, &second, &fresh] {
         assert_eq!((by_password(instance, &old).await, by_password(instance, &new).await), (401, 200));
         assert_eq!(status(instance, "authorization", &old_token).await, 401);
         assert_eq!(status(instance, "authorization", &old_token_after).await, 401);
@@ -91,40 +84,40 @@ async fn both_passwords_let_in_until_the_old_one_ends() {
 
 #[tokio::test]
 async fn the_clock_that_counts_is_the_databases() {
-    let (portal, old) = portal_with_account().await;
+    let (mut portal, old) = portal_with_account().await;
     let new = reset(&portal, &old, Grace::ThreeDays).await;
-    portal.pool.close().await;
-    let portal = portal.reopened("71\\ hours\\ 59\\ minutes");
-    assert_eq!((by_password(&portal, &old).await, by_password(&portal, &new).await), (200, 200));
-    portal.pool.close().await;
-    let portal = portal.reopened("72\\ hours\\ 1\\ minute");
-    assert_eq!((by_password(&portal, &old).await, by_password(&portal, &new).await), (401, 200));
+    let program = portal.program();
+    portal.move_clock("71 hours 59 minutes").await;
+    assert_eq!((by_password(&program, &old).await, by_password(&program, &new).await), (200, 200));
+    portal.move_clock("72 hours 1 minute").await;
+    assert_eq!((by_password(&program, &old).await, by_password(&program, &new).await), (401, 200));
 }
 
 #[tokio::test]
 async fn the_old_password_never_outlives_its_own_end_and_its_callers_are_told() {
     let (portal, old) = portal_with_account().await;
-    portal.sql("UPDATE technical_users SET expires_at = portal_now() + interval '5 hours'").await;
+    portal.expire_in(old.id, "5 hours").await;
+    let own_end = portal.expiry_of(old.id).await;
     let new = reset(&portal, &old, Grace::Day).await;
-    assert_eq!(
-        portal.scalar("SELECT (ends_at <= portal_now() + interval '5 hours')::int::bigint FROM former_passwords").await,
-        1
-    );
+    assert!(portal.former_password_end().await <= own_end);
     let told = async |account: &Account| {
-        portal.call(HEALTH, &[("cpro-account", &account.cpro_account())], "").await.header("sunset").is_some()
+        portal.program().call(HEALTH, &[("cpro-account", &account.cpro_account())], "").await.header("sunset").is_some()
     };
     assert_eq!((told(&old).await, told(&new).await), (true, false));
 }
 
 #[tokio::test]
 async fn a_password_that_does_not_work_has_nothing_to_keep() {
-    for broken in ["expires_at = portal_now()", "status = 'SUSPENDED'"] {
+    for broken in ["expired", "suspended"] {
         let (portal, old) = portal_with_account().await;
-        portal.sql(&format!("UPDATE technical_users SET {broken}")).await;
+        match broken {
+            "expired" => portal.expire_in(old.id, "0").await,
+            _ => portal.set_status(old.id, TechnicalUserStatus::Suspended).await,
+        }
         reset(&portal, &old, Grace::Day).await;
-        assert_eq!(portal.scalar("SELECT count(*) FROM former_passwords").await, 0, "{broken}");
-        portal.sql("UPDATE technical_users SET status = 'ACTIVE'").await;
-        assert_eq!(by_password(&portal, &old).await, 401, "{broken}");
+        assert_eq!(portal.count("former_passwords").await, 0, "{broken}");
+        portal.set_status(old.id, TechnicalUserStatus::Active).await;
+        assert_eq!(by_password(&portal.program(), &old).await, 401, "{broken}");
     }
 }
 
@@ -132,17 +125,21 @@ async fn a_password_that_does_not_work_has_nothing_to_keep() {
 async fn a_further_reset_ends_the_oldest_at_once() {
     let (portal, first) = portal_with_account().await;
     let second = reset(&portal, &first, Grace::Day).await;
-    let first_token = format!("Bearer {}", portal.token(&first).await);
+    let first_token = format!("Bearer {}", portal.program().token(&first).await);
     let third = reset(&portal, &second, Grace::ThreeDays).await;
     let all = async || {
-        (by_password(&portal, &first).await, by_password(&portal, &second).await, by_password(&portal, &third).await)
+        (
+            by_password(&portal.program(), &first).await,
+            by_password(&portal.program(), &second).await,
+            by_password(&portal.program(), &third).await,
+        )
     };
     assert_eq!(all().await, (401, 200, 200));
-    assert_eq!(status(&portal, "authorization", &first_token).await, 401);
+    assert_eq!(status(&portal.program(), "authorization", &first_token).await, 401);
     let fourth = reset(&portal, &third, Grace::None).await;
     assert_eq!(all().await, (401, 401, 401));
-    assert_eq!(by_password(&portal, &fourth).await, 200);
-    assert_eq!(portal.scalar("SELECT count(*) FROM former_passwords").await, 0, "no old hash stays");
+    assert_eq!(by_password(&portal.program(), &fourth).await, 200);
+    assert_eq!(portal.count("former_passwords").await, 0, "no old hash stays");
 }
 
 #[tokio::test]
@@ -154,24 +151,24 @@ async fn suspension_and_deletion_end_the_old_password_for_good() {
             .await
             .unwrap();
     }
-    assert_eq!((by_password(&portal, &old).await, by_password(&portal, &new).await), (401, 200));
+    assert_eq!((by_password(&portal.program(), &old).await, by_password(&portal.program(), &new).await), (401, 200));
     let newest = reset(&portal, &new, Grace::Day).await;
     let deleted = TechnicalUserStatus::Deleted;
     changes::change_status(&portal.pool, &Actor::operator(), &managed(&portal, old.id).await, deleted).await.unwrap();
-    assert_eq!((by_password(&portal, &new).await, by_password(&portal, &newest).await), (401, 401));
-    assert_eq!(portal.scalar("SELECT count(*) FROM former_passwords").await, 0);
+    assert_eq!((by_password(&portal.program(), &new).await, by_password(&portal.program(), &newest).await), (401, 401));
+    assert_eq!(portal.count("former_passwords").await, 0);
 }
 
 #[tokio::test]
 async fn a_token_and_a_password_of_the_two_versions_go_together_while_both_work() {
     let (portal, old) = portal_with_account().await;
-    let old_token = format!("Bearer {}", portal.token(&old).await);
+    let old_token = format!("Bearer {}", portal.program().token(&old).await);
     let new = reset(&portal, &old, Grace::Day).await;
     let header = new.cpro_account();
     let both = [("authorization", old_token.as_str()), ("cpro-account", header.as_str())];
-    assert_eq!(portal.call(HEALTH, &both, "").await.status, 200);
-    portal.sql("DELETE FROM former_passwords").await;
-    assert_eq!(portal.call(HEALTH, &both, "").await.status, 401);
+    assert_eq!(portal.program().call(HEALTH, &both, "").await.status, 200);
+    portal.remove_former_passwords().await;
+    assert_eq!(portal.program().call(HEALTH, &both, "").await.status, 401);
 }
 
 #[tokio::test]
@@ -179,18 +176,18 @@ async fn the_page_learns_whether_the_old_password_is_still_used() {
     let (portal, old) = portal_with_account().await;
     let new = reset(&portal, &old, Grace::Day).await;
     let seen = async || {
-        portal.api.call_log.write(&portal.pool).await.unwrap();
-        portal.scalar("SELECT count(last_call_at) FROM former_passwords").await
+        portal.api().call_log.write(&portal.pool).await.unwrap();
+        portal.former_password_was_used().await
     };
-    assert_eq!(by_password(&portal, &new).await, 200);
-    assert_eq!(seen().await, 0, "the new one is not the old one");
-    let bearer = format!("Bearer {}", portal.other_instance().token(&old).await);
-    assert_eq!(seen().await, 0, "the other instance has not written yet");
-    assert_eq!(status(&portal, "authorization", &bearer).await, 200);
-    assert_eq!(seen().await, 1, "a token counts as the password that obtained it");
-    portal.sql("UPDATE former_passwords SET last_call_at = NULL").await;
-    assert_eq!(by_password(&portal, &old).await, 200);
-    assert_eq!(seen().await, 1);
+    assert_eq!(by_password(&portal.program(), &new).await, 200);
+    assert!(!seen().await, "the new one is not the old one");
+    let bearer = format!("Bearer {}", other_instance(&portal).token(&old).await);
+    assert!(!seen().await, "the other instance has not written yet");
+    assert_eq!(status(&portal.program(), "authorization", &bearer).await, 200);
+    assert!(seen().await, "a token counts as the password that obtained it");
+    portal.set_former_password_use(false).await;
+    assert_eq!(by_password(&portal.program(), &old).await, 200);
+    assert!(seen().await);
 }
 
 #[tokio::test]
@@ -202,7 +199,7 @@ async fn a_leaked_old_password_finds_its_account_while_it_works() {
         raccord::db::technical_users::leaks::suspects(&portal.pool, old.password.checksum()).await.unwrap().len()
     };
     assert_eq!(found().await, 1);
-    portal.sql("UPDATE former_passwords SET ends_at = portal_now()").await;
+    portal.end_former_passwords().await;
     assert_eq!(found().await, 0);
 }
 
@@ -211,19 +208,13 @@ async fn who_is_not_the_manager_any_more_cannot_end_it() {
     let (portal, old) = portal_with_account().await;
     reset(&portal, &old, Grace::Day).await;
     let managed = managed(&portal, old.id).await;
-    assert!(structures::find_managed(&portal.pool, 2, 1).await.unwrap().is_none());
-    portal
-        .sql(
-            "BEGIN; UPDATE memberships SET role = 'USER' WHERE structure_id = 1 AND user_id = 1;
-              UPDATE memberships SET role = 'PRINCIPAL_MANAGER' WHERE structure_id = 1 AND user_id = 2;
-              UPDATE structures SET principal_manager_id = 2 WHERE id = 1; COMMIT",
-        )
-        .await;
+    assert!(structures::find_managed(&portal.pool, BRUNO, 1).await.unwrap().is_none());
+    portal.replace_manager(1, BRUNO).await;
     assert!(
         raccord::db::technical_users::former_passwords::end_now(&portal.pool, &Actor::operator(), &managed)
             .await
             .is_err()
     );
-    assert_eq!(by_password(&portal, &old).await, 200);
-    assert_eq!(status(&portal, "cpro-account", &cpro_account(&old.login, "wrong")).await, 401);
+    assert_eq!(by_password(&portal.program(), &old).await, 200);
+    assert_eq!(status(&portal.program(), "cpro-account", &cpro_account(&old.login, "wrong")).await, 401);
 }

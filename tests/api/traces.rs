@@ -1,27 +1,22 @@
-//! What calls leave behind for the manager and the auditor.
+//! What is kept of calls: each account's last one, and those that were refused.
 
-use super::support::{Account, Portal, cpro_account};
+use raccord::domain::technical_user::TechnicalUserStatus;
 
-const HEALTH: &str = "/cpro/transverses/v1/health-check";
+use super::portal_with_account;
+use crate::common::{EventRow, HEALTH, TestPortal, cpro_account};
 
-async fn portal_with_account() -> (Portal, Account) {
-    let portal = Portal::start().await;
-    portal.people().await;
-    let account = portal.account(1).await;
-    (portal, account)
+/// Structure, account, address and reason of the refusals in the history, oldest first.
+async fn refusals(portal: &TestPortal) -> Vec<String> {
+    let text = |event: &EventRow| {
+        let structure = event.structure_id.expect("a structure");
+        format!("{structure} {} {} {}", event.subject, event.address, event.detail)
+    };
+    portal.audit_events_of("CALLS_REFUSED").await.iter().map(text).collect()
 }
 
-async fn last_call(portal: &Portal) -> Option<String> {
-    sqlx::query_scalar("SELECT last_call_address || ' ' || last_call_software FROM technical_users WHERE id = 1")
-        .fetch_one(&portal.pool)
-        .await
-        .unwrap()
-}
-
-async fn refusals(portal: &Portal) -> Vec<String> {
-    let sql = "SELECT structure_id || ' ' || subject || ' ' || address || ' ' || detail FROM audit_events
-                WHERE action = 'CALLS_REFUSED' ORDER BY id";
-    sqlx::query_scalar(sql).fetch_all(&portal.pool).await.unwrap()
+/// Writes what this instance has kept in memory.
+async fn write_call_log(portal: &TestPortal) {
+    portal.api().call_log.write(&portal.pool).await.expect("it is written");
 }
 
 #[tokio::test]
@@ -30,30 +25,30 @@ async fn the_last_call_is_kept_with_its_caller_and_without_a_write_per_call() {
     let header = account.cpro_account();
     for (from, software) in [("192.0.2.7", "Odoo 17"), ("192.0.2.8", "PHP/8.4")] {
         let headers = [("cpro-account", header.as_str()), ("user-agent", software)];
-        assert_eq!(portal.call_from(from, HEALTH, &headers, "").await.status, 200);
-        assert_eq!(last_call(&portal).await, None, "nothing is written by the call");
+        assert_eq!(portal.program().with_address(from).call(HEALTH, &headers, "").await.status, 200);
+        assert_eq!(portal.last_call_of(account.id).await, None, "nothing is written by the call");
     }
-    portal.api.call_log.write(&portal.pool).await.unwrap();
-    assert_eq!(last_call(&portal).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
+    write_call_log(&portal).await;
+    assert_eq!(portal.last_call_of(account.id).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
     // Another instance that has seen an earlier call does not move it back.
-    let late = portal.other_instance();
+    let late = portal.second_instance().api();
     let before = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
-    late.api.call_log.call(account.id, before, "192.0.2.9".parse().unwrap(), "curl");
-    late.api.call_log.write(&portal.pool).await.unwrap();
-    assert_eq!(last_call(&portal).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
+    late.call_log.call(account.id, before, "192.0.2.9".parse().unwrap(), "curl");
+    late.call_log.write(&portal.pool).await.unwrap();
+    assert_eq!(portal.last_call_of(account.id).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
 }
 
 #[tokio::test]
 async fn what_a_write_could_not_keep_is_kept_by_the_next() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();
-    assert_eq!(portal.call(HEALTH, &[("cpro-account", &header)], "").await.status, 200);
+    assert_eq!(portal.program().call(HEALTH, &[("cpro-account", &header)], "").await.status, 200);
     let wrong = cpro_account(&account.login, "faux");
-    assert_eq!(portal.call(HEALTH, &[("cpro-account", &wrong)], "").await.status, 401);
+    assert_eq!(portal.program().call(HEALTH, &[("cpro-account", &wrong)], "").await.status, 401);
     let gone = sqlx::PgPool::connect_lazy_with(sqlx::postgres::PgConnectOptions::new().host("/nonexistent"));
-    assert!(portal.api.call_log.write(&gone).await.is_err());
-    portal.api.call_log.write(&portal.pool).await.unwrap();
-    assert!(last_call(&portal).await.is_some());
+    assert!(portal.api().call_log.write(&gone).await.is_err());
+    write_call_log(&portal).await;
+    assert!(portal.last_call_of(account.id).await.is_some());
     assert_eq!(refusals(&portal).await.len(), 1);
 }
 
@@ -61,16 +56,20 @@ async fn what_a_write_could_not_keep_is_kept_by_the_next() {
 async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
     let (portal, account) = portal_with_account().await;
     let other = portal.account(2).await;
-    portal.sql("UPDATE technical_users SET status = 'SUSPENDED' WHERE id = 2").await;
+    portal.set_status(other.id, TechnicalUserStatus::Suspended).await;
+    let status = async |from: &str, credential: &str| {
+        let program = portal.program().with_address(from);
+        program.call(HEALTH, &[("cpro-account", credential)], "").await.status
+    };
     let wrong = cpro_account(&account.login, "faux");
     for _ in 0..3 {
-        assert_eq!(portal.call_from("192.0.2.7", HEALTH, &[("cpro-account", &wrong)], "").await.status, 401);
+        assert_eq!(status("192.0.2.7", &wrong).await, 401);
     }
     let suspended = other.cpro_account();
-    assert_eq!(portal.call_from("192.0.2.8", HEALTH, &[("cpro-account", &suspended)], "").await.status, 401);
+    assert_eq!(status("192.0.2.8", &suspended).await, 401);
     let unknown = cpro_account("TECH_9_X@cpro.fr", "faux");
-    assert_eq!(portal.call(HEALTH, &[("cpro-account", &unknown)], "").await.status, 401);
-    portal.api.call_log.write(&portal.pool).await.unwrap();
+    assert_eq!(portal.program().call(HEALTH, &[("cpro-account", &unknown)], "").await.status, 401);
+    write_call_log(&portal).await;
     let mut told = refusals(&portal).await;
     told.sort();
     assert_eq!(
@@ -80,10 +79,10 @@ async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
             format!("2 {} 192.0.2.8 1 appel\u{a0}: compte suspendu", other.login),
         ]
     );
-    // The next ones wait to be told as one.
-    assert_eq!(portal.call_from("192.0.2.8", HEALTH, &[("cpro-account", &suspended)], "").await.status, 401);
-    portal.api.call_log.write(&portal.pool).await.unwrap();
+    // The next ones are grouped, and written later.
+    assert_eq!(status("192.0.2.8", &suspended).await, 401);
+    write_call_log(&portal).await;
     assert_eq!(refusals(&portal).await.len(), 2);
-    portal.api.call_log.write_all(&portal.pool).await.unwrap();
+    portal.api().call_log.write_all(&portal.pool).await.unwrap();
     assert_eq!(refusals(&portal).await.len(), 3);
 }

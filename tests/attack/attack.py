@@ -1,7 +1,7 @@
-"""Attacks a portal of its own with tools that others wrote, and says what they found: attack.py [TOOL...]
+"""Attacks a portal with known tools, and prints their findings: attack.py [TOOL...]
 
-Each tool meets a fresh portal with its demonstration, on loopback. What a tool may not try is what would end its own session or
-change the password it signed in with; what slows it (delays after failures) stays as it is.
+Each tool gets a fresh portal with its demonstration, on loopback. It may not end its own session or
+change its own password. Delays after failures stay on.
 """
 
 import html
@@ -91,7 +91,7 @@ EXPLAINED = {
 
 
 def wapiti():
-    """Crawls and attacks every page as nobody, as the manager of many structures, and as a plain member."""
+    """Crawls and attacks every page without a session, as the manager of many structures, and as a plain member."""
     found = []
     for role in ("gestionnaire_principal", "utilisateur", None):
         with Portal(**certificate()) as portal:
@@ -112,8 +112,8 @@ def wapiti():
             if not report.exists():
                 found.append(f"wapiti as {role} made no report: {output[-500:]}")
                 continue
-            told = json.loads(report.read_text())
-            print(f"as {role or 'nobody'}: {told['infos'].get('crawled_pages_nbr')} pages crawled")
+            findings = json.loads(report.read_text())
+            print(f"as {role or 'nobody'}: {findings['infos'].get('crawled_pages_nbr')} pages crawled")
             if account:
                 # Our own reads of that page are three at most: that it is who it says, and stays so to the end.
                 read = len(re.findall(r'path="?/mon-compte"? status=200', portal.logged()))
@@ -121,7 +121,7 @@ def wapiti():
                 if read < 10 or "Se déconnecter" not in manager.open("/mon-compte"):
                     found.append(f"wapiti as {role}: it was not signed in, or not to the end")
             for kind in ("vulnerabilities", "anomalies"):
-                for name, cases in told[kind].items():
+                for name, cases in findings[kind].items():
                     if cases:
                         print(f"  {kind}: {name}: {len(cases)}{' (explained)' if name in EXPLAINED else ''}")
                     if name not in EXPLAINED:
@@ -252,7 +252,7 @@ def sqlmap():
 
 
 def slow():
-    """Slow heads, slow bodies, slow readers and idle connections, two thousand each, while somebody reads pages."""
+    """Slow heads, slow bodies, slow readers and idle connections, two thousand each, while a visitor reads pages."""
     found = []
     with Portal() as portal:
         manager = Manager(portal)

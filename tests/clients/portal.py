@@ -28,7 +28,7 @@ class Portal:
 
     def __enter__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="raccord-clients-"))
-        # Started by root, the database runs as another user, who must reach its files here.
+        # Where root runs the tests, the database runs as another user, which must reach its files here.
         self.directory.chmod(0o711)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -54,7 +54,7 @@ class Portal:
         return self
 
     def trust(self):
-        """What a client must know to believe the portal's certificate, where it has one."""
+        """The TLS context that trusts the portal's certificate, if it has one."""
         certificate = self.settings.get("RACCORD_TLS_CERT")
         return ssl.create_default_context(cafile=certificate) if certificate else None
 

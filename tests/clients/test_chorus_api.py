@@ -1,4 +1,4 @@
-"""A client written for Chorus Pro, with nothing changed but the address."""
+"""A client library written for Chorus Pro, with another address alone."""
 
 import contextlib
 import unittest
@@ -24,7 +24,7 @@ class ChorusApi(unittest.TestCase):
         return client
 
     def assert_refused(self, login, password, by=None):
-        """The token call refuses, and so does each call to a client that has a token of another account."""
+        """The token call is refused, and so is each call with the token of another account, `by`."""
         with self.assertRaises(ChorusApiException) as refusal:
             self.client(login, password).auth()
         self.assertIn("invalid_client", str(refusal.exception))
@@ -44,9 +44,9 @@ class ChorusApi(unittest.TestCase):
         self.assertEqual((found.code_retour, found.libelle), (0, "TRA_MSG_00.000"))
         self.assertEqual([row.identifiant_structure for row in found.liste_structures], [self.siret])
         self.assertEqual(found.liste_structures[0].statut, "ACTIVE")
-        told = client.consulter_structure(found.liste_structures[0].id_structure_cpp)
-        self.assertEqual(told.information_generales.identifiant_structure, self.siret)
-        self.assertTrue(told.information_generales.date_expiration_mot_passe_compte_tech)
+        consulted = client.consulter_structure(found.liste_structures[0].id_structure_cpp)
+        self.assertEqual(consulted.information_generales.identifiant_structure, self.siret)
+        self.assertTrue(consulted.information_generales.date_expiration_mot_passe_compte_tech)
 
     def test_every_bad_credential_is_refused_with_401(self):
         good = self.manager.create(self.structure, "valable")

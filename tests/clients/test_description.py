@@ -1,4 +1,4 @@
-"""The API against its own description, by requests that nobody here thought of."""
+"""The API against its own description, by generated requests."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ import urllib.request
 from portal import Manager, Portal
 
 SCHEMATHESIS = pathlib.Path(sys.executable).with_name("schemathesis")
-# No 5xx, no status and no answer that is not described. What else is tolerated than the description says is wanted.
+# No 5xx, no status and no answer that is not described. Accepting more than the description says is wanted.
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
 
 
@@ -26,7 +26,7 @@ class Description(unittest.TestCase):
         run = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=portal.directory)
         print(*run.stdout.splitlines()[-12:], sep="\n")
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
-        # Who was let in where, as the portal's own log has it: else all could be refused, and nothing of the answers be seen.
+        # The portal's log says which calls were let in: if all were refused, no answer would be checked.
         description = json.load(urllib.request.urlopen(f"{portal.url}/api/openapi.json"))
         calls = {path for path in description["paths"] if path.startswith("/cpro/")}
         answered = set(re.findall(r'path="(/cpro/\S+)" status=200', re.sub(r"\x1b\[[0-9;]*m", "", portal.logged())))
@@ -36,7 +36,7 @@ class Description(unittest.TestCase):
         with Portal() as portal:
             manager = Manager(portal)
             _, login, password = manager.create(manager.structure()[0], "schemathesis")
-            # Both, or the tool invents the other one and is refused.
+            # Both credentials, because the tool makes up a missing one and is refused.
             account = base64.b64encode(f"{login}:{password}".encode()).decode()
             self.check(portal, f"cpro-account: {account}", f"Authorization: Bearer {portal.token(login, password)}")
 

@@ -1,4 +1,4 @@
-"""A secret scanner, written after the page for integrators alone."""
+"""A secret scanner, written from the page for integrators alone."""
 
 import hashlib
 import html

@@ -1,4 +1,4 @@
-"""The exported PDF, before a judge of PDF/UA-1 that passes veraPDF's own corpus."""
+"""The exported PDF, checked by a PDF/UA-1 validator that passes veraPDF's own corpus."""
 
 import statistics
 import subprocess
@@ -44,7 +44,7 @@ class Sheet(unittest.TestCase):
             file.write(sheet)
             file.flush()
             subprocess.run(["qpdf", "--check", file.name], check=True, stdout=subprocess.DEVNULL)
-        # A judge that accepts everything would be none.
+        # The validator refuses a broken file.
         self.assertFalse(page.is_pdf_compliant_bytes(sheet.replace(b"pdfuaid:part", b"pdfuaid:port"), profile="ua1"))
 
 

@@ -1,5 +1,5 @@
-//! A browser that visits the portal in-process: it keeps cookies, says where its requests come
-//! from, and follows nothing by itself.
+//! A browser that visits the portal: it keeps cookies, sends the headers that browsers send, and
+//! follows no redirect by itself.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +15,8 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use raccord::web::{self, api::state::ApiState, edge::state::AppState};
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -23,22 +25,65 @@ use tower::ServiceExt;
 
 use super::page::Page;
 
-/// Where browsers find an instance of the portal; the portal may put another one there.
+/// Where clients find an instance of the portal. A restart puts another instance in its place.
 #[derive(Clone)]
 pub struct Server {
-    pub router: Arc<RwLock<Router>>,
+    instance: Arc<RwLock<Instance>>,
     pub public_url: String,
 }
 
+#[derive(Clone)]
+struct Instance {
+    router: Router,
+    /// `None` where the instance is another process.
+    api: Option<ApiState>,
+}
+
 impl Server {
+    /// An instance without an API.
     pub fn new(router: Router, public_url: String) -> Self {
-        Self { router: Arc::new(RwLock::new(router)), public_url }
+        Self { instance: Arc::new(RwLock::new(Instance { router, api: None })), public_url }
+    }
+
+    /// An instance in this process.
+    pub fn local(state: AppState) -> Self {
+        let (public_url, api) = (state.settings.public_url.clone(), ApiState::new(state.clone()));
+        let instance = Instance { router: web::router(state, api.clone()), api: Some(api) };
+        Self { instance: Arc::new(RwLock::new(instance)), public_url }
     }
 
     /// A process that listens at `address`, which is also its public URL.
     pub fn remote(address: SocketAddr) -> Self {
         let forward = move |request| async move { pass_on(address, request).await.unwrap_or_else(|_| lost()) };
         Self::new(Router::new().fallback(forward), format!("http://{address}"))
+    }
+
+    /// The same instance, which visitors know by another URL.
+    pub fn known_as(self, public_url: &str) -> Self {
+        Self { public_url: public_url.into(), ..self }
+    }
+
+    /// Puts another instance in this one's place, for all who visit it.
+    pub fn replace_by(&self, other: &Self) {
+        *self.instance.write().expect("no panic under the lock") = other.instance();
+    }
+
+    /// What the API's handlers of an instance in this process share.
+    pub fn api(&self) -> ApiState {
+        self.instance().api.expect("an instance in this process")
+    }
+
+    /// Answers a request that comes from `address`.
+    pub async fn answer(&self, mut request: Request<Body>, address: IpAddr) -> Answer {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(address, 40_000)));
+        let answer = self.instance().router.oneshot(request).await.expect("the router is infallible");
+        let (head, body) = answer.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a whole body").to_vec();
+        Answer { status: head.status, headers: head.headers, body }
+    }
+
+    fn instance(&self) -> Instance {
+        self.instance.read().expect("no panic under the lock").clone()
     }
 }
 
@@ -49,8 +94,7 @@ fn lost() -> Response {
     StatusCode::from_u16(LOST).expect("a status").into_response()
 }
 
-/// Passes a request on over a connection of its own, as HTTP/1.0: the answer ends where the
-/// connection does.
+/// Sends a request over a new connection as HTTP/1.0: the answer ends where the connection does.
 async fn pass_on(address: SocketAddr, request: Request<Body>) -> io::Result<Response> {
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.map_err(io::Error::other)?;
@@ -82,7 +126,7 @@ fn read_answer(bytes: &[u8]) -> Option<Response> {
     is_whole.then(|| answer.body(Body::from(body.to_vec())).ok())?
 }
 
-/// Somebody's browser. Its clones are tabs: they share cookies.
+/// A person's browser. Its clones are tabs: they share cookies.
 #[derive(Clone)]
 pub struct Browser {
     server: Server,
@@ -90,7 +134,7 @@ pub struct Browser {
     address: IpAddr,
 }
 
-/// A request before it leaves.
+/// A request that a browser will send.
 #[derive(Clone, Debug)]
 pub struct Call {
     method: Method,
@@ -100,13 +144,13 @@ pub struct Call {
 }
 
 impl Call {
-    /// What a browser sends when somebody follows a link of one of our pages.
+    /// What a browser sends when a person follows a link of one of our pages.
     pub fn get(path: &str) -> Self {
         let call = Self { method: Method::GET, path: path.into(), headers: HeaderMap::new(), body: Vec::new() };
         call.with("sec-fetch-site", "same-origin").with("sec-fetch-mode", "navigate").with("sec-fetch-dest", "document")
     }
 
-    /// What a browser sends when somebody submits a form of one of our pages.
+    /// What a browser sends when a person submits a form of one of our pages.
     pub fn post(path: &str, body: impl Into<Vec<u8>>) -> Self {
         let call = Self { method: Method::POST, body: body.into(), ..Self::get(path) };
         call.with("content-type", "application/x-www-form-urlencoded")
@@ -132,7 +176,7 @@ impl Call {
         self
     }
 
-    /// As an old browser sends it, which knows no `Sec-Fetch-*`.
+    /// As an old browser sends it, without `Sec-Fetch-*`.
     pub fn without_fetch_metadata(self) -> Self {
         self.without("sec-fetch-site").without("sec-fetch-mode").without("sec-fetch-dest")
     }
@@ -143,7 +187,7 @@ impl Browser {
         Self { server, cookies: Arc::default(), address: IpAddr::V4(Ipv4Addr::new(198, 51, 100, 7)) }
     }
 
-    /// The same browser, cookies and all, led to another instance.
+    /// The same browser with its cookies, at another instance.
     pub fn at(&self, server: &Server) -> Self {
         Self { server: server.clone(), ..self.clone() }
     }
@@ -166,7 +210,7 @@ impl Browser {
         self.send(Call::get(path)).await
     }
 
-    /// Follows a link to what must be there.
+    /// Follows a link to a page that must be there.
     #[track_caller]
     pub fn open(&self, path: &str) -> impl Future<Output = Page> + Send + 'static {
         let (browser, path) = (self.clone(), path.to_owned());
@@ -213,13 +257,10 @@ impl Browser {
             headers.insert(header::COOKIE, HeaderValue::from_str(&pairs.join("; ")).expect("cookies"));
         }
         headers.extend(call.headers);
-        let mut request = request.body(Body::from(call.body)).expect("a request");
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(self.address, 40_000)));
-        let router = self.server.router.read().expect("no panic under the lock").clone();
-        let (head, body) = router.oneshot(request).await.expect("the router is infallible").into_parts();
-        let body = to_bytes(body, usize::MAX).await.expect("a whole body").to_vec();
-        self.keep_cookies(&head.headers);
-        Answer { status: head.status, headers: head.headers, body }
+        let request = request.body(Body::from(call.body)).expect("a request");
+        let answer = self.server.answer(request, self.address).await;
+        self.keep_cookies(&answer.headers);
+        answer
     }
 
     fn keep_cookies(&self, headers: &HeaderMap) {
@@ -236,7 +277,7 @@ impl Browser {
     }
 }
 
-/// What came back.
+/// An answer with its whole body.
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub status: StatusCode,
@@ -251,6 +292,10 @@ impl Answer {
 
     pub fn body_text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("a text in UTF-8")
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body_text()))
     }
 
     pub fn page(&self) -> Page {

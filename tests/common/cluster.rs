@@ -1,5 +1,4 @@
-//! The throw-away cluster, and one database in it per test, copied from a template that holds the
-//! schema.
+//! The throw-away cluster, with one database per test, copied from a template that has the schema.
 
 use std::{
     env, fs,
@@ -22,7 +21,7 @@ use raccord::{
 use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::OnceCell;
 
-/// One for all tests of the process: it attaches once, and its lock keeps the server up.
+/// One for all tests of the process. Its lock keeps the server running.
 static CLUSTER: OnceCell<EmbeddedPostgres> = OnceCell::const_new();
 static TEMPLATE: OnceCell<String> = OnceCell::const_new();
 static REAPER: LazyLock<mpsc::Sender<String>> = LazyLock::new(start_reaper);
@@ -31,11 +30,11 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// Held while the template is made, by one process and one test at a time.
 const TEMPLATE_LOCK: i64 = 0x7261_6363_6f72_6401;
 
-/// A database of a test's own; it goes when its value does.
+/// A database for one test, dropped on drop.
 pub struct Database {
     name: String,
     url: String,
-    /// How far the portal's clock is from the database's, as an interval.
+    /// The portal's clock as an interval from the database's.
     clock: Mutex<String>,
 }
 
@@ -49,7 +48,7 @@ impl Database {
         Self { url: cluster.url(&name), name, clock: Mutex::default() }
     }
 
-    /// A database that is somebody else's to make and to drop.
+    /// A database that is made and dropped elsewhere.
     pub fn at(url: &str) -> Self {
         Self { name: String::new(), url: url.into(), clock: Mutex::default() }
     }
@@ -69,7 +68,8 @@ impl Database {
         *self.clock.lock().expect("no panic under the lock") = offset.replace(' ', "\\ ");
     }
 
-    /// Whether the database takes no change; open connections are ended, so that all know.
+    /// Makes the database read-only, or not. Open connections are ended, so that it applies to
+    /// all.
     pub async fn set_read_only(&self, read_only: bool) {
         self.alter(&format!("SET default_transaction_read_only = {read_only}")).await;
     }
@@ -82,7 +82,7 @@ impl Database {
         run(&mut conn, format!("{end} '{}'", self.name)).await;
     }
 
-    /// Whether new connections are let in; those that are open are ended where not.
+    /// Allows connections, or refuses new ones and ends those that are open.
     pub async fn set_reachable(&self, reachable: bool) {
         let mut conn = maintenance().await;
         let limit = if reachable { -1 } else { 0 };
@@ -116,11 +116,6 @@ fn directory() -> PathBuf {
     target.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target")).join("test-postgres")
 }
 
-/// The server itself, by its maintenance database.
-pub async fn server_options() -> PgConnectOptions {
-    cluster().await.url("raccord").parse().expect("the cluster gives a sound URL")
-}
-
 async fn maintenance() -> PgConnection {
     PgConnection::connect(&cluster().await.url("raccord")).await.expect("the cluster answers")
 }
@@ -149,23 +144,23 @@ async fn make_template() -> String {
         run(&mut conn, format!("ALTER DATABASE {unfinished} RENAME TO {name}")).await;
     }
     for left in known.iter().filter(|known| is_left_behind(known)) {
-        // A worker of the server's own may be at it, whom we cannot send away; the next run clears
-        // it then.
+        // A background worker of the server may use it, which cannot be ended; the next run clears
+        // it.
         let drop = format!("DROP DATABASE IF EXISTS {left} WITH (FORCE)");
         let _ = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut conn).await;
     }
     name
 }
 
-/// Whether a database belongs to a test process that is no more (or to another one that had our
-/// number).
+/// Whether a database belongs to a test process that has ended, or to an earlier one with our
+/// number.
 fn is_left_behind(name: &str) -> bool {
     let Some(pid) = name.strip_prefix("test_").and_then(|rest| rest.split('_').next()) else { return false };
     pid == process::id().to_string() || !Path::new("/proc").join(pid).exists()
 }
 
-/// Drops databases beside the tests. What it does not manage before the process ends, the next run
-/// clears.
+/// Drops databases in the background. The next run drops those that are left when the process
+/// ends.
 fn start_reaper() -> mpsc::Sender<String> {
     let (sender, names) = mpsc::channel::<String>();
     thread::spawn(move || {
@@ -180,7 +175,7 @@ fn start_reaper() -> mpsc::Sender<String> {
     sender
 }
 
-/// All that `pg_dump` says about a database.
+/// The output of `pg_dump` for a database.
 pub fn pg_dump(url: &str) -> Vec<u8> {
     let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
         .map(|entries| entries.flatten().map(|entry| entry.path().join("bin/pg_dump")).collect())

@@ -1,4 +1,4 @@
-//! Makers of people, structures and accounts, in the database and without the screens.
+//! People, structures and accounts, written to the database without the screens.
 
 use std::sync::{
     LazyLock,
@@ -6,22 +6,27 @@ use std::sync::{
 };
 
 use raccord::domain::{
-    password::{Argon2id, PasswordHash},
+    password::{Argon2id, Password, PasswordHash},
     random,
     role::Role,
 };
 
-use super::portal::TestPortal;
+use super::{portal::TestPortal, program::Account};
 
 /// Every person's password.
 pub const PASSWORD: &str = "sept ponts sur la Loire";
 
-/// Hashed once: what signing in costs is enough.
+/// Hashed once per process, because hashing is slow.
 static HASH: LazyLock<PasswordHash> =
     LazyLock::new(|| Argon2id::default().hash(PASSWORD, random::bytes(&mut random::os_rng())));
 
 /// The next establishment's number, so that no two structures of a test have one SIRET.
 static ESTABLISHMENT: AtomicU32 = AtomicU32::new(1);
+
+/// The principal manager's number after [`TestPortal::anne_and_bruno`].
+pub const ANNE: i64 = 1;
+/// The number of the other member of the first structure.
+pub const BRUNO: i64 = 2;
 
 #[derive(Clone, Debug)]
 pub struct Person {
@@ -50,7 +55,7 @@ impl TestPortal {
         Person { id, login, full_name: format!("{name} Martin"), contact_address }
     }
 
-    /// A structure from the directory, which nobody manages yet.
+    /// A structure from the directory, without a manager.
     pub async fn structure(&self, designation: &str) -> Structure {
         let identifier = siret(ESTABLISHMENT.fetch_add(1, Ordering::Relaxed));
         let insert =
@@ -61,7 +66,8 @@ impl TestPortal {
         Structure { id, identifier, designation: designation.into() }
     }
 
-    /// Attaches a person to a structure; as principal manager, in place of the one before.
+    /// Attaches a person to a structure. A new principal manager replaces the former one, who stays
+    /// as secondary manager.
     pub async fn attach(&self, person: &Person, structure: &Structure, role: Role) {
         let mut tx = self.pool.begin().await.expect("a transaction");
         if role == Role::PrincipalManager {
@@ -98,32 +104,60 @@ impl TestPortal {
         (manager, structures.remove(0))
     }
 
-    /// A technical user of the structure, made by nobody's hand; its password is [`PASSWORD`], and
-    /// nothing shows it.
+    /// A technical user of the structure with the password [`PASSWORD`], which was never shown.
     pub async fn technical_user(&self, structure: &Structure, manager: &Person) -> i64 {
+        self.insert_technical_user(structure.id, manager.id, &HASH).await.0
+    }
+
+    /// A technical user with a password of its own, in a structure of [`Self::anne_and_bruno`].
+    pub async fn account(&self, structure_id: i64) -> Account {
+        let password = Password::generate(&mut random::os_rng());
+        let hash = Argon2id::default().hash(password.expose(), random::bytes(&mut random::os_rng()));
+        let (id, login) = self.insert_technical_user(structure_id, ANNE, &hash).await;
+        Account { id, login, password }
+    }
+
+    async fn insert_technical_user(&self, structure_id: i64, manager_id: i64, hash: &PasswordHash) -> (i64, String) {
         let insert =
             "WITH taken AS (UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
                             RETURNING next_technical_number - 1 AS number, identifier)
              INSERT INTO technical_users (structure_id, number, login, created_by, password_set_by, password_hash, expires_at)
              SELECT $1, number, 'TECH_' || number || '_' || identifier || '@cpro.fr', $2, $2, $3, portal_now() + interval '424 days'
-               FROM taken RETURNING id";
-        let query = sqlx::query_scalar(insert).bind(structure.id).bind(manager.id).bind(HASH.as_phc());
+               FROM taken RETURNING id, login";
+        let query = sqlx::query_as(insert).bind(structure_id).bind(manager_id).bind(hash.as_phc());
         query.fetch_one(&self.pool).await.expect("a technical user")
     }
 
-    /// A request of the person's, to be attached to the structure.
+    /// Fills an empty database with five structures, numbered from 1, of which [`ANNE`] manages the
+    /// first three. [`BRUNO`] is a member of the first.
+    pub async fn anne_and_bruno(&self) {
+        self.execute(
+            "INSERT INTO users (login, last_name, first_name, contact_address)
+             VALUES ('anne@mairie.fr', 'Martin', 'Anne', 'anne@mairie.fr'), ('bruno@mairie.fr', 'Petit', 'Bruno', 'bruno@mairie.fr');
+             INSERT INTO structures (identifier_type, identifier, designation, managed, principal_manager_id, email, city, postal_code, address_line)
+             VALUES ('SIRET', '21690123100011', 'Mairie de Lyon', true, 1, 'mairie@lyon.fr', 'Lyon', '69001', '1 place de la Comédie'),
+                    ('SIRET', '21750001600019', 'Ville de Paris', true, 1, '', 'Paris', '75004', 'Place de l’Hôtel de Ville'),
+                    ('SIRET', '35600000000048', 'La Poste', true, 1, '', 'Paris', '75015', '9 rue du Colonel Pierre Avia');
+             INSERT INTO structures (identifier_type, identifier, designation) VALUES ('SIRET', '21130055300016', 'Mairie de Marseille'), ('RIDET', '0123456', 'Nouméa Énergie');
+             INSERT INTO memberships (user_id, structure_id, role)
+             VALUES (1, 1, 'PRINCIPAL_MANAGER'), (1, 2, 'PRINCIPAL_MANAGER'), (1, 3, 'PRINCIPAL_MANAGER'), (2, 1, 'USER')",
+        )
+        .await;
+    }
+
+    /// The person's request to be attached to the structure.
     pub async fn membership_request(&self, person: &Person, structure: &Structure) -> i64 {
         let insert = "INSERT INTO membership_requests (user_id, identifier_type, identifier) VALUES ($1, 'SIRET', $2) RETURNING id";
         let query = sqlx::query_scalar(insert).bind(person.id).bind(&structure.identifier);
         query.fetch_one(&self.pool).await.expect("a new request")
     }
 
-    /// An invitation's link, by which a person chooses her password.
+    /// An invitation's link, by which the person chooses a password.
     pub async fn invitation(&self, person: &Person) -> String {
         let token = random::token(&mut random::os_rng());
         let mut conn = self.pool.acquire().await.expect("a connection");
         let hash = random::digest(&token);
-        raccord::db::identity::invitations::create(&mut conn, person.id, &hash, 60).await.expect("an invitation");
+        raccord::db::identity::invitations::create(&mut conn, person.id, &hash).await.expect("an invitation");
         format!("/invitation/{token}")
     }
 }

@@ -1,5 +1,5 @@
-//! Reads pages by what people see and what their forms send. No full parser: our templates put
-//! attributes in double quotes and close what they open.
+//! Reads pages by what people see and what their forms send. It is not a full parser: it relies on
+//! attributes in double quotes and closed elements.
 
 /// A page's HTML.
 #[derive(Clone, Debug)]
@@ -13,7 +13,7 @@ struct Element<'a> {
 }
 
 const VOID: [&str; 4] = ["input", "br", "wbr", "link"];
-/// Elements that do not part the words around them.
+/// Elements that do not separate the words around them.
 const INLINE: [&str; 9] = ["a", "code", "em", "mark", "output", "span", "strong", "time", "wbr"];
 
 impl Page {
@@ -121,7 +121,7 @@ impl Page {
     }
 }
 
-/// What a field sends if nobody touches it.
+/// The name and value that a field sends unchanged.
 fn field(attributes: &str) -> Option<(String, String)> {
     let kind = attribute(attributes, "type").unwrap_or_default();
     let is_chosen = attributes.split_whitespace().any(|word| word == "checked");
@@ -191,7 +191,7 @@ fn attribute(attributes: &str, name: &str) -> Option<String> {
     Some(decode(from.split_once('"')?.0))
 }
 
-/// What an element's content says: no tags, and plain spaces only where the eye sees some.
+/// The text of an element's content, without tags, with single spaces between words.
 fn text(html: &str) -> String {
     let mut plain = String::with_capacity(html.len());
     let mut rest = html;

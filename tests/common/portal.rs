@@ -2,9 +2,8 @@
 
 use raccord::{
     db,
-    domain::password::{Argon2id, PasswordHash},
     settings::Settings,
-    web::{self, api::state::ApiState, edge::state::AppState},
+    web::{api::state::ApiState, edge::state::AppState},
 };
 use sqlx::PgPool;
 
@@ -13,9 +12,10 @@ use super::{
     cluster::Database,
     makers::{PASSWORD, Person},
     page::Page,
+    program::Program,
 };
 
-/// A running portal, and all that a test may do with it besides visiting.
+/// A running portal and its database.
 pub struct TestPortal {
     pub pool: PgPool,
     server: Server,
@@ -29,7 +29,7 @@ impl TestPortal {
         Self::with(&[]).await
     }
 
-    /// With some settings of its own, as environment variables give them.
+    /// With these settings, as environment variables give them.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let given =
             |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
@@ -43,7 +43,7 @@ impl TestPortal {
         Self { pool, server, settings, database }
     }
 
-    /// Over a database that the test made itself, which is brought up to date first.
+    /// Over a database that the test made, which is migrated first.
     pub async fn over(url: &str) -> Self {
         let settings = Settings::read(|_| None).expect("sound settings");
         let database = Database::at(url);
@@ -62,16 +62,15 @@ impl TestPortal {
         self.database.url()
     }
 
-    /// Moves the portal's clock to `offset` from now. Browsers notice nothing, sessions stay.
+    /// Moves the portal's clock to `offset` from now. Sessions stay.
     pub async fn move_clock(&mut self, offset: &str) {
         self.database.set_clock(offset);
         self.pool.close().await;
         self.pool = db::pool(self.database.options(), 4);
-        let renewed = serve(&self.database, &self.settings).router.read().expect("no panic under the lock").clone();
-        *self.server.router.write().expect("no panic under the lock") = renewed;
+        self.server.replace_by(&serve(&self.database, &self.settings));
     }
 
-    /// Takes the database away, or gives it back.
+    /// Makes the database unreachable, or reachable again.
     pub async fn set_database_reachable(&self, reachable: bool) {
         self.database.set_reachable(reachable).await;
     }
@@ -86,7 +85,17 @@ impl TestPortal {
         self.database.set_read_only(read_only).await;
     }
 
-    /// A browser that knows nobody yet.
+    /// What the API's handlers share in the instance that browsers and programs reach.
+    pub fn api(&self) -> ApiState {
+        self.server.api()
+    }
+
+    /// A program that calls the API.
+    pub fn program(&self) -> Program {
+        Program::new(self.server.clone())
+    }
+
+    /// A browser in which no person has signed in.
     pub fn browser(&self) -> Browser {
         Browser::new(self.server.clone())
     }
@@ -121,17 +130,9 @@ impl TestPortal {
         (id, page, password)
     }
 
-    /// Whether this password is the account's now.
-    pub async fn works(&self, technical_user_id: i64, password: &str) -> bool {
-        let hash = self.text("SELECT password_hash FROM technical_users WHERE id = $1", &[technical_user_id]).await;
-        let (password, hash) = (password.to_owned(), PasswordHash::from_stored(hash));
-        let verify = move || Argon2id::default().verify(&password, Some(&hash));
-        tokio::task::spawn_blocking(verify).await.expect("verification does not panic")
-    }
-
-    /// The one number that a query gives.
+    /// The one number of a query's result.
     #[track_caller]
-    pub fn number(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = i64> {
+    pub fn number(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = i64> + use<> {
         let (pool, ids, caller) = (self.pool.clone(), ids.to_vec(), std::panic::Location::caller());
         async move {
             let query = ids.iter().fold(sqlx::query_scalar(sql), |query, id| query.bind(*id));
@@ -139,9 +140,9 @@ impl TestPortal {
         }
     }
 
-    /// The one text that a query gives.
+    /// The one text of a query's result.
     #[track_caller]
-    pub fn text(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = String> {
+    pub fn text(&self, sql: &'static str, ids: &[i64]) -> impl Future<Output = String> + use<> {
         let (pool, ids, caller) = (self.pool.clone(), ids.to_vec(), std::panic::Location::caller());
         async move {
             let query = ids.iter().fold(sqlx::query_scalar(sql), |query, id| query.bind(*id));
@@ -149,35 +150,20 @@ impl TestPortal {
         }
     }
 
-    /// The texts that a query gives, row by row.
+    /// The texts of a query's result, one per row.
     pub async fn texts(&self, sql: &'static str, ids: &[i64]) -> Vec<String> {
         let query = ids.iter().fold(sqlx::query_scalar(sql), |query, id| query.bind(*id));
         query.fetch_all(&self.pool).await.expect("the query works")
     }
 
-    /// Runs statements that give nothing.
+    /// Runs statements without a result.
     pub async fn execute(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&self.pool).await.expect("the statements work");
-    }
-
-    /// The codes of all audit events, oldest first.
-    pub async fn events(&self) -> Vec<String> {
-        self.texts("SELECT action FROM audit_events ORDER BY id", &[]).await
-    }
-
-    /// How many events there are of this action.
-    pub async fn events_of(&self, action: &str) -> usize {
-        self.events().await.iter().filter(|event| *event == action).count()
-    }
-
-    /// Recipient and kind of all mails, oldest first.
-    pub async fn mails(&self) -> Vec<String> {
-        self.texts("SELECT recipient || ' ' || (notice->>'kind') FROM mails ORDER BY id", &[]).await
     }
 }
 
 fn serve(database: &Database, settings: &Settings) -> Server {
     let pool = db::pool(database.options(), settings.database_connections);
     let state = AppState::new(pool, settings.clone()).expect("no theme to read");
-    Server::new(web::router(state.clone(), ApiState::new(state)), settings.public_url.clone())
+    Server::local(state)
 }

@@ -246,7 +246,7 @@ pub fn queries(data: &[u8]) {
     assert!(destination.starts_with('/') && !destination.starts_with("//") && !destination.contains('\\'));
     let Ok(uri) = Uri::from_str(&format!("/?{text}")) else { return };
     if let Ok(Query(query)) = Query::<portal::activities::overview::OverviewQuery>::try_from_uri(&uri) {
-        let search = query.wanted().search;
+        let search = query.filter().search;
         assert!(search.chars().count() <= 200 && !search.chars().any(char::is_control));
         assert!(Uri::from_str(&shell::pagination::url_of("/", &query.choices())).is_ok());
     }

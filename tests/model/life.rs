@@ -1,26 +1,41 @@
-//! The portal under the acts, and the model beside it.
+//! Does the acts at the portal and in the model, and compares the two.
 
 use std::{collections::HashMap, time::Instant};
 
-use data_encoding::BASE64;
 use raccord::domain::{role::Role, technical_user::TechnicalUserStatus as Status};
 
 use super::{
-    acts::{Act, Shown, Which, Who},
-    state::{Display, MOST_ACCOUNTS, PEOPLE, Said, Secret, State},
+    acts::{AccountAct, Act, Creation, Reset, Shown, Which, Who},
+    state::{Display, Entry, MOST_ACCOUNTS, Outcome, PEOPLE, Secret, State},
 };
-use crate::common::{Answer, Browser, Call, PASSWORD, Page, Person, Server, Structure, TestPortal};
+use crate::common::{
+    Answer, Browser, Call, HEALTH, PASSWORD, Page, Person, Server, Structure, TOKEN, TestPortal, cpro_account,
+};
 
 const CONFIRM: &str = "/confirmation-identite";
 const FLAG: &str = "Connu d’un ancien gestionnaire";
-/// A password of our form that nobody was given.
-const NOBODYS: &str = "rcd_23456789ABCDEFGHJKLMNPQRSTUV3vBGHh";
+/// A password of our form that no account has.
+const UNKNOWN: &str = "rcd_23456789ABCDEFGHJKLMNPQRSTUV3vBGHh";
 
-/// A password that was once on a screen.
+/// A password that was shown.
 struct Known {
     account: usize,
     version: i32,
     text: String,
+}
+
+/// A person, and which of the two instances they visit.
+#[derive(Clone, Copy, Debug)]
+struct Visit {
+    who: usize,
+    second: bool,
+}
+
+impl Visit {
+    /// The same person at the other instance.
+    fn elsewhere(self) -> Self {
+        Self { second: !self.second, ..self }
+    }
 }
 
 pub struct Life {
@@ -70,106 +85,65 @@ impl Life {
             life.memberships.push(id);
         }
         for label in ["", "ERP"] {
-            life.live((Act::Create { who: Who::Manager, label, twice: false, display: true }, false)).await;
+            let creation = Creation { who: Who::Manager, label, twice: false, display: true };
+            life.live((Act::Create(creation), false)).await;
         }
         life
     }
 
     async fn membership(&self, who: usize) -> Option<i64> {
-        let ids = "SELECT id::text FROM memberships WHERE user_id = $1 AND structure_id = $2";
-        let found = self.portal.texts(ids, &[self.people[who].id, self.structure.id]).await;
-        found.first().map(|id| id.parse().expect("a number"))
+        self.portal.find_membership(&self.people[who]).await
     }
 
     pub async fn live(&mut self, (act, second): (Act, bool)) {
+        let visit = |life: &Self, who: Who| Visit { who: life.person(who), second };
         match act {
-            Act::SignIn { who } => self.sign_in(who, second).await,
-            Act::SignInWrong { who } => {
-                let visitor = self.visitor(second);
-                let fields = [("identifiant", self.people[who].login.as_str()), ("mot-de-passe", "pas le bon du tout")];
-                let page = visitor.post("/connexion", &fields).await.refusal(422);
-                page.assert_says("Identifiant ou mot de passe incorrect.");
-            }
+            Act::SignIn { who } => self.sign_in(Visit { who, second }).await,
+            Act::SignInWrong { who } => self.sign_in_wrong(who, second).await,
             Act::SignInAsAccount { shown } => self.sign_in_as_account(shown, second).await,
-            Act::SignOut { who } => {
-                let who = self.person(who);
-                self.at(who, second).post("/deconnexion", &[]).await.location();
-                self.state.sessions[who] = None;
-            }
-            Act::Create { who, label, twice, display } => {
-                let who = self.person(who);
-                if self.create(who, label, twice, second).await && display {
-                    self.display(who, self.ids.len() - 1, !second).await;
-                }
-            }
-            Act::Relabel { who, account, label } => {
-                let (who, Some(account)) = (self.person(who), self.account(account)) else { return };
-                let seen = self.state.accounts[account].label.clone();
-                let fields = vec![("libelle".into(), label.to_owned()), ("precedent".into(), seen)];
-                let path = self.path(account, "/libelle");
-                self.post(who, second, &path, fields, |state| state.relabel(who, account, label)).await;
-            }
-            Act::Display { who, account } => {
+            Act::SignOut { who } => self.sign_out(visit(self, who)).await,
+            Act::Create(creation) => self.create(visit(self, creation.who), creation).await,
+            Act::OnAccount { who, account, act } => {
                 let Some(account) = self.account(account) else { return };
-                self.display(self.person(who), account, second).await;
+                self.act_on(visit(self, who), account, act).await;
             }
-            Act::Export { who, account } => {
-                let Some(account) = self.account(account) else { return };
-                self.export(self.person(who), account, second).await;
-            }
-            Act::Reset { who, account, grace, stale, twice, display } => {
-                let (who, Some(account)) = (self.person(who), self.account(account)) else { return };
-                if self.reset((who, account), grace, stale, twice, second).await && display {
-                    self.display(who, account, !second).await;
-                }
-            }
-            Act::Close { who, account } => {
-                let close = |state: &mut State, who, account| state.close(who, account);
-                self.act_on(who, account, second, "/recapitulatif/fermeture", close).await;
-            }
-            Act::EndFormer { who, account } => {
-                let end = |state: &mut State, who, account| state.end_former(who, account);
-                self.act_on(who, account, second, "/ancien-mot-de-passe", end).await;
-            }
-            Act::ChangeStatus { who, account, status } => {
-                let path = match status {
-                    Status::Active => "/reactivation",
-                    Status::Suspended => "/suspension",
-                    Status::Deleted => "/suppression",
-                };
-                let change = |state: &mut State, who, account| state.change_status(who, account, status);
-                self.act_on(who, account, second, path, change).await;
-            }
-            Act::Designate { who, whom } => {
-                let (who, fields) = (self.person(who), vec![("membre".into(), self.people[whom].id.to_string())]);
-                let path = format!("/structures/{}/gestionnaire-principal", self.structure.id);
-                self.post(who, second, &path, fields, |state| state.designate(who, whom)).await;
-            }
-            Act::Invite { who, whom, role } => self.invite(self.person(who), whom, role, second).await,
-            Act::ChangeRole { who, whom, role } => {
-                let who = self.person(who);
-                let act = if role.is_some() { "role" } else { "retrait" };
-                let path = format!("/rattachements/{}/{act}", self.memberships[whom]);
-                let fields = role.map(|role| ("role".to_owned(), role.external_code().to_owned()));
-                let fields = fields.into_iter().collect();
-                self.post(who, second, &path, fields, |state| state.change_role(who, whom, role)).await;
-            }
-            Act::Activate { who, active } => self.activate(self.person(who), active, second).await,
-            Act::ChangeAddress { who, address } => {
-                let who = self.person(who);
-                let address = format!("{who}-{address}");
-                let fields = vec![("adresse-de-contact".into(), address.clone())];
-                let predict = |state: &mut State| state.change_address(who, address.clone());
-                self.post(who, second, "/mon-compte/adresse-de-contact", fields, predict).await;
-            }
-            Act::Look { who, account } => {
-                let Some(account) = self.account(account) else { return };
-                self.look(self.person(who), account, second).await;
-            }
+            Act::Designate { who, whom } => self.designate(visit(self, who), whom).await,
+            Act::Invite { who, whom, role } => self.invite(visit(self, who), whom, role).await,
+            Act::ChangeRole { who, whom, role } => self.change_role(visit(self, who), whom, role).await,
+            Act::Activate { who, active } => self.activate(visit(self, who), active).await,
+            Act::ChangeAddress { who, address } => self.change_address(visit(self, who), address).await,
             Act::Call { shown } => self.call(shown, second).await,
             Act::AskToken { shown } => self.ask_token(shown, second).await,
             Act::UseToken { token } => self.use_token(token, second).await,
             Act::Wait { seconds } => self.wait(seconds).await,
+        }
+    }
+
+    async fn act_on(&mut self, visit: Visit, account: usize, act: AccountAct) {
+        let who = visit.who;
+        match act {
+            AccountAct::Relabel { label } => self.relabel(visit, account, label).await,
+            AccountAct::Display => self.display(visit, account).await,
+            AccountAct::Export => self.export(visit, account).await,
+            AccountAct::Reset(reset) => self.reset(visit, account, reset).await,
+            AccountAct::Close => {
+                let path = self.path(account, "/recapitulatif/fermeture");
+                self.post(visit, &path, vec![], |state| state.close(who, account)).await;
+            }
+            AccountAct::EndFormer => {
+                let path = self.path(account, "/ancien-mot-de-passe");
+                self.post(visit, &path, vec![], |state| state.end_former(who, account)).await;
+            }
+            AccountAct::ChangeStatus { status } => {
+                let act = match status {
+                    Status::Active => "/reactivation",
+                    Status::Suspended => "/suspension",
+                    Status::Deleted => "/suppression",
+                };
+                let path = self.path(account, act);
+                self.post(visit, &path, vec![], |state| state.change_status(who, account, status)).await;
+            }
+            AccountAct::Look => self.look(visit, account).await,
         }
     }
 
@@ -187,13 +161,12 @@ impl Life {
         (!accounts.is_empty()).then(|| accounts[which.number % accounts.len()])
     }
 
-    /// A person's browser, at one of the two instances.
-    fn at(&self, who: usize, second: bool) -> Browser {
-        if second { self.browsers[who].at(&self.second) } else { self.browsers[who].clone() }
+    fn at(&self, visit: Visit) -> Browser {
+        let browser = &self.browsers[visit.who];
+        if visit.second { browser.at(&self.second) } else { browser.clone() }
     }
 
-    /// A browser or a program that nobody has seen before, from a network of its own: nobody is
-    /// slowed.
+    /// A new browser or program in a network of its own, so that no delay applies.
     fn visitor(&mut self, second: bool) -> Browser {
         self.visitors += 1;
         let address = format!("10.{}.{}.1", self.visitors / 256, self.visitors % 256);
@@ -205,10 +178,22 @@ impl Life {
         format!("/utilisateurs-techniques/{}{act}", self.ids[account])
     }
 
-    async fn sign_in(&mut self, who: usize, second: bool) {
-        let fields = [("identifiant", self.people[who].login.as_str()), ("mot-de-passe", PASSWORD)];
-        assert_eq!(self.at(who, second).post("/connexion", &fields).await.location(), "/");
-        self.state.sign_in(who);
+    async fn sign_in(&mut self, visit: Visit) {
+        let fields = [("identifiant", self.people[visit.who].login.as_str()), ("mot-de-passe", PASSWORD)];
+        assert_eq!(self.at(visit).post("/connexion", &fields).await.location(), "/");
+        self.state.sign_in(visit.who);
+    }
+
+    async fn sign_in_wrong(&mut self, who: usize, second: bool) {
+        let visitor = self.visitor(second);
+        let fields = [("identifiant", self.people[who].login.as_str()), ("mot-de-passe", "pas le bon du tout")];
+        let page = visitor.post("/connexion", &fields).await.refusal(422);
+        page.assert_says("Identifiant ou mot de passe incorrect.");
+    }
+
+    async fn sign_out(&mut self, visit: Visit) {
+        self.at(visit).post("/deconnexion", &[]).await.location();
+        self.state.sessions[visit.who] = None;
     }
 
     async fn sign_in_as_account(&mut self, shown: Shown, second: bool) {
@@ -218,81 +203,79 @@ impl Life {
         page.assert_says("Un compte technique ne permet pas de se connecter au portail.");
     }
 
-    /// Signs the person in who is not, after having seen that nothing opens for her.
-    async fn be_signed_in(&mut self, who: usize, second: bool, path: &str) {
-        if !self.state.is_signed_in(who) {
-            let refused = self.at(who, second).get(path).await.location();
+    /// Signs the person in where there is no session, after checking that the page does not open.
+    async fn be_signed_in(&mut self, visit: Visit, path: &str) {
+        if !self.state.is_signed_in(visit.who) {
+            let refused = self.at(visit).get(path).await.location();
             assert!(refused.starts_with("/connexion"), "{path} leads to {refused}");
-            self.sign_in(who, second).await;
+            self.sign_in(visit).await;
         }
     }
 
-    /// Posts a form and holds the answer to the prediction; who is asked to confirm her identity
-    /// does. The answer, and what was predicted.
+    /// Posts a form, confirms the identity where that is asked, and compares each answer with the
+    /// prediction. Returns the last answer and its prediction.
     async fn post(
         &mut self,
-        who: usize,
-        second: bool,
+        visit: Visit,
         path: &str,
         fields: Vec<(String, String)>,
-        predict: impl Fn(&mut State) -> Said,
-    ) -> (Answer, Said) {
-        self.be_signed_in(who, second, "/mon-compte").await;
-        let browser = self.at(who, second);
-        let (mut answer, mut said) = (post(&browser, path, &fields).await, predict(&mut self.state));
-        hold(&answer, said, path);
-        if said == Said::Confirm {
+        predict: impl Fn(&mut State) -> Outcome,
+    ) -> (Answer, Outcome) {
+        self.be_signed_in(visit, "/mon-compte").await;
+        let browser = self.at(visit);
+        let (mut answer, mut outcome) = (post(&browser, path, &fields).await, predict(&mut self.state));
+        compare(&answer, outcome, path);
+        if outcome == Outcome::Confirm {
             let mut fields = answer.page().form(CONFIRM);
             fields.retain(|(name, _)| name != "confirmation-mot-de-passe");
             fields.push(("confirmation-mot-de-passe".into(), PASSWORD.into()));
             let confirmed = post(&browser, CONFIRM, &fields).await;
             assert_eq!((confirmed.status.as_u16(), confirmed.header("location")), (307, Some(path)));
-            self.state.confirm(who);
-            (answer, said) = (post(&browser, path, &fields).await, predict(&mut self.state));
-            hold(&answer, said, path);
+            self.state.confirm(visit.who);
+            (answer, outcome) = (post(&browser, path, &fields).await, predict(&mut self.state));
+            compare(&answer, outcome, path);
         }
-        (answer, said)
+        (answer, outcome)
     }
 
-    /// An act that needs nothing but its button.
-    async fn act_on(
-        &mut self,
-        who: Who,
-        account: Which,
-        second: bool,
-        act: &str,
-        predict: impl Fn(&mut State, usize, usize) -> Said,
-    ) {
-        let (who, Some(account)) = (self.person(who), self.account(account)) else { return };
-        let path = self.path(account, act);
-        self.post(who, second, &path, vec![], |state| predict(state, who, account)).await;
-    }
-
-    /// Whether an account was created.
-    async fn create(&mut self, who: usize, label: &'static str, twice: bool, second: bool) -> bool {
-        let path = format!("/structures/{}/utilisateurs-techniques", self.structure.id);
-        let token = format!("jeton-numero-{:010}", self.visitors);
+    /// A form's idempotency token.
+    fn form_token(&mut self) -> (String, String) {
         self.visitors += 1;
-        let fields = vec![("jeton".into(), token), ("libelle".into(), label.to_owned())];
-        let (answer, said) = self.post(who, second, &path, fields.clone(), |state| state.create(who, label)).await;
-        if said != Said::Done {
-            return false;
+        ("jeton".into(), format!("jeton-numero-{:010}", self.visitors))
+    }
+
+    async fn create(&mut self, visit: Visit, Creation { label, twice, display, .. }: Creation) {
+        let path = format!("/structures/{}/utilisateurs-techniques", self.structure.id);
+        let fields = vec![self.form_token(), ("libelle".into(), label.to_owned())];
+        let (answer, outcome) = self.post(visit, &path, fields.clone(), |state| state.create(visit.who, label)).await;
+        if outcome != Outcome::Done {
+            return;
         }
         let summary = answer.location();
         let id = summary.trim_start_matches("/utilisateurs-techniques/").trim_end_matches("/recapitulatif");
         self.ids.push(id.parse().expect("the account's number"));
         if twice {
-            assert_eq!(post(&self.at(who, !second), &path, &fields).await.location(), summary, "the same account");
+            let again = post(&self.at(visit.elsewhere()), &path, &fields).await;
+            assert_eq!(again.location(), summary, "the same account");
         }
-        true
+        if display {
+            self.display(visit.elsewhere(), self.ids.len() - 1).await;
+        }
     }
 
-    async fn display(&mut self, who: usize, account: usize, second: bool) {
+    async fn relabel(&mut self, visit: Visit, account: usize, label: &str) {
+        let seen = self.state.accounts[account].label.clone();
+        let fields = vec![("libelle".into(), label.to_owned()), ("precedent".into(), seen)];
+        let path = self.path(account, "/libelle");
+        self.post(visit, &path, fields, |state| state.relabel(visit.who, account, label)).await;
+    }
+
+    async fn display(&mut self, visit: Visit, account: usize) {
         let path = self.path(account, "/recapitulatif");
-        self.be_signed_in(who, second, &path).await;
-        let answer = self.at(who, second).get(&path).await;
-        let display = match self.state.display(who, account) {
-            Err(said) => return hold(&answer, said, &path),
+        self.be_signed_in(visit, &path).await;
+        let answer = self.at(visit).get(&path).await;
+        let display = match self.state.display(visit.who, account) {
+            Err(outcome) => return compare(&answer, outcome, &path),
             Ok(display) => display,
         };
         assert_eq!(answer.status, 200);
@@ -314,44 +297,45 @@ impl Life {
         self.known.push(Known { account, version, text });
     }
 
-    async fn export(&mut self, who: usize, account: usize, second: bool) {
+    async fn export(&mut self, visit: Visit, account: usize) {
         let path = self.path(account, "/informations-de-connexion");
         let page = self.pages.get(&account).cloned();
         let (version, nonce) = page.map_or((None, "aucun".into()), |(version, nonce)| (Some(version), nonce));
         let fields = vec![("nonce".into(), nonce)];
-        self.be_signed_in(who, second, "/mon-compte").await;
-        let answer = post(&self.at(who, second), &path, &fields).await;
-        match self.state.export(who, account, version) {
-            Said::Done => assert_eq!(answer.header("content-type"), Some("application/pdf")),
-            said => hold(&answer, said, &path),
+        self.be_signed_in(visit, "/mon-compte").await;
+        let answer = post(&self.at(visit), &path, &fields).await;
+        match self.state.export(visit.who, account, version) {
+            Outcome::Done => assert_eq!(answer.header("content-type"), Some("application/pdf")),
+            outcome => compare(&answer, outcome, &path),
         }
     }
 
-    /// Whether the password was reset.
-    async fn reset(
-        &mut self,
-        (who, account): (usize, usize),
-        grace: i64,
-        stale: bool,
-        twice: bool,
-        second: bool,
-    ) -> bool {
+    async fn reset(&mut self, visit: Visit, account: usize, reset: Reset) {
         let path = self.path(account, "/mot-de-passe");
-        let version = self.state.version(account) - i32::from(stale);
-        let token = format!("jeton-numero-{:010}", self.visitors);
-        self.visitors += 1;
-        let fields = [("jeton", token), ("version", version.to_string()), ("ancien", grace.to_string())];
-        let fields: Vec<_> = fields.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let predict = |state: &mut State| state.reset(who, account, version, grace);
-        let (answer, said) = self.post(who, second, &path, fields.clone(), predict).await;
-        if said == Said::Done && twice {
-            let again = post(&self.at(who, !second), &path, &fields).await;
+        let version = self.state.version(account) - i32::from(reset.stale);
+        let (version_field, grace_field) = (version.to_string(), reset.grace_hours.to_string());
+        let fields = vec![self.form_token(), ("version".into(), version_field), ("ancien".into(), grace_field)];
+        let predict = |state: &mut State| state.reset(visit.who, account, version, reset.grace_hours);
+        let (answer, outcome) = self.post(visit, &path, fields.clone(), predict).await;
+        if outcome != Outcome::Done {
+            return;
+        }
+        if reset.twice {
+            let again = post(&self.at(visit.elsewhere()), &path, &fields).await;
             assert_eq!(again.location(), answer.location(), "the same reset");
         }
-        said == Said::Done
+        if reset.display {
+            self.display(visit.elsewhere(), account).await;
+        }
     }
 
-    async fn invite(&mut self, who: usize, whom: usize, role: Role, second: bool) {
+    async fn designate(&mut self, visit: Visit, whom: usize) {
+        let fields = vec![("membre".into(), self.people[whom].id.to_string())];
+        let path = format!("/structures/{}/gestionnaire-principal", self.structure.id);
+        self.post(visit, &path, fields, |state| state.designate(visit.who, whom)).await;
+    }
+
+    async fn invite(&mut self, visit: Visit, whom: usize, role: Role) {
         let path = format!("/structures/{}/membres/invitation", self.structure.id);
         let fields = [
             ("adresse", self.people[whom].login.as_str()),
@@ -360,43 +344,63 @@ impl Life {
             ("role", role.external_code()),
         ];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        self.post(who, second, &path, fields, |state| state.invite(who, whom, role)).await;
+        self.post(visit, &path, fields, |state| state.invite(visit.who, whom, role)).await;
         if let Some(id) = self.membership(whom).await {
             self.memberships[whom] = id;
         }
     }
 
-    async fn activate(&mut self, who: usize, active: bool, second: bool) {
+    async fn change_role(&mut self, visit: Visit, whom: usize, role: Option<Role>) {
+        let act = if role.is_some() { "role" } else { "retrait" };
+        let path = format!("/rattachements/{}/{act}", self.memberships[whom]);
+        let fields = role.map(|role| ("role".to_owned(), role.external_code().to_owned()));
+        let fields = fields.into_iter().collect();
+        self.post(visit, &path, fields, |state| state.change_role(visit.who, whom, role)).await;
+    }
+
+    async fn activate(&mut self, visit: Visit, active: bool) {
         let path = format!("/structures/{}", self.structure.id);
-        self.be_signed_in(who, second, &path).await;
-        let mut fields = match self.at(who, second).get(&path).await {
+        self.be_signed_in(visit, &path).await;
+        let mut fields = match self.at(visit).get(&path).await {
             page if page.status == 200 => page.page().form(&path),
             _ => vec![],
         };
         fields.retain(|(name, _)| name != "statut");
         fields.push(("statut".into(), if active { "ACTIVE" } else { "INACTIVE" }.into()));
         fields.push(("confirmation".into(), "oui".into()));
-        self.post(who, second, &path, fields, |state| state.activate(who, active)).await;
+        self.post(visit, &path, fields, |state| state.activate(visit.who, active)).await;
+    }
+
+    async fn change_address(&mut self, visit: Visit, address: &str) {
+        let address = format!("{}-{address}", visit.who);
+        let fields = vec![("adresse-de-contact".into(), address.clone())];
+        let predict = |state: &mut State| state.change_address(visit.who, address.clone());
+        self.post(visit, "/mon-compte/adresse-de-contact", fields, predict).await;
     }
 
     /// The account's page and the structure's.
-    async fn look(&mut self, who: usize, account: usize, second: bool) {
+    async fn look(&mut self, visit: Visit, account: usize) {
         let path = self.path(account, "");
-        self.be_signed_in(who, second, &path).await;
-        let answer = self.at(who, second).get(&path).await;
-        if self.state.look(who, Some(account)) == Said::Done {
-            self.hold_account(&answer.page(), who, account);
+        self.be_signed_in(visit, &path).await;
+        let answer = self.at(visit).get(&path).await;
+        if self.state.look(visit.who, Some(account)) == Outcome::Done {
+            self.compare_account(&answer.page(), visit.who, account);
         } else {
             answer.refusal(404);
         }
-        let answer = self.at(who, second).get(&format!("/structures/{}", self.structure.id)).await;
-        if self.state.look(who, None) == Said::NotFound {
+        let answer = self.at(visit).get(&format!("/structures/{}", self.structure.id)).await;
+        if self.state.look(visit.who, None) == Outcome::NotFound {
             answer.refusal(404);
-            return;
+        } else {
+            self.compare_structure(&answer.page());
         }
+    }
+
+    /// The table of technical users on the structure's page.
+    fn compare_structure(&self, page: &Page) {
         let living: Vec<usize> =
             (0..self.ids.len()).filter(|account| self.state.accounts[*account].status != Status::Deleted).collect();
-        let rows = answer.page().rows();
+        let rows = page.rows();
         let rows: Vec<_> = rows.iter().filter(|row| row.iter().any(|cell| cell.starts_with("TECH_"))).collect();
         for account in &living {
             let login = &self.state.accounts[*account].login;
@@ -411,7 +415,7 @@ impl Life {
         assert_eq!(deleted, living.len(), "{rows:?}");
     }
 
-    fn hold_account(&self, page: &Page, who: usize, account: usize) {
+    fn compare_account(&self, page: &Page, who: usize, account: usize) {
         let state = &self.state;
         let text = page.text();
         assert_eq!(text.contains(FLAG), state.is_known_to_another(account), "{text}");
@@ -429,21 +433,19 @@ impl Life {
         assert!(text.contains(&format!("{login} {}", state.status_label(account))), "{text}");
     }
 
-    /// Login, password, and the account and version that it was made for where the login is that
-    /// account's.
+    /// Login, password, and the account and version of the password where the login is its own.
     fn credential(&self, shown: Shown) -> (String, String, Option<(usize, i32)>) {
         let known = self.known.iter().rev().cycle().nth(shown.password);
         let other = shown.login_of.and_then(|which| self.account(which));
         let account = other.or(known.map(|known| known.account));
         let login = account.map_or("TECH_9_X@cpro.fr", |account| &self.state.accounts[account].login);
         let own = known.filter(|known| Some(known.account) == account).map(|known| (known.account, known.version));
-        (login.to_owned(), known.map_or(NOBODYS, |known| &known.text).to_owned(), own)
+        (login.to_owned(), known.map_or(UNKNOWN, |known| &known.text).to_owned(), own)
     }
 
     async fn call(&mut self, shown: Shown, second: bool) {
         let (login, password, own) = self.credential(shown);
-        let value = BASE64.encode(format!("{login}:{password}").as_bytes());
-        let call = Call::get("/cpro/transverses/v1/health-check").with("cpro-account", &value);
+        let call = Call::get(HEALTH).with("cpro-account", &cpro_account(&login, &password));
         let status = self.visitor(second).send(call).await.status;
         let opens = own.is_some_and(|(account, version)| self.state.opens(account, version));
         assert_eq!(status, if opens { 200 } else { 401 }, "{login}, {own:?}");
@@ -452,20 +454,19 @@ impl Life {
     async fn ask_token(&mut self, shown: Shown, second: bool) {
         let (login, password, own) = self.credential(shown);
         let fields = [("grant_type", "client_credentials"), ("client_id", &login), ("client_secret", &password)];
-        let answer = self.visitor(second).post("/api/oauth/token", &fields).await;
+        let answer = self.visitor(second).post(TOKEN, &fields).await;
         let given = own.and_then(|(account, version)| self.state.give_token(account, version));
         assert_eq!(answer.status, if given.is_some() { 200 } else { 401 }, "{login}, {own:?}");
         if given.is_some() {
-            let json: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
-            self.tokens.push(json["access_token"].as_str().expect("a token").to_owned());
+            self.tokens.push(answer.json()["access_token"].as_str().expect("a token").to_owned());
         }
     }
 
     async fn use_token(&mut self, token: usize, second: bool) {
-        // The newest are the most interesting; the model counts from one.
+        // Counted from the newest; the model's numbers begin at 1.
         let number = self.tokens.len().saturating_sub(token);
         let text = number.checked_sub(1).map_or("personne", |at| &self.tokens[at]).to_owned();
-        let call = Call::get("/cpro/transverses/v1/health-check").with("authorization", &format!("Bearer {text}"));
+        let call = Call::get(HEALTH).with("authorization", &format!("Bearer {text}"));
         let status = self.visitor(second).send(call).await.status;
         let opens = self.state.token_opens(number);
         assert_eq!(status, if opens { 200 } else { 401 }, "token {number}");
@@ -478,11 +479,12 @@ impl Life {
         self.second = self.portal.second_instance();
     }
 
-    /// The history that the manager downloads, and the mails.
+    /// Compares the exported history and the mails.
     pub async fn conclude(mut self) {
         let manager = self.state.manager;
-        self.be_signed_in(manager, false, "/activites").await;
-        let csv = self.at(manager, true).get(&format!("/structures/{}/historique.csv", self.structure.id)).await;
+        let visit = Visit { who: manager, second: false };
+        self.be_signed_in(visit, "/activites").await;
+        let csv = self.at(visit.elsewhere()).get(&format!("/structures/{}/historique.csv", self.structure.id)).await;
         let text = csv.body_text();
         let mut reader =
             csv::ReaderBuilder::new().delimiter(b';').from_reader(text.trim_start_matches('\u{feff}').as_bytes());
@@ -492,12 +494,12 @@ impl Life {
         let columns = ["Opération", "Objet", "Auteur"].map(column);
         let rows = reader.records().map(|row| {
             let row = row.expect("a row");
-            columns.map(|column| row[column].to_owned()).into()
+            let [action, subject, actor] = columns.map(|column| row[column].to_owned());
+            Entry { action, subject, actor }
         });
-        let mut told: Vec<(String, String, String)> = rows.collect();
-        told.reverse();
-        let expected: Vec<_> = self.state.history.into_iter().map(|(what, on, by)| (what.to_owned(), on, by)).collect();
-        assert_eq!(told, expected);
+        let mut exported: Vec<_> = rows.collect();
+        exported.reverse();
+        assert_eq!(exported, self.state.history);
         let kinds = ["technical_user_created", "password_reset", "manager_changed"];
         let mut mails = self.portal.mails().await;
         mails.retain(|mail| kinds.iter().any(|kind| mail.ends_with(kind)));
@@ -510,23 +512,23 @@ async fn post(browser: &Browser, path: &str, fields: &[(String, String)]) -> Ans
     browser.post(path, &fields).await
 }
 
-/// Whether the answer says what was predicted.
+/// Compares an answer with what was predicted.
 #[track_caller]
-fn hold(answer: &Answer, said: Said, path: &str) {
-    let status = match said {
-        Said::SignIn | Said::Done => 303,
-        Said::Confirm => 403,
-        Said::NotFound => 404,
-        Said::Conflict => 409,
-        Said::Refused => 422,
+fn compare(answer: &Answer, outcome: Outcome, path: &str) {
+    let status = match outcome {
+        Outcome::SignIn | Outcome::Done => 303,
+        Outcome::Confirm => 403,
+        Outcome::NotFound => 404,
+        Outcome::Conflict => 409,
+        Outcome::Refused => 422,
     };
-    let told = answer.header("location").unwrap_or_default();
+    let location = answer.header("location").unwrap_or_default();
     assert!(
-        answer.status == status && (said == Said::SignIn) == told.starts_with("/connexion"),
-        "{path}: {said:?} was predicted, and told {} {told}",
+        answer.status == status && (outcome == Outcome::SignIn) == location.starts_with("/connexion"),
+        "{path}: {outcome:?} was predicted, and the answer is {} {location}",
         answer.status
     );
-    if said == Said::Confirm {
+    if outcome == Outcome::Confirm {
         assert_eq!(answer.page().heading(), "Confirmez votre identité");
     }
 }

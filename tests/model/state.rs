@@ -1,5 +1,5 @@
-//! What the portal must be like after each act, said again in few words and without a database: one
-//! structure, its people, its technical users.
+//! The model: the rules of the portal again, in few lines and without a database, for one
+//! structure, its people and its technical users.
 
 use raccord::domain::{audit::Action, role::Role, technical_user::TechnicalUserStatus as Status};
 
@@ -10,22 +10,22 @@ pub const MINUTE: i64 = 60;
 pub const HOUR: i64 = 60 * MINUTE;
 const LIFETIME: i64 = 424 * 24 * HOUR;
 
-/// What somebody who asks is told.
+/// How the portal answers an act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Said {
+pub enum Outcome {
     /// « Connexion » first.
     SignIn,
     /// « Confirmez votre identité » first.
     Confirm,
     NotFound,
-    /// The form again, with what is to be mended.
+    /// The form again, with its errors.
     Refused,
-    /// Somebody was faster, or what was to be exported is gone.
+    /// Another act came first, or the password cannot be exported any more.
     Conflict,
     Done,
 }
 
-/// What the récapitulatif says of the password.
+/// What the récapitulatif shows in place of the password, or the password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Display {
     Password,
@@ -33,7 +33,7 @@ pub enum Display {
     Lapsed,
 }
 
-/// What the account's page says of the password.
+/// The state of the password on the account's page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secret {
     NeverShown,
@@ -46,7 +46,8 @@ pub struct Session {
     number: u64,
     begun: i64,
     seen: i64,
-    proved: i64,
+    /// When the identity was confirmed last.
+    confirmed: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -74,12 +75,33 @@ pub struct Account {
     current: Password,
     former: Option<Password>,
     envelope: Option<Envelope>,
-    /// Number, version of the password that obtained it, end.
-    tokens: Vec<(usize, i32, i64)>,
+    tokens: Vec<Token>,
 }
 
-/// An event of the structure's history: what, on whom, by whom.
-pub type Entry = (&'static str, String, String);
+#[derive(Clone, Copy, Debug)]
+struct Token {
+    number: usize,
+    /// Of the password that obtained it.
+    version: i32,
+    until: i64,
+}
+
+/// An event of the structure's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub action: String,
+    pub subject: String,
+    pub actor: String,
+}
+
+/// Whether an act only reads; a member's refused attempt to change something is an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Reading,
+    Act,
+    /// An act that needs an identity confirmed within 15 minutes.
+    SensitiveAct,
+}
 
 #[derive(Clone, Debug)]
 pub struct State {
@@ -94,7 +116,7 @@ pub struct State {
     pub sessions: [Option<Session>; PEOPLE],
     pub accounts: Vec<Account>,
     pub history: Vec<Entry>,
-    /// Recipient and kind of what is mailed of passwords and managers.
+    /// Recipient and kind of the mails about passwords and managers.
     pub mails: Vec<String>,
     sessions_begun: u64,
     tokens_given: usize,
@@ -119,8 +141,8 @@ impl State {
         }
     }
 
-    /// Lets time pass, a little more where it would stop just beside an instant that matters: the
-    /// portal takes time too.
+    /// Lets time pass; a little more where it would stop close to an end, because the portal takes
+    /// time too.
     pub fn wait(&mut self, seconds: i64) {
         self.now += seconds;
         while self.instants().any(|instant| (instant - self.now).abs() < 2 * MINUTE) {
@@ -128,14 +150,16 @@ impl State {
         }
     }
 
+    /// The ends of sessions, confirmations, passwords, envelopes and tokens.
     fn instants(&self) -> impl Iterator<Item = i64> {
         let sessions = self.sessions.iter().flatten();
-        let sessions = sessions
-            .flat_map(|session| [session.begun + 12 * HOUR, session.seen + 30 * MINUTE, session.proved + 15 * MINUTE]);
+        let sessions = sessions.flat_map(|session| {
+            [session.begun + 12 * HOUR, session.seen + 30 * MINUTE, session.confirmed + 15 * MINUTE]
+        });
         let accounts = self.accounts.iter().flat_map(|account| {
             let passwords = [Some(&account.current), account.former.as_ref()].into_iter().flatten();
             let passwords = passwords.map(|password| password.until);
-            let tokens = account.tokens.iter().map(|(_, _, until)| *until);
+            let tokens = account.tokens.iter().map(|token| token.until);
             passwords.chain(account.envelope.iter().map(|envelope| envelope.until)).chain(tokens)
         });
         sessions.chain(accounts)
@@ -146,14 +170,14 @@ impl State {
     pub fn sign_in(&mut self, who: usize) {
         self.sessions_begun += 1;
         let now = self.now;
-        self.sessions[who] = Some(Session { number: self.sessions_begun, begun: now, seen: now, proved: now });
+        self.sessions[who] = Some(Session { number: self.sessions_begun, begun: now, seen: now, confirmed: now });
     }
 
     /// « Confirmez votre identité », answered: a new session for the rest of the old one's 12
-    /// hours, which opens what it could.
+    /// hours, which opens the same envelopes.
     pub fn confirm(&mut self, who: usize) {
-        let (now, session) = (self.now, self.sessions[who].as_mut().expect("who confirms is signed in"));
-        (session.seen, session.proved) = (now, now);
+        let (now, session) = (self.now, self.sessions[who].as_mut().expect("a session"));
+        (session.seen, session.confirmed) = (now, now);
     }
 
     pub fn is_signed_in(&self, who: usize) -> bool {
@@ -162,49 +186,42 @@ impl State {
             .is_some_and(|session| self.now < session.seen + 30 * MINUTE && self.now < session.begun + 12 * HOUR)
     }
 
-    /// Whether the person, who may, is asked again who she is: `None` where she is not.
-    fn doubt(&mut self, who: usize, sensitive: bool) -> Option<Said> {
+    /// Whether the person must sign in or confirm the identity first.
+    fn challenge(&mut self, who: usize, kind: Kind) -> Option<Outcome> {
         let is_signed_in = self.is_signed_in(who);
         let now = self.now;
-        let Some(session) = self.sessions[who].as_mut().filter(|_| is_signed_in) else { return Some(Said::SignIn) };
+        let Some(session) = self.sessions[who].as_mut().filter(|_| is_signed_in) else { return Some(Outcome::SignIn) };
         session.seen = now;
-        (sensitive && now >= session.proved + 15 * MINUTE).then_some(Said::Confirm)
+        (kind == Kind::SensitiveAct && now >= session.confirmed + 15 * MINUTE).then_some(Outcome::Confirm)
     }
 
-    /// Whether `who` may act on the structure; a member who tries and may not is remembered.
-    fn on_structure(&mut self, who: usize, sensitive: bool, act: bool) -> Result<(), Said> {
-        self.may(who, None, true, sensitive, act)
+    /// Whether `who` may act on the structure. A member's refused act is an event.
+    fn on_structure(&mut self, who: usize, kind: Kind) -> Result<(), Outcome> {
+        self.may(who, None, kind)
     }
 
-    /// The same for an account, which does not exist for anybody any more once it is deleted.
-    fn on_account(&mut self, who: usize, account: usize, sensitive: bool, act: bool) -> Result<(), Said> {
-        let exists = self.accounts[account].status != Status::Deleted;
-        self.may(who, Some(account), exists, sensitive, act)
+    /// The same for an account. A deleted one does not exist.
+    fn on_account(&mut self, who: usize, account: usize, kind: Kind) -> Result<(), Outcome> {
+        self.may(who, Some(account), kind)
     }
 
-    fn may(
-        &mut self,
-        who: usize,
-        account: Option<usize>,
-        exists: bool,
-        sensitive: bool,
-        act: bool,
-    ) -> Result<(), Said> {
-        if self.doubt(who, false).is_some() {
-            return Err(Said::SignIn);
+    fn may(&mut self, who: usize, account: Option<usize>, kind: Kind) -> Result<(), Outcome> {
+        if self.challenge(who, Kind::Reading).is_some() {
+            return Err(Outcome::SignIn);
         }
+        let exists = account.is_none_or(|account| self.accounts[account].status != Status::Deleted);
         if who != self.manager || !exists {
-            if act && self.roles[who].is_some() {
+            if kind != Kind::Reading && self.roles[who].is_some() {
                 let subject = account.map(|account| self.accounts[account].login.clone()).unwrap_or_default();
                 self.remember(Action::ActRefused, subject, who);
             }
-            return Err(Said::NotFound);
+            return Err(Outcome::NotFound);
         }
-        self.doubt(who, sensitive).map_or(Ok(()), Err)
+        self.challenge(who, kind).map_or(Ok(()), Err)
     }
 
     fn remember(&mut self, action: Action, subject: String, who: usize) {
-        self.history.push((action.label(), subject, self.logins[who].clone()));
+        self.history.push(Entry { action: action.label().into(), subject, actor: self.logins[who].clone() });
     }
 
     fn remember_of(&mut self, action: Action, account: usize) {
@@ -219,14 +236,14 @@ impl State {
 
     // Acts on accounts.
 
-    pub fn create(&mut self, who: usize, label: &str) -> Said {
-        if let Err(said) = self.on_structure(who, true, true) {
-            return said;
+    pub fn create(&mut self, who: usize, label: &str) -> Outcome {
+        if let Err(outcome) = self.on_structure(who, Kind::SensitiveAct) {
+            return outcome;
         }
         let living: Vec<&Account> = self.accounts.iter().filter(|account| account.status != Status::Deleted).collect();
         let is_taken = !label.is_empty() && living.iter().any(|account| account.label.eq_ignore_ascii_case(label));
         if !self.active || living.len() >= MOST_ACCOUNTS || is_taken {
-            return Said::Refused;
+            return Outcome::Refused;
         }
         self.accounts.push(Account {
             login: format!("TECH_{}_{}@cpro.fr", self.accounts.len() + 1, self.identifier),
@@ -239,33 +256,33 @@ impl State {
         });
         self.remember_of(Action::TechnicalUserCreated, self.accounts.len() - 1);
         self.mails.push(format!("{} technical_user_created", self.addresses[who]));
-        Said::Done
+        Outcome::Done
     }
 
-    pub fn relabel(&mut self, who: usize, account: usize, label: &str) -> Said {
-        if let Err(said) = self.on_account(who, account, false, true) {
-            return said;
+    pub fn relabel(&mut self, who: usize, account: usize, label: &str) -> Outcome {
+        if let Err(outcome) = self.on_account(who, account, Kind::Act) {
+            return outcome;
         }
         let others = self.accounts.iter().enumerate().filter(|(other, _)| *other != account);
         let mut living = others.filter(|(_, other)| other.status != Status::Deleted);
         if !label.is_empty() && living.any(|(_, other)| other.label.eq_ignore_ascii_case(label)) {
-            return Said::Refused;
+            return Outcome::Refused;
         }
         if self.accounts[account].label != label {
             self.accounts[account].label = label.into();
             self.remember_of(Action::LabelChanged, account);
         }
-        Said::Done
+        Outcome::Done
     }
 
-    pub fn reset(&mut self, who: usize, account: usize, seen_version: i32, grace_hours: i64) -> Said {
-        if let Err(said) = self.on_account(who, account, true, true) {
-            return said;
+    pub fn reset(&mut self, who: usize, account: usize, seen_version: i32, grace_hours: i64) -> Outcome {
+        if let Err(outcome) = self.on_account(who, account, Kind::SensitiveAct) {
+            return outcome;
         }
         let (now, envelope) = (self.now, self.envelope(who));
         let reset = &mut self.accounts[account];
         if seen_version != reset.current.version {
-            return Said::Conflict;
+            return Outcome::Conflict;
         }
         reset.end_former();
         let works = reset.status == Status::Active && reset.current.until > now;
@@ -280,12 +297,12 @@ impl State {
         reset.envelope = envelope;
         self.remember_of(Action::PasswordReset, account);
         self.mails.push(format!("{} password_reset", self.addresses[who]));
-        Said::Done
+        Outcome::Done
     }
 
     /// The récapitulatif, opened.
-    pub fn display(&mut self, who: usize, account: usize) -> Result<Display, Said> {
-        self.on_account(who, account, false, false)?;
+    pub fn display(&mut self, who: usize, account: usize) -> Result<Display, Outcome> {
+        self.on_account(who, account, Kind::Reading)?;
         let is_waiting = self.secret(who, account) == Secret::Ready;
         let displayed = &mut self.accounts[account];
         if !is_waiting {
@@ -298,47 +315,47 @@ impl State {
     }
 
     /// The PDF, asked for from the page that displayed the password of this version.
-    pub fn export(&mut self, who: usize, account: usize, page_of: Option<i32>) -> Said {
-        if let Err(said) = self.on_account(who, account, false, true) {
-            return said;
+    pub fn export(&mut self, who: usize, account: usize, page_of: Option<i32>) -> Outcome {
+        if let Err(outcome) = self.on_account(who, account, Kind::Act) {
+            return outcome;
         }
         let exported = &self.accounts[account];
         let is_ours = self.own_envelope(who, account).is_some_and(|envelope| envelope.opened);
         if !is_ours || page_of != Some(exported.current.version) {
-            return Said::Conflict;
+            return Outcome::Conflict;
         }
         self.remember_of(Action::PasswordExported, account);
-        Said::Done
+        Outcome::Done
     }
 
     /// « Retour sur la fiche structure ».
-    pub fn close(&mut self, who: usize, account: usize) -> Said {
-        if let Err(said) = self.on_account(who, account, false, true) {
-            return said;
+    pub fn close(&mut self, who: usize, account: usize) -> Outcome {
+        if let Err(outcome) = self.on_account(who, account, Kind::Act) {
+            return outcome;
         }
         let session = self.sessions[who].as_ref().map(|session| session.number);
         self.accounts[account].envelope.take_if(|envelope| Some(envelope.session) == session);
-        Said::Done
+        Outcome::Done
     }
 
-    pub fn end_former(&mut self, who: usize, account: usize) -> Said {
-        if let Err(said) = self.on_account(who, account, false, true) {
-            return said;
+    pub fn end_former(&mut self, who: usize, account: usize) -> Outcome {
+        if let Err(outcome) = self.on_account(who, account, Kind::Act) {
+            return outcome;
         }
         let now = self.now;
         if self.accounts[account].end_former().is_some_and(|former| former.until > now) {
             self.remember_of(Action::FormerPasswordEnded, account);
         }
-        Said::Done
+        Outcome::Done
     }
 
-    pub fn change_status(&mut self, who: usize, account: usize, status: Status) -> Said {
-        if let Err(said) = self.on_account(who, account, false, true) {
-            return said;
+    pub fn change_status(&mut self, who: usize, account: usize, status: Status) -> Outcome {
+        if let Err(outcome) = self.on_account(who, account, Kind::Act) {
+            return outcome;
         }
         let changed = &mut self.accounts[account];
         if changed.status == status {
-            return Said::Done;
+            return Outcome::Done;
         }
         changed.status = status;
         if status != Status::Active {
@@ -351,17 +368,17 @@ impl State {
             Status::Deleted => Action::TechnicalUserDeleted,
         };
         self.remember_of(action, account);
-        Said::Done
+        Outcome::Done
     }
 
     // The structure and its people.
 
-    pub fn designate(&mut self, who: usize, whom: usize) -> Said {
-        if let Err(said) = self.on_structure(who, false, true) {
-            return said;
+    pub fn designate(&mut self, who: usize, whom: usize) -> Outcome {
+        if let Err(outcome) = self.on_structure(who, Kind::Act) {
+            return outcome;
         }
         if whom == who || self.roles[whom].is_none() {
-            return Said::Refused;
+            return Outcome::Refused;
         }
         self.roles[who] = Some(Role::SecondaryManager);
         self.roles[whom] = Some(Role::PrincipalManager);
@@ -373,58 +390,58 @@ impl State {
         for told in [whom, who] {
             self.mails.push(format!("{} manager_changed", self.addresses[told]));
         }
-        Said::Done
+        Outcome::Done
     }
 
-    pub fn invite(&mut self, who: usize, whom: usize, role: Role) -> Said {
-        if let Err(said) = self.on_structure(who, false, true) {
-            return said;
+    pub fn invite(&mut self, who: usize, whom: usize, role: Role) -> Outcome {
+        if let Err(outcome) = self.on_structure(who, Kind::Act) {
+            return outcome;
         }
         match self.roles[whom] {
-            Some(current) if current == role => Said::Done,
-            Some(_) => Said::Refused,
+            Some(current) if current == role => Outcome::Done,
+            Some(_) => Outcome::Refused,
             None => {
                 self.roles[whom] = Some(role);
                 self.remember(Action::MemberInvited, self.logins[whom].clone(), who);
-                Said::Done
+                Outcome::Done
             }
         }
     }
 
     /// « Modifier le rôle », or « Retirer » where there is none.
-    pub fn change_role(&mut self, who: usize, whom: usize, role: Option<Role>) -> Said {
-        if self.doubt(who, false).is_some() {
-            return Said::SignIn;
+    pub fn change_role(&mut self, who: usize, whom: usize, role: Option<Role>) -> Outcome {
+        if self.challenge(who, Kind::Reading).is_some() {
+            return Outcome::SignIn;
         }
-        let Some(current) = self.roles[whom] else { return Said::NotFound };
+        let Some(current) = self.roles[whom] else { return Outcome::NotFound };
         if who != self.manager || whom == self.manager {
             if self.roles[who].is_some() {
                 self.remember(Action::ActRefused, String::new(), who);
             }
-            return Said::NotFound;
+            return Outcome::NotFound;
         }
         if role != Some(current) {
             self.roles[whom] = role;
             let action = if role.is_some() { Action::MembershipChanged } else { Action::MembershipRemoved };
             self.remember(action, self.logins[whom].clone(), who);
         }
-        Said::Done
+        Outcome::Done
     }
 
-    pub fn activate(&mut self, who: usize, active: bool) -> Said {
-        if let Err(said) = self.on_structure(who, false, true) {
-            return said;
+    pub fn activate(&mut self, who: usize, active: bool) -> Outcome {
+        if let Err(outcome) = self.on_structure(who, Kind::Act) {
+            return outcome;
         }
         if self.active != active {
             self.active = active;
             self.remember(Action::StructureEdited, self.identifier.clone(), who);
         }
-        Said::Done
+        Outcome::Done
     }
 
-    pub fn change_address(&mut self, who: usize, address: String) -> Said {
-        if let Some(said) = self.doubt(who, true) {
-            return said;
+    pub fn change_address(&mut self, who: usize, address: String) -> Outcome {
+        if let Some(outcome) = self.challenge(who, Kind::SensitiveAct) {
+            return outcome;
         }
         if self.addresses[who] != address {
             self.addresses[who] = address;
@@ -432,7 +449,7 @@ impl State {
                 self.remember(Action::ContactAddressChanged, self.logins[who].clone(), who);
             }
         }
-        Said::Done
+        Outcome::Done
     }
 
     // The API.
@@ -450,8 +467,8 @@ impl State {
     pub fn give_token(&mut self, account: usize, version: i32) -> Option<usize> {
         self.opens(account, version).then(|| {
             self.tokens_given += 1;
-            let token = (self.tokens_given, version, self.now + 15 * MINUTE);
-            self.accounts[account].tokens.push(token);
+            let (number, until) = (self.tokens_given, self.now + 15 * MINUTE);
+            self.accounts[account].tokens.push(Token { number, version, until });
             self.tokens_given
         })
     }
@@ -461,19 +478,19 @@ impl State {
             let tokens = &self.accounts[account].tokens;
             tokens
                 .iter()
-                .any(|(token, version, until)| *token == number && *until > self.now && self.opens(account, *version))
+                .any(|token| token.number == number && token.until > self.now && self.opens(account, token.version))
         })
     }
 
-    // What pages show.
+    // Pages.
 
     /// Whether the account's page, or the structure's, opens.
-    pub fn look(&mut self, who: usize, account: Option<usize>) -> Said {
+    pub fn look(&mut self, who: usize, account: Option<usize>) -> Outcome {
         let looked = match account {
-            Some(account) => self.on_account(who, account, false, false),
-            None => self.on_structure(who, false, false),
+            Some(account) => self.on_account(who, account, Kind::Reading),
+            None => self.on_structure(who, Kind::Reading),
         };
-        looked.map_or_else(|said| said, |()| Said::Done)
+        looked.map_or_else(|outcome| outcome, |()| Outcome::Done)
     }
 
     pub fn secret(&self, who: usize, account: usize) -> Secret {
@@ -511,19 +528,20 @@ impl State {
 
     pub fn status_label(&self, account: usize) -> &'static str {
         let account = &self.accounts[account];
-        if account.status == Status::Active && account.current.until <= self.now {
-            "Expiré"
-        } else {
-            account.status.label()
+        match account.status {
+            Status::Active if account.current.until <= self.now => "Expiré",
+            Status::Active => "Actif",
+            Status::Suspended => "Suspendu",
+            Status::Deleted => "Supprimé",
         }
     }
 }
 
 impl Account {
-    /// The former password, which is over with the tokens that it obtained.
+    /// Ends and returns the former password, with the tokens that it obtained.
     fn end_former(&mut self) -> Option<Password> {
         let former = self.former.take()?;
-        self.tokens.retain(|(_, version, _)| *version != former.version);
+        self.tokens.retain(|token| token.version != former.version);
         Some(former)
     }
 }

@@ -1,5 +1,4 @@
-//! `raccord audit verify` on histories that were tampered with, by who may do anything to the
-//! database.
+//! `raccord audit verify` on histories that the database's owner has tampered with.
 
 use futures_util::future::join_all;
 use sqlx::AssertSqlSafe;
@@ -7,7 +6,7 @@ use sqlx::AssertSqlSafe;
 use super::binary::{raccord, run};
 use crate::common::TestPortal;
 
-/// Exit code and what is printed.
+/// Exit code and output.
 fn verify(portal: &TestPortal, head: Option<&str>) -> (i32, String) {
     let mut arguments = vec!["audit", "verify"];
     arguments.extend(head.into_iter().flat_map(|head| ["--head", head]));
@@ -44,7 +43,7 @@ async fn with_history() -> TestPortal {
     portal
 }
 
-/// Runs statements as who owns the database may: no trigger of ours looks on.
+/// Runs statements as the database's owner may, with the triggers off.
 async fn tamper(portal: &TestPortal, statements: &str) {
     let blind =
         |how: &str| format!("ALTER TABLE audit_events {how} TRIGGER USER; ALTER TABLE audit_chain {how} TRIGGER USER");
@@ -140,7 +139,7 @@ async fn an_end_cut_off_and_a_chain_made_anew_are_found_by_a_noted_head() {
     let (code, told) = verify(&portal, Some(&noted));
     assert!(code == 3 && told.starts_with("the chain ends at position 7, before the noted head 9"), "{told}");
 
-    // Who owns the database makes each link again, by the trigger itself.
+    // The database's owner makes each link again, by the trigger itself.
     let noted = head(&portal);
     tamper(&portal, "CREATE TABLE kept AS SELECT * FROM audit_events ORDER BY id; DELETE FROM audit_chain; DELETE FROM audit_events")
         .await;
@@ -174,7 +173,7 @@ async fn acts_that_happen_together_make_one_chain_without_a_hole() {
     futures_util::future::join(join_all(edits), contact).await;
     assert_eq!(portal.events_of("STRUCTURE_EDITED").await, 50);
     assert_eq!(portal.events_of("CONTACT_ADDRESS_CHANGED").await, 51);
-    let count = portal.number("SELECT count(*) FROM audit_events", &[]).await;
+    let count = portal.count("audit_events").await;
     assert!(head(&portal).starts_with(&format!("{count}:")));
     let positions = "SELECT count(*) FROM audit_chain WHERE position BETWEEN 1 AND (SELECT count(*) FROM audit_events)";
     assert_eq!(portal.number(positions, &[]).await, count);
@@ -186,7 +185,7 @@ async fn an_act_that_cannot_be_chained_does_not_happen() {
     portal.execute("CREATE TRIGGER refuse_all BEFORE INSERT ON audit_chain EXECUTE FUNCTION refuse_change()").await;
     let insert = "INSERT INTO audit_events (actor, address, action) VALUES ('', '', '')";
     assert!(sqlx::query(insert).execute(&portal.pool).await.is_err());
-    assert_eq!(portal.number("SELECT count(*) FROM audit_events", &[]).await, 9);
+    assert_eq!(portal.count("audit_events").await, 9);
     for change in ["UPDATE audit_chain SET hash = hash", "DELETE FROM audit_chain", "TRUNCATE audit_chain"] {
         let error = sqlx::query(change).execute(&portal.pool).await.unwrap_err().to_string();
         assert!(error.contains("audit_chain is append-only"), "{error}");

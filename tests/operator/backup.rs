@@ -1,5 +1,5 @@
-//! A backup is good when a portal starts on what was restored from it: docs/operations.md, step by
-//! step.
+//! A portal starts on a restored backup, and the guide's steps after a restore
+//! (docs/operations.md) work.
 
 use super::{
     binary::{Directory, Serving},
@@ -39,7 +39,7 @@ async fn a_restored_backup_serves_and_what_it_revives_is_ended_as_the_guide_says
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     };
     run("pg_dump", &["--format=custom", "--file", dump, &postgres.url("raccord", "raccord")]);
-    // After the backup, a password is replaced; the restore will know nothing of it.
+    // After the backup, a password is replaced; the restored database has the old one.
     let account = format!("/utilisateurs-techniques/{replaced}");
     let page = browser.open(&account).await;
     let summary = browser.submit(&page, &format!("{account}/mot-de-passe"), &[]).await.location();

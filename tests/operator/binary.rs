@@ -1,4 +1,4 @@
-//! The binary as it is shipped, started as a process.
+//! The real binary, started as a process.
 
 use std::{
     fs,
@@ -11,13 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use data_encoding::BASE64;
-
-use crate::common::{Browser, Server};
+use crate::common::{Browser, MEMBERSHIPS, Server, cpro_account};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
-/// A directory of a test's own; it goes when its value does.
+/// A directory for one test, removed on drop.
 pub struct Directory(PathBuf);
 
 impl Directory {
@@ -25,8 +23,8 @@ impl Directory {
         let name = format!("raccord-operator-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
         fs::create_dir_all(&path).expect("a new directory");
-        // Started by root, the database runs as another user, who must reach its files here, and may
-        // not list them.
+        // Where root runs the tests, the database runs as another user, which must reach its files
+        // here.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).expect("a directory that others may enter");
         Self(path)
     }
@@ -57,7 +55,7 @@ pub fn raccord(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
 
 fn settled(mut command: Command, settings: &[(&str, &str)]) -> Command {
     command.env_clear();
-    // The last one says where the lines that it ran through are counted (bin/coverage).
+    // The last one is where coverage is written (bin/coverage).
     for kept in ["PATH", "HOME", "RACCORD_PG_BIN", "LLVM_PROFILE_FILE"] {
         if let Ok(value) = std::env::var(kept) {
             command.env(kept, value);
@@ -85,7 +83,7 @@ fn finished(output: &Output) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
-/// A portal that serves, until it is ended.
+/// A process that runs `raccord serve`.
 pub struct Serving {
     pub address: SocketAddr,
     child: Child,
@@ -98,7 +96,7 @@ impl Serving {
         Self::spawn(directory, arguments, settings).ready()
     }
 
-    /// The same, as a process that may have so many files open and no more.
+    /// The same, with a limit of open files.
     pub fn start_limited(directory: &Directory, files: u32, settings: &[(&str, &str)]) -> Self {
         let limit = format!("ulimit -n {files} && exec \"$0\" serve");
         let mut command = Command::new("sh");
@@ -116,7 +114,7 @@ impl Serving {
         serving
     }
 
-    /// Starts `serve` and waits for nothing.
+    /// Starts `serve` without waiting until it is ready.
     pub fn spawn(directory: &Directory, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         Self::spawn_command(directory, raccord(arguments, settings))
     }
@@ -144,16 +142,16 @@ impl Serving {
         Server::remote(self.address)
     }
 
-    /// The same, known to its visitors by the URL of a balancer before it.
+    /// The same, behind a balancer with this URL.
     pub fn server_known_as(&self, public_url: &str) -> Server {
-        Server { public_url: public_url.into(), ..self.server() }
+        self.server().known_as(public_url)
     }
 
-    /// What the API says of the account's memberships.
+    /// The API's answer about the account's memberships.
     pub fn memberships(&self, login: &str, password: &str) -> String {
-        let account = BASE64.encode(format!("{login}:{password}").as_bytes());
+        let account = cpro_account(login, password);
         let request = format!(
-            "POST /cpro/utilisateurs/v1/monCompte/recuperer/rattachements HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+            "POST {MEMBERSHIPS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
              cpro-account: {account}\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{{}}"
         );
         let (status, _, body) = send(self.address, &request).expect("an answer");
@@ -175,7 +173,7 @@ impl Serving {
         self.child.id()
     }
 
-    /// Status, head and body; `None` where nobody answers.
+    /// Status, head and body; `None` where no answer comes.
     pub fn get(&self, path: &str) -> Option<(u16, String, String)> {
         let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address);
         send(self.address, &head)
@@ -192,7 +190,7 @@ impl Serving {
         self.child.wait().expect("it ends").code()
     }
 
-    /// Ends it as an operator does.
+    /// Stops it by SIGTERM, as an operator does. Returns its log.
     pub fn stop(mut self) -> String {
         self.signal("-TERM");
         assert_eq!(self.wait(), Some(0), "{}", self.log());
@@ -203,7 +201,7 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         if matches!(self.child.try_wait(), Ok(None)) {
-            // Asked first, so that an embedded database ends with it.
+            // SIGTERM first, so that an embedded database ends with it.
             self.signal("-TERM");
             let _ = self.child.wait();
         }

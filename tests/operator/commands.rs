@@ -97,10 +97,10 @@ async fn an_import_loads_what_is_good_and_reports_what_is_not_and_can_be_run_aga
     let expected: Vec<u32> = (0..10).map(|hundred| hundred * 100 + 2).collect();
     assert_eq!(bad, expected, "{told}");
     assert!(told.contains("990 created, 0 updated, 0 unchanged, 10 bad"), "{told}");
-    assert_eq!(portal.number("SELECT count(*) FROM structures", &[]).await, 990);
+    assert_eq!(portal.count("structures").await, 990);
     let (_, _, again) = import();
     assert!(again.contains("0 created, 0 updated, 990 unchanged, 10 bad"), "{again}");
-    assert_eq!(portal.number("SELECT count(*) FROM structures", &[]).await, 990);
+    assert_eq!(portal.count("structures").await, 990);
 
     // The same in Windows-1252, with a name that has changed.
     let renamed = format!("{HEAD}1;{};Commune d'Évreux;;;;;;;;;;;;;;;;;;\n", siret(1));
@@ -111,8 +111,9 @@ async fn an_import_loads_what_is_good_and_reports_what_is_not_and_can_be_run_aga
         &[("DATABASE_URL", portal.database_url())],
     ));
     assert!(code == 0 && told.contains("1 updated"), "{told}");
-    let name = portal.texts("SELECT designation FROM structures WHERE designation LIKE '%vreux'", &[]).await;
-    assert_eq!(name, ["Commune d'Évreux"]);
+    let mut names = portal.designations().await;
+    names.retain(|name| name.ends_with("vreux"));
+    assert_eq!(names, ["Commune d'Évreux"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,15 +134,11 @@ async fn managers_are_imported_invited_and_replaced() {
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("line 3"), "{told}");
     assert_eq!(portal.mails().await, ["anne@rennes.example invitation"]);
-    let principal = "SELECT u.login FROM structures s JOIN users u ON u.id = s.principal_manager_id";
-    assert_eq!(portal.texts(principal, &[]).await, ["anne@rennes.example"]);
+    assert_eq!(portal.principal_managers().await, ["anne@rennes.example"]);
     let (code, _, told) = import(head.to_owned() + &row("berthe@rennes.example", "GESTIONNAIRE_PRINCIPAL"));
     assert_eq!(code, 0, "{told}");
-    assert_eq!(portal.texts(principal, &[]).await, ["berthe@rennes.example"]);
-    assert_eq!(
-        portal.texts("SELECT role FROM memberships ORDER BY user_id", &[]).await,
-        ["SECONDARY_MANAGER", "PRINCIPAL_MANAGER"]
-    );
+    assert_eq!(portal.principal_managers().await, ["berthe@rennes.example"]);
+    assert_eq!(portal.roles().await, ["SECONDARY_MANAGER", "PRINCIPAL_MANAGER"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,7 +172,7 @@ async fn a_leaked_password_is_told_by_its_login_as_long_as_it_is_good() {
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
     let (_, _, other) = portal.create_and_show(&browser, structure.id, "Paie").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let check = |text: &str| {
         let command = &mut raccord(&["secret", "check"], &[("DATABASE_URL", portal.database_url())]);
         run_with_input(command, text.as_bytes())
@@ -188,7 +185,7 @@ async fn a_leaked_password_is_told_by_its_login_as_long_as_it_is_good() {
     assert_eq!(check(&format!("rien ici, ni {mistyped} ni rcd_")).0, 0);
     let (code, told, _) = check(&format!("{other} {password}"));
     assert_eq!((code, told.lines().count()), (3, 2));
-    // Replaced, it is worth nothing.
+    // A replaced password is not reported.
     let page = browser.open(&format!("/utilisateurs-techniques/{id}")).await;
     browser.submit(&page, &format!("/utilisateurs-techniques/{id}/mot-de-passe"), &[]).await.location();
     assert_eq!(check(&leaked), (0, String::new(), String::new()));
@@ -209,16 +206,17 @@ async fn who_has_lost_the_second_factor_is_let_in_without_it_and_told() {
     assert_eq!(browser.get("/mon-compte").await.status, 200);
     let (code, _, told) = reset(&manager.login.to_uppercase());
     assert!(code == 0 && told.contains(&manager.login) && !told.contains(&key), "{code} {told}");
-    assert!(browser.get("/mon-compte").await.location().starts_with("/connexion"), "her sessions are closed");
+    assert!(browser.get("/mon-compte").await.location().starts_with("/connexion"), "open sessions are closed");
     // The password alone opens again, and neither key nor recovery codes are left.
     portal.signed_in(&manager).await;
-    let left = "SELECT (SELECT count(*) FROM second_factors) + (SELECT count(*) FROM recovery_codes)";
-    assert_eq!(portal.number(left, &[]).await, 0);
-    let event =
-        "SELECT actor || ' ' || address || ' ' || subject FROM audit_events WHERE action = 'SECOND_FACTOR_RESET'";
-    assert_eq!(portal.texts(event, &[]).await, [format!("opérateur ligne de commande {}", manager.login)]);
-    let mail = "SELECT recipient || ' ' || (notice->>'change') FROM mails WHERE notice->>'kind' = 'second_factor_changed' ORDER BY id DESC LIMIT 1";
-    assert_eq!(portal.text(mail, &[]).await.to_lowercase(), format!("{} reset", manager.contact_address));
+    assert_eq!((portal.count("second_factors").await, portal.count("recovery_codes").await), (0, 0));
+    let events = portal.audit_events_of("SECOND_FACTOR_RESET").await;
+    let events: Vec<_> =
+        events.iter().map(|event| format!("{} {} {}", event.actor, event.address, event.subject)).collect();
+    assert_eq!(events, [format!("opérateur ligne de commande {}", manager.login)]);
+    let mail = portal.mails_of("second_factor_changed").await.pop().expect("a mail");
+    let change = mail.notice["change"].as_str().expect("a change").to_lowercase();
+    assert_eq!((mail.recipient, change.as_str()), (manager.contact_address.clone(), "reset"));
     let (code, _, told) = reset(&manager.login);
     assert!(code == 2 && told.contains("has no second factor"), "{code} {told}");
 }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::common::TestPortal;
 
-/// Longer than any of the portal's patience, and what it promises.
+/// The longest time after which the portal closes an idle or slow connection.
 const PROMISED: Duration = Duration::from_secs(30);
 
 fn connect(address: SocketAddr, first: &[u8]) -> TcpStream {
@@ -36,7 +36,7 @@ fn connect(address: SocketAddr, first: &[u8]) -> TcpStream {
     stream
 }
 
-/// How long it takes until the server closes; what it said before.
+/// How long it takes until the server closes, and what it sent before.
 fn closed_after(mut stream: TcpStream, start: Instant) -> (Duration, String) {
     let mut said = Vec::new();
     match stream.read_to_end(&mut said) {
@@ -47,7 +47,7 @@ fn closed_after(mut stream: TcpStream, start: Instant) -> (Duration, String) {
     (start.elapsed(), String::from_utf8_lossy(&said).into_owned())
 }
 
-/// Sends one byte every half second until nobody takes it.
+/// Sends one byte every half second until the connection is closed.
 fn drip(stream: &TcpStream, byte: u8) {
     let mut stream = stream.try_clone().expect("the same connection");
     thread::spawn(move || {
@@ -82,7 +82,7 @@ async fn whoever_is_silent_or_slow_is_let_go_within_thirty_seconds() {
         ("a body that drips", slow_body),
         ("a call that drips", slow_call),
         ("is kept alive for nothing", connect(address, b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")),
-        // Asks for much and takes nothing: what the kernels do not hold waits in the portal.
+        // Asks for much and reads nothing: what the kernels do not buffer waits in the portal.
         ("takes no answer", connect(address, &b"GET /documentation-api HTTP/1.1\r\nHost: x\r\n\r\n".repeat(400))),
     ];
     let closed: Vec<_> = held
@@ -146,13 +146,13 @@ async fn thousands_of_idle_connections_take_nobodys_place() {
     let portal = TestPortal::start().await;
     let directory = Directory::create();
     let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_LOG", "warn")];
-    // So few files that the places run out long before the visitors do.
+    // So few files that there are fewer places than connections.
     let serving = Serving::start_limited(&directory, 1_024, &settings);
     let before = memory(serving.pid());
     let mut idle = Vec::with_capacity(count);
     let start = Instant::now();
     for number in 0..count {
-        // A third say nothing, a third have begun a head, a third a body.
+        // A third send nothing, a third half a head, a third half a body.
         idle.push(connect(serving.address, ["", "GET / HT", FORM][number % 3].as_bytes()));
         if number % 200 == 199 {
             let asked = Instant::now();
@@ -190,12 +190,12 @@ async fn what_is_too_long_is_told_so() {
         (head("BREW /connexion", "Sec-Fetch-Site: same-origin\r\n"), 405),
         (head("GET /connexion", "Content-Length: -1\r\n"), 400),
         (head("GET /connexion", "Content-Length: 5\r\nContent-Length: 6\r\n"), 400),
-        (head("POST /connexion", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400),
+        (head("POST /connexion", "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n") + "0\r\n\r\n", 400),
         ("GET /connexion\r\n\r\n".into(), 400),
         ("\u{0}\u{1}\u{2}\r\n\r\n".into(), 400),
     ] {
         let answer = send(serving.address, &request).unwrap_or_else(|| panic!("no answer to {request:.60}"));
-        // What is smuggled may be refused in more than one way, but never let in.
+        // A smuggled request may be refused with different statuses.
         let smuggled = request.contains("Transfer-Encoding");
         assert!(answer.0 == status || smuggled && (400..500).contains(&answer.0), "{request:.60}: {}", answer.0);
     }
@@ -233,8 +233,8 @@ fn page_request(structure: i64, cookie: &str) -> String {
     format!("GET /structures/{structure} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n")
 }
 
-/// Asks again and again; every request that was sent on an open connection must be answered whole.
-/// How many were.
+/// Sends requests until the portal refuses connections. Each one on an open connection must be
+/// answered whole. Returns how many were.
 fn visit_until_refused(address: SocketAddr, request: &str, stopping: &AtomicBool) -> usize {
     let mut answered = 0;
     loop {
@@ -245,8 +245,8 @@ fn visit_until_refused(address: SocketAddr, request: &str, stopping: &AtomicBool
         let mut answer = Vec::new();
         let result = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_end(&mut answer));
         let text = String::from_utf8_lossy(&answer);
-        // The door closed on a handshake that only the kernel knew of: nothing was taken, a client
-        // may ask elsewhere.
+        // The listener closed on a connection that only the kernel had accepted: no request was
+        // read, and a client may retry elsewhere.
         if answer.is_empty() && result.is_err() && stopping.load(Ordering::SeqCst) {
             return answered;
         }
@@ -299,7 +299,8 @@ async fn it_speaks_tls_by_itself_and_takes_a_new_certificate_without_a_stop() {
     };
     let answer = answer.to_ascii_lowercase();
     assert!(answer.starts_with("http/1.1 200 ") && answer.contains("strict-transport-security: max-age="), "{answer}");
-    // TLS 1.2 and plain HTTP get no page, and a certificate of somebody else's is not believed.
+    // TLS 1.2 and plain HTTP get no page, and a client that trusts another certificate does not
+    // connect.
     assert!(tls_get_by(&[&TLS12], serving.address, &first.0, "/livez").is_none());
     assert!(send(serving.address, "GET / HTTP/1.1\r\nHost: x\r\n\r\n").is_none());
     let second = make_certificate(directory.path(), "nouveau");

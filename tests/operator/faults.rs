@@ -1,4 +1,4 @@
-//! Starts, ends and faults of the process and of its database.
+//! Start, stop and faults of the process and of its database.
 
 use std::{
     fs,
@@ -7,15 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use data_encoding::BASE64;
-
 use super::binary::{Directory, Serving, raccord, run, send};
-use crate::common::TestPortal;
+use crate::common::{HEALTH, TestPortal, cpro_account};
 
+/// The status of a health check over TCP, as a trusted proxy forwards it from the address `from`.
 pub fn health_check(serving: &Serving, from: &str, login: &str, password: &str) -> Option<u16> {
-    let account = BASE64.encode(format!("{login}:{password}").as_bytes());
+    let account = cpro_account(login, password);
     let request = format!(
-        "GET /cpro/transverses/v1/health-check HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: {from}\r\n\
+        "GET {HEALTH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Forwarded-For: {from}\r\n\
          cpro-account: {account}\r\n\r\n"
     );
     send(serving.address, &request).map(|answer| answer.0)
@@ -34,7 +33,7 @@ fn the_embedded_database_outlives_the_portals_faults_and_keeps_its_data() {
     assert_eq!(roles, ["gestionnaire_principal", "gestionnaire_principal", "gestionnaire_secondaire", "utilisateur"]);
     first.signal("-KILL");
     assert_eq!(first.wait(), None);
-    // The orphaned database is taken over; nothing is filled in again.
+    // The orphaned database is taken over, and the demonstration is not filled in again.
     let second = Serving::start(&directory, &["serve", "--demo"], &[]);
     let log = second.stop();
     assert!(log.contains("the demonstration is kept as it is"), "{log}");
@@ -60,7 +59,7 @@ async fn a_demonstration_is_not_laid_over_real_data() {
     let (code, _, told) =
         run(&mut raccord(&["serve", "--demo"], &[("DATABASE_URL", portal.database_url()), ("RACCORD_DATA_DIR", data)]));
     assert!(code == 1 && told.contains("demonstration"), "{code} {told}");
-    assert_eq!(portal.number("SELECT count(*) FROM structures", &[]).await, 1);
+    assert_eq!(portal.count("structures").await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,18 +117,18 @@ async fn without_its_database_the_portal_says_so_and_recovers_by_itself() {
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let directory = Directory::create();
     let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
     assert_eq!(health_check(&serving, "", &login, &password), Some(200));
     portal.set_database_reachable(false).await;
     let start = Instant::now();
     let (status, head, page) = serving.get("/connexion").map_or((0, String::new(), String::new()), |answer| answer);
-    // The form needs no database; whoever uses it does.
+    // The form needs no database; submitting it does.
     assert!(status == 200 || (status == 503 && head.contains("retry-after") && page.contains("<h1>")), "{status}");
     assert_eq!(serving.get("/livez").expect("an answer").0, 200);
     assert_eq!(serving.get("/readyz").expect("an answer").0, 503);
-    // Nothing authenticates from what memory holds.
+    // Nothing is authenticated from memory alone.
     assert_eq!(health_check(&serving, "", &login, &password), Some(503));
     assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
     portal.set_database_reachable(true).await;
@@ -154,7 +153,7 @@ async fn a_flood_of_wrong_passwords_takes_neither_memory_nor_the_pages_nor_the_o
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let directory = Directory::create();
     let settings =
         [("DATABASE_URL", portal.database_url()), ("RACCORD_TRUSTED_PROXIES", "127.0.0.1"), ("RACCORD_LOG", "warn")];

@@ -1,12 +1,13 @@
-//! The log: what it says of each request.
+//! The log's line about each request.
 
+use raccord::domain::technical_user::TechnicalUserStatus;
 use serde_json::Value;
 
 use super::{
     binary::{Directory, Serving},
     faults::health_check,
 };
-use crate::common::{Call, TestPortal};
+use crate::common::{Call, HEALTH, TestPortal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
@@ -18,12 +19,12 @@ async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
     let serving = Serving::start(&directory, &["serve"], &settings);
     let mine = portal.sign_in(serving.browser(), &manager).await;
     let (account, _, password) = portal.create_and_show(&mine, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users", &[]).await;
+    let login = portal.login_of(account).await;
     assert_eq!(health_check(&serving, "", &login, &password), Some(200));
     assert_eq!(health_check(&serving, "", &login, "faux"), Some(401));
-    portal.execute("UPDATE technical_users SET status = 'SUSPENDED'").await;
+    portal.set_status(account, TechnicalUserStatus::Suspended).await;
     assert_eq!(health_check(&serving, "", &login, &password), Some(401));
-    // What is not hers, and what another site's page sends in her name.
+    // What a stranger may not open, and what another site sends with the stranger's session.
     let theirs = portal.sign_in(serving.browser(), &stranger).await;
     let (page, suspension) =
         (format!("/structures/{}", structure.id), format!("/utilisateurs-techniques/{account}/suspension"));
@@ -52,12 +53,11 @@ async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
     };
     let (me, them, program) =
         (format!("person-{}", manager.id), format!("person-{}", stranger.id), format!("technical-user-{account}"));
-    let call = "/cpro/transverses/v1/health-check";
     said("POST", "/connexion", 303, None);
     said("POST", &format!("/structures/{}/utilisateurs-techniques", structure.id), 303, Some(me));
-    said("GET", call, 200, Some(program.clone()));
-    said("GET", call, 401, None);
-    said("GET", call, 401, Some(program));
+    said("GET", HEALTH, 200, Some(program.clone()));
+    said("GET", HEALTH, 401, None);
+    said("GET", HEALTH, 401, Some(program));
     said("GET", &page, 404, Some(them.clone()));
     said("POST", &suspension, 404, Some(them));
     said("POST", "/deconnexion", 403, None);

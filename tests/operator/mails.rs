@@ -18,37 +18,32 @@ use super::{
 };
 use crate::common::TestPortal;
 
-const UNSENT: &str = "SELECT count(*) FROM mails WHERE sent_at IS NULL";
-
-/// Ends the waits after failures, which last minutes.
-const NOW: &str = "UPDATE mails SET next_attempt_at = portal_now() WHERE sent_at IS NULL";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let listener = Listener::default();
-    // The port is known before anybody listens: the mail server is down at first.
+    // The port is known before the server listens: it is down at first.
     let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
     let directory = Directory::create();
     let smtp = format!("smtp://{address}");
     let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", smtp.as_str())];
     let serving = Serving::start(&directory, &["serve"], &settings);
     let (id, _, first) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    thread::sleep(Duration::from_secs(2));
+    until_tried(&portal, 1).await;
     listener.busy.store(true, Ordering::Relaxed);
     listener.start(&address.to_string());
-    portal.execute(NOW).await;
-    thread::sleep(Duration::from_secs(6));
+    portal.retry_mails_now().await;
+    until_tried(&portal, 2).await;
     assert!(listener.taken().is_empty());
-    assert!(portal.number("SELECT max(attempts)::bigint FROM mails", &[]).await >= 1);
+    assert!(portal.mail_attempts().await >= 1);
     listener.busy.store(false, Ordering::Relaxed);
     let page = browser.open(&format!("/utilisateurs-techniques/{id}")).await;
     browser.submit(&page, &format!("/utilisateurs-techniques/{id}/mot-de-passe"), &[]).await.location();
     let shown = browser.open(&format!("/utilisateurs-techniques/{id}/recapitulatif")).await;
     let second = shown.password().expect("the new password");
-    portal.execute(NOW).await;
+    portal.retry_mails_now().await;
     let taken = listener.wait_for(2, || serving.log());
     thread::sleep(Duration::from_secs(3));
     assert_eq!(listener.taken().len(), 2, "none is sent twice");
@@ -60,8 +55,17 @@ async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() 
         assert!(decoded.contains(subject), "{decoded}");
         assert!(!text.contains(&first) && !text.contains(&second));
     }
-    assert_eq!(portal.number(UNSENT, &[]).await, 0);
+    assert_eq!(portal.unsent_mails().await, 0);
     serving.stop();
+}
+
+/// Waits until an unsent mail has failed this often.
+async fn until_tried(portal: &TestPortal, times: i64) {
+    let patience = Instant::now();
+    while portal.mail_attempts().await < times {
+        assert!(patience.elapsed() < Duration::from_mins(1), "not tried {times} times");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The subject in clear.
@@ -76,8 +80,7 @@ fn rfc2047(head: &str) -> String {
     words.collect()
 }
 
-/// The one instant that SMTP leaves open: the server has the mail, and whoever sent it dies before
-/// knowing.
+/// SMTP leaves one instant open: the server has the mail, and the sender dies before it knows.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_whose_sender_died_before_the_answer_comes_again_as_the_same() {
     let portal = TestPortal::start().await;
@@ -98,13 +101,12 @@ async fn a_mail_whose_sender_died_before_the_answer_comes_again_as_the_same() {
     assert_eq!(run(&mut raccord(&[&who[..], &names].concat(), &[("DATABASE_URL", portal.database_url())])).0, 0);
     assert_eq!(first.wait(), None, "it was killed while it sent");
     assert_eq!(listener.taken().len(), 1);
-    assert_eq!(portal.number(UNSENT, &[]).await, 1, "nobody has heard that it was taken");
+    assert_eq!(portal.unsent_mails().await, 1, "its sender did not learn that it was taken");
     let second = Serving::start(&directory, &["serve"], &settings);
     let taken = listener.wait_for(2, || second.log());
     thread::sleep(Duration::from_secs(3));
-    assert_eq!((listener.taken().len(), portal.number(UNSENT, &[]).await), (2, 0));
-    // Whichever of the two a mail server drops that knows the Message-ID already, the link of the
-    // other opens.
+    assert_eq!((listener.taken().len(), portal.unsent_mails().await), (2, 0));
+    // A mail server may drop either of the two, which have one Message-ID: the link of both works.
     assert_eq!(taken[0].message_id(), taken[1].message_id());
     let link = |mail: &Taken| {
         let (_, rest) = mail.text.split_once("/invitation/").expect("a link");
@@ -159,18 +161,18 @@ async fn under_fire_every_mail_arrives_in_order_and_twice_only_what_was_in_the_a
             senders.push(start());
             kills += 1;
         }
-        portal.execute(NOW).await;
+        portal.retry_mails_now().await;
     }
     for task in load {
         task.await.expect("the load ends");
     }
     let patience = Instant::now();
-    while portal.number(UNSENT, &[]).await > 0 {
+    while portal.unsent_mails().await > 0 {
         assert!(patience.elapsed() < Duration::from_mins(2), "{}", senders[1].log());
         tokio::time::sleep(Duration::from_secs(1)).await;
-        portal.execute(NOW).await;
+        portal.retry_mails_now().await;
     }
-    let mails = portal.number("SELECT count(*) FROM mails", &[]).await;
+    let mails = portal.count("mails").await;
     let taken = listener.taken();
     let known: BTreeSet<&str> = taken.iter().map(Taken::message_id).collect();
     assert_eq!(known.len(), usize::try_from(mails).expect("a count"), "each mail has arrived");
@@ -198,9 +200,8 @@ fn in_first_order(taken: &[Taken]) -> BTreeMap<String, Vec<String>> {
 
 async fn in_order_of_writing(portal: &TestPortal) -> BTreeMap<String, Vec<String>> {
     let mut order: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in portal.texts("SELECT id || ' ' || recipient FROM mails ORDER BY id", &[]).await {
-        let (id, recipient) = row.split_once(' ').expect("two words");
-        order.entry(recipient.to_owned()).or_default().push(id.to_owned());
+    for mail in portal.outbox().await {
+        order.entry(mail.recipient).or_default().push(mail.id.to_string());
     }
     order
 }
@@ -220,24 +221,23 @@ async fn mails_leave_by_tls_for_a_server_that_proves_itself_and_with_the_right_p
         let url = |password: &str| format!("{}://raccord:{password}@localhost:{port}{}", scheme[way], tls[way]);
         invite(&portal, &format!("claire-{way}@ville.example"));
 
-        // A certificate that nobody vouches for: nothing is said to who shows it.
+        // An untrusted certificate: no mail is sent to that server.
         let told = failure(&portal, &directory, &[("RACCORD_SMTP_URL", &url(RIGHT))]).await;
         assert!(told.contains("certificate"), "{told}");
-        // The wrong password: named in the log, not told there, and tried again later.
+        // The wrong password: the log names the refusal without the password; tried again later.
         let trusted = ("SSL_CERT_FILE", certificate.as_str());
         let told = failure(&portal, &directory, &[("RACCORD_SMTP_URL", &url(WRONG)), trusted]).await;
         assert!(told.contains("535") || told.contains("wrong user or password"), "{told}");
         assert!(listener.taken().is_empty());
 
         let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", &url(RIGHT)), trusted];
-        portal.execute(NOW).await;
+        portal.retry_mails_now().await;
         let serving = Serving::start(&directory, &["serve"], &settings);
         let taken = listener.wait_for(1, || serving.log());
         assert_eq!(taken[0].recipient, format!("claire-{way}@ville.example"));
         assert!(!serving.stop().contains(RIGHT));
     }
-    // A server, or somebody before it, that offers no TLS where it is required is told nothing
-    // either.
+    // Nor is a mail sent where TLS is required and not offered.
     let listener = Listener::default().wants("raccord", RIGHT);
     let port = listener.start("127.0.0.1:0").port();
     invite(&portal, "claire@ville.example");
@@ -246,7 +246,7 @@ async fn mails_leave_by_tls_for_a_server_that_proves_itself_and_with_the_right_p
     assert!(listener.taken().is_empty());
 }
 
-/// A mail to somebody new waits to be sent.
+/// Puts a mail to a new person in the outbox.
 fn invite(portal: &TestPortal, login: &str) {
     let who =
         ["user", "invite", "--login", login, "--contact", login, "--last-name", "Petit", "--first-name", "Claire"];
@@ -254,19 +254,18 @@ fn invite(portal: &TestPortal, login: &str) {
     assert_eq!(code, 0, "{told}");
 }
 
-/// Has a sender with these settings try the mail that waits, in vain: what it tells. It tells no
-/// password, and waits before it tries again.
+/// Lets a sender with these settings fail to send the one waiting mail. Returns its line in the
+/// log, which has no password. It waits before the next attempt.
 async fn failure(portal: &TestPortal, directory: &Directory, settings: &[(&str, &str)]) -> String {
-    portal.execute("UPDATE mails SET attempts = 0, next_attempt_at = portal_now() WHERE sent_at IS NULL").await;
+    portal.forget_mail_attempts().await;
     let all = [&[("DATABASE_URL", portal.database_url())], settings].concat();
     let serving = Serving::start(directory, &["serve"], &all);
     let patience = Instant::now();
-    while portal.number("SELECT attempts::bigint FROM mails WHERE sent_at IS NULL", &[]).await == 0 {
+    while portal.mail_attempts().await == 0 {
         assert!(patience.elapsed() < Duration::from_mins(1), "{}", serving.log());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    let wait = "SELECT extract(epoch FROM next_attempt_at - portal_now())::bigint FROM mails WHERE sent_at IS NULL";
-    assert!((30..=60).contains(&portal.number(wait, &[]).await));
+    assert!((30..=60).contains(&portal.mail_wait().await));
     let log = serving.stop();
     assert!(!log.contains(RIGHT) && !log.contains(WRONG), "{log}");
     let told: Vec<_> = log.lines().filter(|line| line.contains("a mail could not be sent")).collect();

@@ -1,5 +1,5 @@
-//! The database's faults, and the portal's acts in the midst of them: what was not done is never
-//! told as done.
+//! Faults of the database during the portal's acts: an act that was not done is never reported as
+//! done.
 
 use std::{
     fs,
@@ -11,7 +11,6 @@ use std::{
 };
 
 use raccord::domain::role::Role;
-use sqlx::{Postgres as Postgresql, Transaction};
 use tokio::task::JoinHandle;
 
 use super::{
@@ -40,19 +39,11 @@ impl Creation {
         self.browser.submit(&self.form, &self.action, &[("libelle", label)]).await
     }
 
-    /// On its way, while the test goes on.
+    /// Submits while the test goes on.
     fn start(&self, label: &'static str) -> JoinHandle<Answer> {
         let creation = self.clone();
         tokio::spawn(async move { creation.submit(label).await })
     }
-}
-
-/// Holds the structure's row: every creation waits for it, with a connection each.
-async fn hold(portal: &TestPortal, structure: &Structure) -> Transaction<'static, Postgresql> {
-    let mut holder = portal.pool.begin().await.expect("a transaction");
-    let lock = sqlx::query("SELECT id FROM structures WHERE id = $1 FOR UPDATE").bind(structure.id);
-    lock.execute(&mut *holder).await.expect("the lock");
-    holder
 }
 
 fn until_ready(serving: &Serving, seconds: u64) {
@@ -61,11 +52,10 @@ fn until_ready(serving: &Serving, seconds: u64) {
 
 /// How many accounts there are, with how many events of creation and mails: all three the same.
 async fn accounts(portal: &TestPortal) -> i64 {
-    let count = portal.number("SELECT count(*) FROM technical_users", &[]).await;
-    let events = "SELECT count(*) FROM audit_events WHERE action = 'TECHNICAL_USER_CREATED'";
-    assert_eq!(portal.number(events, &[]).await, count, "one event each");
-    let mails = "SELECT count(*) FROM mails WHERE notice->>'kind' = 'technical_user_created'";
-    assert_eq!(portal.number(mails, &[]).await, count, "one mail each");
+    let count = portal.count("technical_users").await;
+    let (events, mails) =
+        (portal.events_of("TECHNICAL_USER_CREATED").await, portal.mails_of("technical_user_created").await);
+    assert_eq!((i64::try_from(events), i64::try_from(mails.len())), (Ok(count), Ok(count)), "one event and mail each");
     count
 }
 
@@ -86,7 +76,7 @@ async fn an_exhausted_pool_is_told_in_time_and_passes() {
     let serving = Serving::start(&directory, &["serve"], &settings);
     let browser = portal.sign_in(serving.browser(), &manager).await;
     let creation = Creation::open(&browser, &structure).await;
-    let holder = hold(&portal, &structure).await;
+    let holder = portal.hold(&structure).await;
     let start = Instant::now();
     let waiting: Vec<_> = (0..12).map(|_| creation.start("ERP")).collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
@@ -118,7 +108,7 @@ async fn a_database_that_says_nothing_any_more_is_told_in_time() {
     let serving = Serving::start(&directory, &["serve"], &settings);
     let browser = portal.sign_in(serving.browser(), &manager).await;
     let creation = Creation::open(&browser, &structure).await;
-    let holder = hold(&portal, &structure).await;
+    let holder = portal.hold(&structure).await;
     // Statements are under way on every connection when the server freezes.
     let under_way: Vec<_> = (0..3).map(|_| creation.start("ERP")).collect();
     let waiting =
@@ -162,7 +152,7 @@ async fn a_connection_that_dies_at_the_commit_leaves_no_doubt() {
     };
     // First before the commit: the structure's row is held, and the session that waits for it is
     // ended.
-    let holder = hold(&portal, &structure).await;
+    let holder = portal.hold(&structure).await;
     let cut = creation.start("ERP");
     waits("wait_event_type = 'Lock'");
     assert_eq!(cut.await.expect("no panic").status, 503);
@@ -179,12 +169,12 @@ async fn a_connection_that_dies_at_the_commit_leaves_no_doubt() {
     postgres.sql("raccord", "SELECT pg_reload_conf()");
     assert_eq!(accounts(&portal).await, 1, "it was done all the same");
 
-    // The same form again: it finds what it had done.
+    // The same form again leads to the account that exists.
     until_ready(&serving, 15);
     let location = creation.submit("ERP").await.location();
     assert_eq!(accounts(&portal).await, 1);
     let shown = browser.open(&location).await.password().expect("the password is shown");
-    let login = portal.text("SELECT login FROM technical_users", &[]).await;
+    let login = portal.login_of(portal.account_ids().await[0]).await;
     assert_eq!(health_check(&serving, "", &login, &shown), Some(200));
     serving.stop();
 }
@@ -197,7 +187,7 @@ async fn what_was_acknowledged_survives_the_loss_of_the_primary() {
     let standby = primary.standby("second", &["hot_standby=on"]);
     primary.sql("raccord", "ALTER SYSTEM SET synchronous_standby_names = 'second'");
     primary.sql("raccord", "SELECT pg_reload_conf()");
-    // What a proxy before the two servers does, a link does here: the portal's URL stays.
+    // A symbolic link stands for a proxy before the two servers, so that the URL stays.
     let directory = Directory::create();
     let link = directory.path().join("database");
     symlink(primary.socket_dir(), &link).expect("a link");
@@ -246,7 +236,7 @@ async fn what_was_acknowledged_survives_the_loss_of_the_primary() {
         browser.submit(&form, &action, &[("libelle", &label)]).await.location();
     }
     let survived = TestPortal::over(&standby.url("raccord", "raccord")).await;
-    let kept = survived.texts("SELECT label FROM technical_users ORDER BY number", &[]).await;
+    let kept = survived.labels().await;
     println!("{} acknowledged, in doubt {label:?}, {} kept", acknowledged.len(), kept.len());
     acknowledged.extend(label);
     assert_eq!(kept, acknowledged, "each once, none lost");
@@ -264,7 +254,7 @@ async fn a_read_only_database_is_never_told_as_success() {
     let id = portal.create_account(&browser, structure.id, "ERP").await;
     let account = format!("/utilisateurs-techniques/{id}");
     let (page, creation) = (browser.open(&account).await, Creation::open(&browser, &structure).await);
-    let before = portal.text("SELECT password_hash FROM technical_users", &[]).await;
+    let before = portal.password_hash_of(id).await;
     portal.set_read_only(true).await;
     for (path, answer) in [
         (creation.action.clone(), creation.submit("Paie").await),
@@ -279,7 +269,7 @@ async fn a_read_only_database_is_never_told_as_success() {
     portal.set_read_only(false).await;
     until_ready(&serving, 20);
     assert_eq!(accounts(&portal).await, 1);
-    assert_eq!(portal.text("SELECT password_hash FROM technical_users", &[]).await, before);
+    assert_eq!(portal.password_hash_of(id).await, before);
     // The envelope has waited: the password is shown now, once.
     assert!(browser.open(&format!("{account}/recapitulatif")).await.password().is_some());
     creation.submit("Paie").await.location();
@@ -325,7 +315,7 @@ async fn a_full_disk_is_never_told_as_success() {
     let serving = Serving::start(&directory, &["serve"], &settings);
     let browser = portal.sign_in(serving.browser(), &manager).await;
     let mut creation = Creation::open(&browser, &structure).await;
-    // All that is left but some pages goes to a file of somebody else's.
+    // A file fills the disk but for 256 kB.
     let filler = disk.0.path().join("filler");
     let mut dd = Command::new("dd");
     dd.args(["if=/dev/zero", "bs=4096", "status=none"]).arg(format!("of={}", filler.display()));
@@ -359,7 +349,7 @@ async fn a_full_disk_is_never_told_as_success() {
     }
     println!("{created} created before the disk was full, {refused} refused after");
     assert!(refused > 0, "the disk was never full");
-    assert_eq!(accounts(&portal).await, created, "what was told as done is done, and nothing else");
+    assert_eq!(accounts(&portal).await, created, "what was reported as done is done, and nothing else");
     fs::remove_file(&filler).expect("room again");
     until_ready(&serving, 20);
     let location = Creation::open(&browser, &structure).await.submit("Après").await.location();
@@ -387,7 +377,7 @@ async fn one_instance_creates_another_displays_a_third_exports() {
     }
     let export = third.submit(&page, &format!("/utilisateurs-techniques/{id}/informations-de-connexion"), &[]).await;
     assert_eq!(export.header("content-type"), Some("application/pdf"));
-    let login = portal.text("SELECT login FROM technical_users", &[]).await;
+    let login = portal.login_of(id).await;
     for serving in [&a, &b, &c] {
         assert_eq!(health_check(serving, "", &login, &password), Some(200));
     }
@@ -411,7 +401,7 @@ async fn who_was_demoted_between_form_and_post_is_refused_and_remembered() {
     let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
     let browser = portal.sign_in(serving.browser(), &manager).await;
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
-    let login = portal.text("SELECT login FROM technical_users WHERE id = $1", &[id]).await;
+    let login = portal.login_of(id).await;
     let rights = || serving.memberships(&login, &password);
     let mine = rights();
     assert!(mine.contains(&structure.identifier) && !mine.contains(&others[0].identifier), "{mine}");
@@ -422,7 +412,7 @@ async fn who_was_demoted_between_form_and_post_is_refused_and_remembered() {
     assert_eq!(creation.submit("Paie").await.status, 404);
     assert_eq!(browser.submit(&page, &format!("{account}/mot-de-passe"), &[]).await.status, 404);
     assert_eq!(portal.events_of("ACT_REFUSED").await, 2);
-    assert_eq!(portal.number("SELECT count(*) FROM technical_users", &[]).await, 1);
+    assert_eq!(portal.count("technical_users").await, 1);
     assert_eq!(health_check(&serving, "", &login, &password), Some(200), "its password is as it was");
     let theirs = rights();
     assert!(
@@ -441,7 +431,7 @@ async fn an_older_version_serves_beside_a_newer_schema() {
     let running = Serving::start(&directory, &["serve"], &settings);
     let browser = portal.sign_in(running.browser(), &manager).await;
     portal.create_and_show(&browser, structure.id, "Avant").await;
-    // What the next version's migrations do: they add, and note themselves.
+    // The next version's migrations add columns and a table, and record themselves.
     portal
         .execute(
             "ALTER TABLE technical_users ADD COLUMN of_the_next_version text NOT NULL DEFAULT '';

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a test's own, durable as in production, to be stopped, killed, filled and
+//! A PostgreSQL server for one test, durable as in production, to be stopped, killed, filled and
 //! searched.
 
 use std::{
@@ -70,7 +70,7 @@ impl Postgres {
         format!("postgres://{role}@localhost:5432/{database}?host={socket}&sslmode=disable")
     }
 
-    /// One of PostgreSQL's programs, run as the user of such servers.
+    /// One of PostgreSQL's programs, run as the user of the server.
     pub fn program(name: &str) -> Command {
         let mut versions: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
             .map(|entries| entries.flatten().map(|entry| entry.path().join("bin")).collect())
@@ -115,7 +115,7 @@ impl Postgres {
         true
     }
 
-    /// The server's own word, in the file that it keeps about itself.
+    /// Whether the server's own status file says that it is ready.
     fn is_ready(&self, pid: u32) -> bool {
         let status = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let lines: Vec<&str> = status.lines().map(str::trim).collect();
@@ -129,7 +129,7 @@ impl Postgres {
         let _ = server.wait();
     }
 
-    /// What a power cut does to the process.
+    /// Kills the process, as a power cut does.
     pub fn kill(&self) {
         self.end("-KILL");
     }
@@ -139,12 +139,12 @@ impl Postgres {
     pub fn signal_all(&self, signal: &str) {
         let pid = self.server.lock().expect("no panic under the lock").as_ref().map_or(0, Child::id).to_string();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("its processes");
-        // One of them may have come to its end meanwhile.
+        // One of them may have ended meanwhile.
         let pids = children.split_whitespace().chain([pid.as_str()]);
         let _ = Command::new("kill").arg(signal).args(pids).status().expect("kill is there");
     }
 
-    /// Runs statements as the superuser; what they give, bare.
+    /// Runs statements as the superuser. Returns their unformatted output.
     #[track_caller]
     pub fn sql(&self, database: &str, statements: &str) -> String {
         self.try_sql("postgres", database, statements).unwrap_or_else(|error| panic!("{statements}: {error}"))
@@ -177,7 +177,7 @@ impl Drop for Postgres {
     }
 }
 
-/// PostgreSQL refuses to run as root: then user `postgres`.
+/// User and group `postgres` where the tests run as root, which PostgreSQL refuses.
 fn server_user() -> Option<(u32, u32)> {
     if fs::metadata("/proc/self").expect("Linux").uid() != 0 {
         return None;

@@ -1,4 +1,4 @@
-//! Two roles of the database: one owns the schema, the other serves and can do nothing else.
+//! Two roles of the database: one owns the schema, the other serves with the rights it needs.
 
 use super::{
     binary::{Directory, Serving, raccord, run},
@@ -14,14 +14,14 @@ async fn the_role_that_serves_can_do_all_that_people_do_and_nothing_else() {
     let (owner, serving_role) = (postgres.url("raccord", "raccord"), postgres.url("portal", "raccord"));
     let directory = Directory::create();
     let data = directory.path().to_str().expect("text");
-    // Alone, it cannot make a schema, and says so in one line.
+    // Without the owner it cannot make a schema, and says so in one line.
     let (code, _, told) =
         run(&mut raccord(&["migrate"], &[("DATABASE_URL", &serving_role), ("RACCORD_DATA_DIR", data)]));
     assert!(code == 1 && told.lines().count() == 1 && told.contains("permission denied"), "{told}");
     let both = [("DATABASE_URL", serving_role.as_str()), ("RACCORD_MIGRATION_URL", owner.as_str())];
     let (code, _, told) = run(&mut raccord(&["migrate"], &both));
     assert_eq!(code, 0, "{told}");
-    // Where every right is as it should be, nothing is written; what is not, is put right.
+    // `migrate` writes nothing where all rights are right, and corrects those that are not.
     let rights =
         "SELECT string_agg(xmin::text, ',' ORDER BY relname) FROM pg_class WHERE relnamespace = 'public'::regnamespace";
     let given = postgres.sql("raccord", rights);

@@ -1,6 +1,5 @@
-//! Where secrets must not be: in a dump, in the cluster's files and write-ahead log, in the
-//! server's log that tells every statement with its values, in the portal's own log at its most
-//! talkative, and in its memory once it is done with them.
+//! Secrets stand nowhere in a dump, in PostgreSQL's files, write-ahead log and most detailed log,
+//! in the portal's most detailed log, nor in its memory once they are used.
 
 use std::{
     fs::{self, File},
@@ -12,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::BASE64URL_NOPAD;
 
 use super::{
     binary::{Directory, Serving, send},
@@ -20,7 +19,7 @@ use super::{
     postgres::Postgres,
 };
 use crate::{
-    common::{Browser, PASSWORD, Page, Person, TestPortal},
+    common::{Browser, HEALTH, PASSWORD, Page, Person, TestPortal, cpro_account},
     identity::{self, MFA, enrol},
 };
 
@@ -32,9 +31,8 @@ fn files_with(directory: &Path, text: &str) -> Vec<String> {
     String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
 }
 
-/// All that the process may write to, as it is now: its heap and stacks, of empty pages one byte.
-/// `None` where only root may read it, and we are not: the portal forbids its own user to look into
-/// it.
+/// The writable memory of the process: heap and stacks, one byte for each empty page. `None` where
+/// this user may not read it: the portal forbids that to its own user.
 fn memory(pid: u32) -> Option<Vec<u8>> {
     const PAGE: usize = 4096;
     let memory = match File::open(format!("/proc/{pid}/mem")) {
@@ -62,11 +60,11 @@ fn holds(memory: &[u8], text: &[u8]) -> bool {
     memory.iter().enumerate().any(|(place, byte)| byte == first && memory[place + 1..].starts_with(rest))
 }
 
-/// How long a request may take to be let go of after the last byte of its answer has arrived: on a
-/// busy machine, the visitor may be a moment ahead of the portal. What stays longer is kept.
+/// How long a secret may stay in memory after the last byte of the answer has arrived: on a busy
+/// machine, the client may be ahead of the portal.
 const LET_GO: Duration = Duration::from_secs(10);
 
-/// Searches the portal's memory until it holds none of these any more, which must be soon.
+/// Searches the portal's memory until it holds none of these secrets, for [`LET_GO`] at most.
 fn assert_memory_without(serving: &Serving, known: &str, moment: &str, secrets: &[(&str, &[u8])]) {
     let start = Instant::now();
     loop {
@@ -75,8 +73,8 @@ fn assert_memory_without(serving: &Serving, known: &str, moment: &str, secrets: 
             return;
         };
         assert!(holds(&memory, known.as_bytes()), "what must be found is found");
-        // Allocators write over the beginning of what is given back to them, and a password's
-        // checksum is made of what stands before it.
+        // The allocator overwrites the beginning of freed memory, and the checksum at a password's
+        // end can be computed again: the middle is searched for.
         let part = |secret: &'_ [u8]| secret.len() / 3..secret.len() - secret.len() / 6;
         let held = secrets.iter().filter(|(_, secret)| holds(&memory, &secret[part(secret)]));
         let held: Vec<_> = held.map(|(what, _)| *what).collect();
@@ -115,10 +113,10 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     let shown = as_shown(&page);
     let exported = browser.submit(&page, &format!("{account}/informations-de-connexion"), &[]).await;
     assert_eq!(exported.status, 200);
-    let login = portal.text("SELECT login FROM technical_users", &[]).await;
+    let login = portal.login_of(id).await;
     assert_eq!(health_check(&serving, "", &login, &first), Some(200));
     let known = portal.database_url().rsplit('/').next().expect("the database's name");
-    let first_account = BASE64.encode(format!("{login}:{first}").as_bytes());
+    let first_account = cpro_account(&login, &first);
     let cookie = browser.cookies().into_values().next().expect("a session");
     // As tower-sessions keeps it: the cookie can be made from it again.
     let session_id = BASE64URL_NOPAD.decode(cookie.as_bytes()).expect("a session's id");
@@ -166,7 +164,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
         ("first password", first.clone()),
         ("second password", second.clone()),
         ("cpro-account of the first", first_account.clone()),
-        ("cpro-account of the second", BASE64.encode(format!("{login}:{second}").as_bytes())),
+        ("cpro-account of the second", cpro_account(&login, &second)),
         ("a person's password", PASSWORD.to_owned()),
         ("a wrong password", wrong.to_owned()),
         ("session", cookie.clone()),
@@ -186,7 +184,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     assert_memory_without(&serving, known, "end", &at_the_end);
     let own_log = serving.stop();
     let places = postgres.data().parent().expect("its home");
-    // What must be found is found: the search is no blind one.
+    // The search itself works.
     assert!(dump.contains(&login) && own_log.contains("answered") && postgres.log().contains(&login));
     assert!(
         files_with(places, &login).iter().any(|file| file.contains("pg_wal")),
@@ -205,7 +203,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     }
 }
 
-/// Makes a call and stays, idle, as a client does that will call again.
+/// Makes a call and keeps the connection open.
 fn stay(serving: &Serving, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(serving.address).expect("a connection");
     stream.write_all(request.as_bytes()).expect("it takes the request");
@@ -233,7 +231,7 @@ async fn followed_link(portal: &TestPortal, serving: &Serving, person: &Person) 
 }
 
 fn health_check_request(account: &str) -> String {
-    format!("GET /cpro/transverses/v1/health-check HTTP/1.1\r\nHost: x\r\ncpro-account: {account}\r\n\r\n")
+    format!("GET {HEALTH} HTTP/1.1\r\nHost: x\r\ncpro-account: {account}\r\n\r\n")
 }
 
 /// The page's style sheet, as a browser that is signed in asks for it.

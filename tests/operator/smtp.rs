@@ -1,5 +1,5 @@
-//! A mail server of a test's own, over real sockets: plain, with STARTTLS, or with TLS from the
-//! first byte; with or without a password.
+//! A mail server for tests, over real sockets: plain, with STARTTLS, or with TLS from the first
+//! byte; with or without a password.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-/// A mail as it was taken.
+/// A mail as it was accepted.
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub recipient: String,
@@ -42,20 +42,19 @@ pub enum Security {
     Implicit,
 }
 
-/// A mail server that keeps what it takes. Its clones are the same server.
+/// A mail server that keeps the mails it accepts. Its clones are the same server.
 #[derive(Clone, Default)]
 pub struct Listener {
     taken: Arc<Mutex<Vec<Taken>>>,
     /// While set, it answers every recipient « try again later ».
     pub busy: Arc<AtomicBool>,
-    /// While set, it is gone: connections are refused as far as a test can, and those that are open
-    /// end.
+    /// While set, it is gone: new connections get no answer, and open ones end.
     pub gone: Arc<AtomicBool>,
     security: Security,
     tls: Option<Arc<ServerConfig>>,
-    /// What it wants before it takes anything: user and password.
+    /// User and password, where it requires them.
     account: Option<(String, String)>,
-    /// What happens between the server's keeping a mail and its telling so.
+    /// Called between keeping a mail and confirming it, with the number of mails kept.
     before_telling: Option<Arc<dyn Fn(usize) + Send + Sync>>,
 }
 
@@ -98,12 +97,12 @@ impl Listener {
         address
     }
 
-    /// All that was taken, in the order in which it came; what came twice is there twice.
+    /// All mails that were accepted, in order, with repetitions.
     pub fn taken(&self) -> Vec<Taken> {
         self.taken.lock().expect("no panic under the lock").clone()
     }
 
-    /// Waits until this holds of what was taken.
+    /// Waits until this holds for the accepted mails.
     pub fn wait_until(&self, what: &str, holds: impl Fn(&[Taken]) -> bool, log: impl Fn() -> String) -> Vec<Taken> {
         let start = Instant::now();
         loop {
@@ -138,7 +137,7 @@ impl Listener {
         Some(StreamOwned::new(ServerConnection::new(self.tls.clone()?).ok()?, stream))
     }
 
-    /// One conversation, or its part until TLS begins: then it returns something.
+    /// One conversation. Returns `Some` where TLS must begin.
     fn converse<S: Stream>(&self, stream: &mut BufReader<S>, is_safe: bool) -> Option<()> {
         let say = |stream: &mut BufReader<S>, line: &str| {
             stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).ok()?;
@@ -184,7 +183,7 @@ impl Listener {
         }
     }
 
-    /// Keeps a mail that came whole: how many it makes.
+    /// Keeps a mail that came whole. Returns how many are kept.
     fn keep<S: Stream>(&self, stream: &mut BufReader<S>, recipient: &str) -> Option<usize> {
         let mut text = String::new();
         loop {
@@ -194,7 +193,7 @@ impl Listener {
                 line => text += &(line.strip_prefix("..").map_or(line.to_owned(), |rest| format!(".{rest}")) + "\n"),
             }
         }
-        // In the head, what ends a line like this is a word in another encoding.
+        // Soft line ends occur in the body alone: `=` ends encoded words in the head.
         let (head, body) = text.split_once("\n\n")?;
         let text = format!("{head}\n\n{}", body.replace("=\n", "").replace("=3D", "="));
         let mut taken = self.taken.lock().ok()?;
@@ -250,7 +249,7 @@ impl Write for Leaving {
     }
 }
 
-/// A certificate for `localhost` that nobody has signed but itself, and its key: both files' paths.
+/// Makes a self-signed certificate for `localhost` and its key. Returns the paths of both.
 pub fn make_certificate(directory: &Path, name: &str) -> (String, String) {
     let path = |kind| directory.join(format!("{name}.{kind}")).to_str().expect("text").to_owned();
     let (certificate, key) = (path("cert"), path("key"));

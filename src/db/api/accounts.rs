@@ -1,6 +1,6 @@
 //! How a technical user gets in: its password's hash, and its tokens.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::{Caller, Claim, VerifiedAccount};
 use crate::domain::{password::PasswordHash, technical_user::TechnicalUserStatus};
@@ -136,6 +136,34 @@ pub async fn issue_token(
     )
     .fetch_optional(pool)
     .await
+}
+
+/// Ends the account's access tokens.
+pub(in crate::db) async fn end_tokens(conn: &mut PgConnection, technical_user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM access_tokens WHERE technical_user_id = $1", technical_user_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Ends the access tokens that one version of the account's password obtained.
+pub(in crate::db) async fn end_tokens_of_version(
+    conn: &mut PgConnection,
+    technical_user_id: i64,
+    credential_version: i32,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM access_tokens WHERE technical_user_id = $1 AND credential_version = $2",
+        technical_user_id,
+        credential_version,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Deletes expired access tokens.
+pub(in crate::db) async fn sweep_tokens(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM access_tokens WHERE expires_at <= portal_now()").execute(pool).await?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,34 +1,34 @@
-//! One-time links by which a person chooses her password: her first one, or another where she
-//! forgot it.
+//! One-time links by which a person chooses a password: the first one, or another where they forgot
+//! it.
 
-use sqlx::{PgConnection, PgPool};
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use super::sessions;
+use super::{passwords, sessions};
 use crate::{
     db::{
         audit::{self, Event},
-        outbox,
         throttles::{self, RateLimit, Scope},
     },
     domain::{
         audit::{Action, Actor},
+        lifetime,
         notification::Notification,
         password::PasswordHash,
     },
 };
 
-/// Minutes that a link lives.
-pub const LINK_MINUTES: i32 = 60;
-/// Minutes in which a person is not sent another one: whoever else knows her login could fill her
-/// letter box.
-const PAUSE_MINUTES: i32 = 5;
+/// How long a person is not sent another link. Otherwise whoever else knows their login could fill
+/// their mailbox.
+const PAUSE: Duration = Duration::from_mins(5);
 
-/// Requests for a link from one network: each is an event for good, whoever it names, and costs a
-/// stranger nothing.
-pub const REQUESTS_OF_A_NETWORK: RateLimit = RateLimit { most: 100, minutes: 10 };
+/// Requests for a link from one network. Each writes an event that is never deleted, whoever it
+/// names, and costs a stranger nothing.
+const REQUESTS_OF_A_NETWORK: RateLimit = RateLimit { most: 100, minutes: 10 };
 
-/// The person that a living link invites.
+/// The person that a valid link invites.
 #[derive(Clone, Debug)]
 pub struct Invited {
     pub user_id: i64,
@@ -37,34 +37,35 @@ pub struct Invited {
     pub last_name: String,
     /// Whether the person has had a password before.
     pub has_password: bool,
-    /// Until when the link is good.
+    /// When the link ends.
     pub expires_at: OffsetDateTime,
+    /// See [`passwords::known_words`].
+    pub known_words: Vec<String>,
 }
 
-/// Makes a link valid for `minutes`; only the hash of its token is stored. Older links of the
-/// person die.
+/// Makes a link, valid for [`lifetime::LINK`]; only the hash of its token is stored. The person's
+/// older links end.
 ///
 /// # Errors
 /// Database errors.
-pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8], minutes: i32) -> sqlx::Result<()> {
+pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8]) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM invitations WHERE user_id = $1", user_id).execute(&mut *conn).await?;
     sqlx::query!(
-        "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + make_interval(mins => $3))",
+        "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + $3::interval)",
         token_hash,
         user_id,
-        minutes,
+        lifetime::LINK as _,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// The person whom a mail invites.
+/// The person to whom the mail with a link goes.
 #[derive(Clone, Debug)]
 pub struct Guest {
     pub login: String,
-    /// Where a link for her goes: to the address as it is now, whatever it was when the mail was
-    /// asked for.
+    /// The address as it is now, whatever it was when the link was asked for.
     pub contact_address: String,
     pub first_name: String,
     pub last_name: String,
@@ -80,24 +81,34 @@ pub async fn find_guest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<O
         .await
 }
 
-/// Whom the link with this token invites; `None` once it is used or too old.
+/// The person that the link with this token invites; `None` once it is used or too old.
 ///
 /// # Errors
 /// Database errors.
 pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invited>> {
-    sqlx::query_as!(
-        Invited,
+    let mut conn = pool.acquire().await?;
+    let row = sqlx::query!(
         r#"SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.password_hash IS NOT NULL AS "has_password!", i.expires_at
            FROM invitations i JOIN users u ON u.id = i.user_id
           WHERE i.token_hash = $1 AND i.used_at IS NULL AND i.expires_at > portal_now()"#,
         token_hash,
     )
-    .fetch_optional(pool)
-    .await
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    Ok(Some(Invited {
+        user_id: row.user_id,
+        login: row.login,
+        first_name: row.first_name,
+        last_name: row.last_name,
+        has_password: row.has_password,
+        expires_at: row.expires_at,
+        known_words: passwords::known_words(&mut *conn, row.user_id).await?,
+    }))
 }
 
-/// Uses the link up and keeps the password; ends the person's sessions with what they could open,
-/// and writes to her. False where somebody was quicker.
+/// Uses the link up and replaces the password; ends the person's sessions and other links, and
+/// mails them. False where the link was used meanwhile.
 ///
 /// # Errors
 /// Database errors.
@@ -111,62 +122,74 @@ pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &Pass
     .fetch_optional(&mut *tx)
     .await?;
     let Some(user_id) = user_id else { return Ok(false) };
-    keep_password(&mut tx, user_id, hash).await?;
+    passwords::replace(&mut tx, user_id, hash).await?;
+    end_links(&mut tx, user_id).await?;
     sessions::end_all_but(&mut tx, user_id, None).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// Keeps the password that a person chose and tells her so. Links that she has not used die with
-/// the old one.
-pub(in crate::db) async fn keep_password(
-    conn: &mut PgConnection,
-    user_id: i64,
-    hash: &PasswordHash,
-) -> sqlx::Result<()> {
-    let person = sqlx::query!(
-        r#"UPDATE users SET password_hash = $2 WHERE id = $1 RETURNING login, contact_address, portal_now() AS "at!""#,
-        user_id,
-        hash.as_phc(),
-    )
-    .fetch_one(&mut *conn)
-    .await?;
-    end_links(&mut *conn, user_id).await?;
-    let notice = Notification::PasswordChosen { login: person.login, at: person.at };
-    outbox::enqueue(conn, &person.contact_address, &notice).await
-}
-
 /// Ends the links that a person has been mailed and has not used.
-pub(in crate::db) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM invitations WHERE user_id = $1 AND used_at IS NULL", user_id).execute(conn).await?;
     Ok(())
 }
 
-/// Somebody says that she forgot her password, and names herself by login or contact address. Who
-/// is known by it is mailed a link, unless one is on its way already. The event names what names
-/// somebody, and `actor` otherwise. One statement and one event whoever is named, so that the
-/// answer takes as long. Seconds to wait, and nothing done, where too many have asked from this
-/// network.
+/// What became of a request for a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Taken, whether or not anyone is known by what was typed.
+    Taken,
+    /// Too often for the person that was named: seconds to wait.
+    TooOftenNamed { seconds: u32 },
+    /// Too often from this network: seconds to wait.
+    TooOftenFromNetwork { seconds: u32 },
+}
+
+/// Takes a request for a link from a person who forgot their password and names themselves by
+/// login or contact address. Where a person is known by it, they are mailed a link, unless one is
+/// on its way already. The event names what was typed where a person is known by it, and `actor`
+/// otherwise. One statement and one event whoever is named, so that the answer takes as long. A
+/// refused request writes nothing.
 ///
 /// # Errors
 /// Database errors.
-pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str, network: &str) -> sqlx::Result<Option<u32>> {
+pub async fn request(pool: &PgPool, actor: &Actor, named: &str, network: &str) -> sqlx::Result<Request> {
     let mut tx = pool.begin().await?;
-    let wait = throttles::consume(&mut tx, Scope::PasswordLink, ("", network), REQUESTS_OF_A_NETWORK).await?;
-    if wait.is_some() {
-        return Ok(wait);
+    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink, "", network).await? {
+        return Ok(Request::TooOftenFromNetwork { seconds });
     }
+    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink, named, network).await? {
+        return Ok(Request::TooOftenNamed { seconds });
+    }
+    // Each request counts as a failure, so that no mailbox is filled.
+    throttles::fail(&mut *tx, Scope::PasswordLink, named, network).await?;
+    let wait = throttles::consume(&mut tx, Scope::PasswordLink, ("", network), REQUESTS_OF_A_NETWORK).await?;
+    if let Some(seconds) = wait {
+        return Ok(Request::TooOftenFromNetwork { seconds });
+    }
+    mail_and_record(&mut tx, actor, named).await?;
+    tx.commit().await?;
+    Ok(Request::Taken)
+}
+
+async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) -> sqlx::Result<()> {
+    let people =
+        sqlx::query!("SELECT id, contact_address FROM users WHERE login = $1 OR lower(contact_address) = $1", named)
+            .fetch_all(&mut *conn)
+            .await?;
+    let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
+    let notices: Vec<_> = ids.iter().map(|&user_id| Json(Notification::PasswordForgotten { user_id })).collect();
+    let recipients: Vec<String> = people.into_iter().map(|person| person.contact_address).collect();
     sqlx::query!(
-        "WITH person AS (
-             SELECT u.id, u.contact_address, jsonb_build_object('kind', 'password_forgotten', 'user_id', u.id) AS notice
-               FROM users u WHERE (u.login = $1 OR lower(u.contact_address) = $1)),
+        "WITH person AS (SELECT * FROM unnest($7::bigint[], $8::text[], $9::jsonb[]) AS person (id, contact_address, notice)),
          mailed AS (
              INSERT INTO mails (recipient, notice)
              SELECT p.contact_address, p.notice FROM person p
               WHERE NOT EXISTS (SELECT FROM mails m WHERE m.recipient = p.contact_address AND m.sent_at IS NULL AND m.notice = p.notice)
                 AND NOT EXISTS (SELECT FROM invitations i WHERE i.user_id = p.id AND i.used_at IS NULL
-                                   AND i.expires_at > portal_now() + make_interval(mins => $6)))
+                                   AND i.expires_at > portal_now() + $6::interval))
          INSERT INTO audit_events (actor_id, actor, address, action, subject)
          SELECT $2, name, $4, $5, name FROM coalesce((SELECT left($1, 120) FROM person LIMIT 1), $3) AS name",
         named,
@@ -174,10 +197,18 @@ pub async fn ask_again(pool: &PgPool, actor: &Actor, named: &str, network: &str)
         actor.name,
         actor.address,
         Action::PasswordLinkAsked.code(),
-        LINK_MINUTES - PAUSE_MINUTES,
+        lifetime::LINK.saturating_sub(PAUSE) as _,
+        &ids,
+        &recipients,
+        &notices as _,
     )
-    .execute(&mut *tx)
+    .execute(conn)
     .await?;
-    tx.commit().await?;
-    Ok(None)
+    Ok(())
+}
+
+/// Deletes links that ended more than a day ago.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM invitations WHERE expires_at <= portal_now() - interval '1 day'").execute(pool).await?;
+    Ok(())
 }

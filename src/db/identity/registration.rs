@@ -15,16 +15,15 @@ use crate::{
     },
 };
 
-/// Somebody registered.
+/// A person who is registered now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Registered {
     pub user_id: i64,
-    /// False where somebody had this login already. Name and address then stay as they are: they
-    /// are that person's.
+    /// False where the login was known already. Name and address then stay as they are.
     pub is_new: bool,
 }
 
-/// Registers a person unless the login is known. Somebody new is invited to choose a password.
+/// Registers a person unless the login is known. A new person is invited to choose a password.
 ///
 /// # Errors
 /// Database errors.
@@ -74,8 +73,8 @@ async fn send_invitation(
     audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
 }
 
-/// Registers and invites a person. Somebody who is known already gets a new link, at the address
-/// that the portal has: this is how the operator helps who forgot a password.
+/// Registers and invites a person. One who is known already gets a new link, at the address that
+/// the portal has: this is how the operator helps a person who forgot their password.
 ///
 /// # Errors
 /// Database errors.

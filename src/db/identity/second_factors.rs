@@ -1,6 +1,6 @@
 //! The second factors of people, and their recovery codes.
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use super::sessions;
@@ -8,10 +8,12 @@ use crate::{
     db::{
         audit::{self, Event},
         outbox,
+        throttles::{self, Scope},
     },
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
+        lifetime,
         notification::{Notification, SecondFactorChange},
         second_factor::SealedSecret,
     },
@@ -21,28 +23,28 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct SecondFactor {
     pub secret: SealedSecret,
-    /// Since when sign-in asks for it; `None` while the person sets it up.
+    /// Since when sign-in asks for a code; `None` while the person sets it up.
     pub confirmed_at: Option<OffsetDateTime>,
-    /// Recovery codes that have not served.
+    /// Recovery codes that are not used.
     pub codes_left: i64,
-    /// Seconds since 1970 on the database's clock, which judges codes.
+    /// The database's time in seconds since 1970, against which codes are checked.
     pub now: u64,
 }
 
-/// A person's second factor; one that was begun more than 15 minutes ago and never confirmed is
-/// none.
+/// A person's second factor, in force or, for [`lifetime::SECOND_FACTOR_SETUP`], being set up.
 ///
 /// # Errors
 /// Database errors.
-pub async fn find(pool: &PgPool, user_id: i64) -> sqlx::Result<Option<SecondFactor>> {
+pub async fn find(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<Option<SecondFactor>> {
     let row = sqlx::query!(
         r#"SELECT sealed, key_id, confirmed_at, extract(epoch FROM portal_now())::bigint AS "now!",
                   (SELECT count(*) FROM recovery_codes r WHERE r.user_id = f.user_id AND used_at IS NULL) AS "codes_left!"
              FROM second_factors f
-            WHERE user_id = $1 AND (confirmed_at IS NOT NULL OR created_at > portal_now() - interval '15 minutes')"#,
+            WHERE user_id = $1 AND (confirmed_at IS NOT NULL OR created_at > portal_now() - $2::interval)"#,
         user_id,
+        lifetime::SECOND_FACTOR_SETUP as _,
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(row.map(|row| SecondFactor {
         secret: SealedSecret { key_id: row.key_id, bytes: row.sealed },
@@ -52,8 +54,7 @@ pub async fn find(pool: &PgPool, user_id: i64) -> sqlx::Result<Option<SecondFact
     }))
 }
 
-/// Keeps a secret that the person's application must still show to know. One that is in force
-/// stays.
+/// Begins the set-up with a new secret. A second factor in force stays as it is.
 ///
 /// # Errors
 /// Database errors.
@@ -71,19 +72,24 @@ pub async fn begin(pool: &PgPool, user_id: i64, secret: &SealedSecret) -> sqlx::
     Ok(())
 }
 
-/// Puts the secret in force, `step` being that of the code which proved it, with these recovery
-/// codes, and ends the person's sessions but `current`: they were begun without it. False where it
-/// is in force already, or another one has taken its place.
+/// The end of a set-up: a code of the application was right.
+pub struct Confirmation<'a> {
+    pub user_id: i64,
+    /// The session that stays; all others of the person end.
+    pub current: &'a SessionSecret,
+    pub secret: &'a SealedSecret,
+    /// The time step of the code.
+    pub step: i64,
+    pub recovery_hashes: &'a [Vec<u8>],
+}
+
+/// Puts a second factor in force. Other sessions end, for they were begun without it. False where
+/// one is in force already, or the set-up was begun again meanwhile with another secret.
 ///
 /// # Errors
 /// Database errors.
-pub async fn confirm(
-    pool: &PgPool,
-    actor: &Actor,
-    (user_id, current): (i64, &SessionSecret),
-    (secret, step): (&SealedSecret, i64),
-    code_hashes: &[Vec<u8>],
-) -> sqlx::Result<bool> {
+pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_>) -> sqlx::Result<bool> {
+    let Confirmation { user_id, current, secret, step, recovery_hashes } = confirmation;
     let mut tx = pool.begin().await?;
     let confirmed = sqlx::query!(
         "UPDATE second_factors SET confirmed_at = portal_now(), last_step = $3
@@ -97,7 +103,7 @@ pub async fn confirm(
     if confirmed.rows_affected() == 0 {
         return Ok(false);
     }
-    replace_codes(&mut tx, user_id, code_hashes).await?;
+    replace_codes(&mut tx, user_id, recovery_hashes).await?;
     sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorEnabled)).await?;
     announce(&mut tx, user_id, SecondFactorChange::Enabled).await?;
@@ -105,19 +111,48 @@ pub async fn confirm(
     Ok(true)
 }
 
-/// Uses the code of a step up. False where it, or a later one, has served already.
+/// Whether a code may be tried now.
+#[derive(Clone, Debug)]
+pub enum Attempt {
+    /// Too many were wrong: seconds to wait.
+    Wait(u32),
+    /// The second factor in force, if there is one.
+    Check(Option<SecondFactor>),
+}
+
+/// Counts an attempt to give a code, per person and from everywhere: six digits are few. It counts
+/// before it is checked, and stays counted unless [`use_step`] or [`use_recovery_code`] follows.
+///
+/// # Errors
+/// Database errors.
+pub async fn attempt(pool: &PgPool, user_id: i64) -> sqlx::Result<Attempt> {
+    if let Some(seconds) = throttles::begin(pool, Scope::SecondFactor, &user_id.to_string(), "").await? {
+        return Ok(Attempt::Wait(seconds));
+    }
+    Ok(Attempt::Check(find(pool, user_id).await?.filter(|factor| factor.confirmed_at.is_some())))
+}
+
+/// Uses up the code of a time step, and forgets the person's failures. False where it, or a later
+/// one, was used already.
 ///
 /// # Errors
 /// Database errors.
 pub async fn use_step(pool: &PgPool, user_id: i64, step: i64) -> sqlx::Result<bool> {
+    let mut tx = pool.begin().await?;
     let used =
         sqlx::query!("UPDATE second_factors SET last_step = $2 WHERE user_id = $1 AND last_step < $2", user_id, step)
-            .execute(pool)
+            .execute(&mut *tx)
             .await?;
-    Ok(used.rows_affected() == 1)
+    if used.rows_affected() == 0 {
+        return Ok(false);
+    }
+    forget_failures(&mut tx, user_id).await?;
+    tx.commit().await?;
+    Ok(true)
 }
 
-/// Uses a recovery code up. False where it is none of the person's, or has served already.
+/// Uses up a recovery code, and forgets the person's failures. False where it is none of the
+/// person's, or was used already.
 ///
 /// # Errors
 /// Database errors.
@@ -133,9 +168,14 @@ pub async fn use_recovery_code(pool: &PgPool, actor: &Actor, user_id: i64, code_
     if used.rows_affected() == 0 {
         return Ok(false);
     }
+    forget_failures(&mut tx, user_id).await?;
     audit::record(&mut tx, Event::of(actor, Action::RecoveryCodeUsed)).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+async fn forget_failures(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    throttles::forget(conn, Scope::SecondFactor, &user_id.to_string(), "").await
 }
 
 /// Gives a person new recovery codes in place of all older ones. False where no second factor is in
@@ -161,7 +201,7 @@ pub async fn renew_codes(pool: &PgPool, actor: &Actor, user_id: i64, code_hashes
     Ok(true)
 }
 
-/// Takes a person's second factor away, at her own wish, and ends her sessions but `current`. False
+/// Removes a person's second factor at their own wish, and ends their sessions but `current`. False
 /// where none was in force.
 ///
 /// # Errors
@@ -178,7 +218,7 @@ pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, current: &Sessi
     Ok(true)
 }
 
-/// What the operator's reset found.
+/// The outcome of the operator's reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetOutcome {
     Done,
@@ -186,8 +226,8 @@ pub enum ResetOutcome {
     NoSecondFactor,
 }
 
-/// Takes away the second factor of a person who has lost it, and ends her sessions with what they
-/// could open.
+/// Removes the second factor of a person who has lost it, and ends their sessions with their
+/// envelopes.
 ///
 /// # Errors
 /// Database errors.
@@ -225,7 +265,7 @@ async fn replace_codes(conn: &mut PgConnection, user_id: i64, code_hashes: &[Vec
     Ok(())
 }
 
-/// Writes to the person what became of her second factor.
+/// Mails the person what changed about their second factor.
 async fn announce(conn: &mut PgConnection, user_id: i64, change: SecondFactorChange) -> sqlx::Result<()> {
     let person =
         sqlx::query!(r#"SELECT login, contact_address, portal_now() AS "at!" FROM users WHERE id = $1"#, user_id)
@@ -233,4 +273,15 @@ async fn announce(conn: &mut PgConnection, user_id: i64, change: SecondFactorCha
             .await?;
     let notice = Notification::SecondFactorChanged { login: person.login, change, at: person.at };
     outbox::enqueue(conn, &person.contact_address, &notice).await
+}
+
+/// Deletes set-ups that were never finished. A page may still show one for
+/// [`lifetime::SECOND_FACTOR_SETUP`].
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM second_factors WHERE confirmed_at IS NULL AND created_at <= portal_now() - interval '1 hour'"
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }

@@ -1,4 +1,5 @@
-//! Sign-in and the sessions of people.
+//! The table `sessions`: a row for each signed-in browser, and for each sign-in that waits for a
+//! code. A row is found by the SHA-256 of the id in the browser's cookie.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -6,18 +7,18 @@ use time::OffsetDateTime;
 use crate::{
     db::{
         audit::{self, Event},
-        outbox,
         technical_users::envelopes,
+        throttles::{self, Scope},
     },
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
-        notification::Notification,
+        lifetime,
         password::PasswordHash,
     },
 };
 
-/// The person behind a living browser session.
+/// The person of a session that has not ended.
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     pub user_id: i64,
@@ -27,16 +28,16 @@ pub struct SignedIn {
     pub contact_address: String,
     /// Whether the person is principal manager of at least one structure.
     pub is_principal_manager: bool,
-    /// Whether the person proved who she is less than 15 minutes ago (ASVS 7.5.3).
+    /// Whether the person authenticated within [`lifetime::FRESH_AUTHENTICATION`].
     pub is_fresh: bool,
     /// Whether sign-in asks the person for a code, too.
     pub has_second_factor: bool,
-    /// Seconds until the session is 12 hours old and ends, whatever is done.
+    /// Seconds until the session reaches the age at which it ends in any case.
     pub seconds_left: i32,
 }
 
-/// Whose session this is, read at each request; `None` once it is closed, idle for 30 minutes or 12
-/// hours old. The time of the last request is written at most once a minute.
+/// The person of a session, read at each request; `None` once it was closed, or has been idle for
+/// too long, or is too old. The time of the last request is written at most once a minute.
 ///
 /// # Errors
 /// Database errors.
@@ -45,18 +46,20 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
         SignedIn,
         r#"WITH living AS (
                SELECT id_hash, user_id, last_seen_at, created_at, authenticated_at FROM sessions
-                WHERE id_hash = $1 AND last_seen_at > portal_now() - interval '30 minutes'
-                  AND created_at > portal_now() - interval '12 hours'),
+                WHERE id_hash = $1 AND last_seen_at > portal_now() - $2::interval AND created_at > portal_now() - $3::interval),
            seen AS (
                UPDATE sessions SET last_seen_at = portal_now() FROM living
                 WHERE sessions.id_hash = living.id_hash AND living.last_seen_at < portal_now() - interval '1 minute')
            SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.contact_address,
                   EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!",
-                  living.authenticated_at > portal_now() - interval '15 minutes' AS "is_fresh!",
+                  living.authenticated_at > portal_now() - $4::interval AS "is_fresh!",
                   EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "has_second_factor!",
-                  extract(epoch FROM living.created_at + interval '12 hours' - portal_now())::int AS "seconds_left!"
+                  extract(epoch FROM living.created_at + $3::interval - portal_now())::int AS "seconds_left!"
              FROM living JOIN users u ON u.id = living.user_id"#,
         session.digest(),
+        lifetime::SESSION_IDLE as _,
+        lifetime::SESSION as _,
+        lifetime::FRESH_AUTHENTICATION as _,
     )
     .fetch_optional(pool)
     .await
@@ -65,36 +68,172 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
 /// A session as « Mon compte » lists it.
 #[derive(Clone, Debug)]
 pub struct OpenSession {
-    /// A number to close it by, which opens nothing.
+    /// The number by which the person closes it. It gives no access.
     pub public_id: i64,
     pub address: String,
     pub software: String,
     pub created_at: OffsetDateTime,
     pub last_seen_at: OffsetDateTime,
-    /// Whether it is the session that asks.
+    /// Whether it is the session of the request.
     pub current: bool,
 }
 
-/// The living sessions of a person, the newest first.
-///
-/// # Errors
-/// Database errors.
-pub async fn open_sessions(pool: &PgPool, user_id: i64, current: &SessionSecret) -> sqlx::Result<Vec<OpenSession>> {
+/// The sessions of a person that have not ended, the newest first.
+pub(super) async fn open_sessions(
+    conn: &mut PgConnection,
+    user_id: i64,
+    current: &SessionSecret,
+) -> sqlx::Result<Vec<OpenSession>> {
     sqlx::query_as!(
         OpenSession,
         r#"SELECT public_id, address, software, created_at, last_seen_at, id_hash = $2 AS "current!" FROM sessions
-            WHERE user_id = $1 AND last_seen_at > portal_now() - interval '30 minutes'
-              AND created_at > portal_now() - interval '12 hours'
+            WHERE user_id = $1 AND last_seen_at > portal_now() - $3::interval AND created_at > portal_now() - $4::interval
             ORDER BY last_seen_at DESC"#,
         user_id,
         current.digest(),
+        lifetime::SESSION_IDLE as _,
+        lifetime::SESSION as _,
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await
 }
 
-/// Ends one of a person's own sessions, and the envelopes that only it could open. Closing what is
-/// closed already does nothing.
+/// A person's password, verified a moment ago, as the hash that it was verified against.
+#[derive(Clone, Debug)]
+pub struct VerifiedPassword {
+    pub user_id: i64,
+    pub hash: PasswordHash,
+}
+
+/// A session to be opened.
+#[derive(Clone, Copy)]
+pub struct NewSession<'a> {
+    /// The new session's id.
+    pub id: &'a SessionSecret,
+    /// The session that the browser has had until now; it ends.
+    pub replaces: Option<&'a SessionSecret>,
+    pub network: &'a str,
+    /// The browser's name for itself.
+    pub software: &'a str,
+}
+
+/// Inserts the session of a person who has signed in from `address`.
+pub(super) async fn insert(
+    conn: &mut PgConnection,
+    user_id: i64,
+    address: &str,
+    new: NewSession<'_>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO sessions (id_hash, data, user_id, address, software) VALUES ($1, '{}', $2, $3, $4)",
+        new.id.digest(),
+        user_id,
+        address,
+        new.software,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A sign-in whose password was right, and whose code is still to come. Its session gives access
+/// to nothing.
+#[derive(Clone)]
+pub struct PendingSignIn {
+    pub session: SessionSecret,
+    pub verified: VerifiedPassword,
+    pub login: String,
+    /// The page that was asked for before signing in.
+    pub return_to: Option<String>,
+}
+
+/// Inserts the session of a sign-in that waits for the code. It names the person in `data` alone: a
+/// row without a `user_id` gives access to nothing.
+pub(super) async fn insert_pending(
+    conn: &mut PgConnection,
+    verified: &VerifiedPassword,
+    id: &SessionSecret,
+    return_to: Option<&str>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO sessions (id_hash, data) VALUES ($1, jsonb_build_object('half_user_id', $2::bigint,
+             'half_password', encode(sha256(convert_to($3, 'UTF8')), 'hex'), 'return_to', $4::text))",
+        id.digest(),
+        verified.user_id,
+        verified.hash.as_phc(),
+        return_to,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The pending sign-in of a session; `None` after [`lifetime::PENDING_SIGN_IN`], or once the
+/// password was replaced.
+///
+/// # Errors
+/// Database errors.
+pub async fn find_pending(pool: &PgPool, session: SessionSecret) -> sqlx::Result<Option<PendingSignIn>> {
+    let row = sqlx::query!(
+        r#"SELECT u.id, u.login, u.password_hash AS "password_hash!", s.data->>'return_to' AS return_to
+             FROM sessions s JOIN users u ON u.id = (s.data->>'half_user_id')::bigint
+            WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - $2::interval
+              AND s.data->>'half_password' = encode(sha256(convert_to(u.password_hash, 'UTF8')), 'hex')"#,
+        session.digest(),
+        lifetime::PENDING_SIGN_IN as _,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| PendingSignIn {
+        session,
+        verified: VerifiedPassword { user_id: row.id, hash: PasswordHash::from_stored(row.password_hash) },
+        login: row.login,
+        return_to: row.return_to,
+    }))
+}
+
+/// Gives a session a new id once its person has authenticated again, and forgets their failures.
+/// It ends when it would have ended; its envelopes are sealed for the new id, so that a password
+/// which waits to be displayed or exported is not lost. False where the session was closed
+/// meanwhile.
+///
+/// # Errors
+/// Database errors.
+pub async fn renew(
+    pool: &PgPool,
+    actor: &Actor,
+    old: &SessionSecret,
+    new: &SessionSecret,
+    network: &str,
+) -> sqlx::Result<bool> {
+    let mut tx = pool.begin().await?;
+    let renewed = sqlx::query!(
+        "UPDATE sessions SET id_hash = $2, authenticated_at = portal_now(), last_seen_at = portal_now() WHERE id_hash = $1",
+        old.digest(),
+        new.digest(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    if renewed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    envelopes::hand_over(&mut tx, old, new).await?;
+    throttles::forget(&mut *tx, Scope::SignIn, &actor.name, network).await?;
+    audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Records that a person within a session failed to authenticate again.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
+    let mut conn = pool.acquire().await?;
+    audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
+}
+
+/// Ends one of a person's own sessions, with its envelopes. Does nothing where it has ended.
 ///
 /// # Errors
 /// Database errors.
@@ -108,178 +247,67 @@ pub async fn close(pool: &PgPool, actor: &Actor, public_id: i64) -> sqlx::Result
     .fetch_optional(&mut *tx)
     .await?;
     if let Some(id_hash) = closed {
-        sqlx::query!("DELETE FROM envelopes WHERE session_hash = $1", id_hash).execute(&mut *tx).await?;
+        envelopes::end_of_sessions(&mut tx, &[id_hash]).await?;
         audit::record(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
     }
     tx.commit().await
 }
 
-/// Signs a person out: session and envelopes end with it.
+/// Signs a person out: their session ends, with its envelopes.
 ///
 /// # Errors
 /// Database errors.
 pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    sqlx::query!("DELETE FROM envelopes WHERE session_hash = $1", session.digest()).execute(&mut *tx).await?;
-    sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", session.digest()).execute(&mut *tx).await?;
+    end(&mut tx, session).await?;
     audit::record(&mut tx, Event::of(actor, Action::SignedOut)).await?;
     tx.commit().await
 }
 
-/// Ends a session that another one is to replace, and says when it began; `None` where it has been
-/// ended meanwhile, so that none may take its place.
+/// Ends a session without a signed-in person, such as a pending sign-in.
 ///
 /// # Errors
 /// Database errors.
-pub async fn end_for_renewal(pool: &PgPool, old: &SessionSecret) -> sqlx::Result<Option<OffsetDateTime>> {
-    sqlx::query_scalar!("DELETE FROM sessions WHERE id_hash = $1 RETURNING created_at", old.digest())
-        .fetch_optional(pool)
-        .await
-}
-
-/// A person has proved again who she is: `renewed` takes the place of the session `old`, and ends
-/// when that one would have: 12 hours after `since`. What `old` could open moves into new
-/// envelopes, so that a password which waits to be displayed or exported is not lost.
-///
-/// # Errors
-/// Database errors.
-pub async fn renew(
-    pool: &PgPool,
-    actor: &Actor,
-    (old, since): (&SessionSecret, OffsetDateTime),
-    renewed: &SessionSecret,
-) -> sqlx::Result<()> {
+pub async fn discard(pool: &PgPool, session: &SessionSecret) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    sqlx::query!("UPDATE sessions SET created_at = $2 WHERE id_hash = $1", renewed.digest(), since)
-        .execute(&mut *tx)
-        .await?;
-    envelopes::hand_over(&mut tx, old, renewed).await?;
-    audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
+    end(&mut tx, session).await?;
     tx.commit().await
 }
 
-/// Writes that somebody within a session could not prove who she is.
-///
-/// # Errors
-/// Database errors.
-pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
+/// Ends a session, with its envelopes. False where it has ended already.
+pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sqlx::Result<bool> {
+    let id_hash = session.digest();
+    let ended = sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", id_hash).execute(&mut *conn).await?;
+    envelopes::end_of_sessions(conn, &[id_hash]).await?;
+    Ok(ended.rows_affected() == 1)
 }
 
-/// Ends a person's sessions with what they could open, all but the one that is kept. Those that
-/// wait for a code are ended too: they were begun with a password that may be known to somebody
-/// else.
-pub(in crate::db) async fn end_all_but(
+/// Ends a person's sessions, with their envelopes, all but `kept`. Pending sign-ins end too: they
+/// began with a password that somebody else may know.
+pub(super) async fn end_all_but(
     conn: &mut PgConnection,
     user_id: i64,
     kept: Option<&SessionSecret>,
 ) -> sqlx::Result<()> {
-    sqlx::query!(
-        "WITH closed AS (
-             DELETE FROM sessions
-              WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
-                AND id_hash IS DISTINCT FROM $2 RETURNING id_hash)
-         DELETE FROM envelopes WHERE session_hash IN (SELECT id_hash FROM closed)",
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM sessions WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
+            AND id_hash IS DISTINCT FROM $2 RETURNING id_hash",
         user_id,
         kept.map(SessionSecret::digest),
     )
-    .execute(conn)
+    .fetch_all(&mut *conn)
+    .await?;
+    envelopes::end_of_sessions(conn, &ended).await
+}
+
+/// Deletes the rows of sessions that are idle for too long or too old.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM sessions WHERE last_seen_at <= portal_now() - $1::interval OR created_at <= portal_now() - $2::interval",
+        lifetime::SESSION_IDLE as _,
+        lifetime::SESSION as _,
+    )
+    .execute(pool)
     .await?;
     Ok(())
-}
-
-/// Somebody whose password was right, and whose code is still to come.
-#[derive(Clone, Debug)]
-pub struct HalfSignedIn {
-    pub user_id: i64,
-    pub login: String,
-    /// That of the password which was right.
-    pub password_hash: PasswordHash,
-    /// The page that was asked for before signing in.
-    pub return_to: Option<String>,
-}
-
-/// Who is half signed in by this session. It opens nothing, and lasts 10 minutes, while the
-/// password that was right holds.
-///
-/// # Errors
-/// Database errors.
-pub async fn find_half_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Result<Option<HalfSignedIn>> {
-    let row = sqlx::query!(
-        r#"SELECT u.id, u.login, u.password_hash AS "password_hash!", s.data->>'return_to' AS return_to
-             FROM sessions s JOIN users u ON u.id = (s.data->>'half_user_id')::bigint
-            WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - interval '10 minutes'
-              AND s.data->>'half_password' = encode(sha256(convert_to(u.password_hash, 'UTF8')), 'hex')"#,
-        session.digest(),
-    )
-    .fetch_optional(pool)
-    .await?;
-    Ok(row.map(|row| HalfSignedIn {
-        user_id: row.id,
-        login: row.login,
-        password_hash: PasswordHash::from_stored(row.password_hash),
-        return_to: row.return_to,
-    }))
-}
-
-/// Writes into the history that a sign-in failed; `step` says what was wrong where that is no
-/// secret any more.
-///
-/// # Errors
-/// Database errors.
-pub async fn record_failure(pool: &PgPool, actor: &Actor, step: &str) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    let event = Event { subject: &actor.name, detail: step, ..Event::of(actor, Action::SignInFailed) };
-    audit::record(&mut conn, event).await
-}
-
-/// Writes a sign-in into the history, and to the person where she has not signed in from this
-/// network with this software before. Her very first sign-in surprises nobody. False, and nothing
-/// written, where her password is not the one that was `verified` any more: its change has ended
-/// the sessions that it saw, and this one it may not have seen.
-///
-/// # Errors
-/// Database errors.
-pub async fn record_sign_in(
-    pool: &PgPool,
-    actor: &Actor,
-    (user_id, verified): (i64, &PasswordHash),
-    network: &str,
-    software: &str,
-) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
-    let holds =
-        sqlx::query!("SELECT id FROM users WHERE id = $1 AND password_hash = $2 FOR SHARE", user_id, verified.as_phc())
-            .fetch_optional(&mut *tx)
-            .await?;
-    if holds.is_none() {
-        return Ok(false);
-    }
-    audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
-    let kind: String = software.chars().filter(|c| !c.is_ascii_digit()).collect();
-    let known = sqlx::query!(
-        r#"WITH before AS (SELECT network, software FROM known_browsers WHERE user_id = $1),
-                kept AS (INSERT INTO known_browsers (user_id, network, software) VALUES ($1, $2, $3)
-                         ON CONFLICT (user_id, network, software) DO UPDATE SET last_seen_at = portal_now())
-           SELECT login, contact_address, portal_now() AS "at!",
-                  EXISTS (SELECT FROM before) AND NOT EXISTS (SELECT FROM before WHERE network = $2 AND software = $3) AS "is_new!"
-             FROM users WHERE id = $1"#,
-        user_id,
-        network,
-        kind,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    if known.is_new {
-        let notice = Notification::NewSignIn {
-            login: known.login,
-            address: actor.address.clone(),
-            software: software.to_owned(),
-            at: known.at,
-        };
-        outbox::enqueue(&mut tx, &known.contact_address, &notice).await?;
-    }
-    tx.commit().await?;
-    Ok(true)
 }

@@ -1,30 +1,32 @@
-//! The principal manager's hand on the people of a structure: who is invited, what they are, who
-//! leaves.
+//! The members of a structure, as its principal manager changes them: invitations, roles, removals.
 
+mod grants;
 pub mod import;
+pub mod memberships;
 pub mod requests;
 pub mod succession;
 
 use sqlx::{PgConnection, PgPool};
-use thiserror::Error;
 
+pub use self::grants::MemberError;
+use self::{
+    grants::{Grant, notify},
+    memberships::Member,
+};
 use super::{
     audit::{self, Event},
     identity::registration,
-    outbox,
-    structures::{self, ManagedStructure, Member, NotManager},
+    structures::{self, ManagedStructure, NotManager},
     throttles::{self, RateLimit, Scope},
 };
 use crate::domain::{
     audit::{Action, Actor},
     new_person::NewPerson,
-    notification::Notification,
     role::Role,
 };
-use import::Seat;
 
-/// Another member of a structure, together with the proof that the person who asks is its principal
-/// manager. The principal manager himself is never one: only naming another changes what he is.
+/// A member of a structure, with the proof that the caller is its principal manager. Never the
+/// principal manager themselves: only a succession changes their role.
 #[derive(Clone, Debug)]
 pub struct ManagedMember {
     structure: ManagedStructure,
@@ -41,8 +43,8 @@ impl ManagedMember {
     }
 }
 
-/// The member behind a membership, if `manager_id` is the principal manager of its structure and
-/// this is somebody else.
+/// The member with this membership, if `manager_id` is the principal manager of its structure and
+/// the member is another person.
 ///
 /// # Errors
 /// Database errors.
@@ -55,37 +57,20 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
     let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
         return Ok(None);
     };
-    let members = structures::members(&mut *conn, &structure).await?;
+    let members = memberships::of_structure(&mut *conn, &structure).await?;
     let member = members
         .into_iter()
-        .find(|member| member.membership_id == membership_id && member.role() != Role::PrincipalManager);
+        .find(|member| member.membership_id == membership_id && member.role != Role::PrincipalManager);
     Ok(member.map(|member| ManagedMember { structure, member }))
 }
 
-/// Mails that one manager may have written to others in a row, by inviting them or changing their
-/// roles. Enough to attach a colleague to every structure of a large manager, by hand, in an
-/// afternoon; and little to whoever would write to strangers from here.
-pub const MAILS_TO_OTHERS: RateLimit = RateLimit { most: 300, minutes: 60 };
+/// Mails that one manager may cause in a row, by inviting people or changing their roles. Enough to
+/// attach a colleague to every structure of a large manager by hand in an afternoon, too few to
+/// send mail in bulk.
+const MAILS_TO_OTHERS: RateLimit = RateLimit { most: 300, minutes: 60 };
 
-/// Why nobody was attached or changed.
-#[derive(Debug, Error)]
-pub enum MemberError {
-    #[error(transparent)]
-    NotManager(#[from] NotManager),
-    #[error("only naming another principal manager changes what this one is")]
-    PrincipalManager,
-    #[error("the person is a member already, in another role")]
-    OtherRole(Role),
-    #[error("several people have this address")]
-    Ambiguous,
-    #[error("the manager has written to too many people")]
-    TooMany { seconds: u32 },
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
-/// Attaches a person, found by her login or contact address; who is unknown is registered and
-/// invited to choose a password. She is written to. Doing it again changes nothing.
+/// Attaches a person, found by login or contact address, and mails them. An unknown person is
+/// registered and invited to choose a password. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -102,14 +87,16 @@ pub async fn invite(
         Some(user_id) => user_id,
         None => registration::register(&mut tx, actor, person).await?.user_id,
     };
-    if seat(&mut tx, (actor, Action::MemberInvited), &structure, user_id, role).await? {
+    let grant = Grant { actor, action: Action::MemberInvited, structure: &structure, user_id, role };
+    if grants::give(&mut tx, grant).await? {
+        requests::delete_answered(&mut tx, &structure, user_id).await?;
         count_mail(&mut tx, actor).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-/// Counts somebody who is written to because the manager wished so.
+/// Counts a mail that the manager causes to be sent to another person.
 async fn count_mail(conn: &mut PgConnection, actor: &Actor) -> Result<(), MemberError> {
     match throttles::consume(conn, Scope::MemberMail, (&actor.name, ""), MAILS_TO_OTHERS).await? {
         None => Ok(()),
@@ -117,7 +104,7 @@ async fn count_mail(conn: &mut PgConnection, actor: &Actor) -> Result<(), Member
     }
 }
 
-/// Whose login or contact address this is. The login decides where both are somebody's.
+/// The person with this login or contact address. A login takes precedence.
 async fn find_person(conn: &mut PgConnection, address: &str) -> Result<Option<i64>, MemberError> {
     let found = sqlx::query!(
         r#"SELECT id, login = lower($1) AS "by_login!" FROM users WHERE login = lower($1) OR lower(contact_address) = lower($1)
@@ -134,50 +121,6 @@ async fn find_person(conn: &mut PgConnection, address: &str) -> Result<Option<i6
     }
 }
 
-/// Gives a person a role that she does not have yet, within the transaction of a caller who has
-/// locked the structure: with its mail and an event of the given kind, and a request that she may
-/// have made is answered by it. `false` where she has the role already.
-///
-/// # Errors
-/// [`MemberError`].
-pub(in crate::db) async fn seat(
-    conn: &mut PgConnection,
-    (actor, action): (&Actor, Action),
-    structure: &ManagedStructure,
-    user_id: i64,
-    role: Role,
-) -> Result<bool, MemberError> {
-    if role == Role::PrincipalManager {
-        return Err(MemberError::PrincipalManager);
-    }
-    let person =
-        sqlx::query!("SELECT login, contact_address FROM users WHERE id = $1", user_id).fetch_one(&mut *conn).await?;
-    let seat = Seat {
-        structure_id: structure.id(),
-        principal_manager_id: Some(structure.manager_id()),
-        user_id,
-        login: &person.login,
-        current: import::current_role(conn, structure.id(), user_id).await?,
-    };
-    match seat.current {
-        Some(current) if current == role => return Ok(false),
-        Some(current) => return Err(MemberError::OtherRole(current)),
-        None => {}
-    }
-    import::set_role(conn, &seat, role).await?;
-    import::record(conn, actor, &seat, action, role).await?;
-    sqlx::query!(
-        "DELETE FROM membership_requests WHERE user_id = $1 AND identifier_type = $2 AND identifier = $3",
-        user_id,
-        structure.identifier_type(),
-        structure.identifier(),
-    )
-    .execute(&mut *conn)
-    .await?;
-    tell(conn, actor, structure, &person.contact_address, Some(role)).await?;
-    Ok(true)
-}
-
 /// « Modifier le rôle ».
 ///
 /// # Errors
@@ -188,45 +131,29 @@ pub async fn change_role(pool: &PgPool, actor: &Actor, managed: &ManagedMember, 
     }
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, &managed.structure).await?.ok_or(NotManager)?;
-    let changed = sqlx::query!(
-        "UPDATE memberships SET role = $2 WHERE id = $1 AND role <> $2 AND role <> 'PRINCIPAL_MANAGER'",
-        managed.member.membership_id,
-        role.code(),
-    )
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    // The role is as wanted, or the member has just been removed: there is nothing to tell.
-    if changed == 0 {
+    if !memberships::change_role(&mut tx, managed.member.membership_id, role).await? {
         return Ok(());
     }
     count_mail(&mut tx, actor).await?;
     audit::record(&mut tx, event(actor, managed, Action::MembershipChanged, role.label())).await?;
-    tell(&mut tx, actor, &structure, &managed.member.contact_address, Some(role)).await?;
+    notify(&mut tx, actor, &structure, &managed.member.contact_address, Some(role)).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// « Retirer »: the person is no longer a member, and the rights that her own structures' technical
-/// users had here end (rule 5).
+/// « Retirer »: ends the membership, and with it the rights of the technical users of the person's
+/// own structures here (rule 5).
 ///
 /// # Errors
 /// [`MemberError`].
 pub async fn remove(pool: &PgPool, actor: &Actor, managed: &ManagedMember) -> Result<(), MemberError> {
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, &managed.structure).await?.ok_or(NotManager)?;
-    let removed = sqlx::query!(
-        "DELETE FROM memberships WHERE id = $1 AND role <> 'PRINCIPAL_MANAGER'",
-        managed.member.membership_id,
-    )
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    if removed == 0 {
+    if !memberships::remove(&mut tx, managed.member.membership_id).await? {
         return Ok(());
     }
-    audit::record(&mut tx, event(actor, managed, Action::MembershipRemoved, managed.member.role().label())).await?;
-    tell(&mut tx, actor, &structure, &managed.member.contact_address, None).await?;
+    audit::record(&mut tx, event(actor, managed, Action::MembershipRemoved, managed.member.role.label())).await?;
+    notify(&mut tx, actor, &structure, &managed.member.contact_address, None).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -238,20 +165,4 @@ fn event<'a>(actor: &'a Actor, managed: &'a ManagedMember, action: Action, detai
         detail,
         ..Event::of(actor, action)
     }
-}
-
-async fn tell(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    structure: &ManagedStructure,
-    recipient: &str,
-    role: Option<Role>,
-) -> sqlx::Result<()> {
-    let notice = Notification::MembershipChanged {
-        structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
-        role: role.map(|role| role.label().to_owned()),
-        actor: actor.name.clone(),
-    };
-    outbox::enqueue(conn, recipient, &notice).await
 }

@@ -1,83 +1,90 @@
-//! « Demandes de rattachement »: a person asks, the principal manager answers.
+//! « Demandes de rattachement »: requests to become a member, answered by the principal manager.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::MemberError;
+use super::grants::{self, Grant, MemberError};
 use crate::{
     db::{
         audit::{self, Event},
-        members, outbox,
+        outbox,
         structures::{self, ManagedStructure, NotManager},
+        throttles::{self, Scope},
     },
     domain::{
         audit::{Action, Actor},
         notification::Notification,
         role::Role,
-        structure_identifier::StructureIdentifier,
+        structure_identifier::{IdentifierType, StructureIdentifier},
     },
 };
 
-/// Requests that a person may have waiting.
+/// The number of pending requests that a person may have.
 pub const MOST_PENDING: i64 = 10;
 
-/// Why a request was not kept. None of these says anything about structures that are not the
-/// person's own.
+/// Stands for the network in the throttle of withdrawals: it counts per person, whatever their
+/// network, so no other person can lengthen the delay.
+const OWN_ACCOUNT: &str = "account";
+
+/// Why a request was refused. None of these reveals anything about structures that the person does
+/// not belong to.
 #[derive(Debug, Error)]
 pub enum AskError {
+    #[error("the person has withdrawn several requests")]
+    TooManyWithdrawals { seconds: u32 },
     #[error("the person is a member already")]
     AlreadyMember,
-    #[error("the person has as many requests waiting as she may")]
+    #[error("the person has as many pending requests as allowed")]
     TooMany,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
 
-/// Keeps a request, whether or not there is such a structure; its principal manager, if there is
-/// one, is written to. Asking again changes nothing.
+/// Stores a request, whether or not the structure exists, and mails its principal manager if there
+/// is one. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`AskError`].
 pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &StructureIdentifier) -> Result<(), AskError> {
-    let (kind, value) = (structure.kind().code(), structure.value());
     let mut tx = pool.begin().await?;
-    // Her requests queue, so that together they are not too many either.
-    sqlx::query!("SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id).fetch_one(&mut *tx).await?;
-    let standing = sqlx::query!(
-        r#"SELECT EXISTS (SELECT FROM memberships m JOIN structures s ON s.id = m.structure_id
-                           WHERE m.user_id = $1 AND s.identifier_type = $2 AND s.identifier = $3) AS "member!",
-                  coalesce(bool_or(identifier_type = $2 AND identifier = $3), false) AS "asked!", count(*) AS "pending!"
-             FROM membership_requests WHERE user_id = $1"#,
-        user_id,
-        kind,
-        value,
+    // Each new request mails the manager: without this throttle, asking and withdrawing in turn
+    // would send any number of mails.
+    if let Some(seconds) = throttles::wait(&mut *tx, Scope::MembershipRequest, &actor.name, OWN_ACCOUNT).await? {
+        return Err(AskError::TooManyWithdrawals { seconds });
+    }
+    // The person's requests queue on this lock, so that parallel ones respect the limit, too.
+    let person = sqlx::query!(
+        r#"SELECT id, login, first_name || ' ' || last_name AS "full_name!" FROM users WHERE id = $1 FOR NO KEY UPDATE"#,
+        user_id
     )
     .fetch_one(&mut *tx)
     .await?;
-    match standing {
-        row if row.member => return Err(AskError::AlreadyMember),
-        row if row.asked => return Ok(()),
-        row if row.pending >= MOST_PENDING => return Err(AskError::TooMany),
-        _ => {}
+    if is_pending(&mut tx, user_id, structure).await? {
+        return Ok(());
     }
-    // One statement, as long for a structure that nobody knows.
+    let target = find_target(&mut tx, structure).await?;
+    let notice = Notification::MembershipRequested {
+        structure: target.designation.unwrap_or_default(),
+        identifier: structure.value().to_owned(),
+        person: person.full_name,
+        login: person.login,
+    };
+    // One statement, which takes as long for a structure that does not exist.
     sqlx::query!(
         "WITH request AS (INSERT INTO membership_requests (user_id, identifier_type, identifier) VALUES ($1, $2, $3)),
-              named AS (SELECT s.id, s.designation, m.contact_address FROM structures s LEFT JOIN users m ON m.id = s.principal_manager_id
-                         WHERE s.identifier_type = $2 AND s.identifier = $3),
-              mailed AS (INSERT INTO mails (recipient, notice)
-                         SELECT n.contact_address, jsonb_build_object('kind', 'membership_requested', 'structure', n.designation,
-                                'identifier', $3::text, 'person', u.first_name || ' ' || u.last_name, 'login', u.login)
-                           FROM named n, users u WHERE u.id = $1 AND n.contact_address IS NOT NULL)
+              mailed AS (INSERT INTO mails (recipient, notice) SELECT $4::text, $5::jsonb WHERE $4::text IS NOT NULL)
          INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
-         VALUES ($1, $4, $5, $6, (SELECT id FROM named), $4, $2 || ' ' || $3)",
+         VALUES ($1, $6, $7, $8, $9, $6, $2 || ' ' || $3)",
         user_id,
-        kind,
-        value,
+        structure.kind().code(),
+        structure.value(),
+        target.recipient,
+        Json(notice) as _,
         actor.name,
         actor.address,
         Action::MembershipRequested.code(),
+        target.structure_id,
     )
     .execute(&mut *tx)
     .await?;
@@ -85,34 +92,85 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
     Ok(())
 }
 
-/// A request as the person who made it sees it: what she typed, nothing more.
+/// Whether the person has asked this already.
+///
+/// # Errors
+/// [`AskError`] if they may not ask it.
+async fn is_pending(conn: &mut PgConnection, user_id: i64, structure: &StructureIdentifier) -> Result<bool, AskError> {
+    let row = sqlx::query!(
+        r#"SELECT EXISTS (SELECT FROM memberships m JOIN structures s ON s.id = m.structure_id
+                           WHERE m.user_id = $1 AND s.identifier_type = $2 AND s.identifier = $3) AS "member!",
+                  coalesce(bool_or(identifier_type = $2 AND identifier = $3), false) AS "asked!", count(*) AS "pending!"
+             FROM membership_requests WHERE user_id = $1"#,
+        user_id,
+        structure.kind().code(),
+        structure.value(),
+    )
+    .fetch_one(conn)
+    .await?;
+    if row.member {
+        Err(AskError::AlreadyMember)
+    } else if !row.asked && row.pending >= MOST_PENDING {
+        Err(AskError::TooMany)
+    } else {
+        Ok(row.asked)
+    }
+}
+
+/// The structure that a request names. All fields are `None` if there is no such structure.
+struct Target {
+    structure_id: Option<i64>,
+    designation: Option<String>,
+    /// The principal manager's contact address.
+    recipient: Option<String>,
+}
+
+/// Finds the structure. Gives one row in any case, so that both cases take as long.
+async fn find_target(conn: &mut PgConnection, structure: &StructureIdentifier) -> sqlx::Result<Target> {
+    sqlx::query_as!(
+        Target,
+        r#"SELECT s.id AS "structure_id?", s.designation AS "designation?", m.contact_address AS "recipient?"
+             FROM (VALUES (1)) AS one
+             LEFT JOIN structures s ON s.identifier_type = $1 AND s.identifier = $2
+             LEFT JOIN users m ON m.id = s.principal_manager_id"#,
+        structure.kind().code(),
+        structure.value(),
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// A request as its author sees it: only what they typed.
 #[derive(Clone, Debug)]
 pub struct OwnRequest {
     pub id: i64,
-    pub identifier_type: String,
+    pub identifier_type: IdentifierType,
     pub identifier: String,
     pub created_at: OffsetDateTime,
 }
 
-/// A person's own requests that wait, oldest first.
+/// A person's own pending requests, oldest first.
 ///
 /// # Errors
 /// Database errors.
 pub async fn own(pool: &PgPool, user_id: i64) -> sqlx::Result<Vec<OwnRequest>> {
     sqlx::query_as!(
         OwnRequest,
-        "SELECT id, identifier_type, identifier, created_at FROM membership_requests WHERE user_id = $1 ORDER BY id",
+        r#"SELECT id, identifier_type AS "identifier_type: IdentifierType", identifier, created_at
+             FROM membership_requests WHERE user_id = $1 ORDER BY id"#,
         user_id,
     )
     .fetch_all(pool)
     .await
 }
 
-/// Takes one of a person's own requests back. False where it is gone already.
+/// Withdraws one of the person's own requests, and counts it in the throttle of [`ask`]. Does
+/// nothing if the request is gone.
 ///
 /// # Errors
 /// Database errors.
-pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<bool> {
+pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
     let withdrawn = sqlx::query!(
         "WITH gone AS (DELETE FROM membership_requests WHERE id = $1 AND user_id = $2 RETURNING identifier_type, identifier)
          INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
@@ -124,9 +182,12 @@ pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<boo
         actor.address,
         Action::MembershipRequestWithdrawn.code(),
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
-    Ok(withdrawn.rows_affected() > 0)
+    if withdrawn.rows_affected() > 0 {
+        throttles::fail(&mut *tx, Scope::MembershipRequest, &actor.name, OWN_ACCOUNT).await?;
+    }
+    tx.commit().await
 }
 
 /// A request as the principal manager of its structure sees it.
@@ -138,21 +199,23 @@ pub struct PendingRequest {
     pub created_at: OffsetDateTime,
     pub structure_id: i64,
     pub designation: String,
-    pub identifier_type: String,
-    pub identifier: String,
-    /// How many wait in all.
+    /// The number of the manager's pending requests, listed or not.
     pub total: i64,
 }
 
-/// The requests that wait for `manager_id`, oldest first.
+/// The oldest pending requests to structures of `manager_id`.
 ///
 /// # Errors
 /// Database errors.
-pub async fn of_manager(pool: &PgPool, manager_id: i64, limit: i64) -> sqlx::Result<Vec<PendingRequest>> {
+pub(in crate::db) async fn of_manager(
+    executor: impl PgExecutor<'_>,
+    manager_id: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<PendingRequest>> {
     sqlx::query_as!(
         PendingRequest,
         r#"SELECT r.id, u.first_name || ' ' || u.last_name AS "full_name!", u.login, r.created_at, s.id AS structure_id,
-                  s.designation, s.identifier_type, s.identifier, count(*) OVER () AS "total!"
+                  s.designation, count(*) OVER () AS "total!"
              FROM membership_requests r
              JOIN structures s ON s.identifier_type = r.identifier_type AND s.identifier = r.identifier
              JOIN users u ON u.id = r.user_id
@@ -162,12 +225,11 @@ pub async fn of_manager(pool: &PgPool, manager_id: i64, limit: i64) -> sqlx::Res
         manager_id,
         limit,
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await
 }
 
-/// A request together with the proof that the person who asks is principal manager of its
-/// structure.
+/// A request, with the proof that the caller is principal manager of its structure.
 #[derive(Clone, Debug)]
 pub struct ManagedRequest {
     id: i64,
@@ -197,8 +259,7 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, id: i64) -> sqlx::Resu
     Ok(structure.map(|structure| ManagedRequest { id, structure, user_id, login, contact_address }))
 }
 
-/// « Valider »: the person becomes a member. Where she is one already, in whatever role, she stays
-/// what she is.
+/// « Valider »: the person becomes a member. A person who is one already keeps their role.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -208,7 +269,9 @@ pub async fn accept(pool: &PgPool, actor: &Actor, request: &ManagedRequest, role
     if !take(&mut tx, request).await? {
         return Ok(());
     }
-    match members::seat(&mut tx, (actor, Action::MembershipRequestAccepted), &structure, request.user_id, role).await {
+    let action = Action::MembershipRequestAccepted;
+    let grant = Grant { actor, action, structure: &structure, user_id: request.user_id, role };
+    match grants::give(&mut tx, grant).await {
         Ok(_) | Err(MemberError::OtherRole(_)) => {}
         Err(error) => return Err(error),
     }
@@ -241,8 +304,28 @@ pub async fn refuse(pool: &PgPool, actor: &Actor, request: &ManagedRequest) -> R
     Ok(())
 }
 
-/// Takes the request away; false where it has been answered or withdrawn.
-async fn take(conn: &mut sqlx::PgConnection, request: &ManagedRequest) -> sqlx::Result<bool> {
+/// Deletes the request. False if it has been answered or withdrawn.
+async fn take(conn: &mut PgConnection, request: &ManagedRequest) -> sqlx::Result<bool> {
     let taken = sqlx::query!("DELETE FROM membership_requests WHERE id = $1", request.id).execute(conn).await?;
     Ok(taken.rows_affected() == 1)
+}
+
+/// Deletes the person's request to the structure, if there is one: they have become a member.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn delete_answered(
+    conn: &mut PgConnection,
+    structure: &ManagedStructure,
+    user_id: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM membership_requests WHERE user_id = $1 AND identifier_type = $2 AND identifier = $3",
+        user_id,
+        structure.identifier_type().code(),
+        structure.identifier(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

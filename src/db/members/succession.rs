@@ -1,21 +1,24 @@
-//! A structure changes hands: another member becomes its principal manager.
+//! Replaces the principal manager of a structure by another member.
 
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
+use super::memberships::{self, Member};
 use crate::{
     db::{
         audit::{self, Event},
         outbox,
-        structures::{self, ManagedStructure, Member, NotManager},
+        structures::{self, ManagedStructure, NotManager},
+        technical_users::envelopes,
     },
     domain::{
         audit::{Action, Actor},
         notification::Notification,
+        role::Role,
     },
 };
 
-/// Why no other principal manager was designated.
+/// Why the principal manager was not replaced.
 #[derive(Debug, Error)]
 pub enum DesignateError {
     #[error(transparent)]
@@ -26,10 +29,17 @@ pub enum DesignateError {
     Database(#[from] sqlx::Error),
 }
 
+/// A succession that took place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Designated {
+    /// Whether the former manager is still principal manager of another structure.
+    pub manages_others: bool,
+}
+
 /// Makes another member the principal manager; the former one becomes a secondary manager. In the
-/// same transaction the technical users change contact address and rights, since both are derived
-/// (rules 5 and 6), envelopes that the former manager has not opened die, and both are written to;
-/// the new one learns which passwords the former one knows.
+/// same transaction, contact address and rights of the technical users change, since both are
+/// derived (rules 5 and 6), envelopes that the former manager has not opened are destroyed, and
+/// both are mailed. The new one's mail names the accounts whose password the former one knows.
 ///
 /// # Errors
 /// [`DesignateError`].
@@ -38,42 +48,42 @@ pub async fn designate(
     actor: &Actor,
     structure: &ManagedStructure,
     new_manager_id: i64,
-) -> Result<(), DesignateError> {
+) -> Result<Designated, DesignateError> {
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     hand_over(&mut tx, actor, &structure, new_manager_id).await?;
+    let manages_others = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM structures WHERE principal_manager_id = $1) AS "exists!""#,
+        structure.manager_id(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     tx.commit().await?;
-    Ok(())
+    Ok(Designated { manages_others })
 }
 
-/// The same within the transaction of a caller who has locked the structure.
+/// The same in the transaction of a caller that has locked the structure.
 ///
 /// # Errors
 /// [`DesignateError`].
-pub(in crate::db) async fn hand_over(
+pub(super) async fn hand_over(
     conn: &mut PgConnection,
     actor: &Actor,
     structure: &ManagedStructure,
     new_manager_id: i64,
 ) -> Result<(), DesignateError> {
-    let members = structures::members(&mut *conn, structure).await?;
+    let members = memberships::of_structure(&mut *conn, structure).await?;
     let successor = members
         .iter()
         .find(|member| member.user_id == new_manager_id && member.user_id != structure.manager_id())
         .ok_or(DesignateError::NotAnotherMember)?;
     replace(conn, structure.id(), new_manager_id).await?;
-    let known = known_to_others(conn, structure.id()).await?;
-    for member in
-        [Some(successor), members.iter().find(|member| member.user_id == structure.manager_id())].into_iter().flatten()
-    {
-        let notice = Notification::ManagerChanged {
-            structure: structure.designation().into(),
-            identifier: structure.identifier().into(),
-            new_manager: successor.full_name(),
-            is_recipient: member.user_id == new_manager_id,
-            known_accounts: if member.user_id == new_manager_id { known.clone() } else { Vec::new() },
-        };
-        outbox::enqueue(conn, &member.contact_address, &notice).await?;
+    let known_accounts = known_to_others(conn, structure.id()).await?;
+    let notice = manager_changed(structure, successor.full_name(), Recipient::NewManager { known_accounts });
+    outbox::enqueue(conn, &successor.contact_address, &notice).await?;
+    if let Some(former) = members.iter().find(|member| member.user_id == structure.manager_id()) {
+        let notice = manager_changed(structure, successor.full_name(), Recipient::FormerManager);
+        outbox::enqueue(conn, &former.contact_address, &notice).await?;
     }
     let event = Event {
         structure_id: Some(structure.id()),
@@ -84,70 +94,64 @@ pub(in crate::db) async fn hand_over(
     Ok(())
 }
 
-/// Writes to a manager who replaces nobody, where passwords are known that somebody had before.
-pub(in crate::db) async fn warn_of_known_passwords(
-    conn: &mut PgConnection,
-    structure: &ManagedStructure,
-) -> sqlx::Result<()> {
+/// Mails a manager who replaces no other, if people who are no longer managers know passwords of
+/// the structure.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn warn_of_known_passwords(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<()> {
     let known_accounts = known_to_others(conn, structure.id()).await?;
     if known_accounts.is_empty() {
         return Ok(());
     }
-    let members = structures::members(&mut *conn, structure).await?;
+    let members = memberships::of_structure(&mut *conn, structure).await?;
     let manager = members.iter().find(|member| member.user_id == structure.manager_id());
-    let notice = Notification::ManagerChanged {
-        structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
-        new_manager: manager.map(Member::full_name).unwrap_or_default(),
-        is_recipient: true,
-        known_accounts,
-    };
+    let name = manager.map(Member::full_name).unwrap_or_default();
+    let notice = manager_changed(structure, name, Recipient::NewManager { known_accounts });
     outbox::enqueue(conn, structure.contact_address(), &notice).await
 }
 
-/// The change itself: roles and pointer, which two deferred foreign keys compare at the end of the
-/// transaction.
-pub(in crate::db) async fn replace(
-    conn: &mut PgConnection,
-    structure_id: i64,
-    new_manager_id: i64,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE memberships SET role = 'SECONDARY_MANAGER' WHERE structure_id = $1 AND role = 'PRINCIPAL_MANAGER'",
-        structure_id,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "INSERT INTO memberships (user_id, structure_id, role) VALUES ($2, $1, 'PRINCIPAL_MANAGER')
-         ON CONFLICT ON CONSTRAINT memberships_user_structure_key DO UPDATE SET role = 'PRINCIPAL_MANAGER'",
-        structure_id,
-        new_manager_id,
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "UPDATE structures SET principal_manager_id = $2, managed = true WHERE id = $1",
-        structure_id,
-        new_manager_id
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!(
-        "DELETE FROM envelopes WHERE technical_user_id IN (SELECT id FROM technical_users WHERE structure_id = $1)",
-        structure_id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+/// The recipient of the mail about a new principal manager.
+enum Recipient {
+    FormerManager,
+    /// With the names of the accounts whose password other people know.
+    NewManager {
+        known_accounts: Vec<String>,
+    },
 }
 
-/// The accounts of a structure whose password somebody knows who is no longer its principal
-/// manager, as a mail names them.
+fn manager_changed(structure: &ManagedStructure, new_manager: String, recipient: Recipient) -> Notification {
+    let (is_recipient, known_accounts) = match recipient {
+        Recipient::FormerManager => (false, Vec::new()),
+        Recipient::NewManager { known_accounts } => (true, known_accounts),
+    };
+    Notification::ManagerChanged {
+        structure: structure.designation().into(),
+        identifier: structure.identifier().into(),
+        new_manager,
+        is_recipient,
+        known_accounts,
+    }
+}
+
+/// Changes roles and pointer together: two deferred foreign keys compare them at the end of the
+/// transaction.
 ///
 /// # Errors
 /// Database errors.
-pub(in crate::db) async fn known_to_others(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<Vec<String>> {
+pub(super) async fn replace(conn: &mut PgConnection, structure_id: i64, new_manager_id: i64) -> sqlx::Result<()> {
+    memberships::demote_principal_manager(conn, structure_id).await?;
+    memberships::set_role(conn, structure_id, new_manager_id, Role::PrincipalManager).await?;
+    structures::set_principal_manager(conn, structure_id, new_manager_id).await?;
+    envelopes::end_of_structure(conn, structure_id).await
+}
+
+/// The structure's accounts whose password is known to a person who is not the principal manager,
+/// as mails name them.
+///
+/// # Errors
+/// Database errors.
+async fn known_to_others(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"SELECT t.login || coalesce(' (' || t.label || ')', '') AS "name!" FROM technical_users t
             WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) ORDER BY t.number"#,

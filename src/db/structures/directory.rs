@@ -1,11 +1,11 @@
-//! The public directory of structures, loaded by the operator.
+//! Loads the public directory of structures, from the operator's file.
 
 use serde::Serialize;
 use sqlx::{PgExecutor, types::Json};
 
 use crate::domain::audit::{Action, Actor};
 
-/// A structure as the directory has it. The fields bear the names of the table's columns.
+/// A structure in the directory. The fields have the names of the table's columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the directory's own flags")]
 pub struct DirectoryEntry {
@@ -32,22 +32,22 @@ pub struct DirectoryEntry {
     pub moa_only: bool,
 }
 
-/// What a load changed; the other entries were there already, just so.
+/// The numbers of entries that a load changed; the others were in the database already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loaded {
     pub created: i64,
     pub updated: i64,
 }
 
-/// Loads entries, each identifier at most once. An unmanaged structure is as the directory says. Of
-/// a managed one only the flags follow the directory: the card, status included, is its manager's.
-/// History tells him of the change.
+/// Loads entries, each identifier at most once. An unmanaged structure takes everything from the
+/// directory. A managed one takes only the flags, with an event in its history: its card, status
+/// included, belongs to its manager.
 ///
 /// # Errors
-/// Database errors; none of the entries is then loaded.
+/// Database errors; no entry is loaded then.
 pub async fn load(executor: impl PgExecutor<'_>, actor: &Actor, entries: &[DirectoryEntry]) -> sqlx::Result<Loaded> {
-    // The three writes see the same snapshot, so they never meet: a structure is new, unmanaged or
-    // managed.
+    // The three writes see the same snapshot, in which a structure is either new, unmanaged or
+    // managed: no two of them write the same row.
     sqlx::query_as!(
         Loaded,
         r#"WITH line AS MATERIALIZED (

@@ -1,13 +1,12 @@
-//! The history as its readers see it: a structure's events, narrowed and in pages, newest first.
-//! They are written in `audit`.
+//! Reads a structure's audit events: filtered, in pages, newest first. They are written in `audit`.
 
-use sqlx::{Encode, FromRow, PgPool, Postgres, QueryBuilder, Type, postgres::PgHasArrayType};
+use sqlx::{Encode, FromRow, PgExecutor, PgPool, Postgres, QueryBuilder, Type, postgres::PgHasArrayType};
 use time::OffsetDateTime;
 
 use super::ManagedStructure;
 use crate::domain::audit::Action;
 
-/// An event as history shows it.
+/// An event of the history.
 #[derive(Clone, Debug, FromRow)]
 pub struct PastEvent {
     pub id: i64,
@@ -20,29 +19,41 @@ pub struct PastEvent {
 }
 
 impl PastEvent {
-    /// What happened, in the words that people read.
+    /// The French name of what happened.
     #[must_use]
     pub fn label(&self) -> &'static str {
         Action::parse(&self.action).map_or("Opération", Action::label)
     }
 }
 
-/// Which events are wanted; those that meet every criterion that is given.
+/// A search in a structure's history, as typed. An event must meet every criterion that is given.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct EventSearch {
     pub action: Option<Action>,
     /// The first instant.
     pub from: Option<OffsetDateTime>,
-    /// The first instant that is too late.
+    /// The first instant after the period.
     pub until: Option<OffsetDateTime>,
-    /// What happened to these technical users; none of them, and there is nothing.
-    pub accounts: Option<Vec<i64>>,
-    /// What these logins did.
-    pub actors: Option<Vec<String>>,
+    /// The account acted upon: its login, or a part of logins or labels.
+    pub account: Option<String>,
+    /// The person who acted: their login, or a part of logins or names.
+    pub person: Option<String>,
 }
 
-impl Wanted {
-    /// All that happened to one technical user.
+/// A search whose accounts and people are found. An event must meet every criterion that is given.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    action: Option<Action>,
+    from: Option<OffsetDateTime>,
+    until: Option<OffsetDateTime>,
+    /// Events on one of these technical users; none if the list is empty.
+    accounts: Option<Vec<i64>>,
+    /// Acts of one of these logins; none if the list is empty.
+    actors: Option<Vec<String>>,
+}
+
+impl EventFilter {
+    /// All events on one technical user.
     #[must_use]
     pub fn of_account(technical_user_id: i64) -> Self {
         Self { accounts: Some(vec![technical_user_id]), ..Self::default() }
@@ -51,16 +62,16 @@ impl Wanted {
 
 /// Where a page begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Place {
+pub enum Cursor {
     #[default]
     Newest,
-    /// With the event that comes next, going back in time from the one with this number.
+    /// With the first event older than the one with this id.
     Before(i64),
-    /// So that it ends with the event before which the one with this number stands.
+    /// So that the page ends just above (newer than) the event with this id.
     After(i64),
 }
 
-/// Some events, newest first, and whether there are others on either side.
+/// Events, newest first, and whether there are more on either side.
 #[derive(Clone, Debug, Default)]
 pub struct EventPage {
     pub events: Vec<PastEvent>,
@@ -68,48 +79,110 @@ pub struct EventPage {
     pub has_older: bool,
 }
 
-/// One page of the structure's events. A [`Place`] that is no event of the structure's has no page:
-/// it is empty.
+/// Searches a structure's history, and gives one page of it.
 ///
-/// The statement is put together from the criteria that are given, so that each set of them is
-/// planned for itself.
+/// # Errors
+/// Database errors.
+pub async fn find(
+    pool: &PgPool,
+    structure: &ManagedStructure,
+    search: &EventSearch,
+    cursor: Cursor,
+    limit: u32,
+) -> sqlx::Result<EventPage> {
+    let filter = resolve(pool, structure, search).await?;
+    page(pool, structure, &filter, cursor, limit).await
+}
+
+/// One page of the structure's events. It is empty if the [`Cursor`] is no event of the structure.
+///
+/// The statement holds only the criteria that are given, so that PostgreSQL plans for these.
 ///
 /// # Errors
 /// Database errors.
 pub async fn page(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     structure: &ManagedStructure,
-    wanted: &Wanted,
-    place: Place,
+    filter: &EventFilter,
+    cursor: Cursor,
     limit: u32,
 ) -> sqlx::Result<EventPage> {
     let mut query = QueryBuilder::new(
         "SELECT id, at, actor, address, action, subject, detail FROM audit_events WHERE structure_id = ",
     );
     query.push_bind(structure.id());
-    push_criteria(&mut query, wanted);
-    push_place(&mut query, structure, place);
-    // One more than is shown tells whether there are others.
+    push_criteria(&mut query, filter);
+    push_cursor(&mut query, structure, cursor);
+    // One event more than the page holds, to know whether there are more.
     query.push(" LIMIT ").push_bind(i64::from(limit) + 1);
-    let mut events: Vec<PastEvent> = query.build_query_as().fetch_all(pool).await?;
+    let mut events: Vec<PastEvent> = query.build_query_as().fetch_all(executor).await?;
     let has_more = events.len() > limit as usize;
     events.truncate(limit as usize);
-    Ok(match place {
-        Place::Newest => EventPage { events, has_newer: false, has_older: has_more },
-        Place::Before(_) => EventPage { events, has_newer: true, has_older: has_more },
-        Place::After(_) => {
+    Ok(match cursor {
+        Cursor::Newest => EventPage { events, has_newer: false, has_older: has_more },
+        Cursor::Before(_) => EventPage { events, has_newer: true, has_older: has_more },
+        Cursor::After(_) => {
             events.reverse();
             EventPage { events, has_newer: has_more, has_older: true }
         }
     })
 }
 
-/// The structure's accounts that are meant, deleted ones too: by the login, or else by a part of
-/// logins or of libellés.
-///
-/// # Errors
-/// Database errors.
-pub async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<i64>> {
+/// An export of a whole search. Each batch is a short statement of its own, so a slow reader holds
+/// no connection. Accounts and people are looked up once, at the beginning.
+pub struct Export {
+    pool: PgPool,
+    structure: ManagedStructure,
+    filter: EventFilter,
+    batch: u32,
+    /// Where the next batch begins; `None` after the last one.
+    cursor: Option<Cursor>,
+}
+
+impl Export {
+    /// Begins an export in batches of `batch` events.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn begin(
+        pool: &PgPool,
+        structure: ManagedStructure,
+        search: &EventSearch,
+        batch: u32,
+    ) -> sqlx::Result<Self> {
+        let filter = resolve(pool, &structure, search).await?;
+        Ok(Self { pool: pool.clone(), structure, filter, batch, cursor: Some(Cursor::Newest) })
+    }
+
+    /// The next events, newest first; `None` after the last batch.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn next_batch(&mut self) -> sqlx::Result<Option<Vec<PastEvent>>> {
+        let Some(cursor) = self.cursor else { return Ok(None) };
+        let page = page(&self.pool, &self.structure, &self.filter, cursor, self.batch).await?;
+        self.cursor = page.events.last().filter(|_| page.has_older).map(|event| Cursor::Before(event.id));
+        Ok(Some(page.events))
+    }
+}
+
+/// Looks up the accounts and people of a search.
+async fn resolve(pool: &PgPool, structure: &ManagedStructure, search: &EventSearch) -> sqlx::Result<EventFilter> {
+    let accounts = match &search.account {
+        Some(text) => Some(accounts(pool, structure, text).await?),
+        None => None,
+    };
+    let actors = match &search.person {
+        Some(text) => Some(actors(pool, structure, text).await?),
+        None => None,
+    };
+    let &EventSearch { action, from, until, .. } = search;
+    Ok(EventFilter { action, from, until, accounts, actors })
+}
+
+/// The structure's accounts, deleted ones included, with exactly this login; if there is none,
+/// those whose login or label contains the text.
+async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!(
         "WITH named AS (
              SELECT id, lower(login) = lower($2) AS exactly FROM technical_users
@@ -123,13 +196,11 @@ pub async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) 
     .await
 }
 
-/// The logins that are meant, of those who acted on the structure: members, who was one, and the
-/// portal itself. By the login, or else by a part of logins or of people's names. The index of
-/// actors is read from one to the next: this costs as much as there are actors.
-///
-/// # Errors
-/// Database errors.
-pub async fn actors(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<String>> {
+/// The actors in the structure's history (present and former members, and the portal itself) with
+/// exactly this login; if there is none, those whose login or name contains the text. The index of
+/// actors is skipped through from one actor to the next, so the cost grows with the number of
+/// actors, not of events.
+async fn actors(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"WITH RECURSIVE actors AS (
                (SELECT actor FROM audit_events WHERE structure_id = $1 ORDER BY actor LIMIT 1)
@@ -148,7 +219,7 @@ pub async fn actors(pool: &PgPool, structure: &ManagedStructure, typed: &str) ->
     .await
 }
 
-/// One value is compared for itself: its index then gives the page in its order.
+/// A single value is compared with `=`: the index on the column then gives the page in its order.
 fn push_one_of<T>(query: &mut QueryBuilder<Postgres>, column: &str, values: &[T])
 where
     T: for<'q> Encode<'q, Postgres> + Type<Postgres> + PgHasArrayType + Clone + 'static,
@@ -160,33 +231,33 @@ where
     };
 }
 
-fn push_criteria(query: &mut QueryBuilder<Postgres>, wanted: &Wanted) {
-    if let Some(action) = wanted.action {
+fn push_criteria(query: &mut QueryBuilder<Postgres>, filter: &EventFilter) {
+    if let Some(action) = filter.action {
         query.push(" AND action = ").push_bind(action.code());
     }
-    if let Some(from) = wanted.from {
+    if let Some(from) = filter.from {
         query.push(" AND at >= ").push_bind(from);
     }
-    if let Some(until) = wanted.until {
+    if let Some(until) = filter.until {
         query.push(" AND at < ").push_bind(until);
     }
-    if let Some(accounts) = &wanted.accounts {
+    if let Some(accounts) = &filter.accounts {
         push_one_of(query, "technical_user_id", accounts);
     }
-    if let Some(actors) = &wanted.actors {
+    if let Some(actors) = &filter.actors {
         push_one_of(query, "actor", actors);
     }
 }
 
-/// From an event on: by its instant, and its number where several share one.
-fn push_place(query: &mut QueryBuilder<Postgres>, structure: &ManagedStructure, place: Place) {
-    let (comparison, id, order) = match place {
-        Place::Newest => {
+/// Orders by instant, then by id for events of the same instant, and begins at the cursor.
+fn push_cursor(query: &mut QueryBuilder<Postgres>, structure: &ManagedStructure, cursor: Cursor) {
+    let (comparison, id, order) = match cursor {
+        Cursor::Newest => {
             query.push(" ORDER BY at DESC, id DESC");
             return;
         }
-        Place::Before(id) => ("<", id, " ORDER BY at DESC, id DESC"),
-        Place::After(id) => (">", id, " ORDER BY at, id"),
+        Cursor::Before(id) => ("<", id, " ORDER BY at DESC, id DESC"),
+        Cursor::After(id) => (">", id, " ORDER BY at, id"),
     };
     query.push(" AND (at, id) ").push(comparison).push(" ((SELECT at FROM audit_events WHERE structure_id = ");
     query.push_bind(structure.id()).push(" AND id = ").push_bind(id).push("), ").push_bind(id).push(")").push(order);

@@ -1,27 +1,24 @@
-//! Structures, and the authority over them.
+//! Structures and the authority over them. The table `structures` is written in this folder alone,
+//! demonstration data apart.
 
+pub mod card;
 pub mod directory;
 pub mod history;
+pub mod list;
 
-use sqlx::{PgConnection, PgExecutor, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 use thiserror::Error;
-use time::OffsetDateTime;
 
-use super::audit::{self, Event};
-use crate::domain::{
-    audit::{Action, Actor},
-    role::Role,
-    structure::StructureCard,
-};
+use crate::domain::{structure::StructureCard, structure_identifier::IdentifierType};
 
 /// Proof that a person is, at this moment, the principal manager of a structure. Its fields are
-/// private and [`find_managed`] is its only maker: whatever creates, resets, suspends or lists
-/// takes one, so code that touches somebody else's structure does not compile.
+/// private and only [`find_managed`] makes one. Whatever acts on a structure takes one, so code
+/// that acts without authority does not compile.
 #[derive(Clone, Debug)]
 pub struct ManagedStructure {
     id: i64,
     manager_id: i64,
-    identifier_type: String,
+    identifier_type: IdentifierType,
     identifier: String,
     next_technical_number: i32,
     contact_address: String,
@@ -33,13 +30,13 @@ impl ManagedStructure {
         self.id
     }
 
-    /// The principal manager who asked.
+    /// The id of the principal manager, for whom the authority was checked.
     pub fn manager_id(&self) -> i64 {
         self.manager_id
     }
 
-    pub fn identifier_type(&self) -> &str {
-        &self.identifier_type
+    pub fn identifier_type(&self) -> IdentifierType {
+        self.identifier_type
     }
 
     pub fn identifier(&self) -> &str {
@@ -54,7 +51,7 @@ impl ManagedStructure {
         &self.card
     }
 
-    /// The n of the next technical login.
+    /// The number in the next technical login (rule 3).
     pub fn next_technical_number(&self) -> i32 {
         self.next_technical_number
     }
@@ -80,11 +77,11 @@ pub async fn find_managed(
     structure_id: i64,
 ) -> sqlx::Result<Option<ManagedStructure>> {
     let row = sqlx::query!(
-        "SELECT s.id, s.identifier_type, s.identifier, s.next_technical_number, s.designation, s.address_line,
+        r#"SELECT s.id, s.identifier_type AS "identifier_type: IdentifierType", s.identifier, s.next_technical_number, s.designation, s.address_line,
                 s.address_extra_1, s.address_extra_2, s.postal_code, s.city, s.country, s.email, s.phone, s.active,
                 u.contact_address
            FROM structures s JOIN users u ON u.id = s.principal_manager_id
-          WHERE s.id = $1 AND s.principal_manager_id = $2",
+          WHERE s.id = $1 AND s.principal_manager_id = $2"#,
         structure_id,
         manager_id,
     )
@@ -112,11 +109,12 @@ pub async fn find_managed(
     }))
 }
 
-/// Reads the authority again inside the transaction that is about to write, and holds it until its
-/// end: nobody can be demoted between the check and the act (ASVS 15.4.2).
+/// Reads the authority again inside the transaction that is about to write, and locks the structure
+/// until its end, so that the authority cannot be lost between check and act (ASVS 15.4.2). `None`
+/// if the person is no longer the principal manager.
 ///
 /// # Errors
-/// Database errors. `Ok(None)` where the manager is one no longer.
+/// Database errors.
 pub(in crate::db) async fn lock_managed(
     conn: &mut PgConnection,
     structure: &ManagedStructure,
@@ -127,225 +125,39 @@ pub(in crate::db) async fn lock_managed(
     find_managed(conn, structure.manager_id, structure.id).await
 }
 
-/// A row of « Mes structures ».
-#[derive(Clone, Debug)]
-pub struct StructureRow {
-    pub id: i64,
-    pub designation: String,
-    pub identifier_type: String,
-    pub identifier: String,
-    pub active: bool,
-    /// Technical users that are not deleted.
-    pub technical_users: i64,
-    /// When the first of their passwords expires.
-    pub next_expiry: Option<OffsetDateTime>,
-    /// Days until then on the calendar; negative once it is past.
-    pub next_expiry_days: Option<i32>,
-    /// How many structures match in all.
-    pub total: i64,
-}
-
-/// Which of a manager's structures are wanted, and in which order.
-#[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Part of a name or identifier; blind to case, accents and spaces inside an identifier. Empty:
-    /// all.
-    pub search: String,
-    /// Only those with a password that expires within 60 days or has expired.
-    pub due_soon: bool,
-    /// By the password that expires first; else by name.
-    pub by_expiry: bool,
-}
-
-/// One page of the structures that `manager_id` is principal manager of.
+/// Points the structure to its principal manager and marks it as managed. The caller changes the
+/// roles in the same transaction: deferred foreign keys compare the two.
 ///
 /// # Errors
 /// Database errors.
-pub async fn page_of_managed(
-    pool: &PgPool,
+pub(in crate::db) async fn set_principal_manager(
+    conn: &mut PgConnection,
+    structure_id: i64,
     manager_id: i64,
-    wanted: &Wanted,
-    offset: i64,
-    limit: i64,
-) -> sqlx::Result<Vec<StructureRow>> {
-    if wanted.due_soon || wanted.by_expiry {
-        page_by_deadline(pool, manager_id, wanted, offset, limit).await
-    } else {
-        page_by_name(pool, manager_id, &wanted.search, offset, limit).await
-    }
-}
-
-/// Looks at the accounts of the page's structures alone.
-async fn page_by_name(
-    pool: &PgPool,
-    manager_id: i64,
-    search: &str,
-    offset: i64,
-    limit: i64,
-) -> sqlx::Result<Vec<StructureRow>> {
-    sqlx::query_as!(
-        StructureRow,
-        r#"SELECT s.id, s.designation, s.identifier_type, s.identifier, s.active, s.total AS "total!",
-                  t.technical_users AS "technical_users!", t.next_expiry, days_until(t.next_expiry) AS next_expiry_days
-             FROM (SELECT *, count(*) OVER () AS total FROM structures
-                    WHERE principal_manager_id = $1
-                      AND ($2 = '' OR position(search_key($2) IN search_text) > 0
-                           OR position(lower(regexp_replace($2, '\s', '', 'g')) IN lower(identifier)) > 0)
-                    ORDER BY search_text, id OFFSET $3 LIMIT $4) s
-            CROSS JOIN LATERAL (SELECT count(*) AS technical_users, min(expires_at) AS next_expiry FROM technical_users
-                                 WHERE structure_id = s.id AND status <> 'DELETED') t
-            ORDER BY s.search_text, s.id"#,
-        manager_id,
-        search,
-        offset,
-        limit,
-    )
-    .fetch_all(pool)
-    .await
-}
-
-/// Has to look at the accounts of all the manager's structures.
-async fn page_by_deadline(
-    pool: &PgPool,
-    manager_id: i64,
-    wanted: &Wanted,
-    offset: i64,
-    limit: i64,
-) -> sqlx::Result<Vec<StructureRow>> {
-    sqlx::query_as!(
-        StructureRow,
-        r#"SELECT s.id, s.designation, s.identifier_type, s.identifier, s.active, count(*) OVER () AS "total!",
-                  t.technical_users AS "technical_users!", t.next_expiry, days_until(t.next_expiry) AS next_expiry_days
-             FROM structures s
-            CROSS JOIN LATERAL (SELECT count(*) AS technical_users, min(expires_at) AS next_expiry FROM technical_users
-                                 WHERE structure_id = s.id AND status <> 'DELETED') t
-            WHERE principal_manager_id = $1
-              AND ($2 = '' OR position(search_key($2) IN search_text) > 0
-                   OR position(lower(regexp_replace($2, '\s', '', 'g')) IN lower(identifier)) > 0)
-              AND (NOT $3 OR days_until(t.next_expiry) <= 60)
-            ORDER BY CASE WHEN $4 THEN t.next_expiry END, s.search_text, s.id OFFSET $5 LIMIT $6"#,
-        manager_id,
-        wanted.search,
-        wanted.due_soon,
-        wanted.by_expiry,
-        offset,
-        limit,
-    )
-    .fetch_all(pool)
-    .await
-}
-
-/// A person attached to a structure.
-#[derive(Clone, Debug)]
-pub struct Member {
-    pub membership_id: i64,
-    pub user_id: i64,
-    pub last_name: String,
-    pub first_name: String,
-    pub login: String,
-    pub contact_address: String,
-    pub role: String,
-    /// Whether the person has chosen a password yet.
-    pub active: bool,
-}
-
-impl Member {
-    pub fn full_name(&self) -> String {
-        format!("{} {}", self.first_name, self.last_name)
-    }
-
-    pub fn role(&self) -> Role {
-        Role::parse(&self.role).unwrap_or(Role::User)
-    }
-}
-
-/// The people attached to the structure, the principal manager first.
-///
-/// # Errors
-/// Database errors.
-pub async fn members(executor: impl PgExecutor<'_>, structure: &ManagedStructure) -> sqlx::Result<Vec<Member>> {
-    sqlx::query_as!(
-        Member,
-        r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role,
-                  u.password_hash IS NOT NULL AS "active!"
-             FROM memberships m JOIN users u ON u.id = m.user_id
-            WHERE m.structure_id = $1
-            ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', u.last_name, u.first_name, u.id"#,
-        structure.id,
-    )
-    .fetch_all(executor)
-    .await
-}
-
-/// Why a structure's card was not kept.
-#[derive(Debug, Error)]
-pub enum EditError {
-    #[error(transparent)]
-    NotManager(#[from] NotManager),
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
-}
-
-/// Keeps the edited card, and writes which fields changed into the history.
-///
-/// # Errors
-/// [`EditError`].
-pub async fn edit(
-    pool: &PgPool,
-    actor: &Actor,
-    structure: &ManagedStructure,
-    card: &StructureCard,
-) -> Result<(), EditError> {
-    let mut tx = pool.begin().await?;
-    let before = lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE structures SET designation = $2, address_line = $3, address_extra_1 = $4, address_extra_2 = $5,
-                postal_code = $6, city = $7, country = $8, email = $9, phone = $10, active = $11 WHERE id = $1",
-        structure.id,
-        card.designation,
-        card.address_line,
-        card.address_extra_1,
-        card.address_extra_2,
-        card.postal_code,
-        card.city,
-        card.country,
-        card.email,
-        card.phone,
-        card.active,
+        "UPDATE structures SET principal_manager_id = $2, managed = true WHERE id = $1",
+        structure_id,
+        manager_id
     )
-    .execute(&mut *tx)
+    .execute(conn)
     .await?;
-    let detail = changed_fields(&before.card, card).join(", ");
-    if !detail.is_empty() {
-        let event = Event {
-            structure_id: Some(structure.id),
-            detail: &detail,
-            subject: structure.identifier(),
-            ..Event::of(actor, Action::StructureEdited)
-        };
-        audit::record(&mut tx, event).await?;
-    }
-    tx.commit().await?;
     Ok(())
 }
 
-/// The French names of the fields in which two cards differ.
-fn changed_fields(before: &StructureCard, after: &StructureCard) -> Vec<&'static str> {
-    let mut fields = Vec::new();
-    let address = |card: &StructureCard| {
-        [&card.address_line, &card.address_extra_1, &card.address_extra_2, &card.postal_code, &card.city, &card.country]
-            .map(Clone::clone)
-    };
-    for (name, changed) in [
-        ("désignation", before.designation != after.designation),
-        ("adresse postale", address(before) != address(after)),
-        ("adresse électronique", before.email != after.email),
-        ("téléphone", before.phone != after.phone),
-        ("statut", before.active != after.active),
-    ] {
-        if changed {
-            fields.push(name);
-        }
-    }
-    fields
+/// Takes the number of the structure's next technical login. No number is given twice.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn take_technical_number(
+    conn: &mut PgConnection,
+    structure: &ManagedStructure,
+) -> sqlx::Result<i32> {
+    sqlx::query_scalar!(
+        r#"UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
+           RETURNING next_technical_number - 1 AS "number!""#,
+        structure.id(),
+    )
+    .fetch_one(conn)
+    .await
 }

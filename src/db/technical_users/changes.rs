@@ -1,14 +1,14 @@
-//! Changes a technical user’s label and status.
+//! Changes a technical user's label and status.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
-use super::{ChangeError, ManagedTechnicalUser, begin, former_passwords};
+use super::{ChangeError, LabelTaken, ManagedTechnicalUser, begin, envelopes, former_passwords, label_error};
 use crate::{
     db::{
+        api::accounts as api_accounts,
         audit::{self, Event},
         structures::{self, NotManager},
-        violates,
     },
     domain::{
         audit::{Action, Actor},
@@ -16,31 +16,25 @@ use crate::{
     },
 };
 
-/// Why an account's label was left as it was.
+/// Why an account's label was not changed.
 #[derive(Debug, Error)]
 pub enum RelabelError {
     #[error(transparent)]
     NotManager(#[from] NotManager),
     #[error("the account has been deleted")]
     Deleted,
-    #[error("another technical user of the structure has this label")]
-    LabelTaken,
-    /// What the label is now; the account that the form was made for had another one.
+    #[error(transparent)]
+    LabelTaken(#[from] LabelTaken),
+    /// The present label, which is not the one that the form showed.
     #[error("the label has been changed in the meantime")]
     ChangedMeanwhile(Option<String>),
     #[error(transparent)]
-    Database(sqlx::Error),
-}
-
-impl From<sqlx::Error> for RelabelError {
-    fn from(error: sqlx::Error) -> Self {
-        if violates(&error, "technical_users_label_key") { Self::LabelTaken } else { Self::Database(error) }
-    }
+    Database(#[from] sqlx::Error),
 }
 
 /// Gives the account another label, or none. `seen` is the label that the form showed, empty for
-/// none: where somebody has changed it since, nothing is written over it unseen. What is as wanted
-/// already stays so, and history tells it once.
+/// none; if the label was changed since, it is not overwritten. Does nothing if the account has
+/// this label already.
 ///
 /// # Errors
 /// [`RelabelError`].
@@ -64,15 +58,24 @@ pub async fn change_label(
     if before.unwrap_or_default() != seen {
         return Err(RelabelError::ChangedMeanwhile(row.label));
     }
-    sqlx::query!("UPDATE technical_users SET label = $2 WHERE id = $1", account.id(), after).execute(&mut *tx).await?;
+    set_label(&mut tx, account.id(), after).await?;
     let detail = label_change(before, after);
     audit::record(&mut tx, Event { detail: &detail, ..account.event(actor, Action::LabelChanged) }).await?;
     tx.commit().await?;
     Ok(())
 }
 
-/// Suspends, reactivates or deletes the account. Tokens and a former password die with a suspension
-/// and a deletion; a deleted login stays taken.
+async fn set_label(conn: &mut PgConnection, technical_user_id: i64, label: Option<&str>) -> Result<(), RelabelError> {
+    sqlx::query!("UPDATE technical_users SET label = $2 WHERE id = $1", technical_user_id, label)
+        .execute(conn)
+        .await
+        .map_err(label_error::<RelabelError>)?;
+    Ok(())
+}
+
+/// Suspends, reactivates or deletes the account. A suspension or deletion also ends its access
+/// tokens and its former password. The login of a deleted account is never given again. Does
+/// nothing if the account has this status already.
 ///
 /// # Errors
 /// [`ChangeError`].
@@ -83,16 +86,7 @@ pub async fn change_status(
     status: TechnicalUserStatus,
 ) -> Result<(), ChangeError> {
     let (mut tx, _) = begin(pool, account).await?;
-    let changed = sqlx::query!(
-        "UPDATE technical_users SET status = $2 WHERE id = $1 AND status <> 'DELETED' AND status <> $2",
-        account.id(),
-        status.code(),
-    )
-    .execute(&mut *tx)
-    .await?
-    .rows_affected();
-    // Twice the same click: the account already is as wanted, and history tells it once.
-    if changed == 0 {
+    if !set_status(&mut tx, account.id(), status).await? {
         return Ok(());
     }
     let mut detail = "";
@@ -100,10 +94,10 @@ pub async fn change_status(
         if former_passwords::end(&mut tx, account.id()).await? {
             detail = former_passwords::ENDED_TOO;
         }
-        sqlx::query!("DELETE FROM access_tokens WHERE technical_user_id = $1", account.id()).execute(&mut *tx).await?;
+        api_accounts::end_tokens(&mut tx, account.id()).await?;
     }
     if status == TechnicalUserStatus::Deleted {
-        sqlx::query!("DELETE FROM envelopes WHERE technical_user_id = $1", account.id()).execute(&mut *tx).await?;
+        envelopes::end_of_account(&mut tx, account.id()).await?;
     }
     let action = match status {
         TechnicalUserStatus::Active => Action::TechnicalUserReactivated,
@@ -113,4 +107,20 @@ pub async fn change_status(
     audit::record(&mut tx, Event { detail, ..account.event(actor, action) }).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// False if the account has this status already or is deleted.
+async fn set_status(
+    conn: &mut PgConnection,
+    technical_user_id: i64,
+    status: TechnicalUserStatus,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query!(
+        "UPDATE technical_users SET status = $2 WHERE id = $1 AND status <> 'DELETED' AND status <> $2",
+        technical_user_id,
+        status.code(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(changed.rows_affected() > 0)
 }

@@ -1,19 +1,20 @@
 //! Creates technical users.
 
+use rand::CryptoRng;
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::{
-    envelopes,
-    idempotency::{Form, done, mark_done},
+    LabelTaken, envelopes,
+    idempotency::{Form, FormReused, Once},
+    label_error,
 };
 use crate::{
     db::{
         audit::{self, Event},
         outbox,
         structures::{self, ManagedStructure, NotManager},
-        violates,
     },
     domain::{
         audit::{Action, Actor},
@@ -23,22 +24,30 @@ use crate::{
     },
 };
 
-/// When a password that is made now will expire.
+/// What the creation form shows before it is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Preview {
+    /// Whether the structure may have one more technical user.
+    pub has_room: bool,
+    /// When a password issued now will expire.
+    pub expires_at: OffsetDateTime,
+}
+
+/// What a creation in this structure would find now.
 ///
 /// # Errors
 /// Database errors.
-pub async fn expiry_of_new(pool: &PgPool, rules: AccountRules) -> sqlx::Result<OffsetDateTime> {
-    sqlx::query_scalar!(r#"SELECT portal_now() + make_interval(days => $1) AS "at!""#, rules.password_lifetime_days)
-        .fetch_one(pool)
-        .await
-}
-
-impl<'a> Form<'a> {
-    /// The creation form of a structure.
-    #[must_use]
-    pub fn creation(token: &'a str, structure: &ManagedStructure, label: Option<&Label>) -> Self {
-        Self { token, request: format!("create {} {}", structure.id(), label.map_or("", Label::as_str)) }
-    }
+pub async fn preview(pool: &PgPool, structure: &ManagedStructure, rules: AccountRules) -> sqlx::Result<Preview> {
+    let row = sqlx::query!(
+        r#"SELECT portal_now() + make_interval(days => $2) AS "expires_at!",
+                  (SELECT count(*) FROM technical_users WHERE structure_id = $1 AND status <> 'DELETED') AS "count!""#,
+        structure.id(),
+        rules.password_lifetime_days,
+    )
+    .fetch_one(pool)
+    .await?;
+    let has_room = structure.card().active && row.count < rules.max_per_structure;
+    Ok(Preview { has_room, expires_at: row.expires_at })
 }
 
 /// Why no technical user was created.
@@ -50,90 +59,82 @@ pub enum CreateError {
     StructureInactive,
     #[error("the structure has as many technical users as it may")]
     LimitReached,
-    #[error("another technical user of the structure has this label")]
-    LabelTaken,
-    #[error("this form has already created {0}")]
-    FormReused(String),
     #[error(transparent)]
-    Database(sqlx::Error),
+    LabelTaken(#[from] LabelTaken),
+    #[error(transparent)]
+    FormReused(#[from] FormReused),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
 }
 
-impl From<sqlx::Error> for CreateError {
-    fn from(error: sqlx::Error) -> Self {
-        if violates(&error, "technical_users_label_key") { Self::LabelTaken } else { Self::Database(error) }
+/// The creation that a form asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Creation<'a> {
+    pub actor: &'a Actor,
+    pub structure: &'a ManagedStructure,
+    pub label: Option<&'a Label>,
+    /// The form's idempotency token.
+    pub token: &'a str,
+}
+
+impl<'a> Creation<'a> {
+    /// Looks for an earlier post of the same form, before the costly hash of a password.
+    ///
+    /// # Errors
+    /// [`CreateError::FormReused`], or database errors.
+    pub async fn find(self, pool: &PgPool) -> Result<Once<OpenCreation<'a>>, CreateError> {
+        let request = format!("create {} {}", self.structure.id(), self.label_text());
+        let form = Form { manager_id: self.structure.manager_id(), token: self.token, request };
+        let mut conn = pool.acquire().await?;
+        Ok(match form.find_done(&mut conn).await? {
+            Some(done) => Once::Done(done.repeated_by(&form)?),
+            None => Once::Open(OpenCreation { creation: self, form }),
+        })
+    }
+
+    /// The label, empty if there is none.
+    fn label_text(&self) -> &'a str {
+        self.label.map_or("", Label::as_str)
     }
 }
 
-/// Creates a technical user: account, envelope, event and mail in one transaction. Posting the same
-/// form again finds the first account instead of making another.
-///
-/// # Errors
-/// [`CreateError`].
-pub async fn create(
-    pool: &PgPool,
-    actor: &Actor,
-    structure: &ManagedStructure,
-    label: Option<&Label>,
-    form: &Form<'_>,
-    issued: &IssuedPassword,
-    rules: AccountRules,
-) -> Result<i64, CreateError> {
-    let mut tx = pool.begin().await?;
-    let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
-    if let Some(done) = done(&mut tx, structure.manager_id(), form.token).await? {
-        return if done.request == form.request {
-            Ok(done.technical_user_id)
-        } else {
-            Err(CreateError::FormReused(done.login))
-        };
+/// A creation whose form has not acted yet.
+#[derive(Debug)]
+pub struct OpenCreation<'a> {
+    creation: Creation<'a>,
+    form: Form<'a>,
+}
+
+impl OpenCreation<'_> {
+    /// Writes account, envelope, audit event and mail in one transaction. Returns the technical
+    /// user's id. If the same form is posted several times at once, all posts return the account
+    /// that the first one created.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub async fn complete(
+        self,
+        pool: &PgPool,
+        issued: &IssuedPassword,
+        rules: AccountRules,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<i64, CreateError> {
+        let Self { creation, form } = self;
+        let mut tx = pool.begin().await?;
+        let structure = structures::lock_managed(&mut tx, creation.structure).await?.ok_or(NotManager)?;
+        // Checked again under the lock, for parallel posts.
+        if let Some(done) = form.find_done(&mut tx).await? {
+            return Ok(done.repeated_by(&form)?);
+        }
+        check_room(&mut tx, &structure, rules).await?;
+        let account = insert(&mut tx, &structure, creation.label, issued, rules).await?;
+        envelopes::put(&mut tx, account.envelope_subject(&structure), issued, rng).await?;
+        form.mark_done(&mut tx, account.id).await?;
+        record(&mut tx, &creation, &account).await?;
+        notify(&mut tx, &creation, &structure, &account).await?;
+        tx.commit().await?;
+        Ok(account.id)
     }
-    check_room(&mut tx, &structure, rules).await?;
-    let number = take_number(&mut tx, &structure).await?;
-    let login = technical_login(number, structure.identifier());
-    let row = sqlx::query!(
-        "INSERT INTO technical_users (structure_id, number, login, label, created_by, password_set_by, password_hash, password_checksum, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, portal_now() + make_interval(days => $8))
-         RETURNING id, credential_version, created_at, expires_at",
-        structure.id(),
-        number,
-        login,
-        label.map(Label::as_str),
-        structure.manager_id(),
-        issued.hash.as_phc(),
-        issued.password.checksum(),
-        rules.password_lifetime_days,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    let subject = EnvelopeSubject {
-        technical_user_id: row.id,
-        credential_version: row.credential_version,
-        manager_id: structure.manager_id(),
-    };
-    envelopes::put(&mut tx, subject, issued).await?;
-    mark_done(&mut tx, structure.manager_id(), form, row.id).await?;
-    let event = Event {
-        structure_id: Some(structure.id()),
-        technical_user_id: Some(row.id),
-        subject: &login,
-        detail: label.map_or("", Label::as_str),
-        ..Event::of(actor, Action::TechnicalUserCreated)
-    };
-    audit::record(&mut tx, event).await?;
-    let notice = AccountNotification {
-        technical_user_id: row.id,
-        login: login.clone(),
-        label: label.map(|label| label.as_str().to_owned()),
-        structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
-        actor: actor.name.clone(),
-        at: row.created_at,
-        expires_at: row.expires_at,
-        former_until: None,
-    };
-    outbox::enqueue(&mut tx, structure.contact_address(), &Notification::TechnicalUserCreated(notice)).await?;
-    tx.commit().await?;
-    Ok(row.id)
 }
 
 async fn check_room(
@@ -153,12 +154,80 @@ async fn check_room(
     if count < rules.max_per_structure { Ok(()) } else { Err(CreateError::LimitReached) }
 }
 
-async fn take_number(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<i32> {
-    sqlx::query_scalar!(
-        r#"UPDATE structures SET next_technical_number = next_technical_number + 1 WHERE id = $1
-           RETURNING next_technical_number - 1 AS "number!""#,
+/// An account that was just inserted.
+struct NewAccount {
+    id: i64,
+    login: String,
+    credential_version: i32,
+    created_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+impl NewAccount {
+    fn envelope_subject(&self, structure: &ManagedStructure) -> EnvelopeSubject {
+        EnvelopeSubject {
+            technical_user_id: self.id,
+            credential_version: self.credential_version,
+            manager_id: structure.manager_id(),
+        }
+    }
+}
+
+async fn insert(
+    conn: &mut PgConnection,
+    structure: &ManagedStructure,
+    label: Option<&Label>,
+    issued: &IssuedPassword,
+    rules: AccountRules,
+) -> Result<NewAccount, CreateError> {
+    let number = structures::take_technical_number(&mut *conn, structure).await?;
+    let login = technical_login(number, structure.identifier());
+    sqlx::query_as!(
+        NewAccount,
+        "INSERT INTO technical_users (structure_id, number, login, label, created_by, password_set_by, password_hash, password_checksum, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $5, $6, $7, portal_now() + make_interval(days => $8))
+         RETURNING id, login, credential_version, created_at, expires_at",
         structure.id(),
+        number,
+        login,
+        label.map(Label::as_str),
+        structure.manager_id(),
+        issued.hash.as_phc(),
+        issued.password.checksum(),
+        rules.password_lifetime_days,
     )
     .fetch_one(conn)
     .await
+    .map_err(label_error)
+}
+
+async fn record(conn: &mut PgConnection, creation: &Creation<'_>, account: &NewAccount) -> sqlx::Result<()> {
+    let event = Event {
+        structure_id: Some(creation.structure.id()),
+        technical_user_id: Some(account.id),
+        subject: &account.login,
+        detail: creation.label_text(),
+        ..Event::of(creation.actor, Action::TechnicalUserCreated)
+    };
+    audit::record(conn, event).await
+}
+
+async fn notify(
+    conn: &mut PgConnection,
+    creation: &Creation<'_>,
+    structure: &ManagedStructure,
+    account: &NewAccount,
+) -> sqlx::Result<()> {
+    let notice = AccountNotification {
+        technical_user_id: account.id,
+        login: account.login.clone(),
+        label: creation.label.map(|label| label.as_str().to_owned()),
+        structure: structure.designation().into(),
+        identifier: structure.identifier().into(),
+        actor: creation.actor.name.clone(),
+        at: account.created_at,
+        expires_at: account.expires_at,
+        former_until: None,
+    };
+    outbox::enqueue(conn, structure.contact_address(), &Notification::TechnicalUserCreated(notice)).await
 }

@@ -1,14 +1,11 @@
-//! Calendars of deadlines, subscribed to by a link that stands for its owner.
+//! When the passwords of a manager's technical users expire, for calendars.
 
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
-use crate::{
-    db::audit::{self, Event},
-    domain::audit::{Action, Actor},
-};
+use crate::db::identity::calendar_links;
 
-/// The end of a technical user's password.
+/// The expiry of a technical user's password.
 #[derive(Clone, Debug)]
 pub struct Deadline {
     pub technical_user_id: i64,
@@ -20,12 +17,12 @@ pub struct Deadline {
     pub password_set_at: OffsetDateTime,
 }
 
-/// The deadlines of all active technical users of the structures that this person is principal
-/// manager of, soonest first.
+/// The deadlines of the active technical users in this principal manager's active structures,
+/// soonest first.
 ///
 /// # Errors
 /// Database errors.
-pub async fn deadlines(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadline>> {
+pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadline>> {
     sqlx::query_as!(
         Deadline,
         "SELECT t.id AS technical_user_id, t.credential_version, t.login, t.label, s.designation AS structure,
@@ -39,23 +36,13 @@ pub async fn deadlines(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadl
     .await
 }
 
-/// Whose calendar this link shows.
+/// The deadlines of the person whose calendar this link shows; `None` if there is no such link.
 ///
 /// # Errors
 /// Database errors.
-pub async fn owner(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1", token_hash).fetch_optional(pool).await
-}
-
-/// Makes this the person's only link; the one before shows nothing any more.
-///
-/// # Errors
-/// Database errors.
-pub async fn replace_link(pool: &PgPool, actor: &Actor, user_id: i64, token_hash: &[u8]) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
-    sqlx::query!("UPDATE users SET calendar_token_hash = $2 WHERE id = $1", user_id, token_hash)
-        .execute(&mut *tx)
-        .await?;
-    audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkMade) }).await?;
-    tx.commit().await
+pub async fn of_link(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Vec<Deadline>>> {
+    match calendar_links::find_owner(pool, token_hash).await? {
+        Some(manager_id) => Ok(Some(of_manager(pool, manager_id).await?)),
+        None => Ok(None),
+    }
 }

@@ -1,6 +1,7 @@
-//! Envelopes: the password between its making and the end of its récapitulatif (section 3 of the
+//! Envelopes: new passwords, sealed until they are displayed and exported (section 3 of the
 //! specification).
 
+use rand::CryptoRng;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
@@ -10,33 +11,41 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, IssuedPassword, SealedPassword, SessionSecret},
+        lifetime,
         password::Password,
         random,
     },
 };
 
-/// How long an envelope may wait and be used for the PDF.
-const LIFETIME: &str = "10 minutes";
-
-/// What the récapitulatif finds.
+/// The answer to a request to display a password.
 #[derive(Debug)]
 pub enum Display {
-    /// The password, for this once, and until when it can be exported.
-    Password(Password, OffsetDateTime),
-    /// It cannot be displayed (any more); `shown` where that is because it has been.
-    Gone { shown: bool },
+    /// The password, displayed by this request and no other. `until` is the end of the export.
+    Password { password: Password, until: OffsetDateTime },
+    /// The password was displayed before.
+    AlreadyShown,
+    /// The envelope has expired, was destroyed, or belongs to another session.
+    Lapsed,
 }
 
-/// Lays a new password into its envelope, in place of any older one of the account.
-pub(in crate::db) async fn put(
+impl Display {
+    /// Why the password of an account cannot be displayed, by whether it ever was.
+    fn refused(shown: bool) -> Self {
+        if shown { Self::AlreadyShown } else { Self::Lapsed }
+    }
+}
+
+/// Seals a new password and stores it, in place of the account's older envelope.
+pub(super) async fn put(
     conn: &mut PgConnection,
     subject: EnvelopeSubject,
     issued: &IssuedPassword,
+    rng: &mut (impl CryptoRng + Send),
 ) -> sqlx::Result<()> {
-    let sealed = issued.seal(subject);
+    let sealed = issued.seal(subject, rng);
     sqlx::query!(
         "INSERT INTO envelopes (technical_user_id, credential_version, manager_id, session_hash, sealed, expires_at)
-         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::text::interval)
+         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::interval)
          ON CONFLICT (technical_user_id) DO UPDATE SET credential_version = $2, manager_id = $3, session_hash = $4,
              sealed = $5, expires_at = excluded.expires_at, shown_at = NULL, export_nonce_hash = NULL",
         subject.technical_user_id,
@@ -44,14 +53,14 @@ pub(in crate::db) async fn put(
         subject.manager_id,
         issued.session.digest(),
         sealed.as_bytes(),
-        LIFETIME,
+        lifetime::ENVELOPE as _,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Whether an envelope of this session still waits to be displayed. Changes nothing.
+/// Whether the session can still display the password. Changes nothing.
 ///
 /// # Errors
 /// Database errors.
@@ -67,9 +76,8 @@ pub async fn is_waiting(pool: &PgPool, account: &ManagedTechnicalUser, session: 
     .await
 }
 
-/// Opens the envelope to display it: the first caller gets the password, whoever comes after does
-/// not. `nonce_hash` is that of the secret which the page will carry and which its export must give
-/// back.
+/// Opens the envelope to display the password. Only the first request gets it. `nonce_hash` is the
+/// digest of the nonce that the page will contain and that [`export`] requires.
 ///
 /// # Errors
 /// Database errors.
@@ -93,41 +101,49 @@ pub async fn display(
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(envelope) = envelope else { return gone(&mut tx, account).await };
+    let Some(envelope) = envelope else { return refused(&mut tx, account).await };
     let password = open(account, session, envelope.credential_version, envelope.sealed);
-    let Some(password) = password else { return gone(&mut tx, account).await };
+    let Some(password) = password else { return refused(&mut tx, account).await };
     sqlx::query!("UPDATE technical_users SET password_shown_at = portal_now() WHERE id = $1", account.id())
         .execute(&mut *tx)
         .await?;
     audit::record(&mut tx, account.event(actor, Action::PasswordShown)).await?;
     tx.commit().await?;
-    Ok(Display::Password(password, envelope.expires_at))
+    Ok(Display::Password { password, until: envelope.expires_at })
 }
 
-/// Read now, not with the account: of many who come together, those who lose have seen it before
-/// the winner's commit.
-async fn gone(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sqlx::Result<Display> {
+/// Reads `password_shown_at` again: of several parallel requests, those that come too late read the
+/// account before the first one committed.
+async fn refused(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sqlx::Result<Display> {
     let shown = sqlx::query_scalar!(
         r#"SELECT password_shown_at IS NOT NULL AS "shown!" FROM technical_users WHERE id = $1"#,
         account.id()
     )
     .fetch_one(conn)
     .await?;
-    Ok(Display::Gone { shown })
+    Ok(Display::refused(shown))
 }
 
-/// Opens the envelope again for the PDF, for the page that displayed it: only that page has the
-/// nonce.
+/// A password opened for the PDF.
+#[derive(Debug)]
+pub struct Exported {
+    pub password: Password,
+    /// When it was exported.
+    pub at: OffsetDateTime,
+}
+
+/// Opens the envelope again, for the PDF. Only the page that displayed the password has the nonce.
+/// `None` if the envelope is gone or the nonce is not the page's.
 ///
 /// # Errors
-/// Database errors. `Ok(None)` where the envelope is gone or the nonce is not its own.
+/// Database errors.
 pub async fn export(
     pool: &PgPool,
     actor: &Actor,
     account: &ManagedTechnicalUser,
     session: &SessionSecret,
     nonce_hash: &[u8],
-) -> sqlx::Result<Option<Password>> {
+) -> sqlx::Result<Option<Exported>> {
     let mut tx = pool.begin().await?;
     let envelope = sqlx::query!(
         "SELECT credential_version, sealed FROM envelopes
@@ -142,15 +158,19 @@ pub async fn export(
     .await?;
     let password = envelope.and_then(|row| open(account, session, row.credential_version, row.sealed));
     let Some(password) = password else { return Ok(None) };
-    sqlx::query!("UPDATE technical_users SET password_exported_at = portal_now() WHERE id = $1", account.id())
-        .execute(&mut *tx)
-        .await?;
+    let at = sqlx::query_scalar!(
+        r#"UPDATE technical_users SET password_exported_at = portal_now() WHERE id = $1
+           RETURNING password_exported_at AS "at!""#,
+        account.id(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     audit::record(&mut tx, account.event(actor, Action::PasswordExported)).await?;
     tx.commit().await?;
-    Ok(Some(password))
+    Ok(Some(Exported { password, at }))
 }
 
-/// Destroys the envelope of an account, when its manager leaves the récapitulatif.
+/// Destroys the session's envelope of the account, when its manager leaves the récapitulatif.
 ///
 /// # Errors
 /// Database errors.
@@ -165,8 +185,37 @@ pub async fn destroy(pool: &PgPool, account: &ManagedTechnicalUser, session: &Se
     Ok(())
 }
 
-/// Seals anew, for the session that takes another one's place, what that one could open; what it
-/// could not is destroyed.
+/// Destroys the account's envelope.
+pub(super) async fn end_of_account(conn: &mut PgConnection, technical_user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM envelopes WHERE technical_user_id = $1", technical_user_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Destroys the envelopes of the structure's accounts.
+pub(in crate::db) async fn end_of_structure(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM envelopes WHERE technical_user_id IN (SELECT id FROM technical_users WHERE structure_id = $1)",
+        structure_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Destroys the envelopes that only these sessions could open, given the digests of their secrets.
+pub(in crate::db) async fn end_of_sessions(conn: &mut PgConnection, session_hashes: &[Vec<u8>]) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM envelopes WHERE session_hash = ANY($1)", session_hashes).execute(conn).await?;
+    Ok(())
+}
+
+/// Deletes expired envelopes.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM envelopes WHERE expires_at <= portal_now()").execute(pool).await?;
+    Ok(())
+}
+
+/// Seals the envelopes of the session `old` again for the session `new` that replaces it. Those
+/// that do not open are destroyed.
 pub(in crate::db) async fn hand_over(
     conn: &mut PgConnection,
     old: &SessionSecret,

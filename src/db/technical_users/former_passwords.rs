@@ -1,5 +1,5 @@
-//! Passwords that a reset replaced and that still work for a while. A row whose time is over is
-//! without effect; the upkeep removes it.
+//! Passwords that a reset replaced and that keep working for a while. A row past its end has no
+//! effect; the upkeep deletes it.
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::{ChangeError, ManagedTechnicalUser};
 use crate::{
     db::{
+        api::accounts as api_accounts,
         audit,
         structures::{self, NotManager},
     },
@@ -17,8 +18,9 @@ use crate::{
     },
 };
 
-/// Before a reset: ends the former password, and makes one of the current one where it is to be
-/// kept. A password that does not work has nothing to keep. Returns until when it works.
+/// Before a reset: ends the former password and, if there is a grace, makes the current password
+/// the former one. Returns until when that one works; `None` without a grace, or if it does not
+/// work now.
 pub(super) async fn succeed(
     conn: &mut PgConnection,
     technical_user_id: i64,
@@ -29,8 +31,8 @@ pub(super) async fn succeed(
     if grace == Grace::None {
         return Ok(None);
     }
-    // Not after its own end, nor after that of its successor, whose lifetime the operator may have
-    // shortened.
+    // It ends no later than its own expiry and than that of its successor, whose lifetime the
+    // operator may have shortened.
     sqlx::query_scalar!(
         "INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, password_checksum, set_by, shown_at, ends_at)
          SELECT id, credential_version, password_hash, password_checksum, password_set_by, password_shown_at,
@@ -45,26 +47,31 @@ pub(super) async fn succeed(
     .await
 }
 
-/// Ends the former password of an account with the tokens that it obtained. False where there was
-/// none that worked.
+/// Ends the account's former password and its access tokens. False if none was still working.
 pub(super) async fn end(conn: &mut PgConnection, technical_user_id: i64) -> sqlx::Result<bool> {
     let ended = sqlx::query!(
-        r#"WITH ended AS (DELETE FROM former_passwords WHERE technical_user_id = $1 RETURNING credential_version, ends_at),
-                tokens AS (DELETE FROM access_tokens k USING ended e
-                            WHERE k.technical_user_id = $1 AND k.credential_version = e.credential_version)
-           SELECT ends_at > portal_now() AS "worked!" FROM ended"#,
+        r#"DELETE FROM former_passwords WHERE technical_user_id = $1
+           RETURNING credential_version, ends_at > portal_now() AS "worked!""#,
         technical_user_id,
     )
-    .fetch_optional(conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    Ok(ended.is_some_and(|ended| ended.worked))
+    let Some(ended) = ended else { return Ok(false) };
+    api_accounts::end_tokens_of_version(conn, technical_user_id, ended.credential_version).await?;
+    Ok(ended.worked)
 }
 
-/// What history adds to an act that ended a former password which still worked.
+/// The French detail in the history of a suspension or deletion that ended a working former
+/// password.
 pub(super) const ENDED_TOO: &str = "Ancien mot de passe supprimé";
 
-/// « Supprimer l’ancien mot de passe maintenant ». Where it works no longer, nothing is done and
-/// told.
+/// Deletes passwords past their end.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM former_passwords WHERE ends_at <= portal_now()").execute(pool).await?;
+    Ok(())
+}
+
+/// Ends the former password now, at its manager's wish. Records nothing if it no longer works.
 ///
 /// # Errors
 /// [`ChangeError`].

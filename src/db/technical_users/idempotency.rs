@@ -1,60 +1,84 @@
 //! Idempotency tokens: a form that is posted twice acts once.
 
 use sqlx::{PgConnection, PgPool};
+use thiserror::Error;
 
-/// The account that an earlier post of the same form made or reset: looked at before anything
-/// costly is done again.
-///
-/// # Errors
-/// Database errors.
-pub async fn find_done(pool: &PgPool, user_id: i64, token: &str) -> sqlx::Result<Option<DoneForm>> {
-    let mut conn = pool.acquire().await?;
-    done(&mut conn, user_id, token).await
+/// The stage of a form that must act once.
+#[derive(Clone, Copy, Debug)]
+pub enum Once<Open> {
+    /// An earlier post of the same form has acted, on the technical user with this id.
+    Done(i64),
+    /// The form has not acted yet. Only this stage can be completed.
+    Open(Open),
 }
 
-/// What a form that has already done its work did.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoneForm {
-    pub technical_user_id: i64,
+/// The token was used before, by a form that asked for something else.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("this form has already been used for {login}")]
+pub struct FormReused {
+    /// The technical user that the earlier form created or reset.
     pub login: String,
-    /// What was asked for, to tell a repetition from another request.
+}
+
+/// A posted form.
+#[derive(Clone, Debug)]
+pub(super) struct Form<'a> {
+    pub manager_id: i64,
+    /// The idempotency token, unique for each manager.
+    pub token: &'a str,
+    /// What the form asks for. Two forms with one token are the same if this is equal.
     pub request: String,
 }
 
-pub(super) async fn done(conn: &mut PgConnection, user_id: i64, token: &str) -> sqlx::Result<Option<DoneForm>> {
-    sqlx::query_as!(
-        DoneForm,
-        "SELECT i.technical_user_id, i.request, t.login
+impl Form<'_> {
+    /// What an earlier form with this token did, if there was one.
+    pub(super) async fn find_done(&self, conn: &mut PgConnection) -> sqlx::Result<Option<DoneForm>> {
+        sqlx::query_as!(
+            DoneForm,
+            "SELECT i.technical_user_id, i.request, t.login
            FROM idempotency_tokens i JOIN technical_users t ON t.id = i.technical_user_id
           WHERE i.user_id = $1 AND i.token = $2",
-        user_id,
-        token,
-    )
-    .fetch_optional(conn)
-    .await
+            self.manager_id,
+            self.token,
+        )
+        .fetch_optional(conn)
+        .await
+    }
+
+    /// Records that the form has acted on a technical user.
+    pub(super) async fn mark_done(&self, conn: &mut PgConnection, technical_user_id: i64) -> sqlx::Result<()> {
+        sqlx::query!(
+            "INSERT INTO idempotency_tokens (user_id, token, request, technical_user_id) VALUES ($1, $2, $3, $4)",
+            self.manager_id,
+            self.token,
+            self.request,
+            technical_user_id,
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
 }
 
-pub(super) async fn mark_done(
-    conn: &mut PgConnection,
-    user_id: i64,
-    form: &Form<'_>,
+/// A form that has acted.
+#[derive(Debug)]
+pub(super) struct DoneForm {
     technical_user_id: i64,
-) -> sqlx::Result<()> {
-    sqlx::query!(
-        "INSERT INTO idempotency_tokens (user_id, token, request, technical_user_id) VALUES ($1, $2, $3, $4)",
-        user_id,
-        form.token,
-        form.request,
-        technical_user_id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    login: String,
+    request: String,
 }
 
-/// The form behind an act: its idempotency token, and what it asks for.
-#[derive(Clone, Debug)]
-pub struct Form<'a> {
-    pub token: &'a str,
-    pub request: String,
+impl DoneForm {
+    /// The technical user that the form acted on, if `form` is the same form posted again.
+    pub(super) fn repeated_by(self, form: &Form<'_>) -> Result<i64, FormReused> {
+        if self.request == form.request { Ok(self.technical_user_id) } else { Err(FormReused { login: self.login }) }
+    }
+}
+
+/// Deletes old tokens. A form posted again after that acts again.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM idempotency_tokens WHERE created_at <= portal_now() - interval '7 days'")
+        .execute(pool)
+        .await?;
+    Ok(())
 }

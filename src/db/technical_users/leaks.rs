@@ -1,18 +1,18 @@
-//! Which account a password that was found somewhere could belong to.
+//! Finds the accounts that a leaked password may belong to.
 
 use sqlx::PgPool;
 
 use crate::domain::password::PasswordHash;
 
-/// An account that has a password with the checksum in question.
+/// An account with a password of the given checksum, and that password's hash.
 #[derive(Clone, Debug)]
 pub struct Suspect {
     pub login: String,
     pub password_hash: PasswordHash,
 }
 
-/// The accounts whose password has this checksum and still lets in, or will again: not deleted, not
-/// expired.
+/// The passwords with this checksum, current and former, that have not expired. Suspended accounts
+/// are included, since they can be reactivated; deleted ones are not.
 ///
 /// # Errors
 /// Database errors.

@@ -1,8 +1,9 @@
-//! Technical users: their creation, their password and their status.
+//! Technical users: creation, password, label and status, and the lists of them.
 
 pub mod changes;
 pub mod creation;
 pub mod deadlines;
+pub mod details;
 pub mod envelopes;
 pub mod former_passwords;
 pub mod idempotency;
@@ -11,54 +12,51 @@ pub mod overview;
 pub mod reminders;
 pub mod reset;
 
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgExecutor, PgPool, Postgres, Transaction};
 use thiserror::Error;
 use time::OffsetDateTime;
+
+use idempotency::FormReused;
 
 use super::{
     audit::Event,
     structures::{self, ManagedStructure, NotManager},
+    violates,
 };
 use crate::domain::{
     audit::{Action, Actor},
     technical_user::TechnicalUserStatus,
 };
 
-/// All that may be told about a technical user.
+/// A technical user, without its password's hash.
 #[derive(Clone, Debug)]
 pub struct TechnicalUser {
     pub id: i64,
     pub login: String,
     pub label: Option<String>,
-    pub status: String,
+    pub status: TechnicalUserStatus,
     pub created_at: OffsetDateTime,
-    /// The full name of who created it.
+    /// The full name of the person who created it.
     pub created_by: String,
     pub credential_version: i32,
     pub password_set_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
-    /// Days until then on the calendar; negative once it is past.
+    /// Calendar days until then in Paris; negative once it is past.
     pub days_left: i32,
     pub password_shown_at: Option<OffsetDateTime>,
     pub password_exported_at: Option<OffsetDateTime>,
     pub last_call_at: Option<OffsetDateTime>,
     pub last_call_address: Option<String>,
     pub last_call_software: Option<String>,
-    /// Whether the password was shown to somebody who is no longer the principal manager.
+    /// Whether a working password was shown to a former principal manager.
     pub known_to_another: bool,
-    /// Until when the password before this one works, if it does.
+    /// Until when the password before this one works, if it still does.
     pub former_until: Option<OffsetDateTime>,
-    /// The last call with that one.
+    /// The last call with the password before this one.
     pub former_last_call_at: Option<OffsetDateTime>,
 }
 
-impl TechnicalUser {
-    pub fn status(&self) -> TechnicalUserStatus {
-        TechnicalUserStatus::parse(&self.status).unwrap_or(TechnicalUserStatus::Suspended)
-    }
-}
-
-/// A technical user together with the proof that the person who asks manages its structure.
+/// A technical user, with the proof that a person is the principal manager of its structure.
 #[derive(Clone, Debug)]
 pub struct ManagedTechnicalUser {
     structure: ManagedStructure,
@@ -78,7 +76,7 @@ impl ManagedTechnicalUser {
         &self.account
     }
 
-    /// An event on this account, to be recorded.
+    /// An audit event on this account, not recorded yet.
     pub(super) fn event<'a>(&'a self, actor: &'a Actor, action: Action) -> Event<'a> {
         Event {
             structure_id: Some(self.structure.id()),
@@ -89,7 +87,7 @@ impl ManagedTechnicalUser {
     }
 }
 
-/// The account, if `manager_id` is the principal manager of its structure and it is not deleted.
+/// The account, if it is not deleted and `manager_id` is the principal manager of its structure.
 ///
 /// # Errors
 /// Database errors.
@@ -108,7 +106,7 @@ pub async fn find_managed(
     let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
         return Ok(None);
     };
-    let accounts = select(&mut conn, structure.id(), Some(technical_user_id)).await?;
+    let accounts = select(&mut *conn, structure.id(), Some(technical_user_id)).await?;
     Ok(accounts.into_iter().next().map(|account| ManagedTechnicalUser { structure, account }))
 }
 
@@ -116,15 +114,21 @@ pub async fn find_managed(
 ///
 /// # Errors
 /// Database errors.
-pub async fn of_structure(pool: &PgPool, structure: &ManagedStructure) -> sqlx::Result<Vec<TechnicalUser>> {
-    let mut conn = pool.acquire().await?;
-    select(&mut conn, structure.id(), None).await
+pub async fn of_structure(
+    executor: impl PgExecutor<'_>,
+    structure: &ManagedStructure,
+) -> sqlx::Result<Vec<TechnicalUser>> {
+    select(executor, structure.id(), None).await
 }
 
-async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -> sqlx::Result<Vec<TechnicalUser>> {
+async fn select(
+    executor: impl PgExecutor<'_>,
+    structure_id: i64,
+    only: Option<i64>,
+) -> sqlx::Result<Vec<TechnicalUser>> {
     sqlx::query_as!(
         TechnicalUser,
-        r#"SELECT t.id, t.login, t.label, t.status, t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
+        r#"SELECT t.id, t.login, t.label, t.status AS "status: TechnicalUserStatus", t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
                   t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
                   (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
@@ -136,11 +140,11 @@ async fn select(conn: &mut PgConnection, structure_id: i64, only: Option<i64>) -
         structure_id,
         only,
     )
-    .fetch_all(conn)
+    .fetch_all(executor)
     .await
 }
 
-/// Why an account was left as it was.
+/// Why an account was not changed.
 #[derive(Debug, Error)]
 pub enum ChangeError {
     #[error(transparent)]
@@ -149,13 +153,13 @@ pub enum ChangeError {
     Deleted,
     #[error("the password has been reset in the meantime")]
     ResetMeanwhile,
-    #[error("this form has already been used")]
-    FormReused,
+    #[error(transparent)]
+    FormReused(#[from] FormReused),
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
 
-/// Opens a transaction in which the authority over the account has been read again and holds.
+/// Begins a transaction with the structure locked and the authority over it checked again.
 async fn begin<'p>(
     pool: &'p PgPool,
     account: &ManagedTechnicalUser,
@@ -163,4 +167,14 @@ async fn begin<'p>(
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, &account.structure).await?.ok_or(NotManager)?;
     Ok((tx, structure))
+}
+
+/// Another technical user of the structure has this label.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("another technical user of the structure has this label")]
+pub struct LabelTaken;
+
+/// Tells [`LabelTaken`] from the other errors of a statement that writes a label.
+fn label_error<E: From<LabelTaken> + From<sqlx::Error>>(error: sqlx::Error) -> E {
+    if violates(&error, "technical_users_label_key") { LabelTaken.into() } else { error.into() }
 }

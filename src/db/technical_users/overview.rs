@@ -1,54 +1,55 @@
-//! All technical users of a manager's structures in one list: what a manager of 300 structures
-//! opens on a Monday.
+//! All technical users of a manager's structures in one list.
 
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use crate::domain::technical_user::TechnicalUserStatus;
+use crate::domain::{structure_identifier::IdentifierType, technical_user::TechnicalUserStatus};
 
-/// Which accounts are wanted, and in which order.
+/// Which accounts to list, and in which order.
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
-    /// Part of a label, a login, or a structure's name or identifier; blind to case and accents.
+pub struct AccountFilter {
+    /// Part of a label, a login, or a structure's name or identifier, ignoring case and accents.
     /// Empty: all.
     pub search: String,
-    pub expiry: WantedExpiry,
-    pub status: WantedStatus,
+    pub expiry: ExpiryFilter,
+    pub status: StatusFilter,
     pub order: Order,
 }
 
-/// By the end of the password.
+/// When the password expires.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WantedExpiry {
+pub enum ExpiryFilter {
     #[default]
     Any,
-    /// Within 60 days, the first reminder's notice, or past already.
+    /// Within 60 days, as the first reminder, or already expired.
     Soon,
     Past,
 }
 
+/// Filters by status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum WantedStatus {
+pub enum StatusFilter {
     #[default]
     Any,
     Active,
     Suspended,
-    /// Whose password was shown to somebody who is no longer the principal manager.
+    /// The password was shown to a person who is no longer the principal manager.
     KnownToAnother,
 }
 
+/// The order of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// The password that expires first comes first.
+    /// The earliest expiry first.
     #[default]
     Expiry,
     Structure,
-    /// The account that called last comes first.
+    /// The latest call first.
     LastCall,
 }
 
 impl Order {
-    /// By columns that both the list of all and the page have.
+    /// Columns that both `matching` and `page` have.
     fn columns(self) -> &'static str {
         match self {
             Self::Expiry => "expires_at, id",
@@ -58,69 +59,68 @@ impl Order {
     }
 }
 
-/// A technical user among others.
+/// A technical user in the list.
 #[derive(Clone, Debug, FromRow)]
 pub struct OverviewRow {
     pub id: i64,
     pub login: String,
     pub label: Option<String>,
-    pub status: String,
+    pub status: TechnicalUserStatus,
     pub expires_at: OffsetDateTime,
-    /// Days until then on the calendar; negative once it is past.
+    /// Calendar days until then; negative once it is past.
     pub days_left: i32,
     pub last_call_at: Option<OffsetDateTime>,
     pub structure_id: i64,
     pub designation: String,
-    pub identifier_type: String,
+    pub identifier_type: IdentifierType,
     pub identifier: String,
     pub structure_active: bool,
     pub contact_address: String,
-    /// Whether the password was shown to somebody who is no longer the principal manager.
+    /// Whether the password was shown to a person who is no longer the principal manager.
     pub known_to_another: bool,
-    /// How many accounts match in all.
+    /// The number of matching accounts, on all pages.
     pub total: i64,
 }
 
-/// One page of the technical users, not deleted, of the structures that `manager_id` is principal
-/// manager of.
+/// One page of the technical users, without deleted ones, of the structures whose principal manager
+/// is `manager_id`.
 ///
-/// All that match are gathered once, with no more of them than counting and sorting wants; the
-/// page's rows alone are then read whole. The statement is put together from what is wanted, so
-/// nothing is asked of 25,000 accounts that everybody answers with yes.
+/// All matching accounts are gathered once, with only the columns for counting and sorting; whole
+/// rows are read for the page alone. The statement holds only the criteria that are given: a
+/// manager may have 25,000 accounts, and each criterion is evaluated for every one.
 ///
 /// # Errors
 /// Database errors.
 pub async fn page(
     pool: &PgPool,
     manager_id: i64,
-    wanted: &Wanted,
+    filter: &AccountFilter,
     offset: i64,
     limit: i64,
 ) -> sqlx::Result<Vec<OverviewRow>> {
-    let mut query = matching(manager_id, wanted);
-    query.push(", page AS (SELECT * FROM matching ORDER BY ").push(wanted.order.columns());
+    let mut query = matching(manager_id, filter);
+    query.push(", page AS (SELECT * FROM matching ORDER BY ").push(filter.order.columns());
     query.push(" OFFSET ").push_bind(offset).push(" LIMIT ").push_bind(limit).push(") SELECT ");
     push_columns(&mut query, manager_id);
     query
         .push(", (SELECT count(*) FROM matching) AS total FROM (SELECT id, row_number() OVER (ORDER BY ")
-        .push(wanted.order.columns());
-    query.push(") AS place FROM page) p").push(ACCOUNTS_OF_PLACES).push(" ORDER BY place");
+        .push(filter.order.columns());
+    query.push(") AS place FROM page) p").push(JOINED_ACCOUNTS).push(" ORDER BY place");
     query.build_query_as().fetch_all(pool).await
 }
 
-/// The numbers of all that match, in their order: what an export goes through, a batch of [`rows`]
-/// after the other.
+/// The ids of all matching accounts, in order: an export reads their [`rows`] in batches.
 ///
 /// # Errors
 /// Database errors.
-pub async fn ids(pool: &PgPool, manager_id: i64, wanted: &Wanted) -> sqlx::Result<Vec<i64>> {
-    let mut query = matching(manager_id, wanted);
-    query.push(" SELECT id FROM matching ORDER BY ").push(wanted.order.columns());
+pub async fn ids(pool: &PgPool, manager_id: i64, filter: &AccountFilter) -> sqlx::Result<Vec<i64>> {
+    let mut query = matching(manager_id, filter);
+    query.push(" SELECT id FROM matching ORDER BY ").push(filter.order.columns());
     query.build_query_scalar().fetch_all(pool).await
 }
 
-/// These accounts, in this order, as they are now; without those that are deleted or no longer the
-/// manager's.
+/// These accounts, in this order, in their present state, without those that are deleted or no
+/// longer the manager's.
 ///
 /// # Errors
 /// Database errors.
@@ -128,14 +128,14 @@ pub async fn rows(pool: &PgPool, manager_id: i64, ids: &[i64]) -> sqlx::Result<V
     let mut query = QueryBuilder::new("SELECT ");
     push_columns(&mut query, manager_id);
     query.push(", count(*) OVER () AS total FROM unnest(").push_bind(ids);
-    query.push("::bigint[]) WITH ORDINALITY p (id, place)").push(ACCOUNTS_OF_PLACES);
+    query.push("::bigint[]) WITH ORDINALITY p (id, place)").push(JOINED_ACCOUNTS);
     query.push(" WHERE t.status <> 'DELETED' AND s.principal_manager_id = ").push_bind(manager_id);
     query.push(" ORDER BY place");
     query.build_query_as().fetch_all(pool).await
 }
 
-/// `WITH matching AS (…)`: all that are wanted, with what counting and sorting needs of them.
-fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
+/// `WITH matching AS (…)`: the matching accounts, with the columns for counting and sorting.
+fn matching(manager_id: i64, filter: &AccountFilter) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "WITH matching AS MATERIALIZED (
              SELECT t.id, t.expires_at, t.last_call_at, s.search_text
@@ -143,19 +143,19 @@ fn matching(manager_id: i64, wanted: &Wanted) -> QueryBuilder<Postgres> {
               WHERE s.principal_manager_id = ",
     );
     query.push_bind(manager_id).push(" AND t.status <> 'DELETED'");
-    push_criteria(&mut query, manager_id, wanted);
+    push_criteria(&mut query, manager_id, filter);
     query.push(")");
     query
 }
 
-/// From places `p` in a list to the accounts that stand there, and what [`push_columns`] reads.
-const ACCOUNTS_OF_PLACES: &str = "
+/// Joins the account ids of `p` to the tables that [`push_columns`] reads.
+const JOINED_ACCOUNTS: &str = "
     JOIN technical_users t ON t.id = p.id
     JOIN structures s ON s.id = t.structure_id
     JOIN users u ON u.id = s.principal_manager_id";
 
-/// The columns of a row but for the count, from an account `t`, its structure `s` and the manager
-/// `u`.
+/// The columns of an [`OverviewRow`] but for the count, from an account `t`, its structure `s` and
+/// the manager `u`.
 fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(
         "t.id, t.login, t.label, t.status, t.expires_at, days_until(t.expires_at) AS days_left, t.last_call_at,
@@ -166,34 +166,34 @@ fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push(" AS known_to_another");
 }
 
-/// What is typed is prepared once, in a subquery: a plan for all texts would do it again for each
-/// row.
-fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, wanted: &Wanted) {
-    if !wanted.search.is_empty() {
-        let text = || wanted.search.clone();
+/// The search text is normalized in subqueries, which run once; inline, a generic plan would
+/// normalize it again for each row.
+fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, filter: &AccountFilter) {
+    if !filter.search.is_empty() {
+        let text = || filter.search.clone();
         query.push(" AND (position((SELECT search_key(").push_bind(text()).push(")) IN s.search_text) > 0");
         query.push(" OR position((SELECT search_key(").push_bind(text()).push(")) IN t.search_text) > 0");
         query.push(" OR position((SELECT lower(regexp_replace(").push_bind(text());
         query.push(", '\\s', '', 'g'))) IN t.search_text) > 0)");
     }
-    query.push(match wanted.expiry {
-        WantedExpiry::Any => "",
-        WantedExpiry::Soon => " AND t.expires_at < (SELECT end_of_days(60))",
-        WantedExpiry::Past => " AND t.expires_at <= (SELECT portal_now())",
+    query.push(match filter.expiry {
+        ExpiryFilter::Any => "",
+        ExpiryFilter::Soon => " AND t.expires_at < (SELECT end_of_days(60))",
+        ExpiryFilter::Past => " AND t.expires_at <= (SELECT portal_now())",
     });
-    match wanted.status {
-        WantedStatus::Any => {}
-        WantedStatus::Active => push_status(query, TechnicalUserStatus::Active),
-        WantedStatus::Suspended => push_status(query, TechnicalUserStatus::Suspended),
-        WantedStatus::KnownToAnother => {
+    match filter.status {
+        StatusFilter::Any => {}
+        StatusFilter::Active => push_status(query, TechnicalUserStatus::Active),
+        StatusFilter::Suspended => push_status(query, TechnicalUserStatus::Suspended),
+        StatusFilter::KnownToAnother => {
             query.push(" AND ");
             push_known(query, manager_id);
         }
     }
 }
 
-/// What `passwords_known_to_others` says, for one manager: the passwords that still work for a
-/// while are looked up once for all.
+/// The condition of the view `passwords_known_to_others`, for one manager: former passwords that
+/// still work are looked up once, not for each account.
 fn push_known(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
     query.push("(known_to_another(t.password_shown_at, t.password_set_by, ").push_bind(manager_id);
     query.push(

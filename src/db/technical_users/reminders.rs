@@ -1,6 +1,7 @@
-//! Reminders of passwords that will expire (rule 12): 60, 30, 7 and 1 days before, and on the day.
+//! Mails reminders of expiring passwords (rule 12): 60, 30, 7 and 1 days before, and on the day.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 use crate::{
     db::outbox,
@@ -10,15 +11,16 @@ use crate::{
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
 
-/// Puts the reminders that are due into the outbox, each once, whoever else is at it. After a pause
-/// of the service only the most urgent one of a password is sent. Returns how many were.
+/// Puts the due reminders into the outbox, each once even if several instances do so together.
+/// After a pause of the service, only the most urgent reminder of each password is sent. Returns
+/// the number of reminders.
 ///
 /// # Errors
-/// Database errors; what was written before stays.
+/// Database errors; the batches written before stay.
 pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     let mut sent = 0;
     loop {
-        let batch = remind_some(pool).await?;
+        let batch = remind_batch(pool).await?;
         sent += batch;
         if batch == 0 {
             return Ok(sent);
@@ -26,12 +28,54 @@ pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     }
 }
 
-/// Days are counted on the calendar, so a reminder leaves on the morning of its day, and that of
-/// the last day also where the password ended in its first minute. A password that lives for less
-/// than the notice is not reminded of at its birth.
-async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
+/// Sends one batch, and returns its size.
+async fn remind_batch(pool: &PgPool) -> sqlx::Result<usize> {
     let mut tx = pool.begin().await?;
-    let due = sqlx::query!(
+    let due = record_due(&mut tx).await?;
+    let count = due.len();
+    for reminder in due {
+        // A structure without a manager has no recipient.
+        let Some(recipient) = reminder.contact_address.clone() else { continue };
+        outbox::enqueue(&mut tx, &recipient, &Notification::PasswordExpiring(reminder.into())).await?;
+    }
+    tx.commit().await?;
+    Ok(count)
+}
+
+/// A reminder to send.
+struct Reminder {
+    id: i64,
+    login: String,
+    label: Option<String>,
+    expires_at: OffsetDateTime,
+    days_left: i32,
+    designation: String,
+    identifier: String,
+    contact_address: Option<String>,
+}
+
+impl From<Reminder> for ExpiryNotice {
+    fn from(reminder: Reminder) -> Self {
+        Self {
+            technical_user_id: reminder.id,
+            login: reminder.login,
+            label: reminder.label,
+            structure: reminder.designation,
+            identifier: reminder.identifier,
+            expires_at: reminder.expires_at,
+            days_left: reminder.days_left,
+        }
+    }
+}
+
+/// Records a batch of due reminders as sent, and returns them.
+///
+/// Calendar days count, so a reminder leaves on the morning of its day; that of the last day leaves
+/// even if the password expired in the first minute. A password that lives for fewer days than a
+/// reminder's notice gets no such reminder when it is created.
+async fn record_due(conn: &mut PgConnection) -> sqlx::Result<Vec<Reminder>> {
+    sqlx::query_as!(
+        Reminder,
         r#"WITH ending AS (
                SELECT t.id, t.credential_version, t.password_set_at, t.expires_at,
                       (t.expires_at AT TIME ZONE 'Europe/Paris')::date - (portal_now() AT TIME ZONE 'Europe/Paris')::date AS days_left
@@ -61,23 +105,6 @@ async fn remind_some(pool: &PgPool) -> sqlx::Result<usize> {
             ORDER BY t.expires_at, t.id"#,
         BATCH,
     )
-    .fetch_all(&mut *tx)
-    .await?;
-    let count = due.len();
-    for row in due {
-        // A structure without a manager: there is nobody to remind.
-        let Some(recipient) = row.contact_address else { continue };
-        let notice = Notification::PasswordExpiring(ExpiryNotice {
-            technical_user_id: row.id,
-            login: row.login,
-            label: row.label,
-            structure: row.designation,
-            identifier: row.identifier,
-            expires_at: row.expires_at,
-            days_left: row.days_left,
-        });
-        outbox::enqueue(&mut tx, &recipient, &notice).await?;
-    }
-    tx.commit().await?;
-    Ok(count)
+    .fetch_all(conn)
+    .await
 }

@@ -1,15 +1,19 @@
 //! Resets the password of a technical user.
 
-use sqlx::PgPool;
+use rand::CryptoRng;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 use super::{
     ChangeError, ManagedTechnicalUser, begin, envelopes, former_passwords,
-    idempotency::{Form, done, mark_done},
+    idempotency::{Form, Once},
 };
 use crate::{
     db::{
+        api::accounts as api_accounts,
         audit::{self, Event},
         outbox,
+        structures::ManagedStructure,
     },
     domain::{
         audit::{Action, Actor},
@@ -20,85 +24,142 @@ use crate::{
     },
 };
 
-/// A reset, as its form asks for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reset {
-    /// The version of the password that the manager saw. Where somebody has reset it since, this
-    /// reset is refused, so that two who reset together both learn the truth.
+/// The reset that a form asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Reset<'a> {
+    pub actor: &'a Actor,
+    pub account: &'a ManagedTechnicalUser,
+    /// The version of the password that the form was made for. If it was reset since, this reset is
+    /// refused: of two people who reset at the same time, one gets an error rather than a password
+    /// that no longer works.
     pub credential_version: i32,
-    /// How long the old password goes on working.
+    /// How long the old password keeps working.
     pub grace: Grace,
+    /// The form's idempotency token.
+    pub token: &'a str,
 }
 
-impl<'a> Form<'a> {
-    /// The reset form of an account.
-    #[must_use]
-    pub fn reset(token: &'a str, account: &ManagedTechnicalUser, reset: Reset) -> Self {
-        let Reset { credential_version, grace } = reset;
-        Self { token, request: format!("reset {} {credential_version} {}", account.id(), grace.hours()) }
+impl<'a> Reset<'a> {
+    /// Looks for an earlier post of the same form, before the costly hash of a password.
+    ///
+    /// # Errors
+    /// [`ChangeError::FormReused`], or database errors.
+    pub async fn find(self, pool: &PgPool) -> Result<Once<OpenReset<'a>>, ChangeError> {
+        let request = format!("reset {} {} {}", self.account.id(), self.credential_version, self.grace.hours());
+        let form = Form { manager_id: self.account.structure().manager_id(), token: self.token, request };
+        let mut conn = pool.acquire().await?;
+        Ok(match form.find_done(&mut conn).await? {
+            Some(done) => Once::Done(done.repeated_by(&form)?),
+            None => Once::Open(OpenReset { reset: self, form }),
+        })
     }
 }
 
-/// Resets the password. One transaction: at any instant exactly one password works, or, for the
-/// time that the manager gave, the new one and the one before it; and with the old one die the
-/// tokens it had obtained.
-///
-/// # Errors
-/// [`ChangeError`].
-pub async fn reset_password(
-    pool: &PgPool,
-    actor: &Actor,
-    account: &ManagedTechnicalUser,
-    reset: Reset,
-    form: &Form<'_>,
+/// A reset whose form has not acted yet.
+#[derive(Debug)]
+pub struct OpenReset<'a> {
+    reset: Reset<'a>,
+    form: Form<'a>,
+}
+
+impl OpenReset<'_> {
+    /// Replaces the password in one transaction. At every moment exactly one password works or,
+    /// during the grace, the new one and the one before it. The access tokens of a password end
+    /// with it.
+    ///
+    /// # Errors
+    /// [`ChangeError`].
+    pub async fn complete(
+        self,
+        pool: &PgPool,
+        issued: &IssuedPassword,
+        rules: AccountRules,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<(), ChangeError> {
+        let Self { reset, form } = self;
+        let (mut tx, structure) = begin(pool, reset.account).await?;
+        // Checked again under the lock, for parallel posts.
+        if let Some(done) = form.find_done(&mut tx).await? {
+            done.repeated_by(&form)?;
+            return Ok(());
+        }
+        let id = reset.account.id();
+        let former_until = former_passwords::succeed(&mut tx, id, reset.grace, rules).await?;
+        let renewed = replace(&mut tx, &reset, issued, rules).await?.ok_or(ChangeError::ResetMeanwhile)?;
+        if former_until.is_none() {
+            api_accounts::end_tokens(&mut tx, id).await?;
+        }
+        envelopes::put(&mut tx, renewed.envelope_subject(&reset), issued, rng).await?;
+        form.mark_done(&mut tx, id).await?;
+        let detail = if former_until.is_some() { reset.grace.detail() } else { "" };
+        audit::record(&mut tx, Event { detail, ..reset.account.event(reset.actor, Action::PasswordReset) }).await?;
+        notify(&mut tx, &reset, &structure, &renewed, former_until).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// The password that a reset has just set.
+struct Renewed {
+    credential_version: i32,
+    password_set_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+}
+
+impl Renewed {
+    fn envelope_subject(&self, reset: &Reset<'_>) -> EnvelopeSubject {
+        EnvelopeSubject {
+            technical_user_id: reset.account.id(),
+            credential_version: self.credential_version,
+            manager_id: reset.account.structure().manager_id(),
+        }
+    }
+}
+
+/// Sets the new password. `None` if the account is deleted or its password is not at the version
+/// that the form was made for.
+async fn replace(
+    conn: &mut PgConnection,
+    reset: &Reset<'_>,
     issued: &IssuedPassword,
     rules: AccountRules,
-) -> Result<(), ChangeError> {
-    let (mut tx, structure) = begin(pool, account).await?;
-    if let Some(done) = done(&mut tx, structure.manager_id(), form.token).await? {
-        return if done.request == form.request { Ok(()) } else { Err(ChangeError::FormReused) };
-    }
-    let former_until = former_passwords::succeed(&mut tx, account.id(), reset.grace, rules).await?;
-    let row = sqlx::query!(
+) -> sqlx::Result<Option<Renewed>> {
+    sqlx::query_as!(
+        Renewed,
         "UPDATE technical_users SET password_hash = $3, password_checksum = $6, credential_version = credential_version + 1,
                 password_set_at = portal_now(), password_set_by = $4, password_shown_at = NULL, password_exported_at = NULL,
                 expires_at = portal_now() + make_interval(days => $5)
           WHERE id = $1 AND credential_version = $2 AND status <> 'DELETED'
          RETURNING credential_version, password_set_at, expires_at",
-        account.id(),
+        reset.account.id(),
         reset.credential_version,
         issued.hash.as_phc(),
-        structure.manager_id(),
+        reset.account.structure().manager_id(),
         rules.password_lifetime_days,
         issued.password.checksum(),
     )
-    .fetch_optional(&mut *tx)
-    .await?
-    .ok_or(ChangeError::ResetMeanwhile)?;
-    if former_until.is_none() {
-        sqlx::query!("DELETE FROM access_tokens WHERE technical_user_id = $1", account.id()).execute(&mut *tx).await?;
-    }
-    let subject = EnvelopeSubject {
-        technical_user_id: account.id(),
-        credential_version: row.credential_version,
-        manager_id: structure.manager_id(),
-    };
-    envelopes::put(&mut tx, subject, issued).await?;
-    mark_done(&mut tx, structure.manager_id(), form, account.id()).await?;
-    let detail = if former_until.is_some() { reset.grace.detail() } else { "" };
-    audit::record(&mut tx, Event { detail, ..account.event(actor, Action::PasswordReset) }).await?;
+    .fetch_optional(conn)
+    .await
+}
+
+async fn notify(
+    conn: &mut PgConnection,
+    reset: &Reset<'_>,
+    structure: &ManagedStructure,
+    renewed: &Renewed,
+    former_until: Option<OffsetDateTime>,
+) -> sqlx::Result<()> {
+    let account = reset.account.account();
     let notice = AccountNotification {
-        technical_user_id: account.id(),
-        login: account.account.login.clone(),
-        label: account.account.label.clone(),
+        technical_user_id: account.id,
+        login: account.login.clone(),
+        label: account.label.clone(),
         structure: structure.designation().into(),
         identifier: structure.identifier().into(),
-        actor: actor.name.clone(),
-        at: row.password_set_at,
-        expires_at: row.expires_at,
+        actor: reset.actor.name.clone(),
+        at: renewed.password_set_at,
+        expires_at: renewed.expires_at,
         former_until,
     };
-    outbox::enqueue(&mut tx, structure.contact_address(), &Notification::PasswordReset(notice)).await?;
-    tx.commit().await?;
-    Ok(())
+    outbox::enqueue(conn, structure.contact_address(), &Notification::PasswordReset(notice)).await
 }

@@ -29,8 +29,8 @@ pub async fn file(
     State(state): State<AppState>,
     Path((hash, name)): Path<(String, String)>,
 ) -> Result<Response, AppError> {
-    let file = state.files.files.get(&name).filter(|file| file.hash == hash).ok_or(AppError::NotFound)?;
+    let content = state.files.content(&name, &hash).ok_or(AppError::NotFound)?;
     let headers =
         [(header::CONTENT_TYPE, content_type(&name)), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")];
-    Ok((headers, file.content.clone()).into_response())
+    Ok((headers, content.to_owned()).into_response())
 }

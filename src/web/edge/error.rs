@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::{
     db,
     hashing::Busy,
+    secret_keys::KeyFileError,
     web::{paths, shell::notice::Notice},
 };
 
@@ -58,6 +59,12 @@ impl From<sqlx::Error> for AppError {
 impl From<Busy> for AppError {
     fn from(busy: Busy) -> Self {
         Self::Unavailable(busy.to_string())
+    }
+}
+
+impl From<KeyFileError> for AppError {
+    fn from(error: KeyFileError) -> Self {
+        Self::Internal(error.to_string())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     db::identity::sessions::SignedIn,
     domain::second_factor::Keyring,
     hashing::Hasher,
-    secret_keys,
+    secret_keys::{self, KeyFileError},
     settings::Settings,
     web::shell::{
         layout::{Assets, Layout, SignedInUser, Tab, Theme},
@@ -57,11 +57,11 @@ impl AppState {
     ///
     /// # Errors
     /// Where their file can be neither read nor made.
-    pub fn keys(&self) -> std::io::Result<&Keyring> {
+    pub fn keys(&self) -> Result<&Keyring, KeyFileError> {
         if let Some(keys) = self.keys.get() {
             return Ok(keys);
         }
-        let keys = secret_keys::load(&self.settings.secret_key_file)?;
+        let keys = secret_keys::load(&self.settings.secret_key_file).map_err(KeyFileError)?;
         Ok(self.keys.get_or_init(|| keys))
     }
 

@@ -25,8 +25,7 @@ use crate::{
     },
 };
 
-/// A structure in the URL, and the visitor who is its principal manager. For anybody else it does
-/// not exist.
+/// A structure in the URL, and the visitor who is its principal manager.
 pub struct Managed {
     pub visitor: Visitor,
     pub structure: ManagedStructure,
@@ -78,8 +77,8 @@ impl ManagedAccount {
     }
 }
 
-/// A membership in the URL, and the visitor who is principal manager of its structure and not this
-/// member.
+/// A membership in the URL, and the visitor who is principal manager of its structure and another
+/// person than the member.
 pub struct ManagedMembership {
     pub visitor: Visitor,
     pub managed: ManagedMember,
@@ -98,7 +97,7 @@ impl FromRequestParts<AppState> for ManagedMembership {
     }
 }
 
-/// A request to be attached in the URL, and the visitor who is principal manager of its structure.
+/// A membership request in the URL, and the visitor who is principal manager of its structure.
 pub struct Answerable {
     pub visitor: Visitor,
     pub request: ManagedRequest,
@@ -117,7 +116,7 @@ impl FromRequestParts<AppState> for Answerable {
     }
 }
 
-/// What is not the visitor's does not exist; trying to change it is remembered.
+/// Answers 404; an attempt to change what is not the visitor's is recorded.
 async fn refuse(parts: &Parts, state: &AppState, visitor: &Visitor, target: RefusedTarget) -> AppError {
     if parts.method.is_safe() {
         return AppError::NotFound;
@@ -128,7 +127,7 @@ async fn refuse(parts: &Parts, state: &AppState, visitor: &Visitor, target: Refu
     }
 }
 
-/// The `{id}` of the path; a text that is no number names nothing.
+/// The `{id}` of the path; 404 where it is no number.
 async fn id_in_path(parts: &mut Parts, state: &AppState) -> Result<i64, AppError> {
     let params = RawPathParams::from_request_parts(parts, state).await.map_err(|_| AppError::NotFound)?;
     let id = params.iter().find(|(name, _)| *name == "id").and_then(|(_, value)| value.parse().ok());

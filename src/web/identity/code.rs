@@ -1,27 +1,27 @@
-//! The second step of « Connexion », for who has a second factor.
+//! The second step of « Connexion »: the code of the second factor.
 
 use axum::{
-    Extension,
-    extract::State,
-    http::{HeaderMap, StatusCode},
+    extract::{FromRequestParts, State},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
-use tower_sessions::Session;
 
 use super::{
     kept_form::{Carrying, KeptFields, resume},
     pages::SignInCodePage,
-    session::open_session,
+    session::Browser,
     verification::{self, Verdict},
     visitor::Visitor,
 };
 use crate::{
-    db::identity::sessions::{self, HalfSignedIn},
-    domain::{audit::Actor, envelope::SessionSecret, person::TypedPassword},
+    db::identity::{
+        sessions::{self, PendingSignIn},
+        sign_in,
+    },
+    domain::{audit::Actor, person::TypedPassword},
     web::{
         edge::{
-            context::RequestContext,
             error::{AppError, page, page_with_status, too_often},
             origin::destination,
             state::AppState,
@@ -34,18 +34,34 @@ use crate::{
     },
 };
 
-/// The form, for who has just given the right password.
-pub async fn form(
-    State(state): State<AppState>,
-    visitor: Result<Visitor, AppError>,
-    session: Session,
-) -> Result<Response, AppError> {
-    match find(&state, &session).await? {
-        Some(_) => {
-            page(&SignInCodePage { layout: state.anonymous_layout(None), typed: Vec::new(), errors: Errors::none() })
+/// The browser's sign-in that waits for the code. Without one, the visitor is signed in already,
+/// or must begin anew.
+pub struct Pending(PendingSignIn);
+
+impl FromRequestParts<AppState> for Pending {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
+        let found = find(parts, state).await.map_err(IntoResponse::into_response)?;
+        if let Some(pending) = found {
+            return Ok(Self(pending));
         }
-        None => Ok(elsewhere(visitor.is_ok())),
+        let is_signed_in = Visitor::from_request_parts(parts, state).await.is_ok();
+        let url = if is_signed_in { paths::HOME.to_owned() } else { Notice::SessionExpired.on(paths::SIGN_IN) };
+        Err(Redirect::to(&url).into_response())
     }
+}
+
+async fn find(parts: &mut Parts, state: &AppState) -> Result<Option<PendingSignIn>, AppError> {
+    match Browser::from_request_parts(parts, state).await?.session() {
+        Some(session) => Ok(sessions::find_pending(&state.pool, session).await?),
+        None => Ok(None),
+    }
+}
+
+/// The form.
+pub async fn form(State(state): State<AppState>, _: Pending) -> Result<Response, AppError> {
+    page(&SignInCodePage { layout: state.anonymous_layout(None), typed: Vec::new(), errors: Errors::none() })
 }
 
 #[derive(Deserialize)]
@@ -55,23 +71,25 @@ pub struct CodeForm {
 }
 
 /// Signs the person in if the code is right.
+///
+/// Several calls of `db`: an attempt stays counted, and a code used, whatever fails after it.
 pub async fn submit(
     State(state): State<AppState>,
-    visitor: Result<Visitor, AppError>,
-    Extension(context): Extension<RequestContext>,
-    (session, headers): (Session, HeaderMap),
-    Carrying { form, typed }: Carrying<CodeForm>,
+    Pending(pending): Pending,
+    browser: Browser,
+    Carrying { form, typed, forms }: Carrying<CodeForm>,
 ) -> Result<Response, AppError> {
-    let Some(half) = find(&state, &session).await? else { return Ok(elsewhere(visitor.is_ok())) };
-    let actor = Actor { user_id: Some(half.user_id), name: half.login.clone(), address: context.address.to_string() };
-    match verification::judge(&state, &actor, half.user_id, form.code.expose()).await? {
+    let user_id = pending.verified.user_id;
+    let actor = Actor { user_id: Some(user_id), name: pending.login.clone(), address: browser.address.to_string() };
+    match verification::verify_code(&state, &actor, user_id, form.code.expose()).await? {
         Verdict::Right => {
-            open_session(&state, &session, (half.user_id, &half.password_hash), &actor, &headers).await?;
-            let resumed = resume(&state, &session, half.return_to.as_deref(), typed).await?;
-            Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(half.return_to.as_deref())).into_response()))
+            let session = browser.complete(&state, &actor, &pending).await?;
+            let return_to = pending.return_to.as_deref();
+            let resumed = resume(&state, forms, &session, return_to, typed).await?;
+            Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response()))
         }
         Verdict::Wrong => {
-            sessions::record_failure(&state.pool, &actor, "code de vérification").await?;
+            sign_in::record_wrong_code(&state.pool, &actor).await?;
             let message =
                 "Le code est incorrect ou a déjà servi. Saisissez le code que votre application affiche maintenant.";
             refuse(&state, message.into(), typed)
@@ -80,17 +98,6 @@ pub async fn submit(
             Ok(too_often(refuse(&state, verification::too_many_attempts(seconds), typed)?, seconds))
         }
     }
-}
-
-async fn find(state: &AppState, session: &Session) -> Result<Option<HalfSignedIn>, AppError> {
-    let Some(id) = session.id() else { return Ok(None) };
-    Ok(sessions::find_half_signed_in(&state.pool, &SessionSecret::new(id.0)).await?)
-}
-
-/// Who is not half signed in is signed in already, or begins anew.
-fn elsewhere(is_signed_in: bool) -> Response {
-    let url = if is_signed_in { paths::HOME.to_owned() } else { Notice::SessionExpired.on(paths::SIGN_IN) };
-    Redirect::to(&url).into_response()
 }
 
 fn refuse(state: &AppState, message: String, typed: KeptFields) -> Result<Response, AppError> {

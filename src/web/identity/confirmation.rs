@@ -1,28 +1,24 @@
-//! « Confirmez votre identité », answered: the session begins anew, and the act that was under way
-//! goes on.
+//! The answer to « Confirmez votre identité »: the session gets a new id, and the act that asked for
+//! it goes on.
 
 use axum::{
-    Extension, Form,
+    Form,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
-use tower_sessions::Session;
 
 use super::{
     fresh_form::ask,
+    session::Browser,
     verification::{self, Verdict},
     visitor::Visitor,
 };
 use crate::{
-    db::{
-        identity::sessions,
-        throttles::{self, Scope},
-    },
-    domain::{envelope::SessionSecret, network::network_of, person::TypedPassword},
+    db::identity::sessions,
+    domain::person::TypedPassword,
     web::{
         edge::{
-            context::RequestContext,
             error::{AppError, too_often},
             origin::is_ours,
             state::AppState,
@@ -34,18 +30,20 @@ use crate::{
 struct ConfirmationForm {
     target: String,
     password: TypedPassword,
-    /// Empty for who has no second factor.
+    /// Empty where the person has no second factor.
     code: TypedPassword,
 }
 
-/// Checks the password and, where there is a second factor, the code, as slowly as sign-in does for
-/// who guesses. 307: the browser sends the same form to where it was going, which takes from it
-/// what it knows.
+/// Checks the password and, where there is a second factor, the code; guessing is slowed as at
+/// sign-in. The answer 307 has the browser send the same form to where it was going, which reads
+/// its own fields from it.
+///
+/// Several calls of `db`: the password is verified between them, and an attempt stays counted, and
+/// a code used, whatever fails after it.
 pub async fn submit(
     State(state): State<AppState>,
     visitor: Visitor,
-    Extension(context): Extension<RequestContext>,
-    session: Session,
+    browser: Browser,
     Form(sent): Form<Vec<(String, String)>>,
 ) -> Result<Response, AppError> {
     let form = read(&sent)?;
@@ -54,12 +52,11 @@ pub async fn submit(
         let errors = Errors(vec![FieldError { field, message }]);
         ask(&state, &visitor, form.target.clone(), sent.clone(), (StatusCode::UNPROCESSABLE_ENTITY, errors))
     };
-    let network = network_of(context.address);
     let wait = |seconds| {
         let page = refuse("confirmation-mot-de-passe", verification::too_many_attempts(seconds))?;
         Ok(too_often(page, seconds))
     };
-    match verification::judge_own_password(&state, person, &network, form.password).await? {
+    match verification::verify_own_password(&state, person, &browser.network, form.password).await? {
         Verdict::Right => {}
         Verdict::Wait(seconds) => return wait(seconds),
         Verdict::Wrong => {
@@ -69,7 +66,7 @@ pub async fn submit(
         }
     }
     if person.has_second_factor {
-        match verification::judge(&state, &visitor.actor, person.user_id, form.code.expose()).await? {
+        match verification::verify_code(&state, &visitor.actor, person.user_id, form.code.expose()).await? {
             Verdict::Right => {}
             Verdict::Wait(seconds) => return wait(seconds),
             Verdict::Wrong => {
@@ -79,8 +76,7 @@ pub async fn submit(
             }
         }
     }
-    throttles::forget(&state.pool, Scope::SignIn, &person.login, &network).await?;
-    renew(&state, &visitor, &session).await?;
+    browser.renew(&state, &visitor).await?;
     Ok(Redirect::temporary(&form.target).into_response())
 }
 
@@ -92,22 +88,4 @@ fn read(sent: &[(String, String)]) -> Result<ConfirmationForm, AppError> {
         code: TypedPassword::new(field("confirmation-code").unwrap_or_default()),
     };
     if is_ours(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
-}
-
-/// A new session id (ASVS 7.2.4), for what is left of the session's 12 hours (7.3.2). Where the act
-/// cannot be written down, the new session ends at once.
-async fn renew(state: &AppState, visitor: &Visitor, session: &Session) -> Result<(), AppError> {
-    // What it holds goes into the new one.
-    session.load().await?;
-    let since = sessions::end_for_renewal(&state.pool, &visitor.session).await?;
-    let since = since.ok_or(AppError::SignInRequired { expired: true, return_to: None })?;
-    session.cycle_id().await?;
-    session.save().await?;
-    let id = session.id().ok_or_else(|| AppError::Internal("a saved session has no id".into()))?;
-    let old = (&visitor.session, since);
-    if let Err(error) = sessions::renew(&state.pool, &visitor.actor, old, &SessionSecret::new(id.0)).await {
-        session.flush().await?;
-        return Err(error.into());
-    }
-    Ok(())
 }

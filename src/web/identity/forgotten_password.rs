@@ -1,5 +1,5 @@
 //! « Mot de passe oublié »: asks for a link by mail. The answer, and the time it takes, do not tell
-//! whether anybody is known by what was typed.
+//! whether a person is known by what was typed.
 
 use axum::{
     Extension, Form,
@@ -11,10 +11,7 @@ use serde::Deserialize;
 
 use super::pages::ForgottenPasswordPage;
 use crate::{
-    db::{
-        identity::invitations,
-        throttles::{self, Scope},
-    },
+    db::identity::invitations::{self, Request},
     domain::{audit::Actor, network::network_of, person::normalized_login},
     french,
     web::{
@@ -31,7 +28,7 @@ use crate::{
     },
 };
 
-/// The form, also after its answer.
+/// The form, which also shows that a request was taken.
 pub async fn form(State(state): State<AppState>, Query(notice): Query<NoticeQuery>) -> Result<Response, AppError> {
     let layout = state.anonymous_layout(notice.notice());
     page(&ForgottenPasswordPage { layout, named: String::new(), errors: Errors::none() })
@@ -43,7 +40,7 @@ pub struct NameForm {
     identifiant: String,
 }
 
-/// Takes the request; each one counts, so that nobody's letter box is filled.
+/// Takes the request.
 pub async fn ask(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,
@@ -54,27 +51,22 @@ pub async fn ask(
         let message = "Saisissez votre identifiant de connexion ou votre adresse de contact.".to_owned();
         return refuse(&state, form.identifiant, message);
     }
-    let network = network_of(context.address);
-    // Before anything is written: a flood writes nothing.
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, "", &network).await? {
-        return too_many_from_here(&state, form.identifiant, seconds);
-    }
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::PasswordLink, &named, &network).await? {
-        let wait = french::seconds(seconds);
-        let message = format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer.");
-        return Ok(too_often(refuse(&state, form.identifiant, message)?, seconds));
-    }
-    throttles::fail(&state.pool, Scope::PasswordLink, &named, &network).await?;
     let actor = Actor::unknown(context.address.to_string());
-    if let Some(seconds) = invitations::ask_again(&state.pool, &actor, &named, &network).await? {
-        return too_many_from_here(&state, form.identifiant, seconds);
-    }
-    Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response())
-}
-
-fn too_many_from_here(state: &AppState, named: String, seconds: u32) -> Result<Response, AppError> {
-    let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.".to_owned();
-    Ok(too_often(refuse(state, named, message)?, seconds))
+    let (message, seconds) =
+        match invitations::request(&state.pool, &actor, &named, &network_of(context.address)).await? {
+            Request::Taken => {
+                return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
+            }
+            Request::TooOftenNamed { seconds } => {
+                let wait = french::seconds(seconds);
+                (format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer."), seconds)
+            }
+            Request::TooOftenFromNetwork { seconds } => {
+                let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.";
+                (message.to_owned(), seconds)
+            }
+        };
+    Ok(too_often(refuse(&state, form.identifiant, message)?, seconds))
 }
 
 fn refuse(state: &AppState, named: String, message: String) -> Result<Response, AppError> {

@@ -1,5 +1,4 @@
-//! Forms whose act wants to know for sure who sends them: the person must have proved it less than
-//! 15 minutes ago (ASVS 7.5.3).
+//! Forms whose act requires a fresh authentication (ASVS 7.5.3).
 
 use axum::{
     Form,
@@ -18,15 +17,15 @@ use crate::web::{
     shell::{form::Errors, layout::Tab},
 };
 
-/// What the names of the confirmation's own fields begin with; all other fields are the act's.
+/// The prefix of the confirmation's own fields; all other fields belong to the act.
 pub const OWN_FIELDS: &str = "confirmation-";
 
-/// A form of somebody who proved who she is a short while ago. Anybody else is asked to, on a page
-/// that carries what was sent; its answer leads back here with the same form. Stands after the
-/// authority that the handler takes: who has none is not asked.
+/// A form of a person who authenticated within `lifetime::FRESH_AUTHENTICATION`. Others get a page
+/// that asks them to and carries what was sent; its answer leads back here with the same form.
+/// Stands after the authority among the handler's arguments: visitors without it are not asked.
 pub struct FreshForm<T>(pub T);
 
-/// A form that is but its button.
+/// A form without fields.
 #[derive(Deserialize)]
 pub struct Nothing {}
 

@@ -1,4 +1,4 @@
-//! The page of a link sent by mail, on which a person chooses a password.
+//! The page of a link sent by mail, on which a person chooses their password.
 
 use axum::{
     Extension, Form,
@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::pages::{InvitationOverPage, InvitationPage};
 use crate::{
-    db::identity::{self, invitations},
+    db::identity::invitations,
     domain::{
         audit::Actor,
         person::{TypedPassword, check_chosen_password},
@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// The page of an invitation's link. It changes nothing: mail readers open links too.
+/// The page of the link. It changes nothing, since mail readers open links too.
 pub async fn invitation(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
     match invitations::find(&state.pool, &random::digest(&token)).await? {
         Some(invited) => page(&InvitationPage::new(state.anonymous_layout(None), token, &invited, Errors::none())),
@@ -45,7 +45,9 @@ pub struct InvitationForm {
     password: TypedPassword,
 }
 
-/// Keeps the chosen password and uses the link up.
+/// Sets the chosen password and uses the link up.
+///
+/// Two calls of `db`, before and after the password is hashed.
 pub async fn accept_invitation(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,
@@ -55,8 +57,7 @@ pub async fn accept_invitation(
     let token_hash = random::digest(&token);
     let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
     let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
-    let known = identity::known_words(&state.pool, invited.user_id).await?;
-    if let Err(error) = check_chosen_password(&form.password, &known) {
+    if let Err(error) = check_chosen_password(&form.password, &invited.known_words) {
         let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
         let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);

@@ -1,8 +1,8 @@
-//! What somebody typed in a form whose session had ended: sign-in carries it along, and offers it
-//! to be sent again. It stays in the pages, hence with the browser; the server keeps none of it.
+//! Forms that are sent after their session has ended: sign-in carries their fields along in hidden
+//! fields, and then offers the form to be sent again. The server stores none of it.
 
 use axum::{
-    Form,
+    Extension, Form,
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Request, State},
     http::StatusCode,
@@ -15,6 +15,7 @@ use tower_sessions::Session;
 use super::{
     fresh_form::OWN_FIELDS,
     pages::{ResumedFormPage, SignInPage},
+    session::secret_of,
     visitor::{Visitor, must_set_up_second_factor},
 };
 use crate::{
@@ -31,35 +32,74 @@ use crate::{
     },
 };
 
-/// What the names of carried fields begin with, beside those of sign-in itself.
+/// The prefix of carried fields among those of sign-in itself.
 const CARRIED: &str = "saisie-";
 
-/// The longest form that is carried, names and values together: the longest of ours with room to
-/// spare.
+/// The longest form that is carried, in bytes of names and values: twice our longest.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The fields of a form without secrets, in their order. Empty where there is no form to carry.
+/// A field that people fill in.
+pub struct Field {
+    pub name: &'static str,
+    pub caption: &'static str,
+    /// A value in the words of the form: those of a choice for its code.
+    pub words: fn(&str) -> &str,
+}
+
+/// The fields of the portal's forms, by the pattern of the URL that takes them.
+#[derive(Clone, Copy)]
+pub struct KnownForms(pub &'static [(&'static str, &'static [Field])]);
+
+impl KnownForms {
+    /// What people typed in the form of `target`, by caption. Leaves out what the form has hidden,
+    /// and names that are none of its own.
+    fn typed(self, target: &str, sent: &KeptFields) -> Vec<(&'static str, String)> {
+        let path = target.split('?').next().unwrap_or_default();
+        let form = self.0.iter().find(|(pattern, _)| matches(pattern, path));
+        let fields = form.map_or(&[][..], |(_, fields)| *fields);
+        let known = |name: &str| fields.iter().find(|field| field.name == name);
+        sent.iter()
+            .filter_map(|(name, value)| {
+                known(name).map(|field| (field.caption, (field.words)(value).trim().to_owned()))
+            })
+            .collect()
+    }
+}
+
+/// Whether a path is one of a pattern, in which `{…}` stands for any segment.
+fn matches(pattern: &str, path: &str) -> bool {
+    let (mut expected, mut segments) = (pattern.split('/'), path.split('/'));
+    expected
+        .by_ref()
+        .all(|expected| segments.next().is_some_and(|segment| expected.starts_with('{') || expected == segment))
+        && segments.next().is_none()
+}
+
+/// The fields of a carried form, in their order. Empty where there is none.
 pub type KeptFields = Vec<(String, String)>;
 
-/// Stands before an act that wants somebody signed in. Where nobody is, and something was typed,
-/// answers with « Connexion », which carries the form; who must set up a second factor first gets
-/// the page that waits for it. Others are handed on: the act itself says what is wrong.
-pub async fn keep(State(state): State<AppState>, session: Session, request: Request, next: Next) -> Response {
+/// Middleware before an act that requires a signed-in visitor. Without one, and where something was
+/// typed, answers with « Connexion », which carries the form. A visitor who must set up a second
+/// factor first gets a page that carries it until then. Other requests pass.
+pub async fn keep(
+    State(state): State<AppState>,
+    Extension(forms): Extension<KnownForms>,
+    cookie: Session,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
-    let had_session = session.id().is_some();
-    let visitor = if had_session { Some(Visitor::from_request_parts(&mut parts, &state).await) } else { None };
-    let asked = match visitor {
-        None => AppError::SignInRequired { expired: false, return_to: None },
-        Some(Err(error @ (AppError::SignInRequired { .. } | AppError::SecondFactorRequired))) => error,
-        Some(_) => return next.run(Request::from_parts(parts, body)).await,
+    let visitor = Visitor::from_request_parts(&mut parts, &state).await;
+    let Err(asked @ (AppError::SignInRequired { .. } | AppError::SecondFactorRequired)) = visitor else {
+        return next.run(Request::from_parts(parts, body)).await;
     };
     let target = parts.uri.path().to_owned();
     let Ok(Form(sent)) = Form::<KeptFields>::from_request(Request::from_parts(parts, body), &state).await else {
         return asked.into_response();
     };
     let Some((target, fields)) = worth_keeping(target, sent) else { return asked.into_response() };
-    if matches!(asked, AppError::SecondFactorRequired) {
-        let resumed = resume(&state, &session, Some(&target), fields).await;
+    if let (AppError::SecondFactorRequired, Some(session)) = (&asked, secret_of(&cookie)) {
+        let resumed = resume(&state, forms, &session, Some(&target), fields).await;
         return resumed.map_or_else(IntoResponse::into_response, |page| page.unwrap_or_else(|| asked.into_response()));
     }
     let layout = state.anonymous_layout(Some(Notice::SessionExpired));
@@ -67,16 +107,16 @@ pub async fn keep(State(state): State<AppState>, session: Session, request: Requ
     page_with_status(StatusCode::FORBIDDEN, &page).unwrap_or_else(IntoResponse::into_response)
 }
 
-/// Where a form goes, and what is kept of it; `None` where nothing was typed, or a secret.
+/// The form's target and the fields to keep; `None` where nothing was typed, or a secret was.
 fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFields)> {
     let mut target = target;
     if target == paths::CONFIRM_IDENTITY {
-        // Itself a form that carries another one.
+        // The confirmation carries another form.
         let suite = sent.iter().find(|(name, _)| name == "confirmation-suite");
         target = suite.map(|(_, suite)| suite.clone()).filter(|suite| is_ours(suite))?;
         sent.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
     }
-    // Without its secret it would be of no use.
+    // A form without its secret would be of no use.
     if sent.iter().any(|(name, _)| is_secret(name)) {
         return None;
     }
@@ -85,7 +125,7 @@ fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFi
     (is_typed && bytes <= MAX_BYTES).then_some((target, sent))
 }
 
-/// Fields that nobody but their own act may see again.
+/// Fields that no page may show again.
 fn is_secret(name: &str) -> bool {
     name.contains("mot-de-passe") || ["code", "nonce"].contains(&name)
 }
@@ -94,13 +134,16 @@ fn is_secret(name: &str) -> bool {
 pub struct Carrying<T> {
     pub form: T,
     pub typed: KeptFields,
+    pub forms: KnownForms,
 }
 
 impl<T: DeserializeOwned> FromRequest<AppState> for Carrying<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        let forms = Extension::<KnownForms>::from_request_parts(&mut parts, state).await;
+        let Extension(forms) = forms.map_err(IntoResponse::into_response)?;
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let bytes = bytes.map_err(IntoResponse::into_response)?;
         let typed = form_urlencoded::parse(&bytes)
@@ -109,23 +152,24 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Carrying<T> {
             .collect();
         let request = Request::from_parts(parts, Body::from(bytes));
         let form = Form::<T>::from_request(request, state).await;
-        form.map(|Form(form)| Self { form, typed }).map_err(IntoResponse::into_response)
+        form.map(|Form(form)| Self { form, typed, forms }).map_err(IntoResponse::into_response)
     }
 }
 
-/// The page that offers a carried form to who has just signed in; `None` where there is none.
+/// The page that offers a carried form to the person of a session; `None` where there is none.
 pub async fn resume(
     state: &AppState,
-    session: &Session,
+    forms: KnownForms,
+    session: &SessionSecret,
     target: Option<&str>,
     typed: KeptFields,
 ) -> Result<Option<Response>, AppError> {
     let Some(target) = target.filter(|target| is_ours(target) && !typed.is_empty()) else { return Ok(None) };
-    let Some(id) = session.id() else { return Ok(None) };
-    let Some(person) = sessions::find_signed_in(&state.pool, &SessionSecret::new(id.0)).await? else { return Ok(None) };
+    let Some(person) = sessions::find_signed_in(&state.pool, session).await? else { return Ok(None) };
     let layout = state.layout(&person, Tab::None, None);
     let needs_second_factor = must_set_up_second_factor(state, &person);
-    page(&ResumedFormPage { layout, target: target.to_owned(), fields: typed, needs_second_factor }).map(Some)
+    let listed = forms.typed(target, &typed);
+    page(&ResumedFormPage { layout, target: target.to_owned(), fields: typed, listed, needs_second_factor }).map(Some)
 }
 
 #[cfg(test)]

@@ -1,55 +1,169 @@
-//! How browser sessions begin: with a new id at each step, so that none from before is worth
-//! anything.
+//! The browser's session: its cookie, and the acts that begin, complete and renew it.
+//!
+//! tower-sessions reads the cookie and sets it. What a session is stands in the table `sessions`,
+//! which `db::identity` writes, each act in one transaction; the browser then gets the id of that
+//! row.
 
-use axum::http::HeaderMap;
-use data_encoding::HEXLOWER;
-use tower_sessions::Session;
+use std::{collections::HashMap, net::IpAddr};
 
-use crate::{
-    db::identity::sessions,
-    domain::{audit::Actor, network::network_of, password::PasswordHash, random},
-    web::edge::{context::software, error::AppError, state::AppState},
+use async_trait::async_trait;
+use axum::{extract::FromRequestParts, http::request::Parts};
+use time::OffsetDateTime;
+use tower_sessions::{
+    Session, SessionStore,
+    session::{Id, Record},
+    session_store::{Error, Result as StoreResult},
 };
 
-/// Signs a person in whose password was `verified` a moment ago, and writes so. Where it cannot be
-/// written, or the password has been replaced in that moment, the session ends at once.
-pub async fn open_session(
-    state: &AppState,
-    session: &Session,
-    (user_id, verified): (i64, &PasswordHash),
-    actor: &Actor,
-    headers: &HeaderMap,
-) -> Result<(), AppError> {
-    let software = software(headers);
-    session.cycle_id().await?;
-    session.remove_value("half_user_id").await?;
-    session.remove_value("half_password").await?;
-    session.remove_value("return_to").await?;
-    session.insert("user_id", user_id).await?;
-    session.insert("address", &actor.address).await?;
-    session.insert("software", &software).await?;
-    session.save().await?;
-    let network = actor.address.parse().map(network_of).unwrap_or_default();
-    let written = sessions::record_sign_in(&state.pool, actor, (user_id, verified), &network, &software).await;
-    if !matches!(written, Ok(true)) {
-        session.flush().await?;
+use super::visitor::Visitor;
+use crate::{
+    db::identity::{
+        sessions::{self, NewSession, PendingSignIn, VerifiedPassword},
+        sign_in::{self, Outcome},
+    },
+    domain::{audit::Actor, envelope::SessionSecret, network::network_of, random},
+    web::edge::{
+        context::{RequestContext, software},
+        error::AppError,
+        state::AppState,
+    },
+};
+
+/// Where the id of a written row waits in tower-sessions' record.
+const WRITTEN_ID: &str = "id";
+
+/// The store of tower-sessions: it reads and writes nothing, since the rows are written before.
+#[derive(Clone, Copy, Debug)]
+pub struct WrittenSessions;
+
+#[async_trait]
+impl SessionStore for WrittenSessions {
+    /// Takes the id of the row that [`give_cookie`] names.
+    async fn create(&self, record: &mut Record) -> StoreResult<()> {
+        let id = record.data.get(WRITTEN_ID).and_then(|id| id.as_str()?.parse().ok());
+        record.id = id.ok_or_else(|| Error::Backend("a session without a row".into()))?;
+        Ok(())
     }
-    if written? { Ok(()) } else { Err(AppError::SignInRequired { expired: true, return_to: None }) }
+
+    async fn save(&self, _: &Record) -> StoreResult<()> {
+        Ok(())
+    }
+
+    /// Whether the session has ended is for the database to say, when its person is looked up.
+    async fn load(&self, id: &Id) -> StoreResult<Option<Record>> {
+        let unused = OffsetDateTime::UNIX_EPOCH;
+        Ok(Some(Record { id: *id, data: HashMap::new(), expiry_date: unused }))
+    }
+
+    async fn delete(&self, _: &Id) -> StoreResult<()> {
+        Ok(())
+    }
 }
 
-/// Remembers that a person's password was right, and which one: such a session opens nothing but
-/// the page that asks for the code, and that only while this password holds. Its change ends the
-/// sessions that it sees, and may not see one that begins just then.
-pub async fn open_half(
-    session: &Session,
-    (user_id, verified): (i64, &PasswordHash),
-    return_to: Option<&str>,
-) -> Result<(), AppError> {
-    session.cycle_id().await?;
-    session.remove_value("user_id").await?;
-    session.insert("half_user_id", user_id).await?;
-    session.insert("half_password", HEXLOWER.encode(&random::digest(verified.as_phc()))).await?;
-    session.insert("return_to", return_to).await?;
-    session.save().await?;
-    Ok(())
+/// The session id in the browser's cookie, which may have ended.
+pub fn secret_of(cookie: &Session) -> Option<SessionSecret> {
+    cookie.id().map(|id| SessionSecret::new(id.0))
+}
+
+/// Has the answer set the cookie to the id of a row that was written.
+async fn give_cookie(cookie: &Session, id: Id) -> Result<(), AppError> {
+    cookie.cycle_id().await?;
+    cookie.insert(WRITTEN_ID, id.to_string()).await?;
+    Ok(cookie.save().await?)
+}
+
+/// The browser that sent a request, for the acts that change its session.
+pub struct Browser {
+    pub address: IpAddr,
+    pub network: String,
+    software: String,
+    cookie: Session,
+}
+
+impl<S: Sync> FromRequestParts<S> for Browser {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AppError> {
+        let address = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default().address;
+        let cookie = parts.extensions.get::<Session>().cloned();
+        let cookie = cookie.ok_or_else(|| AppError::Internal("no session layer".into()))?;
+        Ok(Self { address, network: network_of(address), software: software(&parts.headers), cookie })
+    }
+}
+
+/// What a verified password has led to.
+pub enum Begun {
+    SignedIn(SessionSecret),
+    /// The browser's session waits for the code.
+    CodeNeeded,
+}
+
+impl Browser {
+    /// The browser's session, which may have ended.
+    pub fn session(&self) -> Option<SessionSecret> {
+        secret_of(&self.cookie)
+    }
+
+    /// Signs in the person whose password was verified, or has them asked for a code.
+    pub async fn begin(
+        &self,
+        state: &AppState,
+        actor: &Actor,
+        verified: &VerifiedPassword,
+        return_to: Option<&str>,
+    ) -> Result<Begun, AppError> {
+        let (id, secret) = new_id();
+        let replaced = self.session();
+        let new = NewSession { replaces: replaced.as_ref(), ..self.new_session(&secret) };
+        let begun = match sign_in::begin(&state.pool, actor, verified, new, return_to).await? {
+            Outcome::PasswordReplaced => return Err(session_ended()),
+            Outcome::CodeNeeded => Begun::CodeNeeded,
+            Outcome::SignedIn => Begun::SignedIn(secret),
+        };
+        give_cookie(&self.cookie, id).await?;
+        Ok(begun)
+    }
+
+    /// Signs in the person whose code was right.
+    pub async fn complete(
+        &self,
+        state: &AppState,
+        actor: &Actor,
+        pending: &PendingSignIn,
+    ) -> Result<SessionSecret, AppError> {
+        let (id, secret) = new_id();
+        if !sign_in::complete(&state.pool, actor, pending, self.new_session(&secret)).await? {
+            return Err(session_ended());
+        }
+        give_cookie(&self.cookie, id).await?;
+        Ok(secret)
+    }
+
+    /// Gives the session of a visitor who has authenticated again a new id (ASVS 7.2.4).
+    pub async fn renew(&self, state: &AppState, visitor: &Visitor) -> Result<(), AppError> {
+        let (id, secret) = new_id();
+        if !sessions::renew(&state.pool, &visitor.actor, &visitor.session, &secret, &self.network).await? {
+            return Err(session_ended());
+        }
+        give_cookie(&self.cookie, id).await
+    }
+
+    /// Has the answer remove the cookie.
+    pub async fn remove_cookie(&self) -> Result<(), AppError> {
+        Ok(self.cookie.flush().await?)
+    }
+
+    fn new_session<'a>(&'a self, id: &'a SessionSecret) -> NewSession<'a> {
+        NewSession { id, replaces: None, network: &self.network, software: &self.software }
+    }
+}
+
+/// From the operating system's generator, where tower-sessions would take one of its own.
+fn new_id() -> (Id, SessionSecret) {
+    let id = i128::from_be_bytes(random::bytes(&mut random::os_rng()));
+    (Id(id), SessionSecret::new(id))
+}
+
+fn session_ended() -> AppError {
+    AppError::SignInRequired { expired: true, return_to: None }
 }

@@ -1,29 +1,26 @@
-//! « Connexion », its end, and the invitation by which a person gets her first password.
+//! « Connexion » and sign-out.
 
 use axum::{
-    Extension,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
-use tower_sessions::Session;
 
 use super::{
     kept_form::{Carrying, KeptFields, resume},
     pages::{SignInCodePage, SignInPage, SignInRefusal},
-    session::{open_half, open_session},
+    session::{Begun, Browser},
     visitor::Visitor,
 };
 use crate::{
-    db::{
-        identity::{self, second_factors, sessions},
-        throttles::{self, Scope},
+    db::identity::{
+        passwords,
+        sessions::{self, VerifiedPassword},
+        sign_in::{self, Attempt, Credentials},
     },
     domain::{
         audit::Actor,
-        network::network_of,
-        password::PasswordHash,
         person::{TypedPassword, normalized_login},
         random,
         technical_user::is_technical_login,
@@ -31,7 +28,6 @@ use crate::{
     hashing::QueueKey,
     web::{
         edge::{
-            context::RequestContext,
             error::{AppError, page, page_with_status, too_often},
             origin::destination,
             state::AppState,
@@ -54,7 +50,7 @@ pub struct ReturnTo {
     suite: Option<String>,
 }
 
-/// The sign-in form; who is signed in already goes on.
+/// The sign-in form. A visitor who is signed in already goes on to their page.
 pub async fn form(
     State(state): State<AppState>,
     visitor: Result<Visitor, AppError>,
@@ -76,50 +72,59 @@ pub struct SignInForm {
     suite: Option<String>,
 }
 
-/// Signs a person in, or halfway where she has a second factor. One answer for every failure, after
-/// the same work; a technical login is told so without being looked up (rule 4).
+/// Signs a person in, or has them asked for a code. One answer for every failure, after the same
+/// work; a technical login is refused as such without being looked up (rule 4).
+///
+/// Two calls of `db`, before and after the password is verified; a third renews an outdated hash.
 pub async fn submit(
     State(state): State<AppState>,
-    Extension(context): Extension<RequestContext>,
-    (session, headers): (Session, HeaderMap),
-    Carrying { form, typed }: Carrying<SignInForm>,
+    browser: Browser,
+    Carrying { form, typed, forms }: Carrying<SignInForm>,
 ) -> Result<Response, AppError> {
     let refuse = |refusal| refused(&state, &form, &typed, refusal);
     if is_technical_login(&form.identifiant) {
         return refuse(SignInRefusal::TechnicalAccount);
     }
     let login = normalized_login(&form.identifiant);
-    let network = network_of(context.address);
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &login, &network).await? {
-        return refuse(SignInRefusal::TooManyAttempts { seconds });
-    }
-    let credentials = identity::find_credentials(&state.pool, &login).await?;
-    let hash = credentials.as_ref().and_then(|credentials| credentials.password_hash.clone());
-    let verified = state.hasher.verify(QueueKey::Portal(network.clone()), form.password.clone(), hash).await?;
-    let address = context.address.to_string();
+    let credentials = match sign_in::attempt(&state.pool, &login, &browser.network).await? {
+        Attempt::Wait(seconds) => return refuse(SignInRefusal::TooManyAttempts { seconds }),
+        Attempt::Verify(credentials) => credentials,
+    };
+    let address = browser.address.to_string();
     let actor = match &credentials {
         Some(credentials) => Actor { user_id: Some(credentials.user_id), name: login.clone(), address },
         None => Actor::unknown(address),
     };
-    let known = credentials.filter(|_| verified);
-    let Some((user_id, hash)) = known.and_then(|known| Some((known.user_id, known.password_hash?))) else {
-        throttles::fail(&state.pool, Scope::SignIn, &login, &network).await?;
-        sessions::record_failure(&state.pool, &actor, "").await?;
+    let Some(verified) = verify(&state, &browser, credentials, &form.password).await? else {
+        sign_in::refuse_password(&state.pool, &actor, &login, &browser.network).await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
-    throttles::forget(&state.pool, Scope::SignIn, &login, &network).await?;
-    let hash = renew_outdated_hash(&state, user_id, hash, &form.password).await?;
-    let factor = second_factors::find(&state.pool, user_id).await?;
-    if factor.is_some_and(|factor| factor.confirmed_at.is_some()) {
-        open_half(&session, (user_id, &hash), form.suite.as_deref()).await?;
-        if !typed.is_empty() {
-            return page(&SignInCodePage { layout: state.anonymous_layout(None), typed, errors: Errors::none() });
+    let verified = renew_outdated_hash(&state, verified, &form.password).await?;
+    let return_to = form.suite.as_deref();
+    match browser.begin(&state, &actor, &verified, return_to).await? {
+        Begun::SignedIn(session) => {
+            let resumed = resume(&state, forms, &session, return_to, typed).await?;
+            Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response()))
         }
-        return Ok(Redirect::to(paths::SIGN_IN_CODE).into_response());
+        Begun::CodeNeeded if typed.is_empty() => Ok(Redirect::to(paths::SIGN_IN_CODE).into_response()),
+        Begun::CodeNeeded => {
+            page(&SignInCodePage { layout: state.anonymous_layout(None), typed, errors: Errors::none() })
+        }
     }
-    open_session(&state, &session, (user_id, &hash), &actor, &headers).await?;
-    let resumed = resume(&state, &session, form.suite.as_deref(), typed).await?;
-    Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(form.suite.as_deref())).into_response()))
+}
+
+/// Takes as long where there are no credentials, or no password.
+async fn verify(
+    state: &AppState,
+    browser: &Browser,
+    credentials: Option<Credentials>,
+    password: &TypedPassword,
+) -> Result<Option<VerifiedPassword>, AppError> {
+    let known =
+        credentials.and_then(|known| Some(VerifiedPassword { user_id: known.user_id, hash: known.password_hash? }));
+    let hash = known.as_ref().map(|known| known.hash.clone());
+    let is_right = state.hasher.verify(QueueKey::Portal(browser.network.clone()), password.clone(), hash).await?;
+    Ok(known.filter(|_| is_right))
 }
 
 fn refused(
@@ -146,22 +151,23 @@ fn refused(
     })
 }
 
-/// The hash that stands for the password from now on.
+/// Hashes the password again where its hash has parameters of another day.
 async fn renew_outdated_hash(
     state: &AppState,
-    user_id: i64,
-    old: PasswordHash,
+    verified: VerifiedPassword,
     password: &TypedPassword,
-) -> Result<PasswordHash, AppError> {
-    if !old.is_outdated() {
-        return Ok(old);
+) -> Result<VerifiedPassword, AppError> {
+    let user_id = verified.user_id;
+    if !verified.hash.is_outdated() {
+        return Ok(verified);
     }
-    let new = state.hasher.hash(QueueKey::Person(user_id), password.clone(), &mut random::os_rng()).await?;
-    identity::renew_hash(&state.pool, user_id, &old, &new).await?;
-    Ok(new)
+    let hash = state.hasher.hash(QueueKey::Person(user_id), password.clone(), &mut random::os_rng()).await?;
+    passwords::renew_hash(&state.pool, &verified, &hash).await?;
+    Ok(VerifiedPassword { user_id, hash })
 }
 
-/// « Rester connecté », before half an hour without a request is over: reading the session was all.
+/// « Rester connecté », before the session has been idle for too long: the extractor has counted
+/// this request as one.
 pub async fn extend_session(_: Visitor) -> StatusCode {
     StatusCode::NO_CONTENT
 }
@@ -170,11 +176,13 @@ pub async fn extend_session(_: Visitor) -> StatusCode {
 pub async fn sign_out(
     State(state): State<AppState>,
     visitor: Result<Visitor, AppError>,
-    session: Session,
+    browser: Browser,
 ) -> Result<Redirect, AppError> {
     if let Ok(visitor) = visitor {
         sessions::sign_out(&state.pool, &visitor.actor, &visitor.session).await?;
+    } else if let Some(session) = browser.session() {
+        sessions::discard(&state.pool, &session).await?;
     }
-    session.flush().await?;
+    browser.remove_cookie().await?;
     Ok(Redirect::to(&Notice::SignedOut.on(paths::SIGN_IN)))
 }

@@ -1,9 +1,12 @@
-//! Judges what people prove themselves by once it is known who they say they are: the password of
-//! their own, the code of their second factor.
+//! Verifies a known person's password or code, throttled.
 
 use crate::{
     db::{
-        identity::{self, second_factors, sessions::SignedIn},
+        identity::{
+            second_factors::{self, SecondFactor},
+            sessions::SignedIn,
+            sign_in,
+        },
         throttles::{self, Scope},
     },
     domain::{
@@ -16,7 +19,7 @@ use crate::{
     web::edge::{error::AppError, state::AppState},
 };
 
-/// What a password or a code is worth.
+/// The outcome of a verification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Right,
@@ -25,48 +28,33 @@ pub enum Verdict {
     Wait(u32),
 }
 
-/// What people read who must wait.
+/// The message where too many attempts failed.
 pub fn too_many_attempts(seconds: u32) -> String {
     format!("Trop de tentatives. Veuillez patienter {} avant de réessayer.", french::seconds(seconds))
 }
 
-/// Judges the code of a person whose password is known to be right, and uses it up: one of her
-/// application or a recovery code. Guesses are counted per person and from everywhere, for six
-/// digits are few; only who has the password can hold her up so.
-pub async fn judge(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<Verdict, AppError> {
-    let subject = user_id.to_string();
-    if let Some(seconds) = throttles::begin(&state.pool, Scope::SecondFactor, &subject, "").await? {
-        return Ok(Verdict::Wait(seconds));
-    }
-    if is_right(state, actor, user_id, typed).await? {
-        throttles::forget(&state.pool, Scope::SecondFactor, &subject, "").await?;
-        return Ok(Verdict::Right);
-    }
-    Ok(Verdict::Wrong)
+/// Verifies the code of a person whose password was right, and uses it up: one of their application
+/// or a recovery code. Wrong ones have this person wait, wherever they come from; giving
+/// one takes the right password.
+pub async fn verify_code(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<Verdict, AppError> {
+    let factor = match second_factors::attempt(&state.pool, user_id).await? {
+        second_factors::Attempt::Wait(seconds) => return Ok(Verdict::Wait(seconds)),
+        second_factors::Attempt::Check(factor) => factor,
+    };
+    let is_right = match factor {
+        Some(factor) => use_up(state, actor, user_id, &factor, typed).await?,
+        None => false,
+    };
+    Ok(if is_right { Verdict::Right } else { Verdict::Wrong })
 }
 
-/// Judges the password of who is signed in. Failures are counted beside `network`; the caller says
-/// when they are forgotten.
-pub async fn judge_own_password(
+async fn use_up(
     state: &AppState,
-    person: &SignedIn,
-    network: &str,
-    typed: TypedPassword,
-) -> Result<Verdict, AppError> {
-    if let Some(seconds) = throttles::wait(&state.pool, Scope::SignIn, &person.login, network).await? {
-        return Ok(Verdict::Wait(seconds));
-    }
-    let hash = identity::find_credentials(&state.pool, &person.login).await?.and_then(|found| found.password_hash);
-    if state.hasher.verify(QueueKey::Person(person.user_id), typed, hash).await? {
-        return Ok(Verdict::Right);
-    }
-    throttles::fail(&state.pool, Scope::SignIn, &person.login, network).await?;
-    Ok(Verdict::Wrong)
-}
-
-async fn is_right(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<bool, AppError> {
-    let factor = second_factors::find(&state.pool, user_id).await?.filter(|factor| factor.confirmed_at.is_some());
-    let Some(factor) = factor else { return Ok(false) };
+    actor: &Actor,
+    user_id: i64,
+    factor: &SecondFactor,
+    typed: &str,
+) -> Result<bool, AppError> {
     let Some(code) = six_digits(typed) else {
         let hash = recovery_digest(typed);
         return Ok(second_factors::use_recovery_code(&state.pool, actor, user_id, &hash).await?);
@@ -85,8 +73,22 @@ async fn is_right(state: &AppState, actor: &Actor, user_id: i64, typed: &str) ->
     }
 }
 
-impl From<std::io::Error> for AppError {
-    fn from(error: std::io::Error) -> Self {
-        Self::Internal(format!("RACCORD_SECRET_KEY_FILE: {error}"))
+/// Verifies the password of a signed-in person. Failures are counted with `network`; the caller
+/// decides when they are forgotten.
+pub async fn verify_own_password(
+    state: &AppState,
+    person: &SignedIn,
+    network: &str,
+    typed: TypedPassword,
+) -> Result<Verdict, AppError> {
+    let credentials = match sign_in::attempt(&state.pool, &person.login, network).await? {
+        sign_in::Attempt::Wait(seconds) => return Ok(Verdict::Wait(seconds)),
+        sign_in::Attempt::Verify(credentials) => credentials,
+    };
+    let hash = credentials.and_then(|found| found.password_hash);
+    if state.hasher.verify(QueueKey::Person(person.user_id), typed, hash).await? {
+        return Ok(Verdict::Right);
     }
+    throttles::fail(&state.pool, Scope::SignIn, &person.login, network).await?;
+    Ok(Verdict::Wrong)
 }

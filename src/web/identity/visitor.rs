@@ -1,4 +1,4 @@
-//! Who asks, and over what they have authority: extractors, so that a handler which runs has them.
+//! The extractor of the signed-in person behind a request.
 
 use axum::{
     extract::FromRequestParts,
@@ -28,11 +28,10 @@ impl FromRequestParts<AppState> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         if let Some(visitor) = parts.extensions.get::<Self>() {
-            // Read already, for this very request.
+            // An extractor before this one has read it.
             return Ok(visitor.clone());
         }
         let return_to = || (parts.method == Method::GET).then(|| parts.uri.to_string());
-        // The layer has read the cookie; the row is read once, here, with the person it belongs to.
         let id = parts.extensions.get::<Session>().and_then(Session::id);
         let Some(id) = id else { return Err(AppError::SignInRequired { expired: false, return_to: return_to() }) };
         let session = SessionSecret::new(id.0);
@@ -53,12 +52,17 @@ impl FromRequestParts<AppState> for Visitor {
     }
 }
 
-/// Whether this is a principal manager who has to set up her second factor before anything else.
+/// Whether this is a principal manager who must set up a second factor before anything else.
 pub fn must_set_up_second_factor(state: &AppState, person: &SignedIn) -> bool {
-    state.settings.managers_need_second_factor && person.is_principal_manager && !person.has_second_factor
+    needs_second_factor(state, person) && !person.has_second_factor
 }
 
-/// The pages that lead to a second factor, and out.
+/// Whether the operator requires a second factor of this person.
+pub fn needs_second_factor(state: &AppState, person: &SignedIn) -> bool {
+    state.settings.managers_need_second_factor && person.is_principal_manager
+}
+
+/// Whether this is a page on the way to a second factor, or to the sign-out.
 fn leads_to_second_factor(path: &str) -> bool {
     path.starts_with(paths::SECOND_FACTOR) || [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY].contains(&path)
 }

@@ -1,4 +1,4 @@
-//! Tables to download for a spreadsheet.
+//! CSV downloads for spreadsheets.
 
 use axum::{
     body::{Body, Bytes},
@@ -10,12 +10,12 @@ use time::OffsetDateTime;
 
 use crate::{domain::characters::is_invisible, french, web::edge::error::AppError};
 
-/// A mark that says UTF-8 to French spreadsheets.
+/// Without it, French spreadsheets do not read the file as UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// A CSV file as French spreadsheets open it: semicolons, and a mark that says UTF-8. Of any
-/// length: `batches` of rows are sent as they come. Where one fails, the download breaks off, so
-/// nobody takes half a table for a whole one.
+/// A CSV file for French spreadsheets, with semicolons and a byte order mark. The `batches` of rows
+/// are sent as they come. If one fails, the connection is aborted, so that the browser reports an
+/// incomplete download.
 pub fn stream<const COLUMNS: usize, E>(
     name: &str,
     head: [&str; COLUMNS],
@@ -26,8 +26,8 @@ where
 {
     let first = stream::iter([Ok(Bytes::from(first_line(head)?))]);
     let rest = batches.map(|batch| Ok::<_, axum::BoxError>(Bytes::from(lines(batch?.into_iter())?)));
-    let told = |error: &axum::BoxError| tracing::warn!(error = error.to_string(), "a download broke off");
-    Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(told)))))
+    let log = |error: &axum::BoxError| tracing::warn!(error = error.to_string(), "a download broke off");
+    Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(log)))))
 }
 
 fn download(name: &str, body: Body) -> Response {
@@ -55,18 +55,17 @@ impl From<csv::Error> for AppError {
     }
 }
 
-/// An instant by the clock of the screens, that of Paris, with its distance from UTC:
-/// `2028-01-24T14:05:09+01:00`.
+/// An instant in Paris time, with its offset from UTC: `2028-01-24T14:05:09+01:00`.
 pub fn instant(at: OffsetDateTime) -> String {
     french::in_paris(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
-/// What begins a formula, also in the full width that Asian keyboards type.
+/// The characters that begin a formula, also in the full-width form of East Asian keyboards.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
-/// A spreadsheet takes a cell for a formula by its first sign, which some look for behind spaces,
-/// ends of lines and signs that nobody sees: an apostrophe before all of them makes it a text. What
-/// begins with a control character is none of ours, and a text too.
+/// Puts an apostrophe before a cell that a spreadsheet could take for a formula, which makes it a
+/// text. Some spreadsheets skip white space and invisible characters before the formula. A cell
+/// that begins with a control character also gets an apostrophe.
 fn safe_cell(text: String) -> String {
     let first = text.trim_start_matches(is_blank).chars().next();
     let is_formula = first.is_some_and(|first| FORMULA.contains(&first)) || text.starts_with(char::is_control);

@@ -1,4 +1,4 @@
-//! The pages behind the footer's links.
+//! Pages without data: those of the footer's links, and the API's documentation.
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -16,37 +16,37 @@ use crate::{
 };
 
 type Answer = Result<Response, AppError>;
-/// These pages are open to all; somebody who is signed in keeps her menu.
-type Anybody = Result<Visitor, AppError>;
+/// These pages need no sign-in. Signed-in visitors keep their navigation.
+type AnyVisitor = Result<Visitor, AppError>;
 
-fn layout(state: &AppState, visitor: Anybody) -> Layout {
+fn layout(state: &AppState, visitor: AnyVisitor) -> Layout {
     match visitor {
         Ok(visitor) => state.layout(&visitor.person, Tab::None, None),
         Err(_) => state.anonymous_layout(None),
     }
 }
 
-pub async fn site_map(State(state): State<AppState>, visitor: Anybody) -> Answer {
+pub async fn site_map(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
     page(&SiteMapPage { layout: layout(&state, visitor) })
 }
 
-pub async fn accessibility(State(state): State<AppState>, visitor: Anybody) -> Answer {
+pub async fn accessibility(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
     page(&AccessibilityPage { layout: layout(&state, visitor) })
 }
 
-pub async fn legal_notice(State(state): State<AppState>, visitor: Anybody) -> Answer {
+pub async fn legal_notice(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
     page(&LegalNoticePage { layout: layout(&state, visitor) })
 }
 
-pub async fn personal_data(State(state): State<AppState>, visitor: Anybody) -> Answer {
+pub async fn personal_data(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
     page(&PersonalDataPage { layout: layout(&state, visitor) })
 }
 
-pub async fn cookies(State(state): State<AppState>, visitor: Anybody) -> Answer {
+pub async fn cookies(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
     page(&CookiesPage { layout: layout(&state, visitor) })
 }
 
-pub async fn api_documentation(State(state): State<AppState>, visitor: Anybody) -> Answer {
+pub async fn api_documentation(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
     page(&ApiDocumentationPage {
         layout: layout(&state, visitor),
         api_url: state.settings.public_url.clone(),
@@ -96,7 +96,7 @@ pub struct CookiesPage {
 pub struct ApiDocumentationPage {
     pub layout: Layout,
     pub api_url: String,
-    /// The form of a technical password, for secret scanners.
+    /// The format of a technical user's password, for secret scanners.
     pub password_pattern: &'static str,
     /// The digits of its checksum.
     pub password_alphabet: &'static str,

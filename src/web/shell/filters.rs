@@ -1,11 +1,12 @@
-//! What templates do to values: French dates in Paris time, digits in groups.
+//! Template filters: French dates in Paris time, digits in groups, line breaks.
 
-// What askama's macro writes.
+// In the code that askama's macro generates.
 #![allow(clippy::inline_always, clippy::missing_errors_doc)]
 
-use std::fmt::Write;
-
-use askama::{Result, Values, filters::Safe};
+use askama::{
+    Result, Values,
+    filters::{Escaper, Html, Safe},
+};
 use time::OffsetDateTime;
 
 use crate::french;
@@ -24,33 +25,31 @@ pub fn moment(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
     Ok(Safe(format!("<time datetime=\"{machine}\">{}</time>", french::moment(*at))))
 }
 
-/// Digits in groups: narrow gaps to the eye, nothing between the characters, so that copy and
-/// search find them exact.
-///
-/// SIRET: 3 3 3 5. Anything that is not 14 digits stays whole.
+/// A SIRET in groups of 3, 3, 3 and 5 digits, any other identifier in one piece. The gaps between
+/// groups are made by the style sheet, so that a copied identifier contains no spaces.
 #[askama::filter_fn]
 pub fn grouped(identifier: &str, _: &dyn Values) -> Result<Safe<String>> {
-    let siret = identifier.len() == 14 && identifier.bytes().all(|byte| byte.is_ascii_digit());
-    let sizes: &[usize] = if siret { &[3, 3, 3, 5] } else { &[] };
-    Ok(Safe(in_groups(identifier, sizes, "")))
+    let sizes: &[usize] = if is_siret(identifier) { &SIRET_GROUPS } else { &[] };
+    Ok(Safe(in_groups(identifier, sizes, "")?))
 }
 
-/// A password in groups of five after its `rcd_`, that may wrap between groups; the text itself
-/// stays exact.
+/// A password in groups of five after its `rcd_`, with a possible line break between groups. A
+/// copied password contains no spaces.
 #[askama::filter_fn]
 pub fn password_groups(password: &str, _: &dyn Values) -> Result<Safe<String>> {
     let sizes: Vec<usize> = std::iter::once(4).chain(std::iter::repeat_n(5, password.len() / 5)).collect();
-    Ok(Safe(in_groups(password, &sizes, "<wbr>")))
+    Ok(Safe(in_groups(password, &sizes, "<wbr>")?))
 }
 
-/// Lets a long login or address wrap before its `@`; the text itself stays exact.
+/// A login or an address with a possible line break before its `@`.
 #[askama::filter_fn]
 pub fn breakable(text: &str, _: &dyn Values) -> Result<Safe<String>> {
-    let html = escape(text);
+    let mut html = String::with_capacity(text.len() + 8);
+    Html.write_escaped_str(&mut html, text)?;
     Ok(Safe(html.replace('@', "<wbr>@")))
 }
 
-/// A count as French writes it: « 5 000 », with narrow no-break spaces.
+/// A number in French, « 5 000 », with narrow no-break spaces.
 #[askama::filter_fn]
 pub fn count(number: &u64, _: &dyn Values) -> Result<String> {
     let digits = number.to_string();
@@ -64,20 +63,30 @@ pub fn count(number: &u64, _: &dyn Values) -> Result<String> {
     Ok(spaced)
 }
 
-/// A SIRET with narrow no-break spaces, for paper.
+/// A SIRET in groups separated by narrow no-break spaces, for the PDF; any other identifier as it
+/// is.
 pub fn spaced_identifier(identifier: &str) -> String {
-    match siret_groups(identifier) {
-        Some(groups) => groups.join("\u{202f}"),
-        None => identifier.to_owned(),
+    if !is_siret(identifier) {
+        return identifier.to_owned();
     }
+    let mut rest = identifier;
+    let groups = SIRET_GROUPS.map(|size| {
+        let (group, after) = rest.split_at(size);
+        rest = after;
+        group
+    });
+    groups.join("\u{202f}")
 }
 
-fn siret_groups(identifier: &str) -> Option<[&str; 4]> {
-    let is_siret = identifier.len() == 14 && identifier.bytes().all(|byte| byte.is_ascii_digit());
-    is_siret.then(|| [&identifier[..3], &identifier[3..6], &identifier[6..9], &identifier[9..]])
+const SIRET_GROUPS: [usize; 4] = [3, 3, 3, 5];
+
+fn is_siret(identifier: &str) -> bool {
+    identifier.len() == 14 && identifier.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn in_groups(text: &str, sizes: &[usize], between: &str) -> String {
+/// The text as HTML, with a `<span class="group">` around each group of these sizes, and `between`
+/// between them. What follows the last group gets no span.
+fn in_groups(text: &str, sizes: &[usize], between: &str) -> Result<String> {
     let mut rest = text;
     let mut html = String::with_capacity(text.len() + sizes.len() * 24);
     for size in sizes {
@@ -88,14 +97,13 @@ fn in_groups(text: &str, sizes: &[usize], between: &str) -> String {
         if !html.is_empty() {
             html.push_str(between);
         }
-        let _ = write!(html, r#"<span class="group">{}</span>"#, escape(group));
+        html.push_str(r#"<span class="group">"#);
+        Html.write_escaped_str(&mut html, group)?;
+        html.push_str("</span>");
         rest = after;
     }
-    html + &escape(rest)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    Html.write_escaped_str(&mut html, rest)?;
+    Ok(html)
 }
 
 #[cfg(test)]
@@ -118,7 +126,7 @@ mod tests {
         let told = own.into_iter().fold(html, |html, markup| html.replace(markup, ""));
         assert!(!told.contains(['<', '>', '"', '\'']), "{told}");
         let read = |line: &str| {
-            let signs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+            let signs = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
             signs.into_iter().fold(line.to_owned(), |line, (written, sign)| line.replace(written, sign))
         };
         assert_eq!(told.lines().map(read).collect::<Vec<_>>(), [text; 3], "escaped once");

@@ -1,21 +1,29 @@
-//! The errors of a form.
+//! The errors that a form shows when it is displayed again.
 
-/// What must be mended in a form, in the order of its fields.
+/// The errors of a form, in the order of its fields.
 #[derive(Default)]
 pub struct Errors(pub Vec<FieldError>);
 
-/// One field's error: the field's `name`, which is also its `id`, and a French sentence.
+/// The error of one field.
 pub struct FieldError {
+    /// The field's `name`, which is also its `id`.
     pub field: &'static str,
+    /// A French sentence.
     pub message: String,
 }
 
 impl Errors {
-    /// For a form that answers with one sentence and no field errors.
+    /// A form without errors.
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
+    /// A form with an error in one field.
+    pub fn one(field: &'static str, message: String) -> Self {
+        Self(vec![FieldError { field, message }])
+    }
+
+    /// The error of this field.
     pub fn on(&self, field: &str) -> Option<&str> {
         self.0.iter().find(|error| error.field == field).map(|error| error.message.as_str())
     }

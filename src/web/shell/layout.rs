@@ -1,12 +1,8 @@
-//! What every page shares: the frame around it, and the small values that several pages show.
+//! The layout of a page: header, navigation, notice, footer.
 
-use super::{
-    notice::Notice,
-    values::{Expiry, StructureName},
-};
-use crate::db::{structures::ManagedStructure, technical_users::TechnicalUser};
+use super::notice::Notice;
 
-/// The frame of a page: header, navigation, notice, footer.
+/// What `shell/base.html` needs.
 pub struct Layout {
     pub user: Option<SignedInUser>,
     pub current: Tab,
@@ -15,12 +11,12 @@ pub struct Layout {
     pub theme: Theme,
 }
 
-/// Who is signed in, as the header shows it.
+/// The signed-in person, as the header shows them.
 #[derive(Clone, Debug)]
 pub struct SignedInUser {
     pub display_name: String,
     pub is_principal_manager: bool,
-    /// Seconds until the session ends, whatever is done.
+    /// Seconds until the session's maximum age.
     pub seconds_left: i32,
 }
 
@@ -32,7 +28,7 @@ pub enum Tab {
     MyAccount,
 }
 
-/// URLs of the static files, with their content's hash.
+/// URLs of the built-in static files, with a hash of their content.
 #[derive(Clone)]
 pub struct Assets {
     pub stylesheet: String,
@@ -40,30 +36,13 @@ pub struct Assets {
     pub favicon: String,
 }
 
-/// What an operator lays over the neutral look (`RACCORD_THEME_DIR`).
+/// The operator's theme (`RACCORD_THEME_DIR`).
 #[derive(Clone, Default)]
 pub struct Theme {
+    /// URL of a style sheet, loaded after the built-in one.
     pub stylesheet: Option<String>,
-    /// URL of a logo; decorative, the operator's name stands beside it.
+    /// URL of a logo. It is decorative, since the operator's name is beside it.
     pub logo: Option<String>,
-    /// Whose service this is, above the service name and in the footer.
+    /// The operator's name, above the service's name and in the footer.
     pub operator: Option<String>,
-}
-
-impl From<&ManagedStructure> for StructureName {
-    fn from(structure: &ManagedStructure) -> Self {
-        Self {
-            id: structure.id(),
-            designation: structure.designation().to_owned(),
-            kind: structure.identifier_type().to_owned(),
-            identifier: structure.identifier().to_owned(),
-            active: structure.card().active,
-        }
-    }
-}
-
-impl From<&TechnicalUser> for Expiry {
-    fn from(account: &TechnicalUser) -> Self {
-        Self { at: account.expires_at, days_left: account.days_left.into() }
-    }
 }

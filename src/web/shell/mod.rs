@@ -1,4 +1,4 @@
-//! What every page shares: the frame, forms and their errors, notices, filters, pages of a list.
+//! What all pages share: layout, form errors, notices, template filters, pagination, static files.
 
 pub mod filters;
 pub mod form;

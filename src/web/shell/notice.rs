@@ -1,10 +1,15 @@
-//! The one-line notice at the top of a page after an act.
+//! The notice at the top of a page, which says what was just done.
 
-use serde::{Deserialize, de::IntoDeserializer};
+use std::fmt;
 
-/// What has just been done; the words are in `_notice.html`. Travels as a code in the URL of the
-/// page that tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+use serde::{
+    Deserialize, Serialize,
+    de::{IntoDeserializer, value::Error},
+};
+
+/// What was just done; the French text is in `shell/_notice.html`. The URL of the page carries it
+/// as a code in kebab case, such as `?avis=label-saved`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Notice {
     SignedOut,
@@ -33,36 +38,7 @@ pub enum Notice {
 }
 
 impl Notice {
-    /// The code that stands in the URL.
-    fn code(self) -> &'static str {
-        match self {
-            Self::SignedOut => "signed-out",
-            Self::SessionExpired => "session-expired",
-            Self::PasswordLinkAsked => "password-link-asked",
-            Self::PasswordChosen => "password-chosen",
-            Self::StructureSaved => "structure-saved",
-            Self::ManagerDesignated => "manager-designated",
-            Self::MemberInvited => "member-invited",
-            Self::MemberRoleChanged => "member-role-changed",
-            Self::MemberRemoved => "member-removed",
-            Self::MembershipRequested => "membership-requested",
-            Self::RequestAccepted => "request-accepted",
-            Self::RequestRefused => "request-refused",
-            Self::RequestWithdrawn => "request-withdrawn",
-            Self::LabelSaved => "label-saved",
-            Self::FormerPasswordEnded => "former-password-ended",
-            Self::Suspended => "suspended",
-            Self::Reactivated => "reactivated",
-            Self::Deleted => "deleted",
-            Self::ContactAddressSaved => "contact-address-saved",
-            Self::AccountsContactAddressSaved => "accounts-contact-address-saved",
-            Self::OwnPasswordChanged => "own-password-changed",
-            Self::SessionClosed => "session-closed",
-            Self::SecondFactorDisabled => "second-factor-disabled",
-        }
-    }
-
-    /// Style and icon: most tell what is done, some only what is.
+    /// CSS class and icon, for something that was done or for plain information.
     #[must_use]
     pub fn look(self) -> (&'static str, &'static str) {
         match self {
@@ -71,14 +47,21 @@ impl Notice {
         }
     }
 
-    /// The URL of `page` that tells this.
+    /// The URL of `page` with this notice.
     #[must_use]
     pub fn on(self, page: &str) -> String {
-        format!("{page}?avis={}", self.code())
+        format!("{page}?avis={self}")
     }
 }
 
-/// The `?avis=` of a page; an unknown code is no notice.
+impl fmt::Display for Notice {
+    /// Writes the code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
+
+/// The `?avis=` of a URL.
 #[derive(Debug, Default, Deserialize)]
 pub struct NoticeQuery {
     #[serde(default)]
@@ -86,7 +69,9 @@ pub struct NoticeQuery {
 }
 
 impl NoticeQuery {
+    /// `None` for an unknown code.
     pub fn notice(&self) -> Option<Notice> {
-        Notice::deserialize(self.avis.as_deref()?.into_deserializer()).map_err(|_: serde::de::value::Error| ()).ok()
+        let code = IntoDeserializer::<Error>::into_deserializer(self.avis.as_deref()?);
+        Notice::deserialize(code).ok()
     }
 }

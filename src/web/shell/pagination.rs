@@ -1,8 +1,8 @@
-//! Lists in numbered pages: the number in the URL, and the links from page to page.
+//! Numbered pages of a list: the page number in the URL, and the links between pages.
 
 use serde::Deserialize;
 
-/// The `?page=` of a list.
+/// The `?page=` of a URL.
 #[derive(Debug, Default, Deserialize)]
 pub struct PageQuery {
     #[serde(default)]
@@ -10,54 +10,57 @@ pub struct PageQuery {
 }
 
 impl PageQuery {
-    /// The page's number; what is none is the first.
+    /// The page number; 1 if there is none or it is not a number.
     pub fn number(&self) -> u32 {
         self.page.as_deref().and_then(|text| text.parse().ok()).unwrap_or(1).clamp(1, 100_000)
     }
 }
 
-/// Numbered pages: `base` is the URL up to the page number (`/activites?recherche=x&page=`).
+/// The pages of a list.
 pub struct Pagination {
     pub current: u64,
     pub last: u64,
-    pub base: String,
+    /// The URL of a page without its number, such as `/activites?recherche=x&page=`.
+    base: String,
 }
 
-/// The URL of a list: with what was chosen, and without what was not.
+/// A URL with a query of those `choices` (name and value) that are not empty.
 pub fn url_of(path: &str, choices: &[(&str, &String)]) -> String {
     let chosen = choices.iter().filter(|(_, value)| !value.is_empty());
     let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(chosen).finish();
     if encoded.is_empty() { path.to_owned() } else { format!("{path}?{encoded}") }
 }
 
-/// The URL of a list's pages up to their number.
+/// The URL of a list's pages, without the page number.
 pub fn pages_of(path: &str, choices: &[(&str, &String)]) -> String {
     before_value(&url_of(path, choices), "page")
 }
 
-/// A URL of ours with one more parameter, up to its value.
+/// A URL with one more parameter, without its value.
 pub fn before_value(url: &str, name: &str) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}{name}=")
 }
 
-/// An entry between « précédente » and « suivante ».
+/// An entry between « Page précédente » and « Page suivante ».
 pub enum PageEntry {
     Page(u64),
+    /// Pages that are left out.
     Gap,
 }
 
 impl Pagination {
-    /// Page `current` of `total` rows.
+    /// The pages of `total` rows, at page `current`.
     pub fn new(current: u32, total: u64, per_page: u32, base: String) -> Self {
         Self { current: current.into(), last: total.div_ceil(per_page.into()).max(1), base }
     }
 
+    /// The URL of a page.
     pub fn url(&self, page: impl std::fmt::Display) -> String {
         format!("{}{page}", self.base)
     }
 
-    /// The first, the last and the current page with its neighbours; gaps between.
+    /// The first page, the last page, the current page and its neighbours, with gaps between them.
     pub fn entries(&self) -> Vec<PageEntry> {
         let shown = (1..=self.last.min(1)).chain(self.current.saturating_sub(1)..=self.current + 1).chain([self.last]);
         let mut entries = Vec::new();

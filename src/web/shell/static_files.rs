@@ -1,4 +1,4 @@
-//! The built-in static files and those of a theme, with hashed URLs.
+//! The built-in static files and those of a theme. Their URLs contain a hash of their content.
 
 use std::{collections::HashMap, fs, io, path::Path as FilePath};
 
@@ -12,23 +12,23 @@ const BUILT_IN: [(&str, &[u8]); 3] = [
     ("favicon.svg", include_bytes!("../../../static/favicon.svg")),
 ];
 
-pub struct StaticFile {
-    pub hash: String,
-    pub content: Vec<u8>,
+struct StaticFile {
+    hash: String,
+    content: Vec<u8>,
 }
 
-/// The files, by name.
+/// The static files, by name, and the operator's name.
 pub struct StaticFiles {
-    pub(in crate::web) files: HashMap<String, StaticFile>,
+    files: HashMap<String, StaticFile>,
     operator: Option<String>,
 }
 
 impl StaticFiles {
-    /// The built-in files, with those that a theme lays over them: `theme.css`, `logo.svg`, and
-    /// `operator.txt` (the name above the service's).
+    /// Loads the built-in files and, from the theme's directory, `theme.css`, `logo.svg` and
+    /// `operator.txt` (the operator's name). Each of these may be absent.
     ///
     /// # Errors
-    /// Where a file of the theme exists and cannot be read.
+    /// If a file of the theme exists and cannot be read.
     pub fn load(theme: Option<&FilePath>) -> io::Result<Self> {
         let mut files: HashMap<_, _> =
             BUILT_IN.into_iter().map(|(name, content)| (name.to_owned(), StaticFile::new(content.to_vec()))).collect();
@@ -42,16 +42,22 @@ impl StaticFiles {
         Ok(Self { files, operator })
     }
 
+    /// The content of a file, if its name and hash are those of its URL.
+    pub fn content(&self, name: &str, hash: &str) -> Option<&[u8]> {
+        self.files.get(name).filter(|file| file.hash == hash).map(|file| file.content.as_slice())
+    }
+
     /// The URL of a built-in file.
     pub fn url(&self, name: &str) -> String {
         self.optional_url(name).unwrap_or_default()
     }
 
-    /// The URL of a file that only a theme brings.
+    /// The URL of a file that only a theme may have.
     pub fn optional_url(&self, name: &str) -> Option<String> {
         self.files.get(name).map(|file| format!("/static/{}/{name}", file.hash))
     }
 
+    /// The operator's name.
     pub fn operator(&self) -> Option<&str> {
         self.operator.as_deref()
     }

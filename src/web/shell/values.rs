@@ -1,16 +1,19 @@
-//! Small values that several pages show: a structure’s name, an expiry, a last call.
+//! Values that several pages show: a structure's name, an expiry, a status, a last call, an event.
 
 use time::OffsetDateTime;
 
 use crate::{
-    db::{structures::history::PastEvent, technical_users::TechnicalUser},
-    domain::role::Role,
+    db::{
+        structures::{ManagedStructure, history::PastEvent},
+        technical_users::TechnicalUser,
+    },
+    domain::{role::Role, technical_user::TechnicalUserStatus},
 };
 
-/// How rows are named in URLs.
+/// The id of a row, as URLs contain it.
 pub type Id = i64;
 
-/// A structure, as headings and lists name it.
+/// A structure, as headings and lists show it.
 pub struct StructureName {
     pub id: Id,
     pub designation: String,
@@ -20,10 +23,29 @@ pub struct StructureName {
     pub active: bool,
 }
 
-/// When a password dies, and how soon that is.
+impl From<&ManagedStructure> for StructureName {
+    fn from(structure: &ManagedStructure) -> Self {
+        Self {
+            id: structure.id(),
+            designation: structure.designation().to_owned(),
+            kind: structure.identifier_type().code().to_owned(),
+            identifier: structure.identifier().to_owned(),
+            active: structure.card().active,
+        }
+    }
+}
+
+/// When a password expires.
 pub struct Expiry {
     pub at: OffsetDateTime,
+    /// Calendar days until then in Paris; negative once it is past.
     pub days_left: i64,
+}
+
+impl From<&TechnicalUser> for Expiry {
+    fn from(account: &TechnicalUser) -> Self {
+        Self { at: account.expires_at, days_left: account.days_left.into() }
+    }
 }
 
 impl Expiry {
@@ -31,7 +53,7 @@ impl Expiry {
         self.days_left < 0
     }
 
-    /// Near enough for the first reminder mail to have left.
+    /// Whether the first reminder mail, 60 days before, is due.
     pub fn is_near(&self) -> bool {
         (0..=60).contains(&self.days_left)
     }
@@ -40,7 +62,7 @@ impl Expiry {
 /// The password before the present one, while it still works.
 pub struct FormerPassword {
     pub until: OffsetDateTime,
-    /// The last call with it since the reset.
+    /// The last call with it since the reset that replaced it.
     pub last_call_at: Option<OffsetDateTime>,
 }
 
@@ -65,12 +87,12 @@ impl LastCall {
     }
 }
 
-/// One act of the history.
+/// An event of the history.
 pub struct EventRow {
     pub at: OffsetDateTime,
-    /// What was done, in words.
+    /// The action, in French.
     pub label: &'static str,
-    /// The account or person acted upon; empty: the structure itself.
+    /// The account or person that the action was on; empty for the structure itself.
     pub subject: String,
     pub detail: String,
     pub actor: String,
@@ -99,7 +121,7 @@ pub struct MemberView {
     pub role: Role,
 }
 
-/// What an account may do now.
+/// The status of a technical user, as pages show it.
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum AccountStatus {
     Active,
@@ -108,11 +130,26 @@ pub enum AccountStatus {
 }
 
 impl AccountStatus {
+    /// An active account is shown as expired if its password is (`days_left` is negative).
+    pub fn new(status: TechnicalUserStatus, days_left: i32) -> Self {
+        match status {
+            TechnicalUserStatus::Active if days_left < 0 => Self::Expired,
+            TechnicalUserStatus::Active => Self::Active,
+            TechnicalUserStatus::Suspended | TechnicalUserStatus::Deleted => Self::Suspended,
+        }
+    }
+
     pub fn label(self) -> &'static str {
         match self {
             Self::Active => "Actif",
             Self::Suspended => "Suspendu",
             Self::Expired => "Expiré",
         }
+    }
+}
+
+impl From<&TechnicalUser> for AccountStatus {
+    fn from(account: &TechnicalUser) -> Self {
+        Self::new(account.status, account.days_left)
     }
 }

@@ -1,17 +1,14 @@
-// Who sees what: without scripts, which could only hide things.
+// Which pages a person may open, and what the others answer.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { startPortal } from "../support/portal.js";
+import { newVisitor } from "../support/browser.js";
+import { managersTab } from "../support/journey.js";
+import { withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
 for (const who of ["secondaryManager", "member"]) {
   test(`the manager’s tab does not exist for a ${who}`, async () => {
@@ -19,7 +16,7 @@ for (const who of ["secondaryManager", "member"]) {
     visitor.expectStatus(403, 404);
     await visitor.signIn(portal[who]);
     await visitor.seesTitle("Mon compte");
-    assert.equal(await visitor.page.getByRole("link", { name: "Activités du gestionnaire" }).count(), 0);
+    assert.equal(await visitor.page.getByRole("link", { name: managersTab }).count(), 0);
     assert.equal((await visitor.page.goto("/activites")).status(), 403);
     await visitor.seesTitle("Accès refusé");
     await visitor.look(`acces-refuse-${who}`);
@@ -32,9 +29,7 @@ test("people are sent to the sign-in and back to where they wanted to go", async
   const visitor = await newVisitor(browser, portal);
   await visitor.page.goto("/mon-compte");
   await visitor.seesTitle("Connexion");
-  await visitor.page.getByLabel("Identifiant de connexion").fill(portal.member.login);
-  await visitor.page.getByLabel("Mot de passe").fill(portal.member.password);
-  await visitor.press("Se connecter");
+  await visitor.signInHere(portal.member);
   await visitor.seesTitle("Mon compte");
   await visitor.press("Se déconnecter");
   await visitor.sees("Vous êtes déconnecté.");

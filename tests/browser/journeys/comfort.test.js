@@ -1,18 +1,22 @@
-// People with a narrow window, a dark screen or colours of their own, or who leave by mistake.
+// Narrow windows, dark screens and forced colours, and leaving a password by mistake.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { createTechnicalUser, leaveWithoutRegret, openStructure, structureWith } from "../support/journey.js";
-import { startPortal } from "../support/portal.js";
+import { newVisitor } from "../support/browser.js";
+import {
+  createTechnicalUser,
+  exportButton,
+  leaveWithoutRegret,
+  managersTab,
+  openStructure,
+  passwordOf,
+  structureWith,
+} from "../support/journey.js";
+import { withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
 test("leaving the password neither copied nor exported asks once", async () => {
   const visitor = await newVisitor(browser, portal);
@@ -29,7 +33,7 @@ test("leaving the password neither copied nor exported asks once", async () => {
   await page.getByRole("link", { name: "Mon compte" }).click({ noWaitAfter: true });
   await page.waitForTimeout(800);
   assert.equal(asked, 1);
-  assert.equal(await page.locator("#mot-de-passe").textContent(), password);
+  assert.equal(await passwordOf(visitor).textContent(), password);
   await visitor.follow("Mon compte");
   await visitor.seesTitle("Mon compte");
   assert.equal(asked, 1);
@@ -43,7 +47,7 @@ test("an export that is refused shows why", async () => {
   await createTechnicalUser(visitor, "Trop tard");
   await portal.sql("DELETE FROM envelopes");
   visitor.expectStatus(409);
-  await visitor.press("Exporter les informations de connexion");
+  await visitor.press(exportButton);
   await visitor.sees("Le mot de passe a déjà été affiché.");
   assert.equal(visitor.status, 409);
   await visitor.leave();
@@ -87,7 +91,7 @@ for (const [name, options] of [
       await holds(path.replace("/", "-"));
     }
     await visitor.signIn(portal.manager);
-    await visitor.seesTitle("Activités du gestionnaire");
+    await visitor.seesTitle(managersTab);
     await holds("activites");
     await page.goto("/activites?page=15");
     await holds("activites-derniere-page");

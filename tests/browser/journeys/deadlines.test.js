@@ -1,22 +1,18 @@
-// What a manager of 300 structures opens on a Monday: every technical user in one list, and what is to be renewed.
+// The list of all technical users of a manager of 300 structures, and the passwords to be renewed.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { startPortal } from "../support/portal.js";
+import { newVisitor } from "../support/browser.js";
+import { download } from "../support/journey.js";
+import { scriptings, withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
-for (const javaScript of [true, false]) {
-  const name = javaScript ? "with scripts" : "without scripts";
-  const picture = (visitor, what) => visitor.look(`echeances-${name.replace(" ", "-")}-${what}`);
+for (const { javaScript, name, suffix } of scriptings) {
+  const picture = (visitor, what) => visitor.look(`echeances-${suffix}-${what}`);
 
   test(`what is to be renewed is found, filtered and exported ${name}`, async () => {
     const visitor = await newVisitor(browser, portal, { javaScript });
@@ -37,9 +33,9 @@ for (const javaScript of [true, false]) {
     const expired = await page.locator("tbody tr").count();
     assert(expired > 0 && expired < all, `${expired} of ${all}`);
     await picture(visitor, "expirees");
-    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Exporter (CSV)")]);
-    assert.equal(download.suggestedFilename(), "utilisateurs-techniques.csv");
-    const csv = await readFile(await download.path(), "utf8");
+    const file = await download(visitor, "Exporter (CSV)");
+    assert.equal(file.name, "utilisateurs-techniques.csv");
+    const csv = await readFile(file.path, "utf8");
     assert.equal(csv.trim().split("\n").length, expired + 1);
     await page.getByLabel("Rechercher un utilisateur technique").fill("n’existe pas");
     await visitor.press("Rechercher");
@@ -49,7 +45,7 @@ for (const javaScript of [true, false]) {
   });
 
   test(`all accounts are searched, sorted, paged and exported ${name}`, async () => {
-    // As many as no test clicks together: one in each of 120 structures.
+    // One account in each of 120 structures.
     await portal.sql(`
       WITH made AS (
         INSERT INTO technical_users (structure_id, number, login, label, created_by, password_hash, password_set_by, expires_at)
@@ -80,8 +76,8 @@ for (const javaScript of [true, false]) {
     }
     const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase().replace(/[-_'’.,()/]/g, " ").replace(/ +/g, " ");
     assert.deepEqual(seen.map(plain), seen.map(plain).sort());
-    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Exporter (CSV)")]);
-    assert.equal((await readFile(await download.path(), "utf8")).trim().split("\n").length, 121);
+    const file = await download(visitor, "Exporter (CSV)");
+    assert.equal((await readFile(file.path, "utf8")).trim().split("\n").length, 121);
     await page.getByLabel("Statut").selectOption("Connus d’un ancien gestionnaire");
     await visitor.press("Rechercher");
     await visitor.sees("Aucun utilisateur technique ne correspond à cette recherche.");
@@ -107,8 +103,8 @@ for (const javaScript of [true, false]) {
     const calendar = await (await fetch(link)).text();
     assert(calendar.startsWith("BEGIN:VCALENDAR\r\n"));
     assert(calendar.split("BEGIN:VEVENT").length > 3);
-    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Télécharger les échéances (.ics)")]);
-    assert.equal(await readFile(await download.path(), "utf8"), calendar);
+    const file = await download(visitor, "Télécharger les échéances (.ics)");
+    assert.equal(await readFile(file.path, "utf8"), calendar);
     portal.remember(link.split("/").pop());
     await visitor.leave();
   });

@@ -1,29 +1,35 @@
-// The guide, from its first sentence to its last: create a technical user, see its password once, export it, reset it.
+// The A.I.F.E.'s guide: create a technical user, see its password once, export it, reset it.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { promisify } from "node:util";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { confirm, createTechnicalUser, exportSheet, openStructure, readSummary, reset, structureWith } from "../support/journey.js";
-import { startPortal } from "../support/portal.js";
+import { newVisitor } from "../support/browser.js";
+import {
+  confirm,
+  createTechnicalUser,
+  exportSheet,
+  leaveSummary,
+  managersTab,
+  openCreation,
+  openStructure,
+  readSummary,
+  reset,
+  structureWith,
+  submitCreation,
+} from "../support/journey.js";
+import { scriptings, withPortal } from "../support/setup.js";
 
 const run = promisify(execFile);
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
-for (const javaScript of [true, false]) {
-  const name = javaScript ? "with scripts" : "without scripts";
-
+for (const { javaScript, name, suffix } of scriptings) {
   test(`the whole guide can be clicked through ${name}`, async () => {
     const visitor = await newVisitor(browser, portal, { javaScript });
     const { page } = visitor;
-    const picture = (step) => visitor.look(`guide-${name.replace(" ", "-")}-${step}`);
+    const picture = (step) => visitor.look(`guide-${suffix}-${step}`);
 
     await page.goto("/");
     await visitor.seesTitle("Connexion");
@@ -31,7 +37,7 @@ for (const javaScript of [true, false]) {
     await visitor.signIn(portal.manager);
 
     // The tab, the search, the icon link.
-    await visitor.seesTitle("Activités du gestionnaire");
+    await visitor.seesTitle(managersTab);
     await visitor.sees(/^300 structures/);
     await picture("02-activites");
     const structure = await structureWith(visitor, 0);
@@ -39,14 +45,12 @@ for (const javaScript of [true, false]) {
     await visitor.sees("Cette structure n’a pas encore d’utilisateur technique.");
     await picture("03-fiche-structure");
 
-    // The account to come says everything about itself but its password.
-    await visitor.follow("Créer un utilisateur technique");
-    await visitor.seesTitle("Saisie utilisateur technique");
+    // The form shows all about the new account but its password.
+    await openCreation(visitor);
     const announced = await visitor.fact("Identifiant de connexion").textContent();
     assert.match(announced, /^TECH_1_\d{14}@cpro\.fr$/);
-    await page.getByLabel("Libellé").fill("Logiciel de facturation");
     await picture("04-saisie");
-    await visitor.press("Créer l’utilisateur technique");
+    await submitCreation(visitor, "Logiciel de facturation");
 
     // Shown once.
     const { login, password } = await readSummary(visitor);
@@ -64,11 +68,11 @@ for (const javaScript of [true, false]) {
       assert.equal(await page.getByRole("button", { name: "Copier" }).count(), 0);
     }
 
-    // The line to test the connection works as it stands there.
+    // The command line that tests the connection works.
     const pasted = await run("sh", ["-c", await page.locator("#commande-curl").textContent()]);
     assert.equal(JSON.parse(pasted.stdout).statusCode, "OK");
 
-    // As often as wanted while it is displayed.
+    // It is exported as often as wanted while it is displayed.
     for (let times = 0; times < 2; times++) {
       const sheet = await exportSheet(visitor);
       assert.equal(sheet.name, `raccord-${login}.pdf`);
@@ -79,12 +83,12 @@ for (const javaScript of [true, false]) {
     await visitor.sees("Le mot de passe a déjà été affiché.");
     assert(!(await page.content()).includes(password));
     await picture("06-deja-affiche");
-    await visitor.press("Retour sur la fiche structure");
+    await leaveSummary(visitor);
     await visitor.seesTitle(structure);
     await visitor.row("Logiciel de facturation").getByRole("cell", { name: login }).waitFor();
     await picture("07-fiche-avec-le-compte");
 
-    // The account works, on everything that the manager has, and on the API alone.
+    // The account works for all structures of the manager, and for the API alone.
     assert.equal((await portal.healthCheck(login, password)).status, 200);
     const { access_token: token } = await (await portal.token(login, password)).json();
     const structures = await portal.memberships(login, password);
@@ -109,9 +113,9 @@ for (const javaScript of [true, false]) {
     const oldToken = { headers: { authorization: `Bearer ${token}` } };
     assert.equal((await fetch(`${portal.url}/cpro/transverses/v1/health-check`, oldToken)).status, 401);
 
-    // The other way past the display: the page itself, asked for again.
+    // Back does not show the password again.
     assert((await exportSheet(visitor)).text.includes(renewed.password));
-    await visitor.press("Retour sur la fiche structure");
+    await leaveSummary(visitor);
     await visitor.seesTitle(structure);
     await page.goBack();
     await visitor.sees("Le mot de passe a déjà été affiché.");
@@ -128,7 +132,7 @@ for (const javaScript of [true, false]) {
     const address = `facturation.${javaScript ? 1 : 2}@exemple.fr`;
     await exportSheet(visitor);
     await visitor.follow("Mon compte");
-    await visitor.look(`mon-compte-${name.replace(" ", "-")}`);
+    await visitor.look(`mon-compte-${suffix}`);
     await visitor.page.getByLabel("Adresse de contact").fill(address);
     await visitor.press("Enregistrer l’adresse de contact");
     await visitor.sees("Votre adresse de contact est enregistrée.");

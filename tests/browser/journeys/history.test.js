@@ -1,24 +1,17 @@
-// What happened to a structure: looked for, read page by page, taken away.
+// The history of a structure: filtered, read page by page, exported.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { createTechnicalUser, exportSheet, openStructure, structureWith } from "../support/journey.js";
-import { startPortal } from "../support/portal.js";
+import { newVisitor } from "../support/browser.js";
+import { createTechnicalUser, download, exportSheet, leaveSummary, openStructure, structureWith } from "../support/journey.js";
+import { scriptings, withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
-for (const javaScript of [true, false]) {
-  const name = javaScript ? "with scripts" : "without scripts";
-  const suffix = name.replace(" ", "-");
-
+for (const { javaScript, name, suffix } of scriptings) {
   test(`a history is narrowed, read to its end and exported ${name}`, async () => {
     const visitor = await newVisitor(browser, portal, { javaScript });
     const { page } = visitor;
@@ -31,8 +24,8 @@ for (const javaScript of [true, false]) {
     const id = page.url().split("/").at(-1);
     const { login } = await createTechnicalUser(visitor, "Paie");
     await exportSheet(visitor);
-    await visitor.press("Retour sur la fiche structure");
-    // What would take people months.
+    await leaveSummary(visitor);
+    // Two months of events.
     await portal.sql(`INSERT INTO audit_events (at, actor, address, action, structure_id, subject, detail)
                       SELECT timestamptz '2025-03-01 12:00Z' + make_interval(days => n), 'ancien@exemple.fr', '192.0.2.1', 'STRUCTURE_EDITED',
                              ${id}, '', '=jour ' || n FROM generate_series(0, 60) n`);
@@ -47,7 +40,7 @@ for (const javaScript of [true, false]) {
     await visitor.follow("Plus récentes");
     await visitor.sees("Export des informations de connexion");
 
-    // A date that does not exist is said beside its field, and the rest is kept.
+    // A date that does not exist is refused beside its field, and the other fields are kept.
     await field("Opération").selectOption({ label: "Modification de la fiche structure" });
     await field("Du").fill("31/03/2025");
     await field("Au").fill("31/04/2025");
@@ -64,8 +57,8 @@ for (const javaScript of [true, false]) {
     await visitor.sees("3 opérations");
     assert.deepEqual((await acts()).map((act) => act.split("=")[1]), ["jour 32", "jour 31", "jour 30"]);
     await visitor.look(`historique-criteres-${suffix}`);
-    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Exporter (CSV)")]);
-    const lines = (await readFile(await download.path(), "utf8")).trim().split("\n");
+    const file = await download(visitor, "Exporter (CSV)");
+    const lines = (await readFile(file.path, "utf8")).trim().split("\n");
     assert.equal(lines.length, 4);
     assert.match(lines[1], /^2025-04-02T14:00:00\+02:00;Modification de la fiche structure;;'=jour 32;ancien@exemple\.fr;/);
 

@@ -2,23 +2,18 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { startPortal } from "../support/portal.js";
-import { createTechnicalUser, openStructure, structureWith } from "../support/journey.js";
-import { code } from "../support/second-factor.js";
+import { newVisitor } from "../support/browser.js";
+import { createTechnicalUser, download, exportButton, managersTab, openStructure, structureWith } from "../support/journey.js";
+import { beginSecondFactor, code, codeField, confirmKey, giveCode, qrCode, secondFactorPage } from "../support/second-factor.js";
+import { scriptings, withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
-for (const javaScript of [true, false]) {
-  const name = javaScript ? "with scripts" : "without scripts";
-  const picture = (visitor, what) => visitor.look(`identite-${name.replace(" ", "-")}-${what}`);
+for (const { javaScript, name, suffix } of scriptings) {
+  const picture = (visitor, what) => visitor.look(`identite-${suffix}-${what}`);
 
   test(`a second factor is set up, asked for and taken off ${name}`, async () => {
     const visitor = await newVisitor(browser, portal, { javaScript, acceptDownloads: true });
@@ -29,26 +24,22 @@ for (const javaScript of [true, false]) {
     await visitor.follow("Activer la double authentification");
     await visitor.seesTitle("Double authentification");
     await picture(visitor, "sans");
-    await visitor.press("Activer la double authentification");
-    const key = await page.locator("#cle").textContent();
-    portal.remember(key);
-    await page.getByRole("img", { name: "QR code de la clé affichée ci-dessous" }).waitFor();
+    const key = await beginSecondFactor(visitor);
+    await qrCode(visitor).waitFor();
     await visitor.fitsItsWidth("l’activation");
     await picture(visitor, "cle");
-    await page.getByLabel("Code de vérification").fill("12345");
-    await visitor.press("Vérifier et activer");
+    await confirmKey(visitor, "12345");
     await visitor.sees("Le code est incorrect.");
     await picture(visitor, "code-refuse");
-    await page.getByLabel("Code de vérification").fill(code(key, -1));
-    await visitor.press("Vérifier et activer");
+    await confirmKey(visitor, code(key, -1));
     await visitor.seesTitle("Codes de secours");
     const codes = await page.locator("#codes code").allTextContents();
     assert.equal(codes.length, 10);
     for (const each of codes) portal.remember(each);
     await picture(visitor, "codes");
-    const [download] = await Promise.all([page.waitForEvent("download"), visitor.follow("Télécharger les codes")]);
-    assert.equal(download.suggestedFilename(), "raccord-codes-de-secours.txt");
-    assert.equal(await readFile(await download.path(), "utf8"), `${codes.join("\n")}\n`);
+    const file = await download(visitor, "Télécharger les codes");
+    assert.equal(file.name, "raccord-codes-de-secours.txt");
+    assert.equal(await readFile(file.path, "utf8"), `${codes.join("\n")}\n`);
     assert.equal(await page.getByRole("button", { name: "Imprimer" }).count(), javaScript ? 1 : 0);
     await visitor.follow("J’ai conservé mes codes");
     await visitor.sees("Il vous reste 10 codes de secours.");
@@ -58,19 +49,16 @@ for (const javaScript of [true, false]) {
     await visitor.signIn(portal.managerOfOne);
     await visitor.seesTitle("Code de vérification");
     await picture(visitor, "demande");
-    await page.getByLabel("Code de vérification").fill("000");
-    await visitor.press("Vérifier le code");
+    await giveCode(visitor, "000");
     await visitor.sees("Le code est incorrect ou a déjà servi.");
-    await page.getByLabel("Code de vérification").fill(code(key));
-    await visitor.press("Vérifier le code");
-    await visitor.seesTitle("Activités du gestionnaire");
+    await giveCode(visitor, code(key));
+    await visitor.seesTitle(managersTab);
     await visitor.press("Se déconnecter");
 
     await visitor.signIn(portal.managerOfOne);
-    await page.getByLabel("Code de vérification").fill(codes[3].toLowerCase());
-    await visitor.press("Vérifier le code");
-    await visitor.seesTitle("Activités du gestionnaire");
-    await page.goto("/mon-compte/double-authentification");
+    await giveCode(visitor, codes[3].toLowerCase());
+    await visitor.seesTitle(managersTab);
+    await page.goto(secondFactorPage);
     await visitor.sees("Il vous reste 9 codes de secours.");
     await visitor.press("Désactiver");
     await visitor.sees("La double authentification est désactivée. Un message vous le confirme.");
@@ -123,22 +111,20 @@ test("what was shown once leaves the screen with the session, and what was typed
   const account = Buffer.from(`${login}:${password}`).toString("base64");
   await ends(password.slice(8, 16), account);
   await visitor.look("recapitulatif-session-finie");
-  assert.equal(await page.getByRole("button", { name: "Exporter les informations de connexion" }).count(), 0);
+  assert.equal(await page.getByRole("button", { name: exportButton }).count(), 0);
   assert.equal(await page.getByRole("button", { name: "Copier la valeur" }).count(), 0);
-  // Nothing is left to be lost: the page may be left without a question.
+  // There is nothing left to lose: the page is left without a question.
   page.on("dialog", () => assert.fail("no question"));
   await page.goto("/activites/echeances");
   await visitor.press("Créer un lien d’abonnement");
   const link = await page.getByLabel("Lien d’abonnement").inputValue();
   portal.remember(link.split("/").pop());
   await ends(link);
-  await page.goto("/mon-compte/double-authentification");
-  await visitor.press("Activer la double authentification");
-  const key = await page.locator("#cle").textContent();
-  portal.remember(key);
-  await page.getByLabel("Code de vérification").fill("123 4");
+  await page.goto(secondFactorPage);
+  const key = await beginSecondFactor(visitor);
+  await codeField(visitor).fill("123 4");
   await ends(key.slice(0, 4));
-  assert.equal(await page.getByLabel("Code de vérification").inputValue(), "123 4");
-  assert.equal(await page.getByRole("img", { name: "QR code de la clé affichée ci-dessous" }).count(), 0);
+  assert.equal(await codeField(visitor).inputValue(), "123 4");
+  assert.equal(await qrCode(visitor).count(), 0);
   await visitor.leave();
 });

@@ -1,19 +1,15 @@
 // The whole guide by Tab, Shift+Tab, Enter, Space, Escape, arrows and typing alone.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { reset, structureWith } from "../support/journey.js";
+import { newVisitor } from "../support/browser.js";
+import { exportButton, managersTab, passwordOf, reset, structureWith } from "../support/journey.js";
 import { Keyboard } from "../support/keyboard.js";
-import { startPortal } from "../support/portal.js";
+import { withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
 test("an account is created, its password kept and reset by the keyboard alone", async () => {
   const visitor = await newVisitor(browser, portal, { permissions: ["clipboard-read", "clipboard-write"], reducedMotion: "reduce" });
@@ -22,7 +18,7 @@ test("an account is created, its password kept and reset by the keyboard alone",
   visitor.expectStatus(422);
   const structure = await emptyStructure();
 
-  // Past the header at once, and from field to field without detour.
+  // Past the header by the skip link, and from field to field in order.
   await page.goto("/connexion");
   assert.equal(await person.tab(), "Aller au contenu");
   await person.isSeen("Aller au contenu");
@@ -36,7 +32,7 @@ test("an account is created, its password kept and reset by the keyboard alone",
   await person.keys.type(portal.manager.password);
   assert.equal(await person.tab(), "Se connecter");
   await person.isSeen("Se connecter");
-  await person.opens("Enter", "Activités du gestionnaire");
+  await person.opens("Enter", managersTab);
 
   await person.tabTo("Rechercher une structure");
   await person.keys.type(structure);
@@ -45,7 +41,7 @@ test("an account is created, its password kept and reset by the keyboard alone",
   await person.tabTo(`Modifier la fiche structure ${structure}`);
   await person.opens("Enter", structure);
 
-  // The list of what is on the page leads there, and Tab goes on from there.
+  // The table of contents leads to the block, and Tab goes on from there.
   await person.tabTo("Utilisateurs rattachés à la structure");
   await person.keys.press("Enter");
   await person.tab();
@@ -74,16 +70,16 @@ test("an account is created, its password kept and reset by the keyboard alone",
   await visitor.sees("Mot de passe copié.");
   await person.hasFocus("Copier");
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), password);
-  await person.tabTo("Exporter les informations de connexion");
+  await person.tabTo(exportButton);
   const [download] = await Promise.all([page.waitForEvent("download"), person.keys.press("Enter")]);
   assert.match(download.suggestedFilename(), /^raccord-TECH_1_\d+@cpro\.fr\.pdf$/);
-  await person.hasFocus("Exporter les informations de connexion");
+  await person.hasFocus(exportButton);
   await person.tabTo("Retour sur la fiche structure");
   await person.opens("Enter", structure);
   await person.tabTo("Au clavier");
   await person.opens("Enter", "Au clavier");
 
-  // The popup: in, staying in, out by Échap and by « Annuler », back where one was.
+  // The popup keeps the focus, closes by Échap and by « Annuler », and gives the focus back.
   const dialog = page.getByRole("dialog", { name: reset });
   for (const [open, close] of [["Enter", () => person.keys.press("Escape")], ["Space", cancel]]) {
     if ((await person.focus()) !== reset) await person.tabTo(reset);
@@ -99,7 +95,7 @@ test("an account is created, its password kept and reset by the keyboard alone",
     await person.isSeen(reset);
   }
 
-  // Arrows choose, what will break follows, and the reset goes through.
+  // Arrows choose, the warning follows the choice, and the reset is done.
   const outcome = () => dialog.locator(".outcome[aria-live]").innerText();
   await person.keys.press("Enter");
   await dialog.waitFor();
@@ -127,7 +123,7 @@ test("an account is created, its password kept and reset by the keyboard alone",
   await visitor.leave();
 
   async function shownPassword() {
-    const text = await page.locator("#mot-de-passe").textContent();
+    const text = await passwordOf(visitor).textContent();
     portal.remember(text);
     return text;
   }
@@ -136,7 +132,9 @@ test("an account is created, its password kept and reset by the keyboard alone",
     return dialog.evaluate((element) => element.contains(document.activeElement));
   }
 
-  /** Round and round, in both directions: the page behind never has the focus, the browser's own bar may. */
+  /**
+   * Tabs round in both directions: the page behind never has the focus, the browser's own bar may.
+   */
   async function staysInDialog() {
     const round = new Set();
     for (const key of [...Array(8).fill("Tab"), ...Array(8).fill("Shift+Tab")]) {
@@ -154,7 +152,9 @@ test("an account is created, its password kept and reset by the keyboard alone",
   }
 });
 
-/** The name of a structure of the manager without technical users, found by somebody else before. */
+/**
+ * The name of a structure of the manager without technical users, found in another browser before.
+ */
 async function emptyStructure() {
   const scout = await newVisitor(browser, portal);
   await scout.signIn(portal.manager);

@@ -1,20 +1,30 @@
-// What goes on around an account: members who come, change and leave, and passwords that are replaced without an interruption.
+// Members who come, change and leave, and passwords that are replaced without an interruption.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { createTechnicalUser, exportSheet, openStructure, readSummary, reset, structureWith } from "../support/journey.js";
-import { startPortal } from "../support/portal.js";
+import { newVisitor } from "../support/browser.js";
+import {
+  confirmationOf,
+  createTechnicalUser,
+  designateNadia,
+  designation,
+  exportSheet,
+  leaveSummary,
+  managersTab,
+  openStructure,
+  readSummary,
+  requestKept,
+  requestMembership,
+  reset,
+  structureWith,
+} from "../support/journey.js";
+import { scriptings, withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
-/** The mail about `text` to `address`, once it has left; its soft line breaks are undone. */
+/** The mail to `address` that has `text`, once it is sent, without soft line breaks. */
 async function mailTo(address, text) {
   for (let tries = 0; tries < 100; tries++) {
     const letters = (await portal.mails()).split(/(?=^From: )/m).map((letter) => letter.replaceAll("=\r\n", "").replaceAll("=3D", "="));
@@ -25,13 +35,12 @@ async function mailTo(address, text) {
   assert.fail(`no mail to ${address} has « ${text} »`);
 }
 
-for (const javaScript of [true, false]) {
-  const name = javaScript ? "with scripts" : "without scripts";
-  const suffix = name.replace(" ", "-");
+/** The path of the mailed link to choose a password. */
+async function linkMailedTo(address) {
+  return (await mailTo(address, "/invitation/")).match(/\/invitation\/[\w-]{43}/)[0];
+}
 
-  /** Where an act is confirmed: the dialog, or the page. */
-  const place = (visitor) => (javaScript ? visitor.page.getByRole("dialog") : visitor.page.getByRole("main"));
-
+for (const { javaScript, name, suffix } of scriptings) {
   test(`a forgotten password is replaced by a mailed link ${name}`, async () => {
     const visitor = await newVisitor(browser, portal, { javaScript });
     const { page } = visitor;
@@ -42,9 +51,9 @@ for (const javaScript of [true, false]) {
     await visitor.look(`oublie-${suffix}-1`);
     await page.getByLabel("Identifiant de connexion ou adresse de contact").fill(person.login);
     await visitor.press("Recevoir un lien");
-    await visitor.sees("Votre demande est enregistrée.");
+    await visitor.sees(requestKept);
     await visitor.look(`oublie-${suffix}-2`);
-    const [link] = (await mailTo(person.login, "/invitation/")).match(/\/invitation\/[\w-]{43}/);
+    const link = await linkMailedTo(person.login);
     await page.goto(link);
     const field = page.getByLabel("Nouveau mot de passe");
     if (javaScript) {
@@ -63,7 +72,10 @@ for (const javaScript of [true, false]) {
     await visitor.leave();
   });
 
-  /** Somebody new opens her link in a browser of her own, chooses a password, and finds where she belongs. */
+  /**
+   * A new person opens the link in a browser of their own, chooses a password, and finds the
+   * structure.
+   */
   async function acceptInvitation(link, person, structure) {
     const guest = await newVisitor(browser, portal, { javaScript });
     guest.expectStatus(404, 410);
@@ -74,8 +86,8 @@ for (const javaScript of [true, false]) {
     await guest.signIn(person);
     await guest.seesTitle("Mon compte");
     await guest.row(structure).getByRole("cell", { name: "Utilisateur", exact: true }).waitFor();
-    assert.equal(await guest.page.getByRole("link", { name: "Activités du gestionnaire" }).count(), 0);
-    // The link has served.
+    assert.equal(await guest.page.getByRole("link", { name: managersTab }).count(), 0);
+    // The link works once.
     await guest.press("Se déconnecter");
     await guest.page.goto(link);
     assert.equal(await guest.page.getByLabel("Nouveau mot de passe").count(), 0);
@@ -103,22 +115,22 @@ for (const javaScript of [true, false]) {
     await visitor.press("Inviter");
     await visitor.sees("La personne est rattachée à la structure.");
     await visitor.look(`fiche-avec-membres-${suffix}`);
-    const [link] = (await mailTo(address, "/invitation/")).match(/\/invitation\/[\w-]{43}/);
+    const link = await linkMailedTo(address);
     await acceptInvitation(link, { login: address, password: `onze hérons au bord de l’eau ${suffix}` }, structure);
 
     const row = () => visitor.row("Lou Petit");
     await visitor.press("Modifier le rôle", row());
     await visitor.sees("Le nouveau rôle figurera immédiatement sur la fiche structure");
     await visitor.look(`role-${suffix}`);
-    await place(visitor).getByLabel("Gestionnaire secondaire").check();
-    await visitor.press("Confirmer", place(visitor));
+    await confirmationOf(visitor).getByLabel("Gestionnaire secondaire").check();
+    await visitor.press("Confirmer", confirmationOf(visitor));
     await visitor.sees("Le rôle est modifié.");
     await row().getByRole("cell", { name: "Gestionnaire secondaire" }).waitFor();
 
     await visitor.press("Retirer", row());
     await visitor.sees(/^Vous allez retirer Lou Petit de la structure/);
     await visitor.look(`retrait-${suffix}`);
-    await visitor.press("Confirmer", place(visitor));
+    await visitor.press("Confirmer", confirmationOf(visitor));
     await visitor.sees("La personne n’est plus rattachée à la structure.");
     assert.equal(await row().count(), 0);
     await visitor.leave();
@@ -136,15 +148,13 @@ for (const javaScript of [true, false]) {
     await asker.signIn(portal.managerOfOne);
     await asker.follow("Mon compte");
     await asker.follow("Demander un rattachement");
-    await asker.page.getByLabel("Identifiant de la structure").fill("123");
-    await asker.press("Envoyer la demande");
+    await requestMembership(asker, "123");
     await asker.sees("Un SIRET a 14 chiffres.");
-    await asker.page.getByLabel("Identifiant de la structure").fill(identifier);
-    await asker.press("Envoyer la demande");
-    await asker.sees("Votre demande est enregistrée.");
+    await requestMembership(asker, identifier);
+    await asker.sees(requestKept);
     await asker.look(`demande-${suffix}`);
 
-    await manager.follow("Activités du gestionnaire");
+    await manager.follow(managersTab);
     const request = manager.page.getByRole("row").filter({ hasText: portal.managerOfOne.login });
     await request.waitFor();
     await manager.look(`demandes-de-rattachement-${suffix}`);
@@ -165,7 +175,7 @@ for (const javaScript of [true, false]) {
   test(`who asks to be attached may be refused, and is told ${name}`, async () => {
     const manager = await newVisitor(browser, portal, { javaScript });
     await manager.signIn(portal.manager);
-    // Where he is no member yet, whatever was done before.
+    // A structure that the person is not a member of, whatever was done before.
     const found = await portal.sql(
       `SELECT designation || '|' || identifier FROM structures s JOIN users u ON u.id = s.principal_manager_id WHERE u.login = '${portal.manager.login}'
           AND NOT EXISTS (SELECT FROM memberships m JOIN users a ON a.id = m.user_id WHERE m.structure_id = s.id AND a.login = '${portal.managerOfOne.login}')
@@ -175,11 +185,10 @@ for (const javaScript of [true, false]) {
     const asker = await newVisitor(browser, portal, { javaScript });
     await asker.signIn(portal.managerOfOne);
     await asker.page.goto("/mon-compte/demandes-de-rattachement");
-    await asker.page.getByLabel("Identifiant de la structure").fill(identifier);
-    await asker.press("Envoyer la demande");
-    await asker.sees("Votre demande est enregistrée.");
+    await requestMembership(asker, identifier);
+    await asker.sees(requestKept);
 
-    await manager.follow("Activités du gestionnaire");
+    await manager.follow(managersTab);
     const request = manager.page.getByRole("row").filter({ hasText: portal.managerOfOne.login });
     await manager.press("Refuser", request);
     await manager.sees("La demande est refusée");
@@ -198,15 +207,15 @@ for (const javaScript of [true, false]) {
     await openStructure(visitor, structure);
     const { login, password } = await createTechnicalUser(visitor, "Paie");
     await exportSheet(visitor);
-    await visitor.press("Retour sur la fiche structure");
+    await leaveSummary(visitor);
     await visitor.follow("Paie");
     const works = async (...passwords) => Promise.all(passwords.map(async (shown) => (await portal.healthCheck(login, shown)).status));
     const keep = async (choice) => {
       await visitor.press(reset);
       await visitor.look(`reinitialisation-${suffix}`);
-      assert(await place(visitor).getByLabel("Supprimer immédiatement l’ancien mot de passe").isChecked());
-      await place(visitor).getByLabel(choice).check();
-      await visitor.press("Confirmer", place(visitor));
+      assert(await confirmationOf(visitor).getByLabel("Supprimer immédiatement l’ancien mot de passe").isChecked());
+      await confirmationOf(visitor).getByLabel(choice).check();
+      await visitor.press("Confirmer", confirmationOf(visitor));
       const renewed = await readSummary(visitor);
       await visitor.sees("L’ancien mot de passe fonctionne encore jusqu’au");
       await exportSheet(visitor);
@@ -219,24 +228,22 @@ for (const javaScript of [true, false]) {
     await visitor.fact("Ancien mot de passe").getByText("Fonctionne encore jusqu’au").waitFor();
     await visitor.look(`ancien-mot-de-passe-${suffix}`);
 
-    // Kept once more: the oldest of the three ends.
+    // A further reset ends the oldest of the three.
     const third = await keep("Garder l’ancien mot de passe pendant 72 heures");
     assert.deepEqual(await works(password, second, third), [401, 200, 200]);
 
     await visitor.press("Supprimer l’ancien mot de passe maintenant");
     await visitor.sees("Les logiciels qui l’utilisent encore cesseront immédiatement de fonctionner.");
     await visitor.look(`fin-de-l-ancien-${suffix}`);
-    await visitor.press("Confirmer", place(visitor));
+    await visitor.press("Confirmer", confirmationOf(visitor));
     await visitor.sees("L’ancien mot de passe est supprimé");
     assert.deepEqual(await works(second, third), [401, 200]);
     assert.equal(await visitor.page.getByRole("button", { name: "Supprimer l’ancien mot de passe maintenant" }).count(), 0);
 
-    // Somebody else takes over: the passwords that were shown here are known to a former manager.
+    // After a succession, the passwords that were shown are known to a former manager.
     await visitor.follow("Retour sur la fiche structure");
-    await visitor.press("Désigner un nouveau gestionnaire principal");
-    await place(visitor).getByLabel("Nouveau gestionnaire principal").selectOption({ label: "Nadia Benali (Gestionnaire secondaire)" });
-    await visitor.press("Confirmer", place(visitor));
-    await visitor.sees("Le nouveau gestionnaire principal est désigné.");
+    await visitor.press(designation);
+    await designateNadia(visitor);
     await visitor.leave();
     const successor = await newVisitor(browser, portal, { javaScript });
     await successor.signIn(portal.secondaryManager);

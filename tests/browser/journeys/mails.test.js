@@ -1,20 +1,16 @@
 // Every kind of mail as its reader sees it, before the judges of the pages.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
+import { newVisitor } from "../support/browser.js";
 import { fillPortal } from "../support/fixtures.js";
 import { axe, colourRules, html, typography, width } from "../support/judges.js";
 import { letters } from "../support/mails.js";
-import { startPortal } from "../support/portal.js";
+import { withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
 test("every kind of mail is read in any light and at any width", async (t) => {
   const { people } = await fillPortal(portal);

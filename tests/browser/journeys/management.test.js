@@ -1,23 +1,26 @@
 // What happens to an account after its creation: another manager, suspension, deletion.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { newVisitor, openBrowser } from "../support/browser.js";
-import { confirm, createTechnicalUser, exportSheet, openStructure, structureWith } from "../support/journey.js";
-import { startPortal } from "../support/portal.js";
+import { newVisitor } from "../support/browser.js";
+import {
+  confirm,
+  createTechnicalUser,
+  designateNadia,
+  designation,
+  exportSheet,
+  leaveSummary,
+  openStructure,
+  searchStructure,
+  structureWith,
+} from "../support/journey.js";
+import { scriptings, withPortal } from "../support/setup.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
-for (const javaScript of [true, false]) {
-  const name = javaScript ? "with scripts" : "without scripts";
-  const suffix = name.replace(" ", "-");
-
+for (const { javaScript, name, suffix } of scriptings) {
   async function managerWithAccount(label) {
     const visitor = await newVisitor(browser, portal, { javaScript });
     await visitor.signIn(portal.manager);
@@ -25,23 +28,19 @@ for (const javaScript of [true, false]) {
     await openStructure(visitor, structure);
     const account = await createTechnicalUser(visitor, label);
     await exportSheet(visitor);
-    await visitor.press("Retour sur la fiche structure");
+    await leaveSummary(visitor);
     return { visitor, structure, ...account };
   }
 
   test(`the address and the rights are those of a newly designated manager ${name}`, async () => {
     const { visitor, structure, login, password } = await managerWithAccount("Succession");
     const before = await portal.memberships(login, password);
-    const opener = "Désigner un nouveau gestionnaire principal";
-    await visitor.press(opener);
-    const form = javaScript ? visitor.page.getByRole("dialog", { name: opener }) : visitor.page.getByRole("main");
+    await visitor.press(designation);
     await visitor.look(`designation-${suffix}`);
-    await form.getByLabel("Nouveau gestionnaire principal").selectOption({ label: "Nadia Benali (Gestionnaire secondaire)" });
-    await visitor.press("Confirmer", form);
-    await visitor.sees("Le nouveau gestionnaire principal est désigné.");
+    await designateNadia(visitor);
     await visitor.look(`apres-designation-${suffix}`);
 
-    // Hers are the twelve structures that she is a member of.
+    // The twelve structures that the new manager is a member of.
     const now = await portal.memberships(login, password);
     assert.equal(now.length, 12);
     assert(before.length > now.length);
@@ -51,10 +50,8 @@ for (const javaScript of [true, false]) {
     await successor.row("Succession").getByRole("cell", { name: portal.secondaryManager.login }).waitFor();
     await successor.leave();
 
-    // And the former manager is a stranger to the structure.
-    await visitor.follow("Activités du gestionnaire");
-    await visitor.page.getByLabel("Rechercher une structure").fill(structure);
-    await visitor.press("Rechercher");
+    // The former manager does not find the structure any more.
+    await searchStructure(visitor, structure);
     await visitor.sees(`Aucune structure ne correspond à « ${structure} ».`);
     await visitor.look(`recherche-sans-resultat-${suffix}`);
     await visitor.leave();
@@ -75,11 +72,11 @@ for (const javaScript of [true, false]) {
     await visitor.seesTitle(structure);
     assert.equal(await visitor.row("Passager").count(), 0);
     assert.equal((await portal.healthCheck(login, password)).status, 401);
-    // Its login is nobody's any more: the next account has the next number.
+    // Logins are not reused: the next account has the next number.
     const next = await createTechnicalUser(visitor, "Passager");
     assert.equal(next.login, login.replace("TECH_1_", "TECH_2_"));
     await exportSheet(visitor);
-    await visitor.press("Retour sur la fiche structure");
+    await leaveSummary(visitor);
     await visitor.sees("Historique");
     await visitor.follow("Voir tout l’historique");
     await visitor.look(`historique-${suffix}`);
@@ -91,16 +88,16 @@ for (const javaScript of [true, false]) {
     visitor.expectStatus(422);
     await visitor.signIn(portal.managerOfOne);
     await visitor.follow(`Modifier la fiche structure ${await structureWith(visitor, 0)}`);
-    const designation = visitor.page.getByLabel("Désignation");
-    const kept = await designation.inputValue();
-    await designation.fill("");
-    await visitor.page.getByLabel("Adresse électronique").fill("pas une adresse");
+    const [name, address] = ["Désignation", "Adresse électronique"].map((label) => visitor.page.getByLabel(label));
+    const kept = await name.inputValue();
+    await name.fill("");
+    await address.fill("pas une adresse");
     await visitor.press("Enregistrer");
     await visitor.sees("Le formulaire comporte 2 erreurs");
-    assert.equal(await visitor.page.getByLabel("Adresse électronique").inputValue(), "pas une adresse");
+    assert.equal(await address.inputValue(), "pas une adresse");
     await visitor.look(`fiche-en-erreur-${suffix}`);
-    await designation.fill(kept);
-    await visitor.page.getByLabel("Adresse électronique").fill("mairie@exemple.fr");
+    await name.fill(kept);
+    await address.fill("mairie@exemple.fr");
     await visitor.press("Enregistrer");
     await visitor.sees("Les informations générales sont enregistrées.");
     await visitor.leave();

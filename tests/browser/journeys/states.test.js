@@ -1,22 +1,19 @@
-// Every state of every page, before every judge: in light and dark, at 320 px, at twice the size, with forced colours.
+// Every state of every page before every judge: light, dark, forced colours, 320 px wide, double
+// size.
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 
-import { openBrowser } from "../support/browser.js";
 import { fillPortal } from "../support/fixtures.js";
 import { judge } from "../support/judges.js";
-import { root, startPortal } from "../support/portal.js";
+import { root } from "../support/portal.js";
+import { withPortal } from "../support/setup.js";
 import { walkThrough } from "../support/states.js";
 
 let portal, browser;
-before(async () => ([portal, browser] = await Promise.all([startPortal(), openBrowser()])));
-after(async () => {
-  await browser.close();
-  await portal.stop();
-});
+withPortal((ready) => ({ portal, browser } = ready));
 
 const only = process.env.STATES?.split(",");
 assert(!only || !process.env.UPDATE_SNAPSHOTS, "what a page says is written by the whole walk: take STATES away");
@@ -78,7 +75,10 @@ const spoken = new Set([
   "erreur-404",
 ]);
 
-/** Compares with what was read through last; `UPDATE_SNAPSHOTS=1` writes it anew, to be read through again. */
+/**
+ * Compares with what was read through last; `UPDATE_SNAPSHOTS=1` writes it anew, to be read through
+ * again.
+ */
 async function readsAsBefore(page, name) {
   const file = new URL(`../snapshots/${name}.yml`, import.meta.url);
   const now = steady(await page.locator("body").ariaSnapshot());

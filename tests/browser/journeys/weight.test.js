@@ -1,4 +1,5 @@
-// What a first view costs people on a slow line, that nothing jumps under their hand, whose look it is, and what an operator demands.
+// The weight and steadiness of a first view, an operator's theme, and an operator's demand for a
+// second factor.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -7,8 +8,10 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
+import { managersTab } from "../support/journey.js";
 import { judge } from "../support/judges.js";
 import { startPortal } from "../support/portal.js";
+import { beginSecondFactor, qrCode } from "../support/second-factor.js";
 
 const logo = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 10 10"><circle cx="5" cy="5" r="5"/></svg>`;
 let portal, themed, browser, theme;
@@ -25,7 +28,9 @@ after(async () => {
   await rm(theme, { recursive: true });
 });
 
-/** Opens a page with an empty cache; says how many bytes came, how much moved, and what may be kept. */
+/**
+ * Opens a page with an empty cache; says how many bytes came, how much moved, and what may be kept.
+ */
 async function firstView(visitor, path) {
   const { page } = visitor;
   const devtools = await visitor.context.newCDPSession(page);
@@ -86,11 +91,10 @@ test("an operator’s demand for a second factor is told, and leads to it", asyn
   await visitor.seesTitle("Double authentification");
   await visitor.sees("Les gestionnaires principaux doivent activer la double authentification avant d’utiliser le portail.");
   await visitor.look("double-authentification-exigee");
-  await visitor.follow("Activités du gestionnaire");
+  await visitor.follow(managersTab);
   await visitor.seesTitle("Double authentification");
-  await visitor.press("Activer la double authentification");
-  await visitor.page.getByRole("img", { name: "QR code de la clé affichée ci-dessous" }).waitFor();
-  themed.remember(await visitor.page.locator("#cle").textContent());
+  await beginSecondFactor(visitor);
+  await qrCode(visitor).waitFor();
   await visitor.leave();
 });
 
@@ -99,7 +103,7 @@ test("what was typed before a second factor was demanded waits beside it", async
   const { page } = visitor;
   visitor.expectStatus(403);
   await page.goto("/connexion");
-  // A form that was open while the demand was made, and the session ended.
+  // A form that was open when the operator demanded a second factor and the session ended.
   await page.evaluate(() => {
     const form = Object.assign(document.createElement("form"), { method: "post", action: "/structures/1/utilisateurs-techniques" });
     for (const [name, value] of [["jeton", "un-jeton-de-forme-correcte"], ["libelle", "Logiciel de paie"]]) {

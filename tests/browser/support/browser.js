@@ -1,5 +1,6 @@
-// One Chromium per test file, and visitors in it, each with cookies of their own. What a page must never do, on no page, is
-// checked here for all journeys: errors in the console, violations of the content security policy, failed requests.
+// One Chromium per test file, with visitors that have cookies of their own. All journeys check here
+// that no page has errors in the console, violations of the content security policy or failed
+// requests.
 
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
@@ -26,7 +27,7 @@ export async function openBrowser() {
   return chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: flags });
 }
 
-/** Somebody in front of an empty browser. */
+/** A visitor with an empty browser. */
 export async function newVisitor(browser, portal, options = {}) {
   const { javaScript = true, width = 1280, height = 900, ...others } = options;
   const context = await browser.newContext({
@@ -43,7 +44,7 @@ export async function newVisitor(browser, portal, options = {}) {
 
 class Visitor {
   #faults = [];
-  /** Statuses ≥ 400 that the journey means to provoke. */
+  /** Statuses ≥ 400 that the journey causes on purpose. */
   #expected = new Set();
   /** The page as the portal sent it. */
   #sent;
@@ -51,7 +52,7 @@ class Visitor {
   constructor(context, page, portal, javaScript) {
     Object.assign(this, { context, page, portal, javaScript });
     page.on("console", (message) => {
-      // Chromium writes a line for each page of status ≥ 400; those are judged by their status below.
+      // Chromium writes a line for each page of status ≥ 400, whose status is checked below.
       const failure = message.text().startsWith("Failed to load resource");
       if (["error", "warning"].includes(message.type()) && !failure) this.#faults.push(`console: ${message.text()}`);
     });
@@ -90,7 +91,7 @@ class Visitor {
     await this.signInHere(person);
   }
 
-  /** Signs in on the page that asks for it, with what it carries. */
+  /** Signs in on the page that is open. */
   async signInHere({ login, password }) {
     await this.page.getByLabel("Identifiant de connexion").fill(login);
     await this.page.getByLabel("Mot de passe", { exact: true }).fill(password);
@@ -114,7 +115,7 @@ class Visitor {
     await this.page.getByText(text).filter({ visible: true }).first().waitFor();
   }
 
-  /** What stands beside a term of a description list. */
+  /** The description of a term in a description list. */
   fact(term) {
     const name = new RegExp(`^${term}$`);
     return this.page.locator("dl > div").filter({ has: this.page.locator("dt", { hasText: name }) }).locator("dd").first();

@@ -1,11 +1,13 @@
-// A portal where every state can be seen at once: the demonstration, and what would take its people months to do.
+// The demonstration with more data, so that every state of every page can be seen.
 
 import { randomBytes } from "node:crypto";
 
-/** The first manager's structures, by their place in his list; the demonstration leaves these without accounts. */
+/**
+ * Structures by their place in the first manager's list. The demonstration gives them no accounts.
+ */
 const places = { empty: 1, two: 2, full: 8, long: 9, inactive: 10, work: 11 };
 
-/** As long as it may be, and with a word that no line can hold. */
+/** A text of the greatest length, with a word that no line can hold. */
 function longText(length, words) {
   const unbroken = "Saintmichelenbrennelacommunautéurbaineintercommunaleduplateau";
   const text = `${words} ${unbroken} `.repeat(Math.ceil(length / (words.length + unbroken.length + 2)));
@@ -17,7 +19,8 @@ export const longLabel = longText(100, "Progiciel de gestion financière");
 const longPerson = { first: longText(100, "Marie-Cunégonde"), last: longText(100, "de La Rochefoucauld") };
 
 /**
- * Fills the demonstration and says where things are: `structures` and `accounts` by name, `links` by what they are for.
+ * Fills the demonstration and says where things are: `structures` and `accounts` by name, `links`
+ * by what they are for.
  */
 export async function fillPortal(portal) {
   const structures = {};
@@ -80,7 +83,7 @@ async function addAccounts(portal, structures, people) {
   return accounts;
 }
 
-/** More acts than a page holds, in the weeks before. */
+/** More events than a page holds, in the weeks before. */
 async function addHistory(portal, structure) {
   await portal.sql(`INSERT INTO audit_events (at, actor, address, action, structure_id, detail)
                     SELECT now() - make_interval(hours => 9 * n), '${portal.manager.login}', '2001:db8:4d2:91:ffff:ffff:ffff:1c3f',

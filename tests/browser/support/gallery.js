@@ -1,5 +1,6 @@
-// Paints every state of every page, and every kind of mail: light, dark and 320 px wide, into target/gallery. Names on the command
-// line choose states; those of mails begin with « mail- ». `--readme` paints the pictures of the README instead, into docs/images.
+// Paints every state of every page and every kind of mail, light, dark and 320 px wide, into
+// target/gallery. Names on the command line choose states; those of mails begin with « mail- ».
+// `--readme` paints the pictures of the README into docs/images instead.
 
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -47,7 +48,7 @@ async function paintMails({ people }) {
 
 async function paint({ page }, { name }) {
   if (forReadme) {
-    // What is told of, rather than the top of the page.
+    // The block that the README is about, not the top of the page.
     if (name.startsWith("fiche")) await page.locator("#utilisateurs-rattaches").evaluate((block) => block.scrollIntoView());
     await page.screenshot({ path: join(directory, `${name}.png`), animations: "disabled" });
     return painted++;
@@ -55,7 +56,7 @@ async function paint({ page }, { name }) {
   for (const { look, colorScheme = "light", width = 1280, height = 900 } of looks) {
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize({ width, height });
-    // What stands before the page is seen in its window, a page whole.
+    // A dialog is pictured in its window, a page in full length.
     const fullPage = (await page.locator("dialog[open], .session-warning:not([hidden])").count()) === 0;
     await page.screenshot({ path: join(gallery, `${name}-${look}.png`), fullPage, animations: "disabled" });
     painted++;

@@ -1,12 +1,12 @@
-// How strictly the HTML is validated: by all that html-validate recommends, less what is said here.
+// The rules of the HTML validator: all that html-validate recommends, except those below.
 
 export default {
   root: true,
   extends: ["html-validate:recommended", "html-validate:document", "html-validate:a11y"],
   rules: {
-    // Our own files alone, and their URLs hold a hash of their content already.
+    // All files are the portal's own, and their URLs have a hash of their content.
     "require-sri": ["error", { target: "crossorigin" }],
-    // Titles end with names that people gave, of up to 250 characters; what tells pages apart comes first.
+    // Titles begin with what tells pages apart, and end with names of up to 250 characters.
     "long-title": "off",
   },
 };

@@ -1,4 +1,4 @@
-// What several journeys do on their way.
+// Steps that several journeys share.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -6,8 +6,16 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 
+export const managersTab = "Activités du gestionnaire";
+export const designation = "Désigner un nouveau gestionnaire principal";
 export const reset = "Réinitialiser le mot de passe (utilisateur technique)";
-export const passwordShape = /^rcd_[2-9A-HJ-NP-Za-km-z]{34}$/;
+const passwordShape = /^rcd_[2-9A-HJ-NP-Za-km-z]{34}$/;
+
+/** Where the récapitulatif shows the password. */
+export const passwordOf = (visitor) => visitor.page.locator("output#mot-de-passe");
+
+/** Where an act is confirmed: the dialog or, without scripts, the page. */
+export const confirmationOf = (visitor) => visitor.page.getByRole(visitor.javaScript ? "dialog" : "main");
 
 /** The first structure of the manager's list that has so many technical users. */
 export async function structureWith(visitor, technicalUsers) {
@@ -18,56 +26,103 @@ export async function structureWith(visitor, technicalUsers) {
   return rows.first().getByRole("rowheader").innerText();
 }
 
-/** From anywhere to a structure's page, by the search of the manager's tab. */
-export async function openStructure(visitor, name) {
-  await visitor.follow("Activités du gestionnaire");
+/** From anywhere to what the search of the manager's tab finds. */
+export async function searchStructure(visitor, name) {
+  await visitor.follow(managersTab);
   await visitor.page.getByLabel("Rechercher une structure").fill(name);
   await visitor.press("Rechercher");
+}
+
+/** From anywhere to a structure's page, by the search of the manager's tab. */
+export async function openStructure(visitor, name) {
+  await searchStructure(visitor, name);
   await visitor.follow(`Modifier la fiche structure ${name}`);
   await visitor.seesTitle(name);
 }
 
-/** From a structure's page to the récapitulatif of a new account. */
-export async function createTechnicalUser(visitor, label) {
+/** From a structure's page to the form of a new account. */
+export async function openCreation(visitor) {
   await visitor.follow("Créer un utilisateur technique");
   await visitor.seesTitle("Saisie utilisateur technique");
+}
+
+/** Fills in that form, and sends it. */
+export async function submitCreation(visitor, label) {
   if (label) await visitor.page.getByLabel("Libellé").fill(label);
   await visitor.press("Créer l’utilisateur technique");
+}
+
+/** From a structure's page to the récapitulatif of a new account. */
+export async function createTechnicalUser(visitor, label) {
+  await openCreation(visitor);
+  await submitCreation(visitor, label);
   return readSummary(visitor);
 }
 
-/** What the récapitulatif shows, this once. */
+/** From the récapitulatif to the structure's page. */
+export async function leaveSummary(visitor) {
+  await visitor.press("Retour sur la fiche structure");
+}
+
+/** Login and password on a récapitulatif that shows them. */
 export async function readSummary(visitor) {
   await visitor.seesTitle("Récapitulatif");
-  const password = await visitor.page.locator("output#mot-de-passe").textContent();
+  const password = await passwordOf(visitor).textContent();
   assert.match(password, passwordShape);
   visitor.portal.remember(password);
   return { login: await visitor.fact("Identifiant de connexion").textContent(), password };
 }
 
-/** « Confirmer », in the dialog that the button opens or, without scripts, on the page that it leads to. */
+/**
+ * Presses a button, and « Confirmer » in the dialog that it opens or, without scripts, on the page
+ * that it leads to.
+ */
 export async function confirm(visitor, button) {
   await visitor.press(button);
-  await visitor.press("Confirmer", visitor.javaScript ? visitor.page.getByRole("dialog") : visitor.page);
+  await visitor.press("Confirmer", confirmationOf(visitor));
 }
+
+/**
+ * Makes the demonstration's secondary manager the principal manager of the structure whose form is
+ * open.
+ */
+export async function designateNadia(visitor) {
+  const form = confirmationOf(visitor);
+  await form.getByLabel("Nouveau gestionnaire principal").selectOption({ label: "Nadia Benali (Gestionnaire secondaire)" });
+  await visitor.press("Confirmer", form);
+  await visitor.sees("Le nouveau gestionnaire principal est désigné.");
+}
+
+export const requestKept = "Votre demande est enregistrée.";
+
+/** Asks to be attached to the structure with this identifier, on the page of such requests. */
+export async function requestMembership(visitor, identifier) {
+  await visitor.page.getByLabel("Identifiant de la structure").fill(identifier);
+  await visitor.press("Envoyer la demande");
+}
+
+/** The file that the link or button with this name gives. */
+export async function download(visitor, name) {
+  const [link, button] = ["link", "button"].map((role) => visitor.page.getByRole(role, { name, exact: true }));
+  const [file] = await Promise.all([visitor.page.waitForEvent("download"), link.or(button).first().click()]);
+  return { name: file.suggestedFilename(), path: await file.path() };
+}
+
+export const exportButton = "Exporter les informations de connexion";
 
 /** The PDF of the displayed récapitulatif: its name, and its text as a reader copies it. */
 export async function exportSheet(visitor) {
-  const [download] = await Promise.all([
-    visitor.page.waitForEvent("download"),
-    visitor.press("Exporter les informations de connexion"),
-  ]);
-  // Said where the page can; the button keeps the focus.
+  const { name, path } = await download(visitor, exportButton);
+  // With scripts the page says so, and the button keeps the focus.
   if (visitor.javaScript) {
     await visitor.page.getByRole("status").filter({ hasText: "Document exporté" }).waitFor();
-    assert.equal(await visitor.page.evaluate(() => document.activeElement.textContent), "Exporter les informations de connexion");
+    assert.equal(await visitor.page.evaluate(() => document.activeElement.textContent), exportButton);
   }
-  const path = await download.path();
   await run("qpdf", ["--check", path]);
-  return { name: download.suggestedFilename(), text: (await run("pdftotext", ["-layout", path, "-"])).stdout };
+  return { name, text: (await run("pdftotext", ["-layout", path, "-"])).stdout };
 }
 
-/** Ends the loss warning of the récapitulatif in the way that a person does who wants to leave. */
+/** Accepts the warning of the récapitulatif against leaving it. */
 export function leaveWithoutRegret(visitor) {
   visitor.page.on("dialog", (dialog) => dialog.accept());
 }

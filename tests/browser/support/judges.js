@@ -1,5 +1,5 @@
-// Who judges a page as it stands before somebody: two accessibility engines, a validator of HTML, a reader of typography, a ruler.
-// Each returns what it found, in words; nothing found is an empty list.
+// The judges of a page: two accessibility engines, an HTML validator, checks of typography and of
+// widths. Each returns what it found, in words; nothing found is an empty list.
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -21,8 +21,9 @@ async function bring(page, name, text) {
 }
 
 /**
- * axe-core: WCAG 2.2 A and AA, the RGAA's tests, good practice. Only some rules where the others cannot change their mind.
- * Our pages have no frames, so its wrapper for Playwright, which opens a second page for each answer, is not needed.
+ * axe-core: WCAG 2.2 A and AA, the RGAA's tests, good practice. Only some rules where the others
+ * cannot change their mind. Our pages have no frames, so its wrapper for Playwright, which opens a
+ * second page for each answer, is not needed.
  */
 export async function axe(page, rules) {
   await bring(page, "axe", axeSource);
@@ -37,12 +38,12 @@ export async function axe(page, rules) {
   return !rules && passes < 10 ? ["axe: it looked at nothing"] : violations;
 }
 
-/** What colours decide, alone. */
+/** The rules that depend on colours. */
 export const colourRules = ["color-contrast", "link-in-text-block"];
 
 /**
- * The second engine, of IBM's Equal Access checker, by its rules for WCAG 2.2. It also asks people to look at things
- * (« potential violations »); those are not counted.
+ * The second engine, of IBM's Equal Access checker, by its rules for WCAG 2.2. It also asks people
+ * to look at things (« potential violations »); those are not counted.
  */
 export async function equalAccess(page) {
   await bring(page, "ace", equalAccessSource);
@@ -72,7 +73,7 @@ export async function html(text) {
   );
 }
 
-/** What French typography asks of every text that people read; code, addresses and what they typed are left out. */
+/** French typography in all texts that people read, except code, addresses and typed texts. */
 export async function typography(page, least = 10) {
   const texts = await page.evaluate(() => {
     const foreign = "code, pre, script, style, output, [translate=no], textarea";
@@ -131,7 +132,10 @@ export async function width(page, what) {
   }, what);
 }
 
-/** WCAG 1.4.12: nothing is pushed out of the page or cut where people space their text. The page is as before afterwards. */
+/**
+ * WCAG 1.4.12: nothing is pushed out of the page or cut where people space their text. The page is
+ * as before afterwards.
+ */
 export async function spacing(page, what) {
   await page.evaluate(() => {
     const sheet = new CSSStyleSheet();
@@ -151,7 +155,7 @@ export async function spacing(page, what) {
   return [...found, ...cut];
 }
 
-/** Where people chose their colours, backgrounds go: what they told, a border must tell. */
+/** Forced colours remove backgrounds: shapes must have a border. */
 export async function borders(page) {
   return page.evaluate(() => {
     const shapes = ".button, .badge, .notice, .callout, .input, dialog[open], .error-summary, .pagination [aria-current]";
@@ -166,7 +170,9 @@ export async function borders(page) {
   });
 }
 
-/** All that every judge finds about a page, by itself and as text; leaves it as it was. */
+/**
+ * The findings of all judges about a page and its HTML `text`. The page is as before afterwards.
+ */
 export async function judge(page, text) {
   const found = [...(await axe(page)), ...(await equalAccess(page)), ...(await html(text)), ...(await typography(page))];
   await page.emulateMedia({ colorScheme: "dark" });

@@ -1,4 +1,4 @@
-// Somebody who has a keyboard and nothing else, and who must see at each step where she is.
+// A visitor with a keyboard alone, who must see the focus at each step.
 
 import assert from "node:assert/strict";
 
@@ -7,7 +7,7 @@ export class Keyboard {
     Object.assign(this, { visitor, page: visitor.page, keys: visitor.page.keyboard });
   }
 
-  /** What has the focus, as it calls itself: `body` on a page where nothing has it yet. */
+  /** The accessible name of the focused element; `body` on a page where none has the focus yet. */
   async focus() {
     return this.page.evaluate(() => {
       const element = document.activeElement;
@@ -21,7 +21,7 @@ export class Keyboard {
     assert.equal(await this.focus(), name, "what has the focus");
   }
 
-  /** Presses a key and sees that the page that comes begins at its beginning. */
+  /** Presses a key and checks that the focus is at the beginning of the page that opens. */
   async opens(key, title) {
     await this.keys.press(key);
     await this.visitor.seesTitle(title);
@@ -35,7 +35,7 @@ export class Keyboard {
     return this.focus();
   }
 
-  /** Goes to a control by `key`, and sees that it has the focus, that this can be seen and that nothing covers it. */
+  /** Goes to a control by `key`, and checks that its focus is visible. */
   async tabTo(name, key = "Tab") {
     const passed = [];
     for (let presses = 0; presses < 150; presses++) {
@@ -46,7 +46,10 @@ export class Keyboard {
     assert.fail(`« ${name} » cannot be reached; these can: ${passed.join(" | ")}`);
   }
 
-  /** WCAG 2.4.7 and 2.4.11: the focused control looks other than it did without the focus, and is in sight. */
+  /**
+   * WCAG 2.4.7 and 2.4.11: the focused control looks different than without the focus, and is in
+   * sight.
+   */
   async isSeen(name) {
     const faults = await this.page.evaluate(() => {
       const element = document.activeElement;
@@ -60,7 +63,7 @@ export class Keyboard {
     assert.deepEqual(faults, [], `« ${name} » has the focus, and…`);
   }
 
-  /** How everything looks that may get the focus, while it has not. */
+  /** Keeps the look of all controls without the focus. */
   async #remember() {
     await this.page.evaluate(() => {
       globalThis.unfocused ??= new WeakMap();

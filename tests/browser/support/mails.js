@@ -1,4 +1,5 @@
-// Every kind of mail, as the portal writes it: what waits in its outbox here, it sends into its folder.
+// Every kind of mail as the portal writes it: notices are put in its outbox, and read from its
+// folder.
 
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
@@ -23,7 +24,7 @@ const manager = { kind: "manager_changed", ...structure, new_manager: "Nadia Ben
 const membership = { kind: "membership_changed", ...structure, actor: account.actor };
 const secondFactor = (change) => ({ kind: "second_factor_changed", login: account.actor, change, at });
 
-/** What happened, by the name of the mail that tells it. `people` are whom links are for. */
+/** The notices, by the name of the mail. `people` are those whom links are for. */
 const notices = (people) => ({
   creation: { kind: "technical_user_created", ...account },
   "creation-noms-longs": { kind: "technical_user_created", ...account, label: longLabel, structure: longName },

@@ -1,4 +1,4 @@
-// The portal under test: the real binary, on a free port of the loopback interface and an empty data directory.
+// The portal under test: the real binary, on a free local port and with an empty data directory.
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -16,10 +16,13 @@ const run = promisify(execFile);
 const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const binary = process.env.RACCORD_BINARY ?? join(target, "debug/raccord");
 
-/** Starts a portal with its demonstration, and with these settings. `stop` it, or its database outlives the test. */
+/**
+ * Starts a portal with its demonstration, and with these settings. `stop` it, or its database
+ * outlives the test.
+ */
 export async function startPortal(settings = {}) {
   const directory = await mkdtemp(join(tmpdir(), "raccord-journey-"));
-  // Started by root, the database runs as another user, who must be able to reach its files here.
+  // Where root runs the tests, the database runs as another user, which must reach its files here.
   await chmod(directory, 0o711);
   const url = `http://127.0.0.1:${await freePort()}`;
   const environment = {
@@ -67,7 +70,7 @@ class Portal {
     this.#secrets.add(secret);
   }
 
-  /** Ends the portal as an operator does, and checks what it leaves behind. */
+  /** Stops the portal as an operator does, and checks its log, its mails and its database. */
   async stop() {
     this.child.kill("SIGTERM");
     const [code, signal] = await this.exited;
@@ -82,14 +85,14 @@ class Portal {
     await rm(this.directory, { recursive: true });
   }
 
-  /** From here on the log may hold errors: somebody means to show what people see then. */
+  /** From here on the log may hold errors, which are caused on purpose. */
   expectErrors() {
     this.#failsOnPurpose = true;
   }
 
   /**
-   * Writes into the portal's database what would take its people years, or cannot be clicked. Values are literals that the
-   * caller wrote; what it returns is psql's unaligned text.
+   * Runs statements in the portal's database, for data that would take years of clicks. Values are
+   * literals of the caller. Returns psql's unaligned text.
    */
   async sql(statements, database = "raccord", role = "raccord") {
     const socket = await realpath(join(this.directory, "postgres/cluster"));
@@ -105,7 +108,7 @@ class Portal {
     return (await Promise.all(letters.map((name) => readFile(join(this.directory, name), "utf8")))).join("\n");
   }
 
-  // The API, as an information system uses it.
+  // The API, as a program uses it.
 
   async healthCheck(login, password) {
     return fetch(`${this.url}/cpro/transverses/v1/health-check`, { headers: cproAccount(login, password) });

@@ -1,10 +1,20 @@
-// Every state that a page of the portal can be seen in, once. The gallery paints this list and the judges walk through it, so a
-// new page, or a new state of one, is added here and is in both.
+// Every state of every page, once. The gallery paints this list and the judges walk through it: a
+// new page, or a new state of one, is added here.
 
 import { longLabel } from "./fixtures.js";
-import { confirm, createTechnicalUser, leaveWithoutRegret, readSummary, reset } from "./journey.js";
+import {
+  confirm,
+  createTechnicalUser,
+  designation,
+  exportButton,
+  leaveWithoutRegret,
+  readSummary,
+  requestKept,
+  requestMembership,
+  reset,
+} from "./journey.js";
 import { newVisitor } from "./browser.js";
-import { code } from "./second-factor.js";
+import { beginSecondFactor, code, codeField, confirmKey, giveCode, secondFactorPage, shownKey } from "./second-factor.js";
 
 const at = (path) => (walk) => walk.page.goto(typeof path === "function" ? path(walk) : path);
 const structure = (name, rest = "") => at(({ fixtures }) => `/structures/${fixtures.structures[name]}${rest}`);
@@ -58,19 +68,19 @@ const member = [
   ["mon-compte-utilisateur", at("/mon-compte")],
   ["plan-du-site-utilisateur", at("/plan-du-site")],
   ["erreur-403", at("/activites"), 403],
-  ["double-authentification", at("/mon-compte/double-authentification")],
-  ["double-authentification-cle", press("Activer la double authentification")],
+  ["double-authentification", at(secondFactorPage)],
+  ["double-authentification-cle", ({ visitor }) => beginSecondFactor(visitor)],
   ["double-authentification-cle-copiee", then(press("Copier la clé"), sees("Clé copiée."))],
-  ["double-authentification-en-erreur", then(fill("Code de vérification", "12345"), press("Vérifier et activer")), 422],
+  ["double-authentification-en-erreur", ({ visitor }) => confirmKey(visitor, "12345"), 422],
   ["codes-de-secours", proveTheSecondFactor],
-  ["double-authentification-activee", at("/mon-compte/double-authentification")],
+  ["double-authentification-activee", at(secondFactorPage)],
   ["codes-de-secours-nouveaux", press("Nouveaux codes de secours")],
-  ["double-authentification-desactivee", then(at("/mon-compte/double-authentification"), press("Désactiver"), sees("La double authentification est désactivée."))],
+  ["double-authentification-desactivee", then(at(secondFactorPage), press("Désactiver"), sees("La double authentification est désactivée."))],
   ["mon-compte-double-authentification", then(setUpSecondFactor, at("/mon-compte"))],
-  ["confirmation-identite-code", then(at("/mon-compte/double-authentification"), grownStale(press("Désactiver"))), 403],
+  ["confirmation-identite-code", then(at(secondFactorPage), grownStale(press("Désactiver"))), 403],
   ["confirmation-identite-code-en-erreur", wrongConfirmation, 422],
   ["connexion-code", then(press("Se déconnecter"), ({ visitor, portal }) => visitor.signIn(portal.member))],
-  ["connexion-code-en-erreur", then(fill("Code de vérification", "000"), press("Vérifier le code")), 422],
+  ["connexion-code-en-erreur", ({ visitor }) => giveCode(visitor, "000"), 422],
   ["connexion-code-trop-de-tentatives", tooManyCodes, 429, 422],
 ];
 
@@ -79,7 +89,7 @@ const managerOfOne = [
   ["utilisateurs-techniques-aucun", at("/activites/utilisateurs-techniques")],
   ["echeances-aucune", at("/activites?echeance=60")],
   ["demandes-vides", at("/mon-compte/demandes-de-rattachement")],
-  ["demandes-en-erreur", then(at("/mon-compte/demandes-de-rattachement"), fill("Identifiant de la structure", "123"), press("Envoyer la demande")), 422],
+  ["demandes-en-erreur", then(at("/mon-compte/demandes-de-rattachement"), ({ visitor }) => requestMembership(visitor, "123")), 422],
   ["demandes-en-attente", requestToBeAttached],
 ];
 
@@ -104,7 +114,7 @@ const manager = [
   ["fiche-code-postal-en-erreur", then(structure("empty"), fill("Code postal", "9"), press("Enregistrer")), 422],
   ["fiche-popup-inactive", then(structure("two"), check("Inactive"), press("Enregistrer"))],
   ["fiche-confirmation-inactive", then(structure("two"), check("Inactive"), tamper(() => document.getElementById("fiche").submit()))],
-  ["fiche-popup-gestionnaire", then(structure("empty"), press("Désigner un nouveau gestionnaire principal"))],
+  ["fiche-popup-gestionnaire", then(structure("empty"), press(designation))],
   ["fiche-popup-role", then(structure("full"), pressFirst("Modifier le rôle"))],
   ["fiche-popup-retrait", then(structure("long"), pressFirst("Retirer"))],
   ["gestionnaire", structure("empty", "/gestionnaire-principal")],
@@ -125,7 +135,7 @@ const manager = [
   ["saisie-noms-longs", structure("long", "/utilisateurs-techniques/nouveau")],
   ["recapitulatif", then(structure("work"), ({ visitor }) => createTechnicalUser(visitor, "Logiciel de facturation"))],
   ["recapitulatif-copie", then(press("Copier"), sees("Mot de passe copié."))],
-  ["recapitulatif-exporte", then(press("Exporter les informations de connexion"), sees("Document exporté"))],
+  ["recapitulatif-exporte", then(press(exportButton), sees("Document exporté"))],
   ["recapitulatif-deja-affiche", ({ page }) => page.reload()],
   ["recapitulatif-pret", createdElsewhere],
   ["recapitulatif-perime", account("never", "/recapitulatif")],
@@ -174,19 +184,25 @@ const manager = [
   ["session-finie", then(({ page }) => page.clock.fastForward("05:00"), sees("Votre session est terminée."))],
 ];
 
-/** Every state: its name, whose eyes see it, how it is reached from anywhere, the statuses that it answers with. */
+/**
+ * Every state: its name, whose eyes see it, how it is reached from anywhere, the statuses that it
+ * answers with.
+ */
 export const states = Object.entries({ nobody, member, managerOfOne, manager }).flatMap(([person, list]) =>
   list.map(([name, open, ...statuses]) => ({ name, person, open, statuses })),
 );
 
-/** Shows every state, one after the other, to `look(visitor, state)`, which may change width and colours and puts them back. */
+/**
+ * Shows every state, one after the other, to `look(visitor, state)`, which may change width and
+ * colours and puts them back.
+ */
 export async function walkThrough(browser, portal, fixtures, look, wanted = () => true) {
   for (const person of new Set(states.map((state) => state.person))) {
     const mine = states.filter((state) => state.person === person && wanted(state));
     if (mine.length === 0) continue;
     const visitor = await newVisitor(browser, portal, {
       permissions: ["clipboard-read", "clipboard-write"],
-      // Colours at once: nobody is to see the middle of a change.
+      // Colours change at once, so that pictures do not show a transition.
       reducedMotion: "reduce",
     });
     leaveWithoutRegret(visitor);
@@ -215,9 +231,8 @@ async function tooManySignIns({ visitor, page }) {
 async function requestToBeAttached({ visitor, page, portal, fixtures }) {
   const identifier = await portal.sql(`SELECT identifier FROM structures WHERE id = ${fixtures.structures.work}`);
   await page.goto("/mon-compte/demandes-de-rattachement");
-  await page.getByLabel("Identifiant de la structure").fill(identifier);
-  await visitor.press("Envoyer la demande");
-  await visitor.sees("Votre demande est enregistrée.");
+  await requestMembership(visitor, identifier);
+  await visitor.sees(requestKept);
 }
 
 async function withRequests({ page, portal, fixtures }) {
@@ -267,29 +282,25 @@ async function tooManyPasswords({ visitor, page, portal }) {
   await visitor.press("Changer mon mot de passe");
 }
 
-async function proveTheSecondFactor({ visitor, page, portal }) {
-  const key = await page.locator("#cle").textContent();
-  portal.remember(key);
-  await page.getByLabel("Code de vérification").fill(code(key));
-  await visitor.press("Vérifier et activer");
+async function proveTheSecondFactor({ visitor }) {
+  await confirmKey(visitor, code(await shownKey(visitor)));
   await visitor.seesTitle("Codes de secours");
 }
 
 async function setUpSecondFactor(walk) {
-  await walk.visitor.press("Activer la double authentification");
+  await beginSecondFactor(walk.visitor);
   await proveTheSecondFactor(walk);
 }
 
 async function wrongConfirmation({ visitor, page, portal }) {
   await page.getByLabel("Mot de passe", { exact: true }).fill(portal.member.password);
-  await page.getByLabel("Code de vérification").fill("12345");
+  await codeField(visitor).fill("12345");
   await visitor.press("Confirmer et poursuivre");
 }
 
 async function tooManyCodes({ visitor, page }) {
   for (let tries = 0; tries < 12; tries++) {
-    await page.getByLabel("Code de vérification").fill(`00${tries}`);
-    await visitor.press("Vérifier le code");
+    await giveCode(visitor, `00${tries}`);
     if (await page.getByText("Trop de tentatives").count()) return;
   }
   throw new Error("as many codes as one likes");
@@ -304,7 +315,7 @@ function closedSessions({ portal }) {
   return portal.sql(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE login = '${portal.manager.login}')`);
 }
 
-/** An act of somebody whose last sign-in is too long ago for it. */
+/** An act that needs a more recent sign-in. */
 function grownStale(act) {
   return then(authenticated("16 minutes"), act);
 }

@@ -1,7 +1,7 @@
-//! « Calendrier des échéances »: the ends of all passwords in a calendar, downloaded or subscribed
-//! to (RFC 5545).
+//! « Calendrier des échéances »: the expiry of all passwords as a calendar (RFC 5545), to download
+//! or to subscribe to.
 //!
-//! Own code, as it is thirty lines: the crates for this format bring a second library of dates.
+//! Written here in thirty lines: the crates for this format depend on a second date library.
 
 use std::fmt::Write;
 
@@ -14,7 +14,10 @@ use axum::{
 use time::OffsetDateTime;
 
 use crate::{
-    db::technical_users::deadlines::{self, Deadline},
+    db::{
+        identity::calendar_links,
+        technical_users::deadlines::{self, Deadline},
+    },
     domain::{characters::is_control_or_line_end, random},
     french,
     web::{
@@ -28,7 +31,7 @@ use crate::{
     },
 };
 
-/// What the calendar is, and how to have it.
+/// The page about the calendar.
 pub async fn page(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
     render(&calendar_page(&state, &visitor, None)?)
 }
@@ -40,38 +43,38 @@ fn calendar_page(state: &AppState, visitor: &Visitor, link: Option<String>) -> R
     Ok(CalendarPage { layout: state.layout(&visitor.person, Tab::Activities, None), link })
 }
 
-/// A new link, shown this once; the former one shows nothing any more.
+/// Makes a new link, shown only this once. The previous one stops working.
 pub async fn make_link(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
     let token = random::token(&mut random::os_rng());
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
     let page = calendar_page(&state, &visitor, Some(link))?;
     let hash = random::digest(&token);
-    deadlines::replace_link(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await?;
+    calendar_links::replace(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await?;
     render(&page)
 }
 
-/// The calendar, for whoever is signed in.
+/// The calendar of the visitor.
 pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
     if !visitor.person.is_principal_manager {
         return Err(AppError::Forbidden);
     }
-    answer(&state, visitor.person.user_id).await
+    let deadlines = deadlines::of_manager(&state.pool, visitor.person.user_id).await?;
+    Ok(answer(&state, &deadlines))
 }
 
 /// The calendar, for a program that has the link.
 pub async fn subscription(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
-    let owner = deadlines::owner(&state.pool, &random::digest(&token)).await?.ok_or(AppError::NotFound)?;
-    answer(&state, owner).await
+    let deadlines = deadlines::of_link(&state.pool, &random::digest(&token)).await?.ok_or(AppError::NotFound)?;
+    Ok(answer(&state, &deadlines))
 }
 
-async fn answer(state: &AppState, user_id: i64) -> Result<Response, AppError> {
-    let deadlines = deadlines::deadlines(&state.pool, user_id).await?;
-    let text = calendar(&deadlines, &state.settings.public_url);
+fn answer(state: &AppState, deadlines: &[Deadline]) -> Response {
+    let text = calendar(deadlines, &state.settings.public_url);
     let headers = [
         (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"echeances-raccord.ics\""),
     ];
-    Ok((headers, text).into_response())
+    (headers, text).into_response()
 }
 
 fn calendar(deadlines: &[Deadline], portal: &str) -> String {
@@ -95,7 +98,7 @@ fn calendar(deadlines: &[Deadline], portal: &str) -> String {
     text
 }
 
-/// A whole day on the wall in Paris, with an alarm a month and a week before.
+/// Adds an event of a whole day, Paris time, with alarms 30 and 7 days before.
 fn push_event(text: &mut String, deadline: &Deadline, portal: &str) {
     let host = portal.split_once("://").map_or(portal, |(_, host)| host);
     let name = deadline.label.as_deref().unwrap_or(&deadline.login);
@@ -129,12 +132,12 @@ fn utc(at: OffsetDateTime) -> String {
     french::in_paris(at).timestamp().strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// A text value (RFC 5545 §3.3.11).
+/// Escapes a text value (RFC 5545 §3.3.11).
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace(';', "\\;").replace(',', "\\,").replace(is_control_or_line_end, " ")
 }
 
-/// A content line, folded before its 75th octet (RFC 5545 §3.1).
+/// Adds a content line, folded before its 75th octet (RFC 5545 §3.1).
 fn push(text: &mut String, line: &str) {
     let mut width = 0;
     for character in line.chars() {
@@ -151,10 +154,10 @@ fn push(text: &mut String, line: &str) {
 /// « Calendrier des échéances ».
 #[derive(Template)]
 #[template(path = "activities/calendar.html")]
-pub struct CalendarPage {
-    pub layout: Layout,
-    /// The link to subscribe to, when it has just been made.
-    pub link: Option<String>,
+struct CalendarPage {
+    layout: Layout,
+    /// The link to subscribe to, if it has just been made.
+    link: Option<String>,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 pub mod calendar;
 pub mod overview;
-pub mod pages;
+mod pages;
 
 use askama::Template;
 use axum::{
@@ -14,8 +14,9 @@ use time::OffsetDateTime;
 
 use crate::{
     db::{
-        members::requests::{self, PendingRequest},
-        structures::{self, StructureRow, Wanted},
+        members::requests::PendingRequest,
+        pages::{self as contents, ActivitiesContents, ActivitiesPart},
+        structures::list::{StructureFilter, StructureOrder, StructureRow},
     },
     web::{
         edge::{
@@ -35,7 +36,7 @@ use crate::{
 };
 
 const PER_PAGE: u32 = 20;
-/// Requests that are shown at a time; answering some shows the next ones.
+/// Requests on the page; answering some makes room for the next ones.
 const MOST_REQUESTS: i64 = 20;
 
 #[derive(Debug, Default, Deserialize)]
@@ -48,10 +49,18 @@ pub struct SearchQuery {
     tri: String,
 }
 
-/// The list, searched and paged.
-///
-/// # Errors
-/// Forbidden for who is principal manager of nothing; [`AppError`].
+impl SearchQuery {
+    /// Unknown values are ignored.
+    fn filter(&self) -> StructureFilter {
+        StructureFilter {
+            search: self.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
+            due_soon: self.echeance == "60-jours",
+            order: if self.tri == "echeance" { StructureOrder::Expiry } else { StructureOrder::Name },
+        }
+    }
+}
+
+/// The list, searched and paged. Only principal managers may open it.
 pub async fn page(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -62,25 +71,23 @@ pub async fn page(
     if !visitor.person.is_principal_manager {
         return Err(AppError::Forbidden);
     }
-    let wanted = Wanted {
-        search: query.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
-        due_soon: query.echeance == "60-jours",
-        by_expiry: query.tri == "echeance",
-    };
+    let filter = query.filter();
     let current = page.number();
-    let offset = i64::from((current - 1) * PER_PAGE);
-    let rows =
-        structures::page_of_managed(&state.pool, visitor.person.user_id, &wanted, offset, PER_PAGE.into()).await?;
-    // A page past the end, after a change of search: nothing there, but the first page may have
-    // something.
-    if rows.is_empty() && current > 1 {
+    let part = ActivitiesPart {
+        filter: &filter,
+        offset: i64::from((current - 1) * PER_PAGE),
+        limit: PER_PAGE.into(),
+        requests: MOST_REQUESTS,
+    };
+    let ActivitiesContents { structures, requests } =
+        contents::activities(&state.pool, visitor.person.user_id, part).await?;
+    // Past the last page, after a change of search for example.
+    if structures.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }
-    let requests = requests::of_manager(&state.pool, visitor.person.user_id, MOST_REQUESTS).await?;
-    let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
-    let Wanted { search, due_soon, by_expiry } = wanted;
-    let due = [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)];
-    let order = [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)];
+    let total = structures.first().map_or(0, |row| row.total.unsigned_abs());
+    let StructureFilter { search, due_soon, order } = filter;
+    let by_expiry = order == StructureOrder::Expiry;
     let chosen = [("recherche", &search), ("echeance", &query.echeance), ("tri", &query.tri)];
     let base = pages_of(paths::ACTIVITIES, &chosen);
     render(&ActivitiesPage {
@@ -89,9 +96,9 @@ pub async fn page(
         requests: requests.into_iter().map(RequestRow::from).collect(),
         is_narrowed: due_soon || !search.is_empty(),
         query: search,
-        due,
-        order,
-        rows: rows.into_iter().map(ManagedStructureRow::from).collect(),
+        due: [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)],
+        order: [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)],
+        rows: structures.into_iter().map(ManagedStructureRow::from).collect(),
         total,
         pagination: Pagination::new(current, total, PER_PAGE, base),
     })
@@ -104,7 +111,7 @@ impl From<StructureRow> for ManagedStructureRow {
             structure: StructureName {
                 id: row.id,
                 designation: row.designation,
-                kind: row.identifier_type,
+                kind: row.identifier_type.code().to_owned(),
                 identifier: row.identifier,
                 active: row.active,
             },
@@ -117,41 +124,41 @@ impl From<StructureRow> for ManagedStructureRow {
 /// « Activités du gestionnaire ».
 #[derive(Template)]
 #[template(path = "activities/activities.html")]
-pub struct ActivitiesPage {
-    pub layout: Layout,
-    /// « Demandes de rattachement », the oldest ones.
-    pub requests: Vec<RequestRow>,
-    /// How many wait in all.
-    pub requests_total: u64,
-    /// What was searched; empty: everything.
-    pub query: String,
-    /// Value, words, and whether it is chosen.
-    pub due: [(&'static str, &'static str, bool); 2],
-    pub order: [(&'static str, &'static str, bool); 2],
-    /// Whether anything is left out.
-    pub is_narrowed: bool,
-    pub rows: Vec<ManagedStructureRow>,
-    /// How many structures match.
-    pub total: u64,
-    pub pagination: Pagination,
+struct ActivitiesPage {
+    layout: Layout,
+    /// The oldest pending requests.
+    requests: Vec<RequestRow>,
+    /// The number of pending requests, listed or not.
+    requests_total: u64,
+    /// The search text, or empty.
+    query: String,
+    /// Value, label, and whether it is selected.
+    due: [(&'static str, &'static str, bool); 2],
+    order: [(&'static str, &'static str, bool); 2],
+    /// Whether a filter is set.
+    is_narrowed: bool,
+    rows: Vec<ManagedStructureRow>,
+    /// The number of matching structures.
+    total: u64,
+    pagination: Pagination,
 }
 
-/// One structure that the person manages.
-pub struct ManagedStructureRow {
-    pub structure: StructureName,
-    pub technical_users: u64,
-    /// The first of its technical users' passwords to expire.
-    pub next_expiry: Option<Expiry>,
+/// A structure that the visitor manages.
+struct ManagedStructureRow {
+    structure: StructureName,
+    technical_users: u64,
+    /// The expiry of the password that expires first.
+    next_expiry: Option<Expiry>,
 }
 
-/// A request that waits for the visitor's answer.
-pub struct RequestRow {
-    pub id: Id,
-    pub name: String,
-    pub login: String,
-    pub structure_id: Id,
-    pub designation: String,
-    pub at: OffsetDateTime,
+/// A request that the visitor may answer.
+struct RequestRow {
+    id: Id,
+    name: String,
+    login: String,
+    structure_id: Id,
+    designation: String,
+    at: OffsetDateTime,
 }
 
 impl From<PendingRequest> for RequestRow {

@@ -1,4 +1,4 @@
-//! « Utilisateurs techniques »: all those of the manager's structures, in one list.
+//! « Utilisateurs techniques »: those of all the manager's structures, in one list.
 
 use axum::{
     extract::{Query, State},
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::pages::{AccountRow, OverviewPage, Selection};
 use crate::{
-    db::technical_users::overview::{self, Order, OverviewRow, Wanted, WantedExpiry, WantedStatus},
+    db::technical_users::overview::{self, AccountFilter, ExpiryFilter, Order, OverviewRow, StatusFilter},
     web::{
         edge::{
             error::{AppError, page as render},
@@ -26,11 +26,10 @@ use crate::{
 };
 
 const PER_PAGE: u32 = 50;
-/// Accounts that an export reads at a time: what it holds in memory, but for the numbers of the
-/// others.
+/// Accounts that an export reads, and holds in memory, at a time; of the others it holds the ids.
 const PER_BATCH: usize = 1_000;
 
-/// The list's form, as its URL carries it. What is no choice of ours chooses nothing.
+/// The form of the list, from the URL. Unknown values are ignored.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct OverviewQuery {
@@ -41,19 +40,19 @@ pub struct OverviewQuery {
 }
 
 impl OverviewQuery {
-    pub(crate) fn wanted(&self) -> Wanted {
-        Wanted {
+    pub(crate) fn filter(&self) -> AccountFilter {
+        AccountFilter {
             search: self.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
             expiry: match self.echeance.as_str() {
-                "60-jours" => WantedExpiry::Soon,
-                "expiree" => WantedExpiry::Past,
-                _ => WantedExpiry::Any,
+                "60-jours" => ExpiryFilter::Soon,
+                "expiree" => ExpiryFilter::Past,
+                _ => ExpiryFilter::Any,
             },
             status: match self.etat.as_str() {
-                "actif" => WantedStatus::Active,
-                "suspendu" => WantedStatus::Suspended,
-                "connu" => WantedStatus::KnownToAnother,
-                _ => WantedStatus::Any,
+                "actif" => StatusFilter::Active,
+                "suspendu" => StatusFilter::Suspended,
+                "connu" => StatusFilter::KnownToAnother,
+                _ => StatusFilter::Any,
             },
             order: match self.tri.as_str() {
                 "structure" => Order::Structure,
@@ -75,9 +74,9 @@ pub async fn page(
     Query(query): Query<OverviewQuery>,
     Query(page): Query<PageQuery>,
 ) -> Result<Response, AppError> {
-    let (wanted, current) = (query.wanted(), page.number());
+    let (filter, current) = (query.filter(), page.number());
     let offset = i64::from((current - 1) * PER_PAGE);
-    let rows = select(&state, &visitor, &wanted, offset, PER_PAGE.into()).await?;
+    let rows = overview::page(&state.pool, manager_id(&visitor)?, &filter, offset, PER_PAGE.into()).await?;
     if rows.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }
@@ -89,35 +88,25 @@ pub async fn page(
         total,
         pagination: Pagination::new(current, total, PER_PAGE, base),
         csv_url: url_of(paths::OVERVIEW_CSV, &query.choices()),
-        selection: Selection::from(wanted),
+        selection: Selection::from(filter),
     })
 }
 
-async fn select(
-    state: &AppState,
-    visitor: &Visitor,
-    wanted: &Wanted,
-    offset: i64,
-    limit: i64,
-) -> Result<Vec<OverviewRow>, AppError> {
-    Ok(overview::page(&state.pool, manager_id(visitor)?, wanted, offset, limit).await?)
-}
-
-/// Whose accounts these are: a principal manager's own.
+/// The visitor's id, if they are a principal manager.
 fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
     if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
 }
 
-/// « Exporter (CSV) »: what the list shows, on all its pages, read as it is sent. Which accounts,
-/// and in which order, is settled at its beginning, so none comes twice; each batch is a short
-/// statement of its own, so a reader who is slow holds no connection.
+/// « Exporter (CSV) »: the whole list, read while it is sent. The accounts and their order are read
+/// once at the beginning, so none comes twice; each batch is a short statement of its own, so a
+/// slow reader holds no connection.
 pub async fn csv(
     State(state): State<AppState>,
     visitor: Visitor,
     Query(query): Query<OverviewQuery>,
 ) -> Result<Response, AppError> {
     let manager_id = manager_id(&visitor)?;
-    let ids = overview::ids(&state.pool, manager_id, &query.wanted()).await?;
+    let ids = overview::ids(&state.pool, manager_id, &query.filter()).await?;
     let head = [
         "Libellé",
         "Identifiant de connexion",
@@ -146,7 +135,7 @@ fn line(row: OverviewRow) -> [String; 10] {
     let last_call = row.last_call_at.map(export::instant).unwrap_or_default();
     let expiry = export::instant(row.expires_at);
     let label = row.label.unwrap_or_default();
-    let (kind, identifier) = (row.identifier_type, row.identifier);
+    let (kind, identifier) = (row.identifier_type.code().to_owned(), row.identifier);
     let known = if row.known_to_another { "Oui" } else { "Non" }.to_owned();
     [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call, known]
 }

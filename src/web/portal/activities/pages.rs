@@ -1,11 +1,10 @@
-//! Views of this journey's pages.
+//! View types of this journey's pages.
 
 use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::technical_users::overview::{Order, OverviewRow, Wanted, WantedExpiry, WantedStatus},
-    domain::technical_user::TechnicalUserStatus,
+    db::technical_users::overview::{AccountFilter, ExpiryFilter, Order, OverviewRow, StatusFilter},
     web::shell::{
         filters,
         layout::Layout,
@@ -21,39 +20,39 @@ pub struct OverviewPage {
     pub layout: Layout,
     pub selection: Selection,
     pub rows: Vec<AccountRow>,
-    /// How many accounts match.
+    /// The number of matching accounts.
     pub total: u64,
     pub pagination: Pagination,
     pub csv_url: String,
 }
 
-/// What was searched, filtered and sorted by.
+/// The search form: text, filters and order.
 pub struct Selection {
     pub query: String,
-    /// Value, words, and whether it is chosen.
+    /// Value, label, and whether it is selected.
     pub expiry: [(&'static str, &'static str, bool); 3],
     pub status: [(&'static str, &'static str, bool); 4],
     pub order: [(&'static str, &'static str, bool); 3],
-    /// Whether anything is left out.
+    /// Whether a filter is set.
     pub is_narrowed: bool,
 }
 
-impl From<Wanted> for Selection {
-    fn from(wanted: Wanted) -> Self {
-        let Wanted { search, expiry, status, order } = wanted;
+impl From<AccountFilter> for Selection {
+    fn from(filter: AccountFilter) -> Self {
+        let AccountFilter { search, expiry, status, order } = filter;
         Self {
-            is_narrowed: !search.is_empty() || expiry != WantedExpiry::Any || status != WantedStatus::Any,
+            is_narrowed: !search.is_empty() || expiry != ExpiryFilter::Any || status != StatusFilter::Any,
             query: search,
             expiry: [
-                ("", "Toutes", expiry == WantedExpiry::Any),
-                ("60-jours", "À renouveler sous 60 jours", expiry == WantedExpiry::Soon),
-                ("expiree", "Expirées", expiry == WantedExpiry::Past),
+                ("", "Toutes", expiry == ExpiryFilter::Any),
+                ("60-jours", "À renouveler sous 60 jours", expiry == ExpiryFilter::Soon),
+                ("expiree", "Expirées", expiry == ExpiryFilter::Past),
             ],
             status: [
-                ("", "Tous", status == WantedStatus::Any),
-                ("actif", "Actifs", status == WantedStatus::Active),
-                ("suspendu", "Suspendus", status == WantedStatus::Suspended),
-                ("connu", "Connus d’un ancien gestionnaire", status == WantedStatus::KnownToAnother),
+                ("", "Tous", status == StatusFilter::Any),
+                ("actif", "Actifs", status == StatusFilter::Active),
+                ("suspendu", "Suspendus", status == StatusFilter::Suspended),
+                ("connu", "Connus d’un ancien gestionnaire", status == StatusFilter::KnownToAnother),
             ],
             order: [
                 ("", "Échéance la plus proche", order == Order::Expiry),
@@ -64,7 +63,7 @@ impl From<Wanted> for Selection {
     }
 }
 
-/// One account.
+/// A row of the list.
 pub struct AccountRow {
     pub id: Id,
     pub login: String,
@@ -79,11 +78,7 @@ pub struct AccountRow {
 
 impl AccountRow {
     pub fn status_of(row: &OverviewRow) -> AccountStatus {
-        match TechnicalUserStatus::parse(&row.status) {
-            Some(TechnicalUserStatus::Active) if row.days_left < 0 => AccountStatus::Expired,
-            Some(TechnicalUserStatus::Active) => AccountStatus::Active,
-            _ => AccountStatus::Suspended,
-        }
+        AccountStatus::new(row.status, row.days_left)
     }
 }
 
@@ -97,7 +92,7 @@ impl From<OverviewRow> for AccountRow {
             structure: StructureName {
                 id: row.structure_id,
                 designation: row.designation,
-                kind: row.identifier_type,
+                kind: row.identifier_type.code().to_owned(),
                 identifier: row.identifier,
                 active: row.structure_active,
             },

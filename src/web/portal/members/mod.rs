@@ -1,8 +1,8 @@
-//! The people of a structure: inviting one, changing a role, removing one. Each act has its
-//! confirmation page, which is what the dialogs of the « Fiche structure » hold for browsers
-//! without scripts.
+//! The members of a structure: inviting one, changing a role, removing one. Each act has a
+//! confirmation page, for browsers without scripts; others show it as a dialog of « Fiche
+//! structure ».
 
-pub mod pages;
+mod pages;
 pub mod requests;
 
 use axum::{
@@ -16,8 +16,8 @@ use serde::Deserialize;
 use crate::{
     db::members::{self, MemberError},
     domain::{
-        contact_address::ContactAddress,
-        new_person::{NewPerson, NewPersonError},
+        contact_address::ContactAddressError,
+        new_person::{LoginError, NameError, NewPerson, NewPersonErrors},
         role::Role,
     },
     web::{
@@ -70,64 +70,58 @@ pub struct InviteForm {
 }
 
 impl InviteForm {
+    /// The person and their role, or one error for each wrong field, in the order of the form.
     fn checked(&self) -> Result<(NewPerson, Role), Errors> {
-        let mut errors = Vec::new();
-        let mut refuse = |field, message: String| errors.push(FieldError { field, message });
-        let address = ContactAddress::parse(&self.adresse);
-        if let Err(error) = &address {
-            refuse("adresse", error.to_string().replace("adresse de contact", "adresse électronique"));
-        }
-        // Where the address is wrong, the names are still looked at.
-        let address = address.as_ref().map_or("a@b.fr", ContactAddress::as_str);
-        let mut person = None;
-        for (first, last) in [(self.prenom.as_str(), "x"), ("x", self.nom.as_str()), (&self.prenom, &self.nom)] {
-            match NewPerson::checked(address, last, first, address) {
-                Ok(checked) => person = Some(checked),
-                Err(error) => {
-                    let (field, message) = advice(error);
-                    refuse(field, message);
+        // The address serves as login, too.
+        let person = NewPerson::checked(&self.adresse, &self.nom, &self.prenom, &self.adresse);
+        match (person, Role::given(&self.role)) {
+            (Ok(person), Some(role)) => Ok((person, role)),
+            (person, role) => {
+                let mut errors = person.err().map(messages).unwrap_or_default();
+                if role.is_none() {
+                    errors.push(FieldError { field: "role", message: "Choisissez un rôle.".into() });
                 }
+                Err(Errors(errors))
             }
-        }
-        let role = Role::given(&self.role);
-        if role.is_none() {
-            refuse("role", "Choisissez un rôle.".into());
-        }
-        let mut said = Vec::new();
-        errors.retain(|error| {
-            !said.contains(&error.field) && {
-                said.push(error.field);
-                true
-            }
-        });
-        match (person, role) {
-            (Some(person), Some(role)) if errors.is_empty() => Ok((person, role)),
-            _ => Err(Errors(errors)),
         }
     }
 }
 
-/// What the manager can mend; the operator reads the same errors in English.
-fn advice(error: NewPersonError) -> (&'static str, String) {
-    let name = |what: &str| if what == "first name" { ("prenom", "prénom") } else { ("nom", "nom") };
+/// What the form says of each refused field.
+fn messages(errors: NewPersonErrors) -> Vec<FieldError> {
+    let NewPersonErrors { login, last_name, first_name, contact_address } = errors;
+    let address = contact_address.map(address_message).or_else(|| login.map(login_message)).map(str::to_owned);
+    let first_name = first_name.map(|error| name_message("prénom", error));
+    let last_name = last_name.map(|error| name_message("nom", error));
+    [("adresse", address), ("prenom", first_name), ("nom", last_name)]
+        .into_iter()
+        .filter_map(|(field, message)| Some(FieldError { field, message: message? }))
+        .collect()
+}
+
+fn address_message(error: ContactAddressError) -> &'static str {
     match error {
-        NewPersonError::NameMissing(what) => (name(what).0, format!("Saisissez le {}.", name(what).1)),
-        NewPersonError::NameTooLong(what) => {
-            (name(what).0, format!("Le {} ne peut pas dépasser 100 caractères.", name(what).1))
-        }
-        NewPersonError::NameUnprintable(what) => {
-            (name(what).0, format!("Le {} contient un caractère qui ne peut pas être affiché.", name(what).1))
-        }
-        NewPersonError::LoginTechnical => {
-            ("adresse", "Cette adresse est celle d’un compte technique : invitez une personne.".into())
-        }
-        NewPersonError::LoginMissing | NewPersonError::LoginCharacter | NewPersonError::ContactAddress => {
-            ("adresse", "Cette adresse ne peut pas servir d’identifiant : vérifiez-la.".into())
-        }
+        ContactAddressError::Empty => "Saisissez une adresse électronique.",
+        ContactAddressError::Form => "L’adresse électronique doit avoir la forme nom@domaine.fr.",
     }
 }
 
-/// Invites: attaches who is known, registers who is not. Both are written to.
+fn login_message(error: LoginError) -> &'static str {
+    match error {
+        LoginError::Technical => "Cette adresse est celle d’un compte technique : invitez une personne.",
+        LoginError::Missing | LoginError::Character => "Cette adresse ne peut pas servir d’identifiant : vérifiez-la.",
+    }
+}
+
+fn name_message(name: &str, error: NameError) -> String {
+    match error {
+        NameError::Missing => format!("Saisissez le {name}."),
+        NameError::TooLong => format!("Le {name} ne peut pas dépasser 100 caractères."),
+        NameError::Unprintable => format!("Le {name} contient un caractère qui ne peut pas être affiché."),
+    }
+}
+
+/// « Inviter »: attaches a known person, registers and attaches an unknown one, and mails them.
 pub async fn invite(State(state): State<AppState>, managed: Managed, Form(form): Form<InviteForm>) -> Answer {
     let refuse = |form: InviteForm, errors| {
         let form = MemberForm {

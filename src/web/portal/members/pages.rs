@@ -1,10 +1,10 @@
-//! Views of this journey's pages.
+//! View types of this journey's pages.
 
 use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::{members::requests::OwnRequest, structures::Member},
+    db::members::{memberships::Member, requests::OwnRequest},
     web::shell::{
         filters,
         form::Errors,
@@ -29,11 +29,11 @@ pub struct MemberForm {
     pub address: String,
     pub first_name: String,
     pub last_name: String,
-    /// Empty, or a role's external code.
+    /// A role's external code, or empty.
     pub role: &'static str,
 }
 
-/// An act on a member that must be confirmed, on its own page.
+/// The confirmation page of an act on a member.
 #[derive(Template)]
 #[template(path = "members/confirmation.html")]
 pub struct MemberActPage {
@@ -43,7 +43,6 @@ pub struct MemberActPage {
     pub act: MemberAct,
 }
 
-/// What a confirmation page is about.
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum MemberAct {
     ChangeRole,
@@ -56,7 +55,7 @@ impl From<&Member> for MemberView {
             membership_id: member.membership_id,
             name: member.full_name(),
             login: member.login.clone(),
-            role: member.role(),
+            role: member.role,
         }
     }
 }
@@ -66,7 +65,7 @@ impl From<&Member> for MemberView {
 #[template(path = "members/my_requests.html")]
 pub struct MyRequestsPage {
     pub layout: Layout,
-    /// The types of identifier, and which one is chosen.
+    /// The types of identifier: value, label, and whether it is selected.
     pub kinds: [(&'static str, &'static str, bool); 7],
     /// As typed.
     pub identifier: String,
@@ -74,17 +73,17 @@ pub struct MyRequestsPage {
     pub requests: Vec<OwnRequestRow>,
 }
 
-/// A request of the visitor's own that waits.
+/// A pending request of the visitor.
 pub struct OwnRequestRow {
     pub id: Id,
-    pub kind: String,
+    pub kind: &'static str,
     pub identifier: String,
     pub at: OffsetDateTime,
 }
 
 impl From<OwnRequest> for OwnRequestRow {
     fn from(request: OwnRequest) -> Self {
-        let OwnRequest { id, identifier_type: kind, identifier, created_at: at } = request;
-        Self { id, kind, identifier, at }
+        let OwnRequest { id, identifier_type, identifier, created_at: at } = request;
+        Self { id, kind: identifier_type.code(), identifier, at }
     }
 }

@@ -1,5 +1,4 @@
-//! « Demandes de rattachement »: asked from « Mon compte », answered in « Activités du gestionnaire
-//! ».
+//! « Demandes de rattachement »: made in « Mon compte », answered in « Activités du gestionnaire ».
 
 use axum::{
     Form,
@@ -11,10 +10,7 @@ use serde::Deserialize;
 
 use super::pages::{MyRequestsPage, OwnRequestRow};
 use crate::{
-    db::{
-        members::requests::{self, AskError, MOST_PENDING},
-        throttles::{self, Scope},
-    },
+    db::members::requests::{self, AskError, MOST_PENDING},
     domain::{
         role::Role,
         structure_identifier::{IdentifierType, StructureIdentifier},
@@ -35,10 +31,7 @@ use crate::{
     },
 };
 
-/// Where the delay belongs to the person and to no network: nobody else can make it grow.
-const OWN_ACCOUNT: &str = "account";
-
-/// « Demander un rattachement », and the requests that wait.
+/// « Demander un rattachement », and the visitor's pending requests.
 pub async fn page(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -74,7 +67,8 @@ pub struct AskForm {
     identifier: String,
 }
 
-/// Keeps a request. The answer is the same whether or not the structure exists and is managed.
+/// « Envoyer la demande ». The answer is the same whether or not the structure exists and is
+/// managed. A refusal shows the page again, for which the pending requests are read, too.
 pub async fn ask(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -93,17 +87,14 @@ pub async fn ask(
         Ok(structure) => structure,
         Err(error) => return refuse(form, "identifiant", french::sentence(&error.to_string())).await,
     };
-    // Asking and taking back in turn would write to the manager each time: what was taken back
-    // counts.
-    let wait = throttles::wait(&state.pool, Scope::MembershipRequest, &visitor.person.login, OWN_ACCOUNT).await?;
-    if let Some(seconds) = wait {
-        let wait = french::seconds(seconds);
-        let message =
-            format!("Vous avez annulé plusieurs demandes. Veuillez patienter {wait} avant d’en faire une autre.");
-        return refuse(form, "identifiant", message).await;
-    }
     match requests::ask(&state.pool, &visitor.actor, visitor.person.user_id, &structure).await {
         Ok(()) => Ok(Redirect::to(&Notice::MembershipRequested.on(paths::MY_REQUESTS)).into_response()),
+        Err(AskError::TooManyWithdrawals { seconds }) => {
+            let wait = french::seconds(seconds);
+            let message =
+                format!("Vous avez annulé plusieurs demandes. Veuillez patienter {wait} avant d’en faire une autre.");
+            refuse(form, "identifiant", message).await
+        }
         Err(AskError::AlreadyMember) => {
             refuse(form, "identifiant", "Vous êtes déjà rattaché à cette structure.".into()).await
         }
@@ -123,9 +114,7 @@ pub async fn withdraw(
     Path(id): Path<String>,
 ) -> Result<Redirect, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
-    if requests::withdraw(&state.pool, &visitor.actor, id).await? {
-        throttles::fail(&state.pool, Scope::MembershipRequest, &visitor.person.login, OWN_ACCOUNT).await?;
-    }
+    requests::withdraw(&state.pool, &visitor.actor, id).await?;
     Ok(Redirect::to(&Notice::RequestWithdrawn.on(paths::MY_REQUESTS)))
 }
 

@@ -12,7 +12,10 @@ use axum::{
 use serde::Deserialize;
 
 use crate::{
-    db::identity::{self, sessions},
+    db::identity::{
+        account::{self, AddressChange, Slice},
+        passwords, sessions,
+    },
     domain::{
         contact_address::ContactAddress,
         person::{TypedPassword, check_chosen_password},
@@ -49,37 +52,44 @@ pub async fn page(
     Query(notice): Query<NoticeQuery>,
     Query(query): Query<PageQuery>,
 ) -> Result<Response, AppError> {
-    let current = query.number();
-    let contact_address = visitor.person.contact_address.clone();
-    render(&my_account_page(&state, &visitor, contact_address, Errors::none(), (notice.notice(), current)).await?)
+    let shown = Shown {
+        contact_address: visitor.person.contact_address.clone(),
+        errors: Errors::none(),
+        notice: notice.notice(),
+        page: query.number(),
+    };
+    render(&my_account_page(&state, &visitor, shown).await?)
 }
 
-async fn my_account_page(
-    state: &AppState,
-    visitor: &Visitor,
+/// What a page of the account shows beside what the database has.
+struct Shown {
+    /// As it was typed.
     contact_address: String,
     errors: Errors,
-    (notice, current): (Option<Notice>, u32),
-) -> Result<MyAccountPage, AppError> {
+    notice: Option<Notice>,
+    /// The page of the memberships, from 1.
+    page: u32,
+}
+
+async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> Result<MyAccountPage, AppError> {
     let person = &visitor.person;
-    let facts = identity::account_facts(&state.pool, person.user_id).await?;
-    let offset = i64::from((current - 1) * MEMBERSHIPS_PER_PAGE);
-    let memberships = identity::memberships(&state.pool, person.user_id, offset, MEMBERSHIPS_PER_PAGE.into()).await?;
-    let total = memberships.first().map_or(0, |row| row.total.unsigned_abs());
-    let sessions = sessions::open_sessions(&state.pool, person.user_id, &visitor.session).await?;
+    let offset = i64::from((shown.page - 1) * MEMBERSHIPS_PER_PAGE);
+    let slice = Slice { offset, limit: MEMBERSHIPS_PER_PAGE.into() };
+    let account = account::find(&state.pool, person.user_id, &visitor.session, slice).await?;
+    let total = account.memberships.first().map_or(0, |row| row.total.unsigned_abs());
     Ok(MyAccountPage {
-        layout: state.layout(person, Tab::MyAccount, notice),
+        layout: state.layout(person, Tab::MyAccount, shown.notice),
         display_name: format!("{} {}", person.first_name, person.last_name),
         login: person.login.clone(),
         has_second_factor: person.has_second_factor,
-        last_sign_in: facts.previous_sign_in,
-        contact_address,
-        technical_users: facts.technical_users.unsigned_abs(),
-        errors,
-        memberships: memberships.into_iter().map(Into::into).collect(),
+        last_sign_in: account.previous_sign_in,
+        contact_address: shown.contact_address,
+        technical_users: account.technical_users.unsigned_abs(),
+        errors: shown.errors,
+        memberships: account.memberships.into_iter().map(Into::into).collect(),
         memberships_total: total,
-        pagination: Pagination::new(current, total, MEMBERSHIPS_PER_PAGE, format!("{}?page=", paths::MY_ACCOUNT)),
-        sessions: sessions.into_iter().map(Into::into).collect(),
+        pagination: Pagination::new(shown.page, total, MEMBERSHIPS_PER_PAGE, format!("{}?page=", paths::MY_ACCOUNT)),
+        sessions: account.sessions.into_iter().map(Into::into).collect(),
     })
 }
 
@@ -91,7 +101,7 @@ async fn refused(
     message: String,
 ) -> Result<Response, AppError> {
     let errors = Errors(vec![FieldError { field, message }]);
-    let page = my_account_page(state, visitor, contact_address, errors, (None, 1)).await?;
+    let page = my_account_page(state, visitor, Shown { contact_address, errors, notice: None, page: 1 }).await?;
     page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }
 
@@ -101,7 +111,7 @@ pub struct ContactAddressForm {
     contact_address: String,
 }
 
-/// Keeps the new contact address, which the technical users follow at once (rule 6).
+/// Replaces the contact address, which is at once that of the technical users (rule 6).
 pub async fn change_contact_address(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -113,15 +123,17 @@ pub async fn change_contact_address(
             return refused(&state, &visitor, form.contact_address, "adresse-de-contact", error.to_string()).await;
         }
     };
-    let wait = identity::change_contact_address(&state.pool, &visitor.actor, visitor.person.user_id, &address).await?;
-    if let Some(seconds) = wait {
-        let message =
-            "Vous avez modifié cette adresse plusieurs fois en peu de temps. Réessayez dans une heure.".into();
-        let page = refused(&state, &visitor, form.contact_address, "adresse-de-contact", message).await?;
-        return Ok(too_often(page, seconds));
-    }
-    let has_accounts = identity::account_facts(&state.pool, visitor.person.user_id).await?.technical_users > 0;
-    let notice = if has_accounts { Notice::AccountsContactAddressSaved } else { Notice::ContactAddressSaved };
+    let user_id = visitor.person.user_id;
+    let notice = match account::change_contact_address(&state.pool, &visitor.actor, user_id, &address).await? {
+        AddressChange::Saved { technical_users: 0 } => Notice::ContactAddressSaved,
+        AddressChange::Saved { .. } => Notice::AccountsContactAddressSaved,
+        AddressChange::TooOften { seconds } => {
+            let message =
+                "Vous avez modifié cette adresse plusieurs fois en peu de temps. Réessayez dans une heure.".into();
+            let page = refused(&state, &visitor, form.contact_address, "adresse-de-contact", message).await?;
+            return Ok(too_often(page, seconds));
+        }
+    };
     Ok(Redirect::to(&notice.on(paths::MY_ACCOUNT)).into_response())
 }
 
@@ -133,7 +145,9 @@ pub struct PasswordForm {
     new: TypedPassword,
 }
 
-/// Changes the person's own password, which ends her other sessions.
+/// Changes the person's own password, which ends their other sessions.
+///
+/// Several calls of `db`: the old password is verified, and the new one hashed, between them.
 pub async fn change_password(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -141,13 +155,13 @@ pub async fn change_password(
 ) -> Result<Response, AppError> {
     let person = &visitor.person;
     let refuse = |field, message: String| refused(&state, &visitor, person.contact_address.clone(), field, message);
-    let known = identity::known_words(&state.pool, person.user_id).await?;
+    let known = passwords::known_words(&state.pool, person.user_id).await?;
     if let Err(error) = check_chosen_password(&form.new, &known) {
         return refuse("nouveau-mot-de-passe", error.to_string()).await;
     }
-    // Who holds a stolen session must not be able to guess here either.
+    // Counted apart from sign-in: a stolen session gives no guesses, and blocks no sign-in.
     let network = format!("session:{}", person.user_id);
-    match verification::judge_own_password(&state, person, &network, form.current).await? {
+    match verification::verify_own_password(&state, person, &network, form.current).await? {
         Verdict::Right => {}
         Verdict::Wait(seconds) => return Err(AppError::TooManyRequests { seconds }),
         Verdict::Wrong => {
@@ -155,7 +169,7 @@ pub async fn change_password(
         }
     }
     let hash = state.hasher.hash(QueueKey::Person(person.user_id), form.new, &mut random::os_rng()).await?;
-    identity::change_password(&state.pool, &visitor.actor, person.user_id, &hash, &visitor.session).await?;
+    account::change_password(&state.pool, &visitor.actor, person.user_id, &hash, &visitor.session).await?;
     Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response())
 }
 

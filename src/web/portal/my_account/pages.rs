@@ -4,7 +4,7 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::identity::{self, sessions::OpenSession},
+    db::identity::{account, sessions::OpenSession},
     domain::role::Role,
     french,
     web::shell::{filters, form::Errors, layout::Layout, pagination::Pagination, values::StructureName},
@@ -20,7 +20,7 @@ pub struct MyAccountPage {
     pub has_second_factor: bool,
     pub last_sign_in: Option<OffsetDateTime>,
     pub contact_address: String,
-    /// How many technical users follow the contact address.
+    /// How many technical users have the contact address.
     pub technical_users: u64,
     /// Errors of whichever form was sent.
     pub errors: Errors,
@@ -30,7 +30,7 @@ pub struct MyAccountPage {
     pub sessions: Vec<SessionRow>,
 }
 
-/// A structure the person is tied to.
+/// A structure that the person is a member of.
 pub struct MembershipRow {
     pub structure: StructureName,
     pub role: &'static str,
@@ -45,12 +45,12 @@ pub struct SessionRow {
     pub opened_at: OffsetDateTime,
     pub last_seen_at: OffsetDateTime,
     pub address: String,
-    /// In words where it is known, else what it says of itself.
+    /// In words where the browser is known, else its own name for itself.
     pub software: Option<String>,
 }
 
-impl From<identity::MembershipRow> for MembershipRow {
-    fn from(row: identity::MembershipRow) -> Self {
+impl From<account::MembershipRow> for MembershipRow {
+    fn from(row: account::MembershipRow) -> Self {
         let role = row.role();
         Self {
             role: role.label(),

@@ -1,4 +1,4 @@
-//! « Double authentification »: a person's second factor, from its set-up to its end.
+//! « Double authentification »: set-up, recovery codes and end of a person's second factor.
 
 use std::fmt::Write;
 
@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{
-    db::identity::second_factors::{self, SecondFactor},
+    db::identity::second_factors::{self, Confirmation, SecondFactor},
     domain::{
         person::TypedPassword,
         random,
@@ -27,7 +27,7 @@ use crate::{
         },
         identity::{
             fresh_form::{FreshForm, Nothing},
-            visitor::Visitor,
+            visitor::{Visitor, needs_second_factor},
         },
         paths,
         shell::{
@@ -61,8 +61,8 @@ fn second_factor_page(
         Some(SecondFactor { confirmed_at: Some(since), codes_left, .. }) => {
             SecondFactorState::On { since: *since, codes_left: *codes_left }
         }
-        // Set up in another session, hence maybe by another hand: only who has just proved herself
-        // sees a secret.
+        // Another session may have begun the set-up, hence another person: the secret is shown after
+        // a fresh authentication only.
         Some(factor) if person.is_fresh => {
             let setup = open(state, visitor, factor)?.and_then(|secret| Setup::new(&secret, &person.login));
             setup.map_or(SecondFactorState::Off, SecondFactorState::SettingUp)
@@ -73,7 +73,7 @@ fn second_factor_page(
         layout: state.layout(person, Tab::MyAccount, notice),
         login: person.login.clone(),
         state: shown,
-        required: state.settings.managers_need_second_factor && person.is_principal_manager,
+        required: needs_second_factor(state, person),
         errors,
     })
 }
@@ -82,7 +82,7 @@ fn open(state: &AppState, visitor: &Visitor, factor: &SecondFactor) -> Result<Op
     Ok(state.keys()?.open(&factor.secret, visitor.person.user_id))
 }
 
-/// « Activer la double authentification »: makes the secret that the page then shows.
+/// « Activer la double authentification »: begins the set-up; the page then shows its secret.
 pub async fn begin(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -100,8 +100,9 @@ pub struct CodeForm {
     code: TypedPassword,
 }
 
-/// Puts the second factor in force once the application has shown a code of it, and shows the
-/// recovery codes.
+/// Puts the second factor in force if the code is right, and shows the recovery codes.
+///
+/// Two calls of `db`, before and after the code is checked with a key that is outside the database.
 pub async fn confirm(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -121,8 +122,9 @@ pub async fn confirm(
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     let (codes, hashes) = new_codes();
-    let proof = (&factor.secret, step);
-    if !second_factors::confirm(&state.pool, &visitor.actor, (user_id, &visitor.session), proof, &hashes).await? {
+    let confirmation =
+        Confirmation { user_id, current: &visitor.session, secret: &factor.secret, step, recovery_hashes: &hashes };
+    if !second_factors::confirm(&state.pool, &visitor.actor, confirmation).await? {
         return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
     }
     show_codes(&state, &visitor, codes, true)
@@ -174,15 +176,15 @@ pub struct SecondFactorPage {
     pub layout: Layout,
     pub login: String,
     pub state: SecondFactorState,
-    /// Whether the operator demands it of this person.
+    /// Whether the operator requires it of this person.
     pub required: bool,
     pub errors: Errors,
 }
 
-/// Where a person is with her second factor.
+/// The state of a person's second factor.
 pub enum SecondFactorState {
     Off,
-    /// The application must show that it knows the secret.
+    /// The application must prove with a code that it has the secret.
     SettingUp(Setup),
     On {
         since: OffsetDateTime,
@@ -190,25 +192,25 @@ pub enum SecondFactorState {
     },
 }
 
-/// A secret as people give it to their application.
+/// A secret, as text and as QR code for the person's application.
 pub struct Setup {
-    /// Its text, by four characters.
+    /// Its text, in groups of four characters.
     pub groups: Vec<Zeroizing<String>>,
     pub qr: Qr,
 }
 
 /// A QR code as the path of an SVG.
 pub struct Qr {
-    /// Modules a side, margins included.
+    /// Modules on each side, with the margins.
     pub size: i32,
     pub path: Zeroizing<String>,
 }
 
-/// Modules of margin that readers want.
+/// The margin that QR code readers need, in modules.
 const MARGIN: i32 = 4;
 
 impl Setup {
-    /// `None` where the login is too long for a QR code, which no login is.
+    /// `None` where the login is too long for a QR code; no login is.
     pub fn new(secret: &TotpSecret, login: &str) -> Option<Self> {
         let text = secret.expose();
         let groups = text.as_bytes().chunks(4).map(|group| Zeroizing::new(String::from_utf8_lossy(group).into_owned()));
@@ -229,18 +231,18 @@ impl Qr {
     }
 }
 
-/// « Codes de secours », shown this once.
+/// « Codes de secours », shown once.
 #[derive(Template)]
 #[template(path = "my_account/recovery_codes.html")]
 pub struct RecoveryCodesPage {
     pub layout: Layout,
     pub codes: Vec<RecoveryCode>,
-    /// Whether they come with a second factor just put in force.
+    /// Whether the second factor has just been put in force.
     pub is_first: bool,
 }
 
 impl RecoveryCodesPage {
-    /// The codes as the text of a `data:` URL, for a download that asks the server for nothing.
+    /// The codes as a `data:` URL, for a download without a request.
     fn file(&self) -> Zeroizing<String> {
         let lines: Vec<&str> = self.codes.iter().map(RecoveryCode::expose).collect();
         Zeroizing::new(format!("data:text/plain;charset=utf-8,{}%0A", lines.join("%0A")))

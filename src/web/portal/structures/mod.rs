@@ -1,7 +1,7 @@
-//! « Fiche structure »: what a structure is, who belongs to it, and what happened to it.
+//! « Fiche structure »: a structure's card, members, technical users and history.
 
 pub mod history;
-pub mod pages;
+mod pages;
 pub mod succession;
 
 use axum::{
@@ -14,13 +14,11 @@ use serde::Deserialize;
 
 use crate::{
     db::{
-        structures::{
-            self, EditError, Member,
-            history::{Place, Wanted},
-        },
-        technical_users::{self, TechnicalUser},
+        members::memberships::Member,
+        pages::{self as contents, StructureContents},
+        structures::card::{self, Confirmation, EditError, EditOutcome},
     },
-    domain::structure::StructureCard,
+    domain::structure::{CardField, StructureCard, StructureCardError},
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
@@ -31,15 +29,15 @@ use crate::{
         shell::{
             form::{Errors, FieldError},
             notice::{Notice, NoticeQuery},
-            values::{AccountStatus, StructureName},
+            values::StructureName,
         },
     },
 };
 use pages::{Candidate, DeactivationPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow};
 
 const EVENTS_ON_PAGE: u32 = 5;
-/// « Confirmer », as the dialog and the page of confirmation send it; « Revenir au formulaire »
-/// sends something else.
+/// The value that « Confirmer » sends, in the dialog and on the confirmation page. « Revenir au
+/// formulaire » sends another one.
 const CONFIRMED: &str = "oui";
 
 /// The structure's page.
@@ -60,19 +58,16 @@ async fn structure_page(
     notice: Option<Notice>,
 ) -> Result<StructurePage, AppError> {
     let structure = &managed.structure;
-    let members = structures::members(&state.pool, structure).await?;
-    let accounts = technical_users::of_structure(&state.pool, structure).await?;
-    let events = structures::history::page(&state.pool, structure, &Wanted::default(), Place::Newest, EVENTS_ON_PAGE)
-        .await?
-        .events;
+    let contents = contents::structure(&state.pool, structure, EVENTS_ON_PAGE).await?;
+    let StructureContents { members, technical_users, working, events } = contents;
     let limit = state.settings.account_rules.max_per_structure.unsigned_abs();
     Ok(StructurePage {
         layout: managed.layout(state, notice),
         structure: StructureName::from(structure),
         form,
         errors,
-        can_create: structure.card().active && (accounts.len() as u64) < limit,
-        working: working(&accounts),
+        can_create: structure.card().active && (technical_users.len() as u64) < limit,
+        working,
         max_technical_users: limit,
         candidates: Candidate::among(&members, structure, None),
         manager: ManagerView {
@@ -83,17 +78,17 @@ async fn structure_page(
                 .unwrap_or_default(),
             contact_address: structure.contact_address().to_owned(),
         },
-        technical_users: accounts.into_iter().map(|account| TechnicalUserRow::new(account, structure)).collect(),
+        technical_users: technical_users.into_iter().map(|account| TechnicalUserRow::new(account, structure)).collect(),
         members: members.iter().map(MemberRow::from).collect(),
         events: events.into_iter().map(Into::into).collect(),
     })
 }
 
-/// No other word is one: a form that was garbled on its way neither stops a structure nor sets it
-/// going again.
+/// Any other value is an error, so that a garbled form neither stops a structure nor reactivates
+/// it.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "UPPERCASE")]
-enum Standing {
+enum Status {
     Active,
     Inactive,
 }
@@ -111,8 +106,8 @@ pub struct EditForm {
     pays: String,
     courriel: String,
     telephone: String,
-    statut: Standing,
-    /// What was answered to « Rendre la structure inactive »; absent before it is asked.
+    statut: Status,
+    /// The answer to « Rendre la structure inactive »; absent before the question.
     confirmation: Option<String>,
 }
 
@@ -128,14 +123,14 @@ impl EditForm {
             country: self.pays,
             email: self.courriel,
             phone: self.telephone,
-            active: self.statut == Standing::Active,
+            active: self.statut == Status::Active,
         }
     }
 }
 
-/// « Enregistrer »: keeps the card, or shows the form again with what is to be mended. Before it
-/// stops technical users by making the structure inactive, it asks; both answers bring what was
-/// typed along.
+/// « Enregistrer »: saves the card, or shows the form again with its errors. If the edit would stop
+/// technical users, a confirmation page carries what was typed, and both of its answers send it
+/// again.
 pub async fn edit(
     State(state): State<AppState>,
     managed: Managed,
@@ -143,50 +138,51 @@ pub async fn edit(
 ) -> Result<Response, AppError> {
     let answer = form.confirmation.clone();
     let typed = form.into_card();
-    let card = match typed.clone().checked_as_typed() {
+    let form = StructureForm::from(&typed);
+    let card = match typed.checked_as_typed() {
         Ok(card) => card,
         Err(errors) => {
-            let errors =
-                errors.into_iter().map(|(name, error)| FieldError { field: field(name), message: error.to_string() });
-            let page =
-                structure_page(&state, &managed, StructureForm::from(&typed), Errors(errors.collect()), None).await?;
+            let page = structure_page(&state, &managed, form, messages(errors), None).await?;
             return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
-    if managed.structure.card().active && !card.active && answer.as_deref() != Some(CONFIRMED) {
-        let form = StructureForm::from(&typed);
-        if answer.is_some() {
-            return render(&structure_page(&state, &managed, form, Errors::none(), None).await?);
+    let confirmation = match answer.as_deref() {
+        None => Confirmation::Missing,
+        Some(CONFIRMED) => Confirmation::Given,
+        Some(_) => return render(&structure_page(&state, &managed, form, Errors::none(), None).await?),
+    };
+    match card::edit(&state.pool, &managed.visitor.actor, &managed.structure, &card, confirmation).await? {
+        EditOutcome::Saved => {
+            let structure = paths::structure(managed.structure.id());
+            Ok(Redirect::to(&Notice::StructureSaved.on(&structure)).into_response())
         }
-        let accounts = technical_users::of_structure(&state.pool, &managed.structure).await?;
-        let working = working(&accounts);
-        if working > 0 {
+        EditOutcome::WouldStop(working) => {
             let (layout, structure) = (managed.layout(&state, None), StructureName::from(&managed.structure));
-            return render(&DeactivationPage { layout, structure, form, working });
+            render(&DeactivationPage { layout, structure, form, working })
         }
     }
-    structures::edit(&state.pool, &managed.visitor.actor, &managed.structure, &card).await?;
-    Ok(Redirect::to(&Notice::StructureSaved.on(&paths::structure(managed.structure.id()))).into_response())
 }
 
-/// How many of the structure's technical users call the API or could: what an inactive structure
-/// stops.
-fn working(accounts: &[TechnicalUser]) -> usize {
-    accounts.iter().filter(|account| AccountStatus::from(*account) == AccountStatus::Active).count()
+fn messages(errors: Vec<(CardField, StructureCardError)>) -> Errors {
+    let message = |(field, error): (CardField, StructureCardError)| FieldError {
+        field: name_in_form(field),
+        message: error.to_string(),
+    };
+    Errors(errors.into_iter().map(message).collect())
 }
 
-/// The form's name of a card's field.
-fn field(name: &str) -> &'static str {
-    match name {
-        "address_line" => "adresse",
-        "address_extra_1" => "complement",
-        "address_extra_2" => "complement-2",
-        "postal_code" => "code-postal",
-        "city" => "ville",
-        "country" => "pays",
-        "email" => "courriel",
-        "phone" => "telephone",
-        _ => "designation",
+/// The name of a card's field in the form.
+fn name_in_form(field: CardField) -> &'static str {
+    match field {
+        CardField::Designation => "designation",
+        CardField::AddressLine => "adresse",
+        CardField::AddressExtra1 => "complement",
+        CardField::AddressExtra2 => "complement-2",
+        CardField::PostalCode => "code-postal",
+        CardField::City => "ville",
+        CardField::Country => "pays",
+        CardField::Email => "courriel",
+        CardField::Phone => "telephone",
     }
 }
 

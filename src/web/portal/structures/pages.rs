@@ -1,12 +1,9 @@
-//! Views of this journey's pages.
+//! View types of this journey's pages.
 
 use askama::Template;
 
 use crate::{
-    db::{
-        structures::{ManagedStructure, Member},
-        technical_users::TechnicalUser,
-    },
+    db::{members::memberships::Member, structures::ManagedStructure, technical_users::TechnicalUser},
     domain::{role::Role, structure::StructureCard},
     web::shell::{
         filters,
@@ -26,8 +23,8 @@ pub struct StructurePage {
     pub errors: Errors,
     pub members: Vec<MemberRow>,
     pub technical_users: Vec<TechnicalUserRow>,
-    /// How many of them can call the API.
-    pub working: usize,
+    /// The number of them that can call the API.
+    pub working: u64,
     pub max_technical_users: u64,
     /// Whether one more technical user may be created.
     pub can_create: bool,
@@ -38,14 +35,14 @@ pub struct StructurePage {
     pub events: Vec<EventRow>,
 }
 
-/// « Rendre la structure inactive », to be confirmed, carrying the form that would.
+/// « Rendre la structure inactive »: the confirmation page. It carries the typed form.
 #[derive(Template)]
 #[template(path = "structures/deactivation.html")]
 pub struct DeactivationPage {
     pub layout: Layout,
     pub structure: StructureName,
     pub form: StructureForm,
-    pub working: usize,
+    pub working: u64,
 }
 
 /// « Informations générales », as typed.
@@ -63,15 +60,15 @@ pub struct StructureForm {
     pub active: bool,
 }
 
-/// A person tied to the structure.
+/// A member of the structure.
 pub struct MemberRow {
     pub name: String,
     pub login: String,
-    /// « Gestionnaire principal »…
+    /// The label, « Gestionnaire principal » for example.
     pub role: &'static str,
     pub contact_address: String,
     pub active: bool,
-    /// Who may be changed and removed: everybody but the principal manager.
+    /// For the acts on the member; `None` for the principal manager, on whom there are none.
     pub acts: Option<MemberView>,
 }
 
@@ -87,13 +84,13 @@ pub struct TechnicalUserRow {
     pub last_call: Option<LastCall>,
 }
 
-/// The principal manager in place.
+/// The present principal manager.
 pub struct ManagerView {
     pub name: String,
     pub contact_address: String,
 }
 
-/// Someone who could become principal manager.
+/// A member who could become principal manager.
 pub struct Candidate {
     pub id: Id,
     pub selected: bool,
@@ -101,8 +98,7 @@ pub struct Candidate {
     pub role: &'static str,
 }
 
-/// « Désigner un nouveau gestionnaire principal »: the confirmation page, also the form again after
-/// an error.
+/// « Désigner un nouveau gestionnaire principal »: the form without scripts, and after an error.
 #[derive(Template)]
 #[template(path = "structures/manager.html")]
 pub struct DesignateManagerPage {
@@ -113,7 +109,7 @@ pub struct DesignateManagerPage {
 }
 
 impl StructureForm {
-    /// What the form sends, by its fields' names.
+    /// The names and values of the form's fields.
     pub fn fields(&self) -> [(&'static str, &str); 10] {
         [
             ("designation", &self.designation),
@@ -152,10 +148,10 @@ impl From<&Member> for MemberRow {
         Self {
             name: member.full_name(),
             login: member.login.clone(),
-            role: member.role().label(),
+            role: member.role.label(),
             contact_address: member.contact_address.clone(),
             active: member.active,
-            acts: (member.role() != Role::PrincipalManager).then(|| MemberView::from(member)),
+            acts: (member.role != Role::PrincipalManager).then(|| MemberView::from(member)),
         }
     }
 }
@@ -184,7 +180,7 @@ impl Candidate {
                 id: member.user_id,
                 selected: selected == Some(member.user_id),
                 name: member.full_name(),
-                role: member.role().label(),
+                role: member.role.label(),
             })
             .collect()
     }

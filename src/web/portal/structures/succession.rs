@@ -10,10 +10,9 @@ use serde::Deserialize;
 
 use super::pages::{Candidate, DesignateManagerPage};
 use crate::{
-    db::{
-        identity::sessions,
-        members::succession::{self, DesignateError},
-        structures,
+    db::members::{
+        memberships,
+        succession::{self, DesignateError},
     },
     web::{
         edge::{
@@ -45,7 +44,8 @@ pub async fn confirmation(
     page(&confirmation_page(&state, &managed, form.membre.parse().ok(), Errors::none()).await?)
 }
 
-/// Designates. The former manager loses the structure's page, so goes where the person still may.
+/// Designates the new manager. The former one may no longer open the structure's page, so the
+/// answer leads to a page that they may open.
 pub async fn designate(
     State(state): State<AppState>,
     managed: Managed,
@@ -53,20 +53,19 @@ pub async fn designate(
 ) -> Result<Response, AppError> {
     let chosen = form.membre.parse().unwrap_or(0);
     match succession::designate(&state.pool, &managed.visitor.actor, &managed.structure, chosen).await {
-        Ok(()) => {}
-        Err(DesignateError::NotManager(_)) => return Err(AppError::NotFound),
+        Ok(designated) => {
+            let next = if designated.manages_others { paths::ACTIVITIES } else { paths::MY_ACCOUNT };
+            Ok(Redirect::to(&Notice::ManagerDesignated.on(next)).into_response())
+        }
+        Err(DesignateError::NotManager(_)) => Err(AppError::NotFound),
         Err(DesignateError::NotAnotherMember) => {
             let message = "Choisissez une autre personne rattachée à la structure.".to_owned();
             let errors = Errors(vec![FieldError { field: "membre", message }]);
             let page = confirmation_page(&state, &managed, None, errors).await?;
-            return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+            page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
         }
-        Err(DesignateError::Database(error)) => return Err(error.into()),
+        Err(DesignateError::Database(error)) => Err(error.into()),
     }
-    let person = sessions::find_signed_in(&state.pool, &managed.visitor.session).await?;
-    let still_manager = person.is_some_and(|person| person.is_principal_manager);
-    let next = if still_manager { paths::ACTIVITIES } else { paths::MY_ACCOUNT };
-    Ok(Redirect::to(&Notice::ManagerDesignated.on(next)).into_response())
 }
 
 async fn confirmation_page(
@@ -75,7 +74,7 @@ async fn confirmation_page(
     selected: Option<i64>,
     errors: Errors,
 ) -> Result<DesignateManagerPage, AppError> {
-    let members = structures::members(&state.pool, &managed.structure).await?;
+    let members = memberships::of_structure(&state.pool, &managed.structure).await?;
     Ok(DesignateManagerPage {
         layout: managed.layout(state, None),
         structure: StructureName::from(&managed.structure),

@@ -1,4 +1,4 @@
-//! What must be confirmed, on a page of its own: the dialogs' content for browsers without scripts.
+//! Confirmation pages, with the content of the dialogs, for browsers without scripts.
 
 use axum::{
     extract::State,
@@ -25,7 +25,7 @@ pub async fn reset_password(State(state): State<AppState>, managed: ManagedAccou
     confirmation(&state, &managed, AccountAct::ResetPassword)
 }
 
-/// Where the old password no longer works, there is nothing to confirm.
+/// Goes to the account's page if the old password no longer works.
 pub async fn end_former_password(State(state): State<AppState>, managed: ManagedAccount) -> Answer {
     if managed.account.account().former_until.is_none() {
         return Ok(Redirect::to(&paths::technical_user(managed.account.id())).into_response());
@@ -49,7 +49,7 @@ fn confirmation(state: &AppState, managed: &ManagedAccount, act: AccountAct) -> 
     page(&ConfirmationPage {
         layout: managed.layout(state, None),
         structure: StructureName::from(managed.account.structure()),
-        account: Account::new(&managed.account, &managed.visitor.person, false),
+        account: Account::from(managed),
         act,
         idempotency_token: random::token(&mut random::os_rng()),
     })

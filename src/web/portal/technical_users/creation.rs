@@ -10,9 +10,8 @@ use serde::Deserialize;
 use super::{LABEL_TAKEN, check_token, issue, pages::NewTechnicalUserPage};
 use crate::{
     db::technical_users::{
-        self,
-        creation::{self, CreateError},
-        idempotency::{self, Form as IdempotentForm},
+        creation::{self, CreateError, Creation, Preview},
+        idempotency::Once,
     },
     domain::{
         random,
@@ -25,45 +24,39 @@ use crate::{
         },
         identity::{authority::Managed, fresh_form::FreshForm},
         paths,
-        shell::{
-            form::{Errors, FieldError},
-            values::StructureName,
-        },
+        shell::{form::Errors, values::StructureName},
     },
 };
 
-/// « Saisie utilisateur technique ».
+/// Shows the form, or the structure's page if it may have no more technical users.
 pub async fn form(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
-    let structure = paths::structure(managed.structure.id());
-    if !managed.structure.card().active {
-        return Ok(Redirect::to(&structure).into_response());
+    let preview = creation::preview(&state.pool, &managed.structure, state.settings.account_rules).await?;
+    if !preview.has_room {
+        return Ok(Redirect::to(&paths::structure(managed.structure.id())).into_response());
     }
-    let accounts = technical_users::of_structure(&state.pool, &managed.structure).await?;
-    if accounts.len() as u64 >= state.settings.account_rules.max_per_structure.unsigned_abs() {
-        return Ok(Redirect::to(&structure).into_response());
-    }
-    render(&form_page(&state, &managed, String::new(), Errors::none()).await?)
+    render(&form_page(&state, &managed, &preview, String::new(), Errors::none()))
 }
 
-async fn form_page(
+fn form_page(
     state: &AppState,
     managed: &Managed,
+    preview: &Preview,
     label: String,
     errors: Errors,
-) -> Result<NewTechnicalUserPage, AppError> {
+) -> NewTechnicalUserPage {
     let structure = &managed.structure;
     let person = &managed.visitor.person;
-    Ok(NewTechnicalUserPage {
+    NewTechnicalUserPage {
         layout: managed.layout(state, None),
         structure: StructureName::from(structure),
         login: technical_login(structure.next_technical_number(), structure.identifier()),
         manager_name: format!("{} {}", person.first_name, person.last_name),
         contact_address: structure.contact_address().to_owned(),
-        expires_at: creation::expiry_of_new(&state.pool, state.settings.account_rules).await?,
+        expires_at: preview.expires_at,
         label,
         errors,
         idempotency_token: random::token(&mut random::os_rng()),
-    })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,7 +66,7 @@ pub struct CreateForm {
     libelle: String,
 }
 
-/// Creates the account, or finds the one that this form has created already, and goes to its
+/// Creates the account, or finds the one that the same form created before, and goes to its
 /// récapitulatif.
 pub async fn create(
     State(state): State<AppState>,
@@ -83,42 +76,46 @@ pub async fn create(
     check_token(&form.jeton)?;
     let label = match Label::parse(&form.libelle) {
         Ok(label) => label,
-        Err(error) => return creation_refused(&state, &managed, form.libelle, error.to_string()).await,
+        Err(error) => return refused(&state, &managed, form.libelle, error.to_string()).await,
     };
-    let once = IdempotentForm::creation(&form.jeton, &managed.structure, label.as_ref());
-    let done = idempotency::find_done(&state.pool, managed.structure.manager_id(), once.token).await?;
-    let created = match done {
-        Some(done) if done.request == once.request => Ok(done.technical_user_id),
-        Some(done) => Err(CreateError::FormReused(done.login)),
-        None => {
-            let issued = issue(&state, &managed.visitor).await?;
-            let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
-            creation::create(&state.pool, actor, &managed.structure, label.as_ref(), &once, &issued, rules).await
-        }
-    };
-    match created {
+    match create_once(&state, &managed, label.as_ref(), &form.jeton).await? {
         Ok(id) => Ok(Redirect::to(&paths::summary(id)).into_response()),
         Err(error) => {
-            let message = creation_advice(error, &state)?;
-            creation_refused(&state, &managed, form.libelle, message).await
+            let message = advice(error, &state)?;
+            refused(&state, &managed, form.libelle, message).await
         }
     }
 }
 
-async fn creation_refused(
+/// Two calls of `db`, since the costly hash of the password comes between them, and only if the
+/// form has not acted yet.
+async fn create_once(
     state: &AppState,
     managed: &Managed,
-    label: String,
-    message: String,
-) -> Result<Response, AppError> {
-    let errors = Errors(vec![FieldError { field: "libelle", message }]);
-    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &form_page(state, managed, label, errors).await?)
+    label: Option<&Label>,
+    token: &str,
+) -> Result<Result<i64, CreateError>, AppError> {
+    let creation = Creation { actor: &managed.visitor.actor, structure: &managed.structure, label, token };
+    let open = match creation.find(&state.pool).await {
+        Ok(Once::Done(id)) => return Ok(Ok(id)),
+        Ok(Once::Open(open)) => open,
+        Err(error) => return Ok(Err(error)),
+    };
+    let issued = issue(state, &managed.visitor).await?;
+    Ok(open.complete(&state.pool, &issued, state.settings.account_rules, &mut random::os_rng()).await)
+}
+
+/// Shows the form again with an error of the label.
+async fn refused(state: &AppState, managed: &Managed, label: String, message: String) -> Result<Response, AppError> {
+    let preview = creation::preview(&state.pool, &managed.structure, state.settings.account_rules).await?;
+    let errors = Errors::one("libelle", message);
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &form_page(state, managed, &preview, label, errors))
 }
 
 /// What the person can do about a creation that was refused.
-fn creation_advice(error: CreateError, state: &AppState) -> Result<String, AppError> {
+fn advice(error: CreateError, state: &AppState) -> Result<String, AppError> {
     Ok(match error {
-        CreateError::LabelTaken => LABEL_TAKEN.into(),
+        CreateError::LabelTaken(_) => LABEL_TAKEN.into(),
         CreateError::LimitReached => format!(
             "Cette structure a atteint le nombre maximal de {} utilisateurs techniques. Supprimez d’abord un compte qui ne sert plus.",
             state.settings.account_rules.max_per_structure
@@ -126,8 +123,9 @@ fn creation_advice(error: CreateError, state: &AppState) -> Result<String, AppEr
         CreateError::StructureInactive => {
             "Cette structure est inactive : réactivez-la avant de créer un utilisateur technique.".into()
         }
-        CreateError::FormReused(login) => format!(
-            "Ce formulaire a déjà servi à créer le compte {login}. Pour créer un autre compte, envoyez de nouveau le formulaire."
+        CreateError::FormReused(reused) => format!(
+            "Ce formulaire a déjà servi à créer le compte {}. Pour créer un autre compte, envoyez de nouveau le formulaire.",
+            reused.login
         ),
         CreateError::NotManager(_) => return Err(AppError::NotFound),
         CreateError::Database(error) => return Err(error.into()),

@@ -1,4 +1,4 @@
-//! Changes a technical user’s label.
+//! Changes a technical user's label.
 
 use axum::{
     Form,
@@ -22,10 +22,7 @@ use crate::{
         },
         identity::authority::ManagedAccount,
         paths,
-        shell::{
-            form::{Errors, FieldError},
-            notice::Notice,
-        },
+        shell::{form::Errors, notice::Notice},
     },
 };
 
@@ -38,7 +35,7 @@ pub struct LabelForm {
     precedent: String,
 }
 
-/// « Enregistrer le libellé »: keeps it, or shows the page again with what is to be mended.
+/// « Enregistrer le libellé »: saves it, or shows the page again with an error.
 pub async fn change_label(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -61,8 +58,8 @@ pub async fn change_label(
     }
 }
 
-/// The page as it is now, with what was typed: sent again, the form knows what has changed
-/// meanwhile.
+/// Shows the page again with what was typed. The account is read again, so that the form that is
+/// shown contains the present label.
 async fn label_refused(
     state: &AppState,
     managed: ManagedAccount,
@@ -72,14 +69,14 @@ async fn label_refused(
     let ManagedAccount { visitor, account } = managed;
     let account = technical_users::find_managed(&state.pool, visitor.person.user_id, account.id()).await?;
     let managed = ManagedAccount { visitor, account: account.ok_or(AppError::NotFound)? };
-    let errors = Errors(vec![FieldError { field: "libelle", message }]);
+    let errors = Errors::one("libelle", message);
     page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &account_page(state, &managed, label, errors, None).await?)
 }
 
 /// What the person can do about a label that was refused.
 fn label_advice(error: RelabelError) -> Result<String, AppError> {
     Ok(match error {
-        RelabelError::LabelTaken => LABEL_TAKEN.into(),
+        RelabelError::LabelTaken(_) => LABEL_TAKEN.into(),
         RelabelError::ChangedMeanwhile(now) => {
             let now = now.map_or("il est vide".into(), |label| format!("il est «\u{202f}{label}\u{202f}»"));
             format!(

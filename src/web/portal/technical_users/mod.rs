@@ -1,5 +1,4 @@
-//! Technical users: their page, their creation, and each act on them. What an act needs confirmed
-//! is in `confirmations`, what comes after a new password in `summary`.
+//! Technical users: the page of one, and its creation, label, reset, suspension and deletion.
 
 pub mod confirmations;
 pub mod creation;
@@ -14,16 +13,7 @@ use axum::{
 use serde::Deserialize;
 
 use crate::{
-    db::{
-        structures::history::{self, Place, Wanted},
-        technical_users::{
-            ChangeError,
-            changes::{self},
-            envelopes, former_passwords,
-            idempotency::{self, Form as IdempotentForm},
-            reset::{self, Reset},
-        },
-    },
+    db::technical_users::{ChangeError, changes, details, former_passwords, idempotency::Once, reset::Reset},
     domain::{
         envelope::IssuedPassword, password::Password, person::TypedPassword, random, rotation::Grace,
         technical_user::TechnicalUserStatus,
@@ -43,13 +33,13 @@ use crate::{
         },
     },
 };
-use pages::{Account, TechnicalUserPage};
+use pages::{Account, SecretState, TechnicalUserPage};
 
 const EVENTS_ON_PAGE: u32 = 10;
 const LABEL_TAKEN: &str =
     "Un autre utilisateur technique de la structure porte déjà ce libellé. Choisissez-en un autre.";
 
-/// A new password for this session, hashed.
+/// Generates and hashes a password for the visitor's session.
 async fn issue(state: &AppState, visitor: &Visitor) -> Result<IssuedPassword, AppError> {
     let password = Password::generate(&mut random::os_rng());
     let typed = TypedPassword::new(password.expose().to_owned());
@@ -57,14 +47,14 @@ async fn issue(state: &AppState, visitor: &Visitor) -> Result<IssuedPassword, Ap
     Ok(IssuedPassword { password, hash, session: visitor.session.clone() })
 }
 
-/// A form's token is ours or it is nothing: 43 characters of base64url.
+/// Refuses what cannot be an idempotency token of a form. Ours have 43 characters of base64url.
 fn check_token(token: &str) -> Result<(), AppError> {
     let sound = (16..=64).contains(&token.len())
         && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     if sound { Ok(()) } else { Err(AppError::Unprocessable) }
 }
 
-/// The account's page.
+/// Shows the account.
 pub async fn page(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -82,16 +72,15 @@ async fn account_page(
     notice: Option<Notice>,
 ) -> Result<TechnicalUserPage, AppError> {
     let account = &managed.account;
-    let wanted = Wanted::of_account(account.id());
-    let events = history::page(&state.pool, account.structure(), &wanted, Place::Newest, EVENTS_ON_PAGE).await?.events;
-    let is_waiting = envelopes::is_waiting(&state.pool, account, &managed.visitor.session).await?;
+    let details = details::read(&state.pool, account, &managed.visitor.session, EVENTS_ON_PAGE).await?;
     Ok(TechnicalUserPage {
         layout: managed.layout(state, notice),
         structure: StructureName::from(account.structure()),
-        account: Account::new(account, &managed.visitor.person, is_waiting),
+        account: Account::from(managed),
+        secret: SecretState::new(account.account(), details.is_waiting),
         label,
         errors,
-        events: events.into_iter().map(Into::into).collect(),
+        events: details.events.into_iter().map(Into::into).collect(),
         idempotency_token: random::token(&mut random::os_rng()),
     })
 }
@@ -100,13 +89,15 @@ async fn account_page(
 pub struct ResetForm {
     jeton: String,
     version: i32,
-    /// Hours that the old password goes on working.
+    /// How long the old password keeps working, in hours.
     #[serde(default)]
     ancien: Option<String>,
 }
 
-/// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: a new password, and to its
-/// récapitulatif.
+/// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: resets the password and
+/// goes to its récapitulatif. The same form posted again resets nothing.
+///
+/// Two calls of `db`, since the costly hash of the password comes between them.
 pub async fn reset_password(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -115,13 +106,11 @@ pub async fn reset_password(
     check_token(&form.jeton)?;
     let account = &managed.account;
     let grace = form.ancien.as_deref().map_or(Some(Grace::None), Grace::parse).ok_or(AppError::Unprocessable)?;
-    let reset = Reset { credential_version: form.version, grace };
-    let once = IdempotentForm::reset(&form.jeton, account, reset);
-    let done = idempotency::find_done(&state.pool, account.structure().manager_id(), once.token).await?;
-    if done.is_none_or(|done| done.request != once.request) {
+    let actor = &managed.visitor.actor;
+    let reset = Reset { actor, account, credential_version: form.version, grace, token: &form.jeton };
+    if let Once::Open(open) = reset.find(&state.pool).await? {
         let issued = issue(&state, &managed.visitor).await?;
-        let (actor, rules) = (&managed.visitor.actor, state.settings.account_rules);
-        reset::reset_password(&state.pool, actor, account, reset, &once, &issued, rules).await?;
+        open.complete(&state.pool, &issued, state.settings.account_rules, &mut random::os_rng()).await?;
     }
     Ok(Redirect::to(&paths::summary(account.id())))
 }
@@ -130,7 +119,7 @@ impl From<ChangeError> for AppError {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::NotManager(_) | ChangeError::Deleted => Self::NotFound,
-            ChangeError::ResetMeanwhile | ChangeError::FormReused => Self::Conflict,
+            ChangeError::ResetMeanwhile | ChangeError::FormReused(_) => Self::Conflict,
             ChangeError::Database(error) => error.into(),
         }
     }

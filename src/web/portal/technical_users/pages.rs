@@ -4,16 +4,15 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::{
-        identity::sessions::SignedIn,
-        technical_users::{ManagedTechnicalUser, TechnicalUser},
-    },
-    domain::technical_user::TechnicalUserStatus,
-    web::shell::{
-        filters,
-        form::Errors,
-        layout::Layout,
-        values::{AccountStatus, EventRow, Expiry, FormerPassword, Id, LastCall, StructureName},
+    db::technical_users::TechnicalUser,
+    web::{
+        identity::authority::ManagedAccount,
+        shell::{
+            filters,
+            form::Errors,
+            layout::Layout,
+            values::{AccountStatus, EventRow, Expiry, FormerPassword, Id, LastCall, StructureName},
+        },
     },
 };
 
@@ -23,7 +22,7 @@ use crate::{
 pub struct NewTechnicalUserPage {
     pub layout: Layout,
     pub structure: StructureName,
-    /// The login the account will have.
+    /// The login that the account will have.
     pub login: String,
     pub manager_name: String,
     pub contact_address: String,
@@ -40,6 +39,7 @@ pub struct TechnicalUserPage {
     pub layout: Layout,
     pub structure: StructureName,
     pub account: Account,
+    pub secret: SecretState,
     /// « Libellé », as typed.
     pub label: String,
     pub errors: Errors,
@@ -48,8 +48,7 @@ pub struct TechnicalUserPage {
     pub idempotency_token: String,
 }
 
-/// An act that must be confirmed, on its own page: what the dialogs hold, without scripts or
-/// dialogs.
+/// A confirmation page, with the content of the act's dialog.
 #[derive(Template)]
 #[template(path = "technical_users/confirmation.html")]
 pub struct ConfirmationPage {
@@ -60,7 +59,7 @@ pub struct ConfirmationPage {
     pub idempotency_token: String,
 }
 
-/// A technical user, all but its password.
+/// A technical user, without its password.
 pub struct Account {
     pub id: Id,
     pub credential_version: i32,
@@ -74,17 +73,18 @@ pub struct Account {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
-    /// Whether the password works, so that a reset may keep it for a while.
+    /// Whether the password works, so that a reset can keep it for a while.
     pub can_keep: bool,
     pub former: Option<FormerPassword>,
-    pub secret: SecretState,
+    /// When the password was last exported.
+    pub exported_at: Option<OffsetDateTime>,
     pub last_call: Option<LastCall>,
 }
 
-/// What became of the password.
+/// Whether the password was displayed and exported.
 pub enum SecretState {
     NeverShown,
-    /// Sealed and waiting for its one display.
+    /// It can be displayed once.
     Ready,
     Shown {
         at: OffsetDateTime,
@@ -105,18 +105,16 @@ pub enum AccountAct {
     Delete,
 }
 
-impl Account {
-    /// The account as its manager sees it; `is_waiting` where its password can still be displayed
-    /// in this session.
-    pub fn new(managed: &ManagedTechnicalUser, person: &SignedIn, is_waiting: bool) -> Self {
-        let account = managed.account();
+impl From<&ManagedAccount> for Account {
+    fn from(managed: &ManagedAccount) -> Self {
+        let (account, person) = (managed.account.account(), &managed.visitor.person);
         Self {
             id: account.id,
             credential_version: account.credential_version,
             login: account.login.clone(),
             label: account.label.clone(),
             manager_name: format!("{} {}", person.first_name, person.last_name),
-            contact_address: managed.structure().contact_address().to_owned(),
+            contact_address: managed.account.structure().contact_address().to_owned(),
             created_at: account.created_at,
             created_by: account.created_by.clone(),
             status: AccountStatus::from(account),
@@ -124,24 +122,22 @@ impl Account {
             known_to_another: account.known_to_another,
             can_keep: AccountStatus::from(account) == AccountStatus::Active,
             former: FormerPassword::of(account),
-            secret: SecretState::new(account, is_waiting),
+            exported_at: account.password_exported_at,
             last_call: LastCall::of(account),
         }
     }
 }
 
-impl From<&TechnicalUser> for AccountStatus {
-    fn from(account: &TechnicalUser) -> Self {
-        match account.status() {
-            TechnicalUserStatus::Active if account.days_left < 0 => Self::Expired,
-            TechnicalUserStatus::Active => Self::Active,
-            TechnicalUserStatus::Suspended | TechnicalUserStatus::Deleted => Self::Suspended,
-        }
+impl Account {
+    /// Whether the password is the account's first one.
+    pub fn is_new(&self) -> bool {
+        self.credential_version == 1
     }
 }
 
 impl SecretState {
-    fn new(account: &TechnicalUser, is_waiting: bool) -> Self {
+    /// `is_waiting`: the session can still display the password.
+    pub fn new(account: &TechnicalUser, is_waiting: bool) -> Self {
         match (account.password_shown_at, account.password_exported_at) {
             (Some(shown_at), Some(at)) => Self::Exported { shown_at, at },
             (Some(at), None) => Self::Shown { at },

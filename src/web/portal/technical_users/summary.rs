@@ -1,4 +1,4 @@
-//! « Récapitulatif »: the one display of a password, and its PDF.
+//! « Récapitulatif »: displays a new password, once, and exports it as a PDF.
 
 use askama::Template;
 use axum::{
@@ -10,15 +10,14 @@ use axum::{
 use data_encoding::BASE64;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::pages::Account;
 
 use crate::{
     db::{
-        self,
         structures::ManagedStructure,
-        technical_users::{
-            ManagedTechnicalUser,
-            envelopes::{self, Display},
-        },
+        technical_users::envelopes::{self, Display, Exported},
     },
     domain::{password::Password, random},
     french,
@@ -31,17 +30,12 @@ use crate::{
         },
         identity::authority::ManagedAccount,
         paths,
-        shell::{
-            filters,
-            layout::Layout,
-            values::{AccountStatus, Expiry, FormerPassword, Id, LastCall, StructureName},
-        },
+        shell::{filters, layout::Layout, values::StructureName},
     },
 };
 
-/// Shows the password to the first navigation of ours that comes; later ones learn that it has been
-/// shown. Any other request (a typed URL, a prefetch, another site) finds a link and changes
-/// nothing.
+/// Displays the password to the first navigation from one of our own pages. Any other request (a
+/// typed URL, a prefetch, a link on another site) changes nothing and gets a link instead.
 pub async fn page(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -53,7 +47,7 @@ pub async fn page(
     } else if envelopes::is_waiting(&state.pool, account, session).await? {
         SummaryPassword::Ready
     } else {
-        gone(was_shown(&managed))
+        not_displayable(&managed)
     };
     render(&summary_page(&state, &managed, password))
 }
@@ -63,23 +57,24 @@ async fn open(state: &AppState, managed: &ManagedAccount) -> Result<SummaryPassw
     let nonce = random::token(&mut random::os_rng());
     let nonce_hash = random::digest(&nonce);
     Ok(match envelopes::display(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await? {
-        Display::Password(password, sealed_until) => SummaryPassword::Shown(ShownPassword {
+        Display::Password { password, until } => SummaryPassword::Shown(ShownPassword {
             cpro_account: cpro_account(&account.account().login, &password),
             password,
             api_url: state.settings.public_url.clone(),
             nonce,
-            sealed_until,
+            sealed_until: until,
         }),
-        Display::Gone { shown } => gone(shown),
+        Display::AlreadyShown => SummaryPassword::AlreadyShown,
+        Display::Lapsed => SummaryPassword::Lapsed,
     })
 }
 
-fn was_shown(managed: &ManagedAccount) -> bool {
-    managed.account.account().password_shown_at.is_some()
-}
-
-fn gone(shown: bool) -> SummaryPassword {
-    if shown { SummaryPassword::AlreadyShown } else { SummaryPassword::Lapsed }
+/// A password that cannot be displayed, by what was read with the account.
+fn not_displayable(managed: &ManagedAccount) -> SummaryPassword {
+    match managed.account.account().password_shown_at {
+        Some(_) => SummaryPassword::AlreadyShown,
+        None => SummaryPassword::Lapsed,
+    }
 }
 
 fn cpro_account(login: &str, password: &Password) -> String {
@@ -92,7 +87,7 @@ fn summary_page(state: &AppState, managed: &ManagedAccount, password: SummaryPas
         layout: managed.layout(state, None),
         structure: StructureName::from(account.structure()),
         structure_address: postal_address(account.structure()),
-        account: SummaryAccount::from(account),
+        account: Account::from(managed),
         password,
         idempotency_token: random::token(&mut random::os_rng()),
     }
@@ -118,6 +113,7 @@ pub struct ExportForm {
 }
 
 /// « Exporter les informations de connexion »: the PDF, for the page that displayed the password.
+/// It may be exported several times.
 pub async fn export(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -125,12 +121,11 @@ pub async fn export(
 ) -> Result<Response, AppError> {
     let (account, session) = (&managed.account, &managed.visitor.session);
     let nonce_hash = random::digest(&form.nonce);
-    let Some(password) = envelopes::export(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await?
-    else {
-        return page_with_status(StatusCode::CONFLICT, &summary_page(&state, &managed, gone(was_shown(&managed))));
+    let exported = envelopes::export(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await?;
+    let Some(exported) = exported else {
+        return page_with_status(StatusCode::CONFLICT, &summary_page(&state, &managed, not_displayable(&managed)));
     };
-    let issued_at = db::now(&state.pool).await?;
-    let pdf = connection_sheet(&state, &managed, &password, issued_at)?;
+    let pdf = connection_sheet(&state, &managed, &exported)?;
     let mut response = pdf.to_vec().into_response();
     let name = format!("attachment; filename=\"raccord-{}.pdf\"", account.account().login);
     let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
@@ -142,30 +137,30 @@ pub async fn export(
 fn connection_sheet(
     state: &AppState,
     managed: &ManagedAccount,
-    password: &Password,
-    issued_at: time::OffsetDateTime,
-) -> Result<zeroize::Zeroizing<Vec<u8>>, AppError> {
+    exported: &Exported,
+) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let (account, structure) = (managed.account.account(), managed.account.structure());
     let address = postal_address(structure);
-    let identifier = format!("{} {}", structure.identifier_type(), filters::spaced_identifier(structure.identifier()));
+    let identifier =
+        format!("{} {}", structure.identifier_type().code(), filters::spaced_identifier(structure.identifier()));
     let sheet = ConnectionSheet {
         service_name: "Raccord",
         login: &account.login,
         label: account.label.as_deref(),
-        password: password.expose(),
+        password: exported.password.expose(),
         contact_address: structure.contact_address(),
         structure_designation: structure.designation(),
         structure_identifier: &identifier,
         structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
         api_url: &state.settings.public_url,
         expires_on: &french::day(account.expires_at),
-        issued_on: &french::moment(issued_at),
-        issued_at,
+        issued_on: &french::moment(exported.at),
+        issued_at: exported.at,
     };
     pdf::render(&sheet).map_err(|error| AppError::Internal(error.to_string()))
 }
 
-/// « Retour sur la fiche structure »: the envelope ends here.
+/// « Retour sur la fiche structure »: destroys the envelope.
 pub async fn close(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
     envelopes::destroy(&state.pool, &managed.account, &managed.visitor.session).await?;
     Ok(Redirect::to(&paths::structure(managed.account.structure().id())))
@@ -179,69 +174,31 @@ pub struct SummaryPage {
     pub structure: StructureName,
     /// The structure's postal address, line by line.
     pub structure_address: Vec<String>,
-    pub account: SummaryAccount,
+    pub account: Account,
     pub password: SummaryPassword,
-    /// For the reset that the page offers once the password cannot be shown.
+    /// For the reset that the page offers if the password cannot be displayed.
     pub idempotency_token: String,
 }
 
-/// The account, as its récapitulatif tells it; fields shared with `Account` have the same names.
-pub struct SummaryAccount {
-    pub id: Id,
-    pub credential_version: i32,
-    pub login: String,
-    pub label: Option<String>,
-    pub contact_address: String,
-    pub created_at: OffsetDateTime,
-    pub expiry: Expiry,
-    pub last_call: Option<LastCall>,
-    /// Whether the password is the account's first, hence the account has just been created.
-    pub is_new: bool,
-    /// When the password was last exported.
-    pub exported_at: Option<OffsetDateTime>,
-    pub can_keep: bool,
-    pub former: Option<FormerPassword>,
-}
-
-/// What the page can do about the password.
+/// What the page shows of the password.
 pub enum SummaryPassword {
-    /// The only time it is shown.
+    /// The password itself, this once.
     Shown(ShownPassword),
     AlreadyShown,
-    /// Sealed, not opened by this request (not a navigation of our own pages, or a prefetch).
+    /// It can be displayed, but this request was no navigation from one of our own pages.
     Ready,
-    /// The ten minutes passed before anybody opened it, or another session asked for it.
+    /// It was not displayed within ten minutes, or another session asked for it.
     Lapsed,
 }
 
-/// The password and everything made from it.
+/// The password and what is made from it.
 pub struct ShownPassword {
     pub password: Password,
-    /// base64(login:password), ready for the `cpro-account` header.
+    /// base64(login:password), the value of the `cpro-account` header.
     pub cpro_account: String,
     pub api_url: String,
-    /// Exists on this page alone; the export must carry it.
+    /// Proves to the export that it comes from this page.
     pub nonce: String,
-    /// When the export stops being possible.
+    /// Until when the password can be exported.
     pub sealed_until: OffsetDateTime,
-}
-
-impl From<&ManagedTechnicalUser> for SummaryAccount {
-    fn from(managed: &ManagedTechnicalUser) -> Self {
-        let account = managed.account();
-        Self {
-            id: account.id,
-            credential_version: account.credential_version,
-            login: account.login.clone(),
-            label: account.label.clone(),
-            contact_address: managed.structure().contact_address().to_owned(),
-            created_at: account.created_at,
-            expiry: Expiry::from(account),
-            last_call: LastCall::of(account),
-            is_new: account.credential_version == 1,
-            exported_at: account.password_exported_at,
-            can_keep: AccountStatus::from(account) == AccountStatus::Active,
-            former: FormerPassword::of(account),
-        }
-    }
 }

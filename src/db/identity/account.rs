@@ -1,0 +1,202 @@
+//! What a person reads and changes in « Mon compte ».
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::{
+    invitations, passwords,
+    sessions::{self, OpenSession},
+};
+use crate::{
+    db::{
+        audit::{self, Event},
+        outbox,
+        throttles::{self, RateLimit, Scope},
+    },
+    domain::{
+        audit::{Action, Actor},
+        contact_address::ContactAddress,
+        envelope::SessionSecret,
+        notification::Notification,
+        password::PasswordHash,
+        role::Role,
+    },
+};
+
+/// Replaces a person's password by one that they chose, and ends their other sessions and their
+/// unused links.
+///
+/// # Errors
+/// Database errors.
+pub async fn change_password(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    hash: &PasswordHash,
+    current: &SessionSecret,
+) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    passwords::replace(&mut tx, user_id, hash).await?;
+    invitations::end_links(&mut tx, user_id).await?;
+    sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
+    tx.commit().await
+}
+
+/// How often a person may change their contact address.
+const CHANGES_OF_ADDRESS: RateLimit = RateLimit { most: 10, minutes: 60 };
+
+/// What became of a change of the contact address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressChange {
+    /// It is the person's address now, and that of so many technical users.
+    Saved { technical_users: i64 },
+    /// The person has changed it too often: seconds to wait. Nothing was written.
+    TooOften { seconds: u32 },
+}
+
+/// Replaces a person's contact address, which is at once that of the technical users of their
+/// structures (rule 6); the history of each structure records it. Mails the old and the new
+/// address, and ends the links in the old mailbox. How often is limited: the new address is
+/// whatever was typed, and whoever reads mail there gets one.
+///
+/// # Errors
+/// Database errors.
+pub async fn change_contact_address(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    address: &ContactAddress,
+) -> sqlx::Result<AddressChange> {
+    let mut tx = pool.begin().await?;
+    let old = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1 FOR UPDATE", user_id)
+        .fetch_one(&mut *tx)
+        .await?;
+    if old != address.as_str() {
+        let wait = throttles::consume(&mut tx, Scope::ContactAddress, (&actor.name, ""), CHANGES_OF_ADDRESS).await?;
+        if let Some(seconds) = wait {
+            return Ok(AddressChange::TooOften { seconds });
+        }
+        replace_contact_address(&mut tx, actor, user_id, &old, address.as_str()).await?;
+    }
+    let technical_users = facts(&mut tx, user_id).await?.technical_users;
+    tx.commit().await?;
+    Ok(AddressChange::Saved { technical_users })
+}
+
+async fn replace_contact_address(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    old: &str,
+    new: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET contact_address = $2 WHERE id = $1", user_id, new).execute(&mut *conn).await?;
+    // A link in the old mailbox may be why the address is changed.
+    invitations::end_links(conn, user_id).await?;
+    let notice = Notification::ContactAddressChanged { new_address: new.to_owned() };
+    for recipient in [old, new] {
+        outbox::enqueue(conn, recipient, &notice).await?;
+    }
+    audit::record(conn, Event { detail: new, ..Event::of(actor, Action::ContactAddressChanged) }).await?;
+    sqlx::query!(
+        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
+         SELECT $1, $2, $3, $4, s.id, $2, $5 FROM structures s WHERE s.principal_manager_id = $6",
+        actor.user_id,
+        actor.name,
+        actor.address,
+        Action::ContactAddressChanged.code(),
+        new,
+        user_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What « Mon compte » shows beside the person's own data.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// When the person signed in before the present session.
+    pub previous_sign_in: Option<OffsetDateTime>,
+    /// How many technical users have the person's contact address.
+    pub technical_users: i64,
+    /// One page of the memberships.
+    pub memberships: Vec<MembershipRow>,
+    pub sessions: Vec<OpenSession>,
+}
+
+/// The part of a person's memberships that a page shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Slice {
+    pub offset: i64,
+    pub limit: i64,
+}
+
+/// Reads the account of a person, seen from the session `current`.
+///
+/// # Errors
+/// Database errors.
+pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: Slice) -> sqlx::Result<Account> {
+    let mut conn = pool.acquire().await?;
+    let facts = facts(&mut conn, user_id).await?;
+    Ok(Account {
+        previous_sign_in: facts.previous_sign_in,
+        technical_users: facts.technical_users,
+        memberships: memberships(&mut conn, user_id, slice).await?,
+        sessions: sessions::open_sessions(&mut conn, user_id, current).await?,
+    })
+}
+
+/// A structure that a person is a member of.
+#[derive(Clone, Debug)]
+pub struct MembershipRow {
+    pub structure_id: i64,
+    pub designation: String,
+    pub identifier_type: String,
+    pub identifier: String,
+    pub role: String,
+    pub active: bool,
+    /// How many memberships the person has in all.
+    pub total: i64,
+}
+
+impl MembershipRow {
+    pub fn role(&self) -> Role {
+        Role::parse(&self.role).unwrap_or(Role::User)
+    }
+}
+
+/// By the structure's name.
+async fn memberships(conn: &mut PgConnection, user_id: i64, slice: Slice) -> sqlx::Result<Vec<MembershipRow>> {
+    sqlx::query_as!(
+        MembershipRow,
+        r#"SELECT s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
+                  count(*) OVER () AS "total!"
+             FROM memberships m JOIN structures s ON s.id = m.structure_id
+            WHERE m.user_id = $1 ORDER BY s.search_text, s.id OFFSET $2 LIMIT $3"#,
+        user_id,
+        slice.offset,
+        slice.limit,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+struct Facts {
+    previous_sign_in: Option<OffsetDateTime>,
+    technical_users: i64,
+}
+
+async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
+    sqlx::query_as!(
+        Facts,
+        r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' ORDER BY id DESC OFFSET 1 LIMIT 1)
+                      AS previous_sign_in,
+                  (SELECT count(*) FROM technical_users t JOIN structures s ON s.id = t.structure_id
+                    WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED') AS "technical_users!""#,
+        user_id,
+    )
+    .fetch_one(conn)
+    .await
+}

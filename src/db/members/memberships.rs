@@ -1,0 +1,116 @@
+//! The table `memberships`: which person belongs to which structure, in which role. No other file
+//! writes it, demonstration data apart.
+
+use sqlx::{PgConnection, PgExecutor};
+
+use crate::{db::structures::ManagedStructure, domain::role::Role};
+
+/// A member of a structure.
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub membership_id: i64,
+    pub user_id: i64,
+    pub last_name: String,
+    pub first_name: String,
+    pub login: String,
+    pub contact_address: String,
+    pub role: Role,
+    /// Whether the person has chosen a password yet.
+    pub active: bool,
+}
+
+impl Member {
+    pub fn full_name(&self) -> String {
+        format!("{} {}", self.first_name, self.last_name)
+    }
+}
+
+/// The structure's members, the principal manager first.
+///
+/// # Errors
+/// Database errors.
+pub async fn of_structure(executor: impl PgExecutor<'_>, structure: &ManagedStructure) -> sqlx::Result<Vec<Member>> {
+    sqlx::query_as!(
+        Member,
+        r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role AS "role: Role",
+                  u.password_hash IS NOT NULL AS "active!"
+             FROM memberships m JOIN users u ON u.id = m.user_id
+            WHERE m.structure_id = $1
+            ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', u.last_name, u.first_name, u.id"#,
+        structure.id(),
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// The person's role in the structure; `None` if they are not a member.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn role_of(conn: &mut PgConnection, structure_id: i64, user_id: i64) -> sqlx::Result<Option<Role>> {
+    sqlx::query_scalar!(
+        r#"SELECT role AS "role: Role" FROM memberships WHERE structure_id = $1 AND user_id = $2"#,
+        structure_id,
+        user_id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Makes the person a member with this role, whatever their role was.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn set_role(conn: &mut PgConnection, structure_id: i64, user_id: i64, role: Role) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO memberships (user_id, structure_id, role) VALUES ($1, $2, $3)
+         ON CONFLICT ON CONSTRAINT memberships_user_structure_key DO UPDATE SET role = excluded.role",
+        user_id,
+        structure_id,
+        role.code(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Changes the role of an existing member. False if there is nothing to change: the member has this
+/// role, is the principal manager, or has just been removed.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn change_role(conn: &mut PgConnection, membership_id: i64, role: Role) -> sqlx::Result<bool> {
+    let changed = sqlx::query!(
+        "UPDATE memberships SET role = $2 WHERE id = $1 AND role <> $2 AND role <> 'PRINCIPAL_MANAGER'",
+        membership_id,
+        role.code(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(changed.rows_affected() > 0)
+}
+
+/// Makes the structure's principal manager, if it has one, a secondary manager.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn demote_principal_manager(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE memberships SET role = 'SECONDARY_MANAGER' WHERE structure_id = $1 AND role = 'PRINCIPAL_MANAGER'",
+        structure_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Removes a member. False if they are the principal manager or already gone.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn remove(conn: &mut PgConnection, membership_id: i64) -> sqlx::Result<bool> {
+    let removed = sqlx::query!("DELETE FROM memberships WHERE id = $1 AND role <> 'PRINCIPAL_MANAGER'", membership_id)
+        .execute(conn)
+        .await?;
+    Ok(removed.rows_affected() > 0)
+}

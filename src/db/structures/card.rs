@@ -1,0 +1,136 @@
+//! Editing a structure's card.
+
+use sqlx::{PgConnection, PgExecutor, PgPool};
+use thiserror::Error;
+
+use super::{ManagedStructure, NotManager};
+use crate::{
+    db::{
+        audit::{self, Event},
+        structures,
+    },
+    domain::{
+        audit::{Action, Actor},
+        structure::StructureCard,
+    },
+};
+
+/// Why a card was not saved.
+#[derive(Debug, Error)]
+pub enum EditError {
+    #[error(transparent)]
+    NotManager(#[from] NotManager),
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Whether the person confirmed that the edit may stop technical users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirmation {
+    Missing,
+    Given,
+}
+
+/// What became of an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditOutcome {
+    Saved,
+    /// Nothing was saved: the card would make the structure inactive, and with it stop this many
+    /// technical users. A confirmation is needed.
+    WouldStop(u64),
+}
+
+/// Saves the edited card, and writes the names of the changed fields into the history.
+///
+/// # Errors
+/// [`EditError`].
+pub async fn edit(
+    pool: &PgPool,
+    actor: &Actor,
+    structure: &ManagedStructure,
+    card: &StructureCard,
+    confirmation: Confirmation,
+) -> Result<EditOutcome, EditError> {
+    let mut tx = pool.begin().await?;
+    let before = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
+    if before.card.active && !card.active && confirmation == Confirmation::Missing {
+        let stopped = count_working(&mut *tx, structure).await?;
+        if stopped > 0 {
+            return Ok(EditOutcome::WouldStop(stopped));
+        }
+    }
+    write(&mut tx, structure.id, card).await?;
+    let detail = changed_fields(&before.card, card).join(", ");
+    if !detail.is_empty() {
+        let event = Event {
+            structure_id: Some(structure.id),
+            detail: &detail,
+            subject: structure.identifier(),
+            ..Event::of(actor, Action::StructureEdited)
+        };
+        audit::record(&mut tx, event).await?;
+    }
+    tx.commit().await?;
+    Ok(EditOutcome::Saved)
+}
+
+/// The number of the structure's technical users that can call the API: an inactive structure stops
+/// them.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn count_working(
+    executor: impl PgExecutor<'_>,
+    structure: &ManagedStructure,
+) -> sqlx::Result<u64> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM technical_users
+            WHERE structure_id = $1 AND status = 'ACTIVE' AND days_until(expires_at) >= 0"#,
+        structure.id,
+    )
+    .fetch_one(executor)
+    .await?;
+    Ok(count.unsigned_abs())
+}
+
+async fn write(conn: &mut PgConnection, structure_id: i64, card: &StructureCard) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE structures SET designation = $2, address_line = $3, address_extra_1 = $4, address_extra_2 = $5,
+                postal_code = $6, city = $7, country = $8, email = $9, phone = $10, active = $11 WHERE id = $1",
+        structure_id,
+        card.designation,
+        card.address_line,
+        card.address_extra_1,
+        card.address_extra_2,
+        card.postal_code,
+        card.city,
+        card.country,
+        card.email,
+        card.phone,
+        card.active,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The French names of the fields in which two cards differ.
+fn changed_fields(before: &StructureCard, after: &StructureCard) -> Vec<&'static str> {
+    let mut fields = Vec::new();
+    let address = |card: &StructureCard| {
+        [&card.address_line, &card.address_extra_1, &card.address_extra_2, &card.postal_code, &card.city, &card.country]
+            .map(Clone::clone)
+    };
+    for (name, changed) in [
+        ("désignation", before.designation != after.designation),
+        ("adresse postale", address(before) != address(after)),
+        ("adresse électronique", before.email != after.email),
+        ("téléphone", before.phone != after.phone),
+        ("statut", before.active != after.active),
+    ] {
+        if changed {
+            fields.push(name);
+        }
+    }
+    fields
+}

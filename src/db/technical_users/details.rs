@@ -1,0 +1,34 @@
+//! What the page of one technical user shows besides the account.
+
+use sqlx::PgPool;
+
+use super::{ManagedTechnicalUser, envelopes};
+use crate::{
+    db::structures::history::{self, Cursor, EventFilter, PastEvent},
+    domain::envelope::SessionSecret,
+};
+
+/// What [`read`] returns.
+#[derive(Clone, Debug)]
+pub struct Details {
+    /// The last few audit events of the account, newest first.
+    pub events: Vec<PastEvent>,
+    /// Whether the session can still display the password.
+    pub is_waiting: bool,
+}
+
+/// Reads the last `limit` events of the account, and whether its password waits for this session.
+///
+/// # Errors
+/// Database errors.
+pub async fn read(
+    pool: &PgPool,
+    account: &ManagedTechnicalUser,
+    session: &SessionSecret,
+    limit: u32,
+) -> sqlx::Result<Details> {
+    let filter = EventFilter::of_account(account.id());
+    let events = history::page(pool, account.structure(), &filter, Cursor::Newest, limit).await?.events;
+    let is_waiting = envelopes::is_waiting(pool, account, session).await?;
+    Ok(Details { events, is_waiting })
+}

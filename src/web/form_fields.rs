@@ -1,0 +1,66 @@
+//! The fields that people fill in, by the URL of their form: sign-in lists what a carried form holds.
+
+use super::{identity::kept_form::Field, paths};
+use crate::domain::{role::Role, rotation::Grace, structure_identifier::IdentifierType};
+
+/// A field whose value is shown as it was typed.
+const fn text(name: &'static str, caption: &'static str) -> Field {
+    Field { name, caption, words: |typed| typed }
+}
+
+const LABEL: Field = text("libelle", "Libellé");
+
+const ROLE: Field =
+    Field { name: "role", caption: "Rôle", words: |code| Role::given(code).map_or(code, |role| role.label()) };
+
+const STATUS: Field = Field {
+    name: "statut",
+    caption: "Statut",
+    words: |code| match code {
+        "ACTIVE" => "Active",
+        "INACTIVE" => "Inactive",
+        other => other,
+    },
+};
+
+const IDENTIFIER_TYPE: Field = Field {
+    name: "type-identifiant",
+    caption: "Type d’identifiant",
+    words: |code| IdentifierType::parse(code).map_or(code, |kind| kind.label()),
+};
+
+const GRACE: Field = Field {
+    name: "ancien",
+    caption: "Ancien mot de passe",
+    words: |hours| Grace::parse(hours).map_or(hours, |grace| grace.label()),
+};
+
+/// Fields without a caption, such as tokens, are not listed.
+pub static FORMS: [(&str, &[Field]); 9] = [
+    (
+        paths::STRUCTURE,
+        &[
+            text("designation", "Désignation"),
+            text("adresse", "Adresse"),
+            text("complement", "Complément d’adresse"),
+            text("complement-2", "Complément d’adresse (suite)"),
+            text("code-postal", "Code postal"),
+            text("ville", "Ville"),
+            text("pays", "Pays"),
+            text("courriel", "Adresse électronique"),
+            text("telephone", "Téléphone"),
+            STATUS,
+        ],
+    ),
+    (
+        paths::MEMBER_INVITATION,
+        &[text("adresse", "Adresse électronique"), text("prenom", "Prénom"), text("nom", "Nom"), ROLE],
+    ),
+    (paths::MEMBER_ROLE, &[ROLE]),
+    (paths::REQUEST_ACCEPTANCE, &[ROLE]),
+    (paths::MY_REQUESTS, &[IDENTIFIER_TYPE, text("identifiant", "Identifiant de la structure")]),
+    (paths::TECHNICAL_USERS, &[LABEL]),
+    (paths::LABEL, &[LABEL]),
+    (paths::PASSWORD, &[GRACE]),
+    (paths::MY_CONTACT_ADDRESS, &[text("adresse-de-contact", "Adresse de contact")]),
+];

@@ -1,0 +1,215 @@
+//! What holds for every answer, whatever the route: headers, caching, methods, encoding.
+
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use raccord::{
+    settings::Settings,
+    web::{
+        self,
+        edge::{self, state::AppState},
+    },
+};
+
+use crate::common::{Browser, Call, Page, Server, TestPortal, calls_of_every_kind};
+
+#[tokio::test]
+async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
+    let portal = TestPortal::with(&[("RACCORD_PUBLIC_URL", "https://raccord.example")]).await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let browser = portal.signed_in(&manager).await;
+    let mut calls = calls_of_every_kind(account, structure.id);
+    let page = browser.open("/activites").await;
+    let files = page.html().split('"').filter(|text| text.starts_with("/static/"));
+    calls.extend(files.map(Call::get));
+    let mut kinds = BTreeSet::new();
+    for call in calls {
+        let what = format!("{call:?}");
+        let answer = browser.send(call).await;
+        let header = |name| answer.header(name).unwrap_or_else(|| panic!("{what} has no {name}"));
+        let policy = header("content-security-policy");
+        for part in [
+            "default-src 'none'",
+            "object-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ] {
+            assert!(policy.contains(part), "{what}: {policy}");
+        }
+        let sources = policy.split(';').flat_map(|part| part.split_whitespace().skip(1));
+        let others: Vec<&str> = sources.filter(|source| !["'none'", "'self'"].contains(source)).collect();
+        assert!(others.is_empty(), "{what}: {others:?}");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("cross-origin-opener-policy"), "same-origin");
+        assert_eq!(header("cross-origin-resource-policy"), "same-origin");
+        assert_eq!(header("referrer-policy"), "same-origin");
+        assert_eq!(header("strict-transport-security"), "max-age=63072000; includeSubDomains");
+        assert!(!header("permissions-policy").is_empty());
+        let is_file = what.contains("\"/static/") && answer.status == 200;
+        assert_eq!(header("cache-control"), if is_file { "public, max-age=31536000, immutable" } else { "no-store" });
+        let is_api = ["\"/api/", "\"/cpro/"].iter().any(|prefix| what.contains(prefix));
+        assert!(!is_api || !answer.status.is_redirection(), "the API does not redirect: {what}");
+        if answer.body.is_empty() {
+            continue;
+        }
+        let kind = header("content-type").to_owned();
+        let is_text = kind.starts_with("text/") || kind.contains("xml");
+        assert!(!is_text || kind.ends_with("; charset=utf-8"), "{what}: {kind}");
+        // Exports are attachments, which browsers save instead of showing.
+        let is_export = kind.starts_with("text/csv") || kind.starts_with("text/calendar");
+        let is_attached =
+            answer.header("content-disposition").is_some_and(|is| is.starts_with("attachment; filename=\""));
+        assert_eq!(is_attached, is_export, "{what}");
+        kinds.insert(kind);
+    }
+    let seen: Vec<&str> = kinds.iter().map(|kind| kind.split(';').next().unwrap_or_default()).collect();
+    for kind in [
+        "text/html",
+        "text/csv",
+        "text/calendar",
+        "text/plain",
+        "text/css",
+        "text/javascript",
+        "application/json",
+        "image/svg+xml",
+    ] {
+        assert!(seen.contains(&kind), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_encoded_twice_is_decoded_once() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let label = "%3Cb%3E &lt;i&gt; a+b \\u003c";
+    portal.create_account(&browser, structure.id, label).await;
+    assert_eq!(portal.labels().await, [label]);
+    let page = browser.open(&format!("/structures/{}", structure.id)).await;
+    assert!(page.text().contains(label), "{}", page.text());
+    assert_eq!(browser.open("/activites?recherche=%2541%252e").await.field("recherche"), "%41%2e");
+    let id = structure.id.to_string();
+    let encoded = |percent: &str| id.bytes().map(|digit| format!("{percent}{digit:x}")).collect::<Vec<_>>().concat();
+    assert_eq!(browser.get(&format!("/structures/{}", encoded("%"))).await.status, 200);
+    assert_eq!(browser.get(&format!("/structures/{}", encoded("%25"))).await.status, 404);
+}
+
+#[tokio::test]
+async fn no_other_site_is_let_to_read_an_answer() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let browser = portal.signed_in(&manager).await;
+    let calls = calls_of_every_kind(account, structure.id);
+    for call in calls {
+        let asked = call.with("origin", "https://ailleurs.example").with("sec-fetch-site", "cross-site");
+        let preflight = asked.clone().method(Method::OPTIONS).with("access-control-request-method", "POST");
+        for call in [asked, preflight] {
+            let what = format!("{call:?}");
+            let answer = browser.send(call).await;
+            let allowed = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-"));
+            assert_eq!(allowed, None, "{what}");
+        }
+    }
+    // API answers, refusals and unknown paths are not cached either.
+    let api = web::api::routes();
+    let calls = api.iter().map(|route| (route.path, Call::get(route.path).method(route.method.clone())));
+    let others = ["/livez", "/readyz", "/api/aucun", "/aucune", "/static/aucun/style.css"];
+    let forms = ["/connexion", "/mon-compte/mot-de-passe", "/api/oauth/token"];
+    let large = ("too large", Call::post("/mon-compte/mot-de-passe", "x".repeat(70_000)));
+    let forms = forms.map(|path| (path, Call::post_form(path, &[])));
+    for (path, call) in calls.chain(others.map(|path| (path, Call::get(path)))).chain(forms).chain([large]) {
+        let answer = browser.send(call).await;
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(answer.header("content-security-policy").is_some(), "{path}");
+    }
+    // The one exception: static files, which are public and named by their hash.
+    let style = style_of(&browser.open("/activites").await);
+    assert!(browser.get(&style).await.header("cache-control").is_some_and(|value| value.starts_with("public")));
+}
+
+/// The style sheet that a page names.
+fn style_of(page: &Page) -> String {
+    let mut links = page.html().split("href=\"").filter_map(|rest| rest.split('"').next());
+    links.find(|link| link.starts_with("/static/")).expect("its style").to_owned()
+}
+
+/// Not the source, the settings, lists of files, the metrics, nor what other servers have.
+#[tokio::test]
+async fn nothing_is_served_but_pages_calls_and_named_files() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let style = style_of(&browser.open("/activites").await);
+    let hash = style.split('/').nth(2).expect("a hash").to_owned();
+    for path in [
+        "/.git/HEAD",
+        "/.git/config",
+        "/.svn/entries",
+        "/.env",
+        "/Cargo.toml",
+        "/Cargo.lock",
+        "/migrations/",
+        "/src/main.rs",
+        "/data/secret.key",
+        "/demo-credentials.json",
+        "/static",
+        "/static/",
+        "/metrics",
+        "/server-status",
+        "/debug",
+        "/trace",
+        "/actuator",
+        "/swagger",
+        "/phpinfo.php",
+        "/robots.txt.bak",
+    ] {
+        assert_eq!(browser.get(path).await.status, 404, "{path}");
+    }
+    assert_eq!(browser.get(&style).await.status, 200);
+    for name in
+        ["", ".", "..", "%2e%2e", "..%2fCargo.toml", "..%2f..%2fdata%2fsecret.key", "style.css%00", "style.css/"]
+    {
+        let path = format!("/static/{hash}/{name}");
+        assert!(matches!(browser.get(&path).await.status.as_u16(), 400 | 404), "{path}");
+    }
+    let settings = Settings::read(|_| None).expect("the defaults");
+    assert!(settings.metrics_listen.is_none());
+    let state = AppState::new(portal.pool.clone(), settings).expect("no theme");
+    let metrics = Browser::new(Server::new(edge::monitoring::metrics_router(state), String::new()));
+    assert_eq!(metrics.get("/metrics").await.status, 200);
+    for path in ["/", "/activites", "/connexion", "/livez"] {
+        assert_eq!(metrics.get(path).await.status, 404, "{path} is not on the port for metrics");
+    }
+}
+
+#[tokio::test]
+async fn no_reading_changes_anything_wherever_it_comes_from() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    portal.membership_request(&noor, &structure).await;
+    let link = portal.invitation(&noor).await;
+    let browser = portal.signed_in(&manager).await;
+    // Its password waits to be shown.
+    let account = portal.create_account(&browser, structure.id, "ERP").await;
+    let before = portal.all_contents().await;
+    for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
+        for call in calls_of_every_kind(account, structure.id) {
+            let call = call.method(method.clone());
+            for site in ["cross-site", "same-site", "none"] {
+                browser.send(call.clone().with("sec-fetch-site", site)).await;
+            }
+        }
+        for path in [link.as_str(), "/deconnexion"] {
+            browser.send(Call::get(path).method(method.clone())).await;
+        }
+    }
+    assert_eq!(portal.all_contents().await, before);
+    let summary = format!("/utilisateurs-techniques/{account}/recapitulatif");
+    assert!(browser.open(&summary).await.password().is_some(), "and the password still waits");
+    assert_ne!(portal.all_contents().await, before, "showing the password is an event");
+}
