@@ -53,6 +53,8 @@ const NEIGHBOURS: &str = "
     INSERT INTO technical_users (structure_id, number, login, created_by, password_hash, password_set_by, expires_at)
     SELECT s.id, 1, 'TECH_1_' || s.identifier || '@cpro.fr', 1, '', 1, portal_now() + interval '1 year'
       FROM structures s WHERE s.identifier_type = 'AUTRE';
+    INSERT INTO password_verifiers (technical_user_id, credential_version, key_id, verifier)
+    SELECT t.id, 1, 'voisin', sha256(('v' || t.login)::bytea) FROM technical_users t WHERE t.password_hash = '';
     INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at)
     SELECT sha256(t.login::bytea), t.id, 1, portal_now() + interval '1 hour' FROM technical_users t WHERE t.password_hash = '';
     ANALYZE";

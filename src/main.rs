@@ -150,7 +150,7 @@ async fn prepare(owner: PgConnectOptions, serving: &str) -> Result<(), Failure> 
     let pool = db::pool(owner, 2);
     db::migrate(&pool).await?;
     if is_other {
-        db::roles::let_serve(&pool, serving).await.map_err(Failure::Rights)?;
+        db::roles::grant_serving_rights(&pool, serving).await.map_err(Failure::Rights)?;
     }
     pool.close().await;
     Ok(())

@@ -1,24 +1,21 @@
-//! What only a demonstration writes: people with passwords and accounts with a past, in one
-//! transaction.
+//! Statements that only the demonstration uses: people with passwords and accounts with a past.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::identity::registration;
 use crate::domain::{audit::Action, new_person::NewPerson, password::PasswordHash, role::Role};
 
-/// Where a database stands.
+/// What a database contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DemoState {
-    /// Nothing is in it.
     Empty,
-    /// It is a demonstration.
     Demo,
-    /// It serves for something else.
+    /// Data that is not a demonstration.
     InUse,
 }
 
-/// Opens the transaction that may fill the database; two that start together queue, and the second
-/// finds it filled.
+/// Begins the transaction that fills the database. It locks out a second one, which then finds the
+/// database filled.
 ///
 /// # Errors
 /// Database errors.
@@ -39,7 +36,7 @@ pub async fn begin(pool: &PgPool) -> sqlx::Result<(Transaction<'static, Postgres
     Ok((tx, state))
 }
 
-/// Says for good that the database is a demonstration.
+/// Marks the database as a demonstration, for good.
 ///
 /// # Errors
 /// Database errors.
@@ -48,7 +45,7 @@ pub async fn mark(conn: &mut PgConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Registers a person with a password, without inviting anybody.
+/// Registers a person with a password, without an invitation.
 ///
 /// # Errors
 /// Database errors; [`sqlx::Error::RowNotFound`] where the login is taken.
@@ -79,7 +76,7 @@ pub async fn give_structures(conn: &mut PgConnection, manager_id: i64, identifie
     Ok(())
 }
 
-/// Attaches a person to the first structures, by name, of a principal manager.
+/// Makes a person a member of the first `count` structures of a principal manager, by designation.
 ///
 /// # Errors
 /// Database errors.
@@ -106,17 +103,24 @@ pub async fn join_first_structures(
 /// A technical user with a past.
 #[derive(Clone, Copy, Debug)]
 pub struct DemoAccount<'a> {
-    /// Its structure's place among the manager's, by name, from 0.
+    /// The index of its structure among the manager's, by designation, from 0.
     pub place: i64,
     pub label: &'a str,
     pub suspended: bool,
-    /// Days until the password expires; negative where it has.
+    /// Days until the password expires; negative where it has expired.
     pub days_left: i32,
-    /// Hours since the last call, its address and software.
-    pub last_call: Option<(i32, &'a str, &'a str)>,
+    pub last_call: Option<DemoCall<'a>>,
 }
 
-/// Adds a technical user whose password nobody knows, and the event of its creation.
+/// The last call of a [`DemoAccount`].
+#[derive(Clone, Copy, Debug)]
+pub struct DemoCall<'a> {
+    pub hours_ago: i32,
+    pub address: &'a str,
+    pub software: &'a str,
+}
+
+/// Adds a technical user with an unknown password, and the event of its creation.
 ///
 /// # Errors
 /// Database errors.
@@ -153,9 +157,9 @@ pub async fn add_account(
         hash.as_phc(),
         account.days_left,
         lifetime_days,
-        account.last_call.map(|(hours, _, _)| hours),
-        account.last_call.map(|(_, address, _)| address),
-        account.last_call.map(|(_, _, software)| software),
+        account.last_call.map(|call| call.hours_ago),
+        account.last_call.map(|call| call.address),
+        account.last_call.map(|call| call.software),
         Action::TechnicalUserCreated.code(),
     )
     .execute(conn)

@@ -1,6 +1,6 @@
-//! Every SQL statement of the portal: one file per family of tables, each public function one
-//! statement or one transaction. An act writes its audit event and its mails in its own
-//! transaction.
+//! All SQL statements. Each table is written by one file; each public function is one statement or
+//! one transaction. Audit events and mails are written in the transaction of the operation that
+//! they report.
 
 pub mod api;
 pub mod audit;
@@ -26,30 +26,29 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-/// How long a request waits for a connection before the portal answers 503.
+/// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A pool of connections to the database at `options`; it connects when first used.
+/// A connection pool; it connects at first use.
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     let options = options.application_name("raccord");
     PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
 }
 
-/// A statement that waits for a lock, or works, for longer than this is ended: its request is
-/// answered 503 and its connection is free for others. A transaction that its portal forgot (a
-/// machine lost, say) is ended too, and its locks with it.
+/// PostgreSQL cancels a statement that waits for a lock, or runs, for longer than this: its request
+/// is answered 503 and its connection is free again. It also ends a transaction whose client no
+/// longer responds, and releases its locks.
 const SERVING_TIMEOUTS: [(&str, &str); 3] =
     [("lock_timeout", "2s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
 
-/// A pool to the same database as `pool`, for serving: there nobody waits for long. Migrations and
-/// imports may.
+/// A pool to the same database with [`SERVING_TIMEOUTS`]. Migrations and imports, which take
+/// longer, use `pool_of_start` itself.
 pub fn serving_pool(pool_of_start: &PgPool, max_connections: u32) -> PgPool {
     let options = pool_of_start.connect_options().as_ref().clone();
     pool(options.options(SERVING_TIMEOUTS), max_connections)
 }
 
-/// Whether a database answers at `options`, and if not, why: a pool only tells that it waited in
-/// vain.
+/// Connects once. Unlike a pool, which only reports a timeout, it reports the cause of a failure.
 ///
 /// # Errors
 /// Why no connection could be made.
@@ -57,22 +56,21 @@ pub async fn try_connection(options: &PgConnectOptions) -> sqlx::Result<()> {
     PgConnection::connect_with(options).await?.close().await
 }
 
-/// Brings the database's schema up to date. Several instances may do so together: an advisory lock
-/// makes them queue. Where there is nothing to do, no right to change the schema is needed.
+/// Applies the pending migrations. Several instances may do so at once: an advisory lock serialises
+/// them. Where none is pending, no right to change the schema is needed.
 ///
 /// # Errors
-/// Where the database is out of reach, or its schema is not one of ours.
+/// The database is unreachable, or a migration that was applied differs from this version's.
 pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
     let mut migrator = sqlx::migrate!();
     if is_up_to_date(pool, &migrator).await {
         return Ok(());
     }
-    // During an upgrade, an instance of the version before may start on a schema that is already
-    // the next one's.
+    // During an upgrade, an instance of the previous version may start on the schema of the next.
     migrator.set_ignore_missing(true).run(pool).await
 }
 
-/// Whether every migration of ours was applied as it is written. What cannot be read is not.
+/// Whether every migration was applied with its present checksum. False where that cannot be read.
 async fn is_up_to_date(pool: &PgPool, migrator: &Migrator) -> bool {
     let applied = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, checksum FROM _sqlx_migrations WHERE success")
         .fetch_all(pool)
@@ -84,16 +82,16 @@ async fn is_up_to_date(pool: &PgPool, migrator: &Migrator) -> bool {
     })
 }
 
-/// Whether the database answers.
+/// Checks that the database answers.
 ///
 /// # Errors
-/// Where it does not.
+/// Database errors.
 pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!("SELECT 1 AS one").fetch_one(pool).await.map(|_| ())
 }
 
-/// Whether an error says that the database cannot serve now (gone, starting, closed, read-only,
-/// full, out of connections), rather than that a statement is wrong: the request may be made again
+/// Whether an error means that the database cannot serve now (gone, starting, closed, read-only,
+/// full, out of connections), rather than that a statement is wrong: the request can be repeated
 /// later.
 #[must_use]
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
@@ -109,26 +107,25 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
     }
 }
 
-/// FATAL and PANIC: the connection is over, or none was let in (the database takes no connections,
-/// was renamed, knows us no longer). No statement of ours brings that about.
+/// FATAL and PANIC: the connection has ended or was refused (the database accepts no connections,
+/// was renamed, dropped our role). No statement of the portal causes them.
 fn ended_the_connection(error: &dyn DatabaseError) -> bool {
     let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
     matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
 }
 
-/// Whether an error says that a text cannot be stored: PostgreSQL has no NUL character, and nobody
-/// types one.
+/// Whether an error means that a text cannot be stored: PostgreSQL has no NUL character.
 #[must_use]
 pub fn is_unstorable_text(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("22021"))
 }
 
-/// Whether an error is the violation of this constraint.
+/// Whether an error is a violation of this constraint.
 fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.constraint() == Some(constraint))
 }
 
-/// The database's time, the only one that counts.
+/// The database's clock, the only one that is used.
 ///
 /// # Errors
 /// Database errors.

@@ -1,14 +1,14 @@
-//! Mails to send, written in the transaction of the act that they announce.
+//! The outbox: mails to send, written in the transaction of the operation that they announce.
 
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
 use crate::domain::notification::Notification;
 
-/// Puts a mail into the outbox; any instance sends it after the commit.
+/// Adds a mail to the outbox; any instance sends it after the commit.
 ///
 /// # Errors
-/// Database errors; the act must then not happen.
+/// Database errors; the caller must then roll back.
 pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notification) -> sqlx::Result<()> {
     sqlx::query!("INSERT INTO mails (recipient, notice) VALUES ($1, $2)", recipient, Json(notice) as _)
         .execute(conn)
@@ -16,20 +16,20 @@ pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notifica
     Ok(())
 }
 
-/// A mail that waits to be sent.
+/// A mail that is not sent yet.
 #[derive(Clone, Debug)]
 pub struct WaitingMail {
     pub id: i64,
     pub recipient: String,
-    /// A [`Notification`], unless a newer version wrote it.
+    /// A [`Notification`]; unreadable where a newer version wrote it.
     pub notice: serde_json::Value,
     pub created_at: OffsetDateTime,
     /// Failed attempts so far.
     pub attempts: i32,
 }
 
-/// The mails that may be sent now, oldest first: of each recipient only the first one that waits,
-/// so that nobody reads of a reset before the creation.
+/// The mails that may be sent now, oldest first: one per recipient, so that mails arrive in order
+/// (a creation before its reset).
 ///
 /// # Errors
 /// Database errors.
@@ -45,8 +45,8 @@ pub async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<i64>> {
     .await
 }
 
-/// Takes a mail for sending, until the end of the transaction. `None` where another instance has it
-/// or was quicker.
+/// Locks a mail for sending until the end of the transaction. `None` where another instance has
+/// locked or sent it.
 ///
 /// # Errors
 /// Database errors.
@@ -63,7 +63,7 @@ pub async fn claim(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Wait
     .await
 }
 
-/// The mail has left.
+/// Marks a mail as sent.
 ///
 /// # Errors
 /// Database errors.
@@ -72,7 +72,8 @@ pub async fn mark_sent(conn: &mut PgConnection, id: i64) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// The mail could not leave: it waits for 1 minute, then twice as long each time, at most an hour.
+/// Schedules the next attempt of a mail that could not be sent: in 1 minute, then twice as long
+/// each time, at most an hour.
 ///
 /// # Errors
 /// Database errors.

@@ -1,21 +1,20 @@
-//! What the role that serves may do, where it is not the schema's owner: read and write what the
-//! product writes, never change history, never change the schema.
+//! The rights of the serving role, where it is not the schema's owner: it can read and write the
+//! tables, but change neither the audit events nor the schema.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
-/// Tables whose rows stay: they are changed, and never deleted.
+/// Tables whose rows are updated but never deleted.
 const PERMANENT: [&str; 6] = ["expiry_reminders", "mails", "portal_facts", "structures", "technical_users", "users"];
 
-/// Held while rights are given: instances that start together would write the same rows of the
-/// catalogue.
+/// Advisory lock: instances that start together would update the same rows of the catalogue.
 const LOCK: i64 = 0x7261_6363_6f72_6402;
 
-/// Gives `role` the rights to serve, and takes away every other right on our tables. Run by the
-/// owner at each start, after the migrations; changes only what is not as it should be.
+/// Grants `role` the rights to serve and revokes all others on the portal's tables. Run by the
+/// owner at each start, after the migrations; changes only rights that differ.
 ///
 /// # Errors
 /// Database errors: the role does not exist, the tables are not the owner's.
-pub async fn let_serve(owner: &PgPool, role: &str) -> sqlx::Result<()> {
+pub async fn grant_serving_rights(owner: &PgPool, role: &str) -> sqlx::Result<()> {
     let role = quoted(role);
     let mut tx = owner.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock($1)", LOCK).execute(&mut *tx).await?;
@@ -30,8 +29,7 @@ pub async fn let_serve(owner: &PgPool, role: &str) -> sqlx::Result<()> {
     );
     for relation in relations.fetch_all(&mut *tx).await? {
         let rights: &[&str] = if relation.is_view { &["SELECT"] } else { rights_on(&relation.name) };
-        // What is right already is left alone: each change rewrites the catalogue and makes every
-        // session plan anew.
+        // Each change rewrites the catalogue and makes every session plan its statements again.
         if !relation.by_column && relation.rights == rights {
             continue;
         }
@@ -52,7 +50,7 @@ pub async fn exists(pool: &PgPool, role: &str) -> sqlx::Result<bool> {
         .await
 }
 
-/// In the order of the alphabet, as they are read back.
+/// In alphabetical order, as they are read back.
 fn rights_on(table: &str) -> &'static [&'static str] {
     match table {
         "_sqlx_migrations" => &["SELECT"],
@@ -62,7 +60,7 @@ fn rights_on(table: &str) -> &'static [&'static str] {
     }
 }
 
-/// As an identifier: statements that give rights take no parameters.
+/// Quoted as an identifier: GRANT and REVOKE take no parameters.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

@@ -1,31 +1,48 @@
-//! Delays after failures, per (what was tried, network), shared by all instances.
+//! Throttles failed attempts and limits the rate of operations, per subject and network. The table
+//! is shared by all instances.
 
+use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::domain::random::digest;
 
-/// What is being guessed at.
+/// What is throttled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A person's sign-in to the portal.
     SignIn,
-    /// The code of a person whose password was right, from wherever: no network stands beside it.
+    /// The second factor of a person whose password was right. Counted over all networks.
     SecondFactor,
-    /// A link for who forgot the password: each request counts as a failure; and those of a network
-    /// together, whoever they name.
+    /// Requests of a link for a forgotten password. Each counts as a failure: by login and network,
+    /// and by network alone.
     PasswordLink,
-    /// A request to be attached to a structure: each one that is taken back counts.
+    /// Requests for a membership: each withdrawal counts.
     MembershipRequest,
-    /// A mail that a manager has the portal write to somebody else: nothing fails, each one counts.
+    /// Mails to other people that a manager causes: each counts.
     MemberMail,
-    /// A change of a person's own contact address, of which the old and the new one hear: each one
-    /// counts.
+    /// Changes of a person's own contact address, which mail the old and the new one: each counts.
     ContactAddress,
-    /// A technical user's credential at the API.
+    /// A technical user's password at the API, by [`bucket`].
     Api,
 }
 
+/// What is counted together: attempts on one subject from one network.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    pub scope: Scope,
+    /// A login; empty where all of a network count together. Stored as a digest.
+    pub subject: &'a str,
+    /// Empty where the subject is counted over all networks.
+    pub network: &'a str,
+}
+
 impl Scope {
+    /// The key of a subject and a network in this scope.
+    #[must_use]
+    pub fn key<'a>(self, subject: &'a str, network: &'a str) -> Key<'a> {
+        Key { scope: self, subject, network }
+    }
+
     fn code(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
@@ -39,76 +56,66 @@ impl Scope {
     }
 }
 
-/// Seconds to wait before this subject may be tried again from this network; `None` when it may
-/// now.
+/// Seconds until the next attempt is allowed; `None` where one is allowed now.
 ///
 /// # Errors
 /// Database errors.
-pub async fn wait(
-    executor: impl PgExecutor<'_>,
-    scope: Scope,
-    subject: &str,
-    network: &str,
-) -> sqlx::Result<Option<u32>> {
+pub async fn wait(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<Option<u32>> {
     let seconds = sqlx::query_scalar!(
         r#"SELECT ceil(extract(epoch FROM blocked_until - portal_now()))::int AS "seconds!" FROM throttles
             WHERE scope = $1 AND subject_hash = $2 AND network = $3 AND blocked_until > portal_now()"#,
-        scope.code(),
-        digest(subject),
-        network,
+        key.scope.code(),
+        digest(key.subject),
+        key.network,
     )
     .fetch_optional(executor)
     .await?;
     Ok(seconds.and_then(|seconds| u32::try_from(seconds).ok()))
 }
 
-/// Counts an attempt as failed before it is judged, so that of many made together no more are
-/// judged than one after the other: where secrets are short. Seconds to wait where it may not be
-/// made now; a success then [forgets](forget) all.
+/// For short secrets: counts an attempt as failed before it is verified, so that parallel attempts
+/// are throttled like sequential ones. A success must then [reset](reset) the count. Returns the
+/// seconds to wait where no attempt is allowed now.
 ///
 /// # Errors
 /// Database errors.
-pub async fn begin(pool: &PgPool, scope: Scope, subject: &str, network: &str) -> sqlx::Result<Option<u32>> {
+pub async fn begin(pool: &PgPool, key: Key<'_>) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
-    queue(&mut tx, scope, subject).await?;
-    let seconds = wait(&mut *tx, scope, subject, network).await?;
+    lock(&mut tx, key).await?;
+    let seconds = wait(&mut *tx, key).await?;
     if seconds.is_none() {
-        fail(&mut *tx, scope, subject, network).await?;
+        fail(&mut *tx, key).await?;
     }
     tx.commit().await?;
     Ok(seconds)
 }
 
-/// Lets those who count the same go one after the other, until the transaction ends: a row that
-/// does not exist yet cannot be locked.
-async fn queue(conn: &mut PgConnection, scope: Scope, whose: &str) -> sqlx::Result<()> {
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", scope.code(), whose)
+/// Serialises transactions on the same key, with an advisory lock: a row that does not exist yet
+/// cannot be locked.
+async fn lock(conn: &mut PgConnection, key: Key<'_>) -> sqlx::Result<()> {
+    let name = format!("{} {}", key.subject, key.network);
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", key.scope.code(), name)
         .execute(conn)
         .await?;
     Ok(())
 }
 
-/// Acts that may be done in a row, and the minutes without one after which the count begins anew;
-/// so long, too, do those wait that are too many.
+/// The operations that are allowed in a row. `minutes` is both the pause after which the count
+/// starts again and the wait once the limit is reached.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
     pub most: i32,
     pub minutes: i32,
 }
 
-/// Counts an act of which so many are allowed, within its transaction. Seconds to wait where they
-/// have been done.
+/// Counts a rate-limited operation, within its transaction. Returns the seconds to wait where the
+/// limit was reached before; the operation must then not happen.
 ///
 /// # Errors
 /// Database errors.
-pub async fn consume(
-    conn: &mut PgConnection,
-    scope: Scope,
-    (subject, network): (&str, &str),
-    allowance: RateLimit,
-) -> sqlx::Result<Option<u32>> {
-    queue(conn, scope, &format!("{subject} {network}")).await?;
-    let seconds = wait(&mut *conn, scope, subject, network).await?;
+pub async fn consume(conn: &mut PgConnection, key: Key<'_>, limit: RateLimit) -> sqlx::Result<Option<u32>> {
+    lock(conn, key).await?;
+    let seconds = wait(&mut *conn, key).await?;
     if seconds.is_some() {
         return Ok(seconds);
     }
@@ -120,23 +127,23 @@ pub async fn consume(
              last_failure = portal_now(),
              blocked_until = CASE WHEN throttles.last_failure >= portal_now() - make_interval(mins => $5) AND throttles.blocked_until IS NULL
                  AND throttles.failures + 1 >= $4 THEN portal_now() + make_interval(mins => $5) END",
-        scope.code(),
-        digest(subject),
-        network,
-        allowance.most,
-        allowance.minutes,
+        key.scope.code(),
+        digest(key.subject),
+        key.network,
+        limit.most,
+        limit.minutes,
     )
     .execute(&mut *conn)
     .await?;
     Ok(None)
 }
 
-/// Counts a failure. The first four cost nothing, people mistype; then the delay doubles from 2
-/// seconds up to 5 minutes. An hour without failure forgets.
+/// Counts a failure. The first four cause no delay, since people mistype; then the delay doubles
+/// from 2 seconds up to 5 minutes. An hour without failure resets the count.
 ///
 /// # Errors
 /// Database errors.
-pub async fn fail(executor: impl PgExecutor<'_>, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
+pub async fn fail(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, $3, 1)
          ON CONFLICT (scope, subject_hash, network) DO UPDATE SET
@@ -144,25 +151,45 @@ pub async fn fail(executor: impl PgExecutor<'_>, scope: Scope, subject: &str, ne
              last_failure = portal_now(),
              blocked_until = CASE WHEN throttles.last_failure >= portal_now() - interval '1 hour' AND throttles.failures >= 4
                  THEN portal_now() + least(300, power(2, least(throttles.failures, 20) - 3)) * interval '1 second' END",
-        scope.code(),
-        digest(subject),
-        network,
+        key.scope.code(),
+        digest(key.subject),
+        key.network,
     )
     .execute(executor)
     .await?;
     Ok(())
 }
 
-/// Forgets the failures, after a success.
+/// For attempts that are judged before they are throttled: counts a failure. Returns the seconds to
+/// wait where an attempt is not allowed now; it is then not counted.
 ///
 /// # Errors
 /// Database errors.
-pub async fn forget(executor: impl PgExecutor<'_>, scope: Scope, subject: &str, network: &str) -> sqlx::Result<()> {
+pub async fn fail_unless_blocked(pool: &PgPool, key: Key<'_>) -> sqlx::Result<Option<u32>> {
+    let seconds = wait(pool, key).await?;
+    if seconds.is_none() {
+        fail(pool, key).await?;
+    }
+    Ok(seconds)
+}
+
+/// One of 65,536 subjects, for a login and a network that anyone may choose: so the number of rows
+/// is bounded. Logins and networks with the same subject share its delay.
+#[must_use]
+pub fn bucket(login: &str, network: &str) -> String {
+    HEXLOWER.encode(&digest(format!("{network} {login}"))[..2])
+}
+
+/// Resets the count, after a success.
+///
+/// # Errors
+/// Database errors.
+pub async fn reset(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM throttles WHERE scope = $1 AND subject_hash = $2 AND network = $3",
-        scope.code(),
-        digest(subject),
-        network,
+        key.scope.code(),
+        digest(key.subject),
+        key.network,
     )
     .execute(executor)
     .await?;

@@ -1,9 +1,9 @@
-//! What time makes worthless is removed.
+//! Deletes expired rows.
 
 use sqlx::PgPool;
 
 use super::{
-    api::accounts as api_accounts,
+    api::tokens,
     identity::{invitations, second_factors, sessions, sign_in},
     technical_users::{envelopes, former_passwords, idempotency},
 };
@@ -16,8 +16,8 @@ pub async fn waiting_mails(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM mails WHERE sent_at IS NULL"#).fetch_one(pool).await
 }
 
-/// Deletes dead sessions, envelopes, tokens, links and old throttles. Any instance may run it at
-/// any time: everything here is already without effect, this only gives the space back.
+/// Deletes expired sessions, envelopes, tokens, links and throttles. Any instance may run it at any
+/// time: all of these are already without effect.
 ///
 /// # Errors
 /// Database errors.
@@ -25,7 +25,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     envelopes::sweep(pool).await?;
     sessions::sweep(pool).await?;
     former_passwords::sweep(pool).await?;
-    api_accounts::sweep_tokens(pool).await?;
+    tokens::sweep(pool).await?;
     invitations::sweep(pool).await?;
     // Nobody answers: the structure is unknown, or its manager will not.
     sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")

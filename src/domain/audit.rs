@@ -1,7 +1,7 @@
-//! What is remembered of each act (rule 11): who, what, when, from which address, on which account;
-//! never a secret.
+//! Audit events (rule 11): who did what, when, from which address, on which account; never a
+//! secret.
 
-/// The acts. Their codes stand in the database for good: never rename one.
+/// The audited operations. Their codes are stored for good: never rename one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     SignedIn,
@@ -43,7 +43,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// Every act, for reading codes back.
+    /// Every action, for [`Action::parse`].
     pub const ALL: [Self; 36] = [
         Self::SignedIn,
         Self::SignInFailed,
@@ -83,8 +83,7 @@ impl Action {
         Self::RecoveryCodeUsed,
     ];
 
-    /// The acts that a structure's history can hold, in the order of their words. The others are a
-    /// person's own.
+    /// The actions that a structure's history can contain, by label. The others concern a person.
     pub const OF_STRUCTURES: [Self; 21] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
@@ -109,7 +108,7 @@ impl Action {
         Self::TechnicalUserSuspended,
     ];
 
-    /// The database's word.
+    /// The code in the database.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -152,7 +151,7 @@ impl Action {
         }
     }
 
-    /// The words that people read in « Historique ».
+    /// The label in « Historique ».
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -195,14 +194,14 @@ impl Action {
         }
     }
 
-    /// The act that the database's word names.
+    /// The action of a code in the database.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|action| action.code() == code)
     }
 }
 
-/// Why calls to the API were refused: the history says it, the caller is never told.
+/// Why calls to the API were refused: shown in the history, never to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallRefusal {
     WrongPassword,
@@ -228,20 +227,20 @@ impl CallRefusal {
     }
 }
 
-/// Who acts, and from where: given with every write.
+/// Who performs an operation, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// The person; `None` for somebody unknown and for the operator's commands.
+    /// `None` for an unknown person and for the operator's commands.
     pub user_id: Option<i64>,
-    /// The name that history keeps: the person's login, or « opérateur ».
+    /// The name in the history: the person's login, or « opérateur ».
     pub name: String,
     /// The client's network address, or « ligne de commande ».
     pub address: String,
 }
 
 impl Actor {
-    /// Somebody who gave a login that nobody has. It is not kept: what is typed there by mistake is
-    /// a password, often enough, and history is for good.
+    /// A visitor who gave an unknown login. It is not stored: people often type a password there by
+    /// mistake, and events are kept for good.
     #[must_use]
     pub fn unknown(address: String) -> Self {
         Self { user_id: None, name: "identifiant inconnu".into(), address }

@@ -1,5 +1,5 @@
-//! The history as a chain, and the walk along it: `migrations/0040_audit_chain.sql` makes the
-//! links, here they are made again.
+//! The hash chain of the audit events, and its verification: `migrations/0040_audit_chain.sql`
+//! makes the links, here they are computed again.
 
 use std::{fmt, str::FromStr};
 
@@ -7,12 +7,12 @@ use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-/// SHA-256 of a link.
+/// A link's SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct LinkHash(pub [u8; 32]);
 
 impl LinkHash {
-    /// What stands before the first link.
+    /// The previous hash of the first link.
     pub const NONE: Self = Self([0; 32]);
 }
 
@@ -22,16 +22,16 @@ impl fmt::Debug for LinkHash {
     }
 }
 
-/// The last link that there is, or was when somebody noted it: `POSITION:HASH`.
+/// The last link, now or when it was noted: `POSITION:HASH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
-    /// How many links there are up to it.
+    /// The number of links up to it.
     pub position: i64,
     pub hash: LinkHash,
 }
 
 impl Head {
-    /// Of a chain without links.
+    /// The head of an empty chain.
     pub const NONE: Self = Self { position: 0, hash: LinkHash::NONE };
 }
 
@@ -41,7 +41,7 @@ impl fmt::Display for Head {
     }
 }
 
-/// A text is no head.
+/// A text is not a [`Head`].
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("must be POSITION:HASH as the command prints it, e.g. 1234: and 64 hexadecimal digits")]
 pub struct HeadError;
@@ -57,7 +57,7 @@ impl FromStr for Head {
     }
 }
 
-/// An event with all its columns, as it stands in the database now.
+/// An event with all its columns, as stored now.
 #[derive(Clone, Debug)]
 pub struct StoredEvent {
     pub id: i64,
@@ -74,8 +74,8 @@ pub struct StoredEvent {
 }
 
 impl StoredEvent {
-    /// The hash that a link at this position, after that hash, has for this event. The migration
-    /// says what is hashed, and how.
+    /// The hash of a link to this event, at this position, after the link with hash `previous`. The
+    /// migration defines its input.
     #[must_use]
     pub fn link_hash(&self, previous: LinkHash, position: i64) -> LinkHash {
         let mut hash = Sha256::new_with_prefix(previous.0);
@@ -105,14 +105,14 @@ fn optional(hash: &mut Sha256, number: Option<i64>) {
     }
 }
 
-/// With its length before it, so that no two rows give the same bytes by moving the border between
-/// two texts.
+/// Length-prefixed, so that rows which differ only in where one text ends and the next begins give
+/// different bytes.
 fn text(hash: &mut Sha256, text: &str) {
     hash.update((text.len() as u64).to_be_bytes());
     hash.update(text);
 }
 
-/// A link, and the event that it names where that is there.
+/// A link, with its event where that still exists.
 #[derive(Clone, Debug)]
 pub struct Link {
     pub position: i64,
@@ -122,14 +122,14 @@ pub struct Link {
 }
 
 impl Link {
-    /// Whether it is what it must be after that hash.
+    /// Whether its hash is correct after the link with hash `previous`.
     #[must_use]
     pub fn follows(&self, previous: LinkHash) -> bool {
         self.event.as_ref().is_some_and(|event| event.link_hash(previous, self.position) == self.hash)
     }
 }
 
-/// What is wrong with a history: the first thing that does not fit.
+/// The first defect of a chain.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Fault {
     #[error("position {expected}: the link is missing or out of place; position {found} comes next")]
@@ -144,7 +144,7 @@ pub enum Fault {
         "position {position}: the link was made for event {made_for} and now names event {event_id}: links were reordered"
     )]
     WrongEvent { position: i64, event_id: i64, made_for: i64 },
-    /// There is no next link to tell which of the two.
+    /// Which of the two cannot be determined without a next link.
     #[error("position {position}, the last: event {event_id} or its link was changed after it was written")]
     ChangedLast { position: i64, event_id: i64 },
     #[error("position {position}: links were reordered, or this one and the next, or their events, were changed")]
@@ -157,19 +157,19 @@ pub enum Fault {
     MadeAnew { position: i64 },
 }
 
-/// A walk along the chain, link by link from the first.
+/// Verifies a chain link by link, from the first.
 #[derive(Debug)]
 pub struct Walk {
     head: Head,
-    /// A head of earlier, which the walk must come by.
+    /// An earlier head, which must be part of the chain.
     noted: Option<Head>,
 }
 
-/// Where a walk stops: at a link that is not what it must be. More links and events tell why.
+/// Why a walk stopped.
 #[derive(Debug)]
 pub enum Stop {
     Fault(Fault),
-    /// The hash does not follow from the one before.
+    /// The hash does not follow from the previous one; [`explain`] determines why.
     Mismatch {
         previous: LinkHash,
     },
@@ -181,7 +181,7 @@ impl Walk {
         Self { head: Head::NONE, noted }
     }
 
-    /// Takes the next link, by position.
+    /// Verifies the next link, by position.
     ///
     /// # Errors
     /// [`Stop`].
@@ -203,10 +203,10 @@ impl Walk {
         Ok(())
     }
 
-    /// The end: the head, where the chain is whole.
+    /// Ends the walk and returns the head.
     ///
     /// # Errors
-    /// [`Fault::CutOff`], where it ends before the noted head.
+    /// [`Fault::CutOff`] where the chain ends before the noted head.
     pub fn end(self) -> Result<Head, Fault> {
         match self.noted {
             Some(noted) if noted.position > self.head.position => {
@@ -217,8 +217,9 @@ impl Walk {
     }
 }
 
-/// Why a link's hash does not follow from the one before: told by the next link, whose hash covers
-/// what this one's was, and by the event that it was made for, where one is found.
+/// Determines why a link's hash does not follow from the previous one. The hash of the next link
+/// covers this one's original hash; `made_for` is the event for which this link's hash is correct,
+/// if there is one.
 #[must_use]
 pub fn explain(previous: LinkHash, link: &Link, next: Option<&Link>, made_for: Option<i64>) -> Fault {
     let (position, event_id) = (link.position, link.event_id);

@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 use super::{
     password::{Password, PasswordHash},
     random,
+    verifier::{Verifier, VerifierKey},
     wiped::wiped,
 };
 
@@ -109,10 +110,17 @@ impl SessionSecret {
 pub struct IssuedPassword {
     pub password: Password,
     pub hash: PasswordHash,
+    pub verifier_key: VerifierKey,
     pub session: SessionSecret,
 }
 
 impl IssuedPassword {
+    /// The password's verifier, for the account with this login.
+    #[must_use]
+    pub fn verifier(&self, login: &str) -> Verifier {
+        self.verifier_key.verifier(login, self.password.expose())
+    }
+
     /// Seals the password for its session.
     #[must_use]
     pub fn seal(&self, subject: EnvelopeSubject, rng: &mut impl CryptoRng) -> SealedPassword {

@@ -20,4 +20,5 @@ pub mod second_factor;
 pub mod structure;
 pub mod structure_identifier;
 pub mod technical_user;
+pub mod verifier;
 pub mod wiped;

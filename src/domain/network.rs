@@ -1,10 +1,10 @@
-//! From where somebody connects, at the grain that throttling wants.
+//! Client networks, as throttling counts them.
 
 use std::net::IpAddr;
 
-/// The network of an address: its /24 in IPv4, its /64 in IPv6, the smallest that one subscriber
-/// usually has. Delays are kept per network, so that a flood from one does not lock the owner out
-/// on another.
+/// The network of an address: /24 in IPv4, /64 in IPv6, the smallest that a subscriber usually
+/// gets. Throttling is per network, so that a flood from one does not lock the owner out on
+/// another.
 #[must_use]
 pub fn network_of(address: IpAddr) -> String {
     match address.to_canonical() {
@@ -39,7 +39,7 @@ mod tests {
         fn a_network_is_the_first_bits_and_no_others(address in any::<(u128, u32)>(), bit in 0_u32..128) {
             let (v6, v4) = address;
             let of = |address: u128| network_of(std::net::Ipv6Addr::from(address).into());
-            // ::ffff:0:0/96 is IPv4 in another dress.
+            // ::ffff:0:0/96 is IPv4-mapped.
             let other = v6 ^ (1_u128 << bit);
             prop_assume!(v6.leading_zeros() < 80 && other.leading_zeros() < 80);
             prop_assert_eq!(of(v6) == of(other), bit < 64);

@@ -1,10 +1,10 @@
-//! What a mail announces (rule 12): facts, kept in the outbox until the mail room makes a text of
-//! them. Never a password.
+//! The notifications by mail (rule 12), as data: stored in the outbox, turned into text by `mail`.
+//! They never contain a password.
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-/// One thing to announce to a contact address.
+/// A notification to a contact address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Notification {
@@ -20,27 +20,26 @@ pub enum Notification {
         identifier: String,
         new_manager: String,
         is_recipient: bool,
-        /// Accounts of the structure whose password somebody knows who no longer manages it; told
-        /// to the new one.
+        /// For the new manager: the accounts of the structure whose password is known to someone
+        /// who no longer manages it.
         #[serde(default)]
         known_accounts: Vec<String>,
     },
-    /// The recipient has a role in a structure now, or, with none, is no longer a member.
+    /// The recipient's role in a structure changed; `None`: no longer a member.
     MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
-    /// Somebody asks to be attached to a structure that the recipient is principal manager of.
+    /// A person requests a membership in a structure whose principal manager is the recipient.
     MembershipRequested { structure: String, identifier: String, person: String, login: String },
-    /// The recipient asked to be attached to a structure, and will not be.
+    /// The recipient's request for a membership was refused.
     MembershipRefused { structure: String, identifier: String },
-    /// The recipient's contact address changed; `new_address` tells the old one where mail goes
-    /// now.
+    /// The recipient's contact address changed; sent to the old and to the new one.
     ContactAddressChanged { new_address: String },
-    /// The recipient is invited to choose a password. The link is made when the mail is, so that no
-    /// secret waits here.
+    /// The recipient is invited to choose a password. The link is made with the mail's text, so
+    /// that the outbox contains no secret.
     Invitation { user_id: i64 },
-    /// The recipient, or somebody in her name, said that she forgot her password. The link is made
-    /// as for an invitation.
+    /// A link was requested for the recipient's forgotten password. It is made as for an
+    /// invitation.
     PasswordForgotten { user_id: i64 },
-    /// The recipient's own password was chosen anew.
+    /// The recipient's own password was changed.
     PasswordChosen {
         login: String,
         #[serde(with = "time::serde::timestamp")]
@@ -53,7 +52,7 @@ pub enum Notification {
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
-    /// The recipient signed in from where, or with what, she had not before.
+    /// The recipient signed in from a new network or browser.
     NewSignIn {
         login: String,
         address: String,
@@ -63,19 +62,19 @@ pub enum Notification {
     },
 }
 
-/// What became of a second factor.
+/// How a second factor changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecondFactorChange {
     Enabled,
     Disabled,
-    /// Taken away by the operator.
+    /// Removed by the operator.
     Reset,
     CodesRenewed,
 }
 
 impl SecondFactorChange {
-    /// « La double authentification de votre compte … ».
+    /// As the mail words it.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -87,7 +86,7 @@ impl SecondFactorChange {
     }
 }
 
-/// The facts about a technical user that a mail tells.
+/// A technical user, for a mail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountNotification {
     pub technical_user_id: i64,
@@ -95,18 +94,18 @@ pub struct AccountNotification {
     pub label: Option<String>,
     pub structure: String,
     pub identifier: String,
-    /// Who did it.
+    /// The login of the person who did it.
     pub actor: String,
     #[serde(with = "time::serde::timestamp")]
     pub at: OffsetDateTime,
     #[serde(with = "time::serde::timestamp")]
     pub expires_at: OffsetDateTime,
-    /// Until when the password that a reset replaced still works, if it does.
+    /// Until when the password that a reset replaced still works; `None` where it does not.
     #[serde(default, with = "time::serde::timestamp::option")]
     pub former_until: Option<OffsetDateTime>,
 }
 
-/// The facts about a password that a reminder tells.
+/// A password that will expire, for a reminder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiryNotice {
     pub technical_user_id: i64,
@@ -116,7 +115,7 @@ pub struct ExpiryNotice {
     pub identifier: String,
     #[serde(with = "time::serde::timestamp")]
     pub expires_at: OffsetDateTime,
-    /// Days until then, on the calendar in Paris.
+    /// Days until then, by the calendar in Paris.
     pub days_left: i32,
 }
 

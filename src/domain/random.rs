@@ -1,4 +1,4 @@
-//! Where randomness enters: the operating system's generator, named once.
+//! Randomness, from the operating system's generator alone.
 
 use data_encoding::BASE64URL_NOPAD;
 use rand::{CryptoRng, rand_core::UnwrapErr, rngs::SysRng};
@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 
 use super::wiped::wiped;
 
-/// The operating system's CSPRNG. It panics where the system cannot give randomness, since nothing
-/// safe can follow.
+/// The operating system's CSPRNG. It panics where the system provides no randomness: nothing would
+/// be safe without it.
 #[must_use]
 pub fn os_rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
@@ -21,14 +21,14 @@ pub fn bytes<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {
     bytes
 }
 
-/// A random text of 256 bits, safe in a URL, a form and a header.
+/// 256 random bits in base64url, safe in a URL, a form and a header.
 #[must_use]
 pub fn token(rng: &mut impl CryptoRng) -> String {
     wiped(|| BASE64URL_NOPAD.encode(&bytes::<32>(rng)))
 }
 
-/// What the database keeps of a random secret (session, API token, link, nonce): SHA-256, since
-/// nobody can guess 128 bits there is nothing to slow down.
+/// SHA-256, as the database stores random secrets (sessions, API tokens, links, nonces). A fast
+/// hash is enough: 128 random bits cannot be guessed.
 #[must_use]
 pub fn digest(secret: impl AsRef<[u8]>) -> Vec<u8> {
     wiped(|| Sha256::digest(secret.as_ref()).to_vec())

@@ -70,8 +70,8 @@ pub struct SealedSecret {
     pub bytes: Vec<u8>,
 }
 
-/// The keys that seal second factors, and make the secrets of links by mail: the first one seals
-/// and makes, all open. `Debug` says nothing.
+/// The keys that seal second factors, and from which the secrets of links by mail and the keys of
+/// verifiers are derived: the first one seals and makes, all open and verify. `Debug` says nothing.
 pub struct Keyring(Vec<(String, Zeroizing<[u8; 32]>)>);
 
 impl fmt::Debug for Keyring {
@@ -132,6 +132,16 @@ impl Keyring {
         wiped(|| Hkdf::<Sha256>::new(None, &**key).expand(&about, &mut *token))
             .expect("32 bytes are within HKDF's limit");
         BASE64URL_NOPAD.encode(&*token)
+    }
+
+    /// Keys for another purpose, which the label names: one derived from each key, with its name.
+    pub(super) fn derived_keys(&self, label: &[u8]) -> impl Iterator<Item = (&str, Zeroizing<[u8; 32]>)> {
+        self.0.iter().map(move |(name, key)| {
+            let mut derived = Zeroizing::new([0; 32]);
+            wiped(|| Hkdf::<Sha256>::new(None, &**key).expand(label, &mut *derived))
+                .expect("32 bytes are within HKDF's limit");
+            (name.as_str(), derived)
+        })
     }
 }
 

@@ -1,34 +1,33 @@
-//! Wipes secrets from the stack. The allocator wipes freed heap memory; the stack keeps its content
-//! for as long as its thread sleeps.
+//! Wipes secrets from the stack after a computation. The allocator wipes freed heap memory; the
+//! stack would keep its content for as long as the thread sleeps.
 
 use std::hint::black_box;
 
 use zeroize::Zeroize;
 
-/// More than hashing and sealing take of the stack, in words of eight bytes: 8 KiB.
+/// Eight-byte words that are wiped: 8 KiB, more than hashing and sealing use.
 const WORDS: usize = 1024;
 /// More than a request takes of the stack in a debug build, in words of eight bytes: 256 KiB.
 const REQUEST_WORDS: usize = 32 * 1024;
 
-/// Computes with a secret, then wipes the stack that this took: hashes copy what they are given
-/// into their blocks, and their libraries move and copy those. What `compute` gives back is not
-/// wiped.
+/// Computes with a secret, then wipes the stack that this used: hash implementations copy their
+/// input into blocks, and move those. The result of `compute` is not wiped.
 pub fn wiped<T>(compute: impl FnOnce() -> T) -> T {
-    let result = apart(compute);
+    let result = in_own_frame(compute);
     wipe();
     result
 }
 
 /// The same for one poll of a connection's future, which takes more of the stack. About 7 µs.
 pub fn wiped_poll<T>(poll: impl FnOnce() -> T) -> T {
-    let result = apart(poll);
+    let result = in_own_frame(poll);
     wipe_deep();
     result
 }
 
-/// Below the caller's frame, where [`wipe`] will be.
+/// Never inlined, so that it uses the same stack as [`wipe`], below the caller's frame.
 #[inline(never)]
-fn apart<T>(compute: impl FnOnce() -> T) -> T {
+fn in_own_frame<T>(compute: impl FnOnce() -> T) -> T {
     compute()
 }
 
@@ -48,7 +47,6 @@ fn wipe_deep() {
 mod tests {
     use std::{
         fs::{self, File},
-        hint::black_box,
         os::unix::fs::FileExt,
     };
 
@@ -76,7 +74,7 @@ mod tests {
         bytes
     }
 
-    /// Far below what the search itself takes.
+    /// Runs `act` below the stack that the search uses.
     #[inline(never)]
     fn deep(act: impl FnOnce()) {
         let room = black_box([0_u8; 16 * 1024]);
@@ -87,7 +85,7 @@ mod tests {
     /// Whether 16 bytes in the middle of a secret are still on the stack once `act` is done with
     /// it.
     fn leaves(act: impl FnOnce(&str)) -> bool {
-        // Where the search knows it from, it does not stand.
+        // Masked, so that the search does not find its own copy.
         let hidden: Vec<u8> = random::bytes::<32>(&mut random::os_rng())
             .iter()
             .map(|byte| password::ALPHABET.as_bytes()[usize::from(*byte) % password::ALPHABET.len()] ^ MASK)

@@ -25,7 +25,7 @@ use crate::{
     settings::{SettingError, Settings},
     web::{
         self,
-        api::call_log::WRITE_EVERY,
+        api::call_log::FLUSH_EVERY,
         api::state::ApiState,
         edge::{monitoring::metrics_router, state::AppState},
     },
@@ -87,7 +87,7 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let router = web::router(state.clone(), api.clone());
     connections::serve_until_signal(listener, router, tls, max_connections).await.map_err(ServeError::Signals)?;
     upkeep.abort();
-    if let Err(error) = api.call_log.write_all(&state.pool).await {
+    if let Err(error) = api.call_log.flush_all(&state.pool).await {
         tracing::warn!(error = error.to_string(), "the last calls could not be written");
     }
     let _ = stop_mail.send(());
@@ -106,10 +106,10 @@ fn spawn_mail_sender(mail_sender: MailSender, pool: PgPool) -> (oneshot::Sender<
 
 /// Periodically writes the API's buffered last calls and refusals to the database.
 async fn write_call_log(api: ApiState) {
-    let mut ticks = interval(WRITE_EVERY);
+    let mut ticks = interval(FLUSH_EVERY);
     loop {
         ticks.tick().await;
-        if let Err(error) = api.call_log.write(&api.app.pool).await {
+        if let Err(error) = api.call_log.flush(&api.app.pool).await {
             tracing::warn!(error = error.to_string(), "the last calls will be written later");
         }
     }

@@ -1,6 +1,6 @@
-//! The portal as people and machines see it. [`routes`] is the table of contents.
+//! The HTTP service. [`routes`] lists the portal's pages, [`api::routes`] the API's calls.
 
-// Every handler fails with the one `AppError`, that `error` explains.
+// Every handler returns `AppError`; its variants are documented in `edge::error`.
 #![allow(clippy::missing_errors_doc)]
 
 pub mod api;
@@ -40,18 +40,18 @@ fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
     Route { method: Method::GET, path, handler, keeps_form: false }
 }
 
-/// An act of somebody who is signed in.
+/// A form of a signed-in person.
 fn act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
     Route { method: Method::POST, path, handler, keeps_form: true }
 }
 
-/// An act on the way in or out.
+/// A form that needs no session, or ends it.
 fn open_act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
     Route { method: Method::POST, path, handler, keeps_form: false }
 }
 
-/// Every page and every act of the portal. The tests walk through this list: a route that no test
-/// knows fails.
+/// Every page and every form of the portal. The tests iterate over this list: a route that no test
+/// covers fails.
 pub fn routes() -> Vec<Route> {
     vec![
         page(paths::HOME, get(sign_in::home)),
@@ -125,7 +125,7 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
-/// The whole service.
+/// The whole service: portal, API, static files, monitoring.
 pub fn router(state: AppState, api: ApiState) -> Router {
     let sessions = SessionManagerLayer::new(session::WrittenSessions)
         .with_name(state.session_cookie())
@@ -134,9 +134,9 @@ pub fn router(state: AppState, api: ApiState) -> Router {
         .with_same_site(SameSite::Lax)
         .with_path("/")
         .with_expiry(Expiry::OnSessionEnd);
-    let keep = from_fn_with_state(state.clone(), kept_form::keep);
+    let keep_form = from_fn_with_state(state.clone(), kept_form::keep);
     let pages = routes().into_iter().fold(Router::new(), |router, route| {
-        let handler = if route.keeps_form { route.handler.route_layer(keep.clone()) } else { route.handler };
+        let handler = if route.keeps_form { route.handler.route_layer(keep_form.clone()) } else { route.handler };
         router.route(route.path, handler)
     });
     let portal = pages
@@ -148,19 +148,19 @@ pub fn router(state: AppState, api: ApiState) -> Router {
     guarded(portal, api::router(api), state)
 }
 
-/// Pages and calls behind what holds for all: limits, time, and an answer to every failure, a panic
-/// too.
+/// Adds the layers around portal and API: limits, time limit, and a response to every failure,
+/// including panics.
 fn guarded(portal: Router<AppState>, calls: Router<AppState>, state: AppState) -> Router {
     portal
-        .layer(from_fn(middleware::short_urls_only))
+        .layer(from_fn(middleware::limit_url_length))
         .layer(RequestBodyLimitLayer::new(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(error_pages::panicked))
-        .layer(from_fn_with_state(error_pages::too_late as middleware::TooLate, middleware::in_time))
+        .layer(from_fn_with_state(error_pages::timed_out as middleware::TimeoutResponse, middleware::limit_time))
         .layer(from_fn_with_state(state.clone(), error_pages::render_errors))
         .layer(CompressionLayer::new())
         .merge(calls)
         .merge(monitoring::router())
-        .layer(from_fn_with_state(state.clone(), middleware::track_request))
+        .layer(from_fn_with_state(state.clone(), middleware::log_and_set_headers))
         .with_state(state)
 }
 
@@ -173,8 +173,8 @@ mod tests {
     use super::*;
     use crate::{db, settings::Settings};
 
-    async fn break_down() -> &'static str {
-        panic!("at a line of the source, with what it was about")
+    async fn panicking() -> &'static str {
+        panic!("at a line of the source, with its details")
     }
 
     async fn get_text(router: &Router, path: &str) -> (u16, String) {
@@ -189,8 +189,8 @@ mod tests {
     async fn a_panic_is_one_answer_that_tells_nothing_and_the_rest_goes_on() {
         let settings = Settings::read(|_| None).unwrap();
         let state = AppState::new(db::pool(PgConnectOptions::new(), 1), settings).unwrap();
-        let portal = Router::new().route("/page", get(break_down));
-        let calls = api::guarded(Router::new().route("/call", get(break_down)));
+        let portal = Router::new().route("/page", get(panicking));
+        let calls = api::guarded(Router::new().route("/call", get(panicking)));
         let router = guarded(portal, calls, state);
         for (path, says) in [("/page", "<title>Erreur 500"), ("/call", "\"codeRetour\"")] {
             let (status, body) = get_text(&router, path).await;

@@ -1,5 +1,5 @@
-//! Every URL of the portal, once. Routes use the constants (axum patterns); redirects and templates
-//! use the functions.
+//! Every URL of the service. Routes use the constants (axum patterns); redirects and templates use
+//! the functions.
 
 pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";
@@ -68,14 +68,14 @@ pub const API_SEARCH: &str = "/cpro/structures/v1/rechercher";
 pub const API_CONSULT: &str = "/cpro/structures/v1/consulter";
 pub const API_SERVICES: &str = "/cpro/structures/v1/lister/rattachementsutilisateur";
 
-/// The path as a log may hold it: without the secret of a link that opens something by itself.
+/// The path for the log: without the secret token of an invitation or calendar link.
 #[must_use]
 pub fn for_log(path: &str) -> &str {
     let is_of = |pattern: &&str| pattern.split_once('{').is_some_and(|(before, _)| path.starts_with(before));
     [INVITATION, CALENDAR].into_iter().find(is_of).unwrap_or(path)
 }
 
-/// The structure's history, narrowed to one of its accounts.
+/// The structure's history, filtered by one of its accounts.
 #[must_use]
 pub fn account_history(structure_id: impl std::fmt::Display, login: &str) -> String {
     let base = format!("{}?", structure_history(structure_id));

@@ -1,6 +1,9 @@
 //! What is kept of calls: each account's last one, and those that were refused.
 
-use raccord::domain::technical_user::TechnicalUserStatus;
+use raccord::{
+    db::api::{Caller, PresentedCredentials},
+    domain::technical_user::TechnicalUserStatus,
+};
 
 use super::portal_with_account;
 use crate::common::{EventRow, HEALTH, TestPortal, cpro_account};
@@ -16,7 +19,7 @@ async fn refusals(portal: &TestPortal) -> Vec<String> {
 
 /// Writes what this instance has kept in memory.
 async fn write_call_log(portal: &TestPortal) {
-    portal.api().call_log.write(&portal.pool).await.expect("it is written");
+    portal.api().call_log.flush(&portal.pool).await.expect("it is written");
 }
 
 #[tokio::test]
@@ -33,8 +36,9 @@ async fn the_last_call_is_kept_with_its_caller_and_without_a_write_per_call() {
     // Another instance that has seen an earlier call does not move it back.
     let late = portal.second_instance().api();
     let before = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
-    late.call_log.call(account.id, before, "192.0.2.9".parse().unwrap(), "curl");
-    late.call_log.write(&portal.pool).await.unwrap();
+    let caller = Caller { technical_user_id: account.id, at: before, sunset: None };
+    late.call_log.record_call(&caller, &PresentedCredentials::default(), "192.0.2.9".parse().unwrap(), "curl");
+    late.call_log.flush(&portal.pool).await.unwrap();
     assert_eq!(portal.last_call_of(account.id).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
 }
 
@@ -46,7 +50,7 @@ async fn what_a_write_could_not_keep_is_kept_by_the_next() {
     let wrong = cpro_account(&account.login, "faux");
     assert_eq!(portal.program().call(HEALTH, &[("cpro-account", &wrong)], "").await.status, 401);
     let gone = sqlx::PgPool::connect_lazy_with(sqlx::postgres::PgConnectOptions::new().host("/nonexistent"));
-    assert!(portal.api().call_log.write(&gone).await.is_err());
+    assert!(portal.api().call_log.flush(&gone).await.is_err());
     write_call_log(&portal).await;
     assert!(portal.last_call_of(account.id).await.is_some());
     assert_eq!(refusals(&portal).await.len(), 1);
@@ -83,6 +87,6 @@ async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
     assert_eq!(status("192.0.2.8", &suspended).await, 401);
     write_call_log(&portal).await;
     assert_eq!(refusals(&portal).await.len(), 2);
-    portal.api().call_log.write_all(&portal.pool).await.unwrap();
+    portal.api().call_log.flush_all(&portal.pool).await.unwrap();
     assert_eq!(refusals(&portal).await.len(), 3);
 }

@@ -49,6 +49,16 @@ impl TestPortal {
         sqlx::query(insert).bind(account).bind(interval).execute(&self.pool).await.expect("a token");
     }
 
+    pub async fn remove_verifiers(&self) {
+        self.execute("DELETE FROM password_verifiers").await;
+    }
+
+    /// Makes every stored hash useless: where a password still works, no hash was computed.
+    pub async fn spoil_hashes(&self) {
+        self.execute("UPDATE technical_users SET password_hash = 'x'; UPDATE former_passwords SET password_hash = 'x'")
+            .await;
+    }
+
     pub async fn end_former_passwords(&self) {
         self.execute("UPDATE former_passwords SET ends_at = portal_now()").await;
     }

@@ -5,10 +5,13 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use raccord::domain::{
-    password::{Argon2id, Password, PasswordHash},
-    random,
-    role::Role,
+use raccord::{
+    db::api::verifiers,
+    domain::{
+        password::{Argon2id, Password, PasswordHash},
+        random,
+        role::Role,
+    },
 };
 
 use super::{portal::TestPortal, program::Account};
@@ -111,9 +114,25 @@ impl TestPortal {
 
     /// A technical user with a password of its own, in a structure of [`Self::anne_and_bruno`].
     pub async fn account(&self, structure_id: i64) -> Account {
+        let account = self.account_without_verifier(structure_id).await;
+        let key = self.state().keys().expect("the keys").verifier_key();
+        let verifier = key.verifier(&account.login, account.password.expose());
+        let mut conn = self.pool.acquire().await.expect("a connection");
+        verifiers::put(&mut conn, account.id, 1, &verifier).await.expect("a verifier");
+        account
+    }
+
+    /// The same as a version of the portal made it that knew no verifiers.
+    pub async fn account_without_verifier(&self, structure_id: i64) -> Account {
         let password = Password::generate(&mut random::os_rng());
         let hash = Argon2id::default().hash(password.expose(), random::bytes(&mut random::os_rng()));
         let (id, login) = self.insert_technical_user(structure_id, ANNE, &hash).await;
+        sqlx::query("UPDATE technical_users SET password_checksum = $2 WHERE id = $1")
+            .bind(id)
+            .bind(password.checksum())
+            .execute(&self.pool)
+            .await
+            .expect("a checksum");
         Account { id, login, password }
     }
 

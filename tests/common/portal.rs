@@ -1,5 +1,7 @@
 //! A portal over a database of its own.
 
+use std::path::Path;
+
 use raccord::{
     db,
     settings::Settings,
@@ -88,6 +90,16 @@ impl TestPortal {
     /// What the API's handlers share in the instance that browsers and programs reach.
     pub fn api(&self) -> ApiState {
         self.server.api()
+    }
+
+    /// What all handlers share in that instance.
+    pub fn state(&self) -> AppState {
+        self.api().app.clone()
+    }
+
+    /// Another instance over the same database, with this key file.
+    pub fn instance_with_keys(&self, key_file: &Path) -> Server {
+        serve(&self.database, &Settings { secret_key_file: key_file.to_owned(), ..self.settings.clone() })
     }
 
     /// A program that calls the API.

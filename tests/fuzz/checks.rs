@@ -138,9 +138,9 @@ pub fn credential(data: &[u8]) {
         }
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let _ = api::token::shown(&headers, body);
+        let _ = api::token::presented(&headers, body);
         headers.insert(header::AUTHORIZATION, value);
-        let _ = api::token::shown(&headers, body);
+        let _ = api::token::presented(&headers, body);
     }
 }
 

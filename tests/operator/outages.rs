@@ -381,7 +381,7 @@ async fn one_instance_creates_another_displays_a_third_exports() {
     for serving in [&a, &b, &c] {
         assert_eq!(health_check(serving, "", &login, &password), Some(200));
     }
-    // A reset at one is known to the others at once, though they remember the old password.
+    // A reset at one acts on the next call at the others.
     let page = first.open(&format!("/utilisateurs-techniques/{id}")).await;
     first.submit(&page, &format!("/utilisateurs-techniques/{id}/mot-de-passe"), &[]).await.location();
     for serving in [&b, &c, &a] {

@@ -1,25 +1,25 @@
-//! The directory of structures, as the API searches it.
+//! The API's statements on the directory of structures.
 
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::{Caller, Claim, Page};
+use super::{Caller, Page, PresentedCredentials};
 use crate::domain::structure_identifier::IdentifierType;
 
-/// Matches are counted up to here: beyond, nobody turns pages, and counting would cost what the
-/// search saves.
-const MOST_COUNTED: i64 = 100_000;
+/// Matches are counted up to here: clients do not read further pages, and counting all would cost
+/// more than the search.
+const MAX_COUNTED: i64 = 100_000;
 
-/// What is searched for; every criterion narrows.
+/// Search criteria; all must match.
 #[derive(Clone, Debug, Default)]
 pub struct Criteria {
     /// A whole identifier; a SIREN finds its establishments.
     pub identifier: Option<String>,
     pub identifier_type: Option<IdentifierType>,
-    /// Parts of the name, blind to case and accents.
+    /// Parts of the name, ignoring case and accents.
     pub names: Vec<String>,
     pub active: Option<bool>,
-    /// Private persons have no public structure.
+    /// All structures are public but those of private persons.
     pub public: Option<bool>,
     pub country_code: Option<String>,
     pub postal_code: Option<String>,
@@ -40,23 +40,23 @@ pub struct Listed {
     pub active: bool,
 }
 
-/// A page of the directory, and how many match in all; see [`total`].
+/// A page of the directory, and the number of all matches; see [`total`].
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub rows: Vec<Listed>,
     pub total: i64,
 }
 
-/// The caller with a page of what matches.
+/// The caller with a page of the matches.
 ///
-/// The statement is put together from the criteria that were given, so that the planner sees which
-/// index serves them; it is the one place where a checked macro cannot say it.
+/// The statement is assembled from the given criteria, so that the planner sees which index serves
+/// them.
 ///
 /// # Errors
 /// Database errors.
 pub async fn search(
     pool: &PgPool,
-    claim: &Claim,
+    presented: &PresentedCredentials,
     criteria: &Criteria,
     page: Page,
 ) -> sqlx::Result<Option<(Caller, Found)>> {
@@ -64,13 +64,12 @@ pub async fn search(
         "SELECT c.technical_user_id, c.at, c.sunset, n.total,
                 p.id, p.identifier_type, p.identifier, p.designation, p.active FROM ",
     );
-    claim.push_caller(&mut query);
+    presented.push_caller(&mut query);
     query.push(" c CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM structures s WHERE true");
     push_criteria(&mut query, criteria);
-    query.push(" LIMIT ").push_bind(MOST_COUNTED);
-    // The page is found by its ids, which an index may hold alone; only its own rows are read.
-    // OFFSET 0 has them read one by one: the planner expects more of them than there are, and would
-    // read the whole table.
+    query.push(" LIMIT ").push_bind(MAX_COUNTED);
+    // The page's ids come from an index; then only these rows are read. OFFSET 0 makes the planner
+    // read them one by one: it overestimates their number and would scan the table.
     query.push(") counted) n LEFT JOIN LATERAL (SELECT k.id, row_number() OVER () AS place FROM (SELECT s.id FROM structures s");
     query.push(" WHERE true");
     push_criteria(&mut query, criteria);
@@ -78,8 +77,8 @@ pub async fn search(
     query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit());
     query.push(") k) k ON true LEFT JOIN LATERAL (SELECT * FROM structures WHERE id = k.id OFFSET 0) p ON true");
     query.push(" ORDER BY k.place");
-    // Planned anew each time, for what is searched decides the plan; and kept, so many combinations
-    // would push the statements of all other calls out of the connection's memory.
+    // Not prepared: the best plan depends on the values, and so many combinations would push the
+    // statements of all other calls out of the connection's cache.
     let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(pool).await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
@@ -89,10 +88,10 @@ pub async fn search(
     Ok(Some((caller, Found { rows, total })))
 }
 
-/// How many match: exact as far as was counted. Beyond, it says of each page whether another one
-/// follows, so that whoever turns all pages sees all structures.
+/// The number of matches, exact up to [`MAX_COUNTED`]. Beyond, it is one more than what was shown
+/// as long as pages are full, so that clients which read all pages see all structures.
 fn total(counted: i64, page: Page, rows: usize) -> i64 {
-    if counted < MOST_COUNTED || rows == 0 {
+    if counted < MAX_COUNTED || rows == 0 {
         return counted;
     }
     let shown = i64::try_from(rows).unwrap_or(i64::MAX);
@@ -136,8 +135,8 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
         query.push(" AND s.search_text LIKE '%' || ");
         push_pattern(query, name);
         query.push(" || '%'");
-        // The text that is searched ends with the identifier, which is no part of the name. Words
-        // do not stand in one.
+        // `search_text` ends with the identifier, which is not part of the name. An identifier
+        // contains no words without digits.
         if name.len() < 3 || name.bytes().any(|byte| byte.is_ascii_digit()) {
             query.push(" AND position(search_key(").push_bind(name.clone());
             query.push(") IN left(s.search_text, -1 - length(s.identifier))) > 0");
@@ -173,31 +172,32 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
     }
 }
 
-/// The structure of this identifier, or for a SIREN all its establishments.
+/// Matches the structure with this identifier, or all establishments of a SIREN.
 fn push_identifier(query: &mut QueryBuilder<Postgres>, identifier: &str) {
     if !is_siren(identifier) {
         query.push(" AND s.identifier = ").push_bind(identifier.to_owned());
         return;
     }
-    // A colon is what follows the digits.
+    // ':' is the character after '9'.
     query.push(" AND s.identifier ~>=~ ").push_bind(identifier.to_owned());
     query.push(" AND s.identifier ~<~ ").push_bind(format!("{identifier}:"));
     query.push(" AND (s.identifier_type = 'SIRET' OR s.identifier = ").push_bind(identifier.to_owned()).push(")");
 }
 
-/// Whether this is the number of a legal entity, with which the SIRET of each of its establishments
-/// begins.
+/// Whether this is a SIREN, the number of a legal entity: the SIRET of each of its establishments
+/// starts with it.
 fn is_siren(text: &str) -> bool {
     text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The key of a text for LIKE, where `%` and `\` mean themselves; a key has no `_`.
+/// The search key of a text as a LIKE pattern, with `%` and `\` escaped; a search key contains no
+/// `_`.
 fn push_pattern(query: &mut QueryBuilder<Postgres>, text: &str) {
     query.push("replace(replace(search_key(").push_bind(text.to_owned());
     query.push(r"), '\', '\\'), '%', '\%')");
 }
 
-/// A structure as « consulter » tells it.
+/// A structure's directory entry, for « consulter ».
 #[derive(Clone, Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "the directory's columns")]
 pub struct Consulted {
@@ -225,19 +225,19 @@ pub struct Consulted {
     pub within_rights: bool,
     /// Only within the caller's rights.
     pub email: Option<String>,
-    /// Only within the caller's rights: when the caller's own password ends, in its own structure;
-    /// elsewhere, of the passwords that work, the first to end.
+    /// Only within the caller's rights: in its own structure, when the caller's password expires;
+    /// in others, the next expiry among active technical users.
     pub technical_expiry: Option<OffsetDateTime>,
 }
 
-/// How a call names a structure.
+/// How a call identifies a structure.
 #[derive(Clone, Debug)]
-pub enum Named {
+pub enum StructureRef {
     Id(i64),
     Identifier(IdentifierType, String),
 }
 
-impl Named {
+impl StructureRef {
     fn id(&self) -> Option<i64> {
         if let Self::Id(id) = self { Some(*id) } else { None }
     }
@@ -247,11 +247,16 @@ impl Named {
     }
 }
 
-/// The caller with the structure, if there is one of that name.
+/// The caller with the structure, if there is one.
 ///
 /// # Errors
 /// Database errors.
-pub async fn consult(pool: &PgPool, claim: &Claim, named: &Named) -> sqlx::Result<Option<(Caller, Option<Consulted>)>> {
+pub async fn consult(
+    pool: &PgPool,
+    presented: &PresentedCredentials,
+    structure: &StructureRef,
+) -> sqlx::Result<Option<(Caller, Option<Consulted>)>> {
+    let digests = presented.digests();
     let row = sqlx::query!(
         r#"SELECT c.technical_user_id AS "technical_user_id!", c.at AS "at!", c.sunset,
                   s.id AS "id?", s.identifier_type AS "identifier_type?", s.identifier AS "identifier?",
@@ -267,16 +272,15 @@ pub async fn consult(pool: &PgPool, claim: &Claim, named: &Named) -> sqlx::Resul
                       SELECT t.expires_at FROM technical_users t
                        WHERE t.structure_id = s.id AND t.status = 'ACTIVE' AND t.expires_at > c.at
                        ORDER BY t.id = c.technical_user_id DESC, t.expires_at LIMIT 1) END AS technical_expiry
-             FROM api_caller($1, $2, $3) c
-             LEFT JOIN structures s ON s.id = $4 OR (s.identifier_type = $5 AND s.identifier = $6)
+             FROM api_caller($1, $2) c
+             LEFT JOIN structures s ON s.id = $3 OR (s.identifier_type = $4 AND s.identifier = $5)
             CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM memberships m
                                  WHERE m.structure_id = s.id AND m.user_id = c.manager_id) AS within) r"#,
-        claim.token_hash(),
-        claim.account_id(),
-        claim.version(),
-        named.id(),
-        named.identifier().map(|(kind, _)| kind),
-        named.identifier().map(|(_, text)| text),
+        presented.token_hash(),
+        digests.as_deref(),
+        structure.id(),
+        structure.identifier().map(|(kind, _)| kind),
+        structure.identifier().map(|(_, text)| text),
     )
     .fetch_optional(pool)
     .await?;
@@ -319,7 +323,7 @@ mod tests {
         let of =
             |counted, number, rows| total(counted, Page { size: 100, number, order: None, descending: false }, rows);
         assert_eq!((of(5, 1, 5), of(0, 1, 0), of(5, 9, 0)), (5, 0, 5));
-        assert_eq!((of(MOST_COUNTED, 1, 100), of(MOST_COUNTED, 1000, 100)), (MOST_COUNTED, MOST_COUNTED + 1));
-        assert_eq!((of(MOST_COUNTED, 1001, 30), of(MOST_COUNTED, 5000, 0)), (100_030, MOST_COUNTED));
+        assert_eq!((of(MAX_COUNTED, 1, 100), of(MAX_COUNTED, 1000, 100)), (MAX_COUNTED, MAX_COUNTED + 1));
+        assert_eq!((of(MAX_COUNTED, 1001, 30), of(MAX_COUNTED, 5000, 0)), (100_030, MAX_COUNTED));
     }
 }

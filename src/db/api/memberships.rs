@@ -1,8 +1,8 @@
-//! « Rattachements »: where the caller's principal manager is a member, at this moment (rule 5).
+//! The current memberships (« rattachements ») of the caller's principal manager (rule 5).
 
 use sqlx::{PgPool, QueryBuilder, Row, postgres::PgRow};
 
-use super::{Caller, Claim, Page};
+use super::{Caller, Page, PresentedCredentials};
 use crate::domain::{role::Role, structure_identifier::IdentifierType};
 
 /// One of the principal manager's memberships.
@@ -16,31 +16,34 @@ pub struct ApiMembership {
     pub role: Role,
 }
 
-/// A page of memberships, and how many there are in all.
+/// A page of memberships, and the number of all.
 #[derive(Clone, Debug, Default)]
 pub struct ApiMemberships {
     pub rows: Vec<ApiMembership>,
     pub total: i64,
 }
 
-/// The caller with a page of the principal manager's memberships; by structure where no order is
-/// asked for.
+/// The caller with a page of the principal manager's memberships; by structure id as default.
 ///
-/// This is the call that software makes most. The caller is judged once, before anything else is
-/// read (`OFFSET 0` keeps the planner from judging per membership), and stands beside every
-/// membership, or alone; the page comes in the order of an index, and nobody counts where the page
-/// shows all. The statement is put together from parts because an order cannot be bound to one, and
-/// read by the columns' places, which costs less than by their names.
+/// The most frequent call. The caller is authenticated once (`OFFSET 0` keeps the planner from
+/// doing it per membership) and is in every row, or in a single row without a membership. The page
+/// comes in the order of an index; memberships are counted only where there is more than one page.
+/// The statement is assembled because an order cannot be bound, and read by column numbers, which
+/// is faster than by names.
 ///
 /// # Errors
 /// Database errors.
-pub async fn of_manager(pool: &PgPool, claim: &Claim, page: Page) -> sqlx::Result<Option<(Caller, ApiMemberships)>> {
+pub async fn of_manager(
+    pool: &PgPool,
+    presented: &PresentedCredentials,
+    page: Page,
+) -> sqlx::Result<Option<(Caller, ApiMemberships)>> {
     let mut query = QueryBuilder::new(
         "SELECT c.technical_user_id, c.at, c.sunset,
                 p.id, p.structure_id, p.identifier_type, p.identifier, p.designation, p.role
            FROM (SELECT * FROM ",
     );
-    claim.push_caller(&mut query);
+    presented.push_caller(&mut query);
     query.push(
         " OFFSET 0) c LEFT JOIN LATERAL
           (SELECT m.id, m.structure_id, s.identifier_type, s.identifier, s.designation, m.role
@@ -54,7 +57,7 @@ pub async fn of_manager(pool: &PgPool, claim: &Claim, page: Page) -> sqlx::Resul
     let rows = found.iter().map(membership).filter_map(Result::transpose).collect::<sqlx::Result<Vec<_>>>()?;
     let shown = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let is_last = (1..page.limit()).contains(&shown) || page.offset() == 0 && shown == 0;
-    let total = if is_last { page.offset() + shown } else { count(pool, claim).await? };
+    let total = if is_last { page.offset() + shown } else { count(pool, presented).await? };
     Ok(Some((caller, ApiMemberships { rows, total })))
 }
 
@@ -62,7 +65,7 @@ fn caller(row: &PgRow) -> sqlx::Result<Caller> {
     Ok(Caller { technical_user_id: row.try_get(0)?, at: row.try_get(1)?, sunset: row.try_get(2)? })
 }
 
-/// Nothing where the caller stands alone.
+/// `None` in the row of a caller without memberships.
 fn membership(row: &PgRow) -> sqlx::Result<Option<ApiMembership>> {
     let Some(id) = row.try_get(3)? else { return Ok(None) };
     Ok(Some(ApiMembership {
@@ -75,18 +78,18 @@ fn membership(row: &PgRow) -> sqlx::Result<Option<ApiMembership>> {
     }))
 }
 
-/// What the tables' checks keep from happening.
+/// Cannot happen: the tables have check constraints.
 fn unknown_word(column: usize) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_string(), source: "a word that this version does not know".into() }
 }
 
 /// How many memberships the caller's principal manager has.
-async fn count(pool: &PgPool, claim: &Claim) -> sqlx::Result<i64> {
+async fn count(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<i64> {
+    let digests = presented.digests();
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2, $3) c JOIN memberships m ON m.user_id = c.manager_id"#,
-        claim.token_hash(),
-        claim.account_id(),
-        claim.version(),
+        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2) c JOIN memberships m ON m.user_id = c.manager_id"#,
+        presented.token_hash(),
+        digests.as_deref(),
     )
     .fetch_one(pool)
     .await

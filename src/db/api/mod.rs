@@ -1,75 +1,79 @@
-//! The API's side of technical users. Every statement that a call makes starts from one of the
-//! functions that judge a [`Claim`] (`api_caller` and its two short forms) and reads the data in
-//! one round trip; it finds nothing where the caller is not, or no longer, let in.
+//! The API's statements. Each one starts from an SQL function that authenticates the caller
+//! (`api_caller` or one of its two short forms), so that a call is one round trip; it returns no
+//! row where the credentials are not valid.
 
-pub mod accounts;
 pub mod call_log;
 pub mod directory;
 pub mod memberships;
+pub mod tokens;
+pub mod verifiers;
 
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-/// An account whose password somebody has shown, at the version that was verified.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VerifiedAccount {
-    pub technical_user_id: i64,
-    pub credential_version: i32,
-}
+use crate::domain::verifier::Verifier;
 
-/// What a call has shown. The database decides at each statement whether it is still worth
-/// anything.
+/// The credentials of a call. The database judges them in each statement.
 #[derive(Clone, Debug, Default)]
-pub struct Claim {
+pub struct PresentedCredentials {
     /// SHA-256 of a Bearer.
     pub token_hash: Option<Vec<u8>>,
-    pub account: Option<VerifiedAccount>,
+    /// Of a login and a password: the verifiers under each key of the key file, the first key's
+    /// first.
+    pub verifiers: Option<Vec<Verifier>>,
 }
 
-impl Claim {
+impl PresentedCredentials {
     fn token_hash(&self) -> Option<&[u8]> {
         self.token_hash.as_deref()
     }
 
-    fn account_id(&self) -> Option<i64> {
-        self.account.map(|account| account.technical_user_id)
+    fn digests(&self) -> Option<Vec<Vec<u8>>> {
+        let verifiers = self.verifiers.as_ref()?;
+        Some(verifiers.iter().map(|verifier| verifier.digest.clone()).collect())
     }
 
-    fn version(&self) -> Option<i32> {
-        self.account.map(|account| account.credential_version)
-    }
-
-    /// The function that judges what was shown, with its arguments: of the three that judge alike,
-    /// the one with least to do.
+    /// Appends the call of the SQL function that authenticates these credentials: of the three
+    /// equivalent ones, the cheapest.
     fn push_caller(&self, query: &mut QueryBuilder<Postgres>) {
-        match (&self.token_hash, self.account) {
-            (None, Some(account)) => {
-                query.push("account_caller(").push_bind(account.technical_user_id);
-                query.push(", ").push_bind(account.credential_version);
+        match (&self.token_hash, self.digests()) {
+            (None, Some(digests)) => query.push("password_caller(").push_bind(digests),
+            (Some(token_hash), None) => query.push("token_caller(").push_bind(token_hash.clone()),
+            (token_hash, digests) => {
+                query.push("api_caller(").push_bind(token_hash.clone()).push(", ").push_bind(digests)
             }
-            (Some(token_hash), None) => {
-                query.push("token_caller(").push_bind(token_hash.clone());
-            }
-            _ => {
-                query.push("api_caller(").push_bind(self.token_hash.clone());
-                query.push(", ").push_bind(self.account_id()).push(", ").push_bind(self.version());
-            }
-        }
+        };
         query.push(")");
     }
 }
 
-/// Who was let in, by the statement that let in.
+/// The authenticated caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caller {
     pub technical_user_id: i64,
-    /// When, by the database's clock.
+    /// The time of the call, by the database's clock.
     pub at: OffsetDateTime,
     /// When the password expires, if within 31 days.
     pub sunset: Option<OffsetDateTime>,
 }
 
-/// Which page of a list, in which order.
+/// The caller, if the credentials are valid now.
+///
+/// # Errors
+/// Database errors.
+pub async fn caller(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<Option<Caller>> {
+    let digests = presented.digests();
+    sqlx::query_as!(
+        Caller,
+        r#"SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM api_caller($1, $2)"#,
+        presented.token_hash(),
+        digests.as_deref(),
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// A page of a list, and its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// Rows per page, 1 to 10,000.
@@ -89,8 +93,8 @@ impl Page {
         i64::from(self.size) * (i64::from(self.number) - 1)
     }
 
-    /// The end of a statement over `structures s`: by number where no order is asked for, and each
-    /// order a whole one, so that no row stands on two pages.
+    /// The `ORDER BY` of a statement over `structures s`, by id as default. Each order is total, so
+    /// that no row is on two pages.
     fn order_of_structures(self) -> &'static str {
         match (self.order, self.descending) {
             (None, false) => "ORDER BY s.id",

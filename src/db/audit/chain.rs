@@ -1,5 +1,4 @@
-//! The history's chain, for the walk along it. Its links are made by a trigger, when an act
-//! commits.
+//! Reads the hash chain of the audit events, to verify it. A trigger writes its links at commit.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
@@ -8,7 +7,8 @@ use crate::domain::audit_chain::{Link, LinkHash, StoredEvent};
 /// Rows read at once.
 const BATCH: i64 = 5_000;
 
-/// What the walk sees: the history as it is now, however many acts follow meanwhile.
+/// Begins a read-only transaction that sees the events as they are now, whatever is written
+/// meanwhile.
 ///
 /// # Errors
 /// Database errors.
@@ -36,7 +36,7 @@ impl Row {
     fn event(self) -> Option<StoredEvent> {
         Some(StoredEvent {
             id: self.id?,
-            // One that is no instant was not written by us.
+            // The portal never writes an infinite timestamp.
             at: self.at.unwrap_or(i64::MIN),
             actor_id: self.actor_id,
             actor: self.actor?,
@@ -55,8 +55,8 @@ impl Row {
     }
 }
 
-/// The next links after a position, with their events; none at the end. Begin below every position
-/// that there may be.
+/// The next links after a position, with their events; none at the end. Start with the lowest
+/// `i64`, so that tampered positions are seen too.
 ///
 /// # Errors
 /// Database errors.
@@ -77,7 +77,7 @@ pub async fn links_after(conn: &mut PgConnection, position: i64) -> sqlx::Result
     Ok(rows.into_iter().filter_map(Row::link).collect())
 }
 
-/// The next events after one, by number, whether or not they are in the chain; none at the end.
+/// The next events after an id, whether or not they are in the chain; none at the end.
 ///
 /// # Errors
 /// Database errors.
@@ -97,7 +97,7 @@ pub async fn events_after(conn: &mut PgConnection, id: i64) -> sqlx::Result<Vec<
     Ok(rows.into_iter().filter_map(Row::event).collect())
 }
 
-/// The first event that no link names.
+/// The first event without a link.
 ///
 /// # Errors
 /// Database errors.

@@ -1,4 +1,5 @@
-//! The history: written with each act, never changed. It is read in `history`.
+//! Writes audit events: each in the transaction of its operation, never changed afterwards. They
+//! are read in `structures::history`.
 
 pub mod chain;
 
@@ -13,9 +14,9 @@ pub struct Event<'a> {
     pub action: Action,
     pub structure_id: Option<i64>,
     pub technical_user_id: Option<i64>,
-    /// On whom or what: a login, for people to read.
+    /// The login, or other name, of whom or what it concerns, for display.
     pub subject: &'a str,
-    /// More for people to read; never a secret.
+    /// More details for display; never a secret.
     pub detail: &'a str,
 }
 
@@ -27,10 +28,10 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Writes an event within the transaction of the act that it tells.
+/// Writes an event, within the transaction of the operation that it records.
 ///
 /// # Errors
-/// Database errors; the act must then not happen.
+/// Database errors; the caller must then roll back.
 pub async fn record(conn: &mut PgConnection, event: Event<'_>) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
@@ -49,8 +50,9 @@ pub async fn record(conn: &mut PgConnection, event: Event<'_>) -> sqlx::Result<(
     Ok(())
 }
 
-/// Writes that a member tried what only the principal manager may: a form that outlived a
-/// succession, mostly. Strangers leave no trace in a history that is not theirs.
+/// Records that a member tried an operation that only the principal manager may do: mostly a form
+/// that was opened before the manager was replaced. Nothing is written for people who are not
+/// members.
 ///
 /// # Errors
 /// Database errors.
@@ -84,7 +86,7 @@ pub async fn record_refusal(pool: &PgPool, actor: &Actor, target: RefusedTarget,
     Ok(())
 }
 
-/// On what an act was refused.
+/// What a refused operation was about.
 #[derive(Clone, Copy, Debug)]
 pub enum RefusedTarget {
     Structure(i64),

@@ -73,7 +73,7 @@ pub async fn change_contact_address(
         .fetch_one(&mut *tx)
         .await?;
     if old != address.as_str() {
-        let wait = throttles::consume(&mut tx, Scope::ContactAddress, (&actor.name, ""), CHANGES_OF_ADDRESS).await?;
+        let wait = throttles::consume(&mut tx, Scope::ContactAddress.key(&actor.name, ""), CHANGES_OF_ADDRESS).await?;
         if let Some(seconds) = wait {
             return Ok(AddressChange::TooOften { seconds });
         }

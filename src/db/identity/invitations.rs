@@ -157,15 +157,15 @@ pub enum Request {
 /// Database errors.
 pub async fn request(pool: &PgPool, actor: &Actor, named: &str, network: &str) -> sqlx::Result<Request> {
     let mut tx = pool.begin().await?;
-    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink, "", network).await? {
+    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink.key("", network)).await? {
         return Ok(Request::TooOftenFromNetwork { seconds });
     }
-    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink, named, network).await? {
+    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink.key(named, network)).await? {
         return Ok(Request::TooOftenNamed { seconds });
     }
     // Each request counts as a failure, so that no mailbox is filled.
-    throttles::fail(&mut *tx, Scope::PasswordLink, named, network).await?;
-    let wait = throttles::consume(&mut tx, Scope::PasswordLink, ("", network), REQUESTS_OF_A_NETWORK).await?;
+    throttles::fail(&mut *tx, Scope::PasswordLink.key(named, network)).await?;
+    let wait = throttles::consume(&mut tx, Scope::PasswordLink.key("", network), REQUESTS_OF_A_NETWORK).await?;
     if let Some(seconds) = wait {
         return Ok(Request::TooOftenFromNetwork { seconds });
     }

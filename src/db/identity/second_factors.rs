@@ -126,7 +126,7 @@ pub enum Attempt {
 /// # Errors
 /// Database errors.
 pub async fn attempt(pool: &PgPool, user_id: i64) -> sqlx::Result<Attempt> {
-    if let Some(seconds) = throttles::begin(pool, Scope::SecondFactor, &user_id.to_string(), "").await? {
+    if let Some(seconds) = throttles::begin(pool, Scope::SecondFactor.key(&user_id.to_string(), "")).await? {
         return Ok(Attempt::Wait(seconds));
     }
     Ok(Attempt::Check(find(pool, user_id).await?.filter(|factor| factor.confirmed_at.is_some())))
@@ -175,7 +175,7 @@ pub async fn use_recovery_code(pool: &PgPool, actor: &Actor, user_id: i64, code_
 }
 
 async fn forget_failures(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    throttles::forget(conn, Scope::SecondFactor, &user_id.to_string(), "").await
+    throttles::reset(conn, Scope::SecondFactor.key(&user_id.to_string(), "")).await
 }
 
 /// Gives a person new recovery codes in place of all older ones. False where no second factor is in

@@ -218,7 +218,7 @@ pub async fn renew(
         return Ok(false);
     }
     envelopes::hand_over(&mut tx, old, new).await?;
-    throttles::forget(&mut *tx, Scope::SignIn, &actor.name, network).await?;
+    throttles::reset(&mut *tx, Scope::SignIn.key(&actor.name, network)).await?;
     audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
     tx.commit().await?;
     Ok(true)

@@ -40,7 +40,7 @@ pub enum Attempt {
 /// Database errors.
 pub async fn attempt(pool: &PgPool, login: &str, network: &str) -> sqlx::Result<Attempt> {
     let mut conn = pool.acquire().await?;
-    if let Some(seconds) = throttles::wait(&mut *conn, Scope::SignIn, login, network).await? {
+    if let Some(seconds) = throttles::wait(&mut *conn, Scope::SignIn.key(login, network)).await? {
         return Ok(Attempt::Wait(seconds));
     }
     let row = sqlx::query!("SELECT id, login, password_hash FROM users WHERE login = $1", login)
@@ -59,7 +59,7 @@ pub async fn attempt(pool: &PgPool, login: &str, network: &str) -> sqlx::Result<
 /// Database errors.
 pub async fn refuse_password(pool: &PgPool, actor: &Actor, login: &str, network: &str) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    throttles::fail(&mut *tx, Scope::SignIn, login, network).await?;
+    throttles::fail(&mut *tx, Scope::SignIn.key(login, network)).await?;
     record_failure(&mut tx, actor, "").await?;
     tx.commit().await
 }
@@ -104,7 +104,7 @@ pub async fn begin(
 ) -> sqlx::Result<Outcome> {
     let mut tx = pool.begin().await?;
     let Some(code_needed) = lock_password(&mut tx, verified).await? else { return Ok(Outcome::PasswordReplaced) };
-    throttles::forget(&mut *tx, Scope::SignIn, &actor.name, new.network).await?;
+    throttles::reset(&mut *tx, Scope::SignIn.key(&actor.name, new.network)).await?;
     if let Some(replaced) = new.replaces {
         sessions::end(&mut tx, replaced).await?;
     }

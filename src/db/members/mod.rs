@@ -98,7 +98,7 @@ pub async fn invite(
 
 /// Counts a mail that the manager causes to be sent to another person.
 async fn count_mail(conn: &mut PgConnection, actor: &Actor) -> Result<(), MemberError> {
-    match throttles::consume(conn, Scope::MemberMail, (&actor.name, ""), MAILS_TO_OTHERS).await? {
+    match throttles::consume(conn, Scope::MemberMail.key(&actor.name, ""), MAILS_TO_OTHERS).await? {
         None => Ok(()),
         Some(seconds) => Err(MemberError::TooMany { seconds }),
     }

@@ -50,7 +50,7 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
     let mut tx = pool.begin().await?;
     // Each new request mails the manager: without this throttle, asking and withdrawing in turn
     // would send any number of mails.
-    if let Some(seconds) = throttles::wait(&mut *tx, Scope::MembershipRequest, &actor.name, OWN_ACCOUNT).await? {
+    if let Some(seconds) = throttles::wait(&mut *tx, Scope::MembershipRequest.key(&actor.name, OWN_ACCOUNT)).await? {
         return Err(AskError::TooManyWithdrawals { seconds });
     }
     // The person's requests queue on this lock, so that parallel ones respect the limit, too.
@@ -185,7 +185,7 @@ pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<()>
     .execute(&mut *tx)
     .await?;
     if withdrawn.rows_affected() > 0 {
-        throttles::fail(&mut *tx, Scope::MembershipRequest, &actor.name, OWN_ACCOUNT).await?;
+        throttles::fail(&mut *tx, Scope::MembershipRequest.key(&actor.name, OWN_ACCOUNT)).await?;
     }
     tx.commit().await
 }

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::{ChangeError, LabelTaken, ManagedTechnicalUser, begin, envelopes, former_passwords, label_error};
 use crate::{
     db::{
-        api::accounts as api_accounts,
+        api::tokens,
         audit::{self, Event},
         structures::{self, NotManager},
     },
@@ -94,7 +94,7 @@ pub async fn change_status(
         if former_passwords::end(&mut tx, account.id()).await? {
             detail = former_passwords::ENDED_TOO;
         }
-        api_accounts::end_tokens(&mut tx, account.id()).await?;
+        tokens::end_of_account(&mut tx, account.id()).await?;
     }
     if status == TechnicalUserStatus::Deleted {
         envelopes::end_of_account(&mut tx, account.id()).await?;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     db::{
+        api::verifiers,
         audit::{self, Event},
         outbox,
         structures::{self, ManagedStructure, NotManager},
@@ -128,6 +129,7 @@ impl OpenCreation<'_> {
         }
         check_room(&mut tx, &structure, rules).await?;
         let account = insert(&mut tx, &structure, creation.label, issued, rules).await?;
+        verifiers::put(&mut tx, account.id, account.credential_version, &issued.verifier(&account.login)).await?;
         envelopes::put(&mut tx, account.envelope_subject(&structure), issued, rng).await?;
         form.mark_done(&mut tx, account.id).await?;
         record(&mut tx, &creation, &account).await?;

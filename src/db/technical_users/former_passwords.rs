@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{ChangeError, ManagedTechnicalUser};
 use crate::{
     db::{
-        api::accounts as api_accounts,
+        api::tokens,
         audit,
         structures::{self, NotManager},
     },
@@ -57,7 +57,7 @@ pub(super) async fn end(conn: &mut PgConnection, technical_user_id: i64) -> sqlx
     .fetch_optional(&mut *conn)
     .await?;
     let Some(ended) = ended else { return Ok(false) };
-    api_accounts::end_tokens_of_version(conn, technical_user_id, ended.credential_version).await?;
+    tokens::end_of_version(conn, technical_user_id, ended.credential_version).await?;
     Ok(ended.worked)
 }
 

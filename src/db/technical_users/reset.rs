@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     db::{
-        api::accounts as api_accounts,
+        api::{tokens, verifiers},
         audit::{self, Event},
         outbox,
         structures::ManagedStructure,
@@ -87,8 +87,10 @@ impl OpenReset<'_> {
         let former_until = former_passwords::succeed(&mut tx, id, reset.grace, rules).await?;
         let renewed = replace(&mut tx, &reset, issued, rules).await?.ok_or(ChangeError::ResetMeanwhile)?;
         if former_until.is_none() {
-            api_accounts::end_tokens(&mut tx, id).await?;
+            tokens::end_of_account(&mut tx, id).await?;
         }
+        let verifier = issued.verifier(&reset.account.account().login);
+        verifiers::put(&mut tx, id, renewed.credential_version, &verifier).await?;
         envelopes::put(&mut tx, renewed.envelope_subject(&reset), issued, rng).await?;
         form.mark_done(&mut tx, id).await?;
         let detail = if former_until.is_some() { reset.grace.detail() } else { "" };

@@ -1,5 +1,5 @@
-//! The API's authentication: what a call shows is read from its headers, and the statement that
-//! serves the call says whether it is let in.
+//! Authentication of calls: credentials are read from the headers; the statement that serves the
+//! call also judges them.
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
@@ -11,94 +11,104 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{body, credentials, error::ApiError, state::ApiState};
 use crate::{
-    db::api::{Caller, Claim, accounts},
+    db::api::{self, Caller, PresentedCredentials},
     domain::{credential::Credential, random},
-    web::edge::context::{self, RequestContext, software},
+    web::edge::context::{Principal, RequestContext, software},
 };
 
-/// Somebody at the authentication, with what was shown: a Bearer, a `cpro-account`, or both.
+/// A call with the credentials that it presents: a Bearer, a `cpro-account`, or both. They are
+/// judged by [`Authentication::authenticate_with`].
 pub struct Authentication {
     state: ApiState,
     context: RequestContext,
     software: String,
-    /// What was shown, to be judged by the statement that serves the call.
-    pub claim: Claim,
-    /// The credential behind the claim, where it was taken from memory.
-    recalled: Option<Credential>,
+    pub presented: PresentedCredentials,
+    /// The login and password of `presented`.
+    credential: Option<Credential>,
 }
 
 impl Authentication {
-    /// Lets a credential in that came by another way than the headers of a call.
+    /// For a credential that did not come in the headers of a call.
     ///
     /// # Errors
-    /// [`ApiError::Unauthorized`], or what says to come back later.
-    pub async fn of_credential(parts: &Parts, state: &ApiState, credential: Credential) -> Result<Self, ApiError> {
-        let mut authentication = Self::closed(parts, state);
-        authentication.show(credential).await?;
+    /// [`ApiError::Internal`] where the key file cannot be read.
+    pub fn of_credential(parts: &Parts, state: &ApiState, credential: Credential) -> Result<Self, ApiError> {
+        let mut authentication = Self::without_credentials(parts, state);
+        authentication.present(credential)?;
         Ok(authentication)
     }
 
-    fn closed(parts: &Parts, state: &ApiState) -> Self {
+    fn without_credentials(parts: &Parts, state: &ApiState) -> Self {
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let software = software(&parts.headers);
-        Self { state: state.clone(), context, software, claim: Claim::default(), recalled: None }
+        Self { state: state.clone(), context, software, presented: PresentedCredentials::default(), credential: None }
     }
 
-    async fn show(&mut self, credential: Credential) -> Result<(), ApiError> {
-        if let Some(account) = self.state.credentials.recall(&credential) {
-            self.claim.account = Some(account);
-            self.recalled = Some(credential);
-        } else {
-            self.claim.account = Some(credentials::verify(&self.state, &credential, self.context.address).await?);
-        }
+    fn present(&mut self, credential: Credential) -> Result<(), ApiError> {
+        let keys = self.state.app.keys()?;
+        self.presented.verifiers = Some(keys.verifiers(&credential.login, credential.password.expose()));
+        self.credential = Some(credential);
         Ok(())
     }
 
-    /// Runs the statement that serves the call. It finds nothing for somebody who is not let in.
-    /// The answer will say when the password expires, if that is soon.
+    /// Runs the statement that authenticates and serves the call; it returns no row where the
+    /// credentials are not valid. Adds the expiry headers to the response where the password
+    /// expires soon.
+    ///
+    /// The statement runs before anything is throttled: a right password is not refused for wrong
+    /// ones. It runs again where the password got its verifier only now.
     ///
     /// # Errors
-    /// [`ApiError::Unauthorized`], or what says to come back later.
-    pub async fn admit<T>(
-        &self,
-        statement: impl Future<Output = sqlx::Result<Option<(Caller, T)>>>,
-    ) -> Result<T, ApiError> {
-        match statement.await? {
-            Some((caller, found)) => {
-                if let Some(sunset) = caller.sunset {
-                    self.context.announce(expiry_headers(sunset).collect());
-                }
-                self.context.name_caller(context::Caller::TechnicalUser(caller.technical_user_id));
-                self.state.call_log.call(caller.technical_user_id, caller.at, self.context.address, &self.software);
-                self.state.call_log.let_in(&caller, &self.claim);
-                Ok(found)
-            }
-            None => Err(self.refuse().await),
+    /// [`ApiError::Unauthorized`], or a temporary failure.
+    pub async fn authenticate_with<T, F>(&self, statement: impl Fn() -> F) -> Result<T, ApiError>
+    where
+        F: Future<Output = sqlx::Result<Option<(Caller, T)>>>,
+    {
+        if let Some((caller, found)) = statement().await? {
+            return Ok(self.authenticated(&caller, found));
         }
+        let (Some(credential), Some(presented)) = (&self.credential, &self.presented.verifiers) else {
+            return Err(ApiError::Unauthorized);
+        };
+        if credentials::write_missing_verifier(&self.state, credential, presented, &self.context).await?
+            && let Some((caller, found)) = statement().await?
+        {
+            return Ok(self.authenticated(&caller, found));
+        }
+        if self.only_the_token_is_invalid().await? {
+            return Err(ApiError::Unauthorized);
+        }
+        Err(credentials::refuse(&self.state, credential, &self.context).await?)
     }
 
-    /// The same as [`Authentication::admit`], where nothing is to be read.
+    /// Clients send the right password beside a token that has expired: that is no failure of the
+    /// password.
+    async fn only_the_token_is_invalid(&self) -> sqlx::Result<bool> {
+        if self.presented.token_hash.is_none() {
+            return Ok(false);
+        }
+        let password_alone = PresentedCredentials { token_hash: None, ..self.presented.clone() };
+        Ok(api::caller(&self.state.app.pool, &password_alone).await?.is_some())
+    }
+
+    /// Like [`Authentication::authenticate_with`], for a call that reads nothing else.
     ///
     /// # Errors
     /// As there.
-    pub async fn admit_alone(&self) -> Result<(), ApiError> {
-        self.admit(async { Ok(accounts::caller(&self.state.app.pool, &self.claim).await?.map(|caller| (caller, ()))) })
-            .await
+    pub async fn authenticate(&self) -> Result<(), ApiError> {
+        let statement =
+            || async { Ok(api::caller(&self.state.app.pool, &self.presented).await?.map(|caller| (caller, ()))) };
+        self.authenticate_with(statement).await
     }
 
-    /// A password that memory took for good and the database did not takes as long as any other,
-    /// and counts as a failure.
-    async fn refuse(&self) -> ApiError {
-        if let Some(account) = &self.claim.account {
-            self.context.name_caller(context::Caller::TechnicalUser(account.technical_user_id));
+    /// Reports and records the caller.
+    fn authenticated<T>(&self, caller: &Caller, found: T) -> T {
+        if let Some(sunset) = caller.sunset {
+            self.context.set_response_headers(expiry_headers(sunset).collect());
         }
-        match &self.recalled {
-            Some(credential) => {
-                let verdict = credentials::verify(&self.state, credential, self.context.address).await;
-                verdict.err().unwrap_or(ApiError::Unauthorized)
-            }
-            None => ApiError::Unauthorized,
-        }
+        self.context.set_principal(Principal::TechnicalUser(caller.technical_user_id));
+        self.state.call_log.record_call(caller, &self.presented, self.context.address, &self.software);
+        found
     }
 }
 
@@ -112,12 +122,12 @@ impl FromRequestParts<ApiState> for Authentication {
         if bearer.is_none() && account.is_none() {
             return Err(ApiError::Unauthorized);
         }
-        let mut authentication = Self::closed(parts, state);
+        let mut authentication = Self::without_credentials(parts, state);
         if let Some(token) = bearer {
-            authentication.claim.token_hash = Some(random::digest(token.ok_or(ApiError::Unauthorized)?));
+            authentication.presented.token_hash = Some(random::digest(token.ok_or(ApiError::Unauthorized)?));
         }
         if let Some(credential) = account {
-            authentication.show(credential.ok_or(ApiError::Unauthorized)?).await?;
+            authentication.present(credential.ok_or(ApiError::Unauthorized)?)?;
         }
         Ok(authentication)
     }
@@ -125,7 +135,7 @@ impl FromRequestParts<ApiState> for Authentication {
 
 const CPRO_ACCOUNT: HeaderName = HeaderName::from_static("cpro-account");
 
-/// A header that says who calls says so once.
+/// A header with credentials may occur only once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a HeaderValue>, ApiError> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -140,7 +150,7 @@ pub(crate) fn bearer_of(value: &HeaderValue) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
 }
 
-/// A call with a JSON body. An unreadable body is told to callers who are let in, to nobody else.
+/// A call with a JSON body. A malformed body is reported only to authenticated callers.
 pub struct Call<T> {
     pub authentication: Authentication,
     pub request: T,
@@ -155,14 +165,14 @@ impl<T: DeserializeOwned + Default + Send> FromRequest<ApiState> for Call<T> {
         match body::read(Request::from_parts(parts, body)).await {
             Ok(request) => Ok(Self { authentication, request }),
             Err(error) => {
-                authentication.admit_alone().await?;
+                authentication.authenticate().await?;
                 Err(error)
             }
         }
     }
 }
 
-/// `Sunset` (RFC 8594) and its readable twin.
+/// `Sunset` (RFC 8594), and the same date in RFC 3339.
 fn expiry_headers(sunset: OffsetDateTime) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
     let date = Timestamp::from_second(sunset.unix_timestamp()).ok();
     let http = date.and_then(|date| rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).ok());

@@ -1,5 +1,4 @@
-//! The JSON that calls carry, read with patience for what clients send and a French word on what
-//! cannot be read.
+//! Reads the JSON bodies of calls, tolerantly, with error messages in French.
 
 use axum::{
     body::Bytes,
@@ -12,13 +11,14 @@ use serde::de::DeserializeOwned;
 use super::{error::ApiError, tolerant::Object};
 use crate::web::edge::route::MAX_BODY_BYTES;
 
-/// What a caller is told whose body did not arrive.
+/// The error message for a body that was cut off.
 pub const INCOMPLETE: &str = "Le corps de la requête n’a pas été reçu en entier.";
 
-/// Reads a call's body. No body, like `null`, says nothing.
+/// Reads a call's body. An empty body, like `null`, is the default.
 ///
 /// # Errors
-/// Which part of it cannot be read.
+/// [`ApiError::BadRequest`] with the member at fault, [`ApiError::TooLarge`] or
+/// [`ApiError::UnsupportedMediaType`].
 pub async fn read<T: DeserializeOwned + Default>(request: Request) -> Result<T, ApiError> {
     let charset = charset(request.headers());
     let bytes = whole(request).await?;
@@ -32,10 +32,10 @@ pub async fn read<T: DeserializeOwned + Default>(request: Request) -> Result<T, 
     parse(&text)
 }
 
-/// All of a body, for which `connections` has waited as long as anybody may.
+/// Reads a body into memory; `server::connections` limits the time that it may take.
 ///
 /// # Errors
-/// [`ApiError::TooLarge`], or that it did not arrive.
+/// [`ApiError::TooLarge`], or [`ApiError::BadRequest`] where it was cut off.
 pub async fn whole(mut request: Request) -> Result<Bytes, ApiError> {
     DefaultBodyLimit::max(MAX_BODY_BYTES).apply(&mut request);
     Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
@@ -44,7 +44,7 @@ pub async fn whole(mut request: Request) -> Result<Bytes, ApiError> {
     })
 }
 
-/// The characters in which the body is written; `None` where it is no JSON.
+/// The charset of a JSON body; `None` where the content type is not JSON.
 fn charset(headers: &HeaderMap) -> Option<&'static Encoding> {
     let mut parts = headers.get(header::CONTENT_TYPE)?.to_str().ok()?.split(';');
     let kind = parts.next()?.trim();
@@ -60,14 +60,14 @@ fn parse<T: DeserializeOwned + Default>(text: &str) -> Result<T, ApiError> {
     let mut json = serde_json::Deserializer::from_str(text);
     let Object(request) = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let member = error.path().to_string();
-        ApiError::BadRequest(complaint(&member, error.inner()))
+        ApiError::BadRequest(error_message(&member, error.inner()))
     })?;
-    json.end().map_err(|error| ApiError::BadRequest(complaint("", &error)))?;
+    json.end().map_err(|error| ApiError::BadRequest(error_message("", &error)))?;
     Ok(request)
 }
 
-/// What is wrong, and with which member.
-fn complaint(member: &str, error: &serde_json::Error) -> String {
+/// The error message, with the member at fault.
+fn error_message(member: &str, error: &serde_json::Error) -> String {
     if !error.is_data() {
         return format!(
             "Le corps de la requête n’est pas un JSON valide (ligne {}, colonne {}).",

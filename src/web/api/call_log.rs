@@ -1,6 +1,5 @@
-//! What calls leave behind: the last one of each account, and those that were refused. Kept in
-//! memory and written together, so that no call costs a write; a crash loses less than a minute of
-//! it.
+//! Buffers each account's last call and refusals; flushed every 20 s, so that no call costs a
+//! write. A crash loses what is not flushed yet.
 
 use std::{
     collections::HashMap,
@@ -9,31 +8,39 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::PgPool;
-use time::OffsetDateTime;
-
 use crate::{
     db::api::{
-        Caller, Claim,
-        call_log::{self, EndingCall, LastCall, RefusedCalls},
+        Caller, PresentedCredentials,
+        call_log::{self, ExpiringCall, LastCall, RefusedCalls, RefusedPassword},
+        verifiers,
     },
-    domain::{audit::CallRefusal, rotation::Grace},
+    domain::{audit::CallRefusal, rotation::Grace, technical_user::is_technical_login, verifier::Verifier},
 };
+use sqlx::PgPool;
 
-/// How often traces are written.
-pub const WRITE_EVERY: Duration = Duration::from_secs(20);
-/// After refusals were written, those that follow of the same kind wait for as long, to be written
-/// as one.
+/// How often the buffers are flushed.
+pub const FLUSH_EVERY: Duration = Duration::from_secs(20);
+/// After refusals of a kind were written, the next ones of that kind are written together, this
+/// long afterwards.
 const REFUSALS_EVERY: Duration = Duration::from_hours(1);
-/// Kinds of refusals that are counted at a time: beyond, a flood is in the log alone.
-const MOST_REFUSALS: usize = 10_000;
+/// The most kinds of refusals, and of refused passwords, in the buffers; further ones are in the
+/// access log only.
+const MAX_KINDS: usize = 10_000;
+/// Longer than any technical user's login.
+const MAX_LOGIN_BYTES: usize = 200;
 
-type Kind = (i64, CallRefusal, IpAddr);
+/// Refusals that are written as one event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Kind {
+    technical_user_id: i64,
+    why: CallRefusal,
+    address: IpAddr,
+}
 
-/// Refusals of one kind.
+/// The refusals of one kind.
 #[derive(Clone, Copy, Debug)]
-struct Counted {
-    /// Not written yet.
+struct Refusals {
+    /// Those that are not written yet.
     count: i32,
     not_before: Instant,
 }
@@ -42,19 +49,32 @@ struct Counted {
 #[derive(Default)]
 pub struct CallLog {
     calls: Mutex<HashMap<i64, LastCall>>,
-    /// Of each account the last call whose password ends within days, which a reset may have
-    /// replaced.
-    ending: Mutex<HashMap<i64, EndingCall>>,
-    refusals: Mutex<HashMap<Kind, Counted>>,
+    /// The last call of each account with a password that expires within days: perhaps a former
+    /// password.
+    expiring: Mutex<HashMap<i64, ExpiringCall>>,
+    /// The verifiers of the last call of each account, where the key file has several keys.
+    verifiers: Mutex<HashMap<i64, Vec<Verifier>>>,
+    /// Refused passwords, not yet attributed to an account, with how often each was presented.
+    refused: Mutex<HashMap<RefusedPassword, i32>>,
+    refusals: Mutex<HashMap<Kind, Refusals>>,
 }
 
 impl CallLog {
-    /// A call that was let in.
-    pub fn call(&self, technical_user_id: i64, at: OffsetDateTime, address: IpAddr, software: &str) {
+    /// Records an authenticated call.
+    pub fn record_call(&self, caller: &Caller, presented: &PresentedCredentials, address: IpAddr, software: &str) {
+        self.record_last_call(caller, address, software);
+        self.record_expiring(caller, presented);
+        if let Some(verifiers) = presented.verifiers.as_ref().filter(|verifiers| verifiers.len() > 1) {
+            lock(&self.verifiers).insert(caller.technical_user_id, verifiers.clone());
+        }
+    }
+
+    fn record_last_call(&self, caller: &Caller, address: IpAddr, software: &str) {
+        let Caller { technical_user_id, at, .. } = *caller;
         let mut calls = lock(&self.calls);
         match calls.get_mut(&technical_user_id) {
             Some(kept) if kept.at >= at => {}
-            // Nearly always the same software: no need for a text of its own each time.
+            // The usual case; saves an allocation.
             Some(kept) if kept.software == software => (kept.at, kept.address) = (at, address),
             _ => {
                 calls.insert(technical_user_id, LastCall { technical_user_id, at, address, software: software.into() });
@@ -62,87 +82,123 @@ impl CallLog {
         }
     }
 
-    /// By what a call was let in: remembered where the password ends so soon that a reset may have
-    /// replaced it.
-    pub fn let_in(&self, caller: &Caller, claim: &Claim) {
+    /// Records the credentials of an authenticated call, where they expire so soon that a reset may
+    /// have replaced them.
+    fn record_expiring(&self, caller: &Caller, presented: &PresentedCredentials) {
         let Caller { technical_user_id, at, sunset } = *caller;
         let grace = time::Duration::hours(Grace::MOST_HOURS.into());
         if sunset.is_some_and(|sunset| sunset - at <= grace) {
-            lock(&self.ending).insert(technical_user_id, EndingCall { technical_user_id, at, claim: claim.clone() });
+            lock(&self.expiring)
+                .insert(technical_user_id, ExpiringCall { technical_user_id, at, presented: presented.clone() });
         }
     }
 
-    /// A call that was not, and why: callers never learn.
-    pub fn refusal(&self, technical_user_id: i64, why: CallRefusal, address: IpAddr) {
-        self.count(technical_user_id, why, address, Instant::now());
+    /// Records a refused password. What cannot be a technical user's login is left out.
+    pub fn record_refused(&self, password: RefusedPassword) {
+        let is_login = password.login.len() <= MAX_LOGIN_BYTES && is_technical_login(&password.login);
+        let mut refused = lock(&self.refused);
+        if is_login && (refused.len() < MAX_KINDS || refused.contains_key(&password)) {
+            *refused.entry(password).or_default() += 1;
+        }
     }
 
-    fn count(&self, technical_user_id: i64, why: CallRefusal, address: IpAddr, now: Instant) {
+    fn count(&self, refused: &RefusedCalls, now: Instant) {
+        let RefusedCalls { technical_user_id, why, address, count } = *refused;
         let mut refusals = lock(&self.refusals);
-        let kind = (technical_user_id, why, address);
-        if refusals.len() >= MOST_REFUSALS && !refusals.contains_key(&kind) {
-            return;
+        let kind = Kind { technical_user_id, why, address };
+        if refusals.len() < MAX_KINDS || refusals.contains_key(&kind) {
+            refusals.entry(kind).or_insert(Refusals { count: 0, not_before: now }).count += count;
         }
-        refusals.entry(kind).or_insert(Counted { count: 0, not_before: now }).count += 1;
     }
 
     /// Writes what is due.
     ///
     /// # Errors
-    /// Database errors; nothing is lost by them.
-    pub async fn write(&self, pool: &PgPool) -> sqlx::Result<()> {
-        self.write_until(pool, Instant::now()).await
+    /// Database errors; the buffers then keep their content.
+    pub async fn flush(&self, pool: &PgPool) -> sqlx::Result<()> {
+        self.flush_ahead(pool, Duration::ZERO).await
     }
 
-    /// Writes everything, at the end of the process.
+    /// Writes everything, at shutdown.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn write_all(&self, pool: &PgPool) -> sqlx::Result<()> {
-        self.write_until(pool, Instant::now() + REFUSALS_EVERY).await
+    pub async fn flush_all(&self, pool: &PgPool) -> sqlx::Result<()> {
+        self.flush_ahead(pool, REFUSALS_EVERY).await
     }
 
-    async fn write_until(&self, pool: &PgPool, due: Instant) -> sqlx::Result<()> {
-        let calls: Vec<_> = std::mem::take(&mut *lock(&self.calls)).into_values().collect();
-        if let Err(error) = call_log::write_calls(pool, &calls).await {
+    async fn flush_ahead(&self, pool: &PgPool, ahead: Duration) -> sqlx::Result<()> {
+        self.flush_calls(pool).await?;
+        self.flush_expiring(pool).await?;
+        let verifiers: Vec<_> = take(&self.verifiers).into_values().collect();
+        // Where this fails, the account's next call tries again.
+        verifiers::renew(pool, &verifiers).await?;
+        self.attribute_refused(pool).await?;
+        let refusals = self.due_refusals(Instant::now() + ahead);
+        call_log::write_refusals(pool, &refusals).await.inspect_err(|_| self.put_back(refusals))
+    }
+
+    async fn flush_calls(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let calls: Vec<_> = take(&self.calls).into_values().collect();
+        call_log::write_calls(pool, &calls).await.inspect_err(|_| {
             let mut kept = lock(&self.calls);
             for call in calls {
                 keep_later(&mut kept, call);
             }
-            return Err(error);
-        }
-        let ending: Vec<_> = std::mem::take(&mut *lock(&self.ending)).into_values().collect();
-        if let Err(error) = call_log::write_former_calls(pool, &ending).await {
-            let mut kept = lock(&self.ending);
-            for call in ending {
+        })
+    }
+
+    async fn flush_expiring(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let expiring: Vec<_> = take(&self.expiring).into_values().collect();
+        call_log::write_former_calls(pool, &expiring).await.inspect_err(|_| {
+            let mut kept = lock(&self.expiring);
+            for call in expiring {
                 kept.entry(call.technical_user_id).or_insert(call);
             }
-            return Err(error);
+        })
+    }
+
+    /// Counts refused passwords for their accounts.
+    async fn attribute_refused(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let refused: Vec<_> = take(&self.refused).into_iter().collect();
+        match call_log::find_refused(pool, &refused).await {
+            Ok(found) => {
+                let now = Instant::now();
+                for calls in &found {
+                    self.count(calls, now);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let mut kept = lock(&self.refused);
+                for (password, count) in refused {
+                    *kept.entry(password).or_default() += count;
+                }
+                Err(error)
+            }
         }
-        let refusals = self.due_refusals(due);
-        call_log::write_refusals(pool, &refusals).await.inspect_err(|_| self.give_back(refusals))
     }
 
     fn due_refusals(&self, due: Instant) -> Vec<RefusedCalls> {
-        let mut counted = lock(&self.refusals);
-        counted.retain(|_, counted| counted.count > 0 || counted.not_before > due);
-        let due = counted.iter_mut().filter(|(_, counted)| counted.count > 0 && counted.not_before <= due);
-        due.map(|((technical_user_id, why, address), counted)| {
-            counted.not_before = Instant::now() + REFUSALS_EVERY;
-            let count = std::mem::take(&mut counted.count);
+        let mut buffer = lock(&self.refusals);
+        buffer.retain(|_, refusals| refusals.count > 0 || refusals.not_before > due);
+        let due = buffer.iter_mut().filter(|(_, refusals)| refusals.count > 0 && refusals.not_before <= due);
+        due.map(|(Kind { technical_user_id, why, address }, refusals)| {
+            refusals.not_before = Instant::now() + REFUSALS_EVERY;
+            let count = std::mem::take(&mut refusals.count);
             RefusedCalls { technical_user_id: *technical_user_id, why: *why, address: *address, count }
         })
         .collect()
     }
 
-    fn give_back(&self, refusals: Vec<RefusedCalls>) {
+    fn put_back(&self, refused: Vec<RefusedCalls>) {
         let now = Instant::now();
-        let mut counted = lock(&self.refusals);
-        for RefusedCalls { technical_user_id, why, address, count } in refusals {
-            let kept =
-                counted.entry((technical_user_id, why, address)).or_insert(Counted { count: 0, not_before: now });
-            kept.count += count;
-            kept.not_before = now;
+        let mut buffer = lock(&self.refusals);
+        for RefusedCalls { technical_user_id, why, address, count } in refused {
+            let kind = Kind { technical_user_id, why, address };
+            let refusals = buffer.entry(kind).or_insert(Refusals { count: 0, not_before: now });
+            refusals.count += count;
+            refusals.not_before = now;
         }
     }
 }
@@ -152,6 +208,10 @@ fn keep_later(calls: &mut HashMap<i64, LastCall>, call: LastCall) {
     if kept.at < call.at {
         *kept = call;
     }
+}
+
+fn take<T: Default>(mutex: &Mutex<T>) -> T {
+    std::mem::take(&mut *lock(mutex))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -166,28 +226,48 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+    fn wrong(technical_user_id: i64) -> RefusedCalls {
+        RefusedCalls { technical_user_id, why: CallRefusal::WrongPassword, address: HERE, count: 1 }
+    }
+
     #[test]
     fn the_first_refusal_is_written_soon_and_those_that_follow_as_one() {
-        let traces = CallLog::default();
+        let log = CallLog::default();
         let start = Instant::now();
-        traces.count(1, CallRefusal::WrongPassword, HERE, start);
-        assert_eq!(traces.due_refusals(Instant::now())[0].count, 1);
+        log.count(&wrong(1), start);
+        assert_eq!(log.due_refusals(Instant::now())[0].count, 1);
         for _ in 0..5 {
-            traces.count(1, CallRefusal::WrongPassword, HERE, start);
+            log.count(&wrong(1), start);
         }
-        assert!(traces.due_refusals(Instant::now()).is_empty());
+        assert!(log.due_refusals(Instant::now()).is_empty());
         let later = Instant::now() + REFUSALS_EVERY;
-        assert_eq!(traces.due_refusals(later)[0].count, 5);
-        assert!(traces.due_refusals(later + REFUSALS_EVERY).is_empty());
-        assert!(lock(&traces.refusals).is_empty(), "nothing stays of what is over");
+        assert_eq!(log.due_refusals(later)[0].count, 5);
+        assert!(log.due_refusals(later + REFUSALS_EVERY).is_empty());
+        assert!(lock(&log.refusals).is_empty(), "nothing stays of what is over");
     }
 
     #[test]
     fn a_flood_of_kinds_takes_no_more_memory() {
-        let traces = CallLog::default();
+        let log = CallLog::default();
         for id in 0..20_000 {
-            traces.refusal(id, CallRefusal::WrongPassword, HERE);
+            log.count(&wrong(id), Instant::now());
+            log.record_refused(refused(&format!("TECH_{id}_X@cpro.fr")));
         }
-        assert_eq!(lock(&traces.refusals).len(), MOST_REFUSALS);
+        assert_eq!((lock(&log.refusals).len(), lock(&log.refused).len()), (MAX_KINDS, MAX_KINDS));
+    }
+
+    fn refused(login: &str) -> RefusedPassword {
+        RefusedPassword { login: login.into(), checksum: None, address: HERE }
+    }
+
+    #[test]
+    fn what_is_no_technical_login_is_not_kept() {
+        let log = CallLog::default();
+        for login in ["mon mot de passe", "anne@mairie.fr", &format!("TECH_1_{}@cpro.fr", "9".repeat(200))] {
+            log.record_refused(refused(login));
+        }
+        assert!(lock(&log.refused).is_empty());
+        log.record_refused(refused("TECH_1_X@cpro.fr"));
+        assert_eq!(lock(&log.refused).len(), 1);
     }
 }

@@ -1,79 +1,78 @@
-//! Passwords that this process has verified: Argon2 runs once per credential and quarter of an
-//! hour, however many calls carry it. What is remembered is a keyed digest, worthless outside this
-//! process, and it opens nothing by itself: the statement that serves the call checks that the
-//! version which was verified is still the account's.
+//! Passwords whose verifier the database did not find: those that have none yet under a key of the
+//! key file, and wrong ones.
 
-use std::net::IpAddr;
-
-use super::{
-    error::ApiError,
-    memory::{PendingVerification, Verdict},
-};
+use super::{error::ApiError, state::ApiState};
 use crate::{
     db::{
         api::{
-            VerifiedAccount,
-            accounts::{self, Standing},
+            call_log::RefusedPassword,
+            verifiers::{self, UnverifiedPassword},
         },
         throttles::{self, Scope},
     },
-    domain::{audit::CallRefusal, credential::Credential, network::network_of},
+    domain::{credential::Credential, network::network_of, password, verifier::Verifier},
     hashing::QueueKey,
-    web::api::state::ApiState,
+    web::edge::context::RequestContext,
 };
 
-/// Verifies a credential that is not remembered: as slow, and as silent, whatever is wrong with it.
+/// Verifies a password that has no verifier under a key of the key file (it is older than
+/// verifiers, or its key was lost) with Argon2id, and writes its verifier. False where there is no
+/// such password or it is another one.
+///
+/// A password with another checksum than the stored one is wrong without a computation, so that
+/// wrong passwords cost no Argon2id, and their response times do not reveal which logins exist.
 ///
 /// # Errors
-/// [`ApiError::Unauthorized`], or what says to come back later.
-pub async fn verify(state: &ApiState, credential: &Credential, address: IpAddr) -> Result<VerifiedAccount, ApiError> {
-    let network = network_of(address);
-    let login = &credential.login;
-    if let Some(seconds) = throttles::wait(&state.app.pool, Scope::Api, login, &network).await? {
-        return Err(ApiError::TooManyRequests { seconds });
-    }
-    let verdict = judge(state, credential, QueueKey::Api(network.clone())).await?;
-    if let Some(account) = &verdict.account
-        && let Some(why) = refusal(account.standing, verdict.matches)
-    {
-        state.call_log.refusal(account.technical_user_id, why, address);
-    }
-    let Some(account) = verdict.account.filter(|account| verdict.matches && account.standing == Standing::Usable)
-    else {
-        throttles::fail(&state.app.pool, Scope::Api, login, &network).await?;
-        return Err(ApiError::Unauthorized);
-    };
-    throttles::forget(&state.app.pool, Scope::Api, login, &network).await?;
-    Ok(account.verified())
-}
-
-/// Why this account is not let in.
-fn refusal(standing: Standing, password_matches: bool) -> Option<CallRefusal> {
-    match standing {
-        _ if !password_matches => Some(CallRefusal::WrongPassword),
-        Standing::Usable => None,
-        Standing::Suspended => Some(CallRefusal::Suspended),
-        Standing::Deleted => Some(CallRefusal::Deleted),
-        Standing::Expired => Some(CallRefusal::Expired),
-        Standing::WithoutAuthority => Some(CallRefusal::WithoutAuthority),
-    }
-}
-
-/// Computes the verdict, or waits for the call that is computing it.
-async fn judge(state: &ApiState, credential: &Credential, asker: QueueKey) -> Result<Verdict, ApiError> {
-    let credentials = &state.credentials;
-    let digest = credentials.digest(credential);
-    let pending = PendingVerification::take(&credentials.under_way, digest);
-    let compute = async || {
-        let account = accounts::find(&state.app.pool, &credential.login).await?;
-        let account = account.map(|account| account.facing(credential.password.expose()));
-        let hash = account.as_ref().map(|account| account.password_hash.clone());
-        let matches = state.app.hasher.verify(asker.clone(), credential.password.clone(), hash).await?;
-        let usable = account.as_ref().filter(|account| matches && account.standing == Standing::Usable);
-        if let Some(account) = usable {
-            credentials.remember(digest, account.verified());
+/// A temporary failure.
+pub async fn write_missing_verifier(
+    state: &ApiState,
+    credential: &Credential,
+    presented: &[Verifier],
+    context: &RequestContext,
+) -> Result<bool, ApiError> {
+    let Some(checksum) = checksum(credential) else { return Ok(false) };
+    let Some(verifier) = presented.first() else { return Ok(false) };
+    let pool = &state.app.pool;
+    let key_ids: Vec<_> = presented.iter().map(|verifier| verifier.key_id.clone()).collect();
+    for unverified in verifiers::find_missing(pool, &credential.login, checksum, &key_ids).await? {
+        if matches(state, credential, &unverified, context).await? {
+            verifiers::put_missing(pool, &unverified, verifier).await?;
+            return Ok(true);
         }
-        Ok::<_, ApiError>(Verdict { account, matches })
-    };
-    pending.verdict.get_or_try_init(compute).await.cloned()
+    }
+    Ok(false)
+}
+
+async fn matches(
+    state: &ApiState,
+    credential: &Credential,
+    unverified: &UnverifiedPassword,
+    context: &RequestContext,
+) -> Result<bool, ApiError> {
+    let queue_key = QueueKey::Api(network_of(context.address));
+    let (password, hash) = (credential.password.clone(), unverified.hash.clone());
+    Ok(state.app.hasher.verify(queue_key, password, Some(hash)).await?)
+}
+
+/// Counts a refused password, for the history and for the throttle, and returns how to answer it.
+/// The history's entry is made later, so that the response takes the same time for every login.
+///
+/// # Errors
+/// A temporary failure.
+pub async fn refuse(state: &ApiState, credential: &Credential, context: &RequestContext) -> Result<ApiError, ApiError> {
+    let Credential { login, .. } = credential;
+    state.call_log.record_refused(RefusedPassword {
+        login: login.clone(),
+        checksum: checksum(credential).map(str::to_owned),
+        address: context.address,
+    });
+    let bucket = throttles::bucket(login, &network_of(context.address));
+    let wait = throttles::fail_unless_blocked(&state.app.pool, Scope::Api.key(&bucket, "")).await?;
+    Ok(wait.map_or(ApiError::Unauthorized, |seconds| ApiError::TooManyRequests { seconds }))
+}
+
+/// The checksum of a well-formed password. Any other cannot be right.
+fn checksum(credential: &Credential) -> Option<&str> {
+    let password = credential.password.expose();
+    password::is_well_formed(password).then(|| password::checksum_part(password))
 }

@@ -1,5 +1,5 @@
-//! Every refusal of the API: a status, `codeRetour` (the same number) and `libelle`, in French.
-//! Causes go to the log alone.
+//! The API's errors: a status, `codeRetour` (the same number) and `libelle`, in French. Causes go
+//! to the log only.
 
 use std::any::Any;
 
@@ -12,14 +12,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{db, hashing::Busy};
+use crate::{db, hashing::Busy, secret_keys::KeyFileError};
 
-/// Why a call was not answered as it wished; the texts are what callers read.
+/// Why a call failed; the texts are for its caller.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ApiError {
     #[error("{0}")]
     BadRequest(String),
-    /// One answer for every cause: only the history knows which.
+    /// The same for every cause; the history says which one.
     #[error("Identifiant ou mot de passe incorrect.")]
     Unauthorized,
     #[error("Cette structure n’entre pas dans les droits de l’utilisateur technique.")]
@@ -49,16 +49,24 @@ impl From<sqlx::Error> for ApiError {
     }
 }
 
+/// The key file cannot be read.
+impl From<KeyFileError> for ApiError {
+    fn from(error: KeyFileError) -> Self {
+        tracing::error!(cause = error.to_string(), "the key file did not serve a call");
+        Self::Internal
+    }
+}
+
 impl From<Busy> for ApiError {
     fn from(_: Busy) -> Self {
         Self::TooManyRequests { seconds: 1 }
     }
 }
 
-/// The challenge that Chorus Pro clients know, to the letter.
+/// The challenge that Chorus Pro clients expect, to the letter.
 const CHALLENGE: &str = r#"Bearer realm="PISTE",error="Unauthorized",error_description="login or password incorrects""#;
 
-/// The body of every refusal.
+/// The body of every error response.
 #[derive(JsonSchema, Serialize)]
 pub struct Refusal {
     /// The HTTP status.
@@ -105,13 +113,13 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What answers when a call took too long.
-pub fn too_late() -> Response {
+/// Answers where a call exceeded its time limit.
+pub fn timed_out() -> Response {
     tracing::error!("a call took too long");
     ApiError::Unavailable.into_response()
 }
 
-/// What answers when a call panicked.
+/// Answers where a call panicked.
 pub fn panicked(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a call panicked");
     ApiError::Internal.into_response()

@@ -1,4 +1,4 @@
-//! `health-check`: the call with which integrators test a connection.
+//! `health-check`: lets integrators test a connection.
 
 use axum::Json;
 use schemars::JsonSchema;
@@ -15,12 +15,12 @@ pub struct HealthAnswer {
     body: &'static str,
 }
 
-/// Says that the API is there, to callers who are let in.
+/// Answers that the API is available, to authenticated callers.
 ///
 /// # Errors
 /// [`ApiError`].
 pub async fn answer(authentication: Authentication) -> Result<Json<HealthAnswer>, ApiError> {
-    authentication.admit_alone().await?;
+    authentication.authenticate().await?;
     Ok(Json(HealthAnswer {
         status_code_value: 200,
         status_code: "OK",

@@ -1,4 +1,4 @@
-//! `recuperer/rattachements`: the principal manager's memberships, as they are now.
+//! `recuperer/rattachements`: lists the principal manager's current memberships.
 
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
@@ -42,7 +42,7 @@ struct Membership {
     role_utilisateur: &'static str,
     statut_utilisateur: &'static str,
     statut_rattachement_structure: &'static str,
-    /// Raccord knows no services: always empty.
+    /// Raccord has no services: always empty.
     #[schemars(title = "Toujours vide : Raccord ne connaît pas de services")]
     liste_services_rattache: [(); 0],
 }
@@ -63,7 +63,7 @@ impl From<ApiMembership> for Membership {
     }
 }
 
-/// Lists them.
+/// Lists the memberships.
 ///
 /// # Errors
 /// [`ApiError`].
@@ -72,7 +72,9 @@ pub async fn list(
     Call { authentication, request }: Call<MembershipsRequest>,
 ) -> Result<Json<MembershipsAnswer>, ApiError> {
     let page = request.parametres_recherche.0.page();
-    let found = authentication.admit(memberships::of_manager(&state.app.pool, &authentication.claim, page)).await?;
+    let found = authentication
+        .authenticate_with(|| memberships::of_manager(&state.app.pool, &authentication.presented, page))
+        .await?;
     Ok(Json(MembershipsAnswer {
         code_retour: 0,
         libelle: SUCCESS,

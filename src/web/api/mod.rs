@@ -1,14 +1,13 @@
-//! The API that technical users connect to, in the dialect of Chorus Pro's clients. [`routes`] is
-//! its table of contents. It speaks JSON whatever happens, never redirects and sets no cookie.
+//! The API for technical users, compatible with Chorus Pro clients. [`routes`] lists its calls.
+//! Every response is JSON; it never redirects and sets no cookie.
 
 pub mod authentication;
 pub mod body;
 pub mod call_log;
-pub mod credentials;
+mod credentials;
 pub mod error;
 pub mod health_check;
 pub mod memberships;
-pub mod memory;
 pub mod openapi;
 pub mod pages;
 pub mod search;
@@ -27,7 +26,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::{
     edge::{
-        middleware::{TooLate, in_time},
+        middleware::{TimeoutResponse, limit_time},
         route::Route,
     },
     paths,
@@ -35,7 +34,7 @@ use super::{
 use error::ApiError;
 use state::ApiState;
 
-/// `libelle` of every call that did its work.
+/// `libelle` of every successful call.
 pub const SUCCESS: &str = "TRA_MSG_00.000";
 
 fn read(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
@@ -46,7 +45,7 @@ fn call(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> 
     Route { method: Method::POST, path, handler, keeps_form: false }
 }
 
-/// Every call of the API. The tests walk through this list too.
+/// Every call of the API. The tests iterate over this list too.
 pub fn routes() -> Vec<Route<ApiState>> {
     vec![
         call(paths::API_TOKEN, post(token::issue)),
@@ -59,7 +58,7 @@ pub fn routes() -> Vec<Route<ApiState>> {
     ]
 }
 
-/// The calls, and an answer of the API's own to whatever else is asked for under its two prefixes.
+/// The calls, and the API's own 404 under its two prefixes.
 pub fn router<S>(state: ApiState) -> Router<S> {
     let calls = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
@@ -69,12 +68,12 @@ pub fn router<S>(state: ApiState) -> Router<S> {
     guarded(prefixes.into_iter().fold(calls, unknown)).with_state(state)
 }
 
-/// Calls within their time, with an answer to a panic.
+/// Adds the layers around calls: time limit, and a response to panics.
 pub(super) fn guarded<S: Clone + Send + Sync + 'static>(calls: Router<S>) -> Router<S> {
-    // The outermost first, and all as one layer: each layer of a router costs every call a copy of
-    // what is under it.
+    // Outermost first, as one layer: each layer of a router costs every call a clone of the service
+    // below it.
     calls.layer((
-        middleware::from_fn_with_state(error::too_late as TooLate, in_time),
+        middleware::from_fn_with_state(error::timed_out as TimeoutResponse, limit_time),
         CatchPanicLayer::custom(error::panicked),
     ))
 }

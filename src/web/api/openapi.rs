@@ -1,5 +1,5 @@
-//! `/api/openapi.json`: the API described for programs (OpenAPI 3.1), from the types that read and
-//! answer its calls.
+//! `/api/openapi.json`: the API's description (OpenAPI 3.1), generated from its request and
+//! response types.
 
 use std::sync::LazyLock;
 
@@ -21,14 +21,14 @@ use super::{
 };
 use crate::web::{api::state::ApiState, paths};
 
-/// Answers it, with this portal's own address.
+/// Answers the description, with this portal's public URL.
 pub async fn answer(State(state): State<ApiState>) -> Json<Value> {
     let mut description = DESCRIPTION.clone();
     description["servers"] = json!([{ "url": state.app.settings.public_url }]);
     Json(description)
 }
 
-/// Made once: it is the same for every caller.
+/// Generated once: the same for every caller.
 static DESCRIPTION: LazyLock<Value> = LazyLock::new(describe);
 
 fn describe() -> Value {
@@ -181,7 +181,7 @@ fn responses(refusal: &Value) -> Value {
     })
 }
 
-/// The schemas of the calls' types, by name.
+/// The schemas of the request and response types, by name.
 struct Schemas {
     requests: SchemaGenerator,
     answers: SchemaGenerator,
@@ -221,8 +221,8 @@ impl Schemas {
     }
 }
 
-/// The comments of the code are for its readers, in English: what integrators read stands in the
-/// titles.
+/// Descriptions for integrators, in French, are written as schema titles; doc comments, which
+/// schemars takes for descriptions, are in English and removed.
 #[derive(Clone)]
 struct TitlesForComments;
 

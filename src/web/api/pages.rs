@@ -1,4 +1,4 @@
-//! Lists come in pages: how clients ask for one, and what they are told about it.
+//! Pagination of lists: parameters and the answer about the page.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub struct PageRequest {
     /// 100 where not given, 10,000 at most.
     #[schemars(title = "100 s’il n’est pas donné, 10 000 au plus")]
     nb_resultats_par_page: Count,
-    /// From 1, the default.
+    /// From 1, which is the default.
     #[schemars(title = "1 s’il n’est pas donné")]
     page_resultat_demandee: Count,
     tri_colonne: Choice<Order>,
@@ -43,7 +43,7 @@ impl Word for Order {
 }
 
 impl PageRequest {
-    /// The page that is meant.
+    /// The requested page, with defaults and the maximal size applied.
     #[must_use]
     pub fn page(&self) -> Page {
         Page {

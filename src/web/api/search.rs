@@ -1,4 +1,4 @@
-//! `rechercher`: the directory of structures.
+//! `rechercher`: searches the directory of structures.
 
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
@@ -27,7 +27,7 @@ pub struct SearchRequest {
     restreindre_structures_privees: Flag,
 }
 
-/// Criteria; those that are not given do not narrow.
+/// The criteria; those that are absent do not filter.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SearchedStructure {
@@ -35,7 +35,7 @@ pub struct SearchedStructure {
     #[schemars(title = "L’identifiant entier. Un SIREN trouve tous ses établissements")]
     identifiant_structure: Text,
     type_identifiant_structure: Choice<IdentifierType>,
-    /// A part of the name, blind to case and accents.
+    /// A part of the name, ignoring case and accents.
     #[schemars(title = "Une partie de la désignation, sans égard aux majuscules ni aux accents")]
     raison_sociale_structure: Text,
     #[schemars(title = "Comme « raisonSocialeStructure »")]
@@ -116,7 +116,7 @@ impl SearchRequest {
     }
 }
 
-/// An identifier as it is kept.
+/// An identifier as it is stored.
 pub fn without_spaces(text: &str) -> String {
     text.chars().filter(|character| !character.is_whitespace()).collect()
 }
@@ -153,7 +153,7 @@ impl From<Listed> for ListedStructure {
     }
 }
 
-/// Searches.
+/// Searches the directory.
 ///
 /// # Errors
 /// [`ApiError`].
@@ -163,8 +163,9 @@ pub async fn search(
 ) -> Result<Json<SearchAnswer>, ApiError> {
     let page = request.parametres.0.page();
     let criteria = request.criteria();
-    let found =
-        authentication.admit(directory::search(&state.app.pool, &authentication.claim, &criteria, page)).await?;
+    let found = authentication
+        .authenticate_with(|| directory::search(&state.app.pool, &authentication.presented, &criteria, page))
+        .await?;
     Ok(Json(SearchAnswer {
         code_retour: 0,
         libelle: SUCCESS,

@@ -1,26 +1,25 @@
-//! What the API's handlers share.
+//! State that the API's handlers share.
 
 use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
 
-use super::{call_log::CallLog, memory::VerifiedCredentials};
+use super::call_log::CallLog;
 use crate::web::edge::state::AppState;
 
-/// The parts that the API alone uses, beside those that it shares with the portal.
+/// The API's own state, with the state that it shares with the portal.
 #[derive(Clone)]
 pub struct ApiState(Arc<Parts>);
 
 /// See [`ApiState`].
 pub struct Parts {
     pub app: AppState,
-    pub credentials: VerifiedCredentials,
     pub call_log: CallLog,
 }
 
 impl ApiState {
     pub fn new(app: AppState) -> Self {
-        Self(Arc::new(Parts { app, credentials: VerifiedCredentials::default(), call_log: CallLog::default() }))
+        Self(Arc::new(Parts { app, call_log: CallLog::default() }))
     }
 }
 

@@ -1,5 +1,5 @@
-//! One structure: `consulter` tells what the directory knows of it,
-//! `lister/rattachementsutilisateur` the services in it.
+//! One structure: `consulter` answers its directory entry, `lister/rattachementsutilisateur` a
+//! person's services in it.
 
 use axum::{Json, extract::State};
 use schemars::JsonSchema;
@@ -15,7 +15,7 @@ use super::{
     tolerant::{Choice, Number, Object, Text, Word},
 };
 use crate::{
-    db::api::directory::{self, Consulted, Named},
+    db::api::directory::{self, Consulted, StructureRef},
     domain::structure_identifier::IdentifierType,
     web::api::state::ApiState,
 };
@@ -26,12 +26,12 @@ pub struct ConsultRequest {
     #[serde(rename = "idStructureCPP")]
     #[schemars(extend("examples" = [1]))]
     id_structure_cpp: Number,
-    /// Other clients' word for `idStructureCPP`.
+    /// Some clients' name of `idStructureCPP`.
     #[schemars(title = "Autre nom de « idStructureCPP », accepté à sa place")]
     id_structure: Number,
     /// Raccord answers in French.
     #[schemars(title = "Les réponses sont en français")]
-    #[allow(dead_code, reason = "read to be checked")]
+    #[allow(dead_code, reason = "deserialised to be validated")]
     code_langue: Choice<Language>,
 }
 
@@ -84,14 +84,14 @@ struct GeneralInformation {
         title = "Seulement pour une structure qui entre dans les droits de l’utilisateur technique"
     )]
     email_structure: Option<String>,
-    /// Only within the caller's rights: when the caller's own password ends in its own structure,
-    /// elsewhere the first to end.
+    /// Only within the caller's rights: in the caller's own structure, when its own password
+    /// expires; in others, the next expiry.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
     #[schemars(with = "String", extend("format" = "date-time"), title = "Seulement pour une structure qui entre dans les droits de l’utilisateur technique. Pour la structure de l’utilisateur technique, l’échéance de son mot de passe ; pour une autre, la prochaine échéance parmi ses utilisateurs techniques actifs")]
     date_expiration_mot_passe_compte_tech: Option<OffsetDateTime>,
 }
 
-/// What an invoice to the structure must carry.
+/// What an invoice to the structure must contain.
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[allow(clippy::struct_excessive_bools, reason = "the dialect's own")]
@@ -111,7 +111,7 @@ struct Parameters {
     recevoir_donnees_via_edi: bool,
     #[serde(rename = "aMoa")]
     a_moa: bool,
-    /// Other clients' word for `aMoa`.
+    /// Some clients' name of `aMoa`.
     #[serde(rename = "getaMoa")]
     #[schemars(title = "Autre nom de « aMoa »")]
     geta_moa: bool,
@@ -161,7 +161,7 @@ impl From<Consulted> for ConsultAnswer {
     }
 }
 
-/// Tells.
+/// Answers a structure's directory entry.
 ///
 /// # Errors
 /// [`ApiError`].
@@ -169,35 +169,35 @@ pub async fn consult(
     State(state): State<ApiState>,
     Call { authentication, request }: Call<ConsultRequest>,
 ) -> Result<Json<ConsultAnswer>, ApiError> {
-    let named = first_id([&request.id_structure_cpp, &request.id_structure]);
-    let found = find(&state, &authentication, named, "idStructureCPP").await?;
+    let structure_ref = first_id([&request.id_structure_cpp, &request.id_structure]);
+    let found = find(&state, &authentication, structure_ref, "idStructureCPP").await?;
     Ok(Json(found.into()))
 }
 
-/// The first id that was given: clients in typed languages write 0 for none.
-fn first_id(ids: [&Number; 2]) -> Option<Named> {
-    ids.into_iter().filter_map(|id| id.0).find(|id| *id != 0).map(Named::Id)
+/// The first id that is given. 0 counts as absent: clients in typed languages send it.
+fn first_id(ids: [&Number; 2]) -> Option<StructureRef> {
+    ids.into_iter().filter_map(|id| id.0).find(|id| *id != 0).map(StructureRef::Id)
 }
 
-/// The structure, for a caller who is let in; what is missing in the request is told to nobody
-/// else.
+/// Authenticates the caller and finds the structure. A missing member is reported only to
+/// authenticated callers.
 async fn find(
     state: &ApiState,
     authentication: &Authentication,
-    named: Option<Named>,
+    structure_ref: Option<StructureRef>,
     member: &'static str,
 ) -> Result<Consulted, ApiError> {
-    let Some(named) = named else {
-        authentication.admit_alone().await?;
+    let Some(structure_ref) = structure_ref else {
+        authentication.authenticate().await?;
         return Err(ApiError::BadRequest(format!("Membre « {member} » : il est obligatoire.")));
     };
     authentication
-        .admit(directory::consult(&state.app.pool, &authentication.claim, &named))
+        .authenticate_with(|| directory::consult(&state.app.pool, &authentication.presented, &structure_ref))
         .await?
         .ok_or(ApiError::UnknownStructure)
 }
 
-/// A person's services in a structure. Raccord knows no services: whoever is named, there are none.
+/// A person's services in a structure. Raccord has no services: the list is empty for every person.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ServicesRequest {
@@ -210,9 +210,9 @@ pub struct ServicesRequest {
     identifiant_structure: Text,
     #[schemars(title = "SIRET, s’il n’est pas donné")]
     type_identifiant_structure: Choice<IdentifierType>,
-    #[allow(dead_code, reason = "read to be checked")]
+    #[allow(dead_code, reason = "deserialised to be validated")]
     adresse_email_connexion_utilisateur: Text,
-    #[allow(dead_code, reason = "read to be checked")]
+    #[allow(dead_code, reason = "deserialised to be validated")]
     id_utilisateur: Number,
     #[serde(rename = "parametresListerRattachementsStructureUtilisateur", alias = "parametres")]
     parametres: Object<PageRequest>,
@@ -226,22 +226,22 @@ pub struct ServicesAnswer {
     id_structure: i64,
     identifiant_structure: String,
     designation_structure: String,
-    /// Raccord knows no services: always empty.
+    /// Raccord has no services: always empty.
     #[schemars(title = "Toujours vide : Raccord ne connaît pas de services")]
     liste_services: [(); 0],
     parametres_retour: PageAnswer,
 }
 
 impl ServicesRequest {
-    fn named(&self) -> Option<Named> {
+    fn structure_ref(&self) -> Option<StructureRef> {
         let id = first_id([&self.id_structure, &self.id_structure_cpp]);
         let kind = self.type_identifiant_structure.0.unwrap_or(IdentifierType::Siret);
         let by_identifier = || self.identifiant_structure.0.as_deref().map(|text| (kind, without_spaces(text)));
-        id.or_else(|| by_identifier().map(|(kind, text)| Named::Identifier(kind, text)))
+        id.or_else(|| by_identifier().map(|(kind, text)| StructureRef::Identifier(kind, text)))
     }
 }
 
-/// Lists them, in a structure within the caller's rights.
+/// Lists the services, in a structure within the caller's rights.
 ///
 /// # Errors
 /// [`ApiError`].
@@ -249,7 +249,7 @@ pub async fn services(
     State(state): State<ApiState>,
     Call { authentication, request }: Call<ServicesRequest>,
 ) -> Result<Json<ServicesAnswer>, ApiError> {
-    let found = find(&state, &authentication, request.named(), "idStructure").await?;
+    let found = find(&state, &authentication, request.structure_ref(), "idStructure").await?;
     if !found.within_rights {
         return Err(ApiError::Forbidden);
     }

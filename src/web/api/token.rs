@@ -1,4 +1,4 @@
-//! `/api/oauth/token`: a token for a login and a password (RFC 6749 §4.4).
+//! `/api/oauth/token`: issues a token for a login and a password (RFC 6749 §4.4).
 
 use axum::{
     Json,
@@ -11,15 +11,15 @@ use serde::Serialize;
 
 use super::{authentication::Authentication, body, error::ApiError};
 use crate::{
-    db::api::accounts,
+    db::api::tokens,
     domain::{credential::Credential, random},
     web::api::state::ApiState,
 };
 
-/// Seconds that a token lives.
-const LIFETIME: i32 = 900;
+/// The lifetime of a token, in seconds.
+const LIFETIME_SECONDS: i32 = 900;
 
-/// What §5.1 answers.
+/// The successful response (RFC 6749 §5.1).
 #[derive(JsonSchema, Serialize)]
 pub struct TokenAnswer {
     access_token: String,
@@ -28,19 +28,19 @@ pub struct TokenAnswer {
     scope: &'static str,
 }
 
-/// What §5.2 answers.
+/// The error response (RFC 6749 §5.2).
 #[derive(JsonSchema, Serialize)]
 pub struct TokenRefusal {
     error: &'static str,
     error_description: &'static str,
 }
 
-/// Why no token was given.
+/// Why no token was issued.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TokenError {
     InvalidRequest(&'static str),
     UnsupportedGrantType,
-    /// `basic`: the client tried `Authorization`, and is answered in kind.
+    /// `basic`: the client used `Authorization: Basic`; the response then has that challenge.
     InvalidClient {
         basic: bool,
     },
@@ -81,7 +81,7 @@ impl IntoResponse for TokenError {
 
 const NO_STORE: [(header::HeaderName, &str); 2] = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
 
-/// Issues a token, opaque, of which the database keeps the hash.
+/// Issues an opaque token; the database stores its hash.
 ///
 /// # Errors
 /// [`TokenError`].
@@ -92,25 +92,26 @@ pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Re
         ApiError::BadRequest(_) => TokenError::InvalidRequest(body::INCOMPLETE),
         error => TokenError::Call(error),
     })?;
-    let credential = shown(&headers, &body)?;
+    let credential = presented(&headers, &body)?;
     let refused = |error| match error {
         ApiError::Unauthorized => TokenError::InvalidClient { basic: headers.contains_key(header::AUTHORIZATION) },
         error => TokenError::Call(error),
     };
-    let authentication = Authentication::of_credential(&parts, &state, credential).await.map_err(refused)?;
+    let authentication = Authentication::of_credential(&parts, &state, credential).map_err(refused)?;
     let token = random::token(&mut random::os_rng());
     let token_hash = random::digest(&token);
-    let issued = async {
-        Ok(accounts::issue_token(&state.app.pool, &authentication.claim, &token_hash, LIFETIME)
+    let statement = || async {
+        Ok(tokens::issue(&state.app.pool, &authentication.presented, &token_hash, LIFETIME_SECONDS)
             .await?
             .map(|caller| (caller, ())))
     };
-    authentication.admit(issued).await.map_err(refused)?;
-    let answer = TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME, scope: "openid" };
+    authentication.authenticate_with(statement).await.map_err(refused)?;
+    let answer =
+        TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME_SECONDS, scope: "openid" };
     Ok((NO_STORE, Json(answer)).into_response())
 }
 
-/// The parameters that count. An empty one counts as absent (§3.2).
+/// The form's parameters. An empty one counts as absent (§3.2).
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Form {
     client_id: Option<String>,
@@ -146,12 +147,12 @@ impl Form {
     }
 }
 
-/// The credential that a client shows, in the body or by HTTP Basic.
-pub(crate) fn shown(headers: &HeaderMap, body: &[u8]) -> Result<Credential, TokenError> {
+/// The credential in a request, in its body or as HTTP Basic.
+pub(crate) fn presented(headers: &HeaderMap, body: &[u8]) -> Result<Credential, TokenError> {
     credential(headers, &Form::read(headers, body)?)
 }
 
-/// Not in both.
+/// Reads the credential from the header or the body, but not from both.
 fn credential(headers: &HeaderMap, form: &Form) -> Result<Credential, TokenError> {
     let mut authorization = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = authorization.next() else {
@@ -185,7 +186,7 @@ mod tests {
             let value = format!("basic {}", BASE64.encode(basic.as_bytes()));
             headers.insert(header::AUTHORIZATION, value.parse().unwrap());
         }
-        shown(&headers, body.as_bytes()).map(|read| (read.login, read.password.expose().to_owned()))
+        presented(&headers, body.as_bytes()).map(|read| (read.login, read.password.expose().to_owned()))
     }
 
     #[test]

@@ -1,6 +1,5 @@
-//! JSON members as clients send them: absent, `null`, `""` and `false` all say « not given », and
-//! numbers may come as strings. Their complaints are in French: [`super::body`] puts the member's
-//! name before them.
+//! JSON members as clients send them: `null`, `""` and `false` all mean absent, and numbers may
+//! come as strings. Error messages are in French; [`super::body`] adds the member's name.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -10,12 +9,12 @@ use serde::{
     de::{DeserializeOwned, Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-/// The longest text that a criterion may be.
+/// The maximal length of a text, in characters.
 const MAX_TEXT: usize = 200;
 
-/// A scalar, before it is known what it was meant to be.
+/// A scalar, before it is converted.
 enum Scalar {
-    Nothing,
+    Absent,
     True,
     Number(f64, String),
     Text(String),
@@ -31,11 +30,11 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     }
 
     fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Nothing)
+        Ok(Scalar::Absent)
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<Scalar, E> {
-        Ok(if value { Scalar::True } else { Scalar::Nothing })
+        Ok(if value { Scalar::True } else { Scalar::Absent })
     }
 
     #[allow(clippy::cast_precision_loss, reason = "the text keeps the precision")]
@@ -54,7 +53,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 
     fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
         let value = value.trim();
-        Ok(if value.is_empty() { Scalar::Nothing } else { Scalar::Text(value.to_owned()) })
+        Ok(if value.is_empty() { Scalar::Absent } else { Scalar::Text(value.to_owned()) })
     }
 
     fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<Scalar, A::Error> {
@@ -67,7 +66,7 @@ impl<'de> Visitor<'de> for ScalarVisitor {
 }
 
 macro_rules! scalar {
-    ($(#[$doc:meta])* $name:ident($type:ty), $complaint:literal, $read:expr) => {
+    ($(#[$doc:meta])* $name:ident($type:ty), $error_message:literal, $read:expr) => {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq, Eq)]
         pub struct $name(pub Option<$type>);
@@ -75,7 +74,7 @@ macro_rules! scalar {
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let read: fn(Scalar) -> Result<Option<$type>, &'static str> = $read;
-                let scalar = deserializer.deserialize_any(ScalarVisitor($complaint))?;
+                let scalar = deserializer.deserialize_any(ScalarVisitor($error_message))?;
                 read(scalar).map(Self).map_err(D::Error::custom)
             }
         }
@@ -83,9 +82,9 @@ macro_rules! scalar {
 }
 
 scalar!(
-    /// A text: at most 200 characters, none of control.
+    /// A text: at most 200 characters, no control characters.
     Text(String), "un texte est attendu", |scalar| match scalar {
-        Scalar::Nothing => Ok(None),
+        Scalar::Absent => Ok(None),
         Scalar::True => Err("un texte est attendu"),
         Scalar::Text(text) if text.chars().any(char::is_control) => Err("un caractère n’est pas accepté"),
         Scalar::Text(text) if text.chars().count() > MAX_TEXT => Err("200 caractères au plus sont acceptés"),
@@ -96,33 +95,33 @@ scalar!(
 scalar!(
     /// A whole number.
     Number(i64), "un nombre entier est attendu", |scalar| match scalar {
-        Scalar::Nothing => Ok(None),
+        Scalar::Absent => Ok(None),
         Scalar::True => Err("un nombre entier est attendu"),
         Scalar::Number(_, text) | Scalar::Text(text) => text.parse().map(Some).map_err(|_| "un nombre entier est attendu"),
     }
 );
 
 scalar!(
-    /// A whole number from 1 on; what is beyond measure counts as the largest.
+    /// A whole number from 1; larger numbers count as `i32::MAX`.
     Count(i32), "un nombre entier supérieur à zéro est attendu", |scalar| {
-        let complaint = "un nombre entier supérieur à zéro est attendu";
+        let error_message = "un nombre entier supérieur à zéro est attendu";
         let text = match scalar {
-            Scalar::Nothing => return Ok(None),
-            Scalar::True => return Err(complaint),
+            Scalar::Absent => return Ok(None),
+            Scalar::True => return Err(error_message),
             Scalar::Number(number, _) if number >= f64::from(i32::MAX) => return Ok(Some(i32::MAX)),
             Scalar::Number(_, text) | Scalar::Text(text) => text,
         };
         match text.parse::<i64>() {
             Ok(number @ 1..) => Ok(Some(i32::try_from(number).unwrap_or(i32::MAX))),
-            _ => Err(complaint),
+            _ => Err(error_message),
         }
     }
 );
 
 scalar!(
-    /// A wish: `true`, or not given.
+    /// A flag: `true` or absent.
     Flag(bool), "vrai ou faux est attendu", |scalar| match scalar {
-        Scalar::Nothing => Ok(None),
+        Scalar::Absent => Ok(None),
         Scalar::True => Ok(Some(true)),
         Scalar::Number(_, text) | Scalar::Text(text) => match text.to_ascii_lowercase().as_str() {
             "true" | "1" => Ok(Some(true)),
@@ -132,12 +131,12 @@ scalar!(
     }
 );
 
-/// A word of a closed list.
+/// A value of a closed list, and the words for it.
 pub trait Word: Copy + 'static {
     const WORDS: &'static [(&'static str, Self)];
 }
 
-/// One word of the list, in capitals or not.
+/// One word of the list, in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice<T>(pub Option<T>);
 
@@ -151,15 +150,15 @@ impl<'de, T: Word> Deserialize<'de> for Choice<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Some(text) = Text::deserialize(deserializer)?.0 else { return Ok(Self(None)) };
         let word = T::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text));
-        let complaint = || {
+        let error_message = || {
             let words: Vec<_> = T::WORDS.iter().map(|(word, _)| *word).collect();
             D::Error::custom(format!("une de ces valeurs est attendue : {}", words.join(", ")))
         };
-        word.map(|(_, value)| Self(Some(*value))).ok_or_else(complaint)
+        word.map(|(_, value)| Self(Some(*value))).ok_or_else(error_message)
     }
 }
 
-/// An object; `null`, `""` and `false` are an empty one.
+/// An object; `null`, `""` and `false` count as an empty one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
 
@@ -213,8 +212,8 @@ impl<'de, T: DeserializeOwned + Default> Visitor<'de> for ObjectVisitor<T> {
     }
 }
 
-/// What the API's description says of a member: what it is meant to be, or `null`. What else is
-/// tolerated stays unsaid.
+/// The schema of a type in the API's description: the documented type, or `null`. Other tolerated
+/// forms are not documented.
 macro_rules! described {
     ($name:ident, $schema:tt) => {
         impl JsonSchema for $name {

@@ -1,5 +1,5 @@
-//! Static files, in the binary; their URLs hold a hash of their content, so browsers may keep them
-//! for ever.
+//! Serves the static files that are compiled into the binary. Their URLs contain a hash of their
+//! content, so browsers may cache them for ever.
 
 use axum::{
     extract::{Path, State},
@@ -9,7 +9,7 @@ use axum::{
 
 use super::{error::AppError, state::AppState};
 
-/// Where they stand: `/static/<hash>/<name>`.
+/// `/static/<hash>/<name>`.
 pub const PATH: &str = "/static/{hash}/{name}";
 
 fn content_type(name: &str) -> &'static str {
@@ -21,10 +21,10 @@ fn content_type(name: &str) -> &'static str {
     }
 }
 
-/// Serves one.
+/// Serves one file.
 ///
 /// # Errors
-/// Not found, also under another hash than its own.
+/// [`AppError::NotFound`], also where the hash is not the file's.
 pub async fn file(
     State(state): State<AppState>,
     Path((hash, name)): Path<(String, String)>,

@@ -1,4 +1,4 @@
-//! What is known of a request: its number, its client address, its caller.
+//! The request context: number, client address, and what handlers report to the middleware.
 
 use std::{
     fmt,
@@ -10,24 +10,24 @@ use axum::http::{HeaderMap, header};
 
 use crate::{db::identity::sessions::SignedIn, domain::characters::is_unprintable, web::shell::layout::SignedInUser};
 
-/// What is known of a request from its beginning.
+/// Set on every request by the outermost middleware.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// The number that people give to support and that stands in every line of the log.
+    /// Quoted to support by users; in every log line of the request.
     pub number: Arc<str>,
-    /// The client, behind trusted proxies.
+    /// The client's address, as trusted proxies report it.
     pub address: IpAddr,
-    learnt: Arc<Learnt>,
+    report: Arc<HandlerReport>,
 }
 
-/// Who asks, as the log names them: by number, which tells nothing outside the database.
+/// The authenticated principal. The log shows its database id, which reveals nothing by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Caller {
+pub enum Principal {
     Person(i64),
     TechnicalUser(i64),
 }
 
-impl fmt::Display for Caller {
+impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Person(id) => write!(f, "person-{id}"),
@@ -36,58 +36,57 @@ impl fmt::Display for Caller {
     }
 }
 
-/// What a handler learns that is needed after it, whatever it answers.
+/// Set by extractors and handlers, read by the middleware after them, whatever the response is.
 #[derive(Debug, Default)]
-struct Learnt {
-    caller: OnceLock<Caller>,
-    person: OnceLock<SignedInUser>,
-    headers: OnceLock<HeaderMap>,
+struct HandlerReport {
+    principal: OnceLock<Principal>,
+    signed_in_user: OnceLock<SignedInUser>,
+    response_headers: OnceLock<HeaderMap>,
 }
 
 impl Default for RequestContext {
     fn default() -> Self {
-        Self { number: Arc::default(), address: IpAddr::V4(Ipv4Addr::LOCALHOST), learnt: Arc::default() }
+        Self { number: Arc::default(), address: IpAddr::V4(Ipv4Addr::LOCALHOST), report: Arc::default() }
     }
 }
 
 impl RequestContext {
     pub fn new(number: Arc<str>, address: IpAddr) -> Self {
-        Self { number, address, learnt: Arc::default() }
+        Self { number, address, report: Arc::default() }
     }
 
-    /// Remembers who is signed in, for the log and for an error page's header.
-    pub fn remember(&self, person: &SignedIn) {
-        self.name_caller(Caller::Person(person.user_id));
-        let _ = self.learnt.person.set(SignedInUser::from(person));
+    /// Reports the signed-in person, for the log and for the header of error pages.
+    pub fn set_signed_in(&self, person: &SignedIn) {
+        self.set_principal(Principal::Person(person.user_id));
+        let _ = self.report.signed_in_user.set(SignedInUser::from(person));
     }
 
-    /// Says who asks, for the log.
-    pub fn name_caller(&self, caller: Caller) {
-        let _ = self.learnt.caller.set(caller);
+    /// Reports the authenticated principal, for the log.
+    pub fn set_principal(&self, principal: Principal) {
+        let _ = self.report.principal.set(principal);
     }
 
     pub fn signed_in_user(&self) -> Option<SignedInUser> {
-        self.learnt.person.get().cloned()
+        self.report.signed_in_user.get().cloned()
     }
 
-    pub fn caller(&self) -> Option<Caller> {
-        self.learnt.caller.get().copied()
+    pub fn principal(&self) -> Option<Principal> {
+        self.report.principal.get().copied()
     }
 
-    /// The headers that a handler asked for, if it did.
-    pub fn announced(&self) -> Option<HeaderMap> {
-        self.learnt.headers.get().cloned()
+    pub fn response_headers(&self) -> Option<HeaderMap> {
+        self.report.response_headers.get().cloned()
     }
 
-    /// Puts headers on the answer, be it a success or a refusal.
-    pub fn announce(&self, headers: HeaderMap) {
-        let _ = self.learnt.headers.set(headers);
+    /// Adds headers to the response, whether it is a success or an error.
+    pub fn set_response_headers(&self, headers: HeaderMap) {
+        let _ = self.report.response_headers.set(headers);
     }
 }
 
-/// The browser, as its user agent names it, cut to what a table can show.
-pub fn software(parts: &axum::http::HeaderMap) -> String {
-    let text = parts.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+/// The `User-Agent` header without unprintable characters, cut to 200 characters.
+pub fn software(headers: &HeaderMap) -> String {
+    let text = headers.get(header::USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
     text.unwrap_or_default().chars().filter(|c| !is_unprintable(*c)).take(200).collect()
 }
 

@@ -1,5 +1,5 @@
-//! One way for all that goes wrong: an [`AppError`] becomes a status, and every status that has no
-//! page yet gets one, in plain words, with the request's number. Causes go to the log alone.
+//! The portal's errors: each [`AppError`] becomes a status, for which `error_pages` renders a page.
+//! Causes go to the log only.
 
 use askama::Template;
 use axum::{
@@ -15,11 +15,11 @@ use crate::{
     web::{paths, shell::notice::Notice},
 };
 
-/// Why a request was not answered as it wished.
+/// Why a request failed.
 #[derive(Debug, Error)]
 pub enum AppError {
-    /// Nobody is signed in; `expired` where somebody was. Goes to « Connexion », and back to
-    /// `return_to` from there.
+    /// No session; `expired` where there was one. Redirects to « Connexion », which then leads to
+    /// `return_to`.
     #[error("not signed in")]
     SignInRequired { expired: bool, return_to: Option<String> },
     /// The person must set up a second factor before anything else.
@@ -116,14 +116,14 @@ impl IntoResponse for AppError {
     }
 }
 
-/// An answer that also says when to come back.
+/// Adds `Retry-After`.
 fn with_retry_after(mut response: Response, seconds: u32) -> Response {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
-/// A form that shows its errors, as the answer to who sends it too often: with when to come back.
-pub fn too_often(mut page: Response, seconds: u32) -> Response {
+/// Turns a form that shows its errors into a 429 response with `Retry-After`.
+pub fn rate_limited(mut page: Response, seconds: u32) -> Response {
     *page.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     with_retry_after(page, seconds)
 }
@@ -132,26 +132,24 @@ fn to_sign_in(expired: bool, return_to: Option<&str>) -> Response {
     let base = if expired { Notice::SessionExpired.on(paths::SIGN_IN) } else { paths::SIGN_IN.to_owned() };
     let url = match return_to {
         Some(page) if page != paths::HOME => {
-            let query = serde_urlencoded_pair("suite", page);
-            format!("{base}{}{query}", if expired { '&' } else { '?' })
+            let start = format!("{base}{}", if expired { '&' } else { '?' });
+            let start_length = start.len();
+            form_urlencoded::Serializer::for_suffix(start, start_length).append_pair("suite", page).finish()
         }
         _ => base,
     };
     Redirect::to(&url).into_response()
 }
 
-fn serde_urlencoded_pair(name: &str, value: &str) -> String {
-    form_urlencoded::Serializer::new(String::new()).append_pair(name, value).finish()
-}
-
-/// Marks an answer that already is a page, whatever its status: a form that shows its own errors.
+/// Response extension: the body is already a page (a form with its errors), so no error page
+/// replaces it.
 #[derive(Clone, Copy)]
-pub struct IsPage;
+pub(super) struct RenderedPage;
 
-/// A rendered page with a status of its own.
+/// A rendered page with this status.
 pub fn page_with_status(status: StatusCode, page: &impl Template) -> Result<Response, AppError> {
     let mut response = (status, Html(page.render()?)).into_response();
-    response.extensions_mut().insert(IsPage);
+    response.extensions_mut().insert(RenderedPage);
     Ok(response)
 }
 
@@ -171,11 +169,11 @@ mod tests {
 
     use super::*;
 
-    /// A log that is kept.
+    /// Collects what is logged.
     #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
+    struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Kept {
+    impl io::Write for CapturedLog {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().extend_from_slice(bytes);
             Ok(bytes.len())
@@ -194,15 +192,15 @@ mod tests {
         let panic = || drop(std::panic::catch_unwind(|| panic!("{cause}")));
         for (says, act) in [("request failed", &fail as &dyn Fn()), ("a panic", &panic)] {
             for json in [false, true] {
-                let kept = Kept::default();
-                let writer = kept.clone();
+                let captured = CapturedLog::default();
+                let writer = captured.clone();
                 let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
                 if json {
                     with_default(log.json().finish(), act);
                 } else {
                     with_default(log.finish(), act);
                 }
-                let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+                let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
                 assert!(text.contains(says) && text.contains("forged"), "{text:?}");
                 assert_eq!(text.trim_end_matches('\n').chars().filter(|c| c.is_control()).count(), 0, "{text:?}");
             }

@@ -1,4 +1,4 @@
-//! Gives every refusal its page, in the layout, with the request number.
+//! Renders the page of every error response, with the request number.
 
 use std::any::Any;
 
@@ -12,34 +12,34 @@ use axum::{
 
 use super::{
     context::RequestContext,
-    error::{AppError, IsPage},
+    error::{AppError, RenderedPage},
     state::AppState,
 };
 use crate::web::shell::layout::{Layout, Tab};
 
-/// What answers a URL that is none of ours.
+/// Answers an unknown URL.
 pub async fn not_found() -> AppError {
     AppError::NotFound
 }
 
-/// What answers when a handler panicked.
+/// Answers where a handler panicked.
 pub fn panicked(_: Box<dyn Any + Send>) -> Response {
     AppError::Internal("a handler panicked".into()).into_response()
 }
 
-/// What answers when a page took too long.
-pub fn too_late() -> Response {
+/// Answers where a request exceeded its time limit.
+pub fn timed_out() -> Response {
     AppError::Unavailable("the request took too long".into()).into_response()
 }
 
-/// Gives every refusal its page, also those that the framework made (unreadable forms, bodies too
-/// large, wrong methods).
+/// Replaces the body of every error response by a page, also of those that the framework made
+/// (unreadable forms, bodies too large, wrong methods).
 pub async fn render_errors(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let context = request.extensions().get::<RequestContext>().cloned().unwrap_or_default();
     let response = next.run(request).await;
     let status = response.status();
-    let is_refusal = status.is_client_error() || status.is_server_error();
-    if !is_refusal || response.extensions().get::<IsPage>().is_some() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    if !is_error || response.extensions().get::<RenderedPage>().is_some() {
         return response;
     }
     let page = ErrorPage {
@@ -54,11 +54,11 @@ pub async fn render_errors(State(state): State<AppState>, request: Request, next
     Response::from_parts(parts, html.into())
 }
 
-/// Any error page: the status chooses the words.
+/// The template chooses its text by the status.
 #[derive(Template)]
 #[template(path = "edge/error.html")]
-pub struct ErrorPage {
-    pub layout: Layout,
-    pub status: u16,
-    pub request_number: String,
+struct ErrorPage {
+    layout: Layout,
+    status: u16,
+    request_number: String,
 }

@@ -1,5 +1,4 @@
-//! What the operator's monitoring reads: Prometheus metrics, on a port of their own
-//! (`RACCORD_METRICS_LISTEN`).
+//! Prometheus metrics, served on their own port (`RACCORD_METRICS_LISTEN`).
 
 use std::time::Duration;
 
@@ -16,12 +15,12 @@ use prometheus_client::{
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     method: &'static str,
-    /// The route's pattern, so that ids do not make a series each.
+    /// The route's pattern: a path with its ids would make a series for each.
     route: String,
     status: u16,
 }
 
-/// The counters of this process.
+/// The metrics of this process.
 pub struct Metrics {
     pub(super) registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -57,7 +56,7 @@ impl Metrics {
         self
     }
 
-    /// Counts an answer.
+    /// Counts a response.
     pub fn count(&self, method: &str, route: Option<&MatchedPath>, status: StatusCode, duration: Duration) {
         let route = route.map_or("none", MatchedPath::as_str).to_owned();
         let labels = RequestLabels { method: known_method(method), route, status: status.as_u16() };
@@ -66,13 +65,13 @@ impl Metrics {
     }
 }
 
-/// A method of one's own invention must not make a series of its own.
+/// Unknown methods share one series.
 fn known_method(method: &str) -> &'static str {
     let known = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"];
     known.into_iter().find(|known| *known == method).unwrap_or("other")
 }
 
-/// The route of a request, to count it by.
+/// The route that matched, the label of [`Metrics::count`].
 pub(super) fn route(request: &Request) -> Option<MatchedPath> {
     request.extensions().get().cloned()
 }

@@ -1,5 +1,5 @@
-//! What holds for every request, before and after its handler: its number, where it comes from, and
-//! the headers that keep browsers from doing what the portal does not mean.
+//! Middleware for every request: number, client address, access log, security headers, time limit,
+//! URL length, origin check.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -20,8 +20,9 @@ use tracing::Instrument;
 use super::{context::RequestContext, error::AppError, metrics, origin::is_same_origin, state::AppState};
 use crate::{domain::random, web::paths};
 
-/// Numbers the request, logs it, and puts the security headers on its answer.
-pub async fn track_request(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+/// Sets the [`RequestContext`]; logs and counts the response and adds the security headers. One
+/// middleware for all of these, since each layer costs every request.
+pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let number: Arc<str> = BASE32_NOPAD.encode(&random::bytes::<10>(&mut random::os_rng())).into();
     let address = client_address(&request, &state.settings.trusted_proxies);
     let context = RequestContext::new(number.clone(), address);
@@ -30,18 +31,18 @@ pub async fn track_request(State(state): State<AppState>, mut request: Request, 
     let route = metrics::route(&request);
     let span = tracing::info_span!("request", %number);
     let mut response = next.run(request).instrument(span.clone()).await;
-    set_headers(response.headers_mut(), &number, state.is_public_https());
-    response.headers_mut().extend(context.announced().unwrap_or_default());
+    set_security_headers(response.headers_mut(), &number, state.is_public_https());
+    response.headers_mut().extend(context.response_headers().unwrap_or_default());
     let (status, duration) = (response.status(), start.elapsed());
     state.metrics.count(method.as_str(), route.as_ref(), status, duration);
     let path = paths::for_log(&path);
-    let (milliseconds, who) = (duration.as_millis(), context.caller().map(tracing::field::display));
+    let (milliseconds, who) = (duration.as_millis(), context.principal().map(tracing::field::display));
     span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, who, "answered"));
     response
 }
 
-/// The first address from the right in X-Forwarded-For that is not a trusted proxy's, if the peer
-/// is one; the peer's own where the header names no other.
+/// The peer's address; where the peer is a trusted proxy, the rightmost address in
+/// `X-Forwarded-For` that is not a trusted proxy.
 ///
 /// Where that hop cannot be parsed, the address is unknown, written `::`. It is not the proxy's,
 /// since every visitor behind the proxy would then share its throttles; nor one further left, which
@@ -74,7 +75,7 @@ fn hop_address(hop: &[u8]) -> IpAddr {
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// What no browser may do with an answer of ours. A static, so that names and values are made once.
+/// Same on every response. A static, so that names and values are made once.
 static SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -88,8 +89,8 @@ static SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
     ),
 ];
 
-fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
-    // With those that every answer has besides, so that the map grows once.
+fn set_security_headers(headers: &mut HeaderMap, number: &str, https: bool) {
+    // Includes the headers that are set elsewhere, so that the map grows once.
     headers.reserve(SECURITY_HEADERS.len() + 8);
     for (name, value) in &SECURITY_HEADERS {
         headers.insert(name, value.clone());
@@ -106,30 +107,31 @@ fn set_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     }
 }
 
-/// How long a request may take in all. Statements end earlier by themselves; this is for a database
-/// that says nothing any more.
+/// The time limit of a request. SQL statements have a shorter one of their own; this one is for a
+/// database that no longer responds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// What answers a request that took too long: pages and API each have their own words.
-pub type TooLate = fn() -> Response;
+/// Makes the response to a request that exceeded its time limit; the portal and the API have one
+/// each.
+pub type TimeoutResponse = fn() -> Response;
 
-/// Answers 503 where a request takes too long, and lets go of what it waits for.
-pub async fn in_time(State(too_late): State<TooLate>, request: Request, next: Next) -> Response {
-    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| too_late())
+/// Answers 503 where a request exceeds its time limit, and cancels it.
+pub async fn limit_time(State(timed_out): State<TimeoutResponse>, request: Request, next: Next) -> Response {
+    timeout(REQUEST_TIMEOUT, next.run(request)).await.unwrap_or_else(|_| timed_out())
 }
 
-/// The longest path and query that a URL of ours can need.
+/// The longest path and query that any URL of the portal needs.
 const MAX_URL_BYTES: usize = 8 * 1024;
 
-/// Refuses URLs that no page of ours has made.
-pub async fn short_urls_only(request: Request, next: Next) -> Response {
+/// Answers 414 to URLs longer than [`MAX_URL_BYTES`].
+pub async fn limit_url_length(request: Request, next: Next) -> Response {
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URL_BYTES { StatusCode::URI_TOO_LONG.into_response() } else { next.run(request).await }
 }
 
-/// Refuses unsafe methods that another site's page sent: `Sec-Fetch-Site` must say same-origin (or
-/// none, a person's own doing); a browser without it must name the portal's own origin. A request
-/// with neither is refused.
+/// CSRF guard: refuses unsafe methods from another origin's page. `Sec-Fetch-Site` must be
+/// `same-origin` (or `none`: no page started the request); a browser without it must send the
+/// portal's own `Origin`. A request with neither header is refused.
 pub async fn same_origin_only(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if request.method().is_safe() || is_same_origin(request.headers(), &state.settings.public_url) {
         next.run(request).await

@@ -1,4 +1,4 @@
-//! What holds for every request: shared state, errors, middleware, the origin checks, metrics.
+//! Shared by all requests: state, context, errors, middleware, origin checks, metrics.
 
 pub mod assets;
 pub mod context;

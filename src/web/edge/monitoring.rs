@@ -1,4 +1,4 @@
-//! For machines that watch: `/livez` says that the process runs, `/readyz` that it can serve.
+//! Monitoring endpoints: `/livez` (the process runs), `/readyz` (the database answers), `/metrics`.
 
 use axum::{
     Router,
@@ -12,7 +12,7 @@ use prometheus_client::encoding::text;
 use super::state::AppState;
 use crate::db::{self, upkeep};
 
-/// Both, outside sessions and error pages.
+/// `/livez` and `/readyz`, outside sessions and error pages.
 pub fn router() -> Router<AppState> {
     Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready))
 }
@@ -24,7 +24,7 @@ async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
     }
 }
 
-/// The service that has `/metrics` and nothing else.
+/// The router of the metrics port: `/metrics` alone.
 pub fn metrics_router(state: AppState) -> Router {
     Router::new().route("/metrics", get(show)).with_state(state)
 }
@@ -33,7 +33,7 @@ async fn show(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
     metrics.connections.set(state.pool.size().into());
     metrics.idle_connections.set(i64::try_from(state.pool.num_idle()).unwrap_or(i64::MAX));
-    // Without a database the other figures matter all the more.
+    // Without a database, the other metrics are still served.
     if let Ok(waiting) = upkeep::waiting_mails(&state.pool).await {
         metrics.waiting_mails.set(waiting);
     }

@@ -1,9 +1,11 @@
-//! Which URLs that a form brings along may be gone on to: those of our own pages.
+//! Origin checks: same-origin requests, navigations from the portal's pages, and the open-redirect
+//! guard.
 
 use axum::http::{HeaderMap, Method, header};
 
 use crate::web::paths;
 
+/// The check of [`super::middleware::same_origin_only`].
 pub(super) fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
     match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin" || site == "none",
@@ -11,9 +13,9 @@ pub(super) fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
     }
 }
 
-/// Whether a request is a GET, somebody's navigation from one of our own pages, and no prefetch:
-/// the only kind of request that may open an envelope. Browsers that send no `Sec-Fetch-*` are
-/// known by their referrer.
+/// Whether a request is a GET, a navigation from one of the portal's pages, and not a prefetch: the
+/// only kind of request that may open a password's envelope. Browsers without `Sec-Fetch-*` are
+/// judged by their `Referer`.
 #[must_use]
 pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str) -> bool {
     let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
@@ -28,7 +30,7 @@ pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str)
             .and_then(|referrer| referrer.to_str().ok()?.strip_prefix(public_url))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     };
-    // A HEAD, routed as a GET, would open the envelope and show nothing.
+    // HEAD is routed as GET: it would open the envelope and show nothing.
     method == Method::GET
         && is_own
         && !is_prefetch
@@ -36,13 +38,13 @@ pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str)
         && is("sec-fetch-dest", "document")
 }
 
-/// Where sign-in leads: the page that was asked for, if it is one of ours.
+/// Where sign-in redirects to: the requested page, if it is one of the portal's.
 pub fn destination(asked: Option<&str>) -> String {
-    asked.filter(|page| is_ours(page)).unwrap_or(paths::HOME).to_owned()
+    asked.filter(|page| is_local_path(page)).unwrap_or(paths::HOME).to_owned()
 }
 
-/// Whether this is the path of one of our pages, and no address elsewhere.
-pub fn is_ours(page: &str) -> bool {
+/// Open-redirect guard: whether this is a path on the portal and not an address elsewhere.
+pub fn is_local_path(page: &str) -> bool {
     page.starts_with('/')
         && !page.starts_with("//")
         && page.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')

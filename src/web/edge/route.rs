@@ -1,17 +1,18 @@
-//! One method of one URL, as the tables of contents list it.
+//! The entries of the route lists.
 
 use axum::{http::Method, routing::MethodRouter};
 
 use super::state::AppState;
 
-/// The largest body that is read.
+/// The largest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// One method of one URL, and what answers it.
+/// A method of a URL, and its handler.
 pub struct Route<S = AppState> {
     pub method: Method,
     pub path: &'static str,
     pub handler: MethodRouter<S>,
-    /// Whether its form is kept where the session has ended before it came.
+    /// Whether a form that arrives after its session ended is kept until the person has signed in
+    /// again.
     pub keeps_form: bool,
 }

@@ -1,4 +1,4 @@
-//! What every handler may use.
+//! State that all handlers share.
 
 use std::{
     ops::Deref,
@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// The service's parts, shared by all requests.
+/// Shared by all requests; clones are cheap. The API has its own state besides.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
 
@@ -53,7 +53,7 @@ impl AppState {
         Ok(Self(Arc::new(Parts { pool, hasher, settings, files, metrics, keys })))
     }
 
-    /// The keys that seal second factors, read when they are first needed.
+    /// The keys of the key file, read at first use.
     ///
     /// # Errors
     /// Where their file can be neither read nor made.
@@ -69,18 +69,19 @@ impl AppState {
         self.settings.public_url.starts_with("https://")
     }
 
-    /// The session cookie's name: `__Host-` holds browsers to Secure, Path=/ and no Domain. On
-    /// plain http, browsers would refuse it, and the name says what such a session is worth.
+    /// The session cookie's name: the prefix `__Host-` makes browsers require Secure, Path=/ and no
+    /// Domain. On plain http, browsers would refuse that prefix; the other name says that the
+    /// session is not protected.
     pub fn session_cookie(&self) -> &'static str {
         if self.is_public_https() { "__Host-raccord" } else { "raccord-session-sans-https" }
     }
 
-    /// The frame of a page for nobody in particular.
+    /// The layout of a page without a signed-in person.
     pub fn anonymous_layout(&self, notice: Option<Notice>) -> Layout {
         self.layout_of(None, Tab::None, notice)
     }
 
-    /// The frame of a page for a person.
+    /// The layout of a signed-in person's page.
     pub fn layout(&self, person: &SignedIn, current: Tab, notice: Option<Notice>) -> Layout {
         self.layout_of(Some(SignedInUser::from(person)), current, notice)
     }

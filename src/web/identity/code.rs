@@ -22,7 +22,7 @@ use crate::{
     domain::{audit::Actor, person::TypedPassword},
     web::{
         edge::{
-            error::{AppError, page, page_with_status, too_often},
+            error::{AppError, page, page_with_status, rate_limited},
             origin::destination,
             state::AppState,
         },
@@ -95,7 +95,7 @@ pub async fn submit(
             refuse(&state, message.into(), typed)
         }
         Verdict::Wait(seconds) => {
-            Ok(too_often(refuse(&state, verification::too_many_attempts(seconds), typed)?, seconds))
+            Ok(rate_limited(refuse(&state, verification::too_many_attempts(seconds), typed)?, seconds))
         }
     }
 }

@@ -19,8 +19,8 @@ use crate::{
     domain::person::TypedPassword,
     web::{
         edge::{
-            error::{AppError, too_often},
-            origin::is_ours,
+            error::{AppError, rate_limited},
+            origin::is_local_path,
             state::AppState,
         },
         shell::form::{Errors, FieldError},
@@ -54,7 +54,7 @@ pub async fn submit(
     };
     let wait = |seconds| {
         let page = refuse("confirmation-mot-de-passe", verification::too_many_attempts(seconds))?;
-        Ok(too_often(page, seconds))
+        Ok(rate_limited(page, seconds))
     };
     match verification::verify_own_password(&state, person, &browser.network, form.password).await? {
         Verdict::Right => {}
@@ -87,5 +87,5 @@ fn read(sent: &[(String, String)]) -> Result<ConfirmationForm, AppError> {
         password: TypedPassword::new(field("confirmation-mot-de-passe").unwrap_or_default()),
         code: TypedPassword::new(field("confirmation-code").unwrap_or_default()),
     };
-    if is_ours(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
+    if is_local_path(&form.target) { Ok(form) } else { Err(AppError::Unprocessable) }
 }

@@ -17,7 +17,7 @@ use crate::{
     web::{
         edge::{
             context::RequestContext,
-            error::{AppError, page, page_with_status, too_often},
+            error::{AppError, page, page_with_status, rate_limited},
             state::AppState,
         },
         paths,
@@ -66,7 +66,7 @@ pub async fn ask(
                 (message.to_owned(), seconds)
             }
         };
-    Ok(too_often(refuse(&state, form.identifiant, message)?, seconds))
+    Ok(rate_limited(refuse(&state, form.identifiant, message)?, seconds))
 }
 
 fn refuse(state: &AppState, named: String, message: String) -> Result<Response, AppError> {

@@ -24,7 +24,7 @@ use crate::{
     web::{
         edge::{
             error::{AppError, page, page_with_status},
-            origin::is_ours,
+            origin::is_local_path,
             state::AppState,
         },
         paths,
@@ -113,7 +113,7 @@ fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFi
     if target == paths::CONFIRM_IDENTITY {
         // The confirmation carries another form.
         let suite = sent.iter().find(|(name, _)| name == "confirmation-suite");
-        target = suite.map(|(_, suite)| suite.clone()).filter(|suite| is_ours(suite))?;
+        target = suite.map(|(_, suite)| suite.clone()).filter(|suite| is_local_path(suite))?;
         sent.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
     }
     // A form without its secret would be of no use.
@@ -164,7 +164,7 @@ pub async fn resume(
     target: Option<&str>,
     typed: KeptFields,
 ) -> Result<Option<Response>, AppError> {
-    let Some(target) = target.filter(|target| is_ours(target) && !typed.is_empty()) else { return Ok(None) };
+    let Some(target) = target.filter(|target| is_local_path(target) && !typed.is_empty()) else { return Ok(None) };
     let Some(person) = sessions::find_signed_in(&state.pool, session).await? else { return Ok(None) };
     let layout = state.layout(&person, Tab::None, None);
     let needs_second_factor = must_set_up_second_factor(state, &person);

@@ -28,7 +28,7 @@ use crate::{
     hashing::QueueKey,
     web::{
         edge::{
-            error::{AppError, page, page_with_status, too_often},
+            error::{AppError, page, page_with_status, rate_limited},
             origin::destination,
             state::AppState,
         },
@@ -146,7 +146,7 @@ fn refused(
     };
     let page = page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?;
     Ok(match seconds {
-        Some(seconds) => too_often(page, seconds),
+        Some(seconds) => rate_limited(page, seconds),
         None => page,
     })
 }

@@ -89,6 +89,6 @@ pub async fn verify_own_password(
     if state.hasher.verify(QueueKey::Person(person.user_id), typed, hash).await? {
         return Ok(Verdict::Right);
     }
-    throttles::fail(&state.pool, Scope::SignIn, &person.login, network).await?;
+    throttles::fail(&state.pool, Scope::SignIn.key(&person.login, network)).await?;
     Ok(Verdict::Wrong)
 }

@@ -40,7 +40,7 @@ impl FromRequestParts<AppState> for Visitor {
             return Err(AppError::SignInRequired { expired: true, return_to: return_to() });
         };
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
-        context.remember(&person);
+        context.set_signed_in(&person);
         if must_set_up_second_factor(state, &person) && !leads_to_second_factor(parts.uri.path()) {
             return Err(AppError::SecondFactorRequired);
         }

@@ -22,7 +22,7 @@ use crate::{
     },
     web::{
         edge::{
-            error::{AppError, page, page_with_status, too_often},
+            error::{AppError, page, page_with_status, rate_limited},
             state::AppState,
         },
         identity::authority::{Managed, ManagedMembership},
@@ -153,7 +153,7 @@ pub async fn invite(State(state): State<AppState>, managed: Managed, Form(form):
             let message = "Vous avez invité beaucoup de personnes, ou modifié beaucoup de rôles, en peu de temps. \
                 Réessayez dans une heure."
                 .into();
-            return Ok(too_often(refuse(form, Errors(vec![FieldError { field: "adresse", message }]))?, seconds));
+            return Ok(rate_limited(refuse(form, Errors(vec![FieldError { field: "adresse", message }]))?, seconds));
         }
         Err(error) => return Err(error.into()),
     };

@@ -24,7 +24,7 @@ use crate::{
     hashing::QueueKey,
     web::{
         edge::{
-            error::{AppError, page as render, page_with_status, too_often},
+            error::{AppError, page as render, page_with_status, rate_limited},
             state::AppState,
         },
         identity::{
@@ -131,7 +131,7 @@ pub async fn change_contact_address(
             let message =
                 "Vous avez modifié cette adresse plusieurs fois en peu de temps. Réessayez dans une heure.".into();
             let page = refused(&state, &visitor, form.contact_address, "adresse-de-contact", message).await?;
-            return Ok(too_often(page, seconds));
+            return Ok(rate_limited(page, seconds));
         }
     };
     Ok(Redirect::to(&notice.on(paths::MY_ACCOUNT)).into_response())

@@ -44,7 +44,8 @@ async fn issue(state: &AppState, visitor: &Visitor) -> Result<IssuedPassword, Ap
     let password = Password::generate(&mut random::os_rng());
     let typed = TypedPassword::new(password.expose().to_owned());
     let hash = state.hasher.hash(QueueKey::Person(visitor.person.user_id), typed, &mut random::os_rng()).await?;
-    Ok(IssuedPassword { password, hash, session: visitor.session.clone() })
+    let verifier_key = state.keys()?.verifier_key();
+    Ok(IssuedPassword { password, hash, verifier_key, session: visitor.session.clone() })
 }
 
 /// Refuses what cannot be an idempotency token of a form. Ours have 43 characters of base64url.
