@@ -57,8 +57,8 @@ pub enum Filled {
 }
 
 /// Fills an empty database in one transaction. The credentials are synced to disk before the
-/// commit: a kill at any time never leaves a demonstration without credentials, and credentials without a
-/// demonstration are replaced at the next start.
+/// commit: a kill at any time never leaves a demonstration without credentials, and credentials
+/// without a demonstration are replaced at the next start.
 ///
 /// # Errors
 /// [`DemoError`].
