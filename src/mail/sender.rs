@@ -113,9 +113,9 @@ impl MailSender {
     }
 
     /// Sends one mail and marks it sent, in a transaction that locks its row against other
-    /// instances. With SMTP, a crash between the server's answer and the commit sends it twice. Both
-    /// copies are then identical, with the same link and Message-ID, so a server that deduplicates
-    /// may keep either.
+    /// instances. With SMTP, a crash between the server's answer and the commit sends it twice.
+    /// Both copies are then identical, with the same link and Message-ID, so a server that
+    /// deduplicates may keep either.
     async fn send(&self, pool: &PgPool, id: i64) -> Result<(), SendError> {
         let mut tx = pool.begin().await?;
         let Some(mail) = outbox::claim(&mut tx, id).await? else { return Ok(()) };
