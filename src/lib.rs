@@ -16,6 +16,7 @@ pub mod fuzzing;
 pub mod hashing;
 pub mod mail;
 mod pdf;
+pub mod private_files;
 pub mod process;
 mod secret_keys;
 mod server;

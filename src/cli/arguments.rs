@@ -88,9 +88,9 @@ pub enum Import {
     /// name; booleans are true/false, 1/0, O/N or Oui/Non. CodePostal is taken as it comes, even
     /// where it is not the five digits that the portal asks people for.
     ///
-    /// Each bad line is reported with its number and the reason; the others are loaded. Running it
-    /// again updates and never duplicates. A structure that has a principal manager keeps its name,
-    /// address and status, which the manager edits: only its flags follow the file.
+    /// Each bad line is reported with its number and why, the others are loaded. Running it again
+    /// updates and never duplicates. A structure that has a principal manager keeps its name,
+    /// address and status, which are the manager's to edit: only its flags follow the file.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Structures { file: PathBuf },
     /// Load people, and what they are in which structures
@@ -104,10 +104,10 @@ pub enum Import {
     /// be there already.
     ///
     /// A new person is invited by mail to choose a password; `raccord serve` sends the mails. A
-    /// known person keeps name and address. A line that names a principal manager where there is
-    /// another replaces that one, who becomes secondary manager; both get a mail. Where several
-    /// lines name one for the same structure, the last one holds. Each bad line is reported with
-    /// its number and the reason. Running it again changes nothing.
+    /// known person keeps name and address. A line that names another principal manager replaces
+    /// the present one, who becomes secondary manager; a mail goes to both. Where several lines
+    /// name one for the same structure, the last one holds. Each bad line is reported with its
+    /// number and why. Running it again changes nothing.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Managers { file: PathBuf },
 }
@@ -136,11 +136,11 @@ pub enum Audit {
     /// fit: an event that was changed, that is missing, or that is in no link; a link that is
     /// missing, was changed or was moved. Acts may go on meanwhile.
     ///
-    /// Note the head in a place that no writer of the database can change: on paper, in a signed
-    /// mail, in another system's log. Given back with --head it proves that the chain up to there
-    /// is the same as then.
+    /// Note the head where the database's owner cannot change it: on paper, in a signed mail, in
+    /// another system's log. Given back with --head it proves that the chain up to there is the
+    /// same as then.
     ///
-    /// What it cannot prove: that the database's owner has not made the whole chain anew, or cut
+    /// What it cannot prove: that the owner of the database did not rebuild the whole chain, or cut
     /// off its end with the events there, since the last head that was noted elsewhere; nor that
     /// what was written at the time was true. A restored backup looks like an end cut off.
     #[command(
@@ -164,8 +164,8 @@ pub enum User {
     Invite(Invite),
     /// Take away the second factor of a person who has lost it
     ///
-    /// The password alone then signs the person in, their open sessions end, and a mail informs
-    /// them. Verify the identity of the person who asks: a thief of a password would ask for this.
+    /// The password alone then signs the person in, their open sessions end, and a mail tells them.
+    /// Verify who asks: a thief of the password would ask for the same.
     ResetMfa {
         /// What the person signs in with
         login: String,

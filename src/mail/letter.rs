@@ -12,7 +12,7 @@ pub(super) struct Letter {
     pub html: String,
 }
 
-/// The person to whom a mail sends a link to choose a password.
+/// The recipient of a mail with a link to choose a password.
 ///
 /// Neither this nor [`Letter`] implements `Debug`: the link's secret must not reach a log.
 #[derive(Clone, PartialEq, Eq)]

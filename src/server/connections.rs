@@ -4,7 +4,15 @@
 //! each has a time limit, and an idle connection is closed as soon as another one needs its place:
 //! however many connections are held open, the next visitor is served.
 
-use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::{Future, pending, poll_fn},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -33,6 +41,7 @@ use super::{
     tls::Tls,
     write_timeout::WriteTimeoutStream,
 };
+use crate::domain::wiped::wiped_poll;
 
 /// Time limit for a request head, and for an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -78,6 +87,14 @@ pub(super) async fn serve_until_signal(
     }
     acceptor.drain(listener).await;
     Ok(())
+}
+
+/// Serves without TLS until the future is dropped, with the same limits.
+pub(super) async fn serve_forever(listener: TcpListener, router: Router, max_connections: usize) {
+    let acceptor = Acceptor::new(router, None, max_connections);
+    loop {
+        acceptor.accept_next(&listener).await;
+    }
 }
 
 /// Accepts connections and starts a task for each.
@@ -185,8 +202,11 @@ where
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(watcher.watch(connection));
+    // Requests carry secrets, which would stay on the stack of a sleeping thread.
+    let connection = poll_fn(|context| wiped_poll(|| connection.as_mut().poll(context)));
     tokio::select! {
-        result = watcher.watch(connection) => {
+        result = connection => {
             if let Err(error) = result {
                 tracing::debug!(%peer, error = error.to_string(), "connection ended");
             }
