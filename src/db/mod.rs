@@ -1,6 +1,6 @@
-//! All SQL statements. Each table is written by one file; each public function is one statement or
-//! one transaction. Audit events and mails are written in the transaction of the operation that
-//! they report.
+//! All SQL statements. Each table has one home, as `docs/architecture.md` says; each act is one
+//! statement or one transaction. Audit events and mails are written in the transaction of the
+//! operation that they report.
 
 pub mod api;
 pub mod audit;

@@ -195,3 +195,9 @@ pub async fn reset(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<
     .await?;
     Ok(())
 }
+
+/// Deletes counts without a failure for an hour: they have no effect any more.
+pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM throttles WHERE last_failure < portal_now() - interval '1 hour'").execute(pool).await?;
+    Ok(())
+}

@@ -329,3 +329,12 @@ pub(super) async fn delete_answered(
     .await?;
     Ok(())
 }
+
+/// Deletes requests older than 90 days. No answer will come: the structure is unknown, or its
+/// manager does not decide.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
+        .execute(pool)
+        .await?;
+    Ok(())
+}
