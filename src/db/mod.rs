@@ -41,7 +41,7 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 const SERVING_TIMEOUTS: [(&str, &str); 3] =
     [("lock_timeout", "2s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
 
-/// A pool to the same database with [`SERVING_TIMEOUTS`]. Migrations and imports, which take
+/// A pool to the same database with `SERVING_TIMEOUTS`. Migrations and imports, which take
 /// longer, use `pool_of_start` itself.
 pub fn serving_pool(pool_of_start: &PgPool, max_connections: u32) -> PgPool {
     let options = pool_of_start.connect_options().as_ref().clone();

@@ -74,7 +74,7 @@ pub async fn wait(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<O
 }
 
 /// For short secrets: counts an attempt as failed before it is verified, so that parallel attempts
-/// are throttled like sequential ones. A success must then [reset](reset) the count. Returns the
+/// are throttled like sequential ones. A success must then [`reset`] the count. Returns the
 /// seconds to wait where no attempt is allowed now.
 ///
 /// # Errors
@@ -104,7 +104,9 @@ async fn lock(conn: &mut PgConnection, key: Key<'_>) -> sqlx::Result<()> {
 /// starts again and the wait once the limit is reached.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
+    /// Operations in a row.
     pub most: i32,
+    /// The pause, and the wait.
     pub minutes: i32,
 }
 

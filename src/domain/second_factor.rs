@@ -65,6 +65,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b
 /// A secret under a key of the [`Keyring`]: what the database holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedSecret {
+    /// The name of the key in the key file.
     pub key_id: String,
     /// Nonce, then ciphertext and tag.
     pub bytes: Vec<u8>,
@@ -158,6 +159,7 @@ fn associated_data(user_id: i64) -> Vec<u8> {
 pub struct RecoveryCode(Zeroizing<String>);
 
 impl RecoveryCode {
+    /// A new code of 15 random bytes, in base32.
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let text = Zeroizing::new(BASE32_NOPAD.encode(&random::bytes::<15>(rng)));

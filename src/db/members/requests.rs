@@ -194,6 +194,7 @@ pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<()>
 #[derive(Clone, Debug)]
 pub struct PendingRequest {
     pub id: i64,
+    /// First name, then last name.
     pub full_name: String,
     pub login: String,
     pub created_at: OffsetDateTime,
