@@ -41,8 +41,8 @@ pub enum Command {
     Serve(Serve),
     /// Bring the database's schema up to date, and stop
     ///
-    /// `serve` does so by itself; this is for who wants to do it before an upgrade. It may be run
-    /// at any time.
+    /// `serve` does this by itself; run this command to do it before an upgrade. It may be run at
+    /// any time.
     Migrate,
     /// Load structures or their managers from a file
     #[command(subcommand)]

@@ -20,6 +20,7 @@ pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notifica
 #[derive(Clone, Debug)]
 pub struct WaitingMail {
     pub id: i64,
+    /// The address that the mail goes to.
     pub recipient: String,
     /// A [`Notification`]; unreadable where a newer version wrote it.
     pub notice: serde_json::Value,

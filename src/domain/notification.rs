@@ -16,12 +16,15 @@ pub enum Notification {
     PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
     ManagerChanged {
+        /// The structure's name.
         structure: String,
         identifier: String,
+        /// The new manager's full name.
         new_manager: String,
+        /// Whether the recipient is the new manager.
         is_recipient: bool,
-        /// For the new manager: the accounts of the structure whose password is known to someone
-        /// who no longer manages it.
+        /// For the new manager: the accounts of the structure whose password is known to a
+        /// former manager.
         #[serde(default)]
         known_accounts: Vec<String>,
     },
@@ -92,6 +95,7 @@ pub struct AccountNotification {
     pub technical_user_id: i64,
     pub login: String,
     pub label: Option<String>,
+    /// The structure's name.
     pub structure: String,
     pub identifier: String,
     /// The login of the person who did it.
@@ -111,6 +115,7 @@ pub struct ExpiryNotice {
     pub technical_user_id: i64,
     pub login: String,
     pub label: Option<String>,
+    /// The structure's name.
     pub structure: String,
     pub identifier: String,
     #[serde(with = "time::serde::timestamp")]

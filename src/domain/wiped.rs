@@ -7,8 +7,8 @@ use zeroize::Zeroize;
 
 /// Eight-byte words that are wiped: 8 KiB, more than hashing and sealing use.
 const WORDS: usize = 1024;
-/// Eight-byte words, more than a request uses: 256 KiB in a debug build, whose frames are larger, and
-/// 64 KiB in a release build.
+/// Eight-byte words, more than a request uses: 256 KiB in a debug build, whose frames are larger,
+/// and 64 KiB in a release build.
 const REQUEST_WORDS: usize = if cfg!(debug_assertions) { 32 * 1024 } else { 8 * 1024 };
 
 /// Computes with a secret, then wipes the stack that this used: hash implementations copy their

@@ -123,13 +123,16 @@ pub struct Account {
     pub technical_users: i64,
     /// One page of the memberships.
     pub memberships: Vec<MembershipRow>,
+    /// The open sessions, the latest seen first.
     pub sessions: Vec<OpenSession>,
 }
 
 /// The part of a person's memberships that a page shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
+    /// Memberships before the slice.
     pub offset: i64,
+    /// The most memberships in the slice.
     pub limit: i64,
 }
 
@@ -153,15 +156,19 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
 pub struct MembershipRow {
     pub structure_id: i64,
     pub designation: String,
+    /// An [`IdentifierType`](crate::domain::structure_identifier::IdentifierType)'s code.
     pub identifier_type: String,
     pub identifier: String,
+    /// A [`Role`]'s code.
     pub role: String,
+    /// Whether the structure is active.
     pub active: bool,
     /// How many memberships the person has in all.
     pub total: i64,
 }
 
 impl MembershipRow {
+    /// Their role in the structure. An unknown code reads as the role that grants least.
     pub fn role(&self) -> Role {
         Role::parse(&self.role).unwrap_or(Role::User)
     }

@@ -139,7 +139,7 @@ pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Re
 /// What became of a request for a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Taken, whether or not anyone is known by what was typed.
+    /// Taken, whether or not what was typed names a person.
     Taken,
     /// Too often for the person that was named: seconds to wait.
     TooOftenNamed { seconds: u32 },

@@ -45,7 +45,9 @@ impl From<DesignateError> for AttachError {
 /// What attaching a person changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attached {
+    /// Whether the person was registered by this.
     pub is_new_person: bool,
+    /// Whether a membership or a role was written.
     pub is_changed: bool,
 }
 

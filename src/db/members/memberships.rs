@@ -20,6 +20,7 @@ pub struct Member {
 }
 
 impl Member {
+    /// First name, then last name.
     pub fn full_name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
     }

@@ -34,10 +34,12 @@ pub struct ManagedMember {
 }
 
 impl ManagedMember {
+    /// The structure of the membership, and the authority over it.
     pub fn structure(&self) -> &ManagedStructure {
         &self.structure
     }
 
+    /// The member whom the act concerns.
     pub fn member(&self) -> &Member {
         &self.member
     }

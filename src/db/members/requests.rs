@@ -194,6 +194,7 @@ pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<()>
 #[derive(Clone, Debug)]
 pub struct PendingRequest {
     pub id: i64,
+    /// First name, then last name.
     pub full_name: String,
     pub login: String,
     pub created_at: OffsetDateTime,
@@ -327,5 +328,14 @@ pub(super) async fn delete_answered(
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Deletes requests older than 90 days. No answer will come: the structure is unknown, or its
+/// manager does not decide.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
+        .execute(pool)
+        .await?;
     Ok(())
 }

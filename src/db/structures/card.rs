@@ -27,13 +27,16 @@ pub enum EditError {
 /// Whether the person confirmed that the edit may stop technical users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation {
+    /// The person was not asked yet.
     Missing,
+    /// The person confirmed.
     Given,
 }
 
 /// What became of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditOutcome {
+    /// The card was written.
     Saved,
     /// Nothing was saved: the card would make the structure inactive, and with it stop this many
     /// technical users. A confirmation is needed.

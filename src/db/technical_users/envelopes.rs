@@ -127,6 +127,7 @@ async fn refused(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sql
 /// A password opened for the PDF.
 #[derive(Debug)]
 pub struct Exported {
+    /// The password, opened once more.
     pub password: Password,
     /// When it was exported.
     pub at: OffsetDateTime,

@@ -123,7 +123,7 @@ pub async fn limit_time(State(timed_out): State<TimeoutResponse>, request: Reque
 /// The longest path and query that any URL of the portal needs.
 const MAX_URL_BYTES: usize = 8 * 1024;
 
-/// Answers 414 to URLs longer than [`MAX_URL_BYTES`].
+/// Answers 414 to URLs longer than `MAX_URL_BYTES`.
 pub async fn limit_url_length(request: Request, next: Next) -> Response {
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URL_BYTES { StatusCode::URI_TOO_LONG.into_response() } else { next.run(request).await }

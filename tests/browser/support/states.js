@@ -310,7 +310,7 @@ function authenticated(ago) {
   return ({ portal }) => portal.sql(`UPDATE sessions SET authenticated_at = portal_now() - interval '${ago}'`);
 }
 
-/** Ends what the manager has open, behind her back. */
+/** Ends the manager's sessions in the database; the browser does not know. */
 function closedSessions({ portal }) {
   return portal.sql(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE login = '${portal.manager.login}')`);
 }

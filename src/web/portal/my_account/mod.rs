@@ -112,6 +112,8 @@ pub struct ContactAddressForm {
 }
 
 /// Replaces the contact address, which is at once that of the technical users (rule 6).
+///
+/// Two calls of `db` only after a refusal: the page is read after the transaction that refused.
 pub async fn change_contact_address(
     State(state): State<AppState>,
     visitor: Visitor,

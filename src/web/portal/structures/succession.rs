@@ -46,6 +46,8 @@ pub async fn confirmation(
 
 /// Designates the new manager. The former one may no longer open the structure's page, so the
 /// answer leads to a page that they may open.
+///
+/// Two calls of `db` only after a refusal: the page is read after the transaction that refused.
 pub async fn designate(
     State(state): State<AppState>,
     managed: Managed,
