@@ -4,6 +4,7 @@ use sqlx::PgPool;
 
 use super::{
     api::tokens,
+    audit::refusals,
     identity::{invitations, second_factors, sessions, sign_in},
     technical_users::{envelopes, former_passwords, idempotency},
 };
@@ -34,5 +35,6 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM throttles WHERE last_failure < portal_now() - interval '1 hour'").execute(pool).await?;
     second_factors::sweep(pool).await?;
     sign_in::sweep(pool).await?;
+    refusals::sweep(pool).await?;
     idempotency::sweep(pool).await
 }
