@@ -1,6 +1,8 @@
 //! Wipes secrets from the stack after a computation. The allocator wipes freed heap memory; the
 //! stack would keep its content for as long as the thread sleeps.
 
+use std::{future::Future, hint::black_box, pin::pin, task::Poll};
+
 use zeroize::Zeroize;
 
 /// Eight-byte words that are wiped: 8 KiB, more than hashing and sealing use.
@@ -23,6 +25,27 @@ fn in_own_frame<T>(compute: impl FnOnce() -> T) -> T {
 #[inline(never)]
 fn wipe() {
     [0_u64; WORDS].zeroize();
+}
+
+/// 256 KiB: more than the frames below a handler take, also without optimisation.
+const DEEP: usize = 256 * 1024;
+
+/// Runs a future that handles secrets, and wipes the stack after each time that a thread worked on
+/// it: the thread may then sleep for long.
+pub async fn wiped_after_polls<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        let polled: Poll<_> = in_own_frame(|| future.as_mut().poll(context));
+        wipe_deep();
+        polled
+    })
+    .await
+}
+
+#[expect(clippy::large_stack_arrays, reason = "it is the stack that is overwritten")]
+#[inline(never)]
+fn wipe_deep() {
+    black_box(&mut [0_u8; DEEP]);
 }
 
 #[cfg(test)]

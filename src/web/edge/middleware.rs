@@ -18,7 +18,10 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{context::RequestContext, error::AppError, metrics, origin::is_same_origin, state::AppState};
-use crate::{domain::random, web::paths};
+use crate::{
+    domain::{random, wiped::wiped_after_polls},
+    web::paths,
+};
 
 /// Sets the [`RequestContext`]; logs and counts the response and adds the security headers. One
 /// middleware for all of these, since each layer costs every request.
@@ -132,6 +135,12 @@ pub async fn same_origin_only(State(state): State<AppState>, request: Request, n
     } else {
         AppError::Forbidden.into_response()
     }
+}
+
+/// Leaves no copy of a session's id, a link's token or a password on the stacks of the threads that
+/// handled a request.
+pub async fn wipe_stack(request: Request, next: Next) -> Response {
+    wiped_after_polls(next.run(request)).await
 }
 
 #[cfg(test)]
