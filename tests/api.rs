@@ -292,3 +292,26 @@ async fn every_mistake_is_told_in_json() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_account_has_at_most_a_hundred_tokens_and_the_oldest_ends() {
+    let (portal, account) = portal_with_account().await;
+    let other = portal.account(2).await;
+    let program = portal.program();
+    let mut tokens = vec![program.token(&other).await];
+    for _ in 0..150 {
+        tokens.push(program.token(&account).await);
+    }
+    assert_eq!(portal.count("access_tokens").await, 101);
+    for (place, token) in tokens.iter().enumerate() {
+        let bearer = format!("Bearer {token}");
+        let status = program.call(HEALTH, &[("authorization", &bearer)], "").await.status;
+        let lives = place == 0 || place > 50;
+        assert_eq!(status.as_u16(), if lives { 200 } else { 401 }, "token {place}");
+    }
+    // Calls at once may exceed it by their number, until the next.
+    futures_util::future::join_all((0..40).map(|_| program.token(&account))).await;
+    let last = format!("Bearer {}", program.token(&account).await);
+    assert_eq!(portal.count("access_tokens").await, 101);
+    assert_eq!(program.call(HEALTH, &[("authorization", &last)], "").await.status, 200);
+}

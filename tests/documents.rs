@@ -143,6 +143,62 @@ fn the_example_for_nginx_writes_no_link_that_opens_something_into_a_log() {
     }
 }
 
+#[test]
+fn no_log_of_the_example_for_nginx_holds_a_path_that_could_be_a_link() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("deploy/nginx.conf")).expect("the example");
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
+    let directives = |name: &str| -> Vec<String> {
+        let all = text.split([';', '{', '}']).map(|part| part.split_whitespace().collect::<Vec<_>>().join(" "));
+        all.filter_map(|part| Some(part.strip_prefix(name)?.trim().to_owned())).collect()
+    };
+    // One format, for every location: of the request it has the method and the judged path alone.
+    let formats = directives("log_format ");
+    let [format] = formats.as_slice() else { panic!("{formats:?}") };
+    for variable in format.split('$').skip(1) {
+        let name: String = variable.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        let harmless = [
+            "remote_addr",
+            "time_local",
+            "request_method",
+            "raccord_path",
+            "server_protocol",
+            "status",
+            "body_bytes_sent",
+            "request_time",
+            "http_user_agent",
+        ];
+        assert!(harmless.contains(&name.as_str()), "{name}");
+    }
+    let name = format.split(' ').next().expect("its name");
+    let logs = directives("access_log ");
+    assert!(logs.len() >= 4 && logs.iter().all(|log| log == "off" || log.ends_with(&format!(" {name}"))), "{logs:?}");
+    assert!(directives("error_log ").iter().all(|log| log.ends_with(" crit")));
+    for (_, server) in blocks(&text, "server ") {
+        let beginning = server.split("location").next().expect("its beginning");
+        assert!(beginning.contains("access_log ") && beginning.contains("error_log "), "{beginning}");
+    }
+    // What the map lets through holds no token, in any place.
+    let pattern = text.split("\"~").nth(1).and_then(|rest| rest.split('"').next()).expect("the pattern of the map");
+    let logged = regex::Regex::new(pattern).expect("a pattern");
+    let token = "AixbgTZV9sc54kboQEgrEe69eXE1J5P2B6HKPAb8T44";
+    for path in ["/", "/activites", "/structures/7/utilisateurs-techniques/nouveau", "/static/fa10/style.css"] {
+        assert!(logged.is_match(path), "{path}");
+    }
+    for path in [
+        format!("/invitation/{token}"),
+        format!("/Invitation/{token}"),
+        format!("//calendrier//{token}"),
+        format!("/{token}"),
+        format!("/x/{token}/y"),
+        format!("/%69nvitation/{token}"),
+        format!("/a;{token}"),
+    ] {
+        assert!(!logged.is_match(&path), "{path}");
+    }
+}
+
 /// The comment lines of the code: file, number of the line, text.
 fn comments() -> Vec<(String, usize, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -44,7 +44,8 @@ async fn every_answer_carries_the_headers_that_keep_browsers_from_harm() {
         assert_eq!(header("x-content-type-options"), "nosniff");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin");
         assert_eq!(header("cross-origin-resource-policy"), "same-origin");
-        assert_eq!(header("referrer-policy"), "same-origin");
+        let referrer = header("referrer-policy");
+        assert!(["same-origin", "strict-origin"].contains(&referrer), "{what}: {referrer}");
         assert_eq!(header("strict-transport-security"), "max-age=63072000; includeSubDomains");
         assert!(!header("permissions-policy").is_empty());
         let is_file = what.contains("\"/static/") && answer.status == 200;
@@ -212,4 +213,43 @@ async fn no_reading_changes_anything_wherever_it_comes_from() {
     let summary = format!("/utilisateurs-techniques/{account}/recapitulatif");
     assert!(browser.open(&summary).await.password().is_some(), "and the password still waits");
     assert_ne!(portal.all_contents().await, before, "showing the password is an event");
+}
+
+#[tokio::test]
+async fn a_page_that_a_secret_link_opens_names_no_path_to_what_it_loads() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.browser();
+    let policy = async |path: &str| {
+        let answer = browser.get(path).await;
+        (answer.status.as_u16(), answer.header("referrer-policy").expect("a policy").to_owned())
+    };
+    let link = portal.invitation(&manager).await;
+    let (_, token) = link.rsplit_once('/').expect("a link");
+    assert_eq!(policy(&link).await, (200, "strict-origin".into()));
+    // Each route of a token, whether or not it opens, and each other spelling, whose page has
+    // files too.
+    let routes = web::routes().into_iter().map(|route| route.path).filter(|path| path.contains("{token}"));
+    let mut paths: Vec<String> = routes.map(|path| path.replace("{token}", "aucune")).collect();
+    assert!(paths.len() >= 3);
+    for start in ["/%69nvitation", "//invitation", "/Invitation", "/invitation/", "/x/invitation", "/invitation/x"] {
+        paths.push(format!("{start}/{token}"));
+    }
+    for path in paths {
+        assert_eq!(policy(&path).await, (404, "strict-origin".into()), "{path}");
+    }
+    // Elsewhere the path stays with the portal: old browsers prove by it where they come from.
+    assert_eq!(policy("/connexion").await, (200, "same-origin".into()));
+    assert_eq!(policy(&format!("/structures/{}", structure.id)).await.1, "same-origin");
+}
+
+#[tokio::test]
+async fn the_form_of_a_secret_link_is_accepted_from_a_browser_that_sends_its_origin_alone() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let link = portal.invitation(&manager).await;
+    let password = "une phrase neuve que personne ne devine";
+    let form = Call::post_form(&link, &[("mot-de-passe", password), ("confirmation", password)]);
+    let answer = portal.browser().send(form.without_fetch_metadata()).await;
+    assert_ne!(answer.status, 403, "{}", answer.body_text());
 }

@@ -1,6 +1,9 @@
 //! « Historique » of a structure: its pages, filters and export.
 
-use raccord::domain::technical_user::TechnicalUserStatus;
+use raccord::{
+    db::upkeep,
+    domain::{role::Role, technical_user::TechnicalUserStatus},
+};
 
 use crate::common::{Browser, EventRow, Page, Person, Structure, TestPortal};
 
@@ -291,4 +294,62 @@ async fn a_page_costs_the_same_whatever_is_behind_it() {
     let browser = portal.signed_in(&manager).await;
     let page = browser.open(&format!("/structures/{}/historique?compte={login}&avant={deepest}", structure.id)).await;
     assert_eq!(page.rows().len(), 50);
+}
+
+#[tokio::test]
+async fn refused_acts_are_one_event_at_once_and_one_an_hour_by_route() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    let member = portal.person("Noor").await;
+    portal.attach(&member, &structure, Role::User).await;
+    let browser = portal.signed_in(&member).await;
+    let long = format!("/structures/{}{}/utilisateurs-techniques", "%30".repeat(2_600), structure.id);
+    let before = portal.count("audit_events").await;
+    for _ in 0..500 {
+        browser.post(&long, &[]).await.refusal(404);
+    }
+    let route = "/structures/{id}/utilisateurs-techniques";
+    assert_eq!(portal.details_of("ACT_REFUSED").await, [route]);
+    // Every other route and account: eight kinds, and one for all others.
+    for act in [
+        "libelle",
+        "recapitulatif/fermeture",
+        "informations-de-connexion",
+        "mot-de-passe",
+        "ancien-mot-de-passe",
+        "suspension",
+        "reactivation",
+        "suppression",
+    ] {
+        for zeros in ["", "000"] {
+            browser.post(&format!("/utilisateurs-techniques/{zeros}{account}/{act}"), &[]).await.refusal(404);
+        }
+    }
+    for act in ["", "/gestionnaire-principal", "/membres/invitation"] {
+        browser.post(&format!("/structures/{}{act}", structure.id), &[]).await.refusal(404);
+    }
+    let told = portal.details_of("ACT_REFUSED").await;
+    assert_eq!(told.len(), 9, "{told:#?}");
+    assert_eq!(told[8], "d’autres opérations");
+    // When the hour is over, each kind that was tried again is one more event.
+    portal.move_clock("61 minutes").await;
+    upkeep::sweep(&portal.pool).await.unwrap();
+    let told = portal.details_of("ACT_REFUSED").await;
+    assert_eq!(told.len(), 18, "{told:#?}");
+    assert_eq!(told[9], format!("499 autres tentatives\u{a0}: {route}"));
+    assert!(told[10].starts_with("1 autre tentative\u{a0}: /utilisateurs-techniques/{id}/"), "{told:#?}");
+    assert_eq!(portal.count("refused_acts").await, 0);
+    assert_eq!(portal.count("audit_events").await, before + 18);
+    let largest = "SELECT max(octet_length(e::text))::bigint FROM audit_events e WHERE action = 'ACT_REFUSED'";
+    assert!(portal.number(largest, &[]).await < 300);
+    // A new hour begins with an event at once, whether or not the old one was swept.
+    let browser = portal.signed_in(&member).await;
+    browser.post(&long, &[]).await.refusal(404);
+    browser.post(&long, &[]).await.refusal(404);
+    portal.move_clock("130 minutes").await;
+    portal.signed_in(&member).await.post(&long, &[]).await.refusal(404);
+    let told = portal.details_of("ACT_REFUSED").await;
+    let again = format!("1 autre tentative\u{a0}: {route}");
+    assert_eq!(told[18..], [route, &again, route], "{told:#?}");
 }

@@ -29,9 +29,19 @@ use time::OffsetDateTime;
 /// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// The schema of the tables, with temporary tables after it: no setting of a role or a database, and
+/// no table of a session, changes what a name of our statements means. A URL whose `options` name
+/// another `search_path` keeps that one.
+const SEARCH_PATH: (&str, &str) = ("search_path", "public,pg_temp");
+
+fn pinned(options: PgConnectOptions) -> PgConnectOptions {
+    let is_named = options.get_options().is_some_and(|named| named.contains(SEARCH_PATH.0));
+    if is_named { options } else { options.options([SEARCH_PATH]) }
+}
+
 /// A connection pool; it connects at first use.
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
-    let options = options.application_name("raccord");
+    let options = pinned(options.application_name("raccord"));
     PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
 }
 

@@ -1,5 +1,6 @@
 //! The rights of the serving role, where it is not the schema's owner: it can read and write the
-//! tables, but change neither the audit events nor the schema.
+//! tables, but change neither the audit events nor the schema. It adds events; their chain is
+//! written by a trigger that acts as the owner.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
@@ -37,7 +38,28 @@ pub async fn grant_serving_rights(owner: &PgPool, role: &str) -> sqlx::Result<()
         run(&mut tx, format!("REVOKE ALL ON {name} FROM {role}")).await?;
         run(&mut tx, format!("GRANT {rights} ON {name} TO {role}")).await?;
     }
+    forbid_temporary_tables(&mut tx, &role).await?;
     tx.commit().await
+}
+
+/// A temporary table could take the place of one of ours. Only the database's owner can take this
+/// right away; where it stays, the pinned `search_path` keeps such a table out of reach.
+async fn forbid_temporary_tables(conn: &mut PgConnection, role: &str) -> sqlx::Result<()> {
+    let may = sqlx::query!(
+        r#"SELECT quote_ident(current_database()) AS "database!",
+                  has_database_privilege(to_regrole($1)::oid, current_database(), 'TEMP') AS "temporary!",
+                  pg_has_role(datdba, 'USAGE') AS "is_ours!"
+             FROM pg_database WHERE datname = current_database()"#,
+        role,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if may.temporary && may.is_ours {
+        run(conn, format!("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC, {role}", may.database)).await?;
+    } else if may.temporary {
+        tracing::warn!("the serving role may make temporary tables: REVOKE TEMPORARY ON DATABASE … FROM PUBLIC");
+    }
+    Ok(())
 }
 
 /// Whether the cluster has this role.
@@ -53,7 +75,7 @@ pub async fn exists(pool: &PgPool, role: &str) -> sqlx::Result<bool> {
 /// In alphabetical order, as they are read back.
 fn rights_on(table: &str) -> &'static [&'static str] {
     match table {
-        "_sqlx_migrations" => &["SELECT"],
+        "_sqlx_migrations" | "audit_chain" => &["SELECT"],
         history if history.starts_with("audit_") => &["INSERT", "SELECT"],
         table if PERMANENT.contains(&table) => &["INSERT", "SELECT", "UPDATE"],
         _ => &["DELETE", "INSERT", "SELECT", "UPDATE"],
@@ -76,6 +98,7 @@ mod tests {
     #[test]
     fn history_is_only_added_to() {
         assert_eq!(rights_on("audit_events"), ["INSERT", "SELECT"]);
+        assert_eq!(rights_on("audit_chain"), ["SELECT"]);
         assert_eq!(rights_on("technical_users"), ["INSERT", "SELECT", "UPDATE"]);
         assert!(rights_on("sessions").contains(&"DELETE"));
     }

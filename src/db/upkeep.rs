@@ -4,6 +4,7 @@ use sqlx::PgPool;
 
 use super::{
     api::tokens,
+    audit::refusals,
     identity::{invitations, second_factors, sessions, sign_in},
     members::requests,
     technical_users::{envelopes, former_passwords, idempotency},
@@ -33,5 +34,6 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     throttles::sweep(pool).await?;
     second_factors::sweep(pool).await?;
     sign_in::sweep(pool).await?;
+    refusals::sweep(pool).await?;
     idempotency::sweep(pool).await
 }

@@ -201,6 +201,9 @@ impl Action {
     }
 }
 
+/// Names, in the history, what a person tried beyond the kinds of refused acts that are told apart.
+pub const OTHER_ACTS: &str = "d’autres opérations";
+
 /// Why calls to the API were refused: shown in the history, never to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallRefusal {

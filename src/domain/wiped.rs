@@ -1,28 +1,18 @@
 //! Wipes secrets from the stack after a computation. The allocator wipes freed heap memory; the
 //! stack would keep its content for as long as the thread sleeps.
 
-use std::hint::black_box;
+use std::{future::Future, hint::black_box, pin::pin, task::Poll};
 
 use zeroize::Zeroize;
 
 /// Eight-byte words that are wiped: 8 KiB, more than hashing and sealing use.
 const WORDS: usize = 1024;
-/// Eight-byte words, more than a request uses: 256 KiB in a debug build, whose frames are larger,
-/// and 64 KiB in a release build.
-const REQUEST_WORDS: usize = if cfg!(debug_assertions) { 32 * 1024 } else { 8 * 1024 };
 
 /// Computes with a secret, then wipes the stack that this used: hash implementations copy their
 /// input into blocks, and move those. The result of `compute` is not wiped.
 pub fn wiped<T>(compute: impl FnOnce() -> T) -> T {
     let result = in_own_frame(compute);
     wipe();
-    result
-}
-
-/// The same for one poll of a connection's future, which takes more of the stack.
-pub fn wiped_poll<T>(poll: impl FnOnce() -> T) -> T {
-    let result = in_own_frame(poll);
-    wipe_deep();
     result
 }
 
@@ -37,17 +27,32 @@ fn wipe() {
     [0_u64; WORDS].zeroize();
 }
 
-/// Twice as fast as `zeroize`, which writes word by word after the initialization.
+/// Bytes, more than the frames below a handler take: those of a debug build are larger.
+const DEEP: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
+
+/// Runs a future that handles secrets, and wipes the stack after each time that a thread worked on
+/// it: the thread may then sleep for long.
+pub async fn wiped_after_polls<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    std::future::poll_fn(|context| {
+        let polled: Poll<_> = in_own_frame(|| future.as_mut().poll(context));
+        wipe_deep();
+        polled
+    })
+    .await
+}
+
+#[expect(clippy::large_stack_arrays, reason = "it is the stack that is overwritten")]
 #[inline(never)]
-#[allow(clippy::large_stack_arrays, reason = "the stack is what is wiped; a thread has 2 MiB")]
 fn wipe_deep() {
-    black_box(&mut [0_u64; REQUEST_WORDS]);
+    black_box(&mut [0_u8; DEEP]);
 }
 
 #[cfg(test)]
 mod tests {
     use std::{
         fs::{self, File},
+        hint::black_box,
         os::unix::fs::FileExt,
     };
 

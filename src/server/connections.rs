@@ -6,10 +6,9 @@
 
 use std::{
     convert::Infallible,
-    future::{Future, pending, poll_fn},
+    future::{Future, pending},
     io,
     net::SocketAddr,
-    pin::pin,
     sync::Arc,
     time::Duration,
 };
@@ -41,7 +40,6 @@ use super::{
     tls::Tls,
     write_timeout::WriteTimeoutStream,
 };
-use crate::domain::wiped::wiped_poll;
 
 /// Time limit for a request head, and for an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -202,11 +200,8 @@ where
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(watcher.watch(connection));
-    // Requests carry secrets, which would stay on the stack of a sleeping thread.
-    let connection = poll_fn(|context| wiped_poll(|| connection.as_mut().poll(context)));
     tokio::select! {
-        result = connection => {
+        result = watcher.watch(connection) => {
             if let Err(error) = result {
                 tracing::debug!(%peer, error = error.to_string(), "connection ended");
             }

@@ -142,6 +142,7 @@ pub fn router(state: AppState, api: ApiState) -> Router {
     let portal = pages
         .fallback(error_pages::not_found)
         .layer(sessions)
+        .layer(from_fn(middleware::wipe_stack))
         .layer(Extension(kept_form::KnownForms(&form_fields::FORMS)))
         .layer(from_fn_with_state(state.clone(), middleware::same_origin_only))
         .route(assets::PATH, get(assets::file));

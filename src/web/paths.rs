@@ -1,6 +1,8 @@
 //! Every URL of the service. Routes use the constants (axum patterns); redirects and templates use
 //! the functions.
 
+use percent_encoding::percent_decode_str;
+
 pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";
 pub const SIGN_IN_CODE: &str = "/connexion/code";
@@ -68,11 +70,47 @@ pub const API_SEARCH: &str = "/cpro/structures/v1/rechercher";
 pub const API_CONSULT: &str = "/cpro/structures/v1/consulter";
 pub const API_SERVICES: &str = "/cpro/structures/v1/lister/rattachementsutilisateur";
 
-/// The path for the log: without the secret token of an invitation or calendar link.
+/// Whether this route is a page or file that a secret link opens.
 #[must_use]
-pub fn for_log(path: &str) -> &str {
-    let is_of = |pattern: &&str| pattern.split_once('{').is_some_and(|(before, _)| path.starts_with(before));
-    [INVITATION, CALENDAR].into_iter().find(is_of).unwrap_or(path)
+pub fn is_secret_link(route: &str) -> bool {
+    route.contains("{token}")
+}
+
+/// The longest part of a path that is logged; a secret token is longer.
+const LONGEST_LOGGED: usize = 32;
+
+/// The path for the log: the route that matched, with its ids. A token is never filled in. Where no
+/// route matched, the path may be another spelling of a secret link: only a plain first part of
+/// few characters is logged.
+#[must_use]
+pub fn for_log(route: Option<&str>, path: &str) -> String {
+    let is_plain = |part: &str| {
+        part.len() <= LONGEST_LOGGED && part.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+    };
+    let Some(route) = route else {
+        let mut parts = path.strip_prefix('/').unwrap_or_default().splitn(2, '/');
+        let first = parts.next().filter(|first| is_plain(first));
+        return match (first, parts.next()) {
+            (Some(first), None) => format!("/{first}"),
+            (Some(first), Some(_)) => format!("/{first}/{{unknown}}"),
+            (None, _) => "/{unknown}".into(),
+        };
+    };
+    if !route.contains('{') {
+        return route.to_owned();
+    }
+    let fill_in = |(pattern, part): (&str, &str)| match pattern {
+        "{id}" => decoded_id(part).map_or_else(|| pattern.to_owned(), |id| id.to_string()),
+        "{token}" => pattern.to_owned(),
+        _ if pattern.starts_with('{') && is_plain(part) => part.to_owned(),
+        _ => pattern.to_owned(),
+    };
+    route.split('/').zip(path.split('/')).map(fill_in).collect::<Vec<_>>().join("/")
+}
+
+/// The number that the handler reads there.
+fn decoded_id(part: &str) -> Option<i64> {
+    percent_decode_str(part).decode_utf8().ok()?.parse().ok()
 }
 
 /// The structure's history, filtered by one of its accounts.
@@ -121,4 +159,57 @@ filled! {
     deletion => DELETION,
     invitation => INVITATION,
     calendar => CALENDAR,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TOKEN: &str = "AixbgTZV9sc54kboQEgrEe69eXE1J5P2B6HKPAb8T44";
+
+    #[test]
+    fn a_path_is_logged_by_its_route_and_its_ids() {
+        assert_eq!(for_log(Some(INVITATION), &invitation(TOKEN)), INVITATION);
+        assert_eq!(for_log(Some(STRUCTURE), "/structures/7"), "/structures/7");
+        assert_eq!(for_log(Some(STRUCTURE), &format!("/structures/%30{}%37", "0".repeat(2000))), "/structures/7");
+        assert_eq!(for_log(Some(STRUCTURE), &structure(TOKEN)), STRUCTURE);
+        assert_eq!(for_log(Some(HOME), "/"), "/");
+        assert_eq!(for_log(Some("/static/{hash}/{name}"), "/static/fa10/app.js"), "/static/fa10/app.js");
+        assert_eq!(for_log(Some("/static/{hash}/{name}"), &format!("/static/a/{TOKEN}")), "/static/a/{name}");
+        assert_eq!(for_log(None, "/wp-login.php"), "/wp-login.php");
+        assert_eq!(for_log(None, "/.env/x"), "/.env/{unknown}");
+        assert_eq!(for_log(None, "*"), "/");
+        assert_eq!(for_log(None, &format!("/{TOKEN}")), "/{unknown}");
+    }
+
+    /// A link's path with letters percent-encoded, in capitals, and with more slashes.
+    fn spelled(link: &str, ways: &[u8]) -> String {
+        let mut ways = ways.iter().cycle();
+        link.chars().fold(String::new(), |spelled, c| match ways.next() {
+            Some(0) => format!("{spelled}%{:02x}", u32::from(c)),
+            Some(1) => format!("{spelled}%25{:02X}", u32::from(c)),
+            Some(2) if c == '/' => spelled + "//",
+            Some(3) if !TOKEN.contains(c) => format!("{spelled}{}", c.to_ascii_uppercase()),
+            _ => format!("{spelled}{c}"),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_spelling_of_a_link_brings_its_token_into_the_log(
+            ways in prop::collection::vec(0_u8..12, 1..60), is_matched in any::<bool>(),
+            before in "/{0,2}(static/|\\./|x/)?", after in "(/|//|\\.|;x|%00)?"
+        ) {
+            for (route, link) in [(INVITATION, invitation(TOKEN)), (CALENDAR, calendar(TOKEN))] {
+                let path = before.clone() + &spelled(&link, &ways) + &after;
+                let logged = for_log(is_matched.then_some(route), &path);
+                // Nothing of the token's letters, however they are written.
+                prop_assert!(logged.len() <= 45 && !logged.contains('%'), "{path}: {logged}");
+                let part = |at: usize| &TOKEN[at..at + 8];
+                prop_assert!((0..TOKEN.len() - 8).all(|at| !logged.contains(part(at))), "{path}: {logged}");
+            }
+        }
+    }
 }

@@ -90,3 +90,18 @@ async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
     portal.api().call_log.flush_all(&portal.pool).await.unwrap();
     assert_eq!(refusals(&portal).await.len(), 3);
 }
+
+#[tokio::test]
+async fn refused_calls_from_addresses_without_number_are_few_events() {
+    let (portal, account) = portal_with_account().await;
+    let wrong = cpro_account(&account.login, "faux");
+    for host in 0..200 {
+        let program = portal.program().with_address(&format!("2001:db8:0:{host:x}::1"));
+        assert_eq!(program.call(HEALTH, &[("cpro-account", &wrong)], "").await.status, 401);
+    }
+    write_call_log(&portal).await;
+    let told = refusals(&portal).await;
+    assert_eq!(told.len(), 11, "{told:#?}");
+    let of_others = format!("1 {} autres adresses ", account.login);
+    assert_eq!(told.iter().filter(|event| event.starts_with(&of_others)).count(), 1, "{told:#?}");
+}

@@ -35,6 +35,14 @@ async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
         403
     );
     theirs.get("/invitation/un-lien-qui-ouvre-un-compte").await.refusal(404);
+    for spelled in [
+        "/%69nvitation/un-lien-qui-ouvre-un-compte",
+        "//invitation/un-lien-qui-ouvre-un-compte",
+        "/Invitation/un-lien-qui-ouvre-un-compte",
+        "/invitation/%75n-lien-qui-ouvre-un-compte/x",
+    ] {
+        theirs.get(spelled).await.refusal(404);
+    }
 
     let log = serving.stop();
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
@@ -65,5 +73,6 @@ async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
     for name in [&manager.login, &stranger.login, &login] {
         assert!(!log.contains(name.as_str()), "people and accounts are numbers there: {name}");
     }
-    assert!(!log.contains("un-lien-qui-ouvre-un-compte"));
+    said("GET", "/invitation/{unknown}", 404, None);
+    assert!(!log.contains("n-lien-qui-ouvre-un-compte"));
 }

@@ -116,3 +116,64 @@ fn the_embedded_database_serves_by_a_role_that_owns_nothing() {
     assert!(!ask("raccord_portal", "DELETE FROM audit_events").0 && !ask("raccord_portal", "DROP TABLE sessions").0);
     serving.stop();
 }
+
+/// A schema of its owner, and a role `portal` that serves.
+fn with_two_roles() -> (Postgres, Directory, String) {
+    let (postgres, directory) = (Postgres::start(&[]), Directory::create());
+    postgres.sql("postgres", "CREATE ROLE portal LOGIN");
+    let (owner, serving) = (postgres.url("raccord", "raccord"), postgres.url("portal", "raccord"));
+    let data = directory.path().to_str().expect("text");
+    let settings = [("DATABASE_URL", serving.as_str()), ("RACCORD_MIGRATION_URL", &owner), ("RACCORD_DATA_DIR", data)];
+    let (code, _, told) = run(&mut raccord(&["migrate"], &settings));
+    assert_eq!(code, 0, "{told}");
+    (postgres, directory, serving)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_serves_writes_no_link_of_the_chain_and_no_table_in_place_of_ours() {
+    let (postgres, _directory, _) = with_two_roles();
+    for statement in [
+        "INSERT INTO audit_chain VALUES (9223372036854775807, 1, sha256(''))",
+        "CREATE TEMPORARY TABLE audit_events (LIKE public.audit_events INCLUDING ALL)",
+        "CREATE TEMPORARY TABLE mine (id bigint)",
+    ] {
+        let refused = postgres.try_sql("portal", "raccord", statement).expect_err(statement);
+        assert!(refused.contains("permission denied"), "{statement}: {refused}");
+    }
+    // The links of its events are written all the same, whatever its session has set.
+    let rights = "SELECT prosecdef, proconfig, has_function_privilege('portal', oid, 'EXECUTE') FROM pg_proc
+                   WHERE proname = 'chain_audit_event'";
+    assert_eq!(postgres.sql("raccord", rights), "t|{\"search_path=pg_catalog, public, pg_temp\"}|f");
+    for path in ["public", "pg_catalog", "pg_temp", "\"$user\""] {
+        let event = format!(
+            "SET search_path = {path}; INSERT INTO public.audit_events (actor, address, action) VALUES ('', '', '')"
+        );
+        postgres.try_sql("portal", "raccord", &event).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+    let chained = "SELECT count(*) = 4 AND count(c.position) = 4 FROM audit_events e LEFT JOIN audit_chain c ON c.event_id = e.id";
+    assert_eq!(postgres.sql("raccord", chained), "t");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_temporary_table_and_no_setting_of_its_role_diverts_what_the_portal_writes() {
+    let (postgres, directory, serving_role) = with_two_roles();
+    let portal = TestPortal::over(&postgres.url("raccord", "raccord")).await;
+    let (manager, _) = portal.manager().await;
+    // As if temporary tables were allowed still: one in the session itself takes no event.
+    postgres.sql("raccord", "GRANT TEMPORARY ON DATABASE raccord TO portal");
+    let pool = raccord::db::pool(serving_role.parse().expect("a URL"), 1);
+    let swallow = "CREATE TEMPORARY TABLE audit_events (LIKE public.audit_events INCLUDING ALL)";
+    sqlx::query(swallow).execute(&pool).await.expect("it is allowed");
+    let event = "INSERT INTO audit_events (actor, address, action) VALUES ('', '', '')";
+    sqlx::query(event).execute(&pool).await.expect("the event is written");
+    pool.close().await;
+    assert_eq!(postgres.sql("raccord", "SELECT count(*) FROM audit_events"), "1");
+    for path in ["pg_temp", "pg_catalog", "elsewhere"] {
+        let setting = format!("ALTER ROLE portal SET search_path = {path}");
+        postgres.try_sql("portal", "raccord", &setting).expect("PostgreSQL lets a role do that");
+        let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", &serving_role)]);
+        portal.sign_in(serving.browser(), &manager).await;
+        serving.stop();
+    }
+    assert_eq!(portal.events_of("SIGNED_IN").await, 3);
+}

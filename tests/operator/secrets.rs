@@ -203,6 +203,40 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     }
 }
 
+/// A session's id as the program computes with it, in both orders of its bytes.
+fn raw_ids(cookie: &str) -> [Vec<u8>; 2] {
+    let id = data_encoding::BASE64URL_NOPAD.decode(cookie.as_bytes()).expect("base64url");
+    assert_eq!(id.len(), 16);
+    let reversed = id.iter().rev().copied().collect();
+    [id, reversed]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_seconds_after_the_last_connection_no_session_id_is_in_memory() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let directory = Directory::create();
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let mut secrets = Vec::new();
+    for label in ["ERP", "Paie"] {
+        let browser = portal.sign_in(serving.browser(), &manager).await;
+        portal.create_and_show(&browser, structure.id, label).await;
+        for path in ["/activites", "/mon-compte", "/aucune", "/mon-compte/demandes-de-rattachement"] {
+            browser.get(path).await;
+        }
+        secrets.push(browser.cookies().into_values().next().expect("a session"));
+    }
+    let gone = portal.sign_in(serving.browser(), &manager).await;
+    secrets.push(gone.cookies().into_values().next().expect("a session"));
+    gone.post("/deconnexion", &[]).await.location();
+    let known = portal.database_url().split(['/', '?']).find(|part| part.starts_with("test_")).expect("its database");
+    let raw: Vec<[Vec<u8>; 2]> = secrets.iter().map(|cookie| raw_ids(cookie)).collect();
+    let texts = secrets.iter().map(|cookie| ("cookie", cookie.as_bytes()));
+    let ids = raw.iter().flat_map(|[id, reversed]| [("id", &id[..]), ("reversed id", &reversed[..])]);
+    let named: Vec<_> = texts.chain(ids).collect();
+    assert_memory_without(&serving, known, "last connection", &named);
+}
+
 /// Makes a call and keeps the connection open.
 fn stay(serving: &Serving, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(serving.address).expect("a connection");

@@ -139,17 +139,18 @@ pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, i32)]) -> 
             Some(TechnicalUserStatus::Active) if !row.has_authority => CallRefusal::WithoutAuthority,
             Some(TechnicalUserStatus::Active) => CallRefusal::WrongPassword,
         };
-        Some(RefusedCalls { technical_user_id: row.id, why, address: password.address, count: *count })
+        Some(RefusedCalls { technical_user_id: row.id, why, address: Some(password.address), count: *count })
     });
     Ok(found.collect())
 }
 
-/// Refused calls of one account, for one reason, from one address.
+/// Refused calls of one account, for one reason, from one address; from several, where it is
+/// `None`.
 #[derive(Clone, Copy, Debug)]
 pub struct RefusedCalls {
     pub technical_user_id: i64,
     pub why: CallRefusal,
-    pub address: IpAddr,
+    pub address: Option<IpAddr>,
     /// How often, since the last event of this kind.
     pub count: i32,
 }
@@ -163,7 +164,10 @@ pub async fn write_refusals(pool: &PgPool, refusals: &[RefusedCalls]) -> sqlx::R
         return Ok(());
     }
     let ids: Vec<_> = refusals.iter().map(|refused| refused.technical_user_id).collect();
-    let addresses: Vec<_> = refusals.iter().map(|refused| refused.address.to_string()).collect();
+    let addresses: Vec<_> = refusals
+        .iter()
+        .map(|refused| refused.address.map_or("autres adresses".into(), |one| one.to_string()))
+        .collect();
     let details: Vec<_> = refusals.iter().map(|refused| refused.why.counted(refused.count)).collect();
     sqlx::query!(
         "INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)

@@ -4,8 +4,12 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Caller, PresentedCredentials};
 
+/// The living tokens that an account may have: when it obtains another one, the oldest end.
+const MOST_TOKENS: i64 = 100;
+
 /// Stores a token's hash, valid for `seconds`, if the presented password is valid now. The token
-/// belongs to the version of that password, and ends with it.
+/// belongs to the version of that password, and ends with it. Only the account's newest tokens
+/// live on, so that the table stays bounded; a row that a parallel call is ending is left to it.
 ///
 /// # Errors
 /// Database errors.
@@ -19,12 +23,17 @@ pub async fn issue(
     sqlx::query_as!(
         Caller,
         r#"WITH caller AS (SELECT * FROM password_caller($1)),
+                oldest AS (SELECT token_hash FROM access_tokens WHERE technical_user_id = (SELECT technical_user_id FROM caller)
+                            ORDER BY expires_at DESC, token_hash OFFSET $4::bigint - 1),
+                ended AS (DELETE FROM access_tokens WHERE token_hash IN (
+                              SELECT k.token_hash FROM access_tokens k JOIN oldest USING (token_hash) FOR UPDATE OF k SKIP LOCKED)),
                 issued AS (INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at)
                            SELECT $2, technical_user_id, credential_version, at + make_interval(secs => $3::int) FROM caller)
            SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
         digests.as_deref(),
         token_hash,
         seconds,
+        MOST_TOKENS,
     )
     .fetch_optional(pool)
     .await

@@ -2,8 +2,9 @@
 //! are read in `structures::history`.
 
 pub mod chain;
+pub mod refusals;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use crate::domain::audit::{Action, Actor};
 
@@ -49,49 +50,4 @@ pub async fn record(conn: &mut PgConnection, event: Event<'_>) -> sqlx::Result<(
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Records that a member tried an operation that only the principal manager may do: mostly a form
-/// that was opened before the manager was replaced. Nothing is written for people who are not
-/// members.
-///
-/// # Errors
-/// Database errors.
-pub async fn record_refusal(pool: &PgPool, actor: &Actor, target: RefusedTarget, act: &str) -> sqlx::Result<()> {
-    let (mut structure_id, mut technical_user_id, mut membership_id, mut request_id) = (None, None, None, None);
-    match target {
-        RefusedTarget::Structure(id) => structure_id = Some(id),
-        RefusedTarget::TechnicalUser(id) => technical_user_id = Some(id),
-        RefusedTarget::Membership(id) => membership_id = Some(id),
-        RefusedTarget::MembershipRequest(id) => request_id = Some(id),
-    }
-    sqlx::query!(
-        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
-         SELECT $1, $2, $3, $4, m.structure_id, t.id, coalesce(t.login, ''), $5
-           FROM memberships m LEFT JOIN technical_users t ON t.id = $7
-          WHERE m.user_id = $1 AND m.structure_id = coalesce($6, t.structure_id,
-                    (SELECT structure_id FROM memberships WHERE id = $8),
-                    (SELECT s.id FROM membership_requests r JOIN structures s USING (identifier_type, identifier) WHERE r.id = $9))",
-        actor.user_id,
-        actor.name,
-        actor.address,
-        Action::ActRefused.code(),
-        act,
-        structure_id,
-        technical_user_id,
-        membership_id,
-        request_id,
-    )
-    .execute(pool)
-    .await?;
-    Ok(())
-}
-
-/// What a refused operation was about.
-#[derive(Clone, Copy, Debug)]
-pub enum RefusedTarget {
-    Structure(i64),
-    TechnicalUser(i64),
-    Membership(i64),
-    MembershipRequest(i64),
 }

@@ -26,6 +26,9 @@ const REFUSALS_EVERY: Duration = Duration::from_hours(1);
 /// The most kinds of refusals, and of refused passwords, in the buffers; further ones are in the
 /// access log only.
 const MAX_KINDS: usize = 10_000;
+/// The addresses, each with its reason, that an account's history tells apart in an hour. Refusals
+/// from further ones are one kind for each reason: a caller may have addresses without number.
+const MOST_KINDS_OF_AN_ACCOUNT: usize = 10;
 /// Longer than any technical user's login.
 const MAX_LOGIN_BYTES: usize = 200;
 
@@ -34,7 +37,8 @@ const MAX_LOGIN_BYTES: usize = 200;
 struct Kind {
     technical_user_id: i64,
     why: CallRefusal,
-    address: IpAddr,
+    /// `None` for all beyond [`MOST_KINDS_OF_AN_ACCOUNT`].
+    address: Option<IpAddr>,
 }
 
 /// The refusals of one kind.
@@ -102,11 +106,23 @@ impl CallLog {
         }
     }
 
-    fn count(&self, refused: &RefusedCalls, now: Instant) {
-        let RefusedCalls { technical_user_id, why, address, count } = *refused;
+    fn count(&self, refused: &[RefusedCalls], now: Instant) {
         let mut refusals = lock(&self.refusals);
-        let kind = Kind { technical_user_id, why, address };
-        if refusals.len() < MAX_KINDS || refusals.contains_key(&kind) {
+        let mut kinds_of: HashMap<i64, usize> = HashMap::new();
+        for kind in refusals.keys() {
+            *kinds_of.entry(kind.technical_user_id).or_default() += 1;
+        }
+        for &RefusedCalls { technical_user_id, why, address, count } in refused {
+            let mut kind = Kind { technical_user_id, why, address };
+            let kinds = kinds_of.entry(technical_user_id).or_default();
+            if *kinds >= MOST_KINDS_OF_AN_ACCOUNT && !refusals.contains_key(&kind) {
+                kind.address = None;
+            }
+            let is_new = !refusals.contains_key(&kind);
+            if is_new && refusals.len() >= MAX_KINDS {
+                continue;
+            }
+            *kinds += usize::from(is_new);
             refusals.entry(kind).or_insert(Refusals { count: 0, not_before: now }).count += count;
         }
     }
@@ -163,10 +179,7 @@ impl CallLog {
         let refused: Vec<_> = take(&self.refused).into_iter().collect();
         match call_log::find_refused(pool, &refused).await {
             Ok(found) => {
-                let now = Instant::now();
-                for calls in &found {
-                    self.count(calls, now);
-                }
+                self.count(&found, Instant::now());
                 Ok(())
             }
             Err(error) => {
@@ -227,17 +240,17 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn wrong(technical_user_id: i64) -> RefusedCalls {
-        RefusedCalls { technical_user_id, why: CallRefusal::WrongPassword, address: HERE, count: 1 }
+        RefusedCalls { technical_user_id, why: CallRefusal::WrongPassword, address: Some(HERE), count: 1 }
     }
 
     #[test]
     fn the_first_refusal_is_written_soon_and_those_that_follow_as_one() {
         let log = CallLog::default();
         let start = Instant::now();
-        log.count(&wrong(1), start);
+        log.count(&[wrong(1)], start);
         assert_eq!(log.due_refusals(Instant::now())[0].count, 1);
         for _ in 0..5 {
-            log.count(&wrong(1), start);
+            log.count(&[wrong(1)], start);
         }
         assert!(log.due_refusals(Instant::now()).is_empty());
         let later = Instant::now() + REFUSALS_EVERY;
@@ -249,8 +262,8 @@ mod tests {
     #[test]
     fn a_flood_of_kinds_takes_no_more_memory() {
         let log = CallLog::default();
+        log.count(&(0..20_000).map(wrong).collect::<Vec<_>>(), Instant::now());
         for id in 0..20_000 {
-            log.count(&wrong(id), Instant::now());
             log.record_refused(refused(&format!("TECH_{id}_X@cpro.fr")));
         }
         assert_eq!((lock(&log.refusals).len(), lock(&log.refused).len()), (MAX_KINDS, MAX_KINDS));

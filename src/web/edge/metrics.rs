@@ -57,8 +57,8 @@ impl Metrics {
     }
 
     /// Counts a response.
-    pub fn count(&self, method: &str, route: Option<&MatchedPath>, status: StatusCode, duration: Duration) {
-        let route = route.map_or("none", MatchedPath::as_str).to_owned();
+    pub fn count(&self, method: &str, route: Option<&str>, status: StatusCode, duration: Duration) {
+        let route = route.unwrap_or("none").to_owned();
         let labels = RequestLabels { method: known_method(method), route, status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(duration.as_secs_f64());

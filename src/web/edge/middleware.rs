@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{ConnectInfo, MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -18,7 +18,10 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::{context::RequestContext, error::AppError, metrics, origin::is_same_origin, state::AppState};
-use crate::{domain::random, web::paths};
+use crate::{
+    domain::{random, wiped::wiped_after_polls},
+    web::paths,
+};
 
 /// Sets the [`RequestContext`]; logs and counts the response and adds the security headers. One
 /// middleware for all of these, since each layer costs every request.
@@ -31,11 +34,13 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
     let route = metrics::route(&request);
     let span = tracing::info_span!("request", %number);
     let mut response = next.run(request).instrument(span.clone()).await;
+    let route = route.as_ref().map(MatchedPath::as_str);
     set_security_headers(response.headers_mut(), &number, state.is_public_https());
+    response.headers_mut().insert(header::REFERRER_POLICY, referrer_policy(route));
     response.headers_mut().extend(context.response_headers().unwrap_or_default());
     let (status, duration) = (response.status(), start.elapsed());
-    state.metrics.count(method.as_str(), route.as_ref(), status, duration);
-    let path = paths::for_log(&path);
+    state.metrics.count(method.as_str(), route, status, duration);
+    let path = paths::for_log(route, &path);
     let (milliseconds, who) = (duration.as_millis(), context.principal().map(tracing::field::display));
     span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, who, "answered"));
     response
@@ -76,11 +81,10 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; object-src 'none'; st
      connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// Same on every response. A static, so that names and values are made once.
-static SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
+static SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (
@@ -88,6 +92,14 @@ static SECURITY_HEADERS: [(HeaderName, HeaderValue); 7] = [
         HeaderValue::from_static("camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
     ),
 ];
+
+/// A page that a secret link opens names only the portal's origin to the files that it loads, or the
+/// link would stand in the log of a proxy; so does one that no route has, since its path may be
+/// another spelling of such a link. Not `no-referrer`, with which forms would send `Origin: null`.
+fn referrer_policy(route: Option<&str>) -> HeaderValue {
+    let names_no_path = route.is_none_or(paths::is_secret_link);
+    HeaderValue::from_static(if names_no_path { "strict-origin" } else { "same-origin" })
+}
 
 fn set_security_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     // Includes the headers that are set elsewhere, so that the map grows once.
@@ -138,6 +150,12 @@ pub async fn same_origin_only(State(state): State<AppState>, request: Request, n
     } else {
         AppError::Forbidden.into_response()
     }
+}
+
+/// Leaves no copy of a session's id, a link's token or a password on the stacks of the threads that
+/// handled a request.
+pub async fn wipe_stack(request: Request, next: Next) -> Response {
+    wiped_after_polls(next.run(request)).await
 }
 
 #[cfg(test)]

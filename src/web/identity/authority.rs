@@ -1,14 +1,14 @@
 //! Extractors that load what the visitor may act on; anything else answers 404.
 
 use axum::{
-    extract::{FromRequestParts, RawPathParams},
+    extract::{FromRequestParts, MatchedPath, RawPathParams},
     http::request::Parts,
 };
 
 use super::visitor::Visitor;
 use crate::{
     db::{
-        audit::{self, RefusedTarget},
+        audit::refusals::{self, RefusedTarget},
         members::{
             self, ManagedMember,
             requests::{self, ManagedRequest},
@@ -116,12 +116,14 @@ impl FromRequestParts<AppState> for Answerable {
     }
 }
 
-/// Answers 404; an attempt to change what is not the visitor's is recorded.
+/// Answers 404; an attempt to change what is not the visitor's is recorded, by its route: a path has
+/// as many spellings as its sender likes, of any length.
 async fn refuse(parts: &Parts, state: &AppState, visitor: &Visitor, target: RefusedTarget) -> AppError {
     if parts.method.is_safe() {
         return AppError::NotFound;
     }
-    match audit::record_refusal(&state.pool, &visitor.actor, target, parts.uri.path()).await {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    match refusals::record_refusal(&state.pool, &visitor.actor, target, route).await {
         Ok(()) => AppError::NotFound,
         Err(error) => error.into(),
     }
