@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use super::{
     api::tokens,
-    identity::{invitations, second_factors, sessions, sign_in},
+    identity::{contact_addresses, invitations, second_factors, sessions, sign_in},
     technical_users::{envelopes, former_passwords, idempotency},
 };
 
@@ -27,6 +27,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     former_passwords::sweep(pool).await?;
     tokens::sweep(pool).await?;
     invitations::sweep(pool).await?;
+    contact_addresses::sweep(pool).await?;
     // Nobody answers: the structure is unknown, or its manager will not.
     sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
         .execute(pool)

@@ -15,6 +15,7 @@ pub const DEADLINES: &str = "/activites/echeances";
 pub const DEADLINES_FILE: &str = "/activites/echeances.ics";
 pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
+pub const MY_CONTACT_CONFIRMATION: &str = "/mon-compte/adresse-de-contact/confirmation";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
 pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
 pub const SECOND_FACTOR: &str = "/mon-compte/double-authentification";
@@ -51,6 +52,7 @@ pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
 
 pub const INVITATION: &str = "/invitation/{token}";
 pub const CALENDAR: &str = "/calendrier/{token}";
+pub const ADDRESS_CONFIRMATION: &str = "/confirmation-adresse/{token}";
 
 pub const SITE_MAP: &str = "/plan-du-site";
 pub const ACCESSIBILITY: &str = "/accessibilite";
@@ -68,11 +70,11 @@ pub const API_SEARCH: &str = "/cpro/structures/v1/rechercher";
 pub const API_CONSULT: &str = "/cpro/structures/v1/consulter";
 pub const API_SERVICES: &str = "/cpro/structures/v1/lister/rattachementsutilisateur";
 
-/// The path for the log: without the secret token of an invitation or calendar link.
+/// The path for the log: without the secret token of a link.
 #[must_use]
 pub fn for_log(path: &str) -> &str {
     let is_of = |pattern: &&str| pattern.split_once('{').is_some_and(|(before, _)| path.starts_with(before));
-    [INVITATION, CALENDAR].into_iter().find(is_of).unwrap_or(path)
+    [INVITATION, CALENDAR, ADDRESS_CONFIRMATION].into_iter().find(is_of).unwrap_or(path)
 }
 
 /// The structure's history, filtered by one of its accounts.
@@ -121,4 +123,5 @@ filled! {
     deletion => DELETION,
     invitation => INVITATION,
     calendar => CALENDAR,
+    address_confirmation => ADDRESS_CONFIRMATION,
 }
