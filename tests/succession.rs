@@ -64,7 +64,7 @@ async fn an_edited_address_is_the_technical_users_at_once() {
         portal.mails().await[1..],
         [
             format!("{} contact_address_changed", manager.contact_address),
-            "nouvelle@exemple.fr contact_address_changed".to_owned()
+            "nouvelle@exemple.fr contact_address_to_confirm".to_owned()
         ]
     );
 }

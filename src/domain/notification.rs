@@ -34,8 +34,11 @@ pub enum Notification {
     MembershipRequested { structure: String, identifier: String, person: String, login: String },
     /// The recipient's request for a membership was refused.
     MembershipRefused { structure: String, identifier: String },
-    /// The recipient's contact address changed; sent to the old and to the new one.
+    /// The recipient's contact address changed; sent to the one that was confirmed before.
     ContactAddressChanged { new_address: String },
+    /// The recipient is to confirm that this is their contact address. The link is made as for an
+    /// invitation.
+    ContactAddressToConfirm { user_id: i64, address: String },
     /// The recipient is invited to choose a password. The link is made with the mail's text, so
     /// that the outbox contains no secret.
     Invitation { user_id: i64 },
@@ -63,6 +66,14 @@ pub enum Notification {
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
+}
+
+impl Notification {
+    /// Whether its mail has a link that gives access to something.
+    #[must_use]
+    pub fn has_link(&self) -> bool {
+        matches!(self, Self::Invitation { .. } | Self::PasswordForgotten { .. } | Self::ContactAddressToConfirm { .. })
+    }
 }
 
 /// How a second factor changed.

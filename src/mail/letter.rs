@@ -12,7 +12,7 @@ pub(super) struct Letter {
     pub html: String,
 }
 
-/// The recipient of a mail with a link to choose a password.
+/// The person to whom a mail sends a link.
 ///
 /// Neither this nor [`Letter`] implements `Debug`: the link's secret must not reach a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,7 +47,7 @@ struct Html<'a> {
     subject: &'a str,
 }
 
-/// Renders a notification's mail. `guest` is given for a mail with a link to choose a password;
+/// Renders a notification's mail. `guest` is given for a mail with a link;
 /// `portal` is the portal's public URL, without a trailing slash.
 ///
 /// # Errors

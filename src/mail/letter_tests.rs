@@ -67,6 +67,7 @@ fn notices() -> Vec<Notification> {
         },
         Notification::MembershipRefused { structure: "Ville de Paris".into(), identifier: "21750001600019".into() },
         Notification::ContactAddressChanged { new_address: "claire@mairie.example".into() },
+        Notification::ContactAddressToConfirm { user_id: 1, address: "claire@mairie.example".into() },
         Notification::Invitation { user_id: 1 },
         Notification::PasswordForgotten { user_id: 1 },
         Notification::PasswordChosen { login: "claire".into(), at: account().at },

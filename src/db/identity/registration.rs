@@ -40,7 +40,7 @@ pub(in crate::db) async fn register(
     Ok(Registered { user_id, is_new: false })
 }
 
-/// Inserts a person; `None` where the login is taken.
+/// Inserts a person; `None` where the login is taken. The contact address counts as confirmed.
 ///
 /// # Errors
 /// Database errors.
@@ -69,7 +69,7 @@ async fn send_invitation(
     login: &str,
     address: &str,
 ) -> sqlx::Result<()> {
-    outbox::enqueue(conn, address, &Notification::Invitation { user_id }).await?;
+    outbox::enqueue(conn, actor, address, &Notification::Invitation { user_id }).await?;
     audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
 }
 
@@ -89,4 +89,25 @@ pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::R
     }
     tx.commit().await?;
     Ok(registered)
+}
+
+/// Lets the address of a person whom a manager has just registered wait for their first link.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn await_confirmation(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET contact_address_confirmed_at = NULL WHERE id = $1", user_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Confirms the address of a person who never confirmed one, and now followed a link to choose a
+/// password: it was mailed there.
+pub(super) async fn confirm_address(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE users SET contact_address_confirmed_at = portal_now() WHERE id = $1 AND confirmed_address IS NULL",
+        user_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use super::sessions::{self, NewSession, PendingSignIn, VerifiedPassword};
 use crate::{
     db::{
         audit::{self, Event},
+        members::memberships,
         outbox,
         throttles::{self, Scope},
     },
@@ -154,17 +155,19 @@ async fn lock_password(conn: &mut PgConnection, verified: &VerifiedPassword) -> 
     .await
 }
 
-/// Inserts the session, records the sign-in, and mails the person where they have signed in before,
+/// Inserts the session, takes part in the structures that the person was attached to since their
+/// last sign-in, records this one, and mails the person where they have signed in before,
 /// but never from this network with this software.
 async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSession<'_>) -> sqlx::Result<()> {
     sessions::insert(conn, user_id, &actor.address, new).await?;
+    memberships::accept_all(conn, user_id).await?;
     audit::record(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
     let without_version: String = new.software.chars().filter(|c| !c.is_ascii_digit()).collect();
     let known = sqlx::query!(
         r#"WITH before AS (SELECT network, software FROM known_browsers WHERE user_id = $1),
                 kept AS (INSERT INTO known_browsers (user_id, network, software) VALUES ($1, $2, $3)
                          ON CONFLICT (user_id, network, software) DO UPDATE SET last_seen_at = portal_now())
-           SELECT login, contact_address, portal_now() AS "at!",
+           SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!",
                   EXISTS (SELECT FROM before) AND NOT EXISTS (SELECT FROM before WHERE network = $2 AND software = $3) AS "is_new!"
              FROM users WHERE id = $1"#,
         user_id,
@@ -182,7 +185,7 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
         software: new.software.to_owned(),
         at: known.at,
     };
-    outbox::enqueue(conn, &known.contact_address, &notice).await
+    outbox::enqueue(conn, actor, &known.address, &notice).await
 }
 
 /// Forgets browsers without a sign-in for 180 days.

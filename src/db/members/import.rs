@@ -132,7 +132,7 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment
     // removed manager still knows.
     succession::replace(conn, structure_id, user_id).await?;
     if let Some(structure) = structures::find_managed(&mut *conn, user_id, structure_id).await? {
-        succession::warn_of_known_passwords(conn, &structure).await?;
+        succession::warn_of_known_passwords(conn, actor, &structure).await?;
     }
     Ok(record(conn, actor, assignment, Action::ManagerChanged, "").await?)
 }

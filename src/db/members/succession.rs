@@ -80,10 +80,10 @@ pub(super) async fn hand_over(
     replace(conn, structure.id(), new_manager_id).await?;
     let known_accounts = known_to_others(conn, structure.id()).await?;
     let notice = manager_changed(structure, successor.full_name(), Recipient::NewManager { known_accounts });
-    outbox::enqueue(conn, &successor.contact_address, &notice).await?;
+    outbox::enqueue(conn, actor, &successor.contact_address, &notice).await?;
     if let Some(former) = members.iter().find(|member| member.user_id == structure.manager_id()) {
-        let notice = manager_changed(structure, successor.full_name(), Recipient::FormerManager);
-        outbox::enqueue(conn, &former.contact_address, &notice).await?;
+        let notice = manager_changed(structure, successor.shown_name(), Recipient::FormerManager);
+        outbox::enqueue(conn, actor, &former.contact_address, &notice).await?;
     }
     let event = Event {
         structure_id: Some(structure.id()),
@@ -99,7 +99,11 @@ pub(super) async fn hand_over(
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn warn_of_known_passwords(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<()> {
+pub(super) async fn warn_of_known_passwords(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure: &ManagedStructure,
+) -> sqlx::Result<()> {
     let known_accounts = known_to_others(conn, structure.id()).await?;
     if known_accounts.is_empty() {
         return Ok(());
@@ -108,7 +112,7 @@ pub(super) async fn warn_of_known_passwords(conn: &mut PgConnection, structure: 
     let manager = members.iter().find(|member| member.user_id == structure.manager_id());
     let name = manager.map(Member::full_name).unwrap_or_default();
     let notice = manager_changed(structure, name, Recipient::NewManager { known_accounts });
-    outbox::enqueue(conn, structure.contact_address(), &notice).await
+    outbox::enqueue(conn, actor, structure.contact_address(), &notice).await
 }
 
 /// The recipient of the mail about a new principal manager.

@@ -67,7 +67,11 @@ pub struct MemberRow {
     /// The label, « Gestionnaire principal » for example.
     pub role: &'static str,
     pub contact_address: String,
+    /// Whether the person has confirmed the address, or is yet to choose a password.
+    pub is_address_confirmed: bool,
     pub active: bool,
+    /// Whether name and address are hidden until the person signs in.
+    pub is_pending: bool,
     /// For the acts on the member; `None` for the principal manager, on whom there are none.
     pub acts: Option<MemberView>,
 }
@@ -146,11 +150,13 @@ impl From<&StructureCard> for StructureForm {
 impl From<&Member> for MemberRow {
     fn from(member: &Member) -> Self {
         Self {
-            name: member.full_name(),
-            login: member.login.clone(),
+            name: member.shown_name(),
+            login: member.shown_login().to_owned(),
             role: member.role.label(),
             contact_address: member.contact_address.clone(),
+            is_address_confirmed: member.is_address_confirmed || !member.active,
             active: member.active,
+            is_pending: member.invited_as.is_some(),
             acts: (member.role != Role::PrincipalManager).then(|| MemberView::from(member)),
         }
     }
@@ -179,7 +185,7 @@ impl Candidate {
             .map(|member| Self {
                 id: member.user_id,
                 selected: selected == Some(member.user_id),
-                name: member.full_name(),
+                name: member.shown_name(),
                 role: member.role.label(),
             })
             .collect()
