@@ -10,6 +10,7 @@ mod deadlines;
 mod documents;
 mod edge;
 mod forgotten_password;
+mod fresh_authentication;
 mod history;
 mod identity;
 mod known_passwords;

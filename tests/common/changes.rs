@@ -144,6 +144,12 @@ impl TestPortal {
         succession
     }
 
+    /// Lets the people of all sessions have authenticated this long ago.
+    pub async fn age_authentications(&self, age: &str) {
+        let update = "UPDATE sessions SET authenticated_at = portal_now() - $1::text::interval";
+        sqlx::query(update).bind(age).execute(&self.pool).await.expect("sessions");
+    }
+
     /// Closes all sessions in a transaction that is not committed yet.
     pub async fn begin_closing_sessions(&self) -> Transaction<'static, Postgres> {
         let mut closing = self.pool.begin().await.expect("a transaction");

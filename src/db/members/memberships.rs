@@ -17,6 +17,8 @@ pub struct Member {
     pub role: Role,
     /// Whether the person has chosen a password yet.
     pub active: bool,
+    /// Whether the person has signed in since they were invited.
+    pub has_signed_in: bool,
 }
 
 impl Member {
@@ -34,7 +36,7 @@ pub async fn of_structure(executor: impl PgExecutor<'_>, structure: &ManagedStru
     sqlx::query_as!(
         Member,
         r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role AS "role: Role",
-                  u.password_hash IS NOT NULL AS "active!"
+                  u.password_hash IS NOT NULL AS "active!", u.password_hash IS NOT NULL AND NOT u.invited AS "has_signed_in!"
              FROM memberships m JOIN users u ON u.id = m.user_id
             WHERE m.structure_id = $1
             ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', u.last_name, u.first_name, u.id"#,
