@@ -15,6 +15,7 @@ mod history;
 mod identity;
 mod known_passwords;
 mod labels;
+mod lock_order;
 mod malformed;
 mod members;
 mod model;

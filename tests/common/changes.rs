@@ -247,6 +247,22 @@ impl TestPortal {
         holder
     }
 
+    /// Locks an account's row in a transaction.
+    pub async fn hold_account(&self, account: i64) -> Transaction<'static, Postgres> {
+        self.hold_row("SELECT 1 FROM technical_users WHERE id = $1 FOR NO KEY UPDATE", account).await
+    }
+
+    /// Locks the row of an account's envelope in a transaction.
+    pub async fn hold_envelope(&self, account: i64) -> Transaction<'static, Postgres> {
+        self.hold_row("SELECT 1 FROM envelopes WHERE technical_user_id = $1 FOR UPDATE", account).await
+    }
+
+    async fn hold_row(&self, lock: &'static str, id: i64) -> Transaction<'static, Postgres> {
+        let mut holder = self.pool.begin().await.expect("a transaction");
+        sqlx::query(lock).bind(id).execute(&mut *holder).await.expect("the lock");
+        holder
+    }
+
     /// Ends the waits after failed deliveries, which last minutes.
     pub async fn retry_mails_now(&self) {
         self.execute("UPDATE mails SET next_attempt_at = portal_now() WHERE sent_at IS NULL").await;

@@ -69,7 +69,9 @@ pub async fn change_contact_address(
     address: &ContactAddress,
 ) -> sqlx::Result<AddressChange> {
     let mut tx = pool.begin().await?;
-    let old = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1 FOR UPDATE", user_id)
+    // NO KEY, so that a succession can write an event that names this person. It holds a structure
+    // for which this change writes an event, too.
+    let old = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id)
         .fetch_one(&mut *tx)
         .await?;
     if old != address.as_str() {
