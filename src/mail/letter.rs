@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::foreign_text;
 use crate::{domain::notification::Notification, french};
 
 /// A rendered mail, without its recipient.
@@ -53,7 +54,8 @@ struct Html<'a> {
 /// # Errors
 /// Where a template cannot be rendered.
 pub(super) fn render(notice: &Notification, guest: Option<&Guest>, portal: &str) -> askama::Result<Letter> {
-    // The subject is a header: a structure's name must not break its line.
+    // The subject is a header, and is the first thing that people read: it holds no text that a
+    // stranger chose. An imported identifier must not break its line.
     let subject = Subject { notice }.render()?.trim().replace(char::is_control, " ");
     let text = Text { notice, guest, portal }.render()?;
     let html = Html { notice, guest, portal, subject: &subject }.render()?;

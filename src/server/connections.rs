@@ -4,14 +4,7 @@
 //! each has a time limit, and an idle connection is closed as soon as another one needs its place:
 //! however many connections are held open, the next visitor is served.
 
-use std::{
-    convert::Infallible,
-    future::{Future, pending},
-    io,
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,

@@ -40,7 +40,8 @@ pub(in crate::db) async fn register(
     Ok(Registered { user_id, is_new: false })
 }
 
-/// Inserts a person; `None` where the login is taken. The contact address counts as confirmed.
+/// Inserts a person; `None` where the login is taken. The contact address counts as confirmed. A
+/// person without a password counts as invited until their first sign-in.
 ///
 /// # Errors
 /// Database errors.
@@ -50,7 +51,8 @@ pub(in crate::db) async fn insert(
     password: Option<&PasswordHash>,
 ) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
-        "INSERT INTO users (login, last_name, first_name, contact_address, password_hash) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO users (login, last_name, first_name, contact_address, password_hash, invited)
+         VALUES ($1, $2, $3, $4, $5, $5::text IS NULL)
          ON CONFLICT ON CONSTRAINT users_login_key DO NOTHING RETURNING id",
         person.login(),
         person.last_name(),

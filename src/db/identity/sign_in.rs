@@ -141,13 +141,13 @@ pub async fn complete(
     Ok(true)
 }
 
-/// Keeps the password from being replaced until the transaction ends, and says whether sign-in
-/// asks for a code, too. `None` where it was replaced already: that change ended only the sessions
-/// that it saw, so none may begin with the old password.
+/// Locks the person's row, so that the password is not replaced until the transaction ends, and
+/// says whether sign-in asks for a code, too. `None` where it was replaced already: that change
+/// ended only the sessions that it saw, so none may begin with the old password.
 async fn lock_password(conn: &mut PgConnection, verified: &VerifiedPassword) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "code_needed!"
-             FROM users u WHERE u.id = $1 AND u.password_hash = $2 FOR SHARE OF u"#,
+             FROM users u WHERE u.id = $1 AND u.password_hash = $2 FOR NO KEY UPDATE OF u"#,
         verified.user_id,
         verified.hash.as_phc(),
     )
@@ -155,13 +155,14 @@ async fn lock_password(conn: &mut PgConnection, verified: &VerifiedPassword) -> 
     .await
 }
 
-/// Inserts the session, takes part in the structures that the person was attached to since their
-/// last sign-in, records this one, and mails the person where they have signed in before,
-/// but never from this network with this software.
+/// Inserts the session and records the sign-in, after which the person no longer counts as invited
+/// and takes part in the structures that they were attached to since their last one. Mails them
+/// where they have signed in before, but never from this network with this software.
 async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSession<'_>) -> sqlx::Result<()> {
     sessions::insert(conn, user_id, &actor.address, new).await?;
     memberships::accept_all(conn, user_id).await?;
     audit::record(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
+    sqlx::query!("UPDATE users SET invited = false WHERE id = $1 AND invited", user_id).execute(&mut *conn).await?;
     let without_version: String = new.software.chars().filter(|c| !c.is_ascii_digit()).collect();
     let known = sqlx::query!(
         r#"WITH before AS (SELECT network, software FROM known_browsers WHERE user_id = $1),

@@ -96,6 +96,7 @@ const managerOfOne = [
   ["demandes-vides", at("/mon-compte/demandes-de-rattachement")],
   ["demandes-en-erreur", then(at("/mon-compte/demandes-de-rattachement"), ({ visitor }) => requestMembership(visitor, "123")), 422],
   ["demandes-en-attente", requestToBeAttached],
+  ["fiche-membres-invites", withInvitedMember],
 ];
 
 const manager = [
@@ -126,6 +127,14 @@ const manager = [
   ["gestionnaire", structure("empty", "/gestionnaire-principal")],
   ["gestionnaire-en-erreur", then(structure("empty", "/gestionnaire-principal"), press("Confirmer")), 422],
   ["gestionnaire-noms-longs", structure("long", "/gestionnaire-principal")],
+  ["gestionnaire-invite", structure("full", "/gestionnaire-principal")],
+  ["gestionnaire-invite-en-erreur", then(structure("full", "/gestionnaire-principal"), tamper(() => {
+    const invited = document.querySelector("main option:disabled");
+    invited.disabled = false;
+    invited.selected = true;
+    invited.closest("form").submit();
+  })), 422],
+  ["fiche-popup-gestionnaire-invite", then(structure("full"), press(designation))],
   ["membre-invitation", structure("empty", "/membres/invitation")],
   ["membre-invitation-en-erreur", then(structure("empty", "/membres/invitation"), press("Inviter")), 422],
   ["membre-role", membershipOf("long", "role")],
@@ -255,6 +264,15 @@ async function requestToBeAttached({ visitor, page, portal, fixtures }) {
   await page.goto("/mon-compte/demandes-de-rattachement");
   await requestMembership(visitor, identifier);
   await visitor.sees(requestKept);
+}
+
+/** The card of a structure whose one other member has never signed in. */
+async function withInvitedMember({ page, portal, fixtures }) {
+  const id = await portal.sql(
+    `SELECT s.id FROM structures s JOIN users u ON u.id = s.principal_manager_id WHERE u.login = '${portal.managerOfOne.login}'`,
+  );
+  await portal.sql(`INSERT INTO memberships (user_id, structure_id, role) VALUES (${fixtures.people.invited}, ${id}, 'USER')`);
+  await page.goto(`/structures/${id}`);
 }
 
 async function withRequests({ page, portal, fixtures }) {

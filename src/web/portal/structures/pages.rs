@@ -100,6 +100,8 @@ pub struct Candidate {
     pub selected: bool,
     pub name: String,
     pub role: &'static str,
+    /// Only a person who has signed in once may be chosen.
+    pub has_signed_in: bool,
 }
 
 /// « Désigner un nouveau gestionnaire principal »: the form without scripts, and after an error.
@@ -110,6 +112,13 @@ pub struct DesignateManagerPage {
     pub structure: StructureName,
     pub candidates: Vec<Candidate>,
     pub errors: Errors,
+}
+
+impl StructurePage {
+    /// Whether a candidate has signed in once.
+    fn can_designate(&self) -> bool {
+        self.candidates.iter().any(|candidate| candidate.has_signed_in)
+    }
 }
 
 impl StructureForm {
@@ -187,6 +196,7 @@ impl Candidate {
                 selected: selected == Some(member.user_id),
                 name: member.shown_name(),
                 role: member.role.label(),
+                has_signed_in: member.has_signed_in,
             })
             .collect()
     }
