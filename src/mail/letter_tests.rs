@@ -167,6 +167,45 @@ fn a_name_cannot_add_a_header() {
     assert!(!letter(&notice).subject.contains(char::is_control));
 }
 
+/// Managers word the name of their structure and attach whom they like; people word their own name.
+#[test]
+fn no_subject_has_words_of_a_person() {
+    let words = "URSSAF : régularisez sur https://urssaf.evil.example/";
+    let (structure, identifier) = (words.to_owned(), "21750001600019".to_owned());
+    let changed = |is_recipient| Notification::ManagerChanged {
+        structure: structure.clone(),
+        identifier: identifier.clone(),
+        new_manager: words.into(),
+        is_recipient,
+        known_accounts: Vec::new(),
+    };
+    let membership = |role: Option<&str>| Notification::MembershipChanged {
+        structure: structure.clone(),
+        identifier: identifier.clone(),
+        role: role.map(ToOwned::to_owned),
+        actor: "claire".into(),
+    };
+    let account = || AccountNotification { label: Some(words.into()), structure: structure.clone(), ..account() };
+    for notice in [
+        changed(true),
+        changed(false),
+        membership(Some("Utilisateur")),
+        membership(None),
+        Notification::MembershipRequested {
+            structure: structure.clone(),
+            identifier: identifier.clone(),
+            person: words.into(),
+            login: "mathieu".into(),
+        },
+        Notification::MembershipRefused { structure: structure.clone(), identifier: identifier.clone() },
+        Notification::TechnicalUserCreated(account()),
+        Notification::PasswordReset(account()),
+    ] {
+        let subject = letter(&notice).subject;
+        assert!(!subject.contains("URSSAF") && subject.contains(&identifier), "{subject}");
+    }
+}
+
 /// A person who signs in with a stolen password controls the `User-Agent` that their client sends.
 #[test]
 fn a_stranger_writes_nothing_into_the_mail_about_her_sign_in() {
