@@ -61,10 +61,10 @@ export async function letters(portal, people) {
   assert.deepEqual([...kinds].map((kind) => `${kind}.html`).sort(), templates.sort(), "every kind of mail is looked at");
   // Each to an address of its own: of one recipient's mails, one leaves at a time.
   const rows = Object.entries(all).map(([name, notice]) => `('${name}@mails.exemple.fr', '${JSON.stringify(notice).replaceAll("'", "''")}')`);
-  // A link goes to the address that its person has when the mail is written.
+  // A link goes to the address that its person has confirmed when the mail is written.
   for (const [name, { kind, user_id }] of Object.entries(all)) {
     if (kind === "invitation" || kind === "password_forgotten") {
-      await portal.sql(`UPDATE users SET contact_address = '${name}@mails.exemple.fr' WHERE id = ${user_id}`);
+      await portal.sql(`UPDATE users SET contact_address = '${name}@mails.exemple.fr', contact_address_confirmed_at = portal_now() WHERE id = ${user_id}`);
     }
     if (kind === "contact_address_to_confirm") {
       await portal.sql(`UPDATE users SET contact_address = '${name}@mails.exemple.fr', contact_address_confirmed_at = NULL WHERE id = ${user_id}`);
