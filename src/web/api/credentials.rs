@@ -49,7 +49,7 @@ async fn matches(
     unverified: &UnverifiedPassword,
     context: &RequestContext,
 ) -> Result<bool, ApiError> {
-    let queue_key = QueueKey::Api(network_of(context.address));
+    let queue_key = QueueKey::api(context.address);
     let (password, hash) = (credential.password.clone(), unverified.hash.clone());
     Ok(state.app.hasher.verify(queue_key, password, Some(hash)).await?)
 }
