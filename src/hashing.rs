@@ -1,13 +1,13 @@
-//! Costly computations on dedicated threads, one per core, behind a bounded and fair queue: Argon2id
-//! with 19 MiB per thread, the judgement of chosen passwords, PDF, QR codes. They never occupy the
-//! threads that serve.
+//! Costly computations on dedicated threads, one per core, behind a bounded and fair queue:
+//! Argon2id with 19 MiB per thread, the judgement of chosen passwords, PDF, QR codes. They never
+//! occupy the threads that serve.
 //!
 //! A flood fills its own places of the queue and gets [`Busy`]. It costs no further memory, and
 //! delays other groups by one job each.
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
     time::Duration,
@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::domain::{
-    network::network_of,
+    network::site_of,
     password::{Argon2id, PasswordHash},
     person::TypedPassword,
     random,
@@ -68,18 +68,6 @@ impl QueueKey {
             Self::Portal(_) => Side::Portal,
             Self::Api(_) => Side::Api,
         }
-    }
-}
-
-/// The /24 of an IPv4 address, the /48 of an IPv6 address: whoever has one network can have all
-/// that are in it.
-fn site_of(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, ..] = v6.segments();
-            format!("{}/48", Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => network_of(v4),
     }
 }
 
@@ -449,13 +437,5 @@ mod tests {
         let answered = |job: &mut oneshot::Receiver<()>| job.try_recv() == Err(oneshot::error::TryRecvError::Closed);
         let dropped: Vec<_> = (0..PLACES).filter(|number| answered(&mut waiting[*number])).collect();
         assert!(matches!(dropped[..], [number] if number % SHARE == SHARE - 1), "{dropped:?}");
-    }
-
-    #[test]
-    fn a_subscriber_s_networks_are_one_group() {
-        let of = |text: &str| site_of(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:ffff::4"));
-        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
-        assert_eq!((of("192.0.2.7"), of("::ffff:192.0.2.9")), ("192.0.2.0/24".into(), "192.0.2.0/24".into()));
     }
 }

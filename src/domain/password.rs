@@ -156,8 +156,8 @@ pub struct Argon2id {
 }
 
 /// The capacity of a new buffer, in blocks of 1 KiB. glibc gives memory back to the system at once
-/// where an allocation has more than 32 MiB; smaller ones it keeps after the first. What is not used
-/// of it is never touched, and so takes no memory.
+/// where an allocation has more than 32 MiB; smaller ones it keeps after the first. The unused part
+/// is never touched, and so takes no memory.
 const CAPACITY: usize = 33 * 1024;
 
 impl Argon2id {

@@ -1,6 +1,8 @@
 //! One person, one account or one network that asks for much, and the pages of others meanwhile.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,7 +13,7 @@ use std::{
 use raccord::domain::role::Role;
 
 use super::binary::{Directory, Serving};
-use crate::common::{Browser, PASSWORD, TestPortal};
+use crate::common::{Browser, PASSWORD, Program, SEARCH, TestPortal};
 
 /// Opens a page again and again. Returns the sorted durations.
 async fn durations(browser: &Browser, path: &str, count: usize) -> Vec<Duration> {
@@ -68,5 +70,91 @@ async fn a_person_who_tries_costly_new_passwords_delays_no_other_person() {
     }
     println!("{} tried; pages: median {:?}, slowest {:?}", asked.load(Ordering::Relaxed), pages[25], pages[49]);
     assert!(pages[49] < Duration::from_secs(1), "the slowest page in {:?}", pages[49]);
+    serving.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_of_one_account_delay_no_page_and_wait_for_one_another() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.account(structure.id).await;
+    let other = portal.account_without_verifier(structure.id).await;
+    let directory = Directory::create();
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let browser = portal.sign_in(serving.browser(), &manager).await;
+    // Every call takes a second.
+    portal
+        .execute(
+            "ALTER FUNCTION password_caller(bytea[]) RENAME TO fast_password_caller;
+             CREATE FUNCTION password_caller(shown_verifiers bytea[]) RETURNS TABLE (technical_user_id bigint,
+                 manager_id bigint, at timestamptz, sunset timestamptz, credential_version integer)
+             LANGUAGE plpgsql STABLE AS $$ BEGIN
+                 PERFORM pg_sleep(1);
+                 RETURN QUERY SELECT c.* FROM fast_password_caller(shown_verifiers) c;
+             END $$",
+        )
+        .await;
+    let program = Program::new(serving.server());
+    let search = |account: String| {
+        let program = program.clone();
+        tokio::spawn(async move { program.call(SEARCH, &[("cpro-account", &account)], "{}").await })
+    };
+    let flood: Vec<_> = (0..80).map(|_| search(account.cpro_account())).collect();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let pages = durations(&browser, &format!("/structures/{}", structure.id), 20).await;
+    assert_eq!(serving.get("/readyz").expect("an answer").0, 200);
+    println!("pages: median {:?}, slowest {:?}", pages[10], pages[19]);
+    assert!(pages[19] < Duration::from_secs(1), "the slowest page in {:?}", pages[19]);
+    let other = search(other.cpro_account()).await.expect("no panic");
+    assert!(matches!(other.status.as_u16(), 200 | 401), "another account is judged: {}", other.status);
+    let (mut served, mut told_to_wait) = (0, 0);
+    for answer in flood {
+        let answer = answer.await.expect("no panic");
+        match answer.status.as_u16() {
+            200 => served += 1,
+            429 if answer.header("retry-after").is_some() => told_to_wait += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert!(served >= 4 && told_to_wait >= 40, "{served} served, {told_to_wait} told to wait");
+    serving.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_has_two_downloads_at_a_time_and_the_next_after_one_of_them() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    portal
+        .execute(
+            "INSERT INTO audit_events (actor, address, action, structure_id, subject, detail)
+             SELECT 'x', '192.0.2.1', 'ACT_REFUSED', s.id, repeat('a', 1000), repeat('b', 2000)
+               FROM structures s, generate_series(1, 3000)",
+        )
+        .await;
+    let directory = Directory::create();
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let browser = portal.sign_in(serving.browser(), &manager).await;
+    let cookie = browser.cookies().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+    let path = format!("/structures/{}/historique.csv", structure.id);
+    // Asks for a download and reads no more than the beginning of its answer.
+    let download = || {
+        let mut stream = TcpStream::connect(serving.address).expect("a connection");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut start = [0; 12];
+        stream.read_exact(&mut start).expect("an answer");
+        (String::from_utf8_lossy(&start).into_owned(), stream)
+    };
+    let (first, second) = (download(), download());
+    assert_eq!((first.0.as_str(), second.0.as_str()), ("HTTP/1.1 200", "HTTP/1.1 200"));
+    let refused = browser.get(&path).await;
+    assert!(refused.status == 429 && refused.header("retry-after").is_some(), "{}", refused.status);
+    assert!(refused.page().heading().contains("Trop de demandes"));
+    drop(first);
+    let start = Instant::now();
+    while download().0 != "HTTP/1.1 200" {
+        assert!(start.elapsed() < Duration::from_secs(10), "the share is not given back");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     serving.stop();
 }
