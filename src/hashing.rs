@@ -1,11 +1,16 @@
-//! Argon2id on dedicated threads, one per core with 19 MiB each, behind a bounded and fair queue.
-//! A flood of passwords fills its own share of the queue and gets [`Busy`]. It costs no further
-//! memory, does not occupy the threads that serve pages, and does not delay other queue keys.
+//! Costly computations on dedicated threads, one per core, behind a bounded and fair queue:
+//! Argon2id with 19 MiB per thread, the judgement of chosen passwords, PDF, QR codes. They never
+//! occupy the threads that serve.
+//!
+//! A flood fills its own places of the queue and gets [`Busy`]. It costs no further memory, and
+//! delays other groups by one job each.
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::IpAddr,
     sync::{Arc, Condvar, Mutex, MutexGuard},
     thread,
+    time::Duration,
 };
 
 use rand::CryptoRng;
@@ -13,31 +18,30 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use crate::domain::{
+    network::site_of,
     password::{Argon2id, PasswordHash},
     person::TypedPassword,
     random,
 };
 
-/// The most jobs that may wait. At 25 ms each on two cores, the last one waits for less than a
-/// second.
-const QUEUE_LENGTH: usize = 64;
-/// The most jobs that calls to the API may queue; the rest is reserved for people at the portal.
-const API_LENGTH: usize = 48;
-/// The most jobs that one network may queue.
-const NETWORK_SHARE: usize = 8;
-/// The most jobs that one signed-in person may queue: leaves room for those of a network.
-const PERSON_SHARE: usize = QUEUE_LENGTH - NETWORK_SHARE;
+/// The most jobs of each [`Side`] that may wait. At 20 ms each on two cores, with all sides full,
+/// the last one of a side waits for less than three seconds.
+const PLACES: usize = 96;
+/// The most jobs that one group may queue.
+const SHARE: usize = 8;
+/// A thread without a job for this long gives its memory back.
+const IDLE: Duration = Duration::from_secs(10);
 
-/// The queue is full, or the key's share of it: try again shortly.
+/// The queue is full, or the group's share of it: try again shortly.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("too many passwords are waiting to be hashed")]
+#[error("too many costly computations are waiting")]
 pub struct Busy;
 
-/// Whose share of the queue a job counts against. Keys are served in turn (round robin), and so are
-/// the portal and the API.
+/// Whose share of the queue a job counts against: its group. The groups of a side are served in
+/// turn (round robin), and so are the three sides.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum QueueKey {
-    /// A signed-in person, by id.
+    /// A person who is signed in or has followed a link, by id.
     Person(i64),
     /// A network from which people sign in.
     Portal(String),
@@ -46,76 +50,117 @@ pub enum QueueKey {
 }
 
 impl QueueKey {
-    fn share(&self) -> usize {
-        if matches!(self, Self::Person(_)) { PERSON_SHARE } else { NETWORK_SHARE }
+    /// Of a visitor who has not signed in.
+    #[must_use]
+    pub fn portal(address: IpAddr) -> Self {
+        Self::Portal(site_of(address))
+    }
+
+    /// Of a program.
+    #[must_use]
+    pub fn api(address: IpAddr) -> Self {
+        Self::Api(site_of(address))
     }
 
     fn side(&self) -> Side {
-        if matches!(self, Self::Api(_)) { Side::Api } else { Side::Portal }
+        match self {
+            Self::Person(_) => Side::People,
+            Self::Portal(_) => Side::Portal,
+            Self::Api(_) => Side::Api,
+        }
     }
 }
 
-/// An index into the queue's pairs: each side has its own turns and its own length.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
+/// An index into the queue: each side has its own places and turns, so that neither visitors nor
+/// programs take the places of people who are signed in.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
-    #[default]
+    People,
     Portal,
     Api,
 }
 
-impl Side {
-    fn other(self) -> Self {
-        if self == Self::Portal { Self::Api } else { Self::Portal }
-    }
-}
+const SIDES: usize = 3;
 
 type Job = Box<dyn FnOnce(&mut Argon2id) + Send>;
 
-/// Jobs by key. Of each side: the order in which its keys are served, and its number of jobs.
+/// The jobs of each side.
 #[derive(Default)]
 struct Queue {
-    waiting: HashMap<QueueKey, VecDeque<Job>>,
-    turns: [VecDeque<QueueKey>; 2],
-    lengths: [usize; 2],
-    /// The side that is served next, if both have jobs.
-    next: Side,
+    sides: [Groups; SIDES],
+    /// The side that is served next, if it has a job.
+    next: usize,
     closed: bool,
 }
 
 impl Queue {
+    /// A job that had to make room is dropped, which answers it [`Busy`].
     fn push(&mut self, key: QueueKey, job: Job) -> Result<(), Busy> {
-        let side = key.side();
-        let of_key = self.waiting.get(&key).map_or(0, VecDeque::len);
-        let is_full = self.lengths.iter().sum::<usize>() >= QUEUE_LENGTH;
-        let is_api_full = side == Side::Api && self.lengths[side as usize] >= API_LENGTH;
-        if is_full || is_api_full || of_key >= key.share() {
+        self.sides[key.side() as usize].push(key, job)
+    }
+
+    fn pop(&mut self) -> Option<Job> {
+        let sides = (self.next..self.next + SIDES).map(|side| side % SIDES);
+        let side = sides.into_iter().find(|side| self.sides[*side].length > 0)?;
+        self.next = (side + 1) % SIDES;
+        self.sides[side].pop()
+    }
+}
+
+/// The jobs of one side, by group.
+#[derive(Default)]
+struct Groups {
+    waiting: HashMap<QueueKey, VecDeque<Job>>,
+    /// The order in which the groups are served.
+    turns: VecDeque<QueueKey>,
+    /// The number of jobs.
+    length: usize,
+}
+
+impl Groups {
+    fn push(&mut self, key: QueueKey, job: Job) -> Result<(), Busy> {
+        let of_group = self.waiting.get(&key).map_or(0, VecDeque::len);
+        if of_group >= SHARE {
             return Err(Busy);
         }
-        if of_key == 0 {
-            self.turns[side as usize].push_back(key.clone());
+        if self.length >= PLACES {
+            self.make_room(of_group)?;
+        }
+        if of_group == 0 {
+            self.turns.push_back(key.clone());
         }
         self.waiting.entry(key).or_default().push_back(job);
-        self.lengths[side as usize] += 1;
+        self.length += 1;
+        Ok(())
+    }
+
+    /// Drops the newest job of the longest group, if that group still has no fewer jobs than the
+    /// newcomer's, which has `of_group`.
+    fn make_room(&mut self, of_group: usize) -> Result<(), Busy> {
+        let longest = self.waiting.values_mut().max_by_key(|jobs| jobs.len()).ok_or(Busy)?;
+        if longest.len() < of_group + 2 {
+            return Err(Busy);
+        }
+        longest.pop_back();
+        self.length -= 1;
         Ok(())
     }
 
     fn pop(&mut self) -> Option<Job> {
-        let side = if self.turns[self.next as usize].is_empty() { self.next.other() } else { self.next };
-        let key = self.turns[side as usize].pop_front()?;
-        self.next = side.other();
+        let key = self.turns.pop_front()?;
         let jobs = self.waiting.get_mut(&key)?;
         let job = jobs.pop_front();
         if jobs.is_empty() {
             self.waiting.remove(&key);
         } else {
-            self.turns[side as usize].push_back(key);
+            self.turns.push_back(key);
         }
-        self.lengths[side as usize] -= 1;
+        self.length -= 1;
         job
     }
 }
 
-/// The queue, shared with the hashing threads.
+/// The queue, shared with the threads.
 #[derive(Default)]
 struct SharedQueue {
     queue: Mutex<Queue>,
@@ -127,22 +172,46 @@ impl SharedQueue {
         self.queue.lock().expect("nothing panics under this lock")
     }
 
-    /// Waits for the next job; `None` once the queue is closed.
-    fn next_job(&self) -> Option<Job> {
+    /// Waits for the next job.
+    fn next_job(&self) -> Next {
         let mut queue = self.lock();
         loop {
             if queue.closed {
-                return None;
+                return Next::Closed;
             }
             if let Some(job) = queue.pop() {
-                return Some(job);
+                return Next::Job(job);
             }
-            queue = self.changed.wait(queue).expect("nothing panics under this lock");
+            let (waited, timeout) = self.changed.wait_timeout(queue, IDLE).expect("nothing panics under this lock");
+            queue = waited;
+            if timeout.timed_out() && !queue.closed {
+                return queue.pop().map_or(Next::Idle, Next::Job);
+            }
+        }
+    }
+
+    /// Runs jobs until the queue is closed.
+    fn work(&self) {
+        let mut argon2id = Argon2id::default();
+        loop {
+            match self.next_job() {
+                Next::Job(job) => job(&mut argon2id),
+                Next::Idle => argon2id.free_memory(),
+                Next::Closed => return,
+            }
         }
     }
 }
 
-/// The hashing threads. They stop when the last clone is dropped.
+/// What a thread does next.
+enum Next {
+    Job(Job),
+    /// There was no job for [`IDLE`].
+    Idle,
+    Closed,
+}
+
+/// The threads for costly computations. They stop when the last clone is dropped.
 #[derive(Clone)]
 pub struct Hasher(Arc<Threads>);
 
@@ -162,21 +231,15 @@ impl Default for Hasher {
 }
 
 impl Hasher {
-    /// Starts `threads` hashing threads.
+    /// Starts `threads` threads.
     #[must_use]
     pub fn with_threads(threads: usize) -> Self {
         let queue = Arc::new(SharedQueue::default());
         for number in 0..threads.max(1) {
             let queue = Arc::clone(&queue);
-            let work = move || {
-                let mut argon2id = Argon2id::default();
-                while let Some(job) = queue.next_job() {
-                    job(&mut argon2id);
-                }
-            };
             thread::Builder::new()
                 .name(format!("hashing-{number}"))
-                .spawn(work)
+                .spawn(move || queue.work())
                 .expect("the system can start a thread");
         }
         Self(Arc::new(Threads(queue)))
@@ -193,7 +256,7 @@ impl Hasher {
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<PasswordHash, Busy> {
         let salt = random::bytes(rng);
-        self.run(key, move |argon2id| argon2id.hash(password.expose(), salt)).await
+        self.enqueue(key, move |argon2id| argon2id.hash(password.expose(), salt)).await
     }
 
     /// Whether the password matches the hash. Without a hash: false, after the same time.
@@ -206,10 +269,22 @@ impl Hasher {
         password: TypedPassword,
         hash: Option<PasswordHash>,
     ) -> Result<bool, Busy> {
-        self.run(key, move |argon2id| argon2id.verify(password.expose(), hash.as_ref())).await
+        self.enqueue(key, move |argon2id| argon2id.verify(password.expose(), hash.as_ref())).await
     }
 
-    async fn run<T: Send + 'static>(
+    /// Runs another computation that takes more than about a millisecond of processor.
+    ///
+    /// # Errors
+    /// [`Busy`] where the queue is full.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        key: QueueKey,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        self.enqueue(key, |_| work()).await
+    }
+
+    async fn enqueue<T: Send + 'static>(
         &self,
         key: QueueKey,
         work: impl FnOnce(&mut Argon2id) -> T + Send + 'static,
@@ -269,34 +344,98 @@ mod tests {
         assert!(refused > 200, "{refused}");
     }
 
-    /// Runs all jobs. Returns their numbers in the order in which they ran.
-    fn served(mut queue: Queue, order: &Arc<Mutex<Vec<usize>>>) -> Vec<usize> {
-        let mut argon2id = Argon2id::default();
-        while let Some(job) = queue.pop() {
-            job(&mut argon2id);
+    /// A queue whose jobs write their numbers down as they run.
+    #[derive(Default)]
+    struct Recorded {
+        queue: Queue,
+        order: Arc<Mutex<Vec<usize>>>,
+    }
+
+    impl Recorded {
+        fn push(&mut self, key: QueueKey, number: usize) -> bool {
+            let order = Arc::clone(&self.order);
+            self.queue.push(key, Box::new(move |_| order.lock().unwrap().push(number))).is_ok()
         }
-        assert!(queue.waiting.is_empty() && queue.lengths == [0, 0]);
-        std::mem::take(&mut *order.lock().unwrap())
+
+        fn run_next(&mut self) -> bool {
+            self.queue.pop().map(|job| job(&mut Argon2id::default())).is_some()
+        }
+
+        /// Runs all jobs. Returns the numbers in the order in which they ran.
+        fn served(mut self) -> Vec<usize> {
+            while self.run_next() {}
+            assert!(self.queue.sides.iter().all(|side| side.waiting.is_empty() && side.length == 0));
+            std::mem::take(&mut *self.order.lock().unwrap())
+        }
     }
 
     #[test]
-    fn keys_take_turns_and_so_do_portal_and_api() {
-        let (mut queue, order) = (Queue::default(), Arc::new(Mutex::new(Vec::new())));
+    fn keys_take_turns_and_so_do_people_portal_and_api() {
+        let mut queue = Recorded::default();
         for (key_number, job_number) in [(1, 10), (1, 11), (1, 12), (3, 30), (0, 100), (0, 101), (2, 120)] {
-            let order = Arc::clone(&order);
-            queue.push(key(key_number), Box::new(move |_| order.lock().unwrap().push(job_number))).unwrap();
+            assert!(queue.push(key(key_number), job_number));
         }
-        assert_eq!(served(queue, &order), [100, 10, 120, 30, 101, 11, 12]);
+        assert!(queue.push(QueueKey::Person(1), 7));
+        assert_eq!(queue.served(), [7, 100, 10, 120, 30, 101, 11, 12]);
     }
 
     #[test]
-    fn no_key_takes_more_than_its_share_and_the_api_leaves_places() {
+    fn no_key_takes_more_than_its_share_and_neither_networks_nor_people_take_the_others_places() {
+        let mut queue = Recorded::default();
+        assert_eq!((0..20).filter(|_| queue.push(key(1), 0)).count(), SHARE);
+        let networks = (0..200).filter(|number| queue.push(QueueKey::Api(format!("network {number}")), 0)).count();
+        // The first network made room for one after the other, until all had one.
+        assert_eq!(SHARE - 1 + networks, PLACES + SHARE - 2);
+        assert_eq!((0..20).filter(|_| queue.push(QueueKey::Person(1), 0)).count(), SHARE);
+        assert_eq!((0..200).filter(|number| queue.push(key(2 * number), 0)).count(), PLACES);
+    }
+
+    /// Floods from this many networks, each with this many requests at a time, as often as one is
+    /// served or refused. Returns how many of 25 sign-ins from another network, and how many of 25
+    /// computations of a signed-in person, were refused or overtaken by more than a turn.
+    fn refused_under_flood(networks: usize, each: usize) -> (usize, usize) {
+        let mut queue = Recorded::default();
+        let flood = |queue: &mut Recorded, each: usize| {
+            for number in 0..networks * each {
+                queue.push(QueueKey::Portal(format!("network {}", number % networks)), 0);
+            }
+        };
+        let is_served = |queue: &mut Recorded, key: QueueKey, number: usize| {
+            let taken = queue.push(key, number);
+            (0..2 * PLACES).any(|_| {
+                flood(queue, 1);
+                queue.run_next();
+                queue.order.lock().unwrap().last() == Some(&number)
+            }) && taken
+        };
+        let (mut sign_ins, mut confirmations) = (0, 0);
+        for number in 1..=25 {
+            flood(&mut queue, each);
+            sign_ins += usize::from(!is_served(&mut queue, QueueKey::Portal("owner".into()), number));
+            confirmations += usize::from(!is_served(&mut queue, QueueKey::Person(1), 100 + number));
+        }
+        (sign_ins, confirmations)
+    }
+
+    #[test]
+    fn however_many_networks_flood_people_and_other_networks_are_served() {
+        for (networks, each) in [(16, 6), (32, 4), (32, 12), (64, 8)] {
+            assert_eq!(refused_under_flood(networks, each), (0, 0), "{networks} networks of {each}");
+        }
+    }
+
+    #[test]
+    fn the_newest_job_of_the_longest_group_makes_room_and_is_answered() {
         let mut queue = Queue::default();
-        let mut push = |key| queue.push(key, Box::new(|_| ())).is_ok();
-        assert_eq!((0..20).filter(|_| push(key(1))).count(), NETWORK_SHARE);
-        let networks = (0..200).filter(|number| push(QueueKey::Api(format!("network {number}")))).count();
-        assert_eq!(NETWORK_SHARE + networks, API_LENGTH);
-        let people = (0..200).filter(|number| push(QueueKey::Person(*number))).count();
-        assert_eq!(people, QUEUE_LENGTH - API_LENGTH);
+        let mut push = |network: usize| {
+            let (answer, answered) = oneshot::channel::<()>();
+            queue.push(QueueKey::Portal(network.to_string()), Box::new(move |_| drop(answer))).unwrap();
+            answered
+        };
+        let mut waiting: Vec<_> = (0..PLACES).map(|number| push(number / SHARE)).collect();
+        let _newcomer = push(PLACES);
+        let answered = |job: &mut oneshot::Receiver<()>| job.try_recv() == Err(oneshot::error::TryRecvError::Closed);
+        let dropped: Vec<_> = (0..PLACES).filter(|number| answered(&mut waiting[*number])).collect();
+        assert!(matches!(dropped[..], [number] if number % SHARE == SHARE - 1), "{dropped:?}");
     }
 }

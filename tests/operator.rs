@@ -8,6 +8,7 @@ mod commands;
 mod connections;
 mod faults;
 mod kills;
+mod load;
 mod log;
 mod mails;
 mod outages;

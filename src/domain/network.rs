@@ -19,6 +19,19 @@ pub fn network_of(address: IpAddr) -> String {
     }
 }
 
+/// The /24 of an IPv4 address, the /48 of an IPv6 address: whoever has one network can have all
+/// that are in it. Shares of the service are per site.
+#[must_use]
+pub fn site_of(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            format!("{a:x}:{b:x}:{c:x}::/48")
+        }
+        v4 @ IpAddr::V4(_) => network_of(v4),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -32,6 +45,14 @@ mod tests {
         assert_eq!(of("::ffff:192.0.2.9"), of("192.0.2.7"));
         assert_eq!(of("2001:db8:1:2:3::4"), "2001:db8:1:2::/64");
         assert_ne!(of("192.0.3.7"), of("192.0.2.7"));
+    }
+
+    #[test]
+    fn a_subscriber_s_networks_are_one_site() {
+        let of = |text: &str| site_of(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:ffff::4"));
+        assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
+        assert_eq!((of("192.0.2.7"), of("::ffff:192.0.2.9")), ("192.0.2.0/24".into(), "192.0.2.0/24".into()));
     }
 
     proptest! {

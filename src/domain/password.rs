@@ -149,15 +149,16 @@ impl fmt::Debug for PasswordHash {
 
 /// Computes Argon2id in a buffer that it reuses: 19 MiB are allocated once per hashing thread, not
 /// once per request.
+#[derive(Default)]
 pub struct Argon2id {
+    /// Empty until the first computation.
     blocks: Vec<Block>,
 }
 
-impl Default for Argon2id {
-    fn default() -> Self {
-        Self { blocks: vec![Block::default(); MEMORY_KIB as usize] }
-    }
-}
+/// The capacity of a new buffer, in blocks of 1 KiB. glibc gives memory back to the system at once
+/// where an allocation has more than 32 MiB; smaller ones it keeps after the first. The unused part
+/// is never touched, and so takes no memory.
+const CAPACITY: usize = 33 * 1024;
 
 impl Argon2id {
     /// Hashes a password with the given salt.
@@ -192,7 +193,15 @@ impl Argon2id {
         bool::from(actual.ct_eq(&expected))
     }
 
+    /// Gives the buffer back; the next computation allocates it again.
+    pub fn free_memory(&mut self) {
+        self.blocks = Vec::new();
+    }
+
     fn compute(&mut self, params: &Params, password: &str, salt: &[u8]) -> Zeroizing<Vec<u8>> {
+        if self.blocks.is_empty() {
+            self.blocks.reserve_exact(CAPACITY);
+        }
         if self.blocks.len() < params.block_count() {
             self.blocks.resize(params.block_count(), Block::default());
         }

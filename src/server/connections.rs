@@ -4,7 +4,14 @@
 //! each has a time limit, and an idle connection is closed as soon as another one needs its place:
 //! however many connections are held open, the next visitor is served.
 
-use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    future::pending,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -19,6 +26,7 @@ use hyper_util::{
     server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -29,10 +37,11 @@ use tokio::{
 
 use super::{
     bodies::{ResponseBody, read_whole},
-    places::{IdleConnections, Place},
+    places::{Place, Places},
     tls::Tls,
     write_timeout::WriteTimeoutStream,
 };
+use crate::domain::network::site_of;
 
 /// Time limit for a request head, and for an idle connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -52,10 +61,34 @@ const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most connections at a time: an idle one costs some kilobytes.
 const MAX_CONNECTIONS: usize = 4096;
 
+/// What the kernel may hold of the answers on one connection (it doubles the value). More would let
+/// slow readers fill its memory.
+const SEND_BUFFER: usize = 128 * 1024;
+/// One network has one place in this many, but some in any case.
+const NETWORK_PART: usize = 16;
+const LEAST_OF_NETWORK: usize = 64;
+
+/// A listener whose connections have bounded buffers.
+///
+/// # Errors
+/// Where it cannot listen.
+pub(super) async fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await?;
+    // Accepted connections inherit it.
+    set_socket_send_buffer_size(&listener, SEND_BUFFER)?;
+    Ok(listener)
+}
+
+/// How many connections there may be.
+pub(super) struct Limits {
+    /// For how many the process has file descriptors.
+    pub(super) connections: usize,
+    /// They connect for others: the limit of a network does not hold for them.
+    pub(super) trusted_proxies: Vec<IpAddr>,
+}
+
 /// Serves until SIGINT or SIGTERM, then drains the requests in flight. SIGHUP reloads the
 /// certificate.
-///
-/// `max_connections` is how many connections the process has file descriptors for.
 ///
 /// # Errors
 /// Where signals cannot be watched.
@@ -63,11 +96,11 @@ pub(super) async fn serve_until_signal(
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
-    max_connections: usize,
+    limits: Limits,
 ) -> io::Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let mut hang_up = signal(SignalKind::hangup())?;
-    let mut acceptor = Acceptor::new(router, tls, max_connections.min(MAX_CONNECTIONS));
+    let mut acceptor = Acceptor::new(router, tls, limits);
     loop {
         tokio::select! {
             () = acceptor.accept_next(&listener) => {}
@@ -82,7 +115,8 @@ pub(super) async fn serve_until_signal(
 
 /// Serves without TLS until the future is dropped, with the same limits.
 pub(super) async fn serve_forever(listener: TcpListener, router: Router, max_connections: usize) {
-    let acceptor = Acceptor::new(router, None, max_connections);
+    let limits = Limits { connections: max_connections, trusted_proxies: Vec::new() };
+    let acceptor = Acceptor::new(router, None, limits);
     loop {
         acceptor.accept_next(&listener).await;
     }
@@ -92,17 +126,21 @@ pub(super) async fn serve_forever(listener: TcpListener, router: Router, max_con
 struct Acceptor {
     router: Router,
     graceful: GracefulShutdown,
-    idle: Arc<IdleConnections>,
+    places: Arc<Places>,
+    trusted_proxies: Vec<IpAddr>,
     permits: Arc<Semaphore>,
     tls: Option<Tls>,
 }
 
 impl Acceptor {
-    fn new(router: Router, tls: Option<Tls>, max_connections: usize) -> Self {
+    fn new(router: Router, tls: Option<Tls>, limits: Limits) -> Self {
+        let max_connections = limits.connections.min(MAX_CONNECTIONS);
+        let of_network = (max_connections / NETWORK_PART).max(LEAST_OF_NETWORK);
         Self {
             router,
             graceful: GracefulShutdown::new(),
-            idle: Arc::default(),
+            places: Arc::new(Places::new(of_network)),
+            trusted_proxies: limits.trusted_proxies,
             permits: Arc::new(Semaphore::new(max_connections)),
             tls,
         }
@@ -118,7 +156,7 @@ impl Acceptor {
             // wait in the backlog.
             Err(error) => {
                 tracing::warn!(error = error.to_string(), "cannot accept a connection");
-                self.idle.close_longest_idle();
+                self.places.close_longest_idle();
                 sleep(ACCEPT_RETRY).await;
             }
         }
@@ -128,7 +166,7 @@ impl Acceptor {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return permit;
         }
-        self.idle.close_longest_idle();
+        self.places.close_longest_idle();
         // The semaphore is never closed, so acquiring never fails.
         match self.permits.clone().acquire_owned().await {
             Ok(permit) => permit,
@@ -137,9 +175,15 @@ impl Acceptor {
     }
 
     fn spawn_connection(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
+        let address = peer.ip().to_canonical();
+        let network = (!self.trusted_proxies.contains(&address)).then(|| site_of(address));
+        let Some(place) = Place::take(&self.places, network, permit) else {
+            tracing::debug!(%peer, "connection refused: its network has all its places");
+            return;
+        };
+        let place = Arc::new(place);
         let _ = stream.set_nodelay(true);
         let stream = WriteTimeoutStream::new(stream);
-        let place = Arc::new(Place::new(self.idle.clone(), permit));
         let (router, watcher) = (self.router.clone(), self.graceful.watcher());
         match self.tls.as_ref().map(Tls::acceptor) {
             None => drop(tokio::spawn(serve(stream, peer, router, watcher, place))),

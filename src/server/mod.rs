@@ -30,6 +30,7 @@ use crate::{
         edge::{monitoring::metrics_router, state::AppState},
     },
 };
+use connections::Limits;
 use tls::{Tls, TlsError};
 
 /// How long a mail being sent may take at shutdown, after the last request.
@@ -68,9 +69,11 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let mail_sender = MailSender::open(&settings)?;
     let tls = settings.tls.clone().map(Tls::load).transpose()?;
     let max_connections = process::make_room_for_connections(settings.database_connections);
-    let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
-    let pool = db::serving_pool(&pool, settings.database_connections);
-    let state = AppState::new(pool.clone(), settings).map_err(ServeError::Theme)?;
+    let listener = connections::listen(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
+    let pools = db::serving_pools(&pool, settings.database_connections);
+    let pool = pools.portal.clone();
+    let trusted_proxies = settings.trusted_proxies.clone();
+    let state = AppState::new(pools, settings).map_err(ServeError::Theme)?;
     // Read at startup, so that a bad file is found now and not at the first sign-in with a code.
     state
         .keys()
@@ -85,7 +88,8 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     tokio::spawn(write_call_log(api.clone()));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
     let router = web::router(state.clone(), api.clone());
-    connections::serve_until_signal(listener, router, tls, max_connections).await.map_err(ServeError::Signals)?;
+    let limits = Limits { connections: max_connections, trusted_proxies };
+    connections::serve_until_signal(listener, router, tls, limits).await.map_err(ServeError::Signals)?;
     upkeep.abort();
     if let Err(error) = api.call_log.flush_all(&state.pool).await {
         tracing::warn!(error = error.to_string(), "the last calls could not be written");

@@ -29,6 +29,11 @@ impl PastEvent {
     pub fn label(&self) -> &'static str {
         Action::parse(&self.action).map_or("Opération", Action::label)
     }
+
+    /// The length of its texts.
+    fn bytes(&self) -> usize {
+        [&self.actor, &self.address, &self.action, &self.subject, &self.detail].into_iter().map(String::len).sum()
+    }
 }
 
 /// A search in a structure's history, as typed. An event must meet every criterion that is given.
@@ -133,30 +138,33 @@ pub async fn page(
     })
 }
 
+/// The most events that an export reads, and holds in memory, at a time; at first, and as long as
+/// they are longer than usual, it reads fewer.
+const MOST_IN_BATCH: usize = 200;
+const LEAST_IN_BATCH: usize = 20;
+/// What a batch should not exceed.
+const BATCH_BYTES: usize = 256 * 1024;
+
 /// An export of a whole search. Each batch is a short statement of its own, so a slow reader holds
 /// no connection. Accounts and people are looked up once, at the beginning.
 pub struct Export {
     pool: PgPool,
     structure: ManagedStructure,
     filter: EventFilter,
-    batch: u32,
+    /// The events of the next batch.
+    batch: usize,
     /// Where the next batch begins; `None` after the last one.
     cursor: Option<Cursor>,
 }
 
 impl Export {
-    /// Begins an export in batches of `batch` events.
+    /// Begins an export.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn begin(
-        pool: &PgPool,
-        structure: ManagedStructure,
-        search: &EventSearch,
-        batch: u32,
-    ) -> sqlx::Result<Self> {
+    pub async fn begin(pool: &PgPool, structure: ManagedStructure, search: &EventSearch) -> sqlx::Result<Self> {
         let filter = resolve(pool, &structure, search).await?;
-        Ok(Self { pool: pool.clone(), structure, filter, batch, cursor: Some(Cursor::Newest) })
+        Ok(Self { pool: pool.clone(), structure, filter, batch: LEAST_IN_BATCH, cursor: Some(Cursor::Newest) })
     }
 
     /// The next events, newest first; `None` after the last batch.
@@ -165,7 +173,11 @@ impl Export {
     /// Database errors.
     pub async fn next_batch(&mut self) -> sqlx::Result<Option<Vec<PastEvent>>> {
         let Some(cursor) = self.cursor else { return Ok(None) };
-        let page = page(&self.pool, &self.structure, &self.filter, cursor, self.batch).await?;
+        let limit = u32::try_from(self.batch).unwrap_or(u32::MAX);
+        let page = page(&self.pool, &self.structure, &self.filter, cursor, limit).await?;
+        let bytes: usize = page.events.iter().map(PastEvent::bytes).sum();
+        let each = (bytes / page.events.len().max(1)).max(1);
+        self.batch = (BATCH_BYTES / each).clamp(LEAST_IN_BATCH, MOST_IN_BATCH);
         self.cursor = page.events.last().filter(|_| page.has_older).map(|event| Cursor::Before(event.id));
         Ok(Some(page.events))
     }

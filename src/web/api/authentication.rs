@@ -4,16 +4,20 @@
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+    response::Response,
 };
 use jiff::{Timestamp, fmt::rfc2822};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::{body, credentials, error::ApiError, state::ApiState};
+use super::{accounts::Account, body, credentials, error::ApiError, state::ApiState};
 use crate::{
     db::api::{self, Caller, PresentedCredentials},
     domain::{credential::Credential, random},
-    web::edge::context::{Principal, RequestContext, software},
+    web::edge::{
+        context::{Principal, RequestContext, software},
+        shares::Share,
+    },
 };
 
 /// A call with the credentials that it presents: a Bearer, a `cpro-account`, or both. They are
@@ -65,6 +69,7 @@ impl Authentication {
     where
         F: Future<Output = sqlx::Result<Option<(Caller, T)>>>,
     {
+        let _share = self.statement_share().await?;
         if let Some((caller, found)) = statement().await? {
             return Ok(self.authenticated(&caller, found));
         }
@@ -82,6 +87,30 @@ impl Authentication {
         Err(credentials::refuse(&self.state, credential, &self.context).await?)
     }
 
+    /// Waits until the account may run another statement. A token that this instance does not know
+    /// yet is judged first, with a cheap statement: all tokens of an account have one share.
+    async fn statement_share(&self) -> Result<Share<Account>, ApiError> {
+        let accounts = &self.state.accounts;
+        let account = accounts.account(&self.presented);
+        let is_new_token = self.credential.is_none() && matches!(account, Account::Presented(_));
+        let share = accounts.statement(account).await?;
+        if !is_new_token {
+            return Ok(share);
+        }
+        let Some(caller) = api::caller(self.state.database(), &self.presented).await? else { return Ok(share) };
+        accounts.remember(&self.presented, caller.technical_user_id);
+        drop(share);
+        Ok(accounts.statement(Account::Known(caller.technical_user_id)).await?)
+    }
+
+    /// A JSON answer, bounded in how much of it the account may leave unread.
+    ///
+    /// # Errors
+    /// [`ApiError::TooManyRequests`].
+    pub fn answer(&self, answer: &impl Serialize) -> Result<Response, ApiError> {
+        self.state.accounts.answer(self.state.accounts.account(&self.presented), answer)
+    }
+
     /// Clients send the right password beside a token that has expired: that is no failure of the
     /// password.
     async fn only_the_token_is_invalid(&self) -> sqlx::Result<bool> {
@@ -89,7 +118,7 @@ impl Authentication {
             return Ok(false);
         }
         let password_alone = PresentedCredentials { token_hash: None, ..self.presented.clone() };
-        Ok(api::caller(&self.state.app.pool, &password_alone).await?.is_some())
+        Ok(api::caller(self.state.database(), &password_alone).await?.is_some())
     }
 
     /// Like [`Authentication::authenticate_with`], for a call that reads nothing else.
@@ -98,7 +127,7 @@ impl Authentication {
     /// As there.
     pub async fn authenticate(&self) -> Result<(), ApiError> {
         let statement =
-            || async { Ok(api::caller(&self.state.app.pool, &self.presented).await?.map(|caller| (caller, ()))) };
+            || async { Ok(api::caller(self.state.database(), &self.presented).await?.map(|caller| (caller, ()))) };
         self.authenticate_with(statement).await
     }
 
@@ -107,6 +136,7 @@ impl Authentication {
         if let Some(sunset) = caller.sunset {
             self.context.set_response_headers(expiry_headers(sunset).collect());
         }
+        self.state.accounts.remember(&self.presented, caller.technical_user_id);
         self.context.set_principal(Principal::TechnicalUser(caller.technical_user_id));
         self.state.call_log.record_call(caller, &self.presented, self.context.address, &self.software);
         found

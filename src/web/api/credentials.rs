@@ -34,7 +34,7 @@ pub async fn write_missing_verifier(
 ) -> Result<bool, ApiError> {
     let Some(checksum) = checksum(credential) else { return Ok(false) };
     let Some(verifier) = presented.first() else { return Ok(false) };
-    let pool = &state.app.pool;
+    let pool = state.database();
     let key_ids: Vec<_> = presented.iter().map(|verifier| verifier.key_id.clone()).collect();
     for unverified in verifiers::find_missing(pool, &credential.login, checksum, &key_ids).await? {
         if matches(state, credential, &unverified, context).await? {
@@ -51,7 +51,7 @@ async fn matches(
     unverified: &UnverifiedPassword,
     context: &RequestContext,
 ) -> Result<bool, ApiError> {
-    let queue_key = QueueKey::Api(network_of(context.address));
+    let queue_key = QueueKey::api(context.address);
     let (password, hash) = (credential.password.clone(), unverified.hash.clone());
     Ok(state.app.hasher.verify(queue_key, password, Some(hash)).await?)
 }
@@ -69,7 +69,7 @@ pub async fn refuse(state: &ApiState, credential: &Credential, context: &Request
         address: context.address,
     });
     let bucket = throttles::bucket(login, &network_of(context.address));
-    let wait = throttles::fail_unless_blocked(&state.app.pool, Scope::Api.key(&bucket, "")).await?;
+    let wait = throttles::fail_unless_blocked(state.database(), Scope::Api.key(&bucket, "")).await?;
     Ok(wait.map_or(ApiError::Unauthorized, |seconds| ApiError::TooManyRequests { seconds }))
 }
 

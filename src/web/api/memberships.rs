@@ -1,6 +1,6 @@
 //! `recuperer/rattachements`: lists the principal manager's current memberships.
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -70,15 +70,15 @@ impl From<ApiMembership> for Membership {
 pub async fn list(
     State(state): State<ApiState>,
     Call { authentication, request }: Call<MembershipsRequest>,
-) -> Result<Json<MembershipsAnswer>, ApiError> {
+) -> Result<Response, ApiError> {
     let page = request.parametres_recherche.0.page();
     let found = authentication
-        .authenticate_with(|| memberships::of_manager(&state.app.pool, &authentication.presented, page))
+        .authenticate_with(|| memberships::of_manager(state.database(), &authentication.presented, page))
         .await?;
-    Ok(Json(MembershipsAnswer {
+    authentication.answer(&MembershipsAnswer {
         code_retour: 0,
         libelle: SUCCESS,
         liste_structure_rattachement: found.rows.into_iter().map(Membership::from).collect(),
         parametres_retour: PageAnswer::new(page, found.total),
-    }))
+    })
 }

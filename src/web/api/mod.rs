@@ -1,6 +1,7 @@
 //! The API for technical users, compatible with Chorus Pro clients. [`routes`] lists its calls.
 //! Every response is JSON; it never redirects and sets no cookie.
 
+pub mod accounts;
 pub mod authentication;
 pub mod body;
 pub mod call_log;

@@ -1,6 +1,6 @@
 //! `rechercher`: searches the directory of structures.
 
-use axum::{Json, extract::State};
+use axum::{extract::State, response::Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -160,16 +160,16 @@ impl From<Listed> for ListedStructure {
 pub async fn search(
     State(state): State<ApiState>,
     Call { authentication, request }: Call<SearchRequest>,
-) -> Result<Json<SearchAnswer>, ApiError> {
+) -> Result<Response, ApiError> {
     let page = request.parametres.0.page();
     let criteria = request.criteria();
     let found = authentication
-        .authenticate_with(|| directory::search(&state.app.pool, &authentication.presented, &criteria, page))
+        .authenticate_with(|| directory::search(state.database(), &authentication.presented, &criteria, page))
         .await?;
-    Ok(Json(SearchAnswer {
+    authentication.answer(&SearchAnswer {
         code_retour: 0,
         libelle: SUCCESS,
         liste_structures: found.rows.into_iter().map(ListedStructure::from).collect(),
         parametres_retour: PageAnswer::new(page, found.total),
-    }))
+    })
 }

@@ -3,8 +3,9 @@
 use std::{ops::Deref, sync::Arc};
 
 use axum::extract::FromRef;
+use sqlx::PgPool;
 
-use super::call_log::CallLog;
+use super::{accounts::AccountShares, call_log::CallLog};
 use crate::web::edge::state::AppState;
 
 /// The API's own state, with the state that it shares with the portal.
@@ -15,11 +16,17 @@ pub struct ApiState(Arc<Parts>);
 pub struct Parts {
     pub app: AppState,
     pub call_log: CallLog,
+    pub accounts: AccountShares,
 }
 
 impl ApiState {
     pub fn new(app: AppState) -> Self {
-        Self(Arc::new(Parts { app, call_log: CallLog::default() }))
+        Self(Arc::new(Parts { app, call_log: CallLog::default(), accounts: AccountShares::default() }))
+    }
+
+    /// The connections for calls; the portal has others.
+    pub fn database(&self) -> &PgPool {
+        &self.app.api_pool
     }
 }
 

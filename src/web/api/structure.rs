@@ -192,7 +192,7 @@ async fn find(
         return Err(ApiError::BadRequest(format!("Membre « {member} » : il est obligatoire.")));
     };
     authentication
-        .authenticate_with(|| directory::consult(&state.app.pool, &authentication.presented, &structure_ref))
+        .authenticate_with(|| directory::consult(state.database(), &authentication.presented, &structure_ref))
         .await?
         .ok_or(ApiError::UnknownStructure)
 }

@@ -101,11 +101,12 @@ pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Re
     let token = random::token(&mut random::os_rng());
     let token_hash = random::digest(&token);
     let statement = || async {
-        Ok(tokens::issue(&state.app.pool, &authentication.presented, &token_hash, LIFETIME_SECONDS)
+        Ok(tokens::issue(state.database(), &authentication.presented, &token_hash, LIFETIME_SECONDS)
             .await?
-            .map(|caller| (caller, ())))
+            .map(|caller| (caller, caller.technical_user_id)))
     };
-    authentication.authenticate_with(statement).await.map_err(refused)?;
+    let technical_user_id = authentication.authenticate_with(statement).await.map_err(refused)?;
+    state.accounts.remember_digest(&token_hash, technical_user_id);
     let answer =
         TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME_SECONDS, scope: "openid" };
     Ok((NO_STORE, Json(answer)).into_response())

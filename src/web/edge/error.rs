@@ -8,6 +8,7 @@ use axum::{
 };
 use thiserror::Error;
 
+use super::shares::UsedUp;
 use crate::{
     db,
     hashing::Busy,
@@ -59,6 +60,12 @@ impl From<sqlx::Error> for AppError {
 impl From<Busy> for AppError {
     fn from(busy: Busy) -> Self {
         Self::Unavailable(busy.to_string())
+    }
+}
+
+impl From<UsedUp> for AppError {
+    fn from(_: UsedUp) -> Self {
+        Self::TooManyRequests { seconds: 10 }
     }
 }
 

@@ -9,4 +9,5 @@ pub mod middleware;
 pub mod monitoring;
 pub mod origin;
 pub mod route;
+pub mod shares;
 pub mod state;

@@ -31,8 +31,9 @@ pub fn metrics_router(state: AppState) -> Router {
 
 async fn show(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
-    metrics.connections.set(state.pool.size().into());
-    metrics.idle_connections.set(i64::try_from(state.pool.num_idle()).unwrap_or(i64::MAX));
+    metrics.connections.set((state.pool.size() + state.api_pool.size()).into());
+    let idle = state.pool.num_idle() + state.api_pool.num_idle();
+    metrics.idle_connections.set(i64::try_from(idle).unwrap_or(i64::MAX));
     // Without a database, the other metrics are still served.
     if let Ok(waiting) = upkeep::waiting_mails(&state.pool).await {
         metrics.waiting_mails.set(waiting);

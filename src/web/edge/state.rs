@@ -7,9 +7,9 @@ use std::{
 
 use sqlx::PgPool;
 
-use super::metrics::Metrics;
+use super::{metrics::Metrics, shares::Shares};
 use crate::{
-    db::identity::sessions::SignedIn,
+    db::{Pools, identity::sessions::SignedIn},
     domain::second_factor::Keyring,
     hashing::Hasher,
     secret_keys::{self, KeyFileError},
@@ -21,13 +21,21 @@ use crate::{
     },
 };
 
+/// The downloads that one person may have at a time.
+const EXPORTS: u32 = 2;
+
 /// Shared by all requests; clones are cheap. The API has its own state besides.
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
 
 /// See [`AppState`].
 pub struct Parts {
+    /// The connections for pages.
     pub pool: PgPool,
+    /// The connections for calls of the API.
+    pub api_pool: PgPool,
+    /// The downloads of each person.
+    pub exports: Shares<i64>,
     pub hasher: Hasher,
     pub settings: Settings,
     pub files: StaticFiles,
@@ -46,11 +54,13 @@ impl Deref for AppState {
 impl AppState {
     /// # Errors
     /// Where the theme's files cannot be read.
-    pub fn new(pool: PgPool, settings: Settings) -> std::io::Result<Self> {
+    pub fn new(pools: impl Into<Pools>, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
         let hasher = Hasher::default();
         let (metrics, keys) = (Metrics::default(), OnceLock::new());
-        Ok(Self(Arc::new(Parts { pool, hasher, settings, files, metrics, keys })))
+        let Pools { portal: pool, api: api_pool } = pools.into();
+        let exports = Shares::of(EXPORTS);
+        Ok(Self(Arc::new(Parts { pool, api_pool, exports, hasher, settings, files, metrics, keys })))
     }
 
     /// The keys of the key file, read at first use.

@@ -47,7 +47,7 @@ pub struct InvitationForm {
 
 /// Sets the chosen password and uses the link up.
 ///
-/// Two calls of `db`, before and after the password is hashed.
+/// Two calls of `db`, before and after the password is judged and hashed.
 pub async fn accept_invitation(
     State(state): State<AppState>,
     Extension(context): Extension<RequestContext>,
@@ -57,12 +57,15 @@ pub async fn accept_invitation(
     let token_hash = random::digest(&token);
     let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
     let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
-    if let Err(error) = check_chosen_password(&form.password, &invited.known_words) {
+    let key = QueueKey::Person(invited.user_id);
+    let (chosen, known) = (form.password.clone(), invited.known_words.clone());
+    let judged = state.hasher.run(key.clone(), move || check_chosen_password(&chosen, &known)).await?;
+    if let Err(error) = judged {
         let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
         let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    let hash = state.hasher.hash(QueueKey::Person(invited.user_id), form.password, &mut random::os_rng()).await?;
+    let hash = state.hasher.hash(key, form.password, &mut random::os_rng()).await?;
     let actor =
         Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: context.address.to_string() };
     if !invitations::accept(&state.pool, &actor, &token_hash, &hash).await? {

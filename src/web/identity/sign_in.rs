@@ -124,7 +124,7 @@ async fn verify(
     let known =
         credentials.and_then(|known| Some(VerifiedPassword { user_id: known.user_id, hash: known.password_hash? }));
     let hash = known.as_ref().map(|known| known.hash.clone());
-    let is_right = state.hasher.verify(QueueKey::Portal(browser.network.clone()), password.clone(), hash).await?;
+    let is_right = state.hasher.verify(QueueKey::portal(browser.address), password.clone(), hash).await?;
     Ok(known.filter(|_| is_right))
 }
 

@@ -8,16 +8,21 @@ use axum::{
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use time::OffsetDateTime;
 
-use crate::{domain::characters::is_invisible, french, web::edge::error::AppError};
+use crate::{
+    domain::characters::is_invisible,
+    french,
+    web::edge::{error::AppError, shares::Share},
+};
 
 /// Without it, French spreadsheets do not read the file as UTF-8.
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// A CSV file for French spreadsheets, with semicolons and a byte order mark. The `batches` of rows
-/// are sent as they come. If one fails, the connection is aborted, so that the browser reports an
-/// incomplete download.
+/// are read as they are sent. If one fails, the connection is aborted, so that the browser reports
+/// an incomplete download. The person's share is held until the end.
 pub fn stream<const COLUMNS: usize, E>(
     name: &str,
+    share: Share<i64>,
     head: [&str; COLUMNS],
     batches: impl Stream<Item = Result<Vec<[String; COLUMNS]>, E>> + Send + 'static,
 ) -> Result<Response, AppError>
@@ -25,7 +30,10 @@ where
     E: std::error::Error + Send + Sync + 'static,
 {
     let first = stream::iter([Ok(Bytes::from(first_line(head)?))]);
-    let rest = batches.map(|batch| Ok::<_, axum::BoxError>(Bytes::from(lines(batch?.into_iter())?)));
+    let rest = batches.map(move |batch| {
+        let _ = &share;
+        Ok::<_, axum::BoxError>(Bytes::from(lines(batch?.into_iter())?))
+    });
     let log = |error: &axum::BoxError| tracing::warn!(error = error.to_string(), "a download broke off");
     Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(log)))))
 }

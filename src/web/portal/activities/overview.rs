@@ -27,7 +27,7 @@ use crate::{
 
 const PER_PAGE: u32 = 50;
 /// Accounts that an export reads, and holds in memory, at a time; of the others it holds the ids.
-const PER_BATCH: usize = 1_000;
+const PER_BATCH: usize = 200;
 
 /// The form of the list, from the URL. Unknown values are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -106,6 +106,7 @@ pub async fn csv(
     Query(query): Query<OverviewQuery>,
 ) -> Result<Response, AppError> {
     let manager_id = manager_id(&visitor)?;
+    let share = state.exports.take(visitor.person.user_id, 1)?;
     let ids = overview::ids(&state.pool, manager_id, &query.filter()).await?;
     let head = [
         "Libellé",
@@ -127,7 +128,7 @@ pub async fn csv(
         let (rows, next) = (overview::rows(&pool, manager_id, batch).await?, from + batch.len());
         Ok(Some((rows.into_iter().map(line).collect(), (pool, ids, next))))
     });
-    export::stream("utilisateurs-techniques.csv", head, batches)
+    export::stream("utilisateurs-techniques.csv", share, head, batches)
 }
 
 fn line(row: OverviewRow) -> [String; 10] {

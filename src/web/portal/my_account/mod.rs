@@ -165,7 +165,8 @@ pub struct PasswordForm {
 
 /// Changes the person's own password, which ends their other sessions.
 ///
-/// Several calls of `db`: the old password is verified, and the new one hashed, between them.
+/// Several calls of `db`: the old password is verified, and then the new one judged and hashed,
+/// between them.
 pub async fn change_password(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -173,10 +174,6 @@ pub async fn change_password(
 ) -> Result<Response, AppError> {
     let person = &visitor.person;
     let refuse = |field, message: String| refused(&state, &visitor, person.contact_address.clone(), field, message);
-    let known = passwords::known_words(&state.pool, person.user_id).await?;
-    if let Err(error) = check_chosen_password(&form.new, &known) {
-        return refuse("nouveau-mot-de-passe", error.to_string()).await;
-    }
     // Counted apart from sign-in: a stolen session gives no guesses, and blocks no sign-in.
     let network = format!("session:{}", person.user_id);
     match verification::verify_own_password(&state, person, &network, form.current).await? {
@@ -186,7 +183,13 @@ pub async fn change_password(
             return refuse("mot-de-passe-actuel", "Le mot de passe actuel est incorrect.".into()).await;
         }
     }
-    let hash = state.hasher.hash(QueueKey::Person(person.user_id), form.new, &mut random::os_rng()).await?;
+    let key = QueueKey::Person(person.user_id);
+    let known = passwords::known_words(&state.pool, person.user_id).await?;
+    let chosen = form.new.clone();
+    if let Err(error) = state.hasher.run(key.clone(), move || check_chosen_password(&chosen, &known)).await? {
+        return refuse("nouveau-mot-de-passe", error.to_string()).await;
+    }
+    let hash = state.hasher.hash(key, form.new, &mut random::os_rng()).await?;
     account::change_password(&state.pool, &visitor.actor, person.user_id, &hash, &visitor.session).await?;
     Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response())
 }

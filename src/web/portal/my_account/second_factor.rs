@@ -14,12 +14,16 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::{
-    db::identity::second_factors::{self, Confirmation, SecondFactor},
+    db::identity::{
+        second_factors::{self, Confirmation, SecondFactor},
+        sessions::SignedIn,
+    },
     domain::{
         person::TypedPassword,
         random,
         second_factor::{RECOVERY_CODES, RecoveryCode, TotpSecret, six_digits},
     },
+    hashing::QueueKey,
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
@@ -46,10 +50,10 @@ pub async fn page(
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
     let factor = second_factors::find(&state.pool, visitor.person.user_id).await?;
-    render(&second_factor_page(&state, &visitor, factor.as_ref(), notice.notice(), Errors::none())?)
+    render(&second_factor_page(&state, &visitor, factor.as_ref(), notice.notice(), Errors::none()).await?)
 }
 
-fn second_factor_page(
+async fn second_factor_page(
     state: &AppState,
     visitor: &Visitor,
     factor: Option<&SecondFactor>,
@@ -64,7 +68,10 @@ fn second_factor_page(
         // Another session may have begun the set-up, hence another person: the secret is shown
         // after a fresh authentication only.
         Some(factor) if person.is_fresh => {
-            let setup = open(state, visitor, factor)?.and_then(|secret| Setup::new(&secret, &person.login));
+            let setup = match open(state, visitor, factor)? {
+                Some(secret) => set_up(state, person, secret).await?,
+                None => None,
+            };
             setup.map_or(SecondFactorState::Off, SecondFactorState::SettingUp)
         }
         _ => SecondFactorState::Off,
@@ -76,6 +83,12 @@ fn second_factor_page(
         required: needs_second_factor(state, person),
         errors,
     })
+}
+
+/// Draws the QR code in the queue for costly work.
+async fn set_up(state: &AppState, person: &SignedIn, secret: TotpSecret) -> Result<Option<Setup>, AppError> {
+    let login = person.login.clone();
+    Ok(state.hasher.run(QueueKey::Person(person.user_id), move || Setup::new(&secret, &login)).await?)
 }
 
 fn open(state: &AppState, visitor: &Visitor, factor: &SecondFactor) -> Result<Option<TotpSecret>, AppError> {
@@ -118,7 +131,7 @@ pub async fn confirm(
         let message =
             "Le code est incorrect. Saisissez les 6 chiffres que votre application affiche maintenant.".into();
         let errors = Errors(vec![FieldError { field: "code", message }]);
-        let page = second_factor_page(&state, &visitor, Some(&factor), None, errors)?;
+        let page = second_factor_page(&state, &visitor, Some(&factor), None, errors).await?;
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     let (codes, hashes) = new_codes();

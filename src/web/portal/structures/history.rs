@@ -32,8 +32,6 @@ use crate::{
 };
 
 const PER_PAGE: u32 = 50;
-/// Events that an export reads, and holds in memory, at a time.
-const PER_BATCH: u32 = 1_000;
 
 /// The query of the page's URL: the form, and where the page begins.
 #[derive(Debug, Default, Deserialize)]
@@ -177,7 +175,8 @@ pub async fn csv(
     let search = query.search().map_err(|_| AppError::Unprocessable)?;
     let name = format!("historique-{}.csv", managed.structure.identifier());
     let head = ["Date (heure de Paris)", "Opération", "Objet", "Précision", "Auteur", "Adresse IP"];
-    let mut export = Export::begin(&state.pool, managed.structure, &search, PER_BATCH).await?;
+    let share = state.exports.take(managed.visitor.person.user_id, 1)?;
+    let mut export = Export::begin(&state.pool, managed.structure, &search).await?;
     // The first rows are read before the answer begins: an error so far still gives an error page.
     let first = export.next_batch().await?;
     let rest =
@@ -186,7 +185,7 @@ pub async fn csv(
             |mut export| async move { Ok(export.next_batch().await?.map(|batch| (batch, export))) },
         );
     let batches = stream::iter(first.map(Ok::<_, sqlx::Error>)).chain(rest);
-    export::stream(&name, head, batches.map_ok(|events| events.into_iter().map(row).collect()))
+    export::stream(&name, share, head, batches.map_ok(|events| events.into_iter().map(row).collect()))
 }
 
 fn row(event: PastEvent) -> [String; 6] {

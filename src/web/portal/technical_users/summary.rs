@@ -21,6 +21,7 @@ use crate::{
     },
     domain::{password::Password, random},
     french,
+    hashing::QueueKey,
     pdf::{self, ConnectionSheet},
     web::{
         edge::{
@@ -125,17 +126,18 @@ pub async fn export(
     let Some(exported) = exported else {
         return page_with_status(StatusCode::CONFLICT, &summary_page(&state, &managed, not_displayable(&managed)));
     };
-    let pdf = connection_sheet(&state, &managed, &exported)?;
-    let mut response = pdf.to_vec().into_response();
     let name = format!("attachment; filename=\"raccord-{}.pdf\"", account.account().login);
     let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
+    let (key, url) = (QueueKey::Person(managed.visitor.person.user_id), state.settings.public_url.clone());
+    let pdf = state.hasher.run(key, move || connection_sheet(&url, &managed, &exported)).await??;
+    let mut response = pdf.to_vec().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
     response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
     Ok(response)
 }
 
 fn connection_sheet(
-    state: &AppState,
+    api_url: &str,
     managed: &ManagedAccount,
     exported: &Exported,
 ) -> Result<Zeroizing<Vec<u8>>, AppError> {
@@ -152,7 +154,7 @@ fn connection_sheet(
         structure_designation: structure.designation(),
         structure_identifier: &identifier,
         structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
-        api_url: &state.settings.public_url,
+        api_url,
         expires_on: &french::day(account.expires_at),
         issued_on: &french::moment(exported.at),
         issued_at: exported.at,
