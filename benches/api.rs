@@ -143,8 +143,8 @@ fn request(head: &str) -> String {
     )
 }
 
-/// Sends requests one after the other on one connection until `end`. Returns how many were answered,
-/// all with 200.
+/// Sends requests one after the other on one connection until `end`. Returns how many were
+/// answered, all with 200.
 async fn caller(address: SocketAddr, request: String, end: Instant) -> usize {
     let mut stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket");

@@ -2,7 +2,7 @@
 //! that connect its information systems to the platform's API.
 //!
 //! See `docs/architecture.md`. Imports only point down: [`web`] and [`cli`] are the interfaces for
-//! people and programs, [`pdf`] and [`mail`] produce documents and mails, [`db`] holds every SQL
+//! people and programs, `pdf` and [`mail`] produce documents and mails, [`db`] holds every SQL
 //! statement, and [`domain`] the rules.
 
 pub mod cli;
@@ -16,6 +16,7 @@ pub mod fuzzing;
 pub mod hashing;
 pub mod mail;
 mod pdf;
+pub mod private_files;
 pub mod process;
 mod secret_keys;
 mod server;

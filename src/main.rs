@@ -13,7 +13,7 @@ use raccord::{
     domain::wiped::wiped_after_polls,
     embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError, SERVING_USER},
     mail::MailSender,
-    process,
+    private_files, process,
     settings::{SettingError, Settings},
 };
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
@@ -78,6 +78,7 @@ async fn run(command: Command) -> Result<u8, Failure> {
     }
     // Checks the settings about mails before the database is opened.
     MailSender::open(&settings)?;
+    require_private_data_directory(&command, &settings)?;
     if let Some(options) = settings.database.clone() {
         let owner = settings.migration_database.clone();
         return with_database(command, settings, options, owner).await;
@@ -88,6 +89,25 @@ async fn run(command: Command) -> Result<u8, Failure> {
     let result = with_embedded(command, settings, &postgres).await;
     postgres.stop().await?;
     result
+}
+
+/// Refuses a data directory that other users can read, for the commands that use it. Creates it for
+/// an embedded database; otherwise it may not be needed at all.
+///
+/// Root's embedded database runs as another user, who must be able to enter the directory: mode
+/// 0711 instead of 0700.
+fn require_private_data_directory(command: &Command, settings: &Settings) -> Result<(), SettingError> {
+    let is_embedded = settings.database.is_none();
+    if !is_embedded && !matches!(command, Command::Serve(_) | Command::Demo) {
+        return Ok(());
+    }
+    let mode = if is_embedded && process::runs_as_root() { 0o711 } else { 0o700 };
+    let path = &settings.data_dir;
+    let created = if is_embedded { private_files::create_directory(path, mode) } else { Ok(()) };
+    created.and_then(|()| private_files::check_directory(path, mode)).map_err(|error| SettingError {
+        name: "RACCORD_DATA_DIR",
+        problem: format!("cannot use {}: {error}", path.display()),
+    })
 }
 
 async fn with_embedded(command: Command, settings: Settings, postgres: &EmbeddedPostgres) -> Result<u8, Failure> {

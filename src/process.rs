@@ -2,7 +2,7 @@
 
 use std::{io, panic};
 
-use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, geteuid, getrlimit, set_dumpable_behavior, setrlimit};
 
 /// File descriptors reserved for other things than connections: files, mails, the log, the runtime.
 const RESERVED: usize = 100;
@@ -27,6 +27,11 @@ pub fn make_room_for_connections(database_connections: u32) -> usize {
     let files = files.map_or(usize::MAX, |files| usize::try_from(files).unwrap_or(usize::MAX));
     let taken = RESERVED + usize::try_from(database_connections).unwrap_or(0);
     files.saturating_sub(taken).max(16)
+}
+
+/// Whether the process runs as root.
+pub fn runs_as_root() -> bool {
+    geteuid().is_root()
 }
 
 /// Logs a panic as one event with its request's number, instead of several lines on standard error.

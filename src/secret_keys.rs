@@ -2,8 +2,8 @@
 //! database does not disclose them.
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs::{self, File},
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -11,7 +11,13 @@ use std::{
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::domain::{random, second_factor::Keyring};
+use crate::{
+    domain::{random, second_factor::Keyring},
+    private_files,
+};
+
+/// The file's mode.
+const MODE: u32 = 0o600;
 
 /// The key file can be neither read nor made, or holds no keys.
 #[derive(Debug, Error)]
@@ -22,27 +28,29 @@ pub struct KeyFileError(pub io::Error);
 /// that start together, one creates it and all read the same key.
 ///
 /// # Errors
-/// Where the file cannot be read or created, or does not hold keys.
+/// Where the file cannot be read or created, other users can read it, or it does not hold keys.
 pub fn load(path: &Path) -> io::Result<Keyring> {
-    let text = match fs::read_to_string(path) {
+    let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create(path)?;
-            fs::read_to_string(path)
+            File::open(path)?
         }
-        read => read,
+        opened => opened?,
     };
-    let text = Zeroizing::new(text?);
+    private_files::check(&file.metadata()?, MODE)?;
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text)?;
     Keyring::parse(&text).ok_or_else(|| io::Error::other("it holds no keys, which are lines of name:key"))
 }
 
 /// Writes the file whole under another name first, then links it: readers see all of it or none.
 fn create(path: &Path) -> io::Result<()> {
     if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
+        private_files::create_directory(directory, 0o700)?;
     }
     let suffix: [u8; 6] = random::bytes(&mut random::os_rng());
     let draft = path.with_extension(data_encoding::HEXLOWER.encode(&suffix));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
     file.write_all(Keyring::new_line(&mut random::os_rng()).as_bytes())?;
     file.sync_all()?;
     let linked = fs::hard_link(&draft, path);

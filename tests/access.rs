@@ -28,6 +28,7 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET" | "POST", "/connexion" | "/mot-de-passe-oublie" | "/invitation/{token}") | ("POST", "/deconnexion") => {
             Open::Public
         }
+        ("GET" | "POST", "/confirmation-adresse/{token}") => Open::Public,
         ("POST", "/session/prolongation") => Open::SignedIn,
         ("POST", "/confirmation-identite") => Open::SignedIn,
         // Between password and code; others are redirected.
@@ -39,6 +40,7 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET", "/documentation-api") => Open::Public,
         ("GET", "/" | "/mon-compte") => Open::SignedIn,
         ("POST", "/mon-compte/adresse-de-contact" | "/mon-compte/mot-de-passe") => Open::SignedIn,
+        ("POST", "/mon-compte/adresse-de-contact/confirmation") => Open::SignedIn,
         ("POST", "/mon-compte/sessions/{id}/fermeture") => Open::SignedIn,
         ("GET" | "POST", "/mon-compte/demandes-de-rattachement") => Open::SignedIn,
         ("POST", "/mon-compte/demandes-de-rattachement/{id}/annulation") => Open::SignedIn,

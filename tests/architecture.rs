@@ -1,14 +1,16 @@
 //! The layers of docs/architecture.md: which module may import which, without circles.
 //!
 //! Every path of the code that begins with `crate`, `super`, `self` or a child module is resolved
-//! to the file it names. Tests inside the files do not count.
+//! to the file it names, inside macros too. Tests inside the files do not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    sync::LazyLock,
 };
 
+use regex::Regex;
 use syn::{
     Attribute, Item, ItemMod, UseTree,
     visit::{self, Visit},
@@ -20,7 +22,7 @@ use crate::common::files_below;
 ///
 /// Modules in one line do not import each other.
 const FLOORS: [&[&str]; 11] = [
-    &["domain", "embedded_postgres", "process"],
+    &["domain", "embedded_postgres", "private_files", "process"],
     &["french", "settings", "secret_keys", "hashing", "pdf"],
     &["db"],
     &["mail"],
@@ -38,6 +40,8 @@ const ABOVE: [&str; 2] = ["main", "fuzzing"];
 
 /// The journeys, which do not import one another.
 const JOURNEYS: &str = "web::portal";
+
+static PATH_IN_TOKENS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\w+(\s*::\s*\w+)+").expect("a pattern"));
 
 /// A module's path below the crate, such as `web::edge::state`.
 type Module = Vec<String>;
@@ -138,6 +142,15 @@ impl<'ast> Visit<'ast> for Paths<'_> {
 
     /// `pub(in …)` imports nothing.
     fn visit_visibility(&mut self, _: &'ast syn::Visibility) {}
+
+    /// A macro's arguments are tokens that `syn` does not parse: a path is names joined by `::`.
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        for path in PATH_IN_TOKENS.find_iter(&call.tokens.to_string()) {
+            let segments: Module = path.as_str().split("::").map(|name| name.trim().to_owned()).collect();
+            self.name(&segments);
+        }
+        visit::visit_macro(self, call);
+    }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let segments: Module = path.segments.iter().map(|segment| segment.ident.to_string()).collect();

@@ -61,7 +61,7 @@ async fn a_creation_a_quarter_of_an_hour_after_sign_in_asks_for_the_password_and
 }
 
 #[tokio::test]
-async fn a_reset_and_a_new_contact_address_ask_too_and_other_acts_do_not() {
+async fn a_reset_and_a_new_contact_address_ask_too_and_a_label_does_not() {
     let mut portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let id = portal.technical_user(&structure, &manager).await;
@@ -74,7 +74,7 @@ async fn a_reset_and_a_new_contact_address_ask_too_and_other_acts_do_not() {
     assert_eq!(portal.version_of(id).await, 1);
     let address = [("adresse-de-contact", "nouvelle@exemple.fr")];
     browser.post("/mon-compte/adresse-de-contact", &address).await.refusal(403);
-    browser.post(&format!("/utilisateurs-techniques/{id}/suspension"), &[]).await.location();
+    browser.post(&format!("/utilisateurs-techniques/{id}/libelle"), &[("libelle", "ERP")]).await.location();
     let typed = [("confirmation-mot-de-passe", PASSWORD)];
     let confirmed = browser.submit(&asked, CONFIRM, &typed).await;
     repeat(&browser, &confirmed, &asked, &typed).await.location();

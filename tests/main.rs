@@ -1,6 +1,7 @@
 //! The portal's journeys, one per file. Each test has a portal over a database of its own.
 
 mod access;
+mod addresses;
 mod api;
 mod architecture;
 mod attacks;
@@ -10,10 +11,12 @@ mod deadlines;
 mod documents;
 mod edge;
 mod forgotten_password;
+mod fresh_authentication;
 mod history;
 mod identity;
 mod known_passwords;
 mod labels;
+mod lock_order;
 mod malformed;
 mod members;
 mod model;

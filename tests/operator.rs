@@ -11,6 +11,7 @@ mod kills;
 mod log;
 mod mails;
 mod outages;
+mod permissions;
 mod postgres;
 mod roles;
 mod secrets;

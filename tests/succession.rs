@@ -3,7 +3,7 @@
 
 use raccord::domain::role::Role;
 
-use crate::common::{Browser, Page, TestPortal};
+use crate::common::{Browser, PASSWORD, Page, TestPortal};
 
 #[tokio::test]
 async fn the_database_holds_a_structure_to_one_principal_manager() {
@@ -46,6 +46,40 @@ async fn address_and_rights_follow_the_new_manager() {
     assert!(mails.contains(&format!("{} manager_changed", manager.contact_address)));
 }
 
+/// A stolen session could otherwise invite an address of the thief's own, and give it the structure
+/// before its owner proves anything.
+#[tokio::test]
+async fn only_who_has_signed_in_once_becomes_principal_manager() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (url, invited) = (format!("/structures/{}", structure.id), "Invité, n’a pas encore ouvert son compte");
+    let action = format!("{url}/gestionnaire-principal");
+    let form = [("adresse", "lou@exemple.fr"), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
+    browser.post(&format!("{url}/membres/invitation"), &form).await.location();
+    browser.open(&url).await.assert_says("n’ont pas encore ouvert leur compte");
+    let lou = portal.person_with_login("lou@exemple.fr").await;
+    let membre = [("membre", &*lou.id.to_string())];
+    let refused = async |says: &str| {
+        let page = browser.post(&action, &membre).await.refusal(422);
+        page.assert_says(
+            "Lou Petit n’a pas encore ouvert son compte\u{a0}: vous pourrez désigner cette personne dès qu’elle",
+        );
+        page.assert_says(says);
+        assert!(page.html().contains(&format!("<option value=\"{}\" disabled>", lou.id)), "{}", page.html());
+        browser.get(&url).await.page();
+    };
+    refused(invited).await;
+    // A password is chosen with the link alone.
+    let link = portal.invitation(&lou).await;
+    portal.browser().post(&link, &[("nouveau-mot-de-passe", PASSWORD)]).await.location();
+    refused(invited).await;
+    portal.signed_in(&lou).await;
+    assert!(!browser.open(&action).await.text().contains(invited));
+    browser.post(&action, &membre).await.location();
+    assert_eq!(portal.principal_managers().await, ["lou@exemple.fr"]);
+}
+
 #[tokio::test]
 async fn an_edited_address_is_the_technical_users_at_once() {
     let portal = TestPortal::start().await;
@@ -64,7 +98,7 @@ async fn an_edited_address_is_the_technical_users_at_once() {
         portal.mails().await[1..],
         [
             format!("{} contact_address_changed", manager.contact_address),
-            "nouvelle@exemple.fr contact_address_changed".to_owned()
+            "nouvelle@exemple.fr contact_address_to_confirm".to_owned()
         ]
     );
 }

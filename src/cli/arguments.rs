@@ -41,8 +41,8 @@ pub enum Command {
     Serve(Serve),
     /// Bring the database's schema up to date, and stop
     ///
-    /// `serve` does so by itself; this is for who wants to do it before an upgrade. It may be run
-    /// at any time.
+    /// `serve` does this by itself; run this command to do it before an upgrade. It may be run at
+    /// any time.
     Migrate,
     /// Load structures or their managers from a file
     #[command(subcommand)]
@@ -88,9 +88,9 @@ pub enum Import {
     /// name; booleans are true/false, 1/0, O/N or Oui/Non. CodePostal is taken as it comes, even
     /// where it is not the five digits that the portal asks people for.
     ///
-    /// Each bad line is told with its number and why, the others are loaded. Running it again
+    /// Each bad line is reported with its number and why, the others are loaded. Running it again
     /// updates and never duplicates. A structure that has a principal manager keeps its name,
-    /// address and status, which are his to edit: only its flags follow the file.
+    /// address and status, which are the manager's to edit: only its flags follow the file.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Structures { file: PathBuf },
     /// Load people, and what they are in which structures
@@ -103,11 +103,11 @@ pub enum Import {
     /// Role is GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE or UTILISATEUR. The structures must
     /// be there already.
     ///
-    /// A new person is invited by mail to choose a password; `raccord serve` sends the mails. Who
-    /// is known already keeps name and address. A line that names a principal manager where there
-    /// is another replaces him: he becomes secondary manager, and both are written to. Where
-    /// several lines name one for the same structure, the last one holds. Each bad line is told
-    /// with its number and why. Running it again changes nothing.
+    /// A new person is invited by mail to choose a password; `raccord serve` sends the mails. A
+    /// known person keeps name and address. A line that names another principal manager replaces
+    /// the present one, who becomes secondary manager; a mail goes to both. Where several lines
+    /// name one for the same structure, the last one holds. Each bad line is reported with its
+    /// number and why. Running it again changes nothing.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Managers { file: PathBuf },
 }
@@ -136,13 +136,13 @@ pub enum Audit {
     /// fit: an event that was changed, that is missing, or that is in no link; a link that is
     /// missing, was changed or was moved. Acts may go on meanwhile.
     ///
-    /// Note the head, where who can write to the database cannot: on paper, in a signed mail, in
+    /// Note the head where the database's owner cannot change it: on paper, in a signed mail, in
     /// another system's log. Given back with --head it proves that the chain up to there is the
     /// same as then.
     ///
-    /// What it cannot prove: that nobody who owns the database made the whole chain anew, or cut
-    /// its end off with the events of it, since the last head that was noted elsewhere; nor that
-    /// what was written at the time was true. A backup that was restored looks like an end cut off.
+    /// What it cannot prove: that the owner of the database did not rebuild the whole chain, or cut
+    /// off its end with the events there, since the last head that was noted elsewhere; nor that
+    /// what was written at the time was true. A restored backup looks like an end cut off.
     #[command(
         after_help = "Exit codes: 0 the history is whole, 1 failed, 2 wrong usage or setting, 3 it is not.",
         verbatim_doc_comment
@@ -164,8 +164,8 @@ pub enum User {
     Invite(Invite),
     /// Take away the second factor of a person who has lost it
     ///
-    /// Her password alone then signs her in, her open sessions end, and a mail tells her so. Make
-    /// sure of who asks: this is what somebody who has stolen a password would ask for.
+    /// The password alone then signs the person in, their open sessions end, and a mail tells them.
+    /// Verify who asks: a thief of the password would ask for the same.
     ResetMfa {
         /// What the person signs in with
         login: String,

@@ -43,8 +43,8 @@ pub async fn run(pool: &PgPool, text: &mut impl Read) -> Result<Outcome, CliErro
     Ok(if found.is_empty() { Outcome::Done } else { Outcome::LiveSecrets })
 }
 
-/// Splits the text into chunks that overlap by one byte less than a password's length: each password
-/// is whole in exactly one chunk. Bytes that are not UTF-8 are never part of a password.
+/// Splits the text into chunks that overlap by one byte less than a password's length, so that each
+/// password is whole in exactly one chunk. Bytes that are not UTF-8 are never part of a password.
 #[derive(Default)]
 struct Chunks {
     rest: Zeroizing<Vec<u8>>,

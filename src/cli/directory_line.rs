@@ -15,9 +15,9 @@ use crate::{
 /// The required columns.
 pub const REQUIRED: [&str; 3] = ["TypeIdentifiant", "Identifiant", "RaisonSociale"];
 
-/// Parses a line by the same rules as the « Fiche structure » form, except for the postal code. That
-/// may be wrong at the source, and a missing structure would be worse; its manager sees the error
-/// when they next edit the address.
+/// Parses a line by the same rules as the « Fiche structure » form, except for the postal code.
+/// That may be wrong at the source, and a missing structure would be worse; its manager sees the
+/// error when they next edit the address.
 ///
 /// # Errors
 /// The first thing that is wrong.

@@ -61,7 +61,7 @@ fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureI
     Ok(last)
 }
 
-/// Applies a line. A principal manager whom a later line replaces becomes a secondary manager, as
+/// Applies a line. A principal manager that a later line replaces becomes a secondary manager, as
 /// after a replacement.
 async fn attach(pool: &PgPool, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
     let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };

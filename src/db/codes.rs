@@ -8,8 +8,8 @@ use sqlx::{
 
 use crate::domain::{role::Role, structure_identifier::IdentifierType, technical_user::TechnicalUserStatus};
 
-/// A code that only a later version of the portal knows reads as the given value, which grants least:
-/// two versions run side by side during an upgrade.
+/// A code that only a later version of the portal knows reads as the given value, which grants
+/// least: two versions run side by side during an upgrade.
 macro_rules! read_from_code {
     ($($domain:ty, else $unknown:expr;)+) => {$(
         impl Type<Postgres> for $domain {

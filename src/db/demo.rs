@@ -8,7 +8,9 @@ use crate::domain::{audit::Action, new_person::NewPerson, password::PasswordHash
 /// What a database contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DemoState {
+    /// No data.
     Empty,
+    /// A demonstration.
     Demo,
     /// Data that is not a demonstration.
     InUse,

@@ -1,6 +1,6 @@
-//! All SQL statements. Each table is written by one file; each public function is one statement or
-//! one transaction. Audit events and mails are written in the transaction of the operation that
-//! they report.
+//! All SQL statements. Each table has one home, as `docs/architecture.md` says; each act is one
+//! statement or one transaction. Audit events and mails are written in the transaction of the
+//! operation that they report.
 
 pub mod api;
 pub mod audit;
@@ -51,7 +51,7 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 const SERVING_TIMEOUTS: [(&str, &str); 3] =
     [("lock_timeout", "2s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
 
-/// A pool to the same database with [`SERVING_TIMEOUTS`]. Migrations and imports, which take
+/// A pool to the same database with `SERVING_TIMEOUTS`. Migrations and imports, which take
 /// longer, use `pool_of_start` itself.
 pub fn serving_pool(pool_of_start: &PgPool, max_connections: u32) -> PgPool {
     let options = pool_of_start.connect_options().as_ref().clone();

@@ -1,18 +1,87 @@
 //! The outbox: mails to send, written in the transaction of the operation that they announce.
+//! Mails are bounded by who causes them, and take turns by it.
 
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use crate::domain::notification::Notification;
+use crate::domain::{audit::Actor, network::network_of, notification::Notification};
 
-/// Adds a mail to the outbox; any instance sends it after the commit.
+/// Mails that one cause may have written in an hour. Above that, a mail is left out where the same
+/// recipient was written one of the same kind in this hour.
+const MAILS_OF_A_CAUSE: i64 = 300;
+
+/// Mails that one cause may have written in a day to an address that is not confirmed. The person
+/// who named it may have mistyped it, or chosen a stranger's.
+const MAILS_TO_UNCONFIRMED: i64 = 20;
+
+/// Who causes a mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A person, by their number.
+    Person(i64),
+    /// A visitor who is not signed in, by their network.
+    Network(String),
+    /// The portal itself, or its operator: not bounded.
+    Portal,
+}
+
+impl Cause {
+    /// As stored.
+    pub(in crate::db) fn key(&self) -> Option<String> {
+        match self {
+            Self::Person(id) => Some(format!("person:{id}")),
+            Self::Network(network) => Some(format!("network:{network}")),
+            Self::Portal => None,
+        }
+    }
+}
+
+impl From<&Actor> for Cause {
+    fn from(actor: &Actor) -> Self {
+        match (actor.user_id, actor.address.parse()) {
+            (Some(id), _) => Self::Person(id),
+            (None, Ok(address)) => Self::Network(network_of(address)),
+            (None, Err(_)) => Self::Portal,
+        }
+    }
+}
+
+/// Adds a mail to the outbox; any instance sends it after the commit. A mail above the limits of
+/// its cause is left out, with a line in the log: the operation itself goes on. A mail with a link
+/// has limits of its own, and is always written.
 ///
 /// # Errors
 /// Database errors; the caller must then roll back.
-pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notification) -> sqlx::Result<()> {
-    sqlx::query!("INSERT INTO mails (recipient, notice) VALUES ($1, $2)", recipient, Json(notice) as _)
-        .execute(conn)
-        .await?;
+pub async fn enqueue(
+    conn: &mut PgConnection,
+    cause: impl Into<Cause>,
+    recipient: &str,
+    notice: &Notification,
+) -> sqlx::Result<()> {
+    let cause = cause.into().key();
+    let written = sqlx::query!(
+        "INSERT INTO mails (recipient, notice, caused_by)
+         SELECT $1, $2, $3
+          WHERE $3::text IS NULL OR $6
+             OR ((NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 hour' OFFSET $4::bigint - 1)
+                  OR NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 hour'
+                                    AND recipient = $1 AND notice->>'kind' = $2::jsonb->>'kind'))
+             AND (NOT EXISTS (SELECT FROM users WHERE lower(contact_address) = lower($1) AND contact_address_confirmed_at IS NULL)
+                  OR EXISTS (SELECT FROM users WHERE lower(confirmed_address) = lower($1) AND 'person:' || id = $3)
+                  OR NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 day'
+                                    AND lower(recipient) = lower($1) OFFSET $5::bigint - 1)))",
+        recipient,
+        Json(notice) as _,
+        cause,
+        MAILS_OF_A_CAUSE,
+        MAILS_TO_UNCONFIRMED,
+        notice.has_link(),
+    )
+    .execute(conn)
+    .await?;
+    if written.rows_affected() == 0 {
+        tracing::warn!(cause, "a mail was left out: too many of one cause");
+    }
     Ok(())
 }
 
@@ -20,6 +89,7 @@ pub async fn enqueue(conn: &mut PgConnection, recipient: &str, notice: &Notifica
 #[derive(Clone, Debug)]
 pub struct WaitingMail {
     pub id: i64,
+    /// The address that the mail goes to.
     pub recipient: String,
     /// A [`Notification`]; unreadable where a newer version wrote it.
     pub notice: serde_json::Value,
@@ -28,17 +98,23 @@ pub struct WaitingMail {
     pub attempts: i32,
 }
 
-/// The mails that may be sent now, oldest first: one per recipient, so that mails arrive in order
-/// (a creation before its reset).
+/// The mails that may be sent now, in turns: first the one whose cause had the fewest sent in the
+/// last minute, so that no mail waits for a long queue of others. One per recipient, so that
+/// their mails arrive in order (a creation before its reset). A link for a forgotten password waits
+/// for no other mail to its recipient: a person waits for it.
 ///
 /// # Errors
 /// Database errors.
 pub async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<i64>> {
     sqlx::query_scalar!(
-        "SELECT id FROM mails m
-          WHERE sent_at IS NULL AND next_attempt_at <= portal_now()
-            AND NOT EXISTS (SELECT 1 FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL)
-          ORDER BY id LIMIT $1",
+        "WITH waiting AS (
+             SELECT id, caused_by, row_number() OVER (PARTITION BY caused_by ORDER BY id) AS place FROM mails m
+              WHERE sent_at IS NULL AND next_attempt_at <= portal_now()
+                AND (notice->>'kind' = 'password_forgotten'
+                     OR NOT EXISTS (SELECT FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL))),
+         served AS (SELECT caused_by, count(*) AS mails FROM mails WHERE sent_at > portal_now() - interval '1 minute' GROUP BY caused_by)
+         SELECT w.id FROM waiting w LEFT JOIN served s ON s.caused_by IS NOT DISTINCT FROM w.caused_by
+          ORDER BY w.place + coalesce(s.mails, 0), w.id LIMIT $1",
         limit,
     )
     .fetch_all(pool)
@@ -55,7 +131,8 @@ pub async fn claim(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Wait
         WaitingMail,
         "SELECT id, recipient, notice, created_at, attempts FROM mails m
           WHERE id = $1 AND sent_at IS NULL AND next_attempt_at <= portal_now()
-            AND NOT EXISTS (SELECT 1 FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL)
+            AND (notice->>'kind' = 'password_forgotten'
+                 OR NOT EXISTS (SELECT FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL))
             FOR UPDATE SKIP LOCKED",
         id,
     )
@@ -63,7 +140,7 @@ pub async fn claim(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Wait
     .await
 }
 
-/// Marks a mail as sent.
+/// Marks a mail as sent, or as not to be sent any more.
 ///
 /// # Errors
 /// Database errors.

@@ -46,6 +46,7 @@ pub async fn structure(pool: &PgPool, structure: &ManagedStructure, events: u32)
 /// What « Activités du gestionnaire » shows.
 #[derive(Clone, Debug)]
 pub struct ActivitiesContents {
+    /// A page of the managed structures.
     pub structures: Vec<StructureRow>,
     /// The oldest pending requests.
     pub requests: Vec<PendingRequest>,

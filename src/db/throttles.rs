@@ -74,7 +74,7 @@ pub async fn wait(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<O
 }
 
 /// For short secrets: counts an attempt as failed before it is verified, so that parallel attempts
-/// are throttled like sequential ones. A success must then [reset](reset) the count. Returns the
+/// are throttled like sequential ones. A success must then [`reset`] the count. Returns the
 /// seconds to wait where no attempt is allowed now.
 ///
 /// # Errors
@@ -104,7 +104,9 @@ async fn lock(conn: &mut PgConnection, key: Key<'_>) -> sqlx::Result<()> {
 /// starts again and the wait once the limit is reached.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
+    /// Operations in a row.
     pub most: i32,
+    /// The pause, and the wait.
     pub minutes: i32,
 }
 
@@ -173,8 +175,8 @@ pub async fn fail_unless_blocked(pool: &PgPool, key: Key<'_>) -> sqlx::Result<Op
     Ok(seconds)
 }
 
-/// One of 65,536 subjects, for a login and a network that anyone may choose: so the number of rows
-/// is bounded. Logins and networks with the same subject share its delay.
+/// One of 65,536 subjects for a login and a network. Any caller may choose both, so this bounds the
+/// number of rows. Logins and networks with the same subject share its delay.
 #[must_use]
 pub fn bucket(login: &str, network: &str) -> String {
     HEXLOWER.encode(&digest(format!("{network} {login}"))[..2])
@@ -193,5 +195,11 @@ pub async fn reset(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<
     )
     .execute(executor)
     .await?;
+    Ok(())
+}
+
+/// Deletes counts without a failure for an hour: they have no effect any more.
+pub(super) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM throttles WHERE last_failure < portal_now() - interval '1 hour'").execute(pool).await?;
     Ok(())
 }

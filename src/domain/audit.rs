@@ -12,6 +12,7 @@ pub enum Action {
     PersonInvited,
     SessionClosed,
     ContactAddressChanged,
+    ContactAddressConfirmed,
     StructureEdited,
     MemberInvited,
     MembershipChanged,
@@ -44,7 +45,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -53,6 +54,7 @@ impl Action {
         Self::PersonInvited,
         Self::SessionClosed,
         Self::ContactAddressChanged,
+        Self::ContactAddressConfirmed,
         Self::StructureEdited,
         Self::MemberInvited,
         Self::MembershipChanged,
@@ -120,6 +122,7 @@ impl Action {
             Self::PersonInvited => "PERSON_INVITED",
             Self::SessionClosed => "SESSION_CLOSED",
             Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
+            Self::ContactAddressConfirmed => "CONTACT_ADDRESS_CONFIRMED",
             Self::StructureEdited => "STRUCTURE_EDITED",
             Self::MemberInvited => "MEMBER_INVITED",
             Self::MembershipChanged => "MEMBERSHIP_CHANGED",
@@ -163,6 +166,7 @@ impl Action {
             Self::PersonInvited => "Invitation d’une personne",
             Self::SessionClosed => "Fermeture d’une session",
             Self::ContactAddressChanged => "Modification de l’adresse de contact",
+            Self::ContactAddressConfirmed => "Confirmation de l’adresse de contact",
             Self::StructureEdited => "Modification de la fiche structure",
             Self::MemberInvited => "Invitation à rejoindre la structure",
             Self::MembershipChanged => "Modification d’un rattachement",

@@ -27,6 +27,7 @@ impl fmt::Debug for LinkHash {
 pub struct Head {
     /// The number of links up to it.
     pub position: i64,
+    /// The hash of the last link.
     pub hash: LinkHash,
 }
 
@@ -115,9 +116,11 @@ fn text(hash: &mut Sha256, text: &str) {
 /// A link, with its event where that still exists.
 #[derive(Clone, Debug)]
 pub struct Link {
+    /// From 1, without gaps.
     pub position: i64,
     pub event_id: i64,
     pub hash: LinkHash,
+    /// `None` where the event is missing.
     pub event: Option<StoredEvent>,
 }
 
@@ -168,14 +171,14 @@ pub struct Walk {
 /// Why a walk stopped.
 #[derive(Debug)]
 pub enum Stop {
+    /// This defect.
     Fault(Fault),
     /// The hash does not follow from the previous one; [`explain`] determines why.
-    Mismatch {
-        previous: LinkHash,
-    },
+    Mismatch { previous: LinkHash },
 }
 
 impl Walk {
+    /// Begins before the first link; `noted` must be part of the chain.
     #[must_use]
     pub fn new(noted: Option<Head>) -> Self {
         Self { head: Head::NONE, noted }

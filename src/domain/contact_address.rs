@@ -35,6 +35,7 @@ impl ContactAddress {
         }
     }
 
+    /// The address.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::person::TypedPassword;
 
-/// A technical user's login and password, as somebody claims them.
+/// A technical user's login and password, as presented.
 #[derive(Clone, Debug)]
 pub struct Credential {
     pub login: String,

@@ -28,7 +28,9 @@ const SALT_LENGTH: usize = 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EnvelopeSubject {
     pub technical_user_id: i64,
+    /// The number of the account's password.
     pub credential_version: i32,
+    /// The person for whom the password was made.
     pub manager_id: i64,
 }
 
@@ -94,6 +96,7 @@ impl SealedPassword {
 pub struct SessionSecret(Zeroizing<[u8; 16]>);
 
 impl SessionSecret {
+    /// Wraps the id that the cookie holds: 128 random bits.
     #[must_use]
     pub fn new(id: i128) -> Self {
         Self(Zeroizing::new(id.to_be_bytes()))
@@ -110,7 +113,9 @@ impl SessionSecret {
 pub struct IssuedPassword {
     pub password: Password,
     pub hash: PasswordHash,
+    /// Makes the verifier once the login is known.
     pub verifier_key: VerifierKey,
+    /// The session that may display the password.
     pub session: SessionSecret,
 }
 

@@ -22,5 +22,8 @@ pub const SECOND_FACTOR_SETUP: Duration = Duration::from_mins(15);
 /// How long a link that was sent by mail lasts.
 pub const LINK: Duration = Duration::from_hours(1);
 
+/// How long a link to confirm a contact address lasts.
+pub const ADDRESS_CONFIRMATION: Duration = Duration::from_hours(24);
+
 /// How long the envelope of a new password lasts, displayed or not.
 pub const ENVELOPE: Duration = Duration::from_mins(10);

@@ -96,14 +96,17 @@ impl NewPerson {
         &self.login
     }
 
+    /// As checked: 1 to 100 characters, trimmed.
     pub fn last_name(&self) -> &str {
         &self.last_name
     }
 
+    /// As checked: 1 to 100 characters, trimmed.
     pub fn first_name(&self) -> &str {
         &self.first_name
     }
 
+    /// The address that the person's mails go to.
     pub fn contact_address(&self) -> &ContactAddress {
         &self.contact_address
     }

@@ -16,12 +16,15 @@ pub enum Notification {
     PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
     ManagerChanged {
+        /// The structure's name.
         structure: String,
         identifier: String,
+        /// The new manager's full name.
         new_manager: String,
+        /// Whether the recipient is the new manager.
         is_recipient: bool,
-        /// For the new manager: the accounts of the structure whose password is known to someone
-        /// who no longer manages it.
+        /// For the new manager: the accounts of the structure whose password is known to a
+        /// former manager.
         #[serde(default)]
         known_accounts: Vec<String>,
     },
@@ -31,8 +34,11 @@ pub enum Notification {
     MembershipRequested { structure: String, identifier: String, person: String, login: String },
     /// The recipient's request for a membership was refused.
     MembershipRefused { structure: String, identifier: String },
-    /// The recipient's contact address changed; sent to the old and to the new one.
+    /// The recipient's contact address changed; sent to the one that was confirmed before.
     ContactAddressChanged { new_address: String },
+    /// The recipient is to confirm that this is their contact address. The link is made as for an
+    /// invitation.
+    ContactAddressToConfirm { user_id: i64, address: String },
     /// The recipient is invited to choose a password. The link is made with the mail's text, so
     /// that the outbox contains no secret.
     Invitation { user_id: i64 },
@@ -60,6 +66,14 @@ pub enum Notification {
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
+}
+
+impl Notification {
+    /// Whether its mail has a link that gives access to something.
+    #[must_use]
+    pub fn has_link(&self) -> bool {
+        matches!(self, Self::Invitation { .. } | Self::PasswordForgotten { .. } | Self::ContactAddressToConfirm { .. })
+    }
 }
 
 /// How a second factor changed.
@@ -92,6 +106,7 @@ pub struct AccountNotification {
     pub technical_user_id: i64,
     pub login: String,
     pub label: Option<String>,
+    /// The structure's name.
     pub structure: String,
     pub identifier: String,
     /// The login of the person who did it.
@@ -111,6 +126,7 @@ pub struct ExpiryNotice {
     pub technical_user_id: i64,
     pub login: String,
     pub label: Option<String>,
+    /// The structure's name.
     pub structure: String,
     pub identifier: String,
     #[serde(with = "time::serde::timestamp")]

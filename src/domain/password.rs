@@ -95,7 +95,7 @@ pub fn find_in(text: &str) -> impl Iterator<Item = &str> {
         .filter(|found| is_well_formed(found))
 }
 
-/// The last [`CHECKSUM_LENGTH`] characters of a well-formed password.
+/// The last six characters of a well-formed password.
 #[must_use]
 pub fn checksum_part(password: &str) -> &str {
     &password[password.len() - CHECKSUM_LENGTH..]

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 pub struct TypedPassword(Zeroizing<String>);
 
 impl TypedPassword {
+    /// Wraps what was typed, unchanged.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(Zeroizing::new(text))

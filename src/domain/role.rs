@@ -12,6 +12,7 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, the one with most rights first.
     pub const ALL: [Self; 3] = [Self::PrincipalManager, Self::SecondaryManager, Self::User];
 
     /// The code in the database.

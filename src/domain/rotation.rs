@@ -14,6 +14,7 @@ pub enum Grace {
 }
 
 impl Grace {
+    /// Every choice, the shortest first.
     pub const ALL: [Self; 3] = [Self::None, Self::Day, Self::ThreeDays];
     /// The longest grace, in hours.
     pub const MOST_HOURS: i32 = 72;

@@ -1,5 +1,5 @@
 //! The second factor of people: codes of an application (RFC 6238: SHA-1, 6 digits, 30 seconds, one
-//! step of tolerance), and recovery codes for who has lost it.
+//! step of tolerance), and recovery codes for a person who has lost it.
 
 use std::fmt;
 
@@ -65,6 +65,7 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b
 /// A secret under a key of the [`Keyring`]: what the database holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedSecret {
+    /// The name of the key in the key file.
     pub key_id: String,
     /// Nonce, then ciphertext and tag.
     pub bytes: Vec<u8>,
@@ -98,7 +99,7 @@ impl Keyring {
         Zeroizing::new(format!("{name}:{}\n", BASE64URL_NOPAD.encode(&*key)))
     }
 
-    /// Seals a person's secret; nobody else's row opens it.
+    /// Seals a person's secret; it opens for that person's row alone.
     #[must_use]
     pub fn seal(&self, secret: &TotpSecret, user_id: i64, rng: &mut impl CryptoRng) -> SealedSecret {
         let (key_id, key) = &self.0[0];
@@ -109,7 +110,7 @@ impl Keyring {
         SealedSecret { key_id: key_id.clone(), bytes: [nonce.as_slice(), &sealed].concat() }
     }
 
-    /// The secret, or `None` where its key is unknown or it was sealed for somebody else.
+    /// The secret, or `None` where its key is unknown or it was sealed for another person.
     #[must_use]
     pub fn open(&self, sealed: &SealedSecret, user_id: i64) -> Option<TotpSecret> {
         let (_, key) = self.0.iter().find(|(id, _)| *id == sealed.key_id)?;
@@ -121,9 +122,8 @@ impl Keyring {
         Some(TotpSecret(Zeroizing::new(opened.as_slice().try_into().ok()?)))
     }
 
-    /// The secret of the link in a mail, by the mail's Message-ID: 256 bits that nobody can tell
-    /// without the key, and the same each time, so that a mail which leaves twice says twice the
-    /// same.
+    /// The secret of the link in a mail, by the mail's Message-ID: 256 bits that cannot be
+    /// guessed without the key. The same each time, so a mail that is sent twice has the same text.
     #[must_use]
     pub fn link_token(&self, message_id: &str) -> String {
         let (_, key) = &self.0[0];
@@ -159,6 +159,7 @@ fn associated_data(user_id: i64) -> Vec<u8> {
 pub struct RecoveryCode(Zeroizing<String>);
 
 impl RecoveryCode {
+    /// A new code of 15 random bytes, in base32.
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
         let text = Zeroizing::new(BASE32_NOPAD.encode(&random::bytes::<15>(rng)));
@@ -179,7 +180,7 @@ impl RecoveryCode {
     }
 }
 
-/// The digest of a recovery code as somebody typed it: case, spaces and hyphens do not matter.
+/// The digest of a recovery code as it was typed: case, spaces and hyphens do not matter.
 #[must_use]
 pub fn recovery_digest(typed: &str) -> Vec<u8> {
     let plain: Zeroizing<String> =

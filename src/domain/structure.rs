@@ -17,6 +17,7 @@ pub struct StructureCard {
     pub country: String,
     pub email: String,
     pub phone: String,
+    /// Whether its technical users can call the API.
     pub active: bool,
 }
 

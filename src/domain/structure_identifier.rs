@@ -15,6 +15,7 @@ pub enum IdentifierType {
 }
 
 impl IdentifierType {
+    /// Every kind, in the order of the directory's numbers.
     pub const ALL: [Self; 7] =
         [Self::Siret, Self::UeHorsFrance, Self::HorsUe, Self::Ridet, Self::Tahiti, Self::Autre, Self::Particulier];
 
@@ -101,11 +102,13 @@ impl StructureIdentifier {
         Ok(Self { kind, value })
     }
 
+    /// The kind of the identifier.
     #[must_use]
     pub fn kind(&self) -> IdentifierType {
         self.kind
     }
 
+    /// The identifier without its kind.
     #[must_use]
     pub fn value(&self) -> &str {
         &self.value

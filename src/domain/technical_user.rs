@@ -62,6 +62,7 @@ impl Label {
         Ok((!text.is_empty()).then_some(Self(text)))
     }
 
+    /// The label, without line ends or runs of spaces.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -84,12 +85,16 @@ pub fn label_change(before: Option<&str>, after: Option<&str>) -> String {
 /// The status of an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TechnicalUserStatus {
+    /// It can call the API while its password and its structure allow it.
     Active,
+    /// Its manager has stopped it for now.
     Suspended,
+    /// Stopped for good; the row stays, for the history.
     Deleted,
 }
 
 impl TechnicalUserStatus {
+    /// Every status.
     pub const ALL: [Self; 3] = [Self::Active, Self::Suspended, Self::Deleted];
 
     /// The database's code.

@@ -27,8 +27,8 @@ fn wipe() {
     [0_u64; WORDS].zeroize();
 }
 
-/// 256 KiB: more than the frames below a handler take, also without optimisation.
-const DEEP: usize = 256 * 1024;
+/// Bytes, more than the frames below a handler take: those of a debug build are larger.
+const DEEP: usize = if cfg!(debug_assertions) { 256 * 1024 } else { 64 * 1024 };
 
 /// Runs a future that handles secrets, and wipes the stack after each time that a thread worked on
 /// it: the thread may then sleep for long.

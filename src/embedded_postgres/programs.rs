@@ -53,8 +53,8 @@ impl Owner {
     pub(super) fn command(self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C.UTF-8").current_dir("/");
-        // Its own process group: Ctrl-C in the terminal must reach the portal alone, which stops the
-        // database last.
+        // Its own process group: Ctrl-C in the terminal must reach the portal alone, which stops
+        // the database last.
         command.stdin(Stdio::null()).process_group(0);
         if Self::current().uid == 0 {
             // For root, `uid` also drops the supplementary groups.

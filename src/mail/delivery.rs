@@ -1,9 +1,9 @@
 //! Delivers a mail by SMTP, or as a file in the data directory.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,7 +11,10 @@ use std::{
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, transport::smtp};
 use thiserror::Error;
 
-use crate::settings::{SettingError, Settings};
+use crate::{
+    private_files,
+    settings::{SettingError, Settings},
+};
 
 /// Time limit for one SMTP command.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -80,7 +83,7 @@ fn file_name(number: i64, recipient: &str) -> String {
 /// Writes a file that is private to its owner, since mails hold links that give access to accounts.
 /// When this returns, the file survives a loss of power.
 fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    private_files::create_directory(dir, 0o700)?;
     let part = dir.join(format!(".{name}.part"));
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::foreign_text;
 use crate::{domain::notification::Notification, french};
 
 /// A rendered mail, without its recipient.
@@ -12,7 +13,7 @@ pub(super) struct Letter {
     pub html: String,
 }
 
-/// The person to whom a mail sends a link to choose a password.
+/// The person to whom a mail sends a link.
 ///
 /// Neither this nor [`Letter`] implements `Debug`: the link's secret must not reach a log.
 #[derive(Clone, PartialEq, Eq)]
@@ -47,13 +48,14 @@ struct Html<'a> {
     subject: &'a str,
 }
 
-/// Renders a notification's mail. `guest` is given for a mail with a link to choose a password;
+/// Renders a notification's mail. `guest` is given for a mail with a link;
 /// `portal` is the portal's public URL, without a trailing slash.
 ///
 /// # Errors
 /// Where a template cannot be rendered.
 pub(super) fn render(notice: &Notification, guest: Option<&Guest>, portal: &str) -> askama::Result<Letter> {
-    // The subject is a header: a structure's name must not break its line.
+    // The subject is a header, and is the first thing that people read: it holds no text that a
+    // stranger chose. An imported identifier must not break its line.
     let subject = Subject { notice }.render()?.trim().replace(char::is_control, " ");
     let text = Text { notice, guest, portal }.render()?;
     let html = Html { notice, guest, portal, subject: &subject }.render()?;

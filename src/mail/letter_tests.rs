@@ -67,6 +67,7 @@ fn notices() -> Vec<Notification> {
         },
         Notification::MembershipRefused { structure: "Ville de Paris".into(), identifier: "21750001600019".into() },
         Notification::ContactAddressChanged { new_address: "claire@mairie.example".into() },
+        Notification::ContactAddressToConfirm { user_id: 1, address: "claire@mairie.example".into() },
         Notification::Invitation { user_id: 1 },
         Notification::PasswordForgotten { user_id: 1 },
         Notification::PasswordChosen { login: "claire".into(), at: account().at },
@@ -164,6 +165,83 @@ fn a_name_cannot_add_a_header() {
         known_accounts: Vec::new(),
     };
     assert!(!letter(&notice).subject.contains(char::is_control));
+}
+
+/// Notices whose names, labels and designations are `text`.
+fn notices_with(text: &str) -> Vec<Notification> {
+    let (name, identifier) = (|| text.to_owned(), || "21750001600019".to_owned());
+    let account = || AccountNotification { label: Some(name()), structure: name(), ..account() };
+    let Notification::PasswordExpiring(expiring) = expiring(7) else { panic!("it expires") };
+    let changed = |is_recipient| Notification::ManagerChanged {
+        structure: name(),
+        identifier: identifier(),
+        new_manager: name(),
+        is_recipient,
+        known_accounts: vec![format!("{} ({text})", account().login)],
+    };
+    let membership = |role: Option<&str>| Notification::MembershipChanged {
+        structure: name(),
+        identifier: identifier(),
+        role: role.map(ToOwned::to_owned),
+        actor: "claire".into(),
+    };
+    vec![
+        Notification::TechnicalUserCreated(account()),
+        Notification::PasswordReset(account()),
+        Notification::PasswordExpiring(ExpiryNotice { label: Some(name()), structure: name(), ..expiring }),
+        changed(true),
+        changed(false),
+        membership(Some("Utilisateur")),
+        membership(None),
+        Notification::MembershipRequested {
+            structure: name(),
+            identifier: identifier(),
+            person: name(),
+            login: "mathieu".into(),
+        },
+        Notification::MembershipRefused { structure: name(), identifier: identifier() },
+        Notification::Invitation { user_id: 1 },
+        Notification::PasswordForgotten { user_id: 1 },
+    ]
+}
+
+fn letters_with(text: &str) -> impl Iterator<Item = Letter> {
+    let guest = Guest { name: text.into(), ..guest() };
+    notices_with(text).into_iter().map(move |notice| render(&notice, Some(&guest), PORTAL).unwrap())
+}
+
+#[test]
+fn no_subject_holds_a_text_that_a_stranger_chose() {
+    for (plain, foreign) in letters_with("Ville").zip(letters_with("URSSAF : compte bloqué, 09 70 00 00 00")) {
+        assert_eq!(plain.subject, foreign.subject);
+        assert!(!plain.subject.contains("Ville"), "{}", plain.subject);
+    }
+}
+
+/// Mail programs make links of what looks like one, in a text and in a page.
+#[test]
+fn no_mail_makes_a_link_of_a_text_that_a_stranger_chose() {
+    let own = ["https://raccord.example", "cpro.fr"];
+    for foreign in [
+        "URSSAF https://urssaf.evil.example/a",
+        "URSSAF (www.evil.example)",
+        "evil.example",
+        "http://198.51.100.7/a",
+        "\\\\evil\\partage",
+        "evil\u{3002}example",
+        "Compte bloqué\r\n\r\nhttps://evil.example",
+        "Compte bloqué\u{2028}https://evil.\u{ad}example",
+    ] {
+        for Letter { text, html, .. } in letters_with(foreign) {
+            for form in [text, html.split_once("<main>").unwrap().1.to_owned()] {
+                let form = own.iter().fold(form, |form, own| form.replace(own, ""));
+                for link in ["://", "evil.e", "w.e", "evil\u{3002}e", "evil.\u{ad}", "\\\\"] {
+                    assert!(!form.contains(link), "{link} {form}");
+                }
+                assert!(!form.contains("bloqué\n") && !form.contains("bloqué\r"), "{form}");
+            }
+        }
+    }
 }
 
 /// A person who signs in with a stolen password controls the `User-Agent` that their client sends.

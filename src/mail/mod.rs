@@ -3,5 +3,6 @@
 pub use sender::MailSender;
 
 mod delivery;
+mod foreign_text;
 mod letter;
 mod sender;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     db::{
-        identity::invitations,
+        identity::{contact_addresses, invitations},
         outbox::{self, WaitingMail},
     },
     domain::{lifetime, notification::Notification, random},
@@ -31,8 +31,8 @@ use crate::{
 const POLL: Duration = Duration::from_secs(1);
 /// The wait after the database or the mail server failed to answer.
 const PAUSE: Duration = Duration::from_secs(5);
-/// How many due mails are read at a time.
-const BATCH: i64 = 100;
+/// How many due mails are read at a time. Few, since one that is written later waits for them.
+const BATCH: i64 = 10;
 
 /// Why one mail was not sent.
 #[derive(Debug, Error)]
@@ -113,28 +113,39 @@ impl MailSender {
     }
 
     /// Sends one mail and marks it sent, in a transaction that locks its row against other
-    /// instances. With SMTP, a crash between the server's answer and the commit sends it twice. Both
-    /// copies are then identical, with the same link and Message-ID, so a server that deduplicates
-    /// may keep either.
+    /// instances. With SMTP, a crash between the server's answer and the commit sends it twice.
+    /// Both copies are then identical, with the same link and Message-ID, so a server that
+    /// deduplicates may keep either.
     async fn send(&self, pool: &PgPool, id: i64) -> Result<(), SendError> {
         let mut tx = pool.begin().await?;
         let Some(mail) = outbox::claim(&mut tx, id).await? else { return Ok(()) };
-        let (recipient, message) = self.write(&mut tx, &mail).await?;
+        let written = self.write(&mut tx, &mail).await?;
         outbox::mark_sent(&mut tx, id).await?;
+        let Some((recipient, message)) = written else {
+            tx.commit().await?;
+            tracing::info!(mail = id, "mail without object any more, not sent");
+            return Ok(());
+        };
         self.delivery.deliver(id, &recipient, message).await?;
         tx.commit().await?;
         tracing::info!(mail = id, "mail sent");
         Ok(())
     }
 
-    /// The recipient and the message. A mail with a link goes to the person's current address,
-    /// since it may have waited for hours.
-    async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<(String, Message), SendError> {
+    /// The recipient and the message; `None` where there is nothing to confirm any more. A mail
+    /// with a link to choose a password goes to the address that is confirmed now, since it may
+    /// have waited for hours.
+    async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<Option<(String, Message)>, SendError> {
         let notice: Notification = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
             Notification::Invitation { user_id } | Notification::PasswordForgotten { user_id } => {
                 let (address, guest) = self.create_link(conn, user_id, &self.message_id(mail)).await?;
                 (address, Some(guest))
+            }
+            Notification::ContactAddressToConfirm { user_id, ref address } => {
+                let guest = self.create_confirmation(conn, user_id, address, &self.message_id(mail)).await?;
+                let Some(guest) = guest else { return Ok(None) };
+                (address.clone(), Some(guest))
             }
             _ => (mail.recipient.clone(), None),
         };
@@ -150,7 +161,7 @@ impl MailSender {
             .raw_header(header("Auto-Submitted", "auto-generated"))
             .raw_header(header("Content-Language", "fr"))
             .multipart(MultiPart::alternative_plain_html(letter.text, letter.html))?;
-        Ok((recipient, message))
+        Ok(Some((recipient, message)))
     }
 
     /// Creates the link in the transaction that marks the mail sent, so that no secret is stored in
@@ -165,7 +176,22 @@ impl MailSender {
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
         invitations::create(conn, user_id, &random::digest(&token)).await?;
         let name = format!("{} {}", guest.first_name, guest.last_name);
-        Ok((guest.contact_address, Guest { name, login: guest.login, token, minutes: lifetime::LINK.as_secs() / 60 }))
+        Ok((guest.address, Guest { name, login: guest.login, token, minutes: lifetime::LINK.as_secs() / 60 }))
+    }
+
+    /// The same for a link that confirms an address. `None` where it does not wait for that any
+    /// more.
+    async fn create_confirmation(
+        &self,
+        conn: &mut PgConnection,
+        user_id: i64,
+        address: &str,
+        message_id: &str,
+    ) -> Result<Option<Guest>, SendError> {
+        let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
+        let name = contact_addresses::create_link(conn, user_id, address, &random::digest(&token)).await?;
+        let minutes = lifetime::ADDRESS_CONFIRMATION.as_secs() / 60;
+        Ok(name.map(|name| Guest { name, login: String::new(), token, minutes }))
     }
 
     /// The same at each attempt, and unique even where a recreated database reuses the numbers.

@@ -7,8 +7,32 @@ use time::{OffsetDateTime, UtcOffset};
 
 use super::{content::ConnectionSheet, font::Face, sheet};
 
+/// The XMP packet. askama escapes the values for XML.
 #[derive(Template)]
-#[template(path = "pdf/metadata.xml")]
+#[template(
+    ext = "xml",
+    source = r#"<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/">
+ <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+  <rdf:Description rdf:about=""
+    xmlns:dc="http://purl.org/dc/elements/1.1/"
+    xmlns:pdf="http://ns.adobe.com/pdf/1.3/"
+    xmlns:pdfuaid="http://www.aiim.org/pdfua/ns/id/"
+    xmlns:xmp="http://ns.adobe.com/xap/1.0/">
+   <dc:format>application/pdf</dc:format>
+   <dc:title><rdf:Alt><rdf:li xml:lang="x-default">{{ title }}</rdf:li></rdf:Alt></dc:title>
+   <dc:creator><rdf:Seq><rdf:li>{{ author }}</rdf:li></rdf:Seq></dc:creator>
+   <dc:language><rdf:Bag><rdf:li>{{ language }}</rdf:li></rdf:Bag></dc:language>
+   <pdf:Producer>{{ producer }}</pdf:Producer>
+   <pdfuaid:part>1</pdfuaid:part>
+   <xmp:CreatorTool>{{ author }}</xmp:CreatorTool>
+   <xmp:CreateDate>{{ date }}</xmp:CreateDate>
+   <xmp:ModifyDate>{{ date }}</xmp:ModifyDate>
+  </rdf:Description>
+ </rdf:RDF>
+</x:xmpmeta>
+<?xpacket end="w"?>"#
+)]
 struct Xmp<'a> {
     title: &'a str,
     author: &'a str,

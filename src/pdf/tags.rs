@@ -1,4 +1,5 @@
-//! Adds what PDF/UA-1 (ISO 14289-1) requires and printpdf lacks: structure tree, language, metadata.
+//! Adds what PDF/UA-1 (ISO 14289-1) requires and printpdf lacks: structure tree, language and
+//! metadata.
 
 use lopdf::{Dictionary, Document, Object, ObjectId, dictionary, text_string};
 

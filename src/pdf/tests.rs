@@ -146,6 +146,15 @@ fn what_the_file_says_about_itself_does_not_depend_on_the_password() {
 }
 
 #[test]
+fn what_the_file_says_about_itself_is_sound_xml_whatever_the_service_is_called() {
+    let document = load(&ConnectionSheet { service_name: "R&D <b>{title}]]>", ..example() });
+    let metadata = document.catalog().unwrap().get(b"Metadata").unwrap().as_reference().unwrap();
+    let content = document.get_object(metadata).unwrap().as_stream().unwrap().content.clone();
+    let text = String::from_utf8(content).unwrap();
+    assert_eq!(text.matches("R&#38;D &#60;b&#62;{title}]]&#62;").count(), 2, "{text}");
+}
+
+#[test]
 fn a_login_or_password_that_cannot_be_exact_is_refused() {
     let long = "x".repeat(1000);
     for odd in ["mot\u{0}passe", "🚀", "中", "deux\nlignes", "zéro\u{200b}largeur", &long] {

@@ -80,6 +80,14 @@ pub(super) async fn serve_until_signal(
     Ok(())
 }
 
+/// Serves without TLS until the future is dropped, with the same limits.
+pub(super) async fn serve_forever(listener: TcpListener, router: Router, max_connections: usize) {
+    let acceptor = Acceptor::new(router, None, max_connections);
+    loop {
+        acceptor.accept_next(&listener).await;
+    }
+}
+
 /// Accepts connections and starts a task for each.
 struct Acceptor {
     router: Router,

@@ -6,7 +6,7 @@ mod places;
 mod tls;
 mod write_timeout;
 
-use std::{future::IntoFuture, io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use sqlx::PgPool;
 use thiserror::Error;
@@ -34,6 +34,9 @@ use tls::{Tls, TlsError};
 
 /// How long a mail being sent may take at shutdown, after the last request.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(3);
+/// The most connections of the metrics listener. Their file descriptors are among those that
+/// `process` reserves.
+const METRICS_CONNECTIONS: usize = 16;
 const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Why the service could not start.
@@ -74,7 +77,7 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
         .map_err(|KeyFileError(error)| ServeError::SecretKeys(state.settings.secret_key_file.clone(), error))?;
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
-        tokio::spawn(axum::serve(listener, metrics_router(state.clone())).into_future());
+        tokio::spawn(connections::serve_forever(listener, metrics_router(state.clone()), METRICS_CONNECTIONS));
     }
     let (stop_mail, mail) = spawn_mail_sender(mail_sender, pool.clone());
     let upkeep = tokio::spawn(run_upkeep(pool));

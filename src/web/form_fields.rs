@@ -1,4 +1,5 @@
-//! The fields that people fill in, by the URL of their form: sign-in lists what a carried form holds.
+//! The fields that people fill in, by the URL of their form: sign-in lists what a carried form
+//! holds.
 
 use super::{identity::kept_form::Field, paths};
 use crate::domain::{role::Role, rotation::Grace, structure_identifier::IdentifierType};

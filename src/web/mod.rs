@@ -26,7 +26,7 @@ use edge::{
     route::{MAX_BODY_BYTES, Route},
     state::AppState,
 };
-use identity::{code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
+use identity::{address_confirmation, code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
 use portal::{
     activities::{self, calendar, overview},
     members::{self, requests},
@@ -66,6 +66,8 @@ pub fn routes() -> Vec<Route> {
         open_act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
         page(paths::INVITATION, get(invitation::invitation)),
         open_act(paths::INVITATION, post(invitation::accept_invitation)),
+        page(paths::ADDRESS_CONFIRMATION, get(address_confirmation::page)),
+        open_act(paths::ADDRESS_CONFIRMATION, post(address_confirmation::confirm)),
         page(paths::ACTIVITIES, get(activities::page)),
         page(paths::OVERVIEW, get(overview::page)),
         page(paths::OVERVIEW_CSV, get(overview::csv)),
@@ -106,6 +108,7 @@ pub fn routes() -> Vec<Route> {
         act(paths::DELETION, post(technical_users::delete)),
         page(paths::MY_ACCOUNT, get(my_account::page)),
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
+        act(paths::MY_CONTACT_CONFIRMATION, post(my_account::send_confirmation_again)),
         act(paths::MY_PASSWORD, post(my_account::change_password)),
         act(paths::MY_SESSION_CLOSE, post(my_account::close_session)),
         page(paths::SECOND_FACTOR, get(second_factor::page)),

@@ -17,6 +17,7 @@ pub const DEADLINES: &str = "/activites/echeances";
 pub const DEADLINES_FILE: &str = "/activites/echeances.ics";
 pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
+pub const MY_CONTACT_CONFIRMATION: &str = "/mon-compte/adresse-de-contact/confirmation";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
 pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
 pub const SECOND_FACTOR: &str = "/mon-compte/double-authentification";
@@ -53,6 +54,7 @@ pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
 
 pub const INVITATION: &str = "/invitation/{token}";
 pub const CALENDAR: &str = "/calendrier/{token}";
+pub const ADDRESS_CONFIRMATION: &str = "/confirmation-adresse/{token}";
 
 pub const SITE_MAP: &str = "/plan-du-site";
 pub const ACCESSIBILITY: &str = "/accessibilite";
@@ -159,6 +161,7 @@ filled! {
     deletion => DELETION,
     invitation => INVITATION,
     calendar => CALENDAR,
+    address_confirmation => ADDRESS_CONFIRMATION,
 }
 
 #[cfg(test)]

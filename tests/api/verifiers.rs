@@ -1,7 +1,9 @@
 //! How a password is found by its verifier, and what becomes of it when keys change.
 
 use std::{
-    fs,
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     sync::{
         Arc,
@@ -51,7 +53,9 @@ impl KeyFile {
     }
 
     fn write(&self, lines: &[&str]) {
-        fs::write(&self.0, lines.concat()).unwrap();
+        // The portal refuses a key file that others can read.
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&self.0).unwrap();
+        file.write_all(lines.concat().as_bytes()).unwrap();
     }
 }
 

@@ -29,7 +29,7 @@ class Portal:
     def __enter__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="raccord-clients-"))
         # Where root runs the tests, the database runs as another user, which must reach its files here.
-        self.directory.chmod(0o755)
+        self.directory.chmod(0o711)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.listen = f"127.0.0.1:{free.getsockname()[1]}"

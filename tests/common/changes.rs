@@ -144,6 +144,12 @@ impl TestPortal {
         succession
     }
 
+    /// Lets the people of all sessions have authenticated this long ago.
+    pub async fn age_authentications(&self, age: &str) {
+        let update = "UPDATE sessions SET authenticated_at = portal_now() - $1::text::interval";
+        sqlx::query(update).bind(age).execute(&self.pool).await.expect("sessions");
+    }
+
     /// Closes all sessions in a transaction that is not committed yet.
     pub async fn begin_closing_sessions(&self) -> Transaction<'static, Postgres> {
         let mut closing = self.pool.begin().await.expect("a transaction");
@@ -238,6 +244,22 @@ impl TestPortal {
         let mut holder = self.pool.begin().await.expect("a transaction");
         let lock = sqlx::query("SELECT id FROM structures WHERE id = $1 FOR UPDATE").bind(structure.id);
         lock.execute(&mut *holder).await.expect("the lock");
+        holder
+    }
+
+    /// Locks an account's row in a transaction.
+    pub async fn hold_account(&self, account: i64) -> Transaction<'static, Postgres> {
+        self.hold_row("SELECT 1 FROM technical_users WHERE id = $1 FOR NO KEY UPDATE", account).await
+    }
+
+    /// Locks the row of an account's envelope in a transaction.
+    pub async fn hold_envelope(&self, account: i64) -> Transaction<'static, Postgres> {
+        self.hold_row("SELECT 1 FROM envelopes WHERE technical_user_id = $1 FOR UPDATE", account).await
+    }
+
+    async fn hold_row(&self, lock: &'static str, id: i64) -> Transaction<'static, Postgres> {
+        let mut holder = self.pool.begin().await.expect("a transaction");
+        sqlx::query(lock).bind(id).execute(&mut *holder).await.expect("the lock");
         holder
     }
 

@@ -58,6 +58,14 @@ impl TestPortal {
         Person { id, login, full_name: format!("{name} Martin"), contact_address }
     }
 
+    /// A person whom the portal knows by this login.
+    pub async fn person_with_login(&self, login: &str) -> Person {
+        let select = "SELECT id, first_name || ' ' || last_name, contact_address FROM users WHERE login = $1";
+        let (id, full_name, contact_address) =
+            sqlx::query_as(select).bind(login).fetch_one(&self.pool).await.expect("a person");
+        Person { id, login: login.into(), full_name, contact_address }
+    }
+
     /// A structure from the directory, without a manager.
     pub async fn structure(&self, designation: &str) -> Structure {
         let identifier = siret(ESTABLISHMENT.fetch_add(1, Ordering::Relaxed));

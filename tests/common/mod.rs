@@ -7,6 +7,7 @@
 mod browser;
 mod changes;
 mod cluster;
+mod mails;
 mod makers;
 mod page;
 mod pdf;

@@ -25,7 +25,7 @@ impl Directory {
         fs::create_dir_all(&path).expect("a new directory");
         // Where root runs the tests, the database runs as another user, which must reach its files
         // here.
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("a directory that others may enter");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o711)).expect("a directory that others may enter");
         Self(path)
     }
 

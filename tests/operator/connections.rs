@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{ErrorKind, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     os::unix::fs::MetadataExt,
     sync::{
         Arc,
@@ -103,6 +103,40 @@ async fn whoever_is_silent_or_slow_is_let_go_within_thirty_seconds() {
         assert!(!said.contains(" 500 ") && !said.contains(" 200 OK\r\n") || !what.contains("body"), "{what}: {said}");
     }
     assert_eq!(serving.get("/readyz").expect("an answer").0, 200);
+    serving.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metrics_listener_has_the_same_limits() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    let listen = address.to_string();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_METRICS_LISTEN", &listen)];
+    let serving = Serving::start(&directory, &["serve"], &settings);
+    let start = Instant::now();
+    let slow_head = connect(address, b"GET /metrics HTTP/1.1\r\nX-Slow: ");
+    drip(&slow_head, b'a');
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\n";
+    let slow_body = connect(address, format!("{request}Content-Length: 60000\r\n\r\n").as_bytes());
+    drip(&slow_body, b'a');
+    let held = [
+        ("says nothing", connect(address, b"")),
+        ("a head that drips", slow_head),
+        ("a body that drips", slow_body),
+        ("is kept alive for nothing", connect(address, format!("{request}\r\n").as_bytes())),
+    ];
+    let closed = held.map(|(what, stream)| thread::spawn(move || (what, closed_after(stream, start).0)));
+    for thread in closed {
+        let (what, after) = thread.join().expect("closed in time");
+        println!("{what}: closed after {after:?}");
+        assert!(after < PROMISED, "{what}: {after:?}");
+    }
+    // More idle connections than there are places: a scrape is served all the same.
+    let idle: Vec<_> = (0..200).map(|_| connect(address, b"")).collect();
+    let (status, _, body) = send(address, &format!("{request}Connection: close\r\n\r\n")).expect("an answer");
+    assert!(status == 200 && body.ends_with("# EOF\n"), "{status} {body}");
+    drop(idle);
     serving.stop();
 }
 

@@ -11,6 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use data_encoding::BASE64URL_NOPAD;
+
 use super::{
     binary::{Directory, Serving, send},
     faults::health_check,
@@ -87,18 +89,20 @@ pub(super) fn assert_memory_without(serving: &Serving, known: &str, moment: &str
     }
 }
 
+/// Settings with which PostgreSQL logs every statement with its values.
+const TALKATIVE: [&str; 7] = [
+    "log_statement=all",
+    "log_min_duration_statement=0",
+    "log_parameter_max_length=-1",
+    "log_parameter_max_length_on_error=-1",
+    "log_min_error_statement=debug5",
+    "wal_level=logical",
+    "wal_compression=off",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_dump_no_file_and_no_log_holds_a_secret() {
-    let talkative = [
-        "log_statement=all",
-        "log_min_duration_statement=0",
-        "log_parameter_max_length=-1",
-        "log_parameter_max_length_on_error=-1",
-        "log_min_error_statement=debug5",
-        "wal_level=logical",
-        "wal_compression=off",
-    ];
-    let postgres = Postgres::start(&talkative);
+    let postgres = Postgres::start(&TALKATIVE);
     let portal = TestPortal::over(&postgres.url("raccord", "raccord")).await;
     let (manager, structure) = portal.manager().await;
     let directory = Directory::create();
@@ -116,6 +120,8 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     let known = portal.database_url().rsplit('/').next().expect("the database's name");
     let first_account = cpro_account(&login, &first);
     let cookie = browser.cookies().into_values().next().expect("a session");
+    // As tower-sessions keeps it: the cookie can be made from it again.
+    let session_id = BASE64URL_NOPAD.decode(cookie.as_bytes()).expect("a session's id");
     let at_first = [
         ("first password", first.as_bytes()),
         ("its cpro-account", first_account.as_bytes()),
@@ -123,6 +129,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
         ("first password as shown", shown.as_bytes()),
         ("a person's password", PASSWORD.as_bytes()),
         ("session", cookie.as_bytes()),
+        ("session in binary", &session_id),
         ("nonce", nonce.as_bytes()),
     ];
     let idle = [
@@ -174,6 +181,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     ];
     let raw = data_encoding::BASE32_NOPAD.decode(key.as_bytes()).expect("base32");
     let mut at_the_end: Vec<_> = secrets.iter().map(|(what, secret)| (*what, secret.as_bytes())).collect();
+    at_the_end.push(("session in binary", &session_id));
     at_the_end.extend([("raw key of the second factor", &raw[..]), ("first password as shown", shown.as_bytes())]);
     assert_memory_without(&serving, known, "end", &at_the_end);
     let own_log = serving.stop();

@@ -11,7 +11,10 @@ use rand::{CryptoRng, seq::IndexedRandom};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::domain::person::{TypedPassword, check_chosen_password};
+use crate::{
+    domain::person::{TypedPassword, check_chosen_password},
+    private_files,
+};
 
 #[derive(Deserialize, Serialize)]
 struct Account {
@@ -37,12 +40,12 @@ impl Credentials {
         self.accounts.push(Account { role: role.into(), login: login.into(), password });
     }
 
-    /// Writes the file atomically, private to its owner. When this returns, the file survives a loss
-    /// of power.
+    /// Writes the file atomically, private to its owner. When this returns, it survives a loss of
+    /// power.
     pub fn save(&self, path: &Path) -> io::Result<()> {
         let text = Zeroizing::new(serde_json::to_vec_pretty(self)?);
         let dir = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(dir)?;
+        private_files::create_directory(dir, 0o700)?;
         // Named by process: two concurrent starts must not write into the same file.
         let part = path.with_extension(format!("{}.part", std::process::id()));
         let _ = fs::remove_file(&part);

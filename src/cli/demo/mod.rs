@@ -56,9 +56,9 @@ pub enum Filled {
     CredentialsLost(PathBuf),
 }
 
-/// Fills an empty database in one transaction. The credentials are synced to disk before the commit:
-/// a kill at any time never leaves a demonstration without credentials, and credentials without a
-/// demonstration are replaced at the next start.
+/// Fills an empty database in one transaction. The credentials are synced to disk before the
+/// commit: a kill at any time never leaves a demonstration without credentials, and credentials
+/// without a demonstration are replaced at the next start.
 ///
 /// # Errors
 /// [`DemoError`].

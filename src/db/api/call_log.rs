@@ -15,6 +15,7 @@ use crate::domain::{
 #[derive(Clone, Debug)]
 pub struct LastCall {
     pub technical_user_id: i64,
+    /// By the database's clock.
     pub at: OffsetDateTime,
     pub address: IpAddr,
     /// The `User-Agent`; may be empty.
@@ -52,6 +53,7 @@ pub async fn write_calls(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> 
 #[derive(Clone, Debug)]
 pub struct ExpiringCall {
     pub technical_user_id: i64,
+    /// By the database's clock.
     pub at: OffsetDateTime,
     pub presented: PresentedCredentials,
 }
@@ -149,6 +151,7 @@ pub struct RefusedCalls {
     pub technical_user_id: i64,
     pub why: CallRefusal,
     pub address: Option<IpAddr>,
+    /// How often, since the last event of this kind.
     pub count: i32,
 }
 

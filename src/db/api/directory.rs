@@ -21,10 +21,14 @@ pub struct Criteria {
     pub active: Option<bool>,
     /// All structures are public but those of private persons.
     pub public: Option<bool>,
+    /// ISO 3166-1, two letters.
     pub country_code: Option<String>,
     pub postal_code: Option<String>,
+    /// The beginning of the town's name, ignoring case and accents.
     pub city: Option<String>,
+    /// Only contracting authorities (maîtrise d’ouvrage).
     pub moa: bool,
+    /// Only structures that are nothing but a contracting authority.
     pub moa_only: bool,
     /// Only structures that the caller's principal manager is a member of.
     pub within_rights: bool,
@@ -34,16 +38,18 @@ pub struct Criteria {
 #[derive(Clone, Debug)]
 pub struct Listed {
     pub id: i64,
+    /// An [`IdentifierType`]'s code.
     pub identifier_type: String,
     pub identifier: String,
     pub designation: String,
     pub active: bool,
 }
 
-/// A page of the directory, and the number of all matches; see [`total`].
+/// A page of the directory, and the number of all matches.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub rows: Vec<Listed>,
+    /// Matches on all pages; beyond 100,000, more than were shown so far.
     pub total: i64,
 }
 
@@ -202,6 +208,7 @@ fn push_pattern(query: &mut QueryBuilder<Postgres>, text: &str) {
 #[allow(clippy::struct_excessive_bools, reason = "the directory's columns")]
 pub struct Consulted {
     pub id: i64,
+    /// An [`IdentifierType`]'s code.
     pub identifier_type: String,
     pub identifier: String,
     pub designation: String,
@@ -213,13 +220,21 @@ pub struct Consulted {
     pub country: String,
     pub phone: String,
     pub active: bool,
+    /// `GestionStatutMiseEnPaiement` of the public directory.
     pub requires_payment_status: bool,
+    /// Whether an invoice needs an engagement's number.
     pub requires_engagement: bool,
+    /// Whether an invoice needs a service's code.
     pub requires_service: bool,
+    /// Whether an invoice needs a service's code or an engagement's number.
     pub requires_service_engagement: bool,
+    /// Whether it sends invoices by EDI.
     pub edi_sender: bool,
+    /// Whether it receives invoices by EDI.
     pub edi_receiver: bool,
+    /// Whether it is a contracting authority (maîtrise d’ouvrage).
     pub moa: bool,
+    /// Whether it is nothing but that.
     pub moa_only: bool,
     /// Whether the caller's principal manager is a member.
     pub within_rights: bool,
@@ -233,7 +248,9 @@ pub struct Consulted {
 /// How a call identifies a structure.
 #[derive(Clone, Debug)]
 pub enum StructureRef {
+    /// The id of its row.
     Id(i64),
+    /// The kind and the value of its identifier.
     Identifier(IdentifierType, String),
 }
 

@@ -20,6 +20,7 @@ pub struct ApiMembership {
 #[derive(Clone, Debug, Default)]
 pub struct ApiMemberships {
     pub rows: Vec<ApiMembership>,
+    /// Memberships on all pages.
     pub total: i64,
 }
 

@@ -81,6 +81,7 @@ pub struct Page {
     /// From 1.
     pub number: i32,
     pub order: Option<Order>,
+    /// Whether the order is reversed.
     pub descending: bool,
 }
 

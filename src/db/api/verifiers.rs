@@ -39,6 +39,7 @@ pub async fn put(
 #[derive(Clone, Debug)]
 pub struct UnverifiedPassword {
     pub technical_user_id: i64,
+    /// The version of the account's password.
     pub credential_version: i32,
     pub hash: PasswordHash,
 }

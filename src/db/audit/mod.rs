@@ -13,6 +13,7 @@ use crate::domain::audit::{Action, Actor};
 pub struct Event<'a> {
     pub actor: &'a Actor,
     pub action: Action,
+    /// The structure in whose history the event appears.
     pub structure_id: Option<i64>,
     pub technical_user_id: Option<i64>,
     /// The login, or other name, of whom or what it concerns, for display.

@@ -8,16 +8,10 @@ use super::{
     sessions::{self, OpenSession},
 };
 use crate::{
-    db::{
-        audit::{self, Event},
-        outbox,
-        throttles::{self, RateLimit, Scope},
-    },
+    db::audit::{self, Event},
     domain::{
         audit::{Action, Actor},
-        contact_address::ContactAddress,
         envelope::SessionSecret,
-        notification::Notification,
         password::PasswordHash,
         role::Role,
     },
@@ -36,82 +30,11 @@ pub async fn change_password(
     current: &SessionSecret,
 ) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    passwords::replace(&mut tx, user_id, hash).await?;
+    passwords::replace(&mut tx, actor, user_id, hash).await?;
     invitations::end_links(&mut tx, user_id).await?;
     sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await
-}
-
-/// How often a person may change their contact address.
-const CHANGES_OF_ADDRESS: RateLimit = RateLimit { most: 10, minutes: 60 };
-
-/// What became of a change of the contact address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AddressChange {
-    /// It is the person's address now, and that of so many technical users.
-    Saved { technical_users: i64 },
-    /// The person has changed it too often: seconds to wait. Nothing was written.
-    TooOften { seconds: u32 },
-}
-
-/// Replaces a person's contact address, which is at once that of the technical users of their
-/// structures (rule 6); the history of each structure records it. Mails the old and the new
-/// address, and ends the links in the old mailbox. How often is limited: the new address is
-/// whatever was typed, and whoever reads mail there gets one.
-///
-/// # Errors
-/// Database errors.
-pub async fn change_contact_address(
-    pool: &PgPool,
-    actor: &Actor,
-    user_id: i64,
-    address: &ContactAddress,
-) -> sqlx::Result<AddressChange> {
-    let mut tx = pool.begin().await?;
-    let old = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1 FOR UPDATE", user_id)
-        .fetch_one(&mut *tx)
-        .await?;
-    if old != address.as_str() {
-        let wait = throttles::consume(&mut tx, Scope::ContactAddress.key(&actor.name, ""), CHANGES_OF_ADDRESS).await?;
-        if let Some(seconds) = wait {
-            return Ok(AddressChange::TooOften { seconds });
-        }
-        replace_contact_address(&mut tx, actor, user_id, &old, address.as_str()).await?;
-    }
-    let technical_users = facts(&mut tx, user_id).await?.technical_users;
-    tx.commit().await?;
-    Ok(AddressChange::Saved { technical_users })
-}
-
-async fn replace_contact_address(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    user_id: i64,
-    old: &str,
-    new: &str,
-) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE users SET contact_address = $2 WHERE id = $1", user_id, new).execute(&mut *conn).await?;
-    // A link in the old mailbox may be why the address is changed.
-    invitations::end_links(conn, user_id).await?;
-    let notice = Notification::ContactAddressChanged { new_address: new.to_owned() };
-    for recipient in [old, new] {
-        outbox::enqueue(conn, recipient, &notice).await?;
-    }
-    audit::record(conn, Event { detail: new, ..Event::of(actor, Action::ContactAddressChanged) }).await?;
-    sqlx::query!(
-        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
-         SELECT $1, $2, $3, $4, s.id, $2, $5 FROM structures s WHERE s.principal_manager_id = $6",
-        actor.user_id,
-        actor.name,
-        actor.address,
-        Action::ContactAddressChanged.code(),
-        new,
-        user_id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// What « Mon compte » shows beside the person's own data.
@@ -121,15 +44,22 @@ pub struct Account {
     pub previous_sign_in: Option<OffsetDateTime>,
     /// How many technical users have the person's contact address.
     pub technical_users: i64,
+    /// Whether the contact address is confirmed.
+    pub is_address_confirmed: bool,
+    /// Where links and notices about the person's own account go.
+    pub confirmed_address: Option<String>,
     /// One page of the memberships.
     pub memberships: Vec<MembershipRow>,
+    /// The open sessions, the latest seen first.
     pub sessions: Vec<OpenSession>,
 }
 
 /// The part of a person's memberships that a page shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
+    /// Memberships before the slice.
     pub offset: i64,
+    /// The most memberships in the slice.
     pub limit: i64,
 }
 
@@ -143,6 +73,8 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
     Ok(Account {
         previous_sign_in: facts.previous_sign_in,
         technical_users: facts.technical_users,
+        is_address_confirmed: facts.is_address_confirmed,
+        confirmed_address: facts.confirmed_address,
         memberships: memberships(&mut conn, user_id, slice).await?,
         sessions: sessions::open_sessions(&mut conn, user_id, current).await?,
     })
@@ -153,15 +85,19 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
 pub struct MembershipRow {
     pub structure_id: i64,
     pub designation: String,
+    /// An [`IdentifierType`](crate::domain::structure_identifier::IdentifierType)'s code.
     pub identifier_type: String,
     pub identifier: String,
+    /// A [`Role`]'s code.
     pub role: String,
+    /// Whether the structure is active.
     pub active: bool,
     /// How many memberships the person has in all.
     pub total: i64,
 }
 
 impl MembershipRow {
+    /// Their role in the structure. An unknown code reads as the role that grants least.
     pub fn role(&self) -> Role {
         Role::parse(&self.role).unwrap_or(Role::User)
     }
@@ -186,6 +122,8 @@ async fn memberships(conn: &mut PgConnection, user_id: i64, slice: Slice) -> sql
 struct Facts {
     previous_sign_in: Option<OffsetDateTime>,
     technical_users: i64,
+    is_address_confirmed: bool,
+    confirmed_address: Option<String>,
 }
 
 async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
@@ -194,7 +132,9 @@ async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
         r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' ORDER BY id DESC OFFSET 1 LIMIT 1)
                       AS previous_sign_in,
                   (SELECT count(*) FROM technical_users t JOIN structures s ON s.id = t.structure_id
-                    WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED') AS "technical_users!""#,
+                    WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED') AS "technical_users!",
+                  u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", u.confirmed_address
+             FROM users u WHERE u.id = $1"#,
         user_id,
     )
     .fetch_one(conn)

@@ -6,10 +6,11 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use super::{passwords, sessions};
+use super::{passwords, registration, sessions};
 use crate::{
     db::{
         audit::{self, Event},
+        outbox::Cause,
         throttles::{self, RateLimit, Scope},
     },
     domain::{
@@ -65,8 +66,9 @@ pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8]) ->
 #[derive(Clone, Debug)]
 pub struct Guest {
     pub login: String,
-    /// The address as it is now, whatever it was when the link was asked for.
-    pub contact_address: String,
+    /// The address that is confirmed now, whatever it was when the link was asked for; for a person
+    /// who never confirmed one, that of their invitation.
+    pub address: String,
     pub first_name: String,
     pub last_name: String,
 }
@@ -76,9 +78,13 @@ pub struct Guest {
 /// # Errors
 /// Database errors.
 pub async fn find_guest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Guest>> {
-    sqlx::query_as!(Guest, "SELECT login, contact_address, first_name, last_name FROM users WHERE id = $1", user_id)
-        .fetch_optional(conn)
-        .await
+    sqlx::query_as!(
+        Guest,
+        r#"SELECT login, coalesce(confirmed_address, contact_address) AS "address!", first_name, last_name FROM users WHERE id = $1"#,
+        user_id,
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// The person that the link with this token invites; `None` once it is used or too old.
@@ -122,7 +128,8 @@ pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &Pass
     .fetch_optional(&mut *tx)
     .await?;
     let Some(user_id) = user_id else { return Ok(false) };
-    passwords::replace(&mut tx, user_id, hash).await?;
+    passwords::replace(&mut tx, actor, user_id, hash).await?;
+    registration::confirm_address(&mut tx, user_id).await?;
     end_links(&mut tx, user_id).await?;
     sessions::end_all_but(&mut tx, user_id, None).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
@@ -139,7 +146,7 @@ pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Re
 /// What became of a request for a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Taken, whether or not anyone is known by what was typed.
+    /// Taken, whether or not what was typed names a person.
     Taken,
     /// Too often for the person that was named: seconds to wait.
     TooOftenNamed { seconds: u32 },
@@ -148,7 +155,7 @@ pub enum Request {
 }
 
 /// Takes a request for a link from a person who forgot their password and names themselves by
-/// login or contact address. Where a person is known by it, they are mailed a link, unless one is
+/// login, or by a contact address that is confirmed and no login. Where a person is known by it, they are mailed a link, unless one is
 /// on its way already. The event names what was typed where a person is known by it, and `actor`
 /// otherwise. One statement and one event whoever is named, so that the answer takes as long. A
 /// refused request writes nothing.
@@ -175,19 +182,22 @@ pub async fn request(pool: &PgPool, actor: &Actor, named: &str, network: &str) -
 }
 
 async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) -> sqlx::Result<()> {
-    let people =
-        sqlx::query!("SELECT id, contact_address FROM users WHERE login = $1 OR lower(contact_address) = $1", named)
-            .fetch_all(&mut *conn)
-            .await?;
+    let people = sqlx::query!(
+        r#"SELECT id, coalesce(confirmed_address, contact_address) AS "address!" FROM users u
+            WHERE login = $1 OR lower(confirmed_address) = $1 AND NOT EXISTS (SELECT FROM users WHERE login = $1)"#,
+        named,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
     let notices: Vec<_> = ids.iter().map(|&user_id| Json(Notification::PasswordForgotten { user_id })).collect();
-    let recipients: Vec<String> = people.into_iter().map(|person| person.contact_address).collect();
+    let recipients: Vec<String> = people.into_iter().map(|person| person.address).collect();
     sqlx::query!(
-        "WITH person AS (SELECT * FROM unnest($7::bigint[], $8::text[], $9::jsonb[]) AS person (id, contact_address, notice)),
+        "WITH person AS (SELECT * FROM unnest($7::bigint[], $8::text[], $9::jsonb[]) AS person (id, address, notice)),
          mailed AS (
-             INSERT INTO mails (recipient, notice)
-             SELECT p.contact_address, p.notice FROM person p
-              WHERE NOT EXISTS (SELECT FROM mails m WHERE m.recipient = p.contact_address AND m.sent_at IS NULL AND m.notice = p.notice)
+             INSERT INTO mails (recipient, notice, caused_by)
+             SELECT p.address, p.notice, $10 FROM person p
+              WHERE NOT EXISTS (SELECT FROM mails m WHERE m.recipient = p.address AND m.sent_at IS NULL AND m.notice = p.notice)
                 AND NOT EXISTS (SELECT FROM invitations i WHERE i.user_id = p.id AND i.used_at IS NULL
                                    AND i.expires_at > portal_now() + $6::interval))
          INSERT INTO audit_events (actor_id, actor, address, action, subject)
@@ -201,6 +211,7 @@ async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) ->
         &ids,
         &recipients,
         &notices as _,
+        Cause::from(actor).key(),
     )
     .execute(conn)
     .await?;

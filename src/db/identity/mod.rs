@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod calendar_links;
+pub mod contact_addresses;
 pub mod invitations;
 pub mod passwords;
 pub mod registration;

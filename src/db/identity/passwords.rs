@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use super::sessions::VerifiedPassword;
 use crate::{
     db::outbox,
-    domain::{notification::Notification, password::PasswordHash},
+    domain::{audit::Actor, notification::Notification, password::PasswordHash},
 };
 
 /// What others know of a person, hence try as their password: login, names, contact address, and
@@ -42,14 +42,20 @@ pub async fn renew_hash(pool: &PgPool, old: &VerifiedPassword, new: &PasswordHas
 }
 
 /// Replaces a person's password by one that they chose, and mails them.
-pub(super) async fn replace(conn: &mut PgConnection, user_id: i64, hash: &PasswordHash) -> sqlx::Result<()> {
+pub(super) async fn replace(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    hash: &PasswordHash,
+) -> sqlx::Result<()> {
     let person = sqlx::query!(
-        r#"UPDATE users SET password_hash = $2 WHERE id = $1 RETURNING login, contact_address, portal_now() AS "at!""#,
+        r#"UPDATE users SET password_hash = $2 WHERE id = $1
+           RETURNING login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!""#,
         user_id,
         hash.as_phc(),
     )
     .fetch_one(&mut *conn)
     .await?;
     let notice = Notification::PasswordChosen { login: person.login, at: person.at };
-    outbox::enqueue(conn, &person.contact_address, &notice).await
+    outbox::enqueue(conn, actor, &person.address, &notice).await
 }

@@ -40,7 +40,8 @@ pub(in crate::db) async fn register(
     Ok(Registered { user_id, is_new: false })
 }
 
-/// Inserts a person; `None` where the login is taken.
+/// Inserts a person; `None` where the login is taken. The contact address counts as confirmed. A
+/// person without a password counts as invited until their first sign-in.
 ///
 /// # Errors
 /// Database errors.
@@ -50,7 +51,8 @@ pub(in crate::db) async fn insert(
     password: Option<&PasswordHash>,
 ) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
-        "INSERT INTO users (login, last_name, first_name, contact_address, password_hash) VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO users (login, last_name, first_name, contact_address, password_hash, invited)
+         VALUES ($1, $2, $3, $4, $5, $5::text IS NULL)
          ON CONFLICT ON CONSTRAINT users_login_key DO NOTHING RETURNING id",
         person.login(),
         person.last_name(),
@@ -69,7 +71,7 @@ async fn send_invitation(
     login: &str,
     address: &str,
 ) -> sqlx::Result<()> {
-    outbox::enqueue(conn, address, &Notification::Invitation { user_id }).await?;
+    outbox::enqueue(conn, actor, address, &Notification::Invitation { user_id }).await?;
     audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
 }
 
@@ -89,4 +91,25 @@ pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::R
     }
     tx.commit().await?;
     Ok(registered)
+}
+
+/// Lets the address of a person whom a manager has just registered wait for their first link.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn await_confirmation(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET contact_address_confirmed_at = NULL WHERE id = $1", user_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Confirms the address of a person who never confirmed one, and now followed a link to choose a
+/// password: it was mailed there.
+pub(super) async fn confirm_address(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE users SET contact_address_confirmed_at = portal_now() WHERE id = $1 AND confirmed_address IS NULL",
+        user_id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

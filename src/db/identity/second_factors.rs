@@ -106,7 +106,7 @@ pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_
     replace_codes(&mut tx, user_id, recovery_hashes).await?;
     sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorEnabled)).await?;
-    announce(&mut tx, user_id, SecondFactorChange::Enabled).await?;
+    announce(&mut tx, actor, user_id, SecondFactorChange::Enabled).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -196,7 +196,7 @@ pub async fn renew_codes(pool: &PgPool, actor: &Actor, user_id: i64, code_hashes
     }
     replace_codes(&mut tx, user_id, code_hashes).await?;
     audit::record(&mut tx, Event::of(actor, Action::RecoveryCodesRenewed)).await?;
-    announce(&mut tx, user_id, SecondFactorChange::CodesRenewed).await?;
+    announce(&mut tx, actor, user_id, SecondFactorChange::CodesRenewed).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -213,7 +213,7 @@ pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, current: &Sessi
     }
     sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorDisabled)).await?;
-    announce(&mut tx, user_id, SecondFactorChange::Disabled).await?;
+    announce(&mut tx, actor, user_id, SecondFactorChange::Disabled).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -240,7 +240,7 @@ pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Re
     }
     sessions::end_all_but(&mut tx, user_id, None).await?;
     audit::record(&mut tx, Event { subject: login, ..Event::of(actor, Action::SecondFactorReset) }).await?;
-    announce(&mut tx, user_id, SecondFactorChange::Reset).await?;
+    announce(&mut tx, actor, user_id, SecondFactorChange::Reset).await?;
     tx.commit().await?;
     Ok(ResetOutcome::Done)
 }
@@ -266,13 +266,20 @@ async fn replace_codes(conn: &mut PgConnection, user_id: i64, code_hashes: &[Vec
 }
 
 /// Mails the person what changed about their second factor.
-async fn announce(conn: &mut PgConnection, user_id: i64, change: SecondFactorChange) -> sqlx::Result<()> {
-    let person =
-        sqlx::query!(r#"SELECT login, contact_address, portal_now() AS "at!" FROM users WHERE id = $1"#, user_id)
-            .fetch_one(&mut *conn)
-            .await?;
+async fn announce(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    change: SecondFactorChange,
+) -> sqlx::Result<()> {
+    let person = sqlx::query!(
+        r#"SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!" FROM users WHERE id = $1"#,
+        user_id,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
     let notice = Notification::SecondFactorChanged { login: person.login, change, at: person.at };
-    outbox::enqueue(conn, &person.contact_address, &notice).await
+    outbox::enqueue(conn, actor, &person.address, &notice).await
 }
 
 /// Deletes set-ups that were never finished. A page may still show one for

@@ -283,7 +283,7 @@ pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sql
 }
 
 /// Ends a person's sessions, with their envelopes, all but `kept`. Pending sign-ins end too: they
-/// began with a password that somebody else may know.
+/// began with a password that another person may know.
 pub(super) async fn end_all_but(
     conn: &mut PgConnection,
     user_id: i64,

@@ -6,6 +6,7 @@ use super::sessions::{self, NewSession, PendingSignIn, VerifiedPassword};
 use crate::{
     db::{
         audit::{self, Event},
+        members::memberships,
         outbox,
         throttles::{self, Scope},
     },
@@ -140,13 +141,13 @@ pub async fn complete(
     Ok(true)
 }
 
-/// Keeps the password from being replaced until the transaction ends, and says whether sign-in
-/// asks for a code, too. `None` where it was replaced already: that change ended only the sessions
-/// that it saw, so none may begin with the old password.
+/// Locks the person's row, so that the password is not replaced until the transaction ends, and
+/// says whether sign-in asks for a code, too. `None` where it was replaced already: that change
+/// ended only the sessions that it saw, so none may begin with the old password.
 async fn lock_password(conn: &mut PgConnection, verified: &VerifiedPassword) -> sqlx::Result<Option<bool>> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "code_needed!"
-             FROM users u WHERE u.id = $1 AND u.password_hash = $2 FOR SHARE OF u"#,
+             FROM users u WHERE u.id = $1 AND u.password_hash = $2 FOR NO KEY UPDATE OF u"#,
         verified.user_id,
         verified.hash.as_phc(),
     )
@@ -154,17 +155,20 @@ async fn lock_password(conn: &mut PgConnection, verified: &VerifiedPassword) -> 
     .await
 }
 
-/// Inserts the session, records the sign-in, and mails the person where they have signed in before,
-/// but never from this network with this software.
+/// Inserts the session and records the sign-in, after which the person no longer counts as invited
+/// and takes part in the structures that they were attached to since their last one. Mails them
+/// where they have signed in before, but never from this network with this software.
 async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSession<'_>) -> sqlx::Result<()> {
     sessions::insert(conn, user_id, &actor.address, new).await?;
+    memberships::accept_all(conn, user_id).await?;
     audit::record(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
+    sqlx::query!("UPDATE users SET invited = false WHERE id = $1 AND invited", user_id).execute(&mut *conn).await?;
     let without_version: String = new.software.chars().filter(|c| !c.is_ascii_digit()).collect();
     let known = sqlx::query!(
         r#"WITH before AS (SELECT network, software FROM known_browsers WHERE user_id = $1),
                 kept AS (INSERT INTO known_browsers (user_id, network, software) VALUES ($1, $2, $3)
                          ON CONFLICT (user_id, network, software) DO UPDATE SET last_seen_at = portal_now())
-           SELECT login, contact_address, portal_now() AS "at!",
+           SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!",
                   EXISTS (SELECT FROM before) AND NOT EXISTS (SELECT FROM before WHERE network = $2 AND software = $3) AS "is_new!"
              FROM users WHERE id = $1"#,
         user_id,
@@ -182,7 +186,7 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
         software: new.software.to_owned(),
         at: known.at,
     };
-    outbox::enqueue(conn, &known.contact_address, &notice).await
+    outbox::enqueue(conn, actor, &known.address, &notice).await
 }
 
 /// Forgets browsers without a sign-in for 180 days.

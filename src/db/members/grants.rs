@@ -43,6 +43,9 @@ pub(super) struct Grant<'a> {
     pub structure: &'a ManagedStructure,
     pub user_id: i64,
     pub role: Role,
+    /// For a person whom the portal knew already: what the manager typed, and sees of them at
+    /// first.
+    pub invited_as: Option<&'a str>,
 }
 
 /// Gives the role, with its mail and its event. False if the person has this role already.
@@ -50,7 +53,7 @@ pub(super) struct Grant<'a> {
 /// # Errors
 /// [`MemberError`].
 pub(super) async fn give(conn: &mut PgConnection, grant: Grant<'_>) -> Result<bool, MemberError> {
-    let Grant { actor, action, structure, user_id, role } = grant;
+    let Grant { actor, action, structure, user_id, role, invited_as } = grant;
     if role == Role::PrincipalManager {
         return Err(MemberError::PrincipalManager);
     }
@@ -62,9 +65,12 @@ pub(super) async fn give(conn: &mut PgConnection, grant: Grant<'_>) -> Result<bo
         None => {}
     }
     memberships::set_role(conn, structure.id(), user_id, role).await?;
+    if let Some(typed) = invited_as {
+        memberships::hide(conn, structure.id(), user_id, typed).await?;
+    }
     let event = Event {
         structure_id: Some(structure.id()),
-        subject: &person.login,
+        subject: invited_as.unwrap_or(&person.login),
         detail: role.label(),
         ..Event::of(actor, action)
     };
@@ -91,5 +97,5 @@ pub(super) async fn notify(
         role: role.map(|role| role.label().to_owned()),
         actor: actor.name.clone(),
     };
-    outbox::enqueue(conn, recipient, &notice).await
+    outbox::enqueue(conn, actor, recipient, &notice).await
 }

@@ -45,7 +45,9 @@ impl From<DesignateError> for AttachError {
 /// What attaching a person changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attached {
+    /// Whether the person was registered by this.
     pub is_new_person: bool,
+    /// Whether a membership or a role was written.
     pub is_changed: bool,
 }
 
@@ -124,13 +126,13 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment
         if assignment.current.is_none() {
             memberships::set_role(conn, structure_id, user_id, Role::User).await?;
         }
-        return Ok(succession::hand_over(conn, actor, &structure, user_id).await?);
+        return Ok(succession::appoint(conn, actor, &structure, user_id).await?);
     }
     // There is no former manager to notify. The new one is warned of passwords that an earlier,
     // removed manager still knows.
     succession::replace(conn, structure_id, user_id).await?;
     if let Some(structure) = structures::find_managed(&mut *conn, user_id, structure_id).await? {
-        succession::warn_of_known_passwords(conn, &structure).await?;
+        succession::warn_of_known_passwords(conn, actor, &structure).await?;
     }
     Ok(record(conn, actor, assignment, Action::ManagerChanged, "").await?)
 }

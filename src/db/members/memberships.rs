@@ -14,14 +14,31 @@ pub struct Member {
     pub first_name: String,
     pub login: String,
     pub contact_address: String,
+    pub is_address_confirmed: bool,
     pub role: Role,
     /// Whether the person has chosen a password yet.
     pub active: bool,
+    /// What the manager typed who attached this person, whom the portal knew already: all that
+    /// the manager sees of them until they sign in the next time.
+    pub invited_as: Option<String>,
+    /// Whether the person has signed in since they were invited.
+    pub has_signed_in: bool,
 }
 
 impl Member {
+    /// First name, then last name.
     pub fn full_name(&self) -> String {
         format!("{} {}", self.first_name, self.last_name)
+    }
+
+    /// The name that the structure's manager sees.
+    pub fn shown_name(&self) -> String {
+        self.invited_as.clone().unwrap_or_else(|| self.full_name())
+    }
+
+    /// The login that the structure's manager sees, or what they typed instead.
+    pub fn shown_login(&self) -> &str {
+        self.invited_as.as_deref().unwrap_or(&self.login)
     }
 }
 
@@ -33,7 +50,8 @@ pub async fn of_structure(executor: impl PgExecutor<'_>, structure: &ManagedStru
     sqlx::query_as!(
         Member,
         r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role AS "role: Role",
-                  u.password_hash IS NOT NULL AS "active!"
+                  u.password_hash IS NOT NULL AS "active!", u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", m.invited_as,
+                  u.password_hash IS NOT NULL AND NOT u.invited AS "has_signed_in!"
              FROM memberships m JOIN users u ON u.id = m.user_id
             WHERE m.structure_id = $1
             ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', u.last_name, u.first_name, u.id"#,
@@ -71,6 +89,39 @@ pub(super) async fn set_role(conn: &mut PgConnection, structure_id: i64, user_id
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Hides a new member, whom the portal knew already, behind what the manager typed, until
+/// [`accept_all`].
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn hide(
+    conn: &mut PgConnection,
+    structure_id: i64,
+    user_id: i64,
+    invited_as: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE memberships SET invited_as = $3 WHERE structure_id = $1 AND user_id = $2",
+        structure_id,
+        user_id,
+        invited_as
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Shows a person who signs in to the managers who attached them.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn accept_all(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE memberships SET invited_as = NULL WHERE user_id = $1 AND invited_as IS NOT NULL", user_id)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

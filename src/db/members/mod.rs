@@ -34,10 +34,12 @@ pub struct ManagedMember {
 }
 
 impl ManagedMember {
+    /// The structure of the membership, and the authority over it.
     pub fn structure(&self) -> &ManagedStructure {
         &self.structure
     }
 
+    /// The member whom the act concerns.
     pub fn member(&self) -> &Member {
         &self.member
     }
@@ -69,8 +71,9 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
 /// send mail in bulk.
 const MAILS_TO_OTHERS: RateLimit = RateLimit { most: 300, minutes: 60 };
 
-/// Attaches a person, found by login or contact address, and mails them. An unknown person is
-/// registered and invited to choose a password. Repeating it changes nothing.
+/// Attaches a person, found by login or confirmed contact address, and mails them; the manager sees
+/// what was typed until they sign in. An unknown person is registered and invited to choose a
+/// password. Repeating it changes nothing.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -83,17 +86,28 @@ pub async fn invite(
 ) -> Result<(), MemberError> {
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
-    let user_id = match find_person(&mut tx, person.contact_address().as_str()).await? {
-        Some(user_id) => user_id,
-        None => registration::register(&mut tx, actor, person).await?.user_id,
+    let typed = person.contact_address().as_str();
+    let (user_id, invited_as) = match find_person(&mut tx, typed).await? {
+        Some(user_id) => (user_id, Some(typed)),
+        None => (register(&mut tx, actor, person).await?, None),
     };
-    let grant = Grant { actor, action: Action::MemberInvited, structure: &structure, user_id, role };
+    let grant = Grant { actor, action: Action::MemberInvited, structure: &structure, user_id, role, invited_as };
     if grants::give(&mut tx, grant).await? {
         requests::delete_answered(&mut tx, &structure, user_id).await?;
         count_mail(&mut tx, actor).await?;
     }
     tx.commit().await?;
     Ok(())
+}
+
+/// Registers a person whom the portal does not know. Their address is what a manager typed: it
+/// waits to be confirmed, by the link of their invitation.
+async fn register(conn: &mut PgConnection, actor: &Actor, person: &NewPerson) -> sqlx::Result<i64> {
+    let registered = registration::register(conn, actor, person).await?;
+    if registered.is_new {
+        registration::await_confirmation(conn, registered.user_id).await?;
+    }
+    Ok(registered.user_id)
 }
 
 /// Counts a mail that the manager causes to be sent to another person.
@@ -104,10 +118,11 @@ async fn count_mail(conn: &mut PgConnection, actor: &Actor) -> Result<(), Member
     }
 }
 
-/// The person with this login or contact address. A login takes precedence.
+/// The person with this login, or with this contact address if it is confirmed. A login takes
+/// precedence.
 async fn find_person(conn: &mut PgConnection, address: &str) -> Result<Option<i64>, MemberError> {
     let found = sqlx::query!(
-        r#"SELECT id, login = lower($1) AS "by_login!" FROM users WHERE login = lower($1) OR lower(contact_address) = lower($1)
+        r#"SELECT id, login = lower($1) AS "by_login!" FROM users WHERE login = lower($1) OR lower(confirmed_address) = lower($1)
             ORDER BY 2 DESC LIMIT 2"#,
         address,
     )
@@ -161,7 +176,7 @@ pub async fn remove(pool: &PgPool, actor: &Actor, managed: &ManagedMember) -> Re
 fn event<'a>(actor: &'a Actor, managed: &'a ManagedMember, action: Action, detail: &'a str) -> Event<'a> {
     Event {
         structure_id: Some(managed.structure.id()),
-        subject: &managed.member.login,
+        subject: managed.member.shown_login(),
         detail,
         ..Event::of(actor, action)
     }

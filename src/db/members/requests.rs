@@ -8,7 +8,7 @@ use super::grants::{self, Grant, MemberError};
 use crate::{
     db::{
         audit::{self, Event},
-        outbox,
+        outbox::{self, Cause},
         structures::{self, ManagedStructure, NotManager},
         throttles::{self, Scope},
     },
@@ -73,7 +73,7 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
     // One statement, which takes as long for a structure that does not exist.
     sqlx::query!(
         "WITH request AS (INSERT INTO membership_requests (user_id, identifier_type, identifier) VALUES ($1, $2, $3)),
-              mailed AS (INSERT INTO mails (recipient, notice) SELECT $4::text, $5::jsonb WHERE $4::text IS NOT NULL)
+              mailed AS (INSERT INTO mails (recipient, notice, caused_by) SELECT $4::text, $5::jsonb, $10 WHERE $4::text IS NOT NULL)
          INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
          VALUES ($1, $6, $7, $8, $9, $6, $2 || ' ' || $3)",
         user_id,
@@ -85,6 +85,7 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
         actor.address,
         Action::MembershipRequested.code(),
         target.structure_id,
+        Cause::from(actor).key(),
     )
     .execute(&mut *tx)
     .await?;
@@ -194,6 +195,7 @@ pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<()>
 #[derive(Clone, Debug)]
 pub struct PendingRequest {
     pub id: i64,
+    /// First name, then last name.
     pub full_name: String,
     pub login: String,
     pub created_at: OffsetDateTime,
@@ -270,7 +272,7 @@ pub async fn accept(pool: &PgPool, actor: &Actor, request: &ManagedRequest, role
         return Ok(());
     }
     let action = Action::MembershipRequestAccepted;
-    let grant = Grant { actor, action, structure: &structure, user_id: request.user_id, role };
+    let grant = Grant { actor, action, structure: &structure, user_id: request.user_id, role, invited_as: None };
     match grants::give(&mut tx, grant).await {
         Ok(_) | Err(MemberError::OtherRole(_)) => {}
         Err(error) => return Err(error),
@@ -299,7 +301,7 @@ pub async fn refuse(pool: &PgPool, actor: &Actor, request: &ManagedRequest) -> R
         structure: structure.designation().into(),
         identifier: structure.identifier().into(),
     };
-    outbox::enqueue(&mut tx, &request.contact_address, &notice).await?;
+    outbox::enqueue(&mut tx, actor, &request.contact_address, &notice).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -327,5 +329,14 @@ pub(super) async fn delete_answered(
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Deletes requests older than 90 days. No answer will come: the structure is unknown, or its
+/// manager does not decide.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM membership_requests WHERE created_at <= portal_now() - interval '90 days'")
+        .execute(pool)
+        .await?;
     Ok(())
 }

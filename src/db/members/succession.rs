@@ -25,6 +25,8 @@ pub enum DesignateError {
     NotManager(#[from] NotManager),
     #[error("not another member of the structure")]
     NotAnotherMember,
+    #[error("the person has never signed in")]
+    NeverSignedIn { full_name: String },
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -39,7 +41,9 @@ pub struct Designated {
 /// Makes another member the principal manager; the former one becomes a secondary manager. In the
 /// same transaction, contact address and rights of the technical users change, since both are
 /// derived (rules 5 and 6), envelopes that the former manager has not opened are destroyed, and
-/// both are mailed. The new one's mail names the accounts whose password the former one knows.
+/// both are mailed. The new one's mail names the accounts whose password the former one knows. The
+/// new one must have signed in once: an invitation alone, to whatever address, gives no structure
+/// away.
 ///
 /// # Errors
 /// [`DesignateError`].
@@ -51,7 +55,12 @@ pub async fn designate(
 ) -> Result<Designated, DesignateError> {
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
-    hand_over(&mut tx, actor, &structure, new_manager_id).await?;
+    let members = memberships::of_structure(&mut *tx, &structure).await?;
+    let successor = find_successor(&structure, &members, new_manager_id)?;
+    if !successor.has_signed_in {
+        return Err(DesignateError::NeverSignedIn { full_name: successor.full_name() });
+    }
+    hand_over(&mut tx, actor, &structure, &members, successor).await?;
     let manages_others = sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM structures WHERE principal_manager_id = $1) AS "exists!""#,
         structure.manager_id(),
@@ -62,36 +71,52 @@ pub async fn designate(
     Ok(Designated { manages_others })
 }
 
-/// The same in the transaction of a caller that has locked the structure.
+/// The operator's succession, to a person who may not have signed in yet, in the transaction of a
+/// caller that has locked the structure.
 ///
 /// # Errors
 /// [`DesignateError`].
-pub(super) async fn hand_over(
+pub(super) async fn appoint(
     conn: &mut PgConnection,
     actor: &Actor,
     structure: &ManagedStructure,
     new_manager_id: i64,
 ) -> Result<(), DesignateError> {
     let members = memberships::of_structure(&mut *conn, structure).await?;
-    let successor = members
-        .iter()
-        .find(|member| member.user_id == new_manager_id && member.user_id != structure.manager_id())
-        .ok_or(DesignateError::NotAnotherMember)?;
-    replace(conn, structure.id(), new_manager_id).await?;
+    let successor = find_successor(structure, &members, new_manager_id)?;
+    Ok(hand_over(conn, actor, structure, &members, successor).await?)
+}
+
+fn find_successor<'a>(
+    structure: &ManagedStructure,
+    members: &'a [Member],
+    new_manager_id: i64,
+) -> Result<&'a Member, DesignateError> {
+    let mut others = members.iter().filter(|member| member.user_id != structure.manager_id());
+    others.find(|member| member.user_id == new_manager_id).ok_or(DesignateError::NotAnotherMember)
+}
+
+async fn hand_over(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure: &ManagedStructure,
+    members: &[Member],
+    successor: &Member,
+) -> sqlx::Result<()> {
+    replace(conn, structure.id(), successor.user_id).await?;
     let known_accounts = known_to_others(conn, structure.id()).await?;
     let notice = manager_changed(structure, successor.full_name(), Recipient::NewManager { known_accounts });
-    outbox::enqueue(conn, &successor.contact_address, &notice).await?;
+    outbox::enqueue(conn, actor, &successor.contact_address, &notice).await?;
     if let Some(former) = members.iter().find(|member| member.user_id == structure.manager_id()) {
-        let notice = manager_changed(structure, successor.full_name(), Recipient::FormerManager);
-        outbox::enqueue(conn, &former.contact_address, &notice).await?;
+        let notice = manager_changed(structure, successor.shown_name(), Recipient::FormerManager);
+        outbox::enqueue(conn, actor, &former.contact_address, &notice).await?;
     }
     let event = Event {
         structure_id: Some(structure.id()),
         subject: &successor.login,
         ..Event::of(actor, Action::ManagerChanged)
     };
-    audit::record(conn, event).await?;
-    Ok(())
+    audit::record(conn, event).await
 }
 
 /// Mails a manager who replaces no other, if people who are no longer managers know passwords of
@@ -99,7 +124,11 @@ pub(super) async fn hand_over(
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn warn_of_known_passwords(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<()> {
+pub(super) async fn warn_of_known_passwords(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure: &ManagedStructure,
+) -> sqlx::Result<()> {
     let known_accounts = known_to_others(conn, structure.id()).await?;
     if known_accounts.is_empty() {
         return Ok(());
@@ -108,7 +137,7 @@ pub(super) async fn warn_of_known_passwords(conn: &mut PgConnection, structure: 
     let manager = members.iter().find(|member| member.user_id == structure.manager_id());
     let name = manager.map(Member::full_name).unwrap_or_default();
     let notice = manager_changed(structure, name, Recipient::NewManager { known_accounts });
-    outbox::enqueue(conn, structure.contact_address(), &notice).await
+    outbox::enqueue(conn, actor, structure.contact_address(), &notice).await
 }
 
 /// The recipient of the mail about a new principal manager.

@@ -27,20 +27,35 @@ pub enum EditError {
 /// Whether the person confirmed that the edit may stop technical users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirmation {
+    /// The person was not asked yet.
     Missing,
+    /// The person confirmed.
     Given,
+}
+
+/// What an edit that changes the structure's status needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Consent {
+    pub confirmation: Confirmation,
+    /// Whether the person authenticated a moment ago.
+    pub is_fresh: bool,
 }
 
 /// What became of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditOutcome {
+    /// The card was written.
     Saved,
+    /// Nothing was saved: the card would stop the structure's technical users or let them call
+    /// again, which requires a fresh authentication.
+    WouldChangeStatus,
     /// Nothing was saved: the card would make the structure inactive, and with it stop this many
     /// technical users. A confirmation is needed.
     WouldStop(u64),
 }
 
-/// Saves the edited card, and writes the names of the changed fields into the history.
+/// Saves the edited card, and writes the names of the changed fields into the history. Whether the
+/// status changes is decided under the lock, so no parallel edit changes what the person was asked.
 ///
 /// # Errors
 /// [`EditError`].
@@ -49,11 +64,14 @@ pub async fn edit(
     actor: &Actor,
     structure: &ManagedStructure,
     card: &StructureCard,
-    confirmation: Confirmation,
+    consent: Consent,
 ) -> Result<EditOutcome, EditError> {
     let mut tx = pool.begin().await?;
     let before = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
-    if before.card.active && !card.active && confirmation == Confirmation::Missing {
+    if before.card.active != card.active && !consent.is_fresh {
+        return Ok(EditOutcome::WouldChangeStatus);
+    }
+    if before.card.active && !card.active && consent.confirmation == Confirmation::Missing {
         let stopped = count_working(&mut *tx, structure).await?;
         if stopped > 0 {
             return Ok(EditOutcome::WouldStop(stopped));

@@ -9,6 +9,7 @@ use crate::domain::audit::{Action, Actor};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(clippy::struct_excessive_bools, reason = "they are the directory's own flags")]
 pub struct DirectoryEntry {
+    /// An `IdentifierType`'s code.
     pub identifier_type: &'static str,
     pub identifier: String,
     pub designation: String,
@@ -17,6 +18,7 @@ pub struct DirectoryEntry {
     pub address_extra_2: String,
     pub postal_code: String,
     pub city: String,
+    /// ISO 3166-1, two letters; may be empty.
     pub country_code: String,
     pub country: String,
     pub email: String,

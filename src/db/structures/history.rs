@@ -11,10 +11,15 @@ use crate::domain::audit::Action;
 pub struct PastEvent {
     pub id: i64,
     pub at: OffsetDateTime,
+    /// The login of the person or technical user who acted, or « opérateur ».
     pub actor: String,
+    /// The network address that the act came from, or « ligne de commande ».
     pub address: String,
+    /// An [`Action`]'s code.
     pub action: String,
+    /// The login, or other name, of what the act concerned.
     pub subject: String,
+    /// In French; may be empty.
     pub detail: String,
 }
 

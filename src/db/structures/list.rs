@@ -34,8 +34,10 @@ pub struct StructureFilter {
     pub order: StructureOrder,
 }
 
+/// The order of the list of structures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StructureOrder {
+    /// By name, then identifier.
     #[default]
     Name,
     /// The structure whose password expires first comes first.

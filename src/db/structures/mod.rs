@@ -26,6 +26,7 @@ pub struct ManagedStructure {
 }
 
 impl ManagedStructure {
+    /// The structure's id.
     pub fn id(&self) -> i64 {
         self.id
     }
@@ -35,18 +36,22 @@ impl ManagedStructure {
         self.manager_id
     }
 
+    /// The kind of its identifier.
     pub fn identifier_type(&self) -> IdentifierType {
         self.identifier_type
     }
 
+    /// Its identifier, which never changes.
     pub fn identifier(&self) -> &str {
         &self.identifier
     }
 
+    /// Its name.
     pub fn designation(&self) -> &str {
         &self.card.designation
     }
 
+    /// What its manager may edit.
     pub fn card(&self) -> &StructureCard {
         &self.card
     }

@@ -231,5 +231,6 @@ async fn notify(
         expires_at: account.expires_at,
         former_until: None,
     };
-    outbox::enqueue(conn, structure.contact_address(), &Notification::TechnicalUserCreated(notice)).await
+    let notice = Notification::TechnicalUserCreated(notice);
+    outbox::enqueue(conn, creation.actor, structure.contact_address(), &notice).await
 }

@@ -9,9 +9,11 @@ use crate::db::identity::calendar_links;
 #[derive(Clone, Debug)]
 pub struct Deadline {
     pub technical_user_id: i64,
+    /// The number of the password; part of the calendar event's id.
     pub credential_version: i32,
     pub login: String,
     pub label: Option<String>,
+    /// The structure's name.
     pub structure: String,
     pub expires_at: OffsetDateTime,
     pub password_set_at: OffsetDateTime,

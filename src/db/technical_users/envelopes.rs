@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::ManagedTechnicalUser;
 use crate::{
-    db::audit,
+    db::{audit, structures},
     domain::{
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, IssuedPassword, SealedPassword, SessionSecret},
@@ -76,8 +76,9 @@ pub async fn is_waiting(pool: &PgPool, account: &ManagedTechnicalUser, session: 
     .await
 }
 
-/// Opens the envelope to display the password. Only the first request gets it. `nonce_hash` is the
-/// digest of the nonce that the page will contain and that [`export`] requires.
+/// Opens the envelope to display the password. Only the first request gets it, and only if the
+/// manager still is one. `nonce_hash` is the digest of the nonce that the page will contain and
+/// that [`export`] requires.
 ///
 /// # Errors
 /// Database errors.
@@ -89,6 +90,9 @@ pub async fn display(
     nonce_hash: &[u8],
 ) -> sqlx::Result<Display> {
     let mut tx = pool.begin().await?;
+    if !lock(&mut tx, account).await? {
+        return refused(&mut tx, account).await;
+    }
     let envelope = sqlx::query!(
         "UPDATE envelopes SET shown_at = portal_now(), export_nonce_hash = $4
           WHERE technical_user_id = $1 AND session_hash = $2 AND manager_id = $3
@@ -112,6 +116,16 @@ pub async fn display(
     Ok(Display::Password { password, until: envelope.expires_at })
 }
 
+/// Locks the structure and the account, before the envelope, as every act does that locks several.
+/// False if the person is no longer the principal manager.
+async fn lock(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sqlx::Result<bool> {
+    let structure = structures::lock_managed(conn, account.structure()).await?;
+    sqlx::query!("SELECT id FROM technical_users WHERE id = $1 FOR NO KEY UPDATE", account.id())
+        .fetch_optional(conn)
+        .await?;
+    Ok(structure.is_some())
+}
+
 /// Reads `password_shown_at` again: of several parallel requests, those that come too late read the
 /// account before the first one committed.
 async fn refused(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sqlx::Result<Display> {
@@ -127,6 +141,7 @@ async fn refused(conn: &mut PgConnection, account: &ManagedTechnicalUser) -> sql
 /// A password opened for the PDF.
 #[derive(Debug)]
 pub struct Exported {
+    /// The password, opened once more.
     pub password: Password,
     /// When it was exported.
     pub at: OffsetDateTime,
@@ -145,10 +160,13 @@ pub async fn export(
     nonce_hash: &[u8],
 ) -> sqlx::Result<Option<Exported>> {
     let mut tx = pool.begin().await?;
+    if !lock(&mut tx, account).await? {
+        return Ok(None);
+    }
     let envelope = sqlx::query!(
         "SELECT credential_version, sealed FROM envelopes
           WHERE technical_user_id = $1 AND session_hash = $2 AND manager_id = $3 AND export_nonce_hash = $4
-            AND expires_at > portal_now() FOR UPDATE",
+            AND expires_at > portal_now()",
         account.id(),
         session.digest(),
         account.structure().manager_id(),
@@ -194,7 +212,9 @@ pub(super) async fn end_of_account(conn: &mut PgConnection, technical_user_id: i
 /// Destroys the envelopes of the structure's accounts.
 pub(in crate::db) async fn end_of_structure(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<()> {
     sqlx::query!(
-        "DELETE FROM envelopes WHERE technical_user_id IN (SELECT id FROM technical_users WHERE structure_id = $1)",
+        "DELETE FROM envelopes WHERE technical_user_id IN (
+             SELECT e.technical_user_id FROM envelopes e JOIN technical_users t ON t.id = e.technical_user_id
+              WHERE t.structure_id = $1 ORDER BY e.technical_user_id FOR UPDATE OF e)",
         structure_id,
     )
     .execute(conn)
@@ -204,13 +224,24 @@ pub(in crate::db) async fn end_of_structure(conn: &mut PgConnection, structure_i
 
 /// Destroys the envelopes that only these sessions could open, given the digests of their secrets.
 pub(in crate::db) async fn end_of_sessions(conn: &mut PgConnection, session_hashes: &[Vec<u8>]) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM envelopes WHERE session_hash = ANY($1)", session_hashes).execute(conn).await?;
+    sqlx::query!(
+        "DELETE FROM envelopes WHERE technical_user_id IN (
+             SELECT technical_user_id FROM envelopes WHERE session_hash = ANY($1) ORDER BY technical_user_id FOR UPDATE)",
+        session_hashes,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
-/// Deletes expired envelopes.
+/// Deletes expired envelopes, but none that an act is just writing.
 pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM envelopes WHERE expires_at <= portal_now()").execute(pool).await?;
+    sqlx::query!(
+        "DELETE FROM envelopes WHERE technical_user_id IN (
+             SELECT technical_user_id FROM envelopes WHERE expires_at <= portal_now() FOR UPDATE SKIP LOCKED)"
+    )
+    .execute(pool)
+    .await?;
     Ok(())
 }
 
@@ -222,7 +253,8 @@ pub(in crate::db) async fn hand_over(
     new: &SessionSecret,
 ) -> sqlx::Result<()> {
     let envelopes = sqlx::query!(
-        "DELETE FROM envelopes WHERE session_hash = $1
+        "DELETE FROM envelopes WHERE technical_user_id IN (
+             SELECT technical_user_id FROM envelopes WHERE session_hash = $1 ORDER BY technical_user_id FOR UPDATE)
          RETURNING technical_user_id, credential_version, manager_id, sealed, expires_at, shown_at, export_nonce_hash",
         old.digest(),
     )

@@ -38,6 +38,7 @@ pub struct TechnicalUser {
     pub created_at: OffsetDateTime,
     /// The full name of the person who created it.
     pub created_by: String,
+    /// The number of the present password; a reset adds one.
     pub credential_version: i32,
     pub password_set_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
@@ -47,6 +48,7 @@ pub struct TechnicalUser {
     pub password_exported_at: Option<OffsetDateTime>,
     pub last_call_at: Option<OffsetDateTime>,
     pub last_call_address: Option<String>,
+    /// The `User-Agent` of the last call; may be empty.
     pub last_call_software: Option<String>,
     /// Whether a working password was shown to a former principal manager.
     pub known_to_another: bool,
@@ -64,14 +66,17 @@ pub struct ManagedTechnicalUser {
 }
 
 impl ManagedTechnicalUser {
+    /// The technical user's id.
     pub fn id(&self) -> i64 {
         self.account.id
     }
 
+    /// Its structure, and the authority over it.
     pub fn structure(&self) -> &ManagedStructure {
         &self.structure
     }
 
+    /// The technical user, as it was read with the authority.
     pub fn account(&self) -> &TechnicalUser {
         &self.account
     }

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::{
-    db::outbox,
+    db::outbox::{self, Cause},
     domain::notification::{ExpiryNotice, Notification},
 };
 
@@ -36,7 +36,8 @@ async fn remind_batch(pool: &PgPool) -> sqlx::Result<usize> {
     for reminder in due {
         // A structure without a manager has no recipient.
         let Some(recipient) = reminder.contact_address.clone() else { continue };
-        outbox::enqueue(&mut tx, &recipient, &Notification::PasswordExpiring(reminder.into())).await?;
+        let notice = Notification::PasswordExpiring(reminder.into());
+        outbox::enqueue(&mut tx, Cause::Portal, &recipient, &notice).await?;
     }
     tx.commit().await?;
     Ok(count)

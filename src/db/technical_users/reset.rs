@@ -163,5 +163,5 @@ async fn notify(
         expires_at: renewed.expires_at,
         former_until,
     };
-    outbox::enqueue(conn, structure.contact_address(), &Notification::PasswordReset(notice)).await
+    outbox::enqueue(conn, reset.actor, structure.contact_address(), &Notification::PasswordReset(notice)).await
 }

@@ -56,7 +56,8 @@ impl Authentication {
     /// expires soon.
     ///
     /// The statement runs before anything is throttled: a right password is not refused for wrong
-    /// ones. It runs again where the password got its verifier only now.
+    /// ones. It runs again where the password got its verifier only now. All further calls of `db`
+    /// follow only where it finds nothing, so that an accepted call is one round trip.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`], or a temporary failure.

@@ -22,6 +22,8 @@ use crate::{
 /// A password with another checksum than the stored one is wrong without a computation, so that
 /// wrong passwords cost no Argon2id, and their response times do not reveal which logins exist.
 ///
+/// Two calls of `db`, before and after the password is verified.
+///
 /// # Errors
 /// A temporary failure.
 pub async fn write_missing_verifier(

@@ -5,10 +5,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    SUCCESS,
     authentication::Call,
     error::ApiError,
     pages::{PageAnswer, PageRequest},
+    success::SUCCESS,
     tolerant::Object,
 };
 use crate::{

@@ -13,6 +13,7 @@ pub mod pages;
 pub mod search;
 pub mod state;
 pub mod structure;
+mod success;
 pub mod token;
 pub mod tolerant;
 
@@ -33,9 +34,6 @@ use super::{
 };
 use error::ApiError;
 use state::ApiState;
-
-/// `libelle` of every successful call.
-pub const SUCCESS: &str = "TRA_MSG_00.000";
 
 fn read(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
     Route { method: Method::GET, path, handler, keeps_form: false }

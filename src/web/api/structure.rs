@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::{
-    SUCCESS,
     authentication::{Authentication, Call},
     error::ApiError,
     pages::{PageAnswer, PageRequest},
     search::without_spaces,
+    success::SUCCESS,
     tolerant::{Choice, Number, Object, Text, Word},
 };
 use crate::{

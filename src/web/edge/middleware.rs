@@ -2,7 +2,7 @@
 //! URL length, origin check.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,6 +48,11 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
 
 /// The peer's address; where the peer is a trusted proxy, the rightmost address in
 /// `X-Forwarded-For` that is not a trusted proxy.
+///
+/// Where that hop cannot be parsed, the address is unknown, written `::`. It is not the proxy's,
+/// since every visitor behind the proxy would then share its throttles; nor one further left, which
+/// the client may have forged. All unknown clients share the throttles of one network, so an
+/// unreadable entry gains a client nothing.
 fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
     let peer = request
         .extensions()
@@ -56,10 +61,20 @@ fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
     if !trusted.contains(&peer.to_canonical()) {
         return peer.to_canonical();
     }
-    let forwarded = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = forwarded.flat_map(|value| value.split(',')).map(str::trim).collect();
-    let client = hops.iter().rev().map_while(|hop| hop.parse::<IpAddr>().ok()).find(|hop| !trusted.contains(hop));
-    client.unwrap_or(peer).to_canonical()
+    let forwarded = request.headers().get_all("x-forwarded-for").iter();
+    let hops: Vec<&[u8]> = forwarded.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
+    let hops = hops.into_iter().rev().map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty());
+    let client = hops.map(hop_address).find(|hop| !trusted.contains(hop));
+    client.unwrap_or(peer.to_canonical())
+}
+
+/// `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`, each of the first and last also with a port; `::`
+/// for anything else.
+fn hop_address(hop: &[u8]) -> IpAddr {
+    let text = str::from_utf8(hop).unwrap_or_default();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse().map(|with_port: SocketAddr| with_port.ip()));
+    address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)).to_canonical()
 }
 
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; object-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
@@ -120,7 +135,7 @@ pub async fn limit_time(State(timed_out): State<TimeoutResponse>, request: Reque
 /// The longest path and query that any URL of the portal needs.
 const MAX_URL_BYTES: usize = 8 * 1024;
 
-/// Answers 414 to URLs longer than [`MAX_URL_BYTES`].
+/// Answers 414 to URLs longer than `MAX_URL_BYTES`.
 pub async fn limit_url_length(request: Request, next: Next) -> Response {
     let length = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if length > MAX_URL_BYTES { StatusCode::URI_TOO_LONG.into_response() } else { next.run(request).await }
@@ -160,7 +175,34 @@ mod tests {
         assert_eq!(of("203.0.113.9", "198.51.100.1"), "203.0.113.9");
         assert_eq!(of("10.0.0.1", "1.1.1.1, 198.51.100.1"), "198.51.100.1");
         assert_eq!(of("10.0.0.1", "198.51.100.1, 10.0.0.2"), "198.51.100.1");
-        assert_eq!(of("10.0.0.1", "not an address"), "10.0.0.1");
         assert_eq!(of("10.0.0.1", ""), "10.0.0.1");
+        assert_eq!(of("10.0.0.1", "10.0.0.2"), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_hop_may_have_a_port_and_one_that_cannot_be_read_is_no_known_address() {
+        let of = |forwarded: &[u8]| {
+            let mut request = Request::builder()
+                .header("x-forwarded-for", HeaderValue::from_bytes(forwarded).unwrap())
+                .body(axum::body::Body::empty())
+                .unwrap();
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1))));
+            client_address(&request, &["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()]).to_string()
+        };
+        assert_eq!(of(b"203.0.113.50:4711"), "203.0.113.50");
+        assert_eq!(of(b"[2001:db8::1]:443"), "2001:db8::1");
+        assert_eq!(of(b"[2001:db8::1]"), "2001:db8::1");
+        assert_eq!(of(b"::ffff:203.0.113.50"), "203.0.113.50");
+        assert_eq!(of(b"203.0.113.50:4711, 10.0.0.2:80"), "203.0.113.50");
+        assert_eq!(of(b"203.0.113.50, ::ffff:10.0.0.2"), "203.0.113.50");
+        // What stands left of the first untrusted hop does not matter.
+        assert_eq!(of(b"\xe9, 203.0.113.50"), "203.0.113.50");
+        assert_eq!(of(b"unknown,203.0.113.50,"), "203.0.113.50");
+        // Where the hop itself cannot be read, nothing left of it counts, nor does the proxy.
+        for unreadable in
+            [&b"not an address"[..], b"198.51.100.1, \xe9", b"198.51.100.1, unknown, 10.0.0.2", b"1.2.3.4:x"]
+        {
+            assert_eq!(of(unreadable), "::", "{unreadable:?}");
+        }
     }
 }

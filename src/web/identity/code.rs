@@ -72,7 +72,8 @@ pub struct CodeForm {
 
 /// Signs the person in if the code is right.
 ///
-/// Several calls of `db`: an attempt stays counted, and a code used, whatever fails after it.
+/// Several calls of `db`: an attempt stays counted, and a code used, whatever fails after it. A
+/// carried form needs the new session's person, who is read last.
 pub async fn submit(
     State(state): State<AppState>,
     Pending(pending): Pending,

@@ -1,5 +1,5 @@
-//! The answer to « Confirmez votre identité »: the session gets a new id, and the act that asked for
-//! it goes on.
+//! The answer to « Confirmez votre identité »: the session gets a new id, and the act that asked
+//! for it goes on.
 
 use axum::{
     Form,

@@ -2,6 +2,7 @@
 
 use axum::{
     Form,
+    body::{Body, Bytes},
     extract::{FromRequest, Request},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -44,6 +45,35 @@ impl<T: DeserializeOwned> FromRequest<AppState> for FreshForm<T> {
         let Form(fields) = sent.map_err(IntoResponse::into_response)?;
         let asked = ask(state, &visitor, target, fields, (StatusCode::FORBIDDEN, Errors::none()));
         Err(asked.unwrap_or_else(IntoResponse::into_response))
+    }
+}
+
+/// A form of which only some answers require a fresh authentication. The handler learns from the
+/// act which ones, and then [asks](Self::ask).
+pub struct SometimesFreshForm<T> {
+    pub form: T,
+    target: String,
+    fields: Vec<(String, String)>,
+}
+
+impl<T: DeserializeOwned> FromRequest<AppState> for SometimesFreshForm<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Response> {
+        let target = request.uri().path().to_owned();
+        let (parts, body) = request.into_parts();
+        let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
+        let bytes = bytes.map_err(IntoResponse::into_response)?;
+        let fields = form_urlencoded::parse(&bytes).into_owned().collect();
+        let form = Form::<T>::from_request(Request::from_parts(parts, Body::from(bytes)), state).await;
+        form.map(|Form(form)| Self { form, target, fields }).map_err(IntoResponse::into_response)
+    }
+}
+
+impl<T> SometimesFreshForm<T> {
+    /// The page that asks the visitor to authenticate again, and carries what was sent.
+    pub fn ask(self, state: &AppState, visitor: &Visitor) -> Result<Response, AppError> {
+        ask(state, visitor, self.target, self.fields, (StatusCode::FORBIDDEN, Errors::none()))
     }
 }
 

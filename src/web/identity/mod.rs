@@ -1,6 +1,7 @@
 //! Who is asking: the signed-in visitor, what they may act on, the session, sign-in, the second
 //! factor.
 
+pub mod address_confirmation;
 pub mod authority;
 pub mod code;
 pub mod confirmation;

@@ -4,7 +4,7 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::identity::invitations::Invited,
+    db::identity::{contact_addresses::Awaiting, invitations::Invited},
     web::shell::{filters, form::Errors, layout::Layout},
 };
 
@@ -95,6 +95,22 @@ pub struct InvitationPage {
 #[derive(Template)]
 #[template(path = "identity/invitation_over.html")]
 pub struct InvitationOverPage {
+    pub layout: Layout,
+}
+
+/// « Confirmer votre adresse de contact »: the page of a link.
+#[derive(Template)]
+#[template(path = "identity/address_confirmation.html")]
+pub struct AddressConfirmationPage {
+    pub layout: Layout,
+    pub token: String,
+    pub awaiting: Awaiting,
+}
+
+/// There is nothing to confirm any more, or the link is too old.
+#[derive(Template)]
+#[template(path = "identity/address_confirmation_over.html")]
+pub struct AddressConfirmationOverPage {
     pub layout: Layout,
 }
 

@@ -38,7 +38,7 @@ pub struct WrittenSessions;
 
 #[async_trait]
 impl SessionStore for WrittenSessions {
-    /// Takes the id of the row that [`give_cookie`] names.
+    /// Takes the id of the row that `give_cookie` names.
     async fn create(&self, record: &mut Record) -> StoreResult<()> {
         let id = record.data.get(WRITTEN_ID).and_then(|id| id.as_str()?.parse().ok());
         record.id = id.ok_or_else(|| Error::Backend("a session without a row".into()))?;

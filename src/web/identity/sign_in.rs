@@ -75,7 +75,8 @@ pub struct SignInForm {
 /// Signs a person in, or has them asked for a code. One answer for every failure, after the same
 /// work; a technical login is refused as such without being looked up (rule 4).
 ///
-/// Two calls of `db`, before and after the password is verified; a third renews an outdated hash.
+/// Several calls of `db`, before and after the password is verified. An outdated hash is renewed,
+/// and the new session's person is read, only where that is needed.
 pub async fn submit(
     State(state): State<AppState>,
     browser: Browser,

@@ -32,6 +32,8 @@ pub enum Notice {
     Deleted,
     ContactAddressSaved,
     AccountsContactAddressSaved,
+    ContactAddressConfirmed,
+    ConfirmationSentAgain,
     OwnPasswordChanged,
     SessionClosed,
     SecondFactorDisabled,

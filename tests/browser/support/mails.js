@@ -42,6 +42,7 @@ const notices = (people) => ({
   "demande-noms-longs": { kind: "membership_requested", ...structure, structure: longName, person: longLabel, login: `${"prenom.compose".repeat(12)}@exemple.fr` },
   "demande-refusee": { kind: "membership_refused", ...structure },
   "adresse-de-contact": { kind: "contact_address_changed", new_address: `mairie@${"x".repeat(60)}.exemple.fr` },
+  "adresse-a-confirmer": { kind: "contact_address_to_confirm", user_id: Number(people.long), address: "adresse-a-confirmer@mails.exemple.fr" },
   invitation: { kind: "invitation", user_id: Number(people.invited) },
   "mot-de-passe-oublie": { kind: "password_forgotten", user_id: Number(people.former) },
   "mot-de-passe-choisi": { kind: "password_chosen", login: account.actor, at },
@@ -60,10 +61,13 @@ export async function letters(portal, people) {
   assert.deepEqual([...kinds].map((kind) => `${kind}.html`).sort(), templates.sort(), "every kind of mail is looked at");
   // Each to an address of its own: of one recipient's mails, one leaves at a time.
   const rows = Object.entries(all).map(([name, notice]) => `('${name}@mails.exemple.fr', '${JSON.stringify(notice).replaceAll("'", "''")}')`);
-  // A link goes to the address that its person has when the mail is written.
+  // A link goes to the address that its person has confirmed when the mail is written.
   for (const [name, { kind, user_id }] of Object.entries(all)) {
     if (kind === "invitation" || kind === "password_forgotten") {
-      await portal.sql(`UPDATE users SET contact_address = '${name}@mails.exemple.fr' WHERE id = ${user_id}`);
+      await portal.sql(`UPDATE users SET contact_address = '${name}@mails.exemple.fr', contact_address_confirmed_at = portal_now() WHERE id = ${user_id}`);
+    }
+    if (kind === "contact_address_to_confirm") {
+      await portal.sql(`UPDATE users SET contact_address = '${name}@mails.exemple.fr', contact_address_confirmed_at = NULL WHERE id = ${user_id}`);
     }
   }
   await portal.sql(`INSERT INTO mails (recipient, notice) VALUES ${rows.join(", ")}`);

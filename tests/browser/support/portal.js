@@ -23,7 +23,7 @@ const binary = process.env.RACCORD_BINARY ?? join(target, "debug/raccord");
 export async function startPortal(settings = {}) {
   const directory = await mkdtemp(join(tmpdir(), "raccord-journey-"));
   // Where root runs the tests, the database runs as another user, which must reach its files here.
-  await chmod(directory, 0o755);
+  await chmod(directory, 0o711);
   const url = `http://127.0.0.1:${await freePort()}`;
   const environment = {
     PATH: process.env.PATH,

@@ -52,6 +52,8 @@ const nobody = [
   ["lien-conseil", then(at(({ fixtures }) => fixtures.links.invited), fill("Nouveau mot de passe", "aaaaaaaaaaaaaaaa"), sees("Facile à deviner"))],
   ["lien-en-erreur", then(at(({ fixtures }) => fixtures.links.invited), fill("Nouveau mot de passe", "court"), press("Enregistrer le mot de passe")), 422],
   ["lien-expire", at("/invitation/perimee"), 404, 410],
+  ["lien-adresse", at(({ fixtures }) => fixtures.links.address)],
+  ["lien-adresse-expire", at("/confirmation-adresse/perimee"), 404, 410],
   ["plan-du-site", at("/plan-du-site")],
   ["accessibilite", at("/accessibilite")],
   ["mentions-legales", at("/mentions-legales")],
@@ -66,6 +68,9 @@ const nobody = [
 
 const member = [
   ["mon-compte-utilisateur", at("/mon-compte")],
+  ["mon-compte-adresse-a-confirmer", unconfirmedAddress],
+  ["mon-compte-adresse-renvoyee", then(press("Renvoyer le message de confirmation"), sees("Un nouveau message de confirmation part"))],
+  ["mon-compte-adresse-trop-de-messages", then(press("Renvoyer le message de confirmation"), sees("Un nouveau message de confirmation part"), press("Renvoyer le message de confirmation")), 422],
   ["plan-du-site-utilisateur", at("/plan-du-site")],
   ["erreur-403", at("/activites"), 403],
   ["double-authentification", at(secondFactorPage)],
@@ -91,6 +96,7 @@ const managerOfOne = [
   ["demandes-vides", at("/mon-compte/demandes-de-rattachement")],
   ["demandes-en-erreur", then(at("/mon-compte/demandes-de-rattachement"), ({ visitor }) => requestMembership(visitor, "123")), 422],
   ["demandes-en-attente", requestToBeAttached],
+  ["fiche-membres-invites", withInvitedMember],
 ];
 
 const manager = [
@@ -109,6 +115,7 @@ const manager = [
   ["fiche-complete", structure("full")],
   ["fiche-inactive", structure("inactive")],
   ["fiche-noms-longs", structure("long")],
+  ["fiche-membre-en-attente", pendingMember],
   ["fiche-enregistree", then(structure("empty"), press("Enregistrer"), sees("Les informations générales sont enregistrées."))],
   ["fiche-en-erreur", then(structure("empty"), fill("Désignation", ""), fill("Adresse électronique", "pas une adresse"), press("Enregistrer")), 422],
   ["fiche-code-postal-en-erreur", then(structure("empty"), fill("Code postal", "9"), press("Enregistrer")), 422],
@@ -120,6 +127,14 @@ const manager = [
   ["gestionnaire", structure("empty", "/gestionnaire-principal")],
   ["gestionnaire-en-erreur", then(structure("empty", "/gestionnaire-principal"), press("Confirmer")), 422],
   ["gestionnaire-noms-longs", structure("long", "/gestionnaire-principal")],
+  ["gestionnaire-invite", structure("full", "/gestionnaire-principal")],
+  ["gestionnaire-invite-en-erreur", then(structure("full", "/gestionnaire-principal"), tamper(() => {
+    const invited = document.querySelector("main option:disabled");
+    invited.disabled = false;
+    invited.selected = true;
+    invited.closest("form").submit();
+  })), 422],
+  ["fiche-popup-gestionnaire-invite", then(structure("full"), press(designation))],
   ["membre-invitation", structure("empty", "/membres/invitation")],
   ["membre-invitation-en-erreur", then(structure("empty", "/membres/invitation"), press("Inviter")), 422],
   ["membre-role", membershipOf("long", "role")],
@@ -228,11 +243,36 @@ async function tooManySignIns({ visitor, page }) {
   throw new Error("as many attempts as one likes");
 }
 
+async function unconfirmedAddress({ visitor, page }) {
+  await page.goto("/mon-compte");
+  await page.getByLabel("Adresse de contact").fill("nouvelle.adresse@exemple.fr");
+  await visitor.press("Enregistrer l’adresse de contact");
+  await visitor.sees("À confirmer");
+}
+
+/** Of two members: one has not signed in since, the other has not confirmed the address. */
+async function pendingMember({ page, portal, fixtures }) {
+  const { people, structures } = fixtures;
+  await portal.sql(`UPDATE memberships SET invited_as = 'ancienne@exemple.fr' WHERE user_id = ${people.long} AND structure_id = ${structures.full};
+                    UPDATE users SET contact_address_confirmed_at = NULL WHERE id = ${people.long}`);
+  await page.goto(`/structures/${structures.full}`);
+}
+pendingMember.undo = ({ portal }) => portal.sql("UPDATE memberships SET invited_as = NULL; UPDATE users SET contact_address_confirmed_at = portal_now() WHERE former_contact_address IS NULL");
+
 async function requestToBeAttached({ visitor, page, portal, fixtures }) {
   const identifier = await portal.sql(`SELECT identifier FROM structures WHERE id = ${fixtures.structures.work}`);
   await page.goto("/mon-compte/demandes-de-rattachement");
   await requestMembership(visitor, identifier);
   await visitor.sees(requestKept);
+}
+
+/** The card of a structure whose one other member has never signed in. */
+async function withInvitedMember({ page, portal, fixtures }) {
+  const id = await portal.sql(
+    `SELECT s.id FROM structures s JOIN users u ON u.id = s.principal_manager_id WHERE u.login = '${portal.managerOfOne.login}'`,
+  );
+  await portal.sql(`INSERT INTO memberships (user_id, structure_id, role) VALUES (${fixtures.people.invited}, ${id}, 'USER')`);
+  await page.goto(`/structures/${id}`);
 }
 
 async function withRequests({ page, portal, fixtures }) {
@@ -310,7 +350,7 @@ function authenticated(ago) {
   return ({ portal }) => portal.sql(`UPDATE sessions SET authenticated_at = portal_now() - interval '${ago}'`);
 }
 
-/** Ends what the manager has open, behind her back. */
+/** Ends the manager's sessions in the database; the browser does not know. */
 function closedSessions({ portal }) {
   return portal.sql(`DELETE FROM sessions WHERE user_id = (SELECT id FROM users WHERE login = '${portal.manager.login}')`);
 }

@@ -25,7 +25,10 @@ use crate::{
             error::{AppError, page as render},
             state::AppState,
         },
-        identity::visitor::Visitor,
+        identity::{
+            fresh_form::{FreshForm, Nothing},
+            visitor::Visitor,
+        },
         paths,
         shell::layout::{Layout, Tab},
     },
@@ -44,7 +47,11 @@ fn calendar_page(state: &AppState, visitor: &Visitor, link: Option<String>) -> R
 }
 
 /// Makes a new link, shown only this once. The previous one stops working.
-pub async fn make_link(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
+pub async fn make_link(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Response, AppError> {
     let token = random::token(&mut random::os_rng());
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
     let page = calendar_page(&state, &visitor, Some(link))?;

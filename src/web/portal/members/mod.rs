@@ -6,7 +6,6 @@ mod pages;
 pub mod requests;
 
 use axum::{
-    Form,
     extract::State,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
@@ -25,7 +24,10 @@ use crate::{
             error::{AppError, page, page_with_status, rate_limited},
             state::AppState,
         },
-        identity::authority::{Managed, ManagedMembership},
+        identity::{
+            authority::{Managed, ManagedMembership},
+            fresh_form::{FreshForm, Nothing},
+        },
         paths,
         shell::{
             form::{Errors, FieldError},
@@ -122,7 +124,7 @@ fn name_message(name: &str, error: NameError) -> String {
 }
 
 /// « Inviter »: attaches a known person, registers and attaches an unknown one, and mails them.
-pub async fn invite(State(state): State<AppState>, managed: Managed, Form(form): Form<InviteForm>) -> Answer {
+pub async fn invite(State(state): State<AppState>, managed: Managed, FreshForm(form): FreshForm<InviteForm>) -> Answer {
     let refuse = |form: InviteForm, errors| {
         let form = MemberForm {
             address: form.adresse,
@@ -190,7 +192,7 @@ pub struct RoleForm {
 pub async fn change_role(
     State(state): State<AppState>,
     membership: ManagedMembership,
-    Form(form): Form<RoleForm>,
+    FreshForm(form): FreshForm<RoleForm>,
 ) -> Result<Redirect, AppError> {
     let role = Role::given(&form.role).ok_or(AppError::Unprocessable)?;
     members::change_role(&state.pool, &membership.visitor.actor, &membership.managed, role).await?;
@@ -198,7 +200,11 @@ pub async fn change_role(
 }
 
 /// « Retirer », confirmed.
-pub async fn remove(State(state): State<AppState>, membership: ManagedMembership) -> Result<Redirect, AppError> {
+pub async fn remove(
+    State(state): State<AppState>,
+    membership: ManagedMembership,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
     members::remove(&state.pool, &membership.visitor.actor, &membership.managed).await?;
     Ok(back(&membership, Notice::MemberRemoved))
 }

@@ -53,8 +53,8 @@ impl From<&Member> for MemberView {
     fn from(member: &Member) -> Self {
         Self {
             membership_id: member.membership_id,
-            name: member.full_name(),
-            login: member.login.clone(),
+            name: member.shown_name(),
+            login: member.shown_login().to_owned(),
             role: member.role,
         }
     }

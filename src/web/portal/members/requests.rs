@@ -21,7 +21,7 @@ use crate::{
             error::{AppError, page as render, page_with_status},
             state::AppState,
         },
-        identity::{authority::Answerable, visitor::Visitor},
+        identity::{authority::Answerable, fresh_form::FreshForm, visitor::Visitor},
         paths,
         shell::{
             form::{Errors, FieldError},
@@ -128,7 +128,7 @@ pub struct AcceptForm {
 pub async fn accept(
     State(state): State<AppState>,
     answerable: Answerable,
-    Form(form): Form<AcceptForm>,
+    FreshForm(form): FreshForm<AcceptForm>,
 ) -> Result<Redirect, AppError> {
     let role = Role::given(&form.role).ok_or(AppError::Unprocessable)?;
     requests::accept(&state.pool, &answerable.visitor.actor, &answerable.request, role).await?;

@@ -13,7 +13,8 @@ use serde::Deserialize;
 
 use crate::{
     db::identity::{
-        account::{self, AddressChange, Slice},
+        account::{self, Slice},
+        contact_addresses::{self, AddressChange, Resent},
         passwords, sessions,
     },
     domain::{
@@ -41,7 +42,7 @@ use crate::{
         },
     },
 };
-use pages::MyAccountPage;
+use pages::{MyAccountPage, Unconfirmed};
 
 const MEMBERSHIPS_PER_PAGE: u32 = 20;
 
@@ -84,6 +85,8 @@ async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> R
         has_second_factor: person.has_second_factor,
         last_sign_in: account.previous_sign_in,
         contact_address: shown.contact_address,
+        unconfirmed: (!account.is_address_confirmed)
+            .then(|| Unconfirmed { address: person.contact_address.clone(), former: account.confirmed_address }),
         technical_users: account.technical_users.unsigned_abs(),
         errors: shown.errors,
         memberships: account.memberships.into_iter().map(Into::into).collect(),
@@ -112,6 +115,8 @@ pub struct ContactAddressForm {
 }
 
 /// Replaces the contact address, which is at once that of the technical users (rule 6).
+///
+/// Two calls of `db` only after a refusal: the page is read after the transaction that refused.
 pub async fn change_contact_address(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -124,7 +129,7 @@ pub async fn change_contact_address(
         }
     };
     let user_id = visitor.person.user_id;
-    let notice = match account::change_contact_address(&state.pool, &visitor.actor, user_id, &address).await? {
+    let notice = match contact_addresses::change(&state.pool, &visitor.actor, user_id, &address).await? {
         AddressChange::Saved { technical_users: 0 } => Notice::ContactAddressSaved,
         AddressChange::Saved { .. } => Notice::AccountsContactAddressSaved,
         AddressChange::TooOften { seconds } => {
@@ -135,6 +140,19 @@ pub async fn change_contact_address(
         }
     };
     Ok(Redirect::to(&notice.on(paths::MY_ACCOUNT)).into_response())
+}
+
+/// « Renvoyer le message de confirmation ».
+pub async fn send_confirmation_again(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
+    match contact_addresses::send_again(&state.pool, visitor.person.user_id).await? {
+        Resent::Done => Ok(Redirect::to(&Notice::ConfirmationSentAgain.on(paths::MY_ACCOUNT)).into_response()),
+        Resent::TooOften => {
+            let message = "Plusieurs messages de confirmation sont déjà partis vers cette adresse aujourd’hui. Suivez le \
+                lien du dernier, ou réessayez demain.";
+            let address = visitor.person.contact_address.clone();
+            refused(&state, &visitor, address, "adresse-de-contact", message.into()).await
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -20,6 +20,8 @@ pub struct MyAccountPage {
     pub has_second_factor: bool,
     pub last_sign_in: Option<OffsetDateTime>,
     pub contact_address: String,
+    /// The contact address, where it waits to be confirmed.
+    pub unconfirmed: Option<Unconfirmed>,
     /// How many technical users have the contact address.
     pub technical_users: u64,
     /// Errors of whichever form was sent.
@@ -28,6 +30,13 @@ pub struct MyAccountPage {
     pub memberships_total: u64,
     pub pagination: Pagination,
     pub sessions: Vec<SessionRow>,
+}
+
+/// A contact address that waits to be confirmed.
+pub struct Unconfirmed {
+    pub address: String,
+    /// The address that was confirmed before.
+    pub former: Option<String>,
 }
 
 /// A structure that the person is a member of.

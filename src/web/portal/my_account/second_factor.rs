@@ -61,8 +61,8 @@ fn second_factor_page(
         Some(SecondFactor { confirmed_at: Some(since), codes_left, .. }) => {
             SecondFactorState::On { since: *since, codes_left: *codes_left }
         }
-        // Another session may have begun the set-up, hence another person: the secret is shown after
-        // a fresh authentication only.
+        // Another session may have begun the set-up, hence another person: the secret is shown
+        // after a fresh authentication only.
         Some(factor) if person.is_fresh => {
             let setup = open(state, visitor, factor)?.and_then(|secret| Setup::new(&secret, &person.login));
             setup.map_or(SecondFactorState::Off, SecondFactorState::SettingUp)

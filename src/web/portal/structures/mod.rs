@@ -5,7 +5,6 @@ mod pages;
 pub mod succession;
 
 use axum::{
-    Form,
     extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
@@ -16,7 +15,7 @@ use crate::{
     db::{
         members::memberships::Member,
         pages::{self as contents, StructureContents},
-        structures::card::{self, Confirmation, EditError, EditOutcome},
+        structures::card::{self, Confirmation, Consent, EditError, EditOutcome},
     },
     domain::structure::{CardField, StructureCard, StructureCardError},
     web::{
@@ -24,7 +23,7 @@ use crate::{
             error::{AppError, page as render, page_with_status},
             state::AppState,
         },
-        identity::authority::Managed,
+        identity::{authority::Managed, fresh_form::SometimesFreshForm},
         paths,
         shell::{
             form::{Errors, FieldError},
@@ -93,7 +92,7 @@ enum Status {
     Inactive,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct EditForm {
     designation: String,
     adresse: String,
@@ -128,16 +127,16 @@ impl EditForm {
     }
 }
 
-/// « Enregistrer »: saves the card, or shows the form again with its errors. If the edit would stop
-/// technical users, a confirmation page carries what was typed, and both of its answers send it
-/// again.
+/// « Enregistrer »: saves the card, or shows the form again with its errors. A change of status
+/// requires a fresh authentication. If it would stop technical users, a confirmation page carries
+/// what was typed, and both of its answers send it again.
 pub async fn edit(
     State(state): State<AppState>,
     managed: Managed,
-    Form(form): Form<EditForm>,
+    sent: SometimesFreshForm<EditForm>,
 ) -> Result<Response, AppError> {
-    let answer = form.confirmation.clone();
-    let typed = form.into_card();
+    let answer = sent.form.confirmation.as_deref();
+    let typed = sent.form.clone().into_card();
     let form = StructureForm::from(&typed);
     let card = match typed.checked_as_typed() {
         Ok(card) => card,
@@ -146,16 +145,18 @@ pub async fn edit(
             return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
-    let confirmation = match answer.as_deref() {
+    let confirmation = match answer {
         None => Confirmation::Missing,
         Some(CONFIRMED) => Confirmation::Given,
         Some(_) => return render(&structure_page(&state, &managed, form, Errors::none(), None).await?),
     };
-    match card::edit(&state.pool, &managed.visitor.actor, &managed.structure, &card, confirmation).await? {
+    let (visitor, consent) = (&managed.visitor, Consent { confirmation, is_fresh: managed.visitor.person.is_fresh });
+    match card::edit(&state.pool, &visitor.actor, &managed.structure, &card, consent).await? {
         EditOutcome::Saved => {
             let structure = paths::structure(managed.structure.id());
             Ok(Redirect::to(&Notice::StructureSaved.on(&structure)).into_response())
         }
+        EditOutcome::WouldChangeStatus => sent.ask(&state, visitor),
         EditOutcome::WouldStop(working) => {
             let (layout, structure) = (managed.layout(&state, None), StructureName::from(&managed.structure));
             render(&DeactivationPage { layout, structure, form, working })

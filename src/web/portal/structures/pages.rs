@@ -67,7 +67,11 @@ pub struct MemberRow {
     /// The label, « Gestionnaire principal » for example.
     pub role: &'static str,
     pub contact_address: String,
+    /// Whether the person has confirmed the address, or is yet to choose a password.
+    pub is_address_confirmed: bool,
     pub active: bool,
+    /// Whether name and address are hidden until the person signs in.
+    pub is_pending: bool,
     /// For the acts on the member; `None` for the principal manager, on whom there are none.
     pub acts: Option<MemberView>,
 }
@@ -96,6 +100,8 @@ pub struct Candidate {
     pub selected: bool,
     pub name: String,
     pub role: &'static str,
+    /// Only a person who has signed in once may be chosen.
+    pub has_signed_in: bool,
 }
 
 /// « Désigner un nouveau gestionnaire principal »: the form without scripts, and after an error.
@@ -106,6 +112,13 @@ pub struct DesignateManagerPage {
     pub structure: StructureName,
     pub candidates: Vec<Candidate>,
     pub errors: Errors,
+}
+
+impl StructurePage {
+    /// Whether a candidate has signed in once.
+    fn can_designate(&self) -> bool {
+        self.candidates.iter().any(|candidate| candidate.has_signed_in)
+    }
 }
 
 impl StructureForm {
@@ -146,11 +159,13 @@ impl From<&StructureCard> for StructureForm {
 impl From<&Member> for MemberRow {
     fn from(member: &Member) -> Self {
         Self {
-            name: member.full_name(),
-            login: member.login.clone(),
+            name: member.shown_name(),
+            login: member.shown_login().to_owned(),
             role: member.role.label(),
             contact_address: member.contact_address.clone(),
+            is_address_confirmed: member.is_address_confirmed || !member.active,
             active: member.active,
+            is_pending: member.invited_as.is_some(),
             acts: (member.role != Role::PrincipalManager).then(|| MemberView::from(member)),
         }
     }
@@ -179,8 +194,9 @@ impl Candidate {
             .map(|member| Self {
                 id: member.user_id,
                 selected: selected == Some(member.user_id),
-                name: member.full_name(),
+                name: member.shown_name(),
                 role: member.role.label(),
+                has_signed_in: member.has_signed_in,
             })
             .collect()
     }

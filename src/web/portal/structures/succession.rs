@@ -1,7 +1,6 @@
 //! « Désigner un nouveau gestionnaire principal ».
 
 use axum::{
-    Form,
     extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
@@ -19,7 +18,7 @@ use crate::{
             error::{AppError, page, page_with_status},
             state::AppState,
         },
-        identity::authority::Managed,
+        identity::{authority::Managed, fresh_form::FreshForm},
         paths,
         shell::{
             form::{Errors, FieldError},
@@ -46,10 +45,12 @@ pub async fn confirmation(
 
 /// Designates the new manager. The former one may no longer open the structure's page, so the
 /// answer leads to a page that they may open.
+///
+/// Two calls of `db` only after a refusal: the page is read after the transaction that refused.
 pub async fn designate(
     State(state): State<AppState>,
     managed: Managed,
-    Form(form): Form<MemberForm>,
+    FreshForm(form): FreshForm<MemberForm>,
 ) -> Result<Response, AppError> {
     let chosen = form.membre.parse().unwrap_or(0);
     match succession::designate(&state.pool, &managed.visitor.actor, &managed.structure, chosen).await {
@@ -60,12 +61,22 @@ pub async fn designate(
         Err(DesignateError::NotManager(_)) => Err(AppError::NotFound),
         Err(DesignateError::NotAnotherMember) => {
             let message = "Choisissez une autre personne rattachée à la structure.".to_owned();
-            let errors = Errors(vec![FieldError { field: "membre", message }]);
-            let page = confirmation_page(&state, &managed, None, errors).await?;
-            page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
+            refused(&state, &managed, message).await
+        }
+        Err(DesignateError::NeverSignedIn { full_name }) => {
+            let message = format!(
+                "{full_name} n’a pas encore ouvert son compte\u{a0}: vous pourrez désigner cette personne \
+                dès qu’elle se sera connectée une première fois."
+            );
+            refused(&state, &managed, message).await
         }
         Err(DesignateError::Database(error)) => Err(error.into()),
     }
+}
+
+async fn refused(state: &AppState, managed: &Managed, message: String) -> Result<Response, AppError> {
+    let errors = Errors(vec![FieldError { field: "membre", message }]);
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &confirmation_page(state, managed, None, errors).await?)
 }
 
 async fn confirmation_page(

@@ -68,6 +68,9 @@ pub struct CreateForm {
 
 /// Creates the account, or finds the one that the same form created before, and goes to its
 /// récapitulatif.
+///
+/// Several calls of `db`: `create_once` hashes the password between two, and a refusal shows the
+/// form again, for which its preview is read.
 pub async fn create(
     State(state): State<AppState>,
     managed: Managed,

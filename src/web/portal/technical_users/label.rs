@@ -36,6 +36,8 @@ pub struct LabelForm {
 }
 
 /// « Enregistrer le libellé »: saves it, or shows the page again with an error.
+///
+/// Several calls of `db` only after a refusal: the page is read after the transaction that refused.
 pub async fn change_label(
     State(state): State<AppState>,
     managed: ManagedAccount,

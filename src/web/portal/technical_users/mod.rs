@@ -24,7 +24,11 @@ use crate::{
             error::{AppError, page as render},
             state::AppState,
         },
-        identity::{authority::ManagedAccount, fresh_form::FreshForm, visitor::Visitor},
+        identity::{
+            authority::ManagedAccount,
+            fresh_form::{FreshForm, Nothing},
+            visitor::Visitor,
+        },
         paths,
         shell::{
             form::Errors,
@@ -127,25 +131,41 @@ impl From<ChangeError> for AppError {
 }
 
 /// « Supprimer l’ancien mot de passe maintenant », confirmed.
-pub async fn end_former_password(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+pub async fn end_former_password(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
     former_passwords::end_now(&state.pool, &managed.visitor.actor, &managed.account).await?;
     Ok(Redirect::to(&Notice::FormerPasswordEnded.on(&paths::technical_user(managed.account.id()))))
 }
 
 /// « Suspendre », confirmed.
-pub async fn suspend(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+pub async fn suspend(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
     change_status(&state, &managed, TechnicalUserStatus::Suspended).await?;
     Ok(Redirect::to(&Notice::Suspended.on(&paths::technical_user(managed.account.id()))))
 }
 
 /// « Réactiver », confirmed.
-pub async fn reactivate(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+pub async fn reactivate(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
     change_status(&state, &managed, TechnicalUserStatus::Active).await?;
     Ok(Redirect::to(&Notice::Reactivated.on(&paths::technical_user(managed.account.id()))))
 }
 
 /// « Supprimer », confirmed.
-pub async fn delete(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
+pub async fn delete(
+    State(state): State<AppState>,
+    managed: ManagedAccount,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
     change_status(&state, &managed, TechnicalUserStatus::Deleted).await?;
     Ok(Redirect::to(&Notice::Deleted.on(&paths::structure(managed.account.structure().id()))))
 }

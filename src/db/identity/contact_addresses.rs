@@ -1,0 +1,261 @@
+//! Contact addresses. A new one counts at once (rule 6), but identifies its person only once a link
+//! that was mailed to it is followed. Until then the address that was confirmed before does, and
+//! links and notices about the person's own account go there.
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use super::invitations;
+use crate::{
+    db::{
+        audit::{self, Event},
+        outbox::{self, Cause},
+        throttles::{self, RateLimit, Scope},
+    },
+    domain::{
+        audit::{Action, Actor},
+        contact_address::ContactAddress,
+        lifetime,
+        notification::Notification,
+    },
+};
+
+/// How often a person may change their contact address.
+const CHANGES: RateLimit = RateLimit { most: 10, minutes: 60 };
+
+/// Links to confirm one address that one person may have mailed to it in a day.
+pub const LINKS_OF_A_PERSON: i64 = 3;
+
+/// Links to confirm one address that all people together may have mailed to it in a day.
+const LINKS_TO_AN_ADDRESS: i64 = 10;
+
+/// What became of a change of the contact address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AddressChange {
+    /// It is the person's address now, and that of so many technical users.
+    Saved { technical_users: i64 },
+    /// The person has changed it too often: seconds to wait. Nothing was written.
+    TooOften { seconds: u32 },
+}
+
+/// The person's address before a change.
+struct Before {
+    contact_address: String,
+    confirmed_address: Option<String>,
+}
+
+/// Replaces a person's contact address, which is at once that of the technical users of their
+/// structures (rule 6); the history of each structure records it. Mails the change to the address
+/// that was confirmed before and a link to the new one, and ends the links to choose a password.
+/// How often is limited: the new address is whatever was typed, and whoever reads mail there gets
+/// one.
+///
+/// # Errors
+/// Database errors.
+pub async fn change(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    address: &ContactAddress,
+) -> sqlx::Result<AddressChange> {
+    let mut tx = pool.begin().await?;
+    let before = lock(&mut tx, user_id).await?;
+    if before.contact_address != address.as_str() {
+        let wait = throttles::consume(&mut tx, Scope::ContactAddress.key(&actor.name, ""), CHANGES).await?;
+        if let Some(seconds) = wait {
+            return Ok(AddressChange::TooOften { seconds });
+        }
+        replace(&mut tx, actor, user_id, before, address.as_str()).await?;
+    }
+    let technical_users = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM technical_users t JOIN structures s ON s.id = t.structure_id
+            WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED'"#,
+        user_id,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(AddressChange::Saved { technical_users })
+}
+
+async fn lock(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Before> {
+    sqlx::query_as!(
+        Before,
+        "SELECT contact_address, confirmed_address FROM users WHERE id = $1 FOR NO KEY UPDATE",
+        user_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+async fn replace(conn: &mut PgConnection, actor: &Actor, user_id: i64, before: Before, new: &str) -> sqlx::Result<()> {
+    // Who returns to the address that was confirmed before has nothing to confirm.
+    let is_confirmed = sqlx::query_scalar!(
+        r#"UPDATE users SET contact_address = $2,
+                former_contact_address = CASE WHEN lower(confirmed_address) = lower($2) THEN NULL ELSE confirmed_address END,
+                contact_address_confirmed_at = CASE WHEN lower(confirmed_address) = lower($2) THEN portal_now() END
+          WHERE id = $1 RETURNING contact_address_confirmed_at IS NOT NULL AS "is_confirmed!""#,
+        user_id,
+        new,
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    // A link in the old mailbox may be why the address is changed.
+    invitations::end_links(conn, user_id).await?;
+    let told = before.confirmed_address.unwrap_or(before.contact_address);
+    let notice = Notification::ContactAddressChanged { new_address: new.to_owned() };
+    outbox::enqueue(conn, actor, &told, &notice).await?;
+    if !is_confirmed {
+        mail_link(conn, user_id, new).await?;
+    }
+    record_change(conn, actor, user_id, new).await
+}
+
+async fn record_change(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: &str) -> sqlx::Result<()> {
+    audit::record(conn, Event { detail: new, ..Event::of(actor, Action::ContactAddressChanged) }).await?;
+    sqlx::query!(
+        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
+         SELECT $1, $2, $3, $4, s.id, $2, $5 FROM structures s WHERE s.principal_manager_id = $6",
+        actor.user_id,
+        actor.name,
+        actor.address,
+        Action::ContactAddressChanged.code(),
+        new,
+        user_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Mails a link to confirm the address, unless enough were mailed there in the last day: then
+/// false. The caller has locked the person.
+async fn mail_link(conn: &mut PgConnection, user_id: i64, address: &str) -> sqlx::Result<bool> {
+    let mailed = sqlx::query!(
+        r#"SELECT count(*) FILTER (WHERE caused_by = $2) AS "by_person!", count(*) AS "in_all!" FROM mails
+            WHERE lower(recipient) = lower($1) AND notice->>'kind' = 'contact_address_to_confirm'
+              AND created_at > portal_now() - interval '1 day'"#,
+        address,
+        Cause::Person(user_id).key(),
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if mailed.by_person >= LINKS_OF_A_PERSON || mailed.in_all >= LINKS_TO_AN_ADDRESS {
+        return Ok(false);
+    }
+    let notice = Notification::ContactAddressToConfirm { user_id, address: address.to_owned() };
+    outbox::enqueue(conn, Cause::Person(user_id), address, &notice).await?;
+    Ok(true)
+}
+
+/// What became of « Renvoyer le message de confirmation ».
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resent {
+    /// Mailed, or nothing is left to confirm.
+    Done,
+    /// The address got its links of this day. Nothing was written.
+    TooOften,
+}
+
+/// Mails another link to the address that waits to be confirmed. Those that were mailed before stay
+/// valid.
+///
+/// # Errors
+/// Database errors.
+pub async fn send_again(pool: &PgPool, user_id: i64) -> sqlx::Result<Resent> {
+    let mut tx = pool.begin().await?;
+    let address = lock(&mut tx, user_id).await?;
+    if address.confirmed_address.as_ref() == Some(&address.contact_address) {
+        return Ok(Resent::Done);
+    }
+    if !mail_link(&mut tx, user_id, &address.contact_address).await? {
+        return Ok(Resent::TooOften);
+    }
+    tx.commit().await?;
+    Ok(Resent::Done)
+}
+
+/// Makes a link, valid for [`lifetime::ADDRESS_CONFIRMATION`]; only the hash of its token is
+/// stored. The person's name; `None`, and no link, where the address does not wait to be confirmed
+/// any more.
+///
+/// # Errors
+/// Database errors.
+pub async fn create_link(
+    conn: &mut PgConnection,
+    user_id: i64,
+    address: &str,
+    token_hash: &[u8],
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        r#"WITH person AS (SELECT id, first_name || ' ' || last_name AS name FROM users
+                          WHERE id = $1 AND contact_address = $2 AND contact_address_confirmed_at IS NULL),
+                link AS (INSERT INTO address_confirmations (token_hash, user_id, address, expires_at)
+                         SELECT $3, id, $2, portal_now() + $4::interval FROM person)
+           SELECT name AS "name!" FROM person"#,
+        user_id,
+        address,
+        token_hash,
+        lifetime::ADDRESS_CONFIRMATION as _,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// An address that a valid link confirms.
+#[derive(Clone, Debug)]
+pub struct Awaiting {
+    pub login: String,
+    pub address: String,
+    /// When the link ends.
+    pub expires_at: OffsetDateTime,
+}
+
+/// What the link with this token confirms; `None` once it is used or too old, or the address was
+/// changed again.
+///
+/// # Errors
+/// Database errors.
+pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Awaiting>> {
+    sqlx::query_as!(
+        Awaiting,
+        "SELECT u.login, c.address, c.expires_at FROM address_confirmations c JOIN users u ON u.id = c.user_id
+          WHERE c.token_hash = $1 AND c.expires_at > portal_now()
+            AND u.contact_address = c.address AND u.contact_address_confirmed_at IS NULL",
+        token_hash,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Confirms the address by its link, from a client at `from`; ends the person's other links, also
+/// those to choose a password, which were mailed elsewhere. False where the link is not valid.
+///
+/// # Errors
+/// Database errors.
+pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Result<bool> {
+    let mut tx = pool.begin().await?;
+    let person = sqlx::query!(
+        "UPDATE users u SET contact_address_confirmed_at = portal_now(), former_contact_address = NULL FROM address_confirmations c
+          WHERE c.token_hash = $1 AND c.expires_at > portal_now() AND u.id = c.user_id
+            AND u.contact_address = c.address AND u.contact_address_confirmed_at IS NULL
+         RETURNING u.id, u.login, u.contact_address",
+        token_hash,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(person) = person else { return Ok(false) };
+    sqlx::query!("DELETE FROM address_confirmations WHERE user_id = $1", person.id).execute(&mut *tx).await?;
+    invitations::end_links(&mut tx, person.id).await?;
+    let actor = Actor { user_id: Some(person.id), name: person.login, address: from };
+    let event = Event { detail: &person.contact_address, ..Event::of(&actor, Action::ContactAddressConfirmed) };
+    audit::record(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Deletes links that have ended.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM address_confirmations WHERE expires_at <= portal_now()").execute(pool).await?;
+    Ok(())
+}

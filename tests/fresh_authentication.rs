@@ -1,0 +1,202 @@
+//! Acts that give access or authority away ask a person who signed in a while ago to authenticate
+//! again. The acts come from the router's own list.
+
+use axum::http::Method;
+use raccord::{domain::role::Role, web};
+
+use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPortal};
+
+const CONFIRM: &str = "/confirmation-identite";
+
+/// The acts that do not ask, and why.
+const DO_NOT_ASK: [(&str, &str); 14] = [
+    ("/connexion", "is itself an authentication"),
+    ("/connexion/code", "is itself an authentication"),
+    ("/confirmation-identite", "is itself an authentication"),
+    ("/mon-compte/mot-de-passe", "asks for the present password in its own form"),
+    ("/mot-de-passe-oublie", "needs no session: the link goes to the person's mailbox"),
+    ("/invitation/{token}", "needs no session: the link is the proof"),
+    ("/deconnexion", "ends the session's access"),
+    ("/session/prolongation", "counts as a request; the session ends after twelve hours all the same"),
+    ("/mon-compte/demandes-de-rattachement", "asks for something that another person decides"),
+    ("/mon-compte/demandes-de-rattachement/{id}/annulation", "takes an own request back"),
+    ("/demandes-de-rattachement/{id}/refus", "gives nothing; the person may ask again"),
+    ("/utilisateurs-techniques/{id}/libelle", "changes a name that no right depends on"),
+    ("/utilisateurs-techniques/{id}/recapitulatif/fermeture", "destroys what was displayed"),
+    (
+        "/utilisateurs-techniques/{id}/informations-de-connexion",
+        "needs the nonce of the page that displays the password",
+    ),
+];
+
+/// Whether the answer is the page « Confirmez votre identité », with the form that was sent.
+fn asks(answer: &Answer) -> bool {
+    answer.status == 403 && answer.page().has_form(CONFIRM)
+}
+
+/// Gives the password, and follows the 307 as a browser does: the same form goes to the act.
+async fn confirm(browser: &Browser, asked: &Page) -> Answer {
+    let mut fields = asked.form(CONFIRM);
+    fields.retain(|(name, _)| name != "confirmation-mot-de-passe");
+    fields.push(("confirmation-mot-de-passe".into(), PASSWORD.into()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let confirmed = browser.post(CONFIRM, &fields).await;
+    assert_eq!(confirmed.status, 307, "{}", confirmed.body_text());
+    browser.post(confirmed.header("location").expect("the act"), &fields).await
+}
+
+/// A manager with everything to act on.
+struct Scene {
+    browser: Browser,
+    structure: Structure,
+    successor: Person,
+    account: i64,
+    membership: i64,
+    request: i64,
+}
+
+impl Scene {
+    async fn set(portal: &TestPortal, number: usize) -> Self {
+        let (manager, mut structures) = portal.manager_with_structures(&format!("Camille{number}"), 1).await;
+        let structure = structures.remove(0);
+        let successor = portal.person(&format!("Noor{number}")).await;
+        portal.attach(&successor, &structure, Role::User).await;
+        let asker = portal.person(&format!("Sacha{number}")).await;
+        Self {
+            browser: portal.signed_in(&manager).await,
+            account: portal.technical_user(&structure, &manager).await,
+            membership: portal.membership_of(&successor).await,
+            request: portal.membership_request(&asker, &structure).await,
+            structure,
+            successor,
+        }
+    }
+
+    fn path(&self, route: &str) -> String {
+        let id = match route.split('/').nth(1) {
+            Some("utilisateurs-techniques") => self.account,
+            Some("rattachements") => self.membership,
+            Some("demandes-de-rattachement") => self.request,
+            _ => self.structure.id,
+        };
+        route.replace("{id}", &id.to_string()).replace("{token}", "aucune")
+    }
+
+    /// What a person sends with the act.
+    fn fields(&self, route: &str) -> Vec<(&'static str, String)> {
+        let typed =
+            |fields: &[(&'static str, &str)]| fields.iter().map(|(name, value)| (*name, (*value).into())).collect();
+        match route.rsplit('/').next().expect("a segment") {
+            "gestionnaire-principal" => vec![("membre", self.successor.id.to_string())],
+            "invitation" => typed(&[
+                ("adresse", &format!("lou-{}@exemple.fr", self.structure.id)),
+                ("prenom", "Lou"),
+                ("nom", "Petit"),
+                ("role", "GESTIONNAIRE_SECONDAIRE"),
+            ]),
+            "role" | "validation" => typed(&[("role", "GESTIONNAIRE_SECONDAIRE")]),
+            "utilisateurs-techniques" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "Paie")]),
+            "mot-de-passe" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("version", "1"), ("ancien", "24")]),
+            "adresse-de-contact" => {
+                typed(&[("adresse-de-contact", &format!("neuve-{}@exemple.fr", self.structure.id))])
+            }
+            "{id}" => typed(&card(&self.structure.designation, "INACTIVE")),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The page carries what was sent, and the act follows its confirmation.
+    async fn goes_on(&self, route: &str, asked: &Page) {
+        let carried = asked.form(CONFIRM);
+        for (name, value) in self.fields(route) {
+            assert!(carried.contains(&(name.to_owned(), value)), "{route} loses {name}");
+        }
+        let done = confirm(&self.browser, asked).await.status.as_u16();
+        assert!([200, 303].contains(&done), "{route} goes on: {done}");
+    }
+
+    async fn post(&self, route: &str) -> Answer {
+        let fields = self.fields(route);
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        self.browser.post(&self.path(route), &fields).await
+    }
+}
+
+fn card<'a>(designation: &'a str, status: &'a str) -> [(&'static str, &'a str); 10] {
+    [
+        ("designation", designation),
+        ("adresse", ""),
+        ("complement", ""),
+        ("code-postal", ""),
+        ("ville", ""),
+        ("pays", "FRANCE"),
+        ("courriel", ""),
+        ("telephone", ""),
+        ("statut", status),
+        ("confirmation", "oui"),
+    ]
+}
+
+/// What acts write.
+async fn state(portal: &TestPortal) -> Vec<String> {
+    let tables = [
+        "users",
+        "structures",
+        "memberships",
+        "membership_requests",
+        "technical_users",
+        "former_passwords",
+        "envelopes",
+        "second_factors",
+        "recovery_codes",
+        "mails",
+        "audit_events",
+    ];
+    portal.contents(&tables).await
+}
+
+#[tokio::test]
+async fn every_act_asks_who_signed_in_long_ago_or_stands_in_a_list_with_its_reason() {
+    let portal = TestPortal::start().await;
+    let acts = web::routes().into_iter().filter(|route| route.method == Method::POST);
+    let mut unused: Vec<&str> = DO_NOT_ASK.iter().map(|(path, _)| *path).collect();
+    let mut wrong = Vec::new();
+    for (number, route) in acts.enumerate() {
+        let scene = Scene::set(&portal, number).await;
+        portal.age_authentications("16 minutes").await;
+        let before = state(&portal).await;
+        let answer = scene.post(route.path).await;
+        let is_listed = unused.contains(&route.path);
+        unused.retain(|path| *path != route.path);
+        if asks(&answer) == is_listed {
+            wrong.push(route.path);
+        } else if !is_listed {
+            assert!(state(&portal).await == before, "{} acts before it is confirmed", route.path);
+            scene.goes_on(route.path, &answer.page()).await;
+        }
+    }
+    assert!(wrong.is_empty(), "these neither ask nor are listed, or do both: {wrong:?}");
+    assert!(unused.is_empty(), "no such acts: {unused:?}");
+}
+
+#[tokio::test]
+async fn a_card_is_edited_without_being_asked_unless_its_status_changes() {
+    let portal = TestPortal::start().await;
+    let scene = Scene::set(&portal, 1).await;
+    let url = format!("/structures/{}", scene.structure.id);
+    portal.age_authentications("16 minutes").await;
+    scene.browser.post(&url, &card("Mairie de Rennes", "ACTIVE")).await.location();
+    assert_eq!(portal.designations().await, ["Mairie de Rennes"]);
+    scene.browser.post(&url, &card("", "INACTIVE")).await.refusal(422);
+    // A status is asked for before its consequences are: with the question's answer and without.
+    let fields = card("Mairie de Rennes", "INACTIVE");
+    assert!(asks(&scene.browser.post(&url, &fields[..9]).await));
+    let stopping = scene.browser.post(&url, &fields).await;
+    assert!(asks(&stopping));
+    assert!(portal.structure_row(scene.structure.id).await.active);
+    confirm(&scene.browser, &stopping.page()).await.location();
+    assert!(!portal.structure_row(scene.structure.id).await.active);
+    portal.age_authentications("16 minutes").await;
+    assert!(asks(&scene.browser.post(&url, &card("Mairie de Rennes", "ACTIVE")).await));
+    assert!(!portal.structure_row(scene.structure.id).await.active);
+}
