@@ -10,6 +10,7 @@ use raccord::{
         error::CliError,
     },
     db,
+    domain::wiped::wiped_after_polls,
     embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError, SERVING_USER},
     mail::MailSender,
     private_files, process,
@@ -109,19 +110,24 @@ fn require_private_data_directory(command: &Command, settings: &Settings) -> Res
     })
 }
 
-/// Migrates as the owner and serves as another role. A cluster that an older version created has
-/// only one role, which does both.
 async fn with_embedded(command: Command, settings: Settings, postgres: &EmbeddedPostgres) -> Result<u8, Failure> {
-    let owner: PgConnectOptions = postgres.url("raccord").parse().map_err(Failure::Unreachable)?;
+    // Boxed: the future is large for the stack.
+    let options = Box::pin(wiped_after_polls(prepare_embedded(postgres))).await?;
+    with_database(command, settings, options, None).await
+}
+
+/// Migrates as the owner, whose password is not kept, and returns how to serve as another role. A
+/// cluster that an older version created has only one role, which does both.
+async fn prepare_embedded(postgres: &EmbeddedPostgres) -> Result<PgConnectOptions, Failure> {
+    let owner: PgConnectOptions = postgres.url("raccord")?.parse().map_err(Failure::Unreachable)?;
     let pool = db::pool(owner.clone(), 1);
     let has_both = db::roles::exists(&pool, SERVING_USER).await.map_err(Failure::Unreachable)?;
     pool.close().await;
-    if has_both {
-        let serving = postgres.serving_url("raccord").parse().map_err(Failure::Unreachable)?;
-        with_database(command, settings, serving, Some(owner)).await
-    } else {
-        with_database(command, settings, owner, None).await
+    if !has_both {
+        return Ok(owner);
     }
+    prepare(owner, SERVING_USER).await?;
+    postgres.serving_url("raccord").parse().map_err(Failure::Unreachable)
 }
 
 /// `owner` connects as the role that owns the schema, where it is not the role of `options`.

@@ -29,9 +29,9 @@ use time::OffsetDateTime;
 /// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The schema of the tables, with temporary tables after it: no setting of a role or a database, and
-/// no table of a session, changes what a name of our statements means. A URL whose `options` name
-/// another `search_path` keeps that one.
+/// The schema of the tables, with temporary tables after it: no setting of a role or a database,
+/// and no table of a session, changes what a name of our statements means. A URL whose `options`
+/// name another `search_path` keeps that one.
 const SEARCH_PATH: (&str, &str) = ("search_path", "public,pg_temp");
 
 fn pinned(options: PgConnectOptions) -> PgConnectOptions {

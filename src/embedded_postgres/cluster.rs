@@ -1,8 +1,8 @@
 //! Creates, starts, recovers and stops the server of one cluster.
 //!
-//! The portal's roles use `trust`: they need no password. The socket is in a directory of mode
-//! 0700, so only the server's user and root reach it, and both can read the database's files
-//! anyway. `peer` does not work, because root connects to a server that runs as `postgres`. The
+//! The socket is in a directory of mode 0700, so only the server's user and root reach it. The
+//! serving role uses `trust`: it needs no password. `peer` does not work, because root connects to
+//! a server that runs as `postgres`. The owner needs the password of `owner_password`. The
 //! superuser (`postgres`) requires `peer`, so no SQL from the portal, even injected, can read files
 //! or run programs.
 
@@ -17,6 +17,7 @@ use std::{
 use super::{
     durability::Durability,
     error::{At, EmbeddedPostgresError, Result},
+    owner_password,
     place::{self, SOCKET},
     programs::{Owner, Programs, last_lines},
 };
@@ -28,7 +29,9 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_mins(10);
 
 const BOOTSTRAP: &str = "CREATE ROLE raccord LOGIN CREATEDB;\nCREATE ROLE raccord_portal LOGIN;\n\
                          CREATE DATABASE raccord OWNER raccord;\n";
-const PG_HBA: &str = "local all raccord,raccord_portal trust\nlocal all postgres peer\n";
+const PG_HBA: &str = "local all raccord scram-sha-256\nlocal all raccord_portal trust\nlocal all postgres peer\n";
+/// The tests open connections by the thousand, and a password costs each of them milliseconds.
+const THROWAWAY_PG_HBA: &str = "local all raccord,raccord_portal trust\nlocal all postgres peer\n";
 
 /// The log keeps starts, stops and crashes, but no failing statement and no values: `log` ranks
 /// above `error`, and `terse` drops the DETAIL that quotes keys. The portal logs its own errors.
@@ -108,13 +111,34 @@ impl Cluster {
         let args =
             [&["-D", &text, "-U", "postgres", "-A", "peer", "--data-checksums", "--no-sync"], &locale[..]].concat();
         self.run("initdb", &args, "")?;
-        fs::write(new.join("pg_hba.conf"), PG_HBA).at(&new)?;
         self.run("postgres", &["--single", "-F", "-D", &text, "-c", "exit_on_error=on", "postgres"], BOOTSTRAP)?;
+        self.protect_owner(&new)?;
         if self.durability == Durability::Durable {
             self.run("initdb", &["--sync-only", "-D", &text], "")?;
         }
         fs::rename(&new, self.pgdata()).at(&new)?;
         File::open(&self.home).and_then(|home| home.sync_all()).at(&self.home)
+    }
+
+    /// Gives the owner its password, where the cluster in `pgdata` asks for none yet: it is new, or
+    /// of an older version, or the file with the password was removed. No server may run. A kill
+    /// on the way leaves a state from which the next start does it again.
+    fn protect_owner(&self, pgdata: &Path) -> Result<()> {
+        let (hba, is_durable) = (pgdata.join("pg_hba.conf"), self.durability == Durability::Durable);
+        let rules = if is_durable { PG_HBA } else { THROWAWAY_PG_HBA };
+        let is_ruled = fs::read_to_string(&hba).is_ok_and(|now| now == rules);
+        if is_ruled && (!is_durable || owner_password::exists(&self.dir)) {
+            return Ok(());
+        }
+        if is_durable {
+            let password = owner_password::read_or_make(&self.dir)?;
+            let data = pgdata.to_string_lossy();
+            let settings = ["-c", "exit_on_error=on", "-c", "log_min_error_statement=panic"];
+            let args = [&["--single", "-D", &data], &settings[..], &["postgres"]].concat();
+            self.run("postgres", &args, &format!("ALTER ROLE raccord PASSWORD '{password}';\n"))?;
+        }
+        // Written over, not replaced: it stays the server's own file.
+        fs::write(&hba, rules).at(&hba)
     }
 
     /// Best effort: the `initdb` of a killed portal may still be writing there. Every creation uses
@@ -163,6 +187,7 @@ impl Cluster {
                 _ => {}
             }
         }
+        self.protect_owner(&self.pgdata())?;
         let throwaway = if self.durability == Durability::Throwaway { THROWAWAY_SETTINGS } else { "" };
         let options = format!("{SETTINGS} {throwaway} -c 'unix_socket_directories={}'", self.socket_dir.display());
         let (pgdata, log_text) = (self.pgdata(), log.to_string_lossy());

@@ -28,6 +28,7 @@ pub use error::EmbeddedPostgresError;
 mod cluster;
 mod durability;
 mod error;
+mod owner_password;
 mod place;
 mod programs;
 
@@ -76,9 +77,16 @@ impl EmbeddedPostgres {
     ///
     /// Port and `sslmode` are explicit, so that `PGPORT` and `PGSSLMODE` in the environment do not
     /// override them.
-    #[must_use]
-    pub fn url(&self, database: &str) -> String {
-        self.url_as(USER, database)
+    ///
+    /// It holds the owner's password: do not keep it.
+    ///
+    /// # Errors
+    ///
+    /// [`EmbeddedPostgresError::Io`] where the password cannot be read.
+    pub fn url(&self, database: &str) -> Result<String> {
+        let password = owner_password::read(self.cluster.dir())?;
+        let user = password.map_or_else(|| USER.to_owned(), |password| format!("{USER}:{}", encode(&password)));
+        Ok(self.url_as(&user, database))
     }
 
     /// The same, for the role that serves.

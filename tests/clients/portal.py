@@ -80,7 +80,8 @@ class Portal:
         owner = cluster.owner()
         command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(cluster), "-U", "raccord", "-c", statement, "raccord"]
         as_owner = ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--clear-groups"] if os.geteuid() == 0 else []
-        subprocess.run(as_owner + command, check=True, cwd="/")
+        password = (self.directory / "postgres/owner-password").read_text()
+        subprocess.run(as_owner + command, check=True, cwd="/", env={**os.environ, "PGPASSWORD": password})
 
 
 class Manager:

@@ -45,7 +45,7 @@ impl Database {
         let name = format!("test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut conn = maintenance().await;
         run(&mut conn, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
-        Self { url: cluster.url(&name), name, clock: Mutex::default() }
+        Self { url: cluster.url(&name).expect("the owner's URL"), name, clock: Mutex::default() }
     }
 
     /// A database that is made and dropped elsewhere.
@@ -117,7 +117,7 @@ fn directory() -> PathBuf {
 }
 
 async fn maintenance() -> PgConnection {
-    PgConnection::connect(&cluster().await.url("raccord")).await.expect("the cluster answers")
+    PgConnection::connect(&cluster().await.url("raccord").expect("the owner's URL")).await.expect("the cluster answers")
 }
 
 async fn run(conn: &mut PgConnection, statement: String) {
@@ -137,7 +137,7 @@ async fn make_template() -> String {
         let unfinished = format!("{name}_unfinished");
         run(&mut conn, format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await;
         run(&mut conn, format!("CREATE DATABASE {unfinished}")).await;
-        let url = cluster().await.url(&unfinished);
+        let url = cluster().await.url(&unfinished).expect("the owner's URL");
         let pool = db::pool(url.parse().expect("the cluster gives a sound URL"), 2);
         db::migrate(&pool).await.expect("the migrations run");
         pool.close().await;

@@ -1,9 +1,12 @@
 //! Two roles of the database: one owns the schema, the other serves with the rights it needs.
 
+use std::{fs, os::unix::fs::PermissionsExt};
+
 use super::{
     binary::{Directory, Serving, raccord, run},
     faults::health_check,
     postgres::Postgres,
+    secrets::assert_memory_without,
 };
 use crate::common::TestPortal;
 
@@ -176,4 +179,33 @@ async fn no_temporary_table_and_no_setting_of_its_role_diverts_what_the_portal_w
         serving.stop();
     }
     assert_eq!(portal.events_of("SIGNED_IN").await, 3);
+}
+
+#[test]
+fn the_owner_of_the_embedded_database_needs_its_password() {
+    let directory = Directory::create();
+    let (home, socket) = (directory.path().join("postgres"), directory.path().join("postgres/cluster"));
+    let password = || fs::read_to_string(home.join("owner-password")).expect("the password");
+    let may_drop = |password: &str| {
+        let mut psql = Postgres::program("psql");
+        psql.args(["-X", "-q", "-w", "-U", "raccord", "-d", "raccord"]).arg("-h").arg(&socket);
+        psql.args(["-c", "BEGIN; DROP TABLE audit_events CASCADE; ROLLBACK"]).env("PGPASSWORD", password);
+        psql.output().expect("psql is installed").status.success()
+    };
+    let serving = Serving::start(&directory, &["serve"], &[]);
+    let first = password();
+    assert!(first.len() == 64 && may_drop(&first) && !may_drop("") && !may_drop("raccord"));
+    let file = fs::metadata(home.join("owner-password")).expect("the file");
+    assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    // It was read to migrate, and let go.
+    let known = directory.path().to_str().expect("text");
+    assert_memory_without(&serving, known, "start", &[("owner's password", first.as_bytes())]);
+    serving.stop();
+    // A cluster of an older version asks for none: the next start mends that.
+    fs::remove_file(home.join("owner-password")).expect("the file");
+    let rules = socket.join("pgdata/pg_hba.conf");
+    fs::write(rules, "local all raccord,raccord_portal trust\nlocal all postgres peer\n").expect("the rules");
+    let serving = Serving::start(&directory, &["serve"], &[]);
+    assert!(password() != first && may_drop(&password()) && !may_drop(&first) && !may_drop(""));
+    serving.stop();
 }

@@ -93,8 +93,8 @@ static SECURITY_HEADERS: [(HeaderName, HeaderValue); 6] = [
     ),
 ];
 
-/// A page that a secret link opens names only the portal's origin to the files that it loads, or the
-/// link would stand in the log of a proxy; so does one that no route has, since its path may be
+/// A page that a secret link opens names only the portal's origin to the files that it loads, or
+/// the link would stand in the log of a proxy; so does one that no route has, since its path may be
 /// another spelling of such a link. Not `no-referrer`, with which forms would send `Origin: null`.
 fn referrer_policy(route: Option<&str>) -> HeaderValue {
     let names_no_path = route.is_none_or(paths::is_secret_link);

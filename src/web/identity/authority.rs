@@ -116,8 +116,8 @@ impl FromRequestParts<AppState> for Answerable {
     }
 }
 
-/// Answers 404; an attempt to change what is not the visitor's is recorded, by its route: a path has
-/// as many spellings as its sender likes, of any length.
+/// Answers 404; an attempt to change what is not the visitor's is recorded, by its route: a path
+/// has as many spellings as its sender likes, of any length.
 async fn refuse(parts: &Parts, state: &AppState, visitor: &Visitor, target: RefusedTarget) -> AppError {
     if parts.method.is_safe() {
         return AppError::NotFound;

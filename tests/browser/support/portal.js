@@ -97,7 +97,9 @@ class Portal {
   async sql(statements, database = "raccord", role = "raccord") {
     const socket = await realpath(join(this.directory, "postgres/cluster"));
     const flags = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--set=ON_ERROR_STOP=1"];
-    const { stdout } = await run("psql", [...flags, "--host", socket, "--username", role, "--command", statements, database]);
+    const password = await readFile(join(this.directory, "postgres/owner-password"), "utf8");
+    const command = [...flags, "--host", socket, "--username", role, "--command", statements, database];
+    const { stdout } = await run("psql", command, { env: { ...process.env, PGPASSWORD: password } });
     return stdout.trim();
   }
 
