@@ -44,12 +44,12 @@ pub struct Invited {
 }
 
 /// Makes a link, valid for [`lifetime::LINK`]; only the hash of its token is stored. The person's
-/// older links end.
+/// older links stay: otherwise whoever asks for another one would end the link that the person has
+/// just been mailed. All end when one is used.
 ///
 /// # Errors
 /// Database errors.
 pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8]) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM invitations WHERE user_id = $1", user_id).execute(&mut *conn).await?;
     sqlx::query!(
         "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + $3::interval)",
         token_hash,
