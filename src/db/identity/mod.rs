@@ -3,6 +3,7 @@
 pub mod account;
 pub mod calendar_links;
 pub mod invitations;
+pub mod locks;
 pub mod passwords;
 pub mod registration;
 pub mod second_factors;

@@ -61,8 +61,8 @@ fn second_factor_page(
         Some(SecondFactor { confirmed_at: Some(since), codes_left, .. }) => {
             SecondFactorState::On { since: *since, codes_left: *codes_left }
         }
-        // Another session may have begun the set-up, hence another person: the secret is shown after
-        // a fresh authentication only.
+        // Another session may have begun the set-up, hence another person: the secret is shown
+        // after a fresh authentication only.
         Some(factor) if person.is_fresh => {
             let setup = open(state, visitor, factor)?.and_then(|secret| Setup::new(&secret, &person.login));
             setup.map_or(SecondFactorState::Off, SecondFactorState::SettingUp)
@@ -90,7 +90,7 @@ pub async fn begin(
 ) -> Result<Redirect, AppError> {
     let rng = &mut random::os_rng();
     let secret = state.keys()?.seal(&TotpSecret::generate(rng), visitor.person.user_id, rng);
-    second_factors::begin(&state.pool, visitor.person.user_id, &secret).await?;
+    second_factors::begin(&state.pool, visitor.person.user_id, &visitor.session, &secret).await?;
     Ok(Redirect::to(paths::SECOND_FACTOR))
 }
 
@@ -137,7 +137,8 @@ pub async fn renew_codes(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
     let (codes, hashes) = new_codes();
-    if !second_factors::renew_codes(&state.pool, &visitor.actor, visitor.person.user_id, &hashes).await? {
+    let user_id = visitor.person.user_id;
+    if !second_factors::renew_codes(&state.pool, &visitor.actor, user_id, &visitor.session, &hashes).await? {
         return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
     }
     show_codes(&state, &visitor, codes, false)
