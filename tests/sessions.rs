@@ -284,9 +284,16 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
         let (manager, _) = portal.manager().await;
         let fields = [("identifiant", manager.login.as_str()), ("mot-de-passe", PASSWORD)];
         let answer = portal.browser().post("/connexion", &fields).await;
-        assert_eq!(answer.headers.get_all("set-cookie").iter().count(), 1, "one cookie");
-        let cookie = answer.header("set-cookie").expect("a session").to_owned();
-        assert!(cookie.starts_with(name), "{cookie}");
+        let cookies =
+            answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().expect("a readable cookie"));
+        // That of the session, and the mark of the browser.
+        let (marks, cookies): (Vec<_>, Vec<_>) = cookies.partition(|cookie| cookie.contains("-terminal"));
+        let ([mark], [cookie]) = (marks.as_slice(), cookies.as_slice()) else { panic!("{marks:?} {cookies:?}") };
+        assert!(cookie.starts_with(name) && mark.starts_with(name), "{cookie} {mark}");
+        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/", "Max-Age=15552000"] {
+            assert!(mark.contains(attribute), "{mark}");
+        }
+        assert!(mark.contains("Secure") == secure && !mark.contains("Domain=") && mark.len() < 512, "{mark}");
         for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
             assert!(cookie.contains(attribute), "{cookie}");
         }

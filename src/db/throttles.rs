@@ -1,18 +1,33 @@
-//! Throttles failed attempts and limits the rate of operations, per subject and network. The table
-//! is shared by all instances.
+//! Throttles attempts to guess and limits the rate of operations. The table is shared by all
+//! instances.
+//!
+//! An attempt is counted as failed before it is judged, so that parallel attempts are throttled
+//! like sequential ones: [`begin`] counts it, [`succeed`] and [`give_back`] take the count back.
+
+use std::net::IpAddr;
 
 use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use crate::domain::random::digest;
+use crate::domain::{
+    network::{Breadth, networks_of},
+    random::digest,
+};
 
 /// What is throttled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// A person's sign-in to the portal.
+    /// A person's sign-in to the portal, by [`secret_bucket`].
     SignIn,
-    /// The second factor of a person whose password was right. Counted over all networks.
+    /// The same from a browser in which the person has signed in before, by the browser's number.
+    KnownBrowser,
+    /// The password of a signed-in person, by session.
+    OwnPassword,
+    /// The second factor of a person whose password was right. Counted over all networks; a known
+    /// browser and a session of the person count by themselves.
     SecondFactor,
+    /// Changes of a person's own password: each counts.
+    PasswordChange,
     /// Requests of a link for a forgotten password. Each counts as a failure: by login and network,
     /// and by network alone.
     PasswordLink,
@@ -27,26 +42,31 @@ pub enum Scope {
 }
 
 /// What is counted together: attempts on one subject from one network.
-#[derive(Clone, Copy, Debug)]
-pub struct Key<'a> {
-    pub scope: Scope,
-    /// A login; empty where all of a network count together. Stored as a digest.
-    pub subject: &'a str,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Key {
+    scope: Scope,
+    breadth: Breadth,
+    /// The digest of a login, for example. Where all of a network count together, the login is
+    /// empty.
+    subject: Vec<u8>,
     /// Empty where the subject is counted over all networks.
-    pub network: &'a str,
+    network: String,
 }
 
 impl Scope {
     /// The key of a subject and a network in this scope.
     #[must_use]
-    pub fn key<'a>(self, subject: &'a str, network: &'a str) -> Key<'a> {
-        Key { scope: self, subject, network }
+    pub fn key(self, subject: &str, network: &str) -> Key {
+        Key { scope: self, breadth: Breadth::Narrow, subject: digest(subject), network: network.to_owned() }
     }
 
     fn code(self) -> &'static str {
         match self {
             Self::SignIn => "SIGN_IN",
+            Self::KnownBrowser => "KNOWN_BROWSER",
+            Self::OwnPassword => "OWN_PASSWORD",
             Self::SecondFactor => "SECOND_FACTOR",
+            Self::PasswordChange => "PASSWORD_CHANGE",
             Self::PasswordLink => "PASSWORD_LINK",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::MemberMail => "MEMBER_MAIL",
@@ -56,16 +76,103 @@ impl Scope {
     }
 }
 
+impl Key {
+    /// The same in a network of this breadth, which allows more failures.
+    #[must_use]
+    pub fn with_breadth(self, breadth: Breadth) -> Self {
+        Self { breadth, ..self }
+    }
+
+    fn scope(&self) -> String {
+        let suffix = match self.breadth {
+            Breadth::Narrow => "",
+            Breadth::Wide => "/56",
+            Breadth::Widest => "/48",
+        };
+        format!("{}{suffix}", self.scope.code())
+    }
+
+    /// Failures without a delay: people mistype, and a wider network has more people.
+    fn free_failures(&self) -> i32 {
+        match self.breadth {
+            Breadth::Narrow => 4,
+            Breadth::Wide => 16,
+            Breadth::Widest => 64,
+        }
+    }
+}
+
+/// Where attempts come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A client of which no more is known.
+    Address(IpAddr),
+    /// A browser in which the person that is named has signed in before, by its number. What
+    /// others do in its network does not count for it.
+    KnownBrowser(String),
+}
+
+impl Source {
+    /// The keys of attempts to sign in with this login and this password, narrowest first. A new
+    /// password begins new counts.
+    #[must_use]
+    pub fn sign_in_keys(&self, login: &str, password_hash: Option<&str>) -> Vec<Key> {
+        let subject = format!("{login} {}", password_hash.unwrap_or_default());
+        match self {
+            Self::KnownBrowser(number) => vec![Scope::KnownBrowser.key(&subject, number)],
+            Self::Address(address) => {
+                keys_of(*address, |network| Scope::SignIn.key(&secret_bucket(&subject, network), ""))
+            }
+        }
+    }
+
+    /// The keys of requests of a link for the person that is named so.
+    #[must_use]
+    pub fn link_keys(&self, named: &str) -> Vec<Key> {
+        match self {
+            Self::KnownBrowser(number) => vec![Scope::PasswordLink.key(named, number)],
+            Self::Address(address) => keys_of(*address, |network| Scope::PasswordLink.key(named, network)),
+        }
+    }
+}
+
+/// The keys of wrong passwords of a technical user from an address.
+#[must_use]
+pub fn api_keys(login: &str, address: IpAddr) -> Vec<Key> {
+    keys_of(address, |network| Scope::Api.key(&bucket(login, network), ""))
+}
+
+/// A key for each network of an address, narrowest first.
+pub fn keys_of(address: IpAddr, key: impl Fn(&str) -> Key) -> Vec<Key> {
+    networks_of(address).into_iter().map(|network| key(&network.name).with_breadth(network.breadth)).collect()
+}
+
+/// One of 65,536 subjects, for a login and a network that anyone may choose: so the number of rows
+/// is bounded. Logins and networks with the same subject share its delay.
+#[must_use]
+pub fn bucket(login: &str, network: &str) -> String {
+    HEXLOWER.encode(&digest(format!("{network} {login}"))[..2])
+}
+
+/// One of 262,144 subjects, where a shared delay must not be caused on purpose. `secret` holds the
+/// salted hash of a person's password, so that others cannot compute which logins and networks
+/// share a person's subject; to hit it blindly takes more failures an hour than are judged.
+#[must_use]
+pub fn secret_bucket(secret: &str, network: &str) -> String {
+    let digest = digest(format!("{network} {secret}"));
+    HEXLOWER.encode(&[digest[0], digest[1], digest[2] & 0b1100_0000])
+}
+
 /// Seconds until the next attempt is allowed; `None` where one is allowed now.
 ///
 /// # Errors
 /// Database errors.
-pub async fn wait(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<Option<u32>> {
+pub async fn wait(executor: impl PgExecutor<'_>, key: Key) -> sqlx::Result<Option<u32>> {
     let seconds = sqlx::query_scalar!(
         r#"SELECT ceil(extract(epoch FROM blocked_until - portal_now()))::int AS "seconds!" FROM throttles
             WHERE scope = $1 AND subject_hash = $2 AND network = $3 AND blocked_until > portal_now()"#,
-        key.scope.code(),
-        digest(key.subject),
+        key.scope(),
+        key.subject,
         key.network,
     )
     .fetch_optional(executor)
@@ -73,30 +180,97 @@ pub async fn wait(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<O
     Ok(seconds.and_then(|seconds| u32::try_from(seconds).ok()))
 }
 
-/// For short secrets: counts an attempt as failed before it is verified, so that parallel attempts
-/// are throttled like sequential ones. A success must then [`reset`] the count. Returns the
-/// seconds to wait where no attempt is allowed now.
+/// An attempt that is counted as failed in each of these keys, until it is found to be right.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct Counted(Vec<Key>);
+
+/// What became of the start of an attempt.
+#[derive(Clone, Debug)]
+pub enum Begun {
+    /// It may be judged.
+    Counted(Counted),
+    /// Too many failed: seconds to wait. Nothing was counted.
+    Wait(u32),
+}
+
+/// Counts an attempt as failed before it is judged, in all of the keys or, where one of them must
+/// wait, in none.
 ///
 /// # Errors
 /// Database errors.
-pub async fn begin(pool: &PgPool, key: Key<'_>) -> sqlx::Result<Option<u32>> {
-    let mut tx = pool.begin().await?;
-    lock(&mut tx, key).await?;
-    let seconds = wait(&mut *tx, key).await?;
-    if seconds.is_none() {
-        fail(&mut *tx, key).await?;
+pub async fn begin(conn: &mut PgConnection, keys: Vec<Key>) -> sqlx::Result<Begun> {
+    let mut longest = None;
+    for key in &keys {
+        lock(conn, key).await?;
+        longest = longest.max(wait(&mut *conn, key.clone()).await?);
     }
+    if let Some(seconds) = longest {
+        return Ok(Begun::Wait(seconds));
+    }
+    for key in &keys {
+        fail(&mut *conn, key.clone()).await?;
+    }
+    Ok(Begun::Counted(Counted(keys)))
+}
+
+/// The same in a transaction of its own.
+///
+/// # Errors
+/// Database errors.
+pub async fn begin_alone(pool: &PgPool, keys: Vec<Key>) -> sqlx::Result<Begun> {
+    let mut tx = pool.begin().await?;
+    let begun = begin(&mut tx, keys).await?;
     tx.commit().await?;
-    Ok(seconds)
+    Ok(begun)
+}
+
+/// After an attempt that was right: resets the count of the narrowest key, and takes this attempt
+/// back from those of wider networks, in which others may have failed.
+///
+/// # Errors
+/// Database errors.
+pub async fn succeed(conn: &mut PgConnection, counted: &Counted) -> sqlx::Result<()> {
+    let Some((narrowest, wider)) = counted.0.split_first() else { return Ok(()) };
+    reset(&mut *conn, narrowest.clone()).await?;
+    for key in wider {
+        uncount(&mut *conn, key).await?;
+    }
+    Ok(())
+}
+
+/// After an attempt that could not be judged: takes it back.
+///
+/// # Errors
+/// Database errors.
+pub async fn give_back(pool: &PgPool, counted: &Counted) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    for key in &counted.0 {
+        uncount(&mut tx, key).await?;
+    }
+    tx.commit().await
+}
+
+/// Takes one failure back, and the delay that it caused.
+async fn uncount(conn: &mut PgConnection, key: &Key) -> sqlx::Result<()> {
+    sqlx::query!(
+        "WITH last AS (DELETE FROM throttles WHERE scope = $1 AND subject_hash = $2 AND network = $3 AND failures <= 1)
+         UPDATE throttles SET failures = failures - 1, blocked_until = NULL
+          WHERE scope = $1 AND subject_hash = $2 AND network = $3 AND failures > 1",
+        key.scope(),
+        key.subject,
+        key.network,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Serialises transactions on the same key, with an advisory lock: a row that does not exist yet
 /// cannot be locked.
-async fn lock(conn: &mut PgConnection, key: Key<'_>) -> sqlx::Result<()> {
-    let name = format!("{} {}", key.subject, key.network);
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1 || $2, 0))", key.scope.code(), name)
-        .execute(conn)
-        .await?;
+async fn lock(conn: &mut PgConnection, key: &Key) -> sqlx::Result<()> {
+    let name = format!("{} {} {}", key.scope(), HEXLOWER.encode(&key.subject), key.network);
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", name).execute(conn).await?;
     Ok(())
 }
 
@@ -115,9 +289,9 @@ pub struct RateLimit {
 ///
 /// # Errors
 /// Database errors.
-pub async fn consume(conn: &mut PgConnection, key: Key<'_>, limit: RateLimit) -> sqlx::Result<Option<u32>> {
-    lock(conn, key).await?;
-    let seconds = wait(&mut *conn, key).await?;
+pub async fn consume(conn: &mut PgConnection, key: Key, limit: RateLimit) -> sqlx::Result<Option<u32>> {
+    lock(conn, &key).await?;
+    let seconds = wait(&mut *conn, key.clone()).await?;
     if seconds.is_some() {
         return Ok(seconds);
     }
@@ -129,8 +303,8 @@ pub async fn consume(conn: &mut PgConnection, key: Key<'_>, limit: RateLimit) ->
              last_failure = portal_now(),
              blocked_until = CASE WHEN throttles.last_failure >= portal_now() - make_interval(mins => $5) AND throttles.blocked_until IS NULL
                  AND throttles.failures + 1 >= $4 THEN portal_now() + make_interval(mins => $5) END",
-        key.scope.code(),
-        digest(key.subject),
+        key.scope(),
+        key.subject,
         key.network,
         limit.most,
         limit.minutes,
@@ -140,57 +314,39 @@ pub async fn consume(conn: &mut PgConnection, key: Key<'_>, limit: RateLimit) ->
     Ok(None)
 }
 
-/// Counts a failure. The first four cause no delay, since people mistype; then the delay doubles
-/// from 2 seconds up to 5 minutes. An hour without failure resets the count.
+/// Counts a failure. The first four cause no delay, since people mistype (16 and 64 in wider
+/// networks); then the delay doubles from 2 seconds up to 5 minutes. An hour without failure resets
+/// the count.
 ///
 /// # Errors
 /// Database errors.
-pub async fn fail(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<()> {
+pub async fn fail(executor: impl PgExecutor<'_>, key: Key) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, $3, 1)
          ON CONFLICT (scope, subject_hash, network) DO UPDATE SET
              failures = CASE WHEN throttles.last_failure < portal_now() - interval '1 hour' THEN 1 ELSE throttles.failures + 1 END,
              last_failure = portal_now(),
-             blocked_until = CASE WHEN throttles.last_failure >= portal_now() - interval '1 hour' AND throttles.failures >= 4
-                 THEN portal_now() + least(300, power(2, least(throttles.failures, 20) - 3)) * interval '1 second' END",
-        key.scope.code(),
-        digest(key.subject),
+             blocked_until = CASE WHEN throttles.last_failure >= portal_now() - interval '1 hour' AND throttles.failures >= $4
+                 THEN portal_now() + least(300, power(2, least(throttles.failures - $4, 16) + 1)) * interval '1 second' END",
+        key.scope(),
+        key.subject,
         key.network,
+        key.free_failures(),
     )
     .execute(executor)
     .await?;
     Ok(())
 }
 
-/// For attempts that are judged before they are throttled: counts a failure. Returns the seconds to
-/// wait where an attempt is not allowed now; it is then not counted.
-///
-/// # Errors
-/// Database errors.
-pub async fn fail_unless_blocked(pool: &PgPool, key: Key<'_>) -> sqlx::Result<Option<u32>> {
-    let seconds = wait(pool, key).await?;
-    if seconds.is_none() {
-        fail(pool, key).await?;
-    }
-    Ok(seconds)
-}
-
-/// One of 65,536 subjects for a login and a network. Any caller may choose both, so this bounds the
-/// number of rows. Logins and networks with the same subject share its delay.
-#[must_use]
-pub fn bucket(login: &str, network: &str) -> String {
-    HEXLOWER.encode(&digest(format!("{network} {login}"))[..2])
-}
-
 /// Resets the count, after a success.
 ///
 /// # Errors
 /// Database errors.
-pub async fn reset(executor: impl PgExecutor<'_>, key: Key<'_>) -> sqlx::Result<()> {
+pub async fn reset(executor: impl PgExecutor<'_>, key: Key) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM throttles WHERE scope = $1 AND subject_hash = $2 AND network = $3",
-        key.scope.code(),
-        digest(key.subject),
+        key.scope(),
+        key.subject,
         key.network,
     )
     .execute(executor)

@@ -27,3 +27,6 @@ pub const ADDRESS_CONFIRMATION: Duration = Duration::from_hours(24);
 
 /// How long the envelope of a new password lasts, displayed or not.
 pub const ENVELOPE: Duration = Duration::from_mins(10);
+
+/// How long a browser stays known for a person after their last sign-in there.
+pub const KNOWN_BROWSER: Duration = Duration::from_hours(180 * 24);

@@ -7,6 +7,7 @@ pub mod characters;
 pub mod contact_address;
 pub mod credential;
 pub mod envelope;
+pub mod known_browser;
 pub mod lifetime;
 pub mod network;
 pub mod new_person;

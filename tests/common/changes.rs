@@ -165,6 +165,30 @@ impl TestPortal {
         change
     }
 
+    /// Keeps a sign-in from ending until the transaction ends.
+    pub async fn hold_known_browsers(&self) -> Transaction<'static, Postgres> {
+        let mut held = self.pool.begin().await.expect("a transaction");
+        sqlx::query("LOCK TABLE known_browsers").execute(&mut *held).await.expect("held");
+        held
+    }
+
+    /// Puts the second factor that the person is setting up in force, in a transaction that is not
+    /// committed yet.
+    pub async fn begin_confirming_second_factor(&self, person: &Person) -> Transaction<'static, Postgres> {
+        let mut setup = self.pool.begin().await.expect("a transaction");
+        for statement in [
+            "SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE",
+            "UPDATE second_factors SET confirmed_at = portal_now() WHERE user_id = $1",
+        ] {
+            sqlx::query(statement).bind(person.id).execute(&mut *setup).await.expect("confirmed");
+        }
+        setup
+    }
+
+    pub async fn forget_second_factors(&self) {
+        self.execute("DELETE FROM second_factors; DELETE FROM recovery_codes").await;
+    }
+
     pub async fn set_contact_address(&self, person: &Person, address: &str) {
         let update = "UPDATE users SET contact_address = $2 WHERE id = $1";
         sqlx::query(update).bind(person.id).bind(address).execute(&self.pool).await.expect("a person");

@@ -221,6 +221,16 @@ impl TestPortal {
         self.number("SELECT max(public_id) FROM sessions WHERE user_id = $1", &[person.id]).await
     }
 
+    /// How many second factors there are, and how many of them are in force.
+    pub async fn second_factors(&self) -> String {
+        self.text("SELECT count(*) || ' ' || count(confirmed_at) FROM second_factors", &[]).await
+    }
+
+    pub async fn recovery_codes(&self) -> String {
+        self.text("SELECT coalesce(string_agg(code_hash::text, ' ' ORDER BY code_hash), '') FROM recovery_codes", &[])
+            .await
+    }
+
     pub async fn confirmed_second_factors(&self) -> i64 {
         self.number("SELECT count(*) FROM second_factors WHERE confirmed_at IS NOT NULL", &[]).await
     }

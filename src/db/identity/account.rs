@@ -4,11 +4,16 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    invitations, passwords,
+    invitations,
+    locks::{self, VerifiedPassword},
+    passwords,
     sessions::{self, OpenSession},
 };
 use crate::{
-    db::audit::{self, Event},
+    db::{
+        audit::{self, Event},
+        throttles::{self, Key, RateLimit, Scope},
+    },
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
@@ -17,24 +22,74 @@ use crate::{
     },
 };
 
+/// How often a person may change their password. A change by a mailed link is not counted.
+const CHANGES_OF_PASSWORD: RateLimit = RateLimit { most: 10, minutes: 60 };
+
+fn password_change_key(user_id: i64) -> Key {
+    Scope::PasswordChange.key(&user_id.to_string(), "")
+}
+
+/// Seconds until the person may change their password again; `None` where they may now.
+///
+/// # Errors
+/// Database errors.
+pub async fn wait_for_password_change(pool: &PgPool, user_id: i64) -> sqlx::Result<Option<u32>> {
+    throttles::wait(pool, password_change_key(user_id)).await
+}
+
+/// A change of a person's own password, once the current one was verified.
+pub struct PasswordChange<'a> {
+    pub verified: &'a VerifiedPassword,
+    pub new: &'a PasswordHash,
+    /// The session that stays; all others of the person end.
+    pub current: &'a SessionSecret,
+}
+
+/// What became of a change of the password. Where it was not changed, nothing was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordChanged {
+    Changed,
+    /// The session was ended after the current password had been verified.
+    SessionEnded,
+    /// The current password was replaced after it had been verified.
+    ReplacedMeanwhile,
+    /// The person has changed it too often: seconds to wait.
+    TooOften {
+        seconds: u32,
+    },
+}
+
 /// Replaces a person's password by one that they chose, and ends their other sessions and their
-/// unused links.
+/// unused links: all only if the session is still open and the password is still the one that was
+/// verified. A person who knew the password cannot undo what its owner did meanwhile.
 ///
 /// # Errors
 /// Database errors.
 pub async fn change_password(
     pool: &PgPool,
     actor: &Actor,
-    user_id: i64,
-    hash: &PasswordHash,
-    current: &SessionSecret,
-) -> sqlx::Result<()> {
+    change: PasswordChange<'_>,
+) -> sqlx::Result<PasswordChanged> {
+    let PasswordChange { verified, new, current } = change;
+    let user_id = verified.user_id;
     let mut tx = pool.begin().await?;
-    passwords::replace(&mut tx, actor, user_id, hash).await?;
+    let is_same = locks::verified_person(&mut tx, verified).await?;
+    if !locks::living_session(&mut tx, user_id, current).await? {
+        return Ok(PasswordChanged::SessionEnded);
+    }
+    if !is_same {
+        return Ok(PasswordChanged::ReplacedMeanwhile);
+    }
+    if let Some(seconds) = throttles::consume(&mut tx, password_change_key(user_id), CHANGES_OF_PASSWORD).await? {
+        return Ok(PasswordChanged::TooOften { seconds });
+    }
+    passwords::replace(&mut tx, actor, user_id, new).await?;
     invitations::end_links(&mut tx, user_id).await?;
     sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    throttles::succeed(&mut tx, &verified.counted).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(PasswordChanged::Changed)
 }
 
 /// What « Mon compte » shows beside the person's own data.

@@ -6,16 +6,17 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use super::{passwords, registration, sessions};
+use super::{locks, passwords, registration, sessions};
 use crate::{
     db::{
         audit::{self, Event},
         outbox::Cause,
-        throttles::{self, RateLimit, Scope},
+        throttles::{self, Begun, RateLimit, Scope, Source},
     },
     domain::{
         audit::{Action, Actor},
         lifetime,
+        network::{Breadth, networks_of},
         notification::Notification,
         password::PasswordHash,
     },
@@ -26,8 +27,16 @@ use crate::{
 const PAUSE: Duration = Duration::from_mins(5);
 
 /// Requests for a link from one network. Each writes an event that is never deleted, whoever it
-/// names, and costs a stranger nothing.
-const REQUESTS_OF_A_NETWORK: RateLimit = RateLimit { most: 100, minutes: 10 };
+/// names, and costs a stranger nothing. A wider network may have more people, but not as many more
+/// as it has addresses.
+fn requests_of_a_network(breadth: Breadth) -> RateLimit {
+    let most = match breadth {
+        Breadth::Narrow => 100,
+        Breadth::Wide => 200,
+        Breadth::Widest => 400,
+    };
+    RateLimit { most, minutes: 10 }
+}
 
 /// The person that a valid link invites.
 #[derive(Clone, Debug)]
@@ -45,12 +54,12 @@ pub struct Invited {
 }
 
 /// Makes a link, valid for [`lifetime::LINK`]; only the hash of its token is stored. The person's
-/// older links end.
+/// older links stay: otherwise whoever asks for another one would end the link that the person has
+/// just been mailed. All end when one is used.
 ///
 /// # Errors
 /// Database errors.
 pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8]) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM invitations WHERE user_id = $1", user_id).execute(&mut *conn).await?;
     sqlx::query!(
         "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + $3::interval)",
         token_hash,
@@ -114,20 +123,27 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invit
 }
 
 /// Uses the link up and replaces the password; ends the person's sessions and other links, and
-/// mails them. False where the link was used meanwhile.
+/// mails them. False where the link was used or ended meanwhile.
 ///
 /// # Errors
 /// Database errors.
 pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &PasswordHash) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
-    let user_id = sqlx::query_scalar!(
+    let user_id = sqlx::query_scalar!("SELECT user_id FROM invitations WHERE token_hash = $1", token_hash)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(user_id) = user_id else { return Ok(false) };
+    locks::person(&mut tx, user_id).await?;
+    let used = sqlx::query!(
         "UPDATE invitations SET used_at = portal_now()
-          WHERE token_hash = $1 AND used_at IS NULL AND expires_at > portal_now() RETURNING user_id",
+          WHERE token_hash = $1 AND used_at IS NULL AND expires_at > portal_now()",
         token_hash,
     )
-    .fetch_optional(&mut *tx)
+    .execute(&mut *tx)
     .await?;
-    let Some(user_id) = user_id else { return Ok(false) };
+    if used.rows_affected() == 0 {
+        return Ok(false);
+    }
     passwords::replace(&mut tx, actor, user_id, hash).await?;
     registration::confirm_address(&mut tx, user_id).await?;
     end_links(&mut tx, user_id).await?;
@@ -162,19 +178,31 @@ pub enum Request {
 ///
 /// # Errors
 /// Database errors.
-pub async fn request(pool: &PgPool, actor: &Actor, named: &str, network: &str) -> sqlx::Result<Request> {
+pub async fn request(pool: &PgPool, actor: &Actor, named: &str, source: &Source) -> sqlx::Result<Request> {
+    // A known browser counts by itself, and names its own person.
+    let networks = match source {
+        Source::Address(address) => networks_of(*address),
+        Source::KnownBrowser(_) => Vec::new(),
+    };
+    let keys = networks.into_iter().map(|network| {
+        let limit = requests_of_a_network(network.breadth);
+        (Scope::PasswordLink.key("", &network.name).with_breadth(network.breadth), limit)
+    });
+    let keys: Vec<_> = keys.collect();
     let mut tx = pool.begin().await?;
-    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink.key("", network)).await? {
-        return Ok(Request::TooOftenFromNetwork { seconds });
-    }
-    if let Some(seconds) = throttles::wait(&mut *tx, Scope::PasswordLink.key(named, network)).await? {
-        return Ok(Request::TooOftenNamed { seconds });
+    for (key, _) in &keys {
+        if let Some(seconds) = throttles::wait(&mut *tx, key.clone()).await? {
+            return Ok(Request::TooOftenFromNetwork { seconds });
+        }
     }
     // Each request counts as a failure, so that no mailbox is filled.
-    throttles::fail(&mut *tx, Scope::PasswordLink.key(named, network)).await?;
-    let wait = throttles::consume(&mut tx, Scope::PasswordLink.key("", network), REQUESTS_OF_A_NETWORK).await?;
-    if let Some(seconds) = wait {
-        return Ok(Request::TooOftenFromNetwork { seconds });
+    if let Begun::Wait(seconds) = throttles::begin(&mut tx, source.link_keys(named)).await? {
+        return Ok(Request::TooOftenNamed { seconds });
+    }
+    for (key, limit) in keys {
+        if let Some(seconds) = throttles::consume(&mut tx, key, limit).await? {
+            return Ok(Request::TooOftenFromNetwork { seconds });
+        }
     }
     mail_and_record(&mut tx, actor, named).await?;
     tx.commit().await?;

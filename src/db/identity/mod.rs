@@ -4,6 +4,7 @@ pub mod account;
 pub mod calendar_links;
 pub mod contact_addresses;
 pub mod invitations;
+pub mod locks;
 pub mod passwords;
 pub mod registration;
 pub mod second_factors;

@@ -1,12 +1,46 @@
 //! The passwords of people, as hashes.
 
+use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::sessions::VerifiedPassword;
+use super::{locks::VerifiedPassword, second_factors};
 use crate::{
-    db::outbox,
-    domain::{audit::Actor, notification::Notification, password::PasswordHash},
+    db::{
+        outbox,
+        throttles::{self, Begun, Counted, Scope},
+    },
+    domain::{audit::Actor, envelope::SessionSecret, notification::Notification, password::PasswordHash},
 };
+
+/// Whether a signed-in person's password may be tried now.
+#[derive(Clone, Debug)]
+pub enum OwnAttempt {
+    /// Too many were wrong in this session: seconds to wait.
+    Wait(u32),
+    /// The hash to verify against. The attempt counts as failed until it is taken back.
+    Verify { hash: Option<PasswordHash>, counted: Counted },
+}
+
+/// Counts an attempt to give one's own password within a session. It is counted for this session
+/// alone: neither do neighbours keep the person from proving more, nor does a stolen session give
+/// more guesses than sign-in, or block any sign-in.
+///
+/// # Errors
+/// Database errors.
+pub async fn attempt_own(pool: &PgPool, user_id: i64, session: &SessionSecret) -> sqlx::Result<OwnAttempt> {
+    let mut tx = pool.begin().await?;
+    let key = Scope::OwnPassword.key(&HEXLOWER.encode(&session.digest()), "");
+    let counted = match throttles::begin(&mut tx, vec![key]).await? {
+        Begun::Wait(seconds) => return Ok(OwnAttempt::Wait(seconds)),
+        Begun::Counted(counted) => counted,
+    };
+    let hash = sqlx::query_scalar!("SELECT password_hash FROM users WHERE id = $1", user_id)
+        .fetch_optional(&mut *tx)
+        .await?
+        .flatten();
+    tx.commit().await?;
+    Ok(OwnAttempt::Verify { hash: hash.map(PasswordHash::from_stored), counted })
+}
 
 /// What others know of a person, hence try as their password: login, names, contact address, and
 /// the names and identifiers of some of their structures.
@@ -41,7 +75,8 @@ pub async fn renew_hash(pool: &PgPool, old: &VerifiedPassword, new: &PasswordHas
     Ok(())
 }
 
-/// Replaces a person's password by one that they chose, and mails them.
+/// Replaces the password of a person whose row is locked by one that they chose, and mails them. A
+/// second factor that is being set up ends: another person may have begun it.
 pub(super) async fn replace(
     conn: &mut PgConnection,
     actor: &Actor,
@@ -56,6 +91,7 @@ pub(super) async fn replace(
     )
     .fetch_one(&mut *conn)
     .await?;
+    second_factors::end_setup(conn, user_id).await?;
     let notice = Notification::PasswordChosen { login: person.login, at: person.at };
     outbox::enqueue(conn, actor, &person.address, &notice).await
 }

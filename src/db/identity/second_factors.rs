@@ -1,14 +1,15 @@
 //! The second factors of people, and their recovery codes.
 
+use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
-use super::sessions;
+use super::{locks, sessions};
 use crate::{
     db::{
         audit::{self, Event},
         outbox,
-        throttles::{self, Scope},
+        throttles::{self, Begun, Counted, Scope, Source},
     },
     domain::{
         audit::{Action, Actor},
@@ -54,11 +55,16 @@ pub async fn find(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<O
     }))
 }
 
-/// Begins the set-up with a new secret. A second factor in force stays as it is.
+/// Begins the set-up with a new secret. A second factor in force stays as it is. Does nothing where
+/// the session `current` has ended.
 ///
 /// # Errors
 /// Database errors.
-pub async fn begin(pool: &PgPool, user_id: i64, secret: &SealedSecret) -> sqlx::Result<()> {
+pub async fn begin(pool: &PgPool, user_id: i64, current: &SessionSecret, secret: &SealedSecret) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, current).await? {
+        return Ok(());
+    }
     sqlx::query!(
         "INSERT INTO second_factors (user_id, sealed, key_id) VALUES ($1, $2, $3)
          ON CONFLICT (user_id) DO UPDATE SET sealed = $2, key_id = $3, created_at = portal_now()
@@ -67,8 +73,16 @@ pub async fn begin(pool: &PgPool, user_id: i64, secret: &SealedSecret) -> sqlx::
         secret.bytes,
         secret.key_id,
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
+    tx.commit().await
+}
+
+/// Ends a set-up that is not confirmed yet.
+pub(super) async fn end_setup(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM second_factors WHERE user_id = $1 AND confirmed_at IS NULL", user_id)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 
@@ -83,14 +97,18 @@ pub struct Confirmation<'a> {
     pub recovery_hashes: &'a [Vec<u8>],
 }
 
-/// Puts a second factor in force. Other sessions end, for they were begun without it. False where
-/// one is in force already, or the set-up was begun again meanwhile with another secret.
+/// Puts a second factor in force. Other sessions end, for they were begun without it, and so do
+/// those of sign-ins at this moment. False where one is in force already, the set-up was begun
+/// again meanwhile with another secret, or the session `current` has ended.
 ///
 /// # Errors
 /// Database errors.
 pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_>) -> sqlx::Result<bool> {
     let Confirmation { user_id, current, secret, step, recovery_hashes } = confirmation;
     let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, current).await? {
+        return Ok(false);
+    }
     let confirmed = sqlx::query!(
         "UPDATE second_factors SET confirmed_at = portal_now(), last_step = $3
           WHERE user_id = $1 AND sealed = $2 AND confirmed_at IS NULL",
@@ -117,50 +135,93 @@ pub enum Attempt {
     /// Too many were wrong: seconds to wait.
     Wait(u32),
     /// The second factor in force, if there is one.
-    Check(Option<SecondFactor>),
+    Check(Option<CodeAttempt>),
 }
 
-/// Counts an attempt to give a code, per person and from everywhere: six digits are few. It counts
-/// before it is checked, and stays counted unless [`use_step`] or [`use_recovery_code`] follows.
-///
-/// # Errors
-/// Database errors.
-pub async fn attempt(pool: &PgPool, user_id: i64) -> sqlx::Result<Attempt> {
-    if let Some(seconds) = throttles::begin(pool, Scope::SecondFactor.key(&user_id.to_string(), "")).await? {
-        return Ok(Attempt::Wait(seconds));
+/// An attempt to give a code. It counts as failed until [`use_step`] or [`use_recovery_code`]
+/// takes it back.
+#[derive(Clone, Debug)]
+pub struct CodeAttempt {
+    pub user_id: i64,
+    pub factor: SecondFactor,
+    counted: Counted,
+}
+
+/// Where codes are counted together.
+#[derive(Clone, Copy)]
+pub enum CodePlace<'a> {
+    /// At sign-in: six digits are few, so guesses count together from everywhere, except those from
+    /// a browser in which the person has signed in before.
+    SignIn(&'a Source),
+    /// A session of the person, in which they have given their password again.
+    Session(&'a SessionSecret),
+}
+
+impl CodePlace<'_> {
+    fn name(self) -> String {
+        match self {
+            Self::SignIn(Source::Address(_)) => String::new(),
+            Self::SignIn(Source::KnownBrowser(number)) => format!("browser {number}"),
+            Self::Session(session) => format!("session {}", HEXLOWER.encode(&session.digest())),
+        }
     }
-    Ok(Attempt::Check(find(pool, user_id).await?.filter(|factor| factor.confirmed_at.is_some())))
 }
 
-/// Uses up the code of a time step, and forgets the person's failures. False where it, or a later
-/// one, was used already.
+/// Counts an attempt to give a code, before it is checked.
 ///
 /// # Errors
 /// Database errors.
-pub async fn use_step(pool: &PgPool, user_id: i64, step: i64) -> sqlx::Result<bool> {
+pub async fn attempt(pool: &PgPool, user_id: i64, place: CodePlace<'_>) -> sqlx::Result<Attempt> {
+    let key = Scope::SecondFactor.key(&user_id.to_string(), &place.name());
+    let counted = match throttles::begin_alone(pool, vec![key]).await? {
+        Begun::Wait(seconds) => return Ok(Attempt::Wait(seconds)),
+        Begun::Counted(counted) => counted,
+    };
+    let factor = find(pool, user_id).await?.filter(|factor| factor.confirmed_at.is_some());
+    Ok(Attempt::Check(factor.map(|factor| CodeAttempt { user_id, factor, counted })))
+}
+
+/// Uses up the code of a time step, and forgets the failures. False where it, or a later one, was
+/// used already, or the second factor is another one by now.
+///
+/// # Errors
+/// Database errors.
+pub async fn use_step(pool: &PgPool, attempt: &CodeAttempt, step: i64) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
-    let used =
-        sqlx::query!("UPDATE second_factors SET last_step = $2 WHERE user_id = $1 AND last_step < $2", user_id, step)
-            .execute(&mut *tx)
-            .await?;
+    locks::person(&mut tx, attempt.user_id).await?;
+    let used = sqlx::query!(
+        "UPDATE second_factors SET last_step = $2
+          WHERE user_id = $1 AND last_step < $2 AND sealed = $3 AND confirmed_at IS NOT NULL",
+        attempt.user_id,
+        step,
+        attempt.factor.secret.bytes,
+    )
+    .execute(&mut *tx)
+    .await?;
     if used.rows_affected() == 0 {
         return Ok(false);
     }
-    forget_failures(&mut tx, user_id).await?;
+    throttles::succeed(&mut tx, &attempt.counted).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-/// Uses up a recovery code, and forgets the person's failures. False where it is none of the
-/// person's, or was used already.
+/// Uses up a recovery code, and forgets the failures. False where it is none of the person's, or
+/// was used already.
 ///
 /// # Errors
 /// Database errors.
-pub async fn use_recovery_code(pool: &PgPool, actor: &Actor, user_id: i64, code_hash: &[u8]) -> sqlx::Result<bool> {
+pub async fn use_recovery_code(
+    pool: &PgPool,
+    actor: &Actor,
+    attempt: &CodeAttempt,
+    code_hash: &[u8],
+) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
+    locks::person(&mut tx, attempt.user_id).await?;
     let used = sqlx::query!(
         "UPDATE recovery_codes SET used_at = portal_now() WHERE user_id = $1 AND code_hash = $2 AND used_at IS NULL",
-        user_id,
+        attempt.user_id,
         code_hash,
     )
     .execute(&mut *tx)
@@ -168,30 +229,26 @@ pub async fn use_recovery_code(pool: &PgPool, actor: &Actor, user_id: i64, code_
     if used.rows_affected() == 0 {
         return Ok(false);
     }
-    forget_failures(&mut tx, user_id).await?;
+    throttles::succeed(&mut tx, &attempt.counted).await?;
     audit::record(&mut tx, Event::of(actor, Action::RecoveryCodeUsed)).await?;
     tx.commit().await?;
     Ok(true)
 }
 
-async fn forget_failures(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    throttles::reset(conn, Scope::SecondFactor.key(&user_id.to_string(), "")).await
-}
-
 /// Gives a person new recovery codes in place of all older ones. False where no second factor is in
-/// force.
+/// force, or the session `current` has ended.
 ///
 /// # Errors
 /// Database errors.
-pub async fn renew_codes(pool: &PgPool, actor: &Actor, user_id: i64, code_hashes: &[Vec<u8>]) -> sqlx::Result<bool> {
+pub async fn renew_codes(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    current: &SessionSecret,
+    code_hashes: &[Vec<u8>],
+) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
-    let in_force = sqlx::query!(
-        "SELECT user_id FROM second_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL FOR UPDATE",
-        user_id
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    if in_force.is_none() {
+    if !locks::person_in_session(&mut tx, user_id, current).await? || !locks::asks_code(&mut tx, user_id).await? {
         return Ok(false);
     }
     replace_codes(&mut tx, user_id, code_hashes).await?;
@@ -202,13 +259,13 @@ pub async fn renew_codes(pool: &PgPool, actor: &Actor, user_id: i64, code_hashes
 }
 
 /// Removes a person's second factor at their own wish, and ends their sessions but `current`. False
-/// where none was in force.
+/// where none was in force, or `current` has ended.
 ///
 /// # Errors
 /// Database errors.
 pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, current: &SessionSecret) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
-    if !remove(&mut tx, user_id).await? {
+    if !locks::person_in_session(&mut tx, user_id, current).await? || !remove(&mut tx, user_id).await? {
         return Ok(false);
     }
     sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
@@ -235,6 +292,7 @@ pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Re
     let mut tx = pool.begin().await?;
     let user_id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1", login).fetch_optional(&mut *tx).await?;
     let Some(user_id) = user_id else { return Ok(ResetOutcome::NoSuchPerson) };
+    locks::person(&mut tx, user_id).await?;
     if !remove(&mut tx, user_id).await? {
         return Ok(ResetOutcome::NoSecondFactor);
     }

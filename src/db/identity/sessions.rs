@@ -4,11 +4,12 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
+use super::locks::{self, VerifiedPassword};
 use crate::{
     db::{
         audit::{self, Event},
         technical_users::envelopes,
-        throttles::{self, Scope},
+        throttles::{self, Counted},
     },
     domain::{
         audit::{Action, Actor},
@@ -98,13 +99,6 @@ pub(super) async fn open_sessions(
     .await
 }
 
-/// A person's password, verified a moment ago, as the hash that it was verified against.
-#[derive(Clone, Debug)]
-pub struct VerifiedPassword {
-    pub user_id: i64,
-    pub hash: PasswordHash,
-}
-
 /// A session to be opened.
 #[derive(Clone, Copy)]
 pub struct NewSession<'a> {
@@ -186,39 +180,56 @@ pub async fn find_pending(pool: &PgPool, session: SessionSecret) -> sqlx::Result
     .await?;
     Ok(row.map(|row| PendingSignIn {
         session,
-        verified: VerifiedPassword { user_id: row.id, hash: PasswordHash::from_stored(row.password_hash) },
+        verified: VerifiedPassword {
+            user_id: row.id,
+            hash: PasswordHash::from_stored(row.password_hash),
+            counted: Counted::default(),
+        },
         login: row.login,
         return_to: row.return_to,
     }))
 }
 
+/// What a person within a session has proved again.
+#[derive(Clone, Debug)]
+pub struct Reauthentication {
+    pub verified: VerifiedPassword,
+    /// Whether a code of the second factor was given, too.
+    pub with_code: bool,
+}
+
 /// Gives a session a new id once its person has authenticated again, and forgets their failures.
-/// It ends when it would have ended; its envelopes are sealed for the new id, so that a password
-/// which waits to be displayed or exported is not lost. False where the session was closed
-/// meanwhile.
+/// It ends when it would have ended, and keeps the number by which it is listed and closed; its
+/// envelopes are sealed for the new id, so that a password which waits to be displayed or exported
+/// is not lost. False, and nothing written, where meanwhile the session was closed, the password
+/// was replaced, or a second factor was put in force.
 ///
 /// # Errors
 /// Database errors.
 pub async fn renew(
     pool: &PgPool,
     actor: &Actor,
+    proof: &Reauthentication,
     old: &SessionSecret,
     new: &SessionSecret,
-    network: &str,
 ) -> sqlx::Result<bool> {
+    let user_id = proof.verified.user_id;
     let mut tx = pool.begin().await?;
-    let renewed = sqlx::query!(
+    let holds = locks::verified_person(&mut tx, &proof.verified).await?
+        && locks::living_session(&mut tx, user_id, old).await?
+        && (proof.with_code || !locks::asks_code(&mut tx, user_id).await?);
+    if !holds {
+        return Ok(false);
+    }
+    sqlx::query!(
         "UPDATE sessions SET id_hash = $2, authenticated_at = portal_now(), last_seen_at = portal_now() WHERE id_hash = $1",
         old.digest(),
         new.digest(),
     )
     .execute(&mut *tx)
     .await?;
-    if renewed.rows_affected() == 0 {
-        return Ok(false);
-    }
     envelopes::hand_over(&mut tx, old, new).await?;
-    throttles::reset(&mut *tx, Scope::SignIn.key(&actor.name, network)).await?;
+    throttles::succeed(&mut tx, &proof.verified.counted).await?;
     audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
     tx.commit().await?;
     Ok(true)
@@ -233,16 +244,26 @@ pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::R
     audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
 }
 
-/// Ends one of a person's own sessions, with its envelopes. Does nothing where it has ended.
+/// Ends one of a person's own sessions, with its envelopes, from their session `current`. Does
+/// nothing where either has ended.
 ///
 /// # Errors
 /// Database errors.
-pub async fn close(pool: &PgPool, actor: &Actor, public_id: i64) -> sqlx::Result<()> {
+pub async fn close(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    current: &SessionSecret,
+    public_id: i64,
+) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, current).await? {
+        return Ok(());
+    }
     let closed = sqlx::query_scalar!(
         "DELETE FROM sessions WHERE public_id = $1 AND user_id = $2 RETURNING id_hash",
         public_id,
-        actor.user_id,
+        user_id
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -283,7 +304,8 @@ pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sql
 }
 
 /// Ends a person's sessions, with their envelopes, all but `kept`. Pending sign-ins end too: they
-/// began with a password that another person may know.
+/// began with a password that another person may know. The person's row is locked, so that no
+/// session begins or is renewed meanwhile.
 pub(super) async fn end_all_but(
     conn: &mut PgConnection,
     user_id: i64,

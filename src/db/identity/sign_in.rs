@@ -2,13 +2,16 @@
 
 use sqlx::{PgConnection, PgPool};
 
-use super::sessions::{self, NewSession, PendingSignIn, VerifiedPassword};
+use super::{
+    locks::{self, VerifiedPassword},
+    sessions::{self, NewSession, PendingSignIn},
+};
 use crate::{
     db::{
         audit::{self, Event},
         members::memberships,
         outbox,
-        throttles::{self, Scope},
+        throttles::{self, Begun, Counted, Source},
     },
     domain::{
         audit::{Action, Actor},
@@ -31,38 +34,41 @@ pub struct Credentials {
 pub enum Attempt {
     /// Too many were wrong: seconds to wait.
     Wait(u32),
-    /// The credentials of the login, `None` where it is unknown.
-    Verify(Option<Credentials>),
+    /// The credentials of the login, `None` where it is unknown. The attempt counts as failed until
+    /// [`begin`], or `throttles::give_back`, takes it back.
+    Verify { credentials: Option<Credentials>, counted: Counted },
 }
 
-/// The credentials of a normalized login, unless too many passwords were wrong from this network.
+/// The credentials of a normalized login, unless too many passwords were wrong from this source.
 ///
 /// # Errors
 /// Database errors.
-pub async fn attempt(pool: &PgPool, login: &str, network: &str) -> sqlx::Result<Attempt> {
-    let mut conn = pool.acquire().await?;
-    if let Some(seconds) = throttles::wait(&mut *conn, Scope::SignIn.key(login, network)).await? {
-        return Ok(Attempt::Wait(seconds));
-    }
+pub async fn attempt(pool: &PgPool, login: &str, source: &Source) -> sqlx::Result<Attempt> {
+    let mut tx = pool.begin().await?;
     let row = sqlx::query!("SELECT id, login, password_hash FROM users WHERE login = $1", login)
-        .fetch_optional(&mut *conn)
+        .fetch_optional(&mut *tx)
         .await?;
-    Ok(Attempt::Verify(row.map(|row| Credentials {
+    let hash = row.as_ref().and_then(|row| row.password_hash.as_deref());
+    let counted = match throttles::begin(&mut tx, source.sign_in_keys(login, hash)).await? {
+        Begun::Wait(seconds) => return Ok(Attempt::Wait(seconds)),
+        Begun::Counted(counted) => counted,
+    };
+    tx.commit().await?;
+    let credentials = row.map(|row| Credentials {
         user_id: row.id,
         login: row.login,
         password_hash: row.password_hash.map(PasswordHash::from_stored),
-    })))
+    });
+    Ok(Attempt::Verify { credentials, counted })
 }
 
-/// Counts a wrong password, and records it.
+/// Records a wrong password. It was counted before it was verified.
 ///
 /// # Errors
 /// Database errors.
-pub async fn refuse_password(pool: &PgPool, actor: &Actor, login: &str, network: &str) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
-    throttles::fail(&mut *tx, Scope::SignIn.key(login, network)).await?;
-    record_failure(&mut tx, actor, "").await?;
-    tx.commit().await
+pub async fn record_wrong_password(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
+    let mut conn = pool.acquire().await?;
+    record_failure(&mut conn, actor, "").await
 }
 
 /// Records a wrong code at sign-in. It was counted before it was checked.
@@ -104,12 +110,14 @@ pub async fn begin(
     return_to: Option<&str>,
 ) -> sqlx::Result<Outcome> {
     let mut tx = pool.begin().await?;
-    let Some(code_needed) = lock_password(&mut tx, verified).await? else { return Ok(Outcome::PasswordReplaced) };
-    throttles::reset(&mut *tx, Scope::SignIn.key(&actor.name, new.network)).await?;
+    if !locks::verified_person(&mut tx, verified).await? {
+        return Ok(Outcome::PasswordReplaced);
+    }
+    throttles::succeed(&mut tx, &verified.counted).await?;
     if let Some(replaced) = new.replaces {
         sessions::end(&mut tx, replaced).await?;
     }
-    let outcome = if code_needed {
+    let outcome = if locks::asks_code(&mut tx, verified.user_id).await? {
         sessions::insert_pending(&mut tx, verified, new.id, return_to).await?;
         Outcome::CodeNeeded
     } else {
@@ -132,27 +140,13 @@ pub async fn complete(
     new: NewSession<'_>,
 ) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
-    let holds = lock_password(&mut tx, &pending.verified).await?.is_some();
+    let holds = locks::verified_person(&mut tx, &pending.verified).await?;
     if !holds || !sessions::end(&mut tx, &pending.session).await? {
         return Ok(false);
     }
     open(&mut tx, actor, pending.verified.user_id, new).await?;
     tx.commit().await?;
     Ok(true)
-}
-
-/// Locks the person's row, so that the password is not replaced until the transaction ends, and
-/// says whether sign-in asks for a code, too. `None` where it was replaced already: that change
-/// ended only the sessions that it saw, so none may begin with the old password.
-async fn lock_password(conn: &mut PgConnection, verified: &VerifiedPassword) -> sqlx::Result<Option<bool>> {
-    sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "code_needed!"
-             FROM users u WHERE u.id = $1 AND u.password_hash = $2 FOR NO KEY UPDATE OF u"#,
-        verified.user_id,
-        verified.hash.as_phc(),
-    )
-    .fetch_optional(conn)
-    .await
 }
 
 /// Inserts the session and records the sign-in, after which the person no longer counts as invited

@@ -8,9 +8,9 @@ use crate::{
             call_log::RefusedPassword,
             verifiers::{self, UnverifiedPassword},
         },
-        throttles::{self, Scope},
+        throttles::{self, Begun},
     },
-    domain::{credential::Credential, network::network_of, password, verifier::Verifier},
+    domain::{credential::Credential, password, verifier::Verifier},
     hashing::QueueKey,
     web::edge::context::RequestContext,
 };
@@ -68,9 +68,10 @@ pub async fn refuse(state: &ApiState, credential: &Credential, context: &Request
         checksum: checksum(credential).map(str::to_owned),
         address: context.address,
     });
-    let bucket = throttles::bucket(login, &network_of(context.address));
-    let wait = throttles::fail_unless_blocked(state.database(), Scope::Api.key(&bucket, "")).await?;
-    Ok(wait.map_or(ApiError::Unauthorized, |seconds| ApiError::TooManyRequests { seconds }))
+    Ok(match throttles::begin_alone(state.database(), throttles::api_keys(login, context.address)).await? {
+        Begun::Counted(_) => ApiError::Unauthorized,
+        Begun::Wait(seconds) => ApiError::TooManyRequests { seconds },
+    })
 }
 
 /// The checksum of a well-formed password. Any other cannot be right.

@@ -86,6 +86,11 @@ impl AppState {
         if self.is_public_https() { "__Host-raccord" } else { "raccord-session-sans-https" }
     }
 
+    /// The name of the cookie that marks a known browser.
+    pub fn known_browser_cookie(&self) -> &'static str {
+        if self.is_public_https() { "__Host-raccord-terminal" } else { "raccord-terminal-sans-https" }
+    }
+
     /// The layout of a page without a signed-in person.
     pub fn anonymous_layout(&self, notice: Option<Notice>) -> Layout {
         self.layout_of(None, Tab::None, notice)

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     db::identity::{
+        second_factors::CodePlace,
         sessions::{self, PendingSignIn},
         sign_in,
     },
@@ -82,12 +83,15 @@ pub async fn submit(
 ) -> Result<Response, AppError> {
     let user_id = pending.verified.user_id;
     let actor = Actor { user_id: Some(user_id), name: pending.login.clone(), address: browser.address.to_string() };
-    match verification::verify_code(&state, &actor, user_id, form.code.expose()).await? {
-        Verdict::Right => {
+    let source = browser.source(&state, &pending.login);
+    let place = CodePlace::SignIn(&source);
+    match verification::verify_code(&state, &actor, user_id, place, form.code.expose()).await? {
+        Verdict::Right(()) => {
             let session = browser.complete(&state, &actor, &pending).await?;
             let return_to = pending.return_to.as_deref();
             let resumed = resume(&state, forms, &session, return_to, typed).await?;
-            Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response()))
+            let answer = resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response());
+            Ok(browser.mark_known(&state, &pending.login, answer))
         }
         Verdict::Wrong => {
             sign_in::record_wrong_code(&state.pool, &actor).await?;

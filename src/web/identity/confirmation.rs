@@ -15,7 +15,10 @@ use super::{
     visitor::Visitor,
 };
 use crate::{
-    db::identity::sessions,
+    db::identity::{
+        second_factors::CodePlace,
+        sessions::{self, Reauthentication},
+    },
     domain::person::TypedPassword,
     web::{
         edge::{
@@ -35,8 +38,8 @@ struct ConfirmationForm {
 }
 
 /// Checks the password and, where there is a second factor, the code; guessing is slowed as at
-/// sign-in. The answer 307 has the browser send the same form to where it was going, which reads
-/// its own fields from it.
+/// sign-in, for this session alone. The answer 307 has the browser send the same form to where it
+/// was going, which reads its own fields from it.
 ///
 /// Several calls of `db`: the password is verified between them, and an attempt stays counted, and
 /// a code used, whatever fails after it.
@@ -56,18 +59,19 @@ pub async fn submit(
         let page = refuse("confirmation-mot-de-passe", verification::too_many_attempts(seconds))?;
         Ok(rate_limited(page, seconds))
     };
-    match verification::verify_own_password(&state, person, &browser.network, form.password).await? {
-        Verdict::Right => {}
+    let verified = match verification::verify_own_password(&state, &visitor, form.password).await? {
+        Verdict::Right(verified) => verified,
         Verdict::Wait(seconds) => return wait(seconds),
         Verdict::Wrong => {
             sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
             let message = "Le mot de passe est incorrect.".into();
             return refuse("confirmation-mot-de-passe", message);
         }
-    }
+    };
     if person.has_second_factor {
-        match verification::verify_code(&state, &visitor.actor, person.user_id, form.code.expose()).await? {
-            Verdict::Right => {}
+        let place = CodePlace::Session(&visitor.session);
+        match verification::verify_code(&state, &visitor.actor, person.user_id, place, form.code.expose()).await? {
+            Verdict::Right(()) => {}
             Verdict::Wait(seconds) => return wait(seconds),
             Verdict::Wrong => {
                 sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
@@ -76,7 +80,8 @@ pub async fn submit(
             }
         }
     }
-    browser.renew(&state, &visitor).await?;
+    let proof = Reauthentication { verified, with_code: person.has_second_factor };
+    browser.renew(&state, &visitor, &proof).await?;
     Ok(Redirect::temporary(&form.target).into_response())
 }
 

@@ -2,21 +2,20 @@
 //! whether a person is known by what was typed.
 
 use axum::{
-    Extension, Form,
+    Form,
     extract::{Query, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 
-use super::pages::ForgottenPasswordPage;
+use super::{pages::ForgottenPasswordPage, session::Browser};
 use crate::{
     db::identity::invitations::{self, Request},
-    domain::{audit::Actor, network::network_of, person::normalized_login},
+    domain::{audit::Actor, person::normalized_login},
     french,
     web::{
         edge::{
-            context::RequestContext,
             error::{AppError, page, page_with_status, rate_limited},
             state::AppState,
         },
@@ -43,7 +42,7 @@ pub struct NameForm {
 /// Takes the request.
 pub async fn ask(
     State(state): State<AppState>,
-    Extension(context): Extension<RequestContext>,
+    browser: Browser,
     Form(form): Form<NameForm>,
 ) -> Result<Response, AppError> {
     let named: String = normalized_login(&form.identifiant).chars().filter(|c| !c.is_control()).take(254).collect();
@@ -51,9 +50,9 @@ pub async fn ask(
         let message = "Saisissez votre identifiant de connexion ou votre adresse de contact.".to_owned();
         return refuse(&state, form.identifiant, message);
     }
-    let actor = Actor::unknown(context.address.to_string());
+    let actor = Actor::unknown(browser.address.to_string());
     let (message, seconds) =
-        match invitations::request(&state.pool, &actor, &named, &network_of(context.address)).await? {
+        match invitations::request(&state.pool, &actor, &named, &browser.source(&state, &named)).await? {
             Request::Taken => {
                 return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
             }

@@ -7,21 +7,30 @@
 use std::{collections::HashMap, net::IpAddr};
 
 use async_trait::async_trait;
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, header, request::Parts},
+    response::{AppendHeaders, IntoResponse, Response},
+};
 use time::OffsetDateTime;
 use tower_sessions::{
     Session, SessionStore,
+    cookie::{Cookie, SameSite},
     session::{Id, Record},
     session_store::{Error, Result as StoreResult},
 };
 
 use super::visitor::Visitor;
 use crate::{
-    db::identity::{
-        sessions::{self, NewSession, PendingSignIn, VerifiedPassword},
-        sign_in::{self, Outcome},
+    db::{
+        identity::{
+            locks::VerifiedPassword,
+            sessions::{self, NewSession, PendingSignIn, Reauthentication},
+            sign_in::{self, Outcome},
+        },
+        throttles::Source,
     },
-    domain::{audit::Actor, envelope::SessionSecret, network::network_of, random},
+    domain::{audit::Actor, envelope::SessionSecret, lifetime, network::network_of, random},
     web::edge::{
         context::{RequestContext, software},
         error::AppError,
@@ -78,6 +87,7 @@ pub struct Browser {
     pub network: String,
     software: String,
     cookie: Session,
+    headers: HeaderMap,
 }
 
 impl<S: Sync> FromRequestParts<S> for Browser {
@@ -87,7 +97,8 @@ impl<S: Sync> FromRequestParts<S> for Browser {
         let address = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default().address;
         let cookie = parts.extensions.get::<Session>().cloned();
         let cookie = cookie.ok_or_else(|| AppError::Internal("no session layer".into()))?;
-        Ok(Self { address, network: network_of(address), software: software(&parts.headers), cookie })
+        let (network, software, headers) = (network_of(address), software(&parts.headers), parts.headers.clone());
+        Ok(Self { address, network, software, cookie, headers })
     }
 }
 
@@ -102,6 +113,34 @@ impl Browser {
     /// The browser's session, which may have ended.
     pub fn session(&self) -> Option<SessionSecret> {
         secret_of(&self.cookie)
+    }
+
+    /// Where attempts in the name of the person with this login come from.
+    pub fn source(&self, state: &AppState, login: &str) -> Source {
+        let number = self.mark(state).and_then(|mark| state.keys().ok()?.known_browser(&mark, login));
+        number.map_or(Source::Address(self.address), Source::KnownBrowser)
+    }
+
+    /// Has the answer to a sign-in mark the browser as known for the person with this login.
+    /// Without a key file, sign-in works and browsers stay unknown.
+    pub fn mark_known(&self, state: &AppState, login: &str, answer: Response) -> Response {
+        let Ok(keys) = state.keys() else { return answer };
+        let mark = keys.mark_browser(self.mark(state).as_deref(), login, &mut random::os_rng());
+        let seconds = i64::try_from(lifetime::KNOWN_BROWSER.as_secs()).unwrap_or(i64::MAX);
+        let cookie = Cookie::build((state.known_browser_cookie(), mark))
+            .path("/")
+            .secure(state.is_public_https())
+            .http_only(true)
+            .same_site(SameSite::Strict)
+            .max_age(time::Duration::seconds(seconds));
+        (AppendHeaders([(header::SET_COOKIE, cookie.to_string())]), answer).into_response()
+    }
+
+    /// What the browser's cookie says about who has signed in there, unchecked.
+    fn mark(&self, state: &AppState) -> Option<String> {
+        let sent = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut cookies = sent.flat_map(Cookie::split_parse).flatten();
+        cookies.find(|cookie| cookie.name() == state.known_browser_cookie()).map(|cookie| cookie.value().to_owned())
     }
 
     /// Signs in the person whose password was verified, or has them asked for a code.
@@ -140,9 +179,9 @@ impl Browser {
     }
 
     /// Gives the session of a visitor who has authenticated again a new id (ASVS 7.2.4).
-    pub async fn renew(&self, state: &AppState, visitor: &Visitor) -> Result<(), AppError> {
+    pub async fn renew(&self, state: &AppState, visitor: &Visitor, proof: &Reauthentication) -> Result<(), AppError> {
         let (id, secret) = new_id();
-        if !sessions::renew(&state.pool, &visitor.actor, &visitor.session, &secret, &self.network).await? {
+        if !sessions::renew(&state.pool, &visitor.actor, proof, &visitor.session, &secret).await? {
             return Err(session_ended());
         }
         give_cookie(&self.cookie, id).await

@@ -11,13 +11,17 @@ use super::{
     kept_form::{Carrying, KeptFields, resume},
     pages::{SignInCodePage, SignInPage, SignInRefusal},
     session::{Begun, Browser},
+    verification::verify_counted,
     visitor::Visitor,
 };
 use crate::{
-    db::identity::{
-        passwords,
-        sessions::{self, VerifiedPassword},
-        sign_in::{self, Attempt, Credentials},
+    db::{
+        identity::{
+            locks::VerifiedPassword,
+            passwords, sessions,
+            sign_in::{self, Attempt, Credentials},
+        },
+        throttles::Counted,
     },
     domain::{
         audit::Actor,
@@ -87,17 +91,17 @@ pub async fn submit(
         return refuse(SignInRefusal::TechnicalAccount);
     }
     let login = normalized_login(&form.identifiant);
-    let credentials = match sign_in::attempt(&state.pool, &login, &browser.network).await? {
+    let (credentials, counted) = match sign_in::attempt(&state.pool, &login, &browser.source(&state, &login)).await? {
         Attempt::Wait(seconds) => return refuse(SignInRefusal::TooManyAttempts { seconds }),
-        Attempt::Verify(credentials) => credentials,
+        Attempt::Verify { credentials, counted } => (credentials, counted),
     };
     let address = browser.address.to_string();
     let actor = match &credentials {
         Some(credentials) => Actor { user_id: Some(credentials.user_id), name: login.clone(), address },
         None => Actor::unknown(address),
     };
-    let Some(verified) = verify(&state, &browser, credentials, &form.password).await? else {
-        sign_in::refuse_password(&state.pool, &actor, &login, &browser.network).await?;
+    let Some(verified) = verify(&state, &browser, credentials, &form.password, counted).await? else {
+        sign_in::record_wrong_password(&state.pool, &actor).await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
     let verified = renew_outdated_hash(&state, verified, &form.password).await?;
@@ -105,7 +109,8 @@ pub async fn submit(
     match browser.begin(&state, &actor, &verified, return_to).await? {
         Begun::SignedIn(session) => {
             let resumed = resume(&state, forms, &session, return_to, typed).await?;
-            Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response()))
+            let answer = resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response());
+            Ok(browser.mark_known(&state, &login, answer))
         }
         Begun::CodeNeeded if typed.is_empty() => Ok(Redirect::to(paths::SIGN_IN_CODE).into_response()),
         Begun::CodeNeeded => {
@@ -120,12 +125,13 @@ async fn verify(
     browser: &Browser,
     credentials: Option<Credentials>,
     password: &TypedPassword,
+    counted: Counted,
 ) -> Result<Option<VerifiedPassword>, AppError> {
-    let known =
-        credentials.and_then(|known| Some(VerifiedPassword { user_id: known.user_id, hash: known.password_hash? }));
-    let hash = known.as_ref().map(|known| known.hash.clone());
-    let is_right = state.hasher.verify(QueueKey::portal(browser.address), password.clone(), hash).await?;
-    Ok(known.filter(|_| is_right))
+    let known = credentials.and_then(|known| Some((known.user_id, known.password_hash?)));
+    let hash = known.as_ref().map(|(_, hash)| hash.clone());
+    let key = QueueKey::portal(browser.address);
+    let is_right = verify_counted(state, key, password.clone(), hash, &counted).await?;
+    Ok(known.filter(|_| is_right).map(|(user_id, hash)| VerifiedPassword { user_id, hash, counted }))
 }
 
 fn refused(
@@ -164,7 +170,7 @@ async fn renew_outdated_hash(
     }
     let hash = state.hasher.hash(QueueKey::Person(user_id), password.clone(), &mut random::os_rng()).await?;
     passwords::renew_hash(&state.pool, &verified, &hash).await?;
-    Ok(VerifiedPassword { user_id, hash })
+    Ok(VerifiedPassword { hash, ..verified })
 }
 
 /// « Rester connecté », before the session has been idle for too long: the extractor has counted

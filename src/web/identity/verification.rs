@@ -3,26 +3,30 @@
 use crate::{
     db::{
         identity::{
-            second_factors::{self, SecondFactor},
-            sessions::SignedIn,
-            sign_in,
+            locks::VerifiedPassword,
+            passwords::{self, OwnAttempt},
+            second_factors::{self, CodeAttempt, CodePlace},
         },
-        throttles::{self, Scope},
+        throttles::{self, Counted},
     },
     domain::{
         audit::Actor,
+        password::PasswordHash,
         person::TypedPassword,
         second_factor::{recovery_digest, six_digits},
     },
     french,
     hashing::QueueKey,
-    web::edge::{error::AppError, state::AppState},
+    web::{
+        edge::{error::AppError, state::AppState},
+        identity::visitor::Visitor,
+    },
 };
 
-/// The outcome of a verification.
+/// The outcome of a verification, with what a right answer proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    Right,
+pub enum Verdict<T = ()> {
+    Right(T),
     Wrong,
     /// Too many were wrong: seconds to wait.
     Wait(u32),
@@ -34,31 +38,31 @@ pub fn too_many_attempts(seconds: u32) -> String {
 }
 
 /// Verifies the code of a person whose password was right, and uses it up: one of their application
-/// or a recovery code. Wrong ones have this person wait, wherever they come from; giving
-/// one takes the right password.
-pub async fn verify_code(state: &AppState, actor: &Actor, user_id: i64, typed: &str) -> Result<Verdict, AppError> {
-    let factor = match second_factors::attempt(&state.pool, user_id).await? {
-        second_factors::Attempt::Wait(seconds) => return Ok(Verdict::Wait(seconds)),
-        second_factors::Attempt::Check(factor) => factor,
-    };
-    let is_right = match factor {
-        Some(factor) => use_up(state, actor, user_id, &factor, typed).await?,
-        None => false,
-    };
-    Ok(if is_right { Verdict::Right } else { Verdict::Wrong })
-}
-
-async fn use_up(
+/// or a recovery code. Wrong ones are counted at this place; giving one takes the right password.
+pub async fn verify_code(
     state: &AppState,
     actor: &Actor,
     user_id: i64,
-    factor: &SecondFactor,
+    place: CodePlace<'_>,
     typed: &str,
-) -> Result<bool, AppError> {
+) -> Result<Verdict, AppError> {
+    let attempt = match second_factors::attempt(&state.pool, user_id, place).await? {
+        second_factors::Attempt::Wait(seconds) => return Ok(Verdict::Wait(seconds)),
+        second_factors::Attempt::Check(attempt) => attempt,
+    };
+    let is_right = match attempt {
+        Some(attempt) => use_up(state, actor, &attempt, typed).await?,
+        None => false,
+    };
+    Ok(if is_right { Verdict::Right(()) } else { Verdict::Wrong })
+}
+
+async fn use_up(state: &AppState, actor: &Actor, attempt: &CodeAttempt, typed: &str) -> Result<bool, AppError> {
     let Some(code) = six_digits(typed) else {
         let hash = recovery_digest(typed);
-        return Ok(second_factors::use_recovery_code(&state.pool, actor, user_id, &hash).await?);
+        return Ok(second_factors::use_recovery_code(&state.pool, actor, attempt, &hash).await?);
     };
+    let (user_id, factor) = (attempt.user_id, &attempt.factor);
     let Some(secret) = state.keys()?.open(&factor.secret, user_id) else {
         tracing::error!(
             user_id,
@@ -68,27 +72,41 @@ async fn use_up(
         return Ok(false);
     };
     match secret.matching_step(&code, factor.now) {
-        Some(step) => Ok(second_factors::use_step(&state.pool, user_id, step).await?),
+        Some(step) => Ok(second_factors::use_step(&state.pool, attempt, step).await?),
         None => Ok(false),
     }
 }
 
-/// Verifies the password of a signed-in person. Failures are counted with `network`; the caller
-/// decides when they are forgotten.
+/// Verifies the password of a signed-in person. The attempt counts as failed, for this session,
+/// until the act that it was given for takes it back.
 pub async fn verify_own_password(
     state: &AppState,
-    person: &SignedIn,
-    network: &str,
+    visitor: &Visitor,
     typed: TypedPassword,
-) -> Result<Verdict, AppError> {
-    let credentials = match sign_in::attempt(&state.pool, &person.login, network).await? {
-        sign_in::Attempt::Wait(seconds) => return Ok(Verdict::Wait(seconds)),
-        sign_in::Attempt::Verify(credentials) => credentials,
+) -> Result<Verdict<VerifiedPassword>, AppError> {
+    let user_id = visitor.person.user_id;
+    let (hash, counted) = match passwords::attempt_own(&state.pool, user_id, &visitor.session).await? {
+        OwnAttempt::Wait(seconds) => return Ok(Verdict::Wait(seconds)),
+        OwnAttempt::Verify { hash, counted } => (hash, counted),
     };
-    let hash = credentials.and_then(|found| found.password_hash);
-    if state.hasher.verify(QueueKey::Person(person.user_id), typed, hash).await? {
-        return Ok(Verdict::Right);
+    let is_right = verify_counted(state, QueueKey::Person(user_id), typed, hash.clone(), &counted).await?;
+    let verified = hash.filter(|_| is_right).map(|hash| VerifiedPassword { user_id, hash, counted });
+    Ok(verified.map_or(Verdict::Wrong, Verdict::Right))
+}
+
+/// Whether a password matches its hash. An attempt that finds the hashing queue full is no failure.
+pub async fn verify_counted(
+    state: &AppState,
+    key: QueueKey,
+    password: TypedPassword,
+    hash: Option<PasswordHash>,
+    counted: &Counted,
+) -> Result<bool, AppError> {
+    match state.hasher.verify(key, password, hash).await {
+        Ok(is_right) => Ok(is_right),
+        Err(busy) => {
+            throttles::give_back(&state.pool, counted).await?;
+            Err(busy.into())
+        }
     }
-    throttles::fail(&state.pool, Scope::SignIn.key(&person.login, network)).await?;
-    Ok(Verdict::Wrong)
 }

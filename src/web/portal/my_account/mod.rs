@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::{
     db::identity::{
-        account::{self, Slice},
+        account::{self, PasswordChange, PasswordChanged, Slice},
         contact_addresses::{self, AddressChange, Resent},
         passwords, sessions,
     },
@@ -166,7 +166,7 @@ pub struct PasswordForm {
 /// Changes the person's own password, which ends their other sessions.
 ///
 /// Several calls of `db`: the old password is verified, and then the new one judged and hashed,
-/// between them.
+/// between them. The last one checks again what was verified.
 pub async fn change_password(
     State(state): State<AppState>,
     visitor: Visitor,
@@ -174,14 +174,20 @@ pub async fn change_password(
 ) -> Result<Response, AppError> {
     let person = &visitor.person;
     let refuse = |field, message: String| refused(&state, &visitor, person.contact_address.clone(), field, message);
-    // Counted apart from sign-in: a stolen session gives no guesses, and blocks no sign-in.
-    let network = format!("session:{}", person.user_id);
-    match verification::verify_own_password(&state, person, &network, form.current).await? {
-        Verdict::Right => {}
+    if let Some(seconds) = account::wait_for_password_change(&state.pool, person.user_id).await? {
+        return Ok(rate_limited(refuse("nouveau-mot-de-passe", CHANGED_TOO_OFTEN.into()).await?, seconds));
+    }
+    let is_same = form.new.expose() == form.current.expose();
+    let verified = match verification::verify_own_password(&state, &visitor, form.current).await? {
+        Verdict::Right(verified) => verified,
         Verdict::Wait(seconds) => return Err(AppError::TooManyRequests { seconds }),
         Verdict::Wrong => {
             return refuse("mot-de-passe-actuel", "Le mot de passe actuel est incorrect.".into()).await;
         }
+    };
+    if is_same {
+        let message = "Ce mot de passe est déjà le vôtre. Choisissez-en un autre.".into();
+        return refuse("nouveau-mot-de-passe", message).await;
     }
     let key = QueueKey::Person(person.user_id);
     let known = passwords::known_words(&state.pool, person.user_id).await?;
@@ -189,10 +195,23 @@ pub async fn change_password(
     if let Err(error) = state.hasher.run(key.clone(), move || check_chosen_password(&chosen, &known)).await? {
         return refuse("nouveau-mot-de-passe", error.to_string()).await;
     }
-    let hash = state.hasher.hash(key, form.new, &mut random::os_rng()).await?;
-    account::change_password(&state.pool, &visitor.actor, person.user_id, &hash, &visitor.session).await?;
-    Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response())
+    let new = state.hasher.hash(key, form.new, &mut random::os_rng()).await?;
+    let change = PasswordChange { verified: &verified, new: &new, current: &visitor.session };
+    match account::change_password(&state.pool, &visitor.actor, change).await? {
+        PasswordChanged::Changed => Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response()),
+        PasswordChanged::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
+        PasswordChanged::ReplacedMeanwhile => {
+            let message = "Votre mot de passe a changé entre-temps. Saisissez votre mot de passe actuel.".into();
+            refuse("mot-de-passe-actuel", message).await
+        }
+        PasswordChanged::TooOften { seconds } => {
+            Ok(rate_limited(refuse("nouveau-mot-de-passe", CHANGED_TOO_OFTEN.into()).await?, seconds))
+        }
+    }
 }
+
+const CHANGED_TOO_OFTEN: &str =
+    "Vous avez changé de mot de passe plusieurs fois en peu de temps. Réessayez dans une heure.";
 
 /// « Fermer cette session ».
 pub async fn close_session(
@@ -202,6 +221,6 @@ pub async fn close_session(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Redirect, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
-    sessions::close(&state.pool, &visitor.actor, id).await?;
+    sessions::close(&state.pool, &visitor.actor, visitor.person.user_id, &visitor.session, id).await?;
     Ok(Redirect::to(&Notice::SessionClosed.on(paths::MY_ACCOUNT)))
 }

@@ -103,7 +103,7 @@ pub async fn begin(
 ) -> Result<Redirect, AppError> {
     let rng = &mut random::os_rng();
     let secret = state.keys()?.seal(&TotpSecret::generate(rng), visitor.person.user_id, rng);
-    second_factors::begin(&state.pool, visitor.person.user_id, &secret).await?;
+    second_factors::begin(&state.pool, visitor.person.user_id, &visitor.session, &secret).await?;
     Ok(Redirect::to(paths::SECOND_FACTOR))
 }
 
@@ -150,7 +150,8 @@ pub async fn renew_codes(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
     let (codes, hashes) = new_codes();
-    if !second_factors::renew_codes(&state.pool, &visitor.actor, visitor.person.user_id, &hashes).await? {
+    let user_id = visitor.person.user_id;
+    if !second_factors::renew_codes(&state.pool, &visitor.actor, user_id, &visitor.session, &hashes).await? {
         return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
     }
     show_codes(&state, &visitor, codes, false)

@@ -1,0 +1,76 @@
+//! The locks of an act on a person's password, sessions, second factor or links: the person's row
+//! first, then the session, then the rest. So such acts of one person take turns, none waits for
+//! another in a circle, and what was verified before the lock is read again under it.
+
+use sqlx::PgConnection;
+
+use crate::{
+    db::throttles::Counted,
+    domain::{envelope::SessionSecret, lifetime, password::PasswordHash},
+};
+
+/// A person's password, verified a moment ago, as the hash that it was verified against. Whatever
+/// it leads to happens only while the person still has that hash.
+#[derive(Clone, Debug)]
+pub struct VerifiedPassword {
+    pub user_id: i64,
+    pub hash: PasswordHash,
+    /// The attempt, which was counted as failed before it was judged.
+    pub counted: Counted,
+}
+
+/// Locks a person's row until the transaction ends. Statements that follow see what acts before
+/// this one have written; the same statement would not.
+pub(super) async fn person(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// Locks the row of a person whose password was verified. False where it was replaced since.
+pub(super) async fn verified_person(conn: &mut PgConnection, verified: &VerifiedPassword) -> sqlx::Result<bool> {
+    let current =
+        sqlx::query_scalar!("SELECT password_hash FROM users WHERE id = $1 FOR NO KEY UPDATE", verified.user_id)
+            .fetch_optional(conn)
+            .await?;
+    Ok(current.flatten().is_some_and(|current| current == verified.hash.as_phc()))
+}
+
+/// Locks a session of a person whose row is locked already. False where it has ended.
+pub(super) async fn living_session(
+    conn: &mut PgConnection,
+    user_id: i64,
+    session: &SessionSecret,
+) -> sqlx::Result<bool> {
+    let living = sqlx::query!(
+        "SELECT public_id FROM sessions WHERE id_hash = $1 AND user_id = $2
+            AND last_seen_at > portal_now() - $3::interval AND created_at > portal_now() - $4::interval FOR UPDATE",
+        session.digest(),
+        user_id,
+        lifetime::SESSION_IDLE as _,
+        lifetime::SESSION as _,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(living.is_some())
+}
+
+/// Locks a person's row and their session. False where the session has ended: its act must not
+/// happen.
+pub(in crate::db) async fn person_in_session(
+    conn: &mut PgConnection,
+    user_id: i64,
+    session: &SessionSecret,
+) -> sqlx::Result<bool> {
+    person(conn, user_id).await?;
+    living_session(conn, user_id, session).await
+}
+
+/// Whether sign-in asks this person, whose row is locked, for a code.
+pub(super) async fn asks_code(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM second_factors WHERE user_id = $1 AND confirmed_at IS NOT NULL) AS "asks_code!""#,
+        user_id,
+    )
+    .fetch_one(conn)
+    .await
+}

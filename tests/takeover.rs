@@ -1,0 +1,323 @@
+//! A person takes their account back from another who knows the password and has a session: what
+//! was verified before the recovery takes no effect after it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tokio::task::JoinHandle;
+
+use crate::{
+    common::{Answer, Browser, PASSWORD, Person, TestPortal, together},
+    identity::{CODE, MFA, code, enrol},
+};
+
+const CONFIRM: &str = "/confirmation-identite";
+const CHANGE: &str = "/mon-compte/mot-de-passe";
+const NEW: &str = "trois moulins sur la colline";
+const THEIRS: &str = "quatre barques sur le fleuve";
+
+async fn is_in(browser: &Browser) -> bool {
+    browser.get("/mon-compte").await.status == 200
+}
+
+/// Posts a change of the password, as a task of its own.
+fn changing(browser: &Browser, current: &'static str, new: &'static str) -> JoinHandle<Answer> {
+    let browser = browser.clone();
+    tokio::spawn(async move {
+        browser.post(CHANGE, &[("mot-de-passe-actuel", current), ("nouveau-mot-de-passe", new)]).await
+    })
+}
+
+fn signing_in(browser: &Browser, person: &Person) -> JoinHandle<Answer> {
+    let (browser, login) = (browser.clone(), person.login.clone());
+    tokio::spawn(
+        async move { browser.post("/connexion", &[("identifiant", &login), ("mot-de-passe", PASSWORD)]).await },
+    )
+}
+
+fn confirming(browser: &Browser) -> JoinHandle<Answer> {
+    let browser = browser.clone();
+    let typed = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
+    tokio::spawn(async move { browser.post(CONFIRM, &typed).await })
+}
+
+#[tokio::test]
+async fn a_password_that_was_replaced_meanwhile_is_not_changed_by_who_knew_the_old_one() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let thief = portal.signed_in(&sacha).await;
+    let link = portal.invitation(&sacha).await;
+    // The old password was verified, then the owner's new one is written.
+    let owner = portal.begin_password_change(&sacha).await;
+    let change = changing(&thief, PASSWORD, THEIRS);
+    portal.until_locked(1).await;
+    owner.commit().await.expect("the new password holds");
+    let page = change.await.expect("no panic").refusal(422);
+    page.assert_says("Votre mot de passe a changé entre-temps.");
+    assert_eq!(portal.password_hash_of_person(&sacha).await, "another");
+    assert_eq!(portal.events_of("PASSWORD_CHOSEN").await, 0);
+    portal.browser().open(&link).await;
+}
+
+#[tokio::test]
+async fn a_session_that_ended_meanwhile_changes_no_password() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (thief, before) = (portal.signed_in(&sacha).await, portal.password_hash_of_person(&sacha).await);
+    let link = portal.invitation(&sacha).await;
+    let closing = portal.begin_closing_sessions().await;
+    let change = changing(&thief, PASSWORD, THEIRS);
+    portal.until_locked(1).await;
+    closing.commit().await.expect("closed for good");
+    assert_eq!(change.await.expect("no panic").location(), "/connexion?avis=session-expired");
+    assert_eq!(portal.password_hash_of_person(&sacha).await, before);
+    portal.browser().open(&link).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_follows_a_link_keeps_the_account_against_changes_from_three_sessions() {
+    let portal = TestPortal::start().await;
+    for round in 0..6 {
+        let person = portal.person(["Sacha", "Noor", "Lou", "Ambre", "Marin", "Alix"][round]).await;
+        let mut thieves = Vec::new();
+        for _ in 0..3 {
+            thieves.push(portal.signed_in(&person).await);
+        }
+        let link = portal.invitation(&person).await;
+        let changes: Vec<_> = thieves.iter().map(|thief| changing(thief, PASSWORD, THEIRS)).collect();
+        let chosen = portal.browser().post(&link, &[("nouveau-mot-de-passe", NEW)]).await;
+        for change in changes {
+            change.await.expect("no panic");
+        }
+        let try_with = async |password: &'static str| {
+            let browser = portal.browser().with_address(&format!("203.0.{round}.9"));
+            browser.post("/connexion", &[("identifiant", &person.login), ("mot-de-passe", password)]).await.status
+        };
+        // Before the link was followed, one change could win: the link was over then.
+        if chosen.status == 303 {
+            assert_eq!((try_with(NEW).await.as_u16(), try_with(THEIRS).await.as_u16()), (303, 422), "{round}");
+            for thief in thieves {
+                assert!(!is_in(&thief).await, "{round}");
+            }
+        } else {
+            assert_eq!(try_with(THEIRS).await, 303, "{round}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_same_password_is_no_new_one_and_ends_neither_links_nor_sessions() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (thief, owner) = (portal.signed_in(&sacha).await, portal.signed_in(&sacha).await);
+    let link = portal.invitation(&sacha).await;
+    // It counts as an attempt, since it costs as much.
+    for _ in 0..5 {
+        let page = changing(&thief, PASSWORD, PASSWORD).await.expect("no panic").refusal(422);
+        page.assert_says("Ce mot de passe est déjà le vôtre.");
+    }
+    changing(&thief, PASSWORD, PASSWORD).await.expect("no panic").refusal(429);
+    assert!(is_in(&owner).await);
+    assert!(portal.mails().await.is_empty());
+    portal.browser().open(&link).await;
+}
+
+#[tokio::test]
+async fn ten_passwords_are_chosen_in_a_row_and_another_after_an_hour() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    let change = async |from: &'static str, to: &'static str| changing(&browser, from, to).await.expect("no panic");
+    for round in 0..10 {
+        let (from, to) = if round % 2 == 0 { (PASSWORD, NEW) } else { (NEW, PASSWORD) };
+        change(from, to).await.location();
+    }
+    let mails = portal.mails().await.len();
+    let refused = change(PASSWORD, NEW).await;
+    assert_eq!(refused.header("retry-after"), Some("3600"));
+    refused.refusal(429).assert_says("Vous avez changé de mot de passe plusieurs fois en peu de temps.");
+    assert_eq!(portal.mails().await.len(), mails);
+    // The way by a link stays open.
+    let link = portal.invitation(&sacha).await;
+    assert_eq!(portal.browser().post(&link, &[("nouveau-mot-de-passe", THEIRS)]).await.status, 303);
+    portal.move_clock("61 minutes").await;
+    let again = portal.browser();
+    again.post("/connexion", &[("identifiant", &sacha.login), ("mot-de-passe", THEIRS)]).await.location();
+    changing(&again, THEIRS, NEW).await.expect("no panic").location();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_sessions_that_are_confirmed_while_the_password_changes_none_survives() {
+    let portal = TestPortal::start().await;
+    let mut survivors = Vec::new();
+    for round in 0..15 {
+        let person = portal.person(&format!("Personne-{round}")).await;
+        let owner = portal.signed_in(&person).await;
+        let mut others = Vec::new();
+        for _ in 0..6 {
+            others.push(portal.signed_in(&person).await);
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let loops: Vec<_> = others
+            .iter()
+            .map(|other| {
+                let (other, stop) = (other.clone(), Arc::clone(&stop));
+                tokio::spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        confirming(&other).await.expect("no panic");
+                    }
+                })
+            })
+            .collect();
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        let changed = changing(&owner, PASSWORD, NEW).await.expect("no panic");
+        stop.store(true, Ordering::Relaxed);
+        for confirming in loops {
+            confirming.await.expect("no panic");
+        }
+        assert_eq!(changed.location(), "/mon-compte?avis=own-password-changed");
+        for other in &others {
+            if is_in(other).await {
+                survivors.push(round);
+            }
+        }
+        assert!(is_in(&owner).await);
+    }
+    assert_eq!(survivors, Vec::<usize>::new());
+}
+
+#[tokio::test]
+async fn a_session_that_is_confirmed_keeps_the_number_by_which_it_is_closed() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (here, there) = (portal.signed_in(&sacha).await, portal.signed_in(&sacha).await);
+    let close = format!("/mon-compte/sessions/{}/fermeture", portal.latest_session_of(&sacha).await);
+    portal.move_clock("16 minutes").await;
+    let page = here.open("/mon-compte").await;
+    assert_eq!(confirming(&there).await.expect("no panic").status, 307);
+    assert_eq!(confirming(&here).await.expect("no panic").status, 307);
+    here.submit(&page, &close, &[]).await.location();
+    assert!(is_in(&here).await && !is_in(&there).await);
+}
+
+#[tokio::test]
+async fn a_confirmation_under_a_password_that_was_replaced_meanwhile_renews_nothing() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    let before = browser.cookies();
+    let owner = portal.begin_password_change(&sacha).await;
+    let confirmation = confirming(&browser);
+    portal.until_locked(1).await;
+    owner.commit().await.expect("the new password holds");
+    assert_eq!(confirmation.await.expect("no panic").location(), "/connexion?avis=session-expired");
+    assert_eq!(browser.cookies(), before);
+    assert_eq!(portal.events_of("IDENTITY_CONFIRMED").await, 0);
+}
+
+#[tokio::test]
+async fn a_sign_in_beside_the_set_up_of_a_second_factor_opens_no_session_without_a_code() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (here, there) = (portal.signed_in(&sacha).await, portal.browser());
+    let page = here.open(MFA).await;
+    here.submit(&page, &format!("{MFA}/activation"), &[]).await.location();
+    let key = here.open(MFA).await.by_id("code", "cle").expect("the key is shown");
+    let code_now = code(&portal, &key, 0).await;
+    // The sign-in was let in without a code, and stands before its last statement.
+    let held = portal.hold_known_browsers().await;
+    let sign_in = signing_in(&there, &sacha);
+    portal.until_locked(1).await;
+    let confirm = tokio::spawn({
+        let here = here.clone();
+        async move { here.post(&format!("{MFA}/confirmation"), &[("code", &code_now)]).await }
+    });
+    // It waits for the sign-in, or is through.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    held.commit().await.expect("released");
+    sign_in.await.expect("no panic");
+    assert_eq!(confirm.await.expect("no panic").status, 200);
+    assert!(is_in(&here).await && !is_in(&there).await);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_waits_for_the_set_up_of_a_second_factor_asks_for_the_code() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let here = portal.signed_in(&sacha).await;
+    let page = here.open(MFA).await;
+    here.submit(&page, &format!("{MFA}/activation"), &[]).await.location();
+    let setup = portal.begin_confirming_second_factor(&sacha).await;
+    let there = portal.browser();
+    let sign_in = signing_in(&there, &sacha);
+    portal.until_locked(1).await;
+    setup.commit().await.expect("in force");
+    assert_eq!(sign_in.await.expect("no panic").location(), CODE);
+    assert!(!is_in(&there).await);
+}
+
+#[tokio::test]
+async fn a_session_that_ended_meanwhile_changes_no_second_factor() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    for (act, expected) in
+        [("activation", "0 0"), ("confirmation", "1 0"), ("codes-de-secours", "1 1"), ("desactivation", "1 1")]
+    {
+        portal.forget_second_factors().await;
+        let browser = portal.signed_in(&sacha).await;
+        let mut typed = String::new();
+        if act == "confirmation" {
+            browser.submit(&browser.open(MFA).await, &format!("{MFA}/activation"), &[]).await.location();
+            typed = code(&portal, &browser.open(MFA).await.by_id("code", "cle").expect("the key"), 0).await;
+        } else if act != "activation" {
+            enrol(&portal, &browser).await;
+        }
+        let codes = portal.recovery_codes().await;
+        let closing = portal.begin_closing_sessions().await;
+        let acting = tokio::spawn({
+            let browser = browser.clone();
+            async move { browser.post(&format!("{MFA}/{act}"), &[("code", &typed)]).await }
+        });
+        portal.until_locked(1).await;
+        closing.commit().await.expect("closed for good");
+        acting.await.expect("no panic");
+        assert_eq!(portal.second_factors().await, expected, "{act}");
+        assert_eq!(portal.recovery_codes().await, codes, "{act}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_password_ends_a_second_factor_that_another_has_begun_to_set_up() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (thief, owner) = (portal.signed_in(&sacha).await, portal.signed_in(&sacha).await);
+    thief.submit(&thief.open(MFA).await, &format!("{MFA}/activation"), &[]).await.location();
+    changing(&owner, PASSWORD, NEW).await.expect("no panic").location();
+    assert_eq!(owner.open(MFA).await.by_id("code", "cle"), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn links_and_changes_of_one_person_never_wait_for_each_other_in_a_circle() {
+    let portal = TestPortal::start().await;
+    for round in 0..5 {
+        let person = portal.person(&format!("Personne-{round}")).await;
+        let (mut browsers, mut links) = (Vec::new(), Vec::new());
+        for _ in 0..3 {
+            browsers.push(portal.signed_in(&person).await);
+            links.push(portal.invitation(&person).await);
+        }
+        let answers = together(6, |number| {
+            let (browser, link) = (browsers[number / 2].clone(), links[number / 2].clone());
+            async move {
+                if number % 2 == 0 {
+                    return browser.post(&link, &[("nouveau-mot-de-passe", NEW)]).await.status.as_u16();
+                }
+                changing(&browser, PASSWORD, THEIRS).await.expect("no panic").status.as_u16()
+            }
+        })
+        .await;
+        assert!(answers.iter().all(|status| *status < 500), "{answers:?}");
+    }
+}
