@@ -192,6 +192,7 @@ const manager = [
     form.submit();
   })), 409],
   ["erreur-429", tooManyPasswords, 429],
+  ["mon-compte-mot-de-passe-trop-souvent", tooManyChangesOfPassword, 429],
   ["erreur-500", brokenTable, 500],
   ["erreur-503", databaseGone, 503],
   // The browser's clock is set from here on.
@@ -313,9 +314,20 @@ async function keptFormerPassword({ visitor, page, fixtures }) {
 }
 
 async function tooManyPasswords({ visitor, page, portal }) {
-  const id = await portal.sql(`SELECT id FROM users WHERE login = '${portal.manager.login}'`);
   await portal.sql(`INSERT INTO throttles (scope, subject_hash, network, failures, blocked_until)
-                    VALUES ('SIGN_IN', sha256('${portal.manager.login}'), 'session:${id}', 9, now() + interval '1 minute')`);
+                    SELECT 'OWN_PASSWORD', sha256(encode(s.id_hash, 'hex')::bytea), '', 9, now() + interval '1 minute'
+                      FROM sessions s JOIN users u ON u.id = s.user_id WHERE u.login = '${portal.manager.login}'`);
+  await changePassword(visitor, page);
+}
+
+async function tooManyChangesOfPassword({ visitor, page, portal }) {
+  await portal.sql(`INSERT INTO throttles (scope, subject_hash, network, failures, blocked_until)
+                    SELECT 'PASSWORD_CHANGE', sha256(id::text::bytea), '', 10, now() + interval '1 hour'
+                      FROM users WHERE login = '${portal.manager.login}'`);
+  await changePassword(visitor, page);
+}
+
+async function changePassword(visitor, page) {
   await page.goto("/mon-compte");
   await page.getByLabel("Mot de passe actuel").fill("faux");
   await page.getByLabel("Nouveau mot de passe").fill("un chat sur le radiateur");
