@@ -339,7 +339,7 @@ impl State {
     }
 
     pub fn end_former(&mut self, who: usize, account: usize) -> Outcome {
-        if let Err(outcome) = self.on_account(who, account, Kind::Act) {
+        if let Err(outcome) = self.on_account(who, account, Kind::SensitiveAct) {
             return outcome;
         }
         let now = self.now;
@@ -350,7 +350,7 @@ impl State {
     }
 
     pub fn change_status(&mut self, who: usize, account: usize, status: Status) -> Outcome {
-        if let Err(outcome) = self.on_account(who, account, Kind::Act) {
+        if let Err(outcome) = self.on_account(who, account, Kind::SensitiveAct) {
             return outcome;
         }
         let changed = &mut self.accounts[account];
@@ -374,7 +374,7 @@ impl State {
     // The structure and its people.
 
     pub fn designate(&mut self, who: usize, whom: usize) -> Outcome {
-        if let Err(outcome) = self.on_structure(who, Kind::Act) {
+        if let Err(outcome) = self.on_structure(who, Kind::SensitiveAct) {
             return outcome;
         }
         if whom == who || self.roles[whom].is_none() {
@@ -394,7 +394,7 @@ impl State {
     }
 
     pub fn invite(&mut self, who: usize, whom: usize, role: Role) -> Outcome {
-        if let Err(outcome) = self.on_structure(who, Kind::Act) {
+        if let Err(outcome) = self.on_structure(who, Kind::SensitiveAct) {
             return outcome;
         }
         match self.roles[whom] {
@@ -420,6 +420,9 @@ impl State {
             }
             return Outcome::NotFound;
         }
+        if let Some(outcome) = self.challenge(who, Kind::SensitiveAct) {
+            return outcome;
+        }
         if role != Some(current) {
             self.roles[whom] = role;
             let action = if role.is_some() { Action::MembershipChanged } else { Action::MembershipRemoved };
@@ -429,7 +432,8 @@ impl State {
     }
 
     pub fn activate(&mut self, who: usize, active: bool) -> Outcome {
-        if let Err(outcome) = self.on_structure(who, Kind::Act) {
+        let kind = if self.active == active { Kind::Act } else { Kind::SensitiveAct };
+        if let Err(outcome) = self.on_structure(who, kind) {
             return outcome;
         }
         if self.active != active {
