@@ -9,13 +9,15 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 14] = [
+const DO_NOT_ASK: [(&str, &str); 16] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),
     ("/mon-compte/mot-de-passe", "asks for the present password in its own form"),
     ("/mot-de-passe-oublie", "needs no session: the link goes to the person's mailbox"),
     ("/invitation/{token}", "needs no session: the link is the proof"),
+    ("/confirmation-adresse/{token}", "needs no session: the link is the proof"),
+    ("/mon-compte/adresse-de-contact/confirmation", "mails the same address its link again, a few times a day"),
     ("/deconnexion", "ends the session's access"),
     ("/session/prolongation", "counts as a request; the session ends after twelve hours all the same"),
     ("/mon-compte/demandes-de-rattachement", "asks for something that another person decides"),

@@ -147,7 +147,7 @@ pub fn keys_of(address: IpAddr, key: impl Fn(&str) -> Key) -> Vec<Key> {
     networks_of(address).into_iter().map(|network| key(&network.name).with_breadth(network.breadth)).collect()
 }
 
-/// One of 65,536 subjects, for a login and a network that anyone may choose: so the number of rows
+/// One of 65,536 subjects, for a login and a network that a caller chooses: so the number of rows
 /// is bounded. Logins and networks with the same subject share its delay.
 #[must_use]
 pub fn bucket(login: &str, network: &str) -> String {

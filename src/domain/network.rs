@@ -9,7 +9,7 @@ pub enum Breadth {
     Narrow,
     /// /56 in IPv6: what many providers give to one household.
     Wide,
-    /// /48 in IPv6: what anyone can have for a site.
+    /// /48 in IPv6: what one subscriber can have for a site.
     Widest,
 }
 

@@ -96,7 +96,7 @@ async fn refused_calls_from_addresses_without_number_are_few_events() {
     let (portal, account) = portal_with_account().await;
     let wrong = cpro_account(&account.login, "faux");
     for host in 0..200 {
-        let program = portal.program().with_address(&format!("2001:db8:0:{host:x}::1"));
+        let program = portal.program().with_address(&format!("2001:db8:{host:x}::1"));
         assert_eq!(program.call(HEALTH, &[("cpro-account", &wrong)], "").await.status, 401);
     }
     write_call_log(&portal).await;
