@@ -27,8 +27,10 @@ use crate::domain::{
 /// The most jobs of each [`Side`] that may wait. At 20 ms each on two cores, with all sides full,
 /// the last one of a side waits for less than three seconds.
 const PLACES: usize = 96;
-/// The most jobs that one group may queue.
+/// The most jobs that one network may queue.
 const SHARE: usize = 8;
+/// The most jobs that one signed-in person may queue: as many as they open forms at once, and more.
+const PERSON_SHARE: usize = 2 * SHARE;
 /// A thread without a job for this long gives its memory back.
 const IDLE: Duration = Duration::from_secs(10);
 
@@ -120,7 +122,8 @@ struct Groups {
 impl Groups {
     fn push(&mut self, key: QueueKey, job: Job) -> Result<(), Busy> {
         let of_group = self.waiting.get(&key).map_or(0, VecDeque::len);
-        if of_group >= SHARE {
+        let share = if matches!(key, QueueKey::Person(_)) { PERSON_SHARE } else { SHARE };
+        if of_group >= share {
             return Err(Busy);
         }
         if self.length >= PLACES {
@@ -386,7 +389,7 @@ mod tests {
         let networks = (0..200).filter(|number| queue.push(QueueKey::Api(format!("network {number}")), 0)).count();
         // The first network made room for one after the other, until all had one.
         assert_eq!(SHARE - 1 + networks, PLACES + SHARE - 2);
-        assert_eq!((0..20).filter(|_| queue.push(QueueKey::Person(1), 0)).count(), SHARE);
+        assert_eq!((0..20).filter(|_| queue.push(QueueKey::Person(1), 0)).count(), PERSON_SHARE);
         assert_eq!((0..200).filter(|number| queue.push(key(2 * number), 0)).count(), PLACES);
     }
 

@@ -173,8 +173,8 @@ pub enum Request {
 /// Takes a request for a link from a person who forgot their password and names themselves by
 /// login, or by a contact address that is confirmed and no login. Where a person is known by it,
 /// they are mailed a link, unless one is on its way already. The event names what was typed where a
-/// person is known by it, and `actor` otherwise. The same statements and one event whoever is named,
-/// so that the answer takes as long. A refused request writes nothing.
+/// person is known by it, and `actor` otherwise. The same statements and one event for any name, so
+/// that the answer takes as long. A refused request writes nothing.
 ///
 /// # Errors
 /// Database errors.
