@@ -26,7 +26,7 @@ pub enum DesignateError {
     #[error("not another member of the structure")]
     NotAnotherMember,
     #[error("the person has never signed in")]
-    NeverSignedIn { full_name: String },
+    NeverSignedIn { name: String },
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -58,7 +58,7 @@ pub async fn designate(
     let members = memberships::of_structure(&mut *tx, &structure).await?;
     let successor = find_successor(&structure, &members, new_manager_id)?;
     if !successor.has_signed_in {
-        return Err(DesignateError::NeverSignedIn { full_name: successor.full_name() });
+        return Err(DesignateError::NeverSignedIn { name: successor.shown_name() });
     }
     hand_over(&mut tx, actor, &structure, &members, successor).await?;
     let manages_others = sqlx::query_scalar!(

@@ -63,9 +63,9 @@ pub async fn designate(
             let message = "Choisissez une autre personne rattachée à la structure.".to_owned();
             refused(&state, &managed, message).await
         }
-        Err(DesignateError::NeverSignedIn { full_name }) => {
+        Err(DesignateError::NeverSignedIn { name }) => {
             let message = format!(
-                "{full_name} n’a pas encore ouvert son compte\u{a0}: vous pourrez désigner cette personne \
+                "{name} n’a pas encore ouvert son compte\u{a0}: vous pourrez désigner cette personne \
                 dès qu’elle se sera connectée une première fois."
             );
             refused(&state, &managed, message).await
