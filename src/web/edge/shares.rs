@@ -45,8 +45,10 @@ impl<K: Clone + Eq + Hash> Shares<K> {
     /// # Errors
     /// [`UsedUp`].
     pub fn take(&self, key: K, units: u32) -> Result<Share<K>, UsedUp> {
-        let permit = self.holder(&key).try_acquire_many_owned(units.min(self.each));
-        Ok(self.share(key, permit.map_err(|_| UsedUp)?))
+        let mut share = self.empty(key);
+        let permit = self.holder(&share.key).try_acquire_many_owned(units.min(self.each));
+        share.permit = Some(permit.map_err(|_| UsedUp)?);
+        Ok(share)
     }
 
     /// Takes one unit, or waits for it. No more than `waiting` may wait, for no longer than
@@ -55,15 +57,18 @@ impl<K: Clone + Eq + Hash> Shares<K> {
     /// # Errors
     /// [`UsedUp`].
     pub async fn wait(&self, key: K, waiting: usize, longest: Duration) -> Result<Share<K>, UsedUp> {
-        let holder = self.holder(&key);
+        // Declared before the holder, so dropped after it, also where the call ends while it waits.
+        let mut share = self.empty(key);
+        let holder = self.holder(&share.key);
         // Each permit and each waiting call has one reference; this call and the map have two.
         if Arc::strong_count(&holder) >= 2 + self.each as usize + waiting {
             return Err(UsedUp);
         }
         match timeout(longest, holder.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(self.share(key, permit)),
-            _ => Err(UsedUp),
+            Ok(Ok(permit)) => share.permit = Some(permit),
+            _ => return Err(UsedUp),
         }
+        Ok(share)
     }
 
     fn holder(&self, key: &K) -> Arc<Semaphore> {
@@ -71,8 +76,9 @@ impl<K: Clone + Eq + Hash> Shares<K> {
         lock(&self.holders).entry(key.clone()).or_insert_with(new).clone()
     }
 
-    fn share(&self, key: K, permit: OwnedSemaphorePermit) -> Share<K> {
-        Share { key, permit: Some(permit), holders: Arc::clone(&self.holders) }
+    /// A share of nothing yet. Its end removes a holder that has nothing.
+    fn empty(&self, key: K) -> Share<K> {
+        Share { key, permit: None, holders: Arc::clone(&self.holders) }
     }
 }
 
@@ -124,6 +130,17 @@ mod tests {
         drop(first);
         assert!(waiting.await.unwrap());
         assert!(shares.wait("a", 1, SOON).await.is_ok());
+        assert!(lock(&shares.holders).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_waited_in_vain_leaves_nothing_behind() {
+        let shares = Shares::of(1);
+        let first = shares.take("a", 1).unwrap();
+        let mut waiting = Box::pin(shares.wait("a", 1, Duration::from_secs(9)));
+        assert!(tokio::time::timeout(SOON, &mut waiting).await.is_err());
+        drop(first);
+        drop(waiting);
         assert!(lock(&shares.holders).is_empty());
     }
 }
