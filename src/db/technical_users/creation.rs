@@ -86,11 +86,7 @@ impl<'a> Creation<'a> {
     pub async fn find(self, pool: &PgPool) -> Result<Once<OpenCreation<'a>>, CreateError> {
         let request = format!("create {} {}", self.structure.id(), self.label_text());
         let form = Form { manager_id: self.structure.manager_id(), token: self.token, request };
-        let mut conn = pool.acquire().await?;
-        Ok(match form.find_done(&mut conn).await? {
-            Some(done) => Once::Done(done.repeated_by(&form)?),
-            None => Once::Open(OpenCreation { creation: self, form }),
-        })
+        Ok(form.find::<CreateError>(pool).await?.map(|form| OpenCreation { creation: self, form }))
     }
 
     /// The label, empty if there is none.

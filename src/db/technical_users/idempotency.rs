@@ -12,6 +12,16 @@ pub enum Once<Open> {
     Open(Open),
 }
 
+impl<Open> Once<Open> {
+    /// The same with another open stage.
+    pub(super) fn map<Other>(self, open: impl FnOnce(Open) -> Other) -> Once<Other> {
+        match self {
+            Self::Done(id) => Once::Done(id),
+            Self::Open(form) => Once::Open(open(form)),
+        }
+    }
+}
+
 /// The token was used before, by a form that asked for something else.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("this form has already been used for {login}")]
@@ -31,6 +41,18 @@ pub(super) struct Form<'a> {
 }
 
 impl Form<'_> {
+    /// Looks for an earlier post of the same form, before anything costly is done.
+    ///
+    /// # Errors
+    /// [`FormReused`], or database errors.
+    pub(super) async fn find<E: From<FormReused> + From<sqlx::Error>>(self, pool: &PgPool) -> Result<Once<Self>, E> {
+        let mut conn = pool.acquire().await?;
+        Ok(match self.find_done(&mut conn).await? {
+            Some(done) => Once::Done(done.repeated_by(&self)?),
+            None => Once::Open(self),
+        })
+    }
+
     /// What an earlier form with this token did, if there was one.
     pub(super) async fn find_done(&self, conn: &mut PgConnection) -> sqlx::Result<Option<DoneForm>> {
         sqlx::query_as!(

@@ -47,11 +47,7 @@ impl<'a> Reset<'a> {
     pub async fn find(self, pool: &PgPool) -> Result<Once<OpenReset<'a>>, ChangeError> {
         let request = format!("reset {} {} {}", self.account.id(), self.credential_version, self.grace.hours());
         let form = Form { manager_id: self.account.structure().manager_id(), token: self.token, request };
-        let mut conn = pool.acquire().await?;
-        Ok(match form.find_done(&mut conn).await? {
-            Some(done) => Once::Done(done.repeated_by(&form)?),
-            None => Once::Open(OpenReset { reset: self, form }),
-        })
+        Ok(form.find::<ChangeError>(pool).await?.map(|form| OpenReset { reset: self, form }))
     }
 }
 
