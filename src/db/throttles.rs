@@ -167,7 +167,7 @@ pub fn secret_bucket(secret: &str, network: &str) -> String {
 ///
 /// # Errors
 /// Database errors.
-pub async fn wait(executor: impl PgExecutor<'_>, key: Key) -> sqlx::Result<Option<u32>> {
+pub async fn wait(executor: impl PgExecutor<'_>, key: &Key) -> sqlx::Result<Option<u32>> {
     let seconds = sqlx::query_scalar!(
         r#"SELECT ceil(extract(epoch FROM blocked_until - portal_now()))::int AS "seconds!" FROM throttles
             WHERE scope = $1 AND subject_hash = $2 AND network = $3 AND blocked_until > portal_now()"#,
@@ -203,13 +203,13 @@ pub async fn begin(conn: &mut PgConnection, keys: Vec<Key>) -> sqlx::Result<Begu
     let mut longest = None;
     for key in &keys {
         lock(conn, key).await?;
-        longest = longest.max(wait(&mut *conn, key.clone()).await?);
+        longest = longest.max(wait(&mut *conn, key).await?);
     }
     if let Some(seconds) = longest {
         return Ok(Begun::Wait(seconds));
     }
     for key in &keys {
-        fail(&mut *conn, key.clone()).await?;
+        fail(&mut *conn, key).await?;
     }
     Ok(Begun::Counted(Counted(keys)))
 }
@@ -232,9 +232,9 @@ pub async fn begin_alone(pool: &PgPool, keys: Vec<Key>) -> sqlx::Result<Begun> {
 /// Database errors.
 pub async fn succeed(conn: &mut PgConnection, counted: &Counted) -> sqlx::Result<()> {
     let Some((narrowest, wider)) = counted.0.split_first() else { return Ok(()) };
-    reset(&mut *conn, narrowest.clone()).await?;
+    reset(conn, narrowest).await?;
     for key in wider {
-        uncount(&mut *conn, key).await?;
+        uncount(conn, key).await?;
     }
     Ok(())
 }
@@ -291,7 +291,7 @@ pub struct RateLimit {
 /// Database errors.
 pub async fn consume(conn: &mut PgConnection, key: Key, limit: RateLimit) -> sqlx::Result<Option<u32>> {
     lock(conn, &key).await?;
-    let seconds = wait(&mut *conn, key.clone()).await?;
+    let seconds = wait(&mut *conn, &key).await?;
     if seconds.is_some() {
         return Ok(seconds);
     }
@@ -320,7 +320,7 @@ pub async fn consume(conn: &mut PgConnection, key: Key, limit: RateLimit) -> sql
 ///
 /// # Errors
 /// Database errors.
-pub async fn fail(executor: impl PgExecutor<'_>, key: Key) -> sqlx::Result<()> {
+pub async fn fail(executor: impl PgExecutor<'_>, key: &Key) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO throttles (scope, subject_hash, network, failures) VALUES ($1, $2, $3, 1)
          ON CONFLICT (scope, subject_hash, network) DO UPDATE SET
@@ -339,17 +339,14 @@ pub async fn fail(executor: impl PgExecutor<'_>, key: Key) -> sqlx::Result<()> {
 }
 
 /// Resets the count, after a success.
-///
-/// # Errors
-/// Database errors.
-pub async fn reset(executor: impl PgExecutor<'_>, key: Key) -> sqlx::Result<()> {
+async fn reset(conn: &mut PgConnection, key: &Key) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM throttles WHERE scope = $1 AND subject_hash = $2 AND network = $3",
         key.scope(),
         key.subject,
         key.network,
     )
-    .execute(executor)
+    .execute(conn)
     .await?;
     Ok(())
 }

@@ -205,7 +205,7 @@ impl Action {
     }
 }
 
-/// Names, in the history, what a person tried beyond the kinds of refused acts that are told apart.
+/// What the history calls the refused acts of a person beyond the kinds that it lists one by one.
 pub const OTHER_ACTS: &str = "d’autres opérations";
 
 /// Why calls to the API were refused: shown in the history, never to the caller.

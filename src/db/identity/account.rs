@@ -34,7 +34,7 @@ fn password_change_key(user_id: i64) -> Key {
 /// # Errors
 /// Database errors.
 pub async fn wait_for_password_change(pool: &PgPool, user_id: i64) -> sqlx::Result<Option<u32>> {
-    throttles::wait(pool, password_change_key(user_id)).await
+    throttles::wait(pool, &password_change_key(user_id)).await
 }
 
 /// A change of a person's own password, once the current one was verified.
@@ -174,14 +174,15 @@ async fn memberships(conn: &mut PgConnection, user_id: i64, slice: Slice) -> sql
     .await
 }
 
-struct Facts {
+/// What one statement tells of a person.
+pub(super) struct Facts {
     previous_sign_in: Option<OffsetDateTime>,
-    technical_users: i64,
+    pub(super) technical_users: i64,
     is_address_confirmed: bool,
     confirmed_address: Option<String>,
 }
 
-async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
+pub(super) async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
     sqlx::query_as!(
         Facts,
         r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' ORDER BY id DESC OFFSET 1 LIMIT 1)

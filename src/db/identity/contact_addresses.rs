@@ -5,7 +5,7 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::invitations;
+use super::{account, invitations};
 use crate::{
     db::{
         audit::{self, Event},
@@ -67,13 +67,7 @@ pub async fn change(
         }
         replace(&mut tx, actor, user_id, before, address.as_str()).await?;
     }
-    let technical_users = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM technical_users t JOIN structures s ON s.id = t.structure_id
-            WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED'"#,
-        user_id,
-    )
-    .fetch_one(&mut *tx)
-    .await?;
+    let technical_users = account::facts(&mut tx, user_id).await?.technical_users;
     tx.commit().await?;
     Ok(AddressChange::Saved { technical_users })
 }

@@ -191,7 +191,7 @@ pub async fn request(pool: &PgPool, actor: &Actor, named: &str, source: &Source)
     let keys: Vec<_> = keys.collect();
     let mut tx = pool.begin().await?;
     for (key, _) in &keys {
-        if let Some(seconds) = throttles::wait(&mut *tx, key.clone()).await? {
+        if let Some(seconds) = throttles::wait(&mut *tx, key).await? {
             return Ok(Request::TooOftenFromNetwork { seconds });
         }
     }

@@ -10,7 +10,7 @@ use crate::{
         audit::{self, Event},
         outbox::{self, Cause},
         structures::{self, ManagedStructure, NotManager},
-        throttles::{self, Scope},
+        throttles::{self, Key, Scope},
     },
     domain::{
         audit::{Action, Actor},
@@ -23,9 +23,11 @@ use crate::{
 /// The number of pending requests that a person may have.
 pub const MOST_PENDING: i64 = 10;
 
-/// Stands for the network in the throttle of withdrawals: it counts per person, whatever their
+/// The throttle of withdrawals. The word stands for a network: it counts per person, whatever their
 /// network, so no other person can lengthen the delay.
-const OWN_ACCOUNT: &str = "account";
+fn withdrawals_of(actor: &Actor) -> Key {
+    Scope::MembershipRequest.key(&actor.name, "account")
+}
 
 /// Why a request was refused. None of these reveals anything about structures that the person does
 /// not belong to.
@@ -50,7 +52,7 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
     let mut tx = pool.begin().await?;
     // Each new request mails the manager: without this throttle, asking and withdrawing in turn
     // would send any number of mails.
-    if let Some(seconds) = throttles::wait(&mut *tx, Scope::MembershipRequest.key(&actor.name, OWN_ACCOUNT)).await? {
+    if let Some(seconds) = throttles::wait(&mut *tx, &withdrawals_of(actor)).await? {
         return Err(AskError::TooManyWithdrawals { seconds });
     }
     // The person's requests queue on this lock, so that parallel ones respect the limit, too.
@@ -186,7 +188,7 @@ pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<()>
     .execute(&mut *tx)
     .await?;
     if withdrawn.rows_affected() > 0 {
-        throttles::fail(&mut *tx, Scope::MembershipRequest.key(&actor.name, OWN_ACCOUNT)).await?;
+        throttles::fail(&mut *tx, &withdrawals_of(actor)).await?;
     }
     tx.commit().await
 }
