@@ -13,7 +13,6 @@ mod french;
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/fuzz/checks.rs"]
 pub mod fuzzing;
-pub mod hashing;
 pub mod mail;
 mod pdf;
 pub mod private_files;
@@ -22,3 +21,4 @@ mod secret_keys;
 mod server;
 pub mod settings;
 pub mod web;
+pub mod work_queue;

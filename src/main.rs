@@ -121,7 +121,7 @@ async fn with_embedded(command: Command, settings: Settings, postgres: &Embedded
 async fn prepare_embedded(postgres: &EmbeddedPostgres) -> Result<PgConnectOptions, Failure> {
     let owner: PgConnectOptions = postgres.url("raccord")?.parse().map_err(Failure::Unreachable)?;
     let pool = db::pool(owner.clone(), 1);
-    let has_both = db::roles::exists(&pool, SERVING_USER).await.map_err(Failure::Unreachable)?;
+    let has_both = db::serving_role::exists(&pool, SERVING_USER).await.map_err(Failure::Unreachable)?;
     pool.close().await;
     if !has_both {
         return Ok(owner);
@@ -156,7 +156,7 @@ async fn prepare(owner: PgConnectOptions, serving: &str) -> Result<(), Failure> 
     let pool = db::pool(owner, 2);
     db::migrate(&pool).await?;
     if is_other {
-        db::roles::grant_serving_rights(&pool, serving).await.map_err(Failure::Rights)?;
+        db::serving_role::grant_serving_rights(&pool, serving).await.map_err(Failure::Rights)?;
     }
     pool.close().await;
     Ok(())

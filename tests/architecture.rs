@@ -23,7 +23,7 @@ use crate::common::files_below;
 /// Modules in one line do not import each other.
 const FLOORS: [&[&str]; 11] = [
     &["domain", "embedded_postgres", "private_files", "process"],
-    &["french", "settings", "secret_keys", "hashing", "pdf"],
+    &["french", "settings", "secret_keys", "work_queue", "pdf"],
     &["db"],
     &["mail"],
     &["web::paths", "web::shell"],

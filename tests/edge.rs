@@ -180,7 +180,7 @@ async fn nothing_is_served_but_pages_calls_and_named_files() {
     let settings = Settings::read(|_| None).expect("the defaults");
     assert!(settings.metrics_listen.is_none());
     let state = AppState::new(portal.pool.clone(), settings).expect("no theme");
-    let metrics = Browser::new(Server::new(edge::monitoring::metrics_router(state), String::new()));
+    let metrics = Browser::new(Server::new(edge::probes::metrics_router(state), String::new()));
     assert_eq!(metrics.get("/metrics").await.status, 200);
     for path in ["/", "/activites", "/connexion", "/livez"] {
         assert_eq!(metrics.get(path).await.status, 404, "{path} is not on the port for metrics");

@@ -5,6 +5,8 @@
 //! a request of the session; the database has its hash alone. So a dump of the database decrypts
 //! nothing.
 
+use std::time::Duration;
+
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
     aead::{Aead, Payload},
@@ -20,6 +22,9 @@ use super::{
     verifier::{Verifier, VerifierKey},
     wiped::wiped,
 };
+
+/// How long the envelope of a new password lasts, displayed or not.
+pub const LIFETIME: Duration = Duration::from_mins(10);
 
 const SALT_LENGTH: usize = 32;
 

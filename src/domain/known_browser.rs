@@ -2,12 +2,17 @@
 //! in. It opens nothing. Guesses from such a browser are counted by themselves, so that neighbours
 //! in its network cannot slow its people down.
 
+use std::time::Duration;
+
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
 use rand::CryptoRng;
 use sha2::Sha256;
 
 use super::{random, second_factor::Keyring, wiped::wiped};
+
+/// How long a browser stays known for a person after their last sign-in there.
+pub const LIFETIME: Duration = Duration::from_hours(180 * 24);
 
 /// HKDF's label.
 const PURPOSE: &[u8] = b"raccord known browser 1";

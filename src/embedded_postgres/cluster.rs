@@ -15,10 +15,10 @@ use std::{
 };
 
 use super::{
+    directories::{self, SOCKET},
     durability::Durability,
     error::{At, EmbeddedPostgresError, Result},
     owner_password,
-    place::{self, SOCKET},
     programs::{Owner, Programs, last_lines},
 };
 
@@ -61,11 +61,11 @@ enum State {
 impl Cluster {
     pub(super) fn open(dir: &Path, pg_bin: Option<&Path>, durability: Durability) -> Result<Self> {
         let owner = Owner::find(&dir.join("cluster"))?;
-        let home = place::home(dir, owner, durability)?;
+        let home = directories::home(dir, owner, durability)?;
         let version = fs::read_to_string(home.join("pgdata/PG_VERSION")).ok();
         let programs = Programs::find(pg_bin, version.as_deref().map(str::trim))?;
-        place::make_private(&home, owner)?;
-        let socket_dir = place::socket_dir(&home, owner)?;
+        directories::make_private(&home, owner)?;
+        let socket_dir = directories::socket_dir(&home, owner)?;
         Ok(Self { dir: dir.to_owned(), home, socket_dir, owner, programs, durability })
     }
 
@@ -106,7 +106,7 @@ impl Cluster {
     /// synced to disk at once, before the rename.
     fn create(&self) -> Result<()> {
         self.remove_unfinished();
-        let new = self.home.join(format!("initdb-{}", place::nanoseconds()));
+        let new = self.home.join(format!("initdb-{}", directories::nanoseconds()));
         let (text, locale) = (new.to_string_lossy(), ["-E", "UTF8", "--locale=C.UTF-8"]);
         let args =
             [&["-D", &text, "-U", "postgres", "-A", "peer", "--data-checksums", "--no-sync"], &locale[..]].concat();

@@ -26,10 +26,10 @@ pub use durability::Durability;
 pub use error::EmbeddedPostgresError;
 
 mod cluster;
+mod directories;
 mod durability;
 mod error;
 mod owner_password;
-mod place;
 mod programs;
 
 /// The role that owns the schema. It may create databases, and is no superuser.

@@ -11,8 +11,8 @@ use std::{
 use data_encoding::HEXLOWER;
 
 use super::{
+    directories,
     error::{At, Result},
-    place,
 };
 
 fn path(dir: &Path) -> PathBuf {
@@ -37,7 +37,7 @@ pub(super) fn read_or_make(dir: &Path) -> Result<String> {
         return Ok(password);
     }
     // Under another name first: a kill leaves no file, or the whole one.
-    let new = dir.join(format!("owner-password-{}", place::nanoseconds()));
+    let new = dir.join(format!("owner-password-{}", directories::nanoseconds()));
     let password = make()?;
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new).at(&new)?;
     file.write_all(password.as_bytes()).and_then(|()| file.sync_all()).at(&new)?;

@@ -22,7 +22,7 @@ use crate::{
         identity::{contact_addresses, invitations},
         outbox::{self, WaitingMail},
     },
-    domain::{lifetime, notification::Notification, random},
+    domain::{link_lifetime, notification::Notification, random},
     secret_keys,
     settings::{SettingError, Settings},
 };
@@ -176,7 +176,10 @@ impl MailSender {
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
         invitations::create(conn, user_id, &random::digest(&token)).await?;
         let name = format!("{} {}", guest.first_name, guest.last_name);
-        Ok((guest.address, Guest { name, login: guest.login, token, minutes: lifetime::LINK.as_secs() / 60 }))
+        Ok((
+            guest.address,
+            Guest { name, login: guest.login, token, minutes: link_lifetime::PASSWORD_CHOICE.as_secs() / 60 },
+        ))
     }
 
     /// The same for a link that confirms an address. `None` where it does not wait for that any
@@ -190,7 +193,7 @@ impl MailSender {
     ) -> Result<Option<Guest>, SendError> {
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
         let name = contact_addresses::create_link(conn, user_id, address, &random::digest(&token)).await?;
-        let minutes = lifetime::ADDRESS_CONFIRMATION.as_secs() / 60;
+        let minutes = link_lifetime::ADDRESS_CONFIRMATION.as_secs() / 60;
         Ok(name.map(|name| Guest { name, login: String::new(), token, minutes }))
     }
 

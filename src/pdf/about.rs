@@ -5,7 +5,7 @@ use lopdf::{Dictionary, Object, Stream, StringFormat, dictionary, text_string};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 
-use super::{content::ConnectionSheet, font::Face, sheet};
+use super::{font::Face, sheet_data::ConnectionSheet, sheet_layout};
 
 /// The XMP packet. askama escapes the values for XML.
 #[derive(Template)]
@@ -58,7 +58,7 @@ impl About {
         let issued_at = sheet.issued_at.to_offset(UtcOffset::UTC);
         let seed = format!("{}\n{}", sheet.login, issued_at.unix_timestamp_nanos());
         Self {
-            title: Face::Regular.clean(&format!("{} – {}", sheet::TITLE, sheet.login)),
+            title: Face::Regular.clean(&format!("{} – {}", sheet_layout::TITLE, sheet.login)),
             author: Face::Regular.clean(sheet.service_name),
             issued_at,
             id: Sha256::digest(seed)[..16].to_vec(),

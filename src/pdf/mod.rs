@@ -6,12 +6,12 @@
 
 mod about;
 mod canvas;
-mod content;
 mod draw;
 mod error;
 mod font;
 mod page;
-mod sheet;
+mod sheet_data;
+mod sheet_layout;
 mod style;
 mod tags;
 #[cfg(test)]
@@ -20,8 +20,8 @@ mod wrap;
 
 use zeroize::Zeroizing;
 
-pub use content::ConnectionSheet;
 pub use error::PdfError;
+pub use sheet_data::ConnectionSheet;
 
 /// Draws the sheet: the bytes of a PDF 1.7 file, the same for the same sheet.
 ///
@@ -36,7 +36,7 @@ pub use error::PdfError;
 /// [`PdfError::Inexact`] when the login or the password cannot be drawn exactly. The other variants
 /// mean a bug here or in a library.
 pub fn render(sheet: &ConnectionSheet<'_>) -> Result<Zeroizing<Vec<u8>>, PdfError> {
-    let canvas = sheet::compose(sheet)?;
+    let canvas = sheet_layout::compose(sheet)?;
     let mut document = draw::draw(&canvas)?;
     let about = about::About::new(sheet);
     tags::complete(&mut document, &canvas, &about)?;

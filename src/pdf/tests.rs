@@ -7,7 +7,7 @@ use lopdf::{Document, Object};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::{ConnectionSheet, PdfError, canvas::PAGE_HEIGHT, font::Face, render, sheet};
+use super::{ConnectionSheet, PdfError, canvas::PAGE_HEIGHT, font::Face, render, sheet_layout};
 
 const PASSWORD: &str = "rac_7Hq9mVxK2tRwZp4NcYb8DfGjS3uEaQ5k";
 
@@ -193,7 +193,7 @@ fn absurd_texts_stay_on_the_page_and_say_that_they_are_cut() {
     for text in ["W".repeat(1000), "mot ".repeat(1000), "W".repeat(250), "שלום ".repeat(300), String::new()] {
         let address = [text.as_str(); 30];
         let sheet = filled_with(&text, &address);
-        let canvas = sheet::compose(&sheet).unwrap();
+        let canvas = sheet_layout::compose(&sheet).unwrap();
         assert!(canvas.y <= PAGE_HEIGHT - 56.0, "ends at {}", canvas.y);
         assert_eq!(load(&sheet).get_pages().len(), 1);
     }

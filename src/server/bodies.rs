@@ -18,8 +18,8 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Frame, Incoming, SizeHint};
 use tokio::time::timeout;
 
-use super::places::Place;
-use crate::web::edge::route::MAX_BODY_BYTES;
+use super::connection_limits::Slot;
+use crate::web::edge::body_limit::MAX_BODY_BYTES;
 
 /// Time limit for a whole request body, however slowly its bytes arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 /// A response body. Its connection is idle again once the body has been sent or dropped.
 pub(super) struct ResponseBody {
     pub(super) body: Body,
-    pub(super) place: Arc<Place>,
+    pub(super) slot: Arc<Slot>,
 }
 
 impl HttpBody for ResponseBody {
@@ -52,7 +52,7 @@ impl HttpBody for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.place.mark_idle();
+        self.slot.mark_idle();
     }
 }
 

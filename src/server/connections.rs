@@ -1,7 +1,7 @@
 //! HTTP/1.1 connections: bounded in number and in time, and drained at shutdown.
 //!
 //! axum's own server waits without limit for a slow request head, request body or reader. Here
-//! each has a time limit, and an idle connection is closed as soon as another one needs its place:
+//! each has a time limit, and an idle connection is closed as soon as another one needs its slot:
 //! however many connections are held open, the next visitor is served.
 
 use std::{
@@ -37,7 +37,7 @@ use tokio::{
 
 use super::{
     bodies::{ResponseBody, read_whole},
-    places::{Place, Places},
+    connection_limits::{Slot, Slots},
     tls::Tls,
     write_timeout::WriteTimeoutStream,
 };
@@ -64,7 +64,7 @@ const MAX_CONNECTIONS: usize = 4096;
 /// What the kernel may hold of the answers on one connection (it doubles the value). More would let
 /// slow readers fill its memory.
 const SEND_BUFFER: usize = 128 * 1024;
-/// One network has one place in this many, but some in any case.
+/// One network has one slot in this many, but some in any case.
 const NETWORK_PART: usize = 16;
 const LEAST_OF_NETWORK: usize = 64;
 
@@ -126,7 +126,7 @@ pub(super) async fn serve_forever(listener: TcpListener, router: Router, max_con
 struct Acceptor {
     router: Router,
     graceful: GracefulShutdown,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
     trusted_proxies: Vec<IpAddr>,
     permits: Arc<Semaphore>,
     tls: Option<Tls>,
@@ -139,7 +139,7 @@ impl Acceptor {
         Self {
             router,
             graceful: GracefulShutdown::new(),
-            places: Arc::new(Places::new(of_network)),
+            slots: Arc::new(Slots::new(of_network)),
             trusted_proxies: limits.trusted_proxies,
             permits: Arc::new(Semaphore::new(max_connections)),
             tls,
@@ -156,7 +156,7 @@ impl Acceptor {
             // wait in the backlog.
             Err(error) => {
                 tracing::warn!(error = error.to_string(), "cannot accept a connection");
-                self.places.close_longest_idle();
+                self.slots.close_longest_idle();
                 sleep(ACCEPT_RETRY).await;
             }
         }
@@ -166,7 +166,7 @@ impl Acceptor {
         if let Ok(permit) = self.permits.clone().try_acquire_owned() {
             return permit;
         }
-        self.places.close_longest_idle();
+        self.slots.close_longest_idle();
         // The semaphore is never closed, so acquiring never fails.
         match self.permits.clone().acquire_owned().await {
             Ok(permit) => permit,
@@ -177,19 +177,19 @@ impl Acceptor {
     fn spawn_connection(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let address = peer.ip().to_canonical();
         let network = (!self.trusted_proxies.contains(&address)).then(|| site_of(address));
-        let Some(place) = Place::take(&self.places, network, permit) else {
-            tracing::debug!(%peer, "connection refused: its network has all its places");
+        let Some(slot) = Slot::take(&self.slots, network, permit) else {
+            tracing::debug!(%peer, "connection refused: its network has all its slots");
             return;
         };
-        let place = Arc::new(place);
+        let slot = Arc::new(slot);
         let _ = stream.set_nodelay(true);
         let stream = WriteTimeoutStream::new(stream);
         let (router, watcher) = (self.router.clone(), self.graceful.watcher());
         match self.tls.as_ref().map(Tls::acceptor) {
-            None => drop(tokio::spawn(serve(stream, peer, router, watcher, place))),
+            None => drop(tokio::spawn(serve(stream, peer, router, watcher, slot))),
             Some(acceptor) => drop(tokio::spawn(async move {
                 match timeout(TLS_HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                    Ok(Ok(stream)) => serve(stream, peer, router, watcher, place).await,
+                    Ok(Ok(stream)) => serve(stream, peer, router, watcher, slot).await,
                     Ok(Err(error)) => tracing::debug!(%peer, error = error.to_string(), "no agreement on keys"),
                     Err(_) => tracing::debug!(%peer, "no agreement on keys in time"),
                 }
@@ -224,13 +224,13 @@ impl Acceptor {
 }
 
 /// Serves all requests of one connection.
-async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher, place: Arc<Place>)
+async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher, slot: Arc<Slot>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn({
-        let place = place.clone();
-        move |request| respond(request, peer, router.clone(), place.clone())
+        let slot = slot.clone();
+        move |request| respond(request, peer, router.clone(), slot.clone())
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -243,7 +243,7 @@ where
                 tracing::debug!(%peer, error = error.to_string(), "connection ended");
             }
         }
-        () = place.needed() => tracing::debug!(%peer, "connection ended: its place was needed"),
+        () = slot.needed() => tracing::debug!(%peer, "connection ended: its slot was needed"),
     }
 }
 
@@ -251,12 +251,12 @@ async fn respond(
     request: hyper::Request<Incoming>,
     peer: SocketAddr,
     router: Router,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
 ) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
     let body = read_whole(body).await;
-    // Only now: a connection whose body is slow stays idle, and others may take its place.
-    if !place.mark_busy() {
+    // Only now: a connection whose body is slow stays idle, and others may take its slot.
+    if !slot.mark_busy() {
         // The connection is being closed; the request was not started.
         return pending().await;
     }
@@ -273,7 +273,7 @@ async fn respond(
         // held: a new session's secret. Closing the connection frees and wipes the buffer.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Body::new(ResponseBody { body, place })))
+    Ok(response.map(|body| Body::new(ResponseBody { body, slot })))
 }
 
 /// Whether a request has exactly one `Host` header (RFC 9112 §3.2; HTTP/1.0 may have none). With

@@ -1,8 +1,8 @@
 //! `raccord serve`: starts the service and its background tasks, and stops them in order.
 
 mod bodies;
+mod connection_limits;
 mod connections;
-mod places;
 mod tls;
 mod write_timeout;
 
@@ -27,7 +27,7 @@ use crate::{
         self,
         api::call_log::FLUSH_EVERY,
         api::state::ApiState,
-        edge::{monitoring::metrics_router, state::AppState},
+        edge::{probes::metrics_router, state::AppState},
     },
 };
 use connections::Limits;

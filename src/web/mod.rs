@@ -21,11 +21,7 @@ use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, li
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 use api::state::ApiState;
-use edge::{
-    assets, error_pages, middleware, monitoring,
-    route::{MAX_BODY_BYTES, Route},
-    state::AppState,
-};
+use edge::{assets, body_limit::MAX_BODY_BYTES, error_pages, middleware, probes, route::Route, state::AppState};
 use identity::{address_confirmation, code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
 use portal::{
     activities::{self, calendar, overview},
@@ -163,7 +159,7 @@ fn guarded(portal: Router<AppState>, calls: Router<AppState>, state: AppState) -
         .layer(from_fn_with_state(state.clone(), error_pages::render_errors))
         .layer(CompressionLayer::new())
         .merge(calls)
-        .merge(monitoring::router())
+        .merge(probes::router())
         .layer(from_fn_with_state(state.clone(), middleware::log_and_set_headers))
         .with_state(state)
 }

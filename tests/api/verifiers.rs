@@ -23,7 +23,7 @@ use raccord::{
         second_factor::Keyring,
         technical_user::TechnicalUserStatus,
     },
-    hashing::{Busy, QueueKey},
+    work_queue::{Busy, QueueKey},
 };
 
 use super::{
@@ -192,17 +192,17 @@ struct FullQueue(Arc<AtomicBool>);
 impl FullQueue {
     async fn of(portal: &TestPortal) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let hasher = &portal.state().hasher;
+        let work_queue = &portal.state().work_queue;
         for number in 0..200 {
-            let (hasher, stop) = (hasher.clone(), Arc::clone(&stop));
+            let (work_queue, stop) = (work_queue.clone(), Arc::clone(&stop));
             tokio::spawn(async move {
                 while !stop.load(Ordering::Relaxed) {
-                    let _ = hasher.verify(QueueKey::Api(number.to_string()), TypedPassword::default(), None).await;
+                    let _ = work_queue.verify(QueueKey::Api(number.to_string()), TypedPassword::default(), None).await;
                     tokio::time::sleep(Duration::from_micros(100)).await;
                 }
             });
         }
-        while hasher.verify(QueueKey::Api("x".into()), TypedPassword::default(), None).await != Err(Busy) {}
+        while work_queue.verify(QueueKey::Api("x".into()), TypedPassword::default(), None).await != Err(Busy) {}
         Self(stop)
     }
 }

@@ -242,7 +242,7 @@ pub fn forms(data: &[u8]) {
 /// Query strings of lists, and the redirect target of a form.
 pub fn queries(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let destination = edge::origin::destination(Some(&text));
+    let destination = edge::redirect_guard::destination(Some(&text));
     assert!(destination.starts_with('/') && !destination.starts_with("//") && !destination.contains('\\'));
     let Ok(uri) = Uri::from_str(&format!("/?{text}")) else { return };
     if let Ok(Query(query)) = Query::<portal::activities::overview::OverviewQuery>::try_from_uri(&uri) {

@@ -15,7 +15,7 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         contact_address::ContactAddress,
-        lifetime,
+        link_lifetime,
         notification::Notification,
     },
 };
@@ -169,7 +169,7 @@ pub async fn send_again(pool: &PgPool, user_id: i64) -> sqlx::Result<Resent> {
     Ok(Resent::Done)
 }
 
-/// Makes a link, valid for [`lifetime::ADDRESS_CONFIRMATION`]; only the hash of its token is
+/// Makes a link, valid for [`link_lifetime::ADDRESS_CONFIRMATION`]; only the hash of its token is
 /// stored. The person's name; `None`, and no link, where the address does not wait to be confirmed
 /// any more.
 ///
@@ -190,7 +190,7 @@ pub async fn create_link(
         user_id,
         address,
         token_hash,
-        lifetime::ADDRESS_CONFIRMATION as _,
+        link_lifetime::ADDRESS_CONFIRMATION as _,
     )
     .fetch_optional(conn)
     .await

@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         audit::{Action, Actor},
-        lifetime,
+        link_lifetime,
         network::{Breadth, networks_of},
         notification::Notification,
         password::PasswordHash,
@@ -53,9 +53,9 @@ pub struct Invited {
     pub known_words: Vec<String>,
 }
 
-/// Makes a link, valid for [`lifetime::LINK`]; only the hash of its token is stored. The person's
-/// older links stay: otherwise whoever asks for another one would end the link that the person has
-/// just been mailed. All end when one is used.
+/// Makes a link, valid for [`link_lifetime::PASSWORD_CHOICE`]; only the hash of its token is
+/// stored. The person's older links stay: otherwise whoever asks for another one would end the link
+/// that the person has just been mailed. All end when one is used.
 ///
 /// # Errors
 /// Database errors.
@@ -64,7 +64,7 @@ pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8]) ->
         "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + $3::interval)",
         token_hash,
         user_id,
-        lifetime::LINK as _,
+        link_lifetime::PASSWORD_CHOICE as _,
     )
     .execute(conn)
     .await?;
@@ -235,7 +235,7 @@ async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) ->
         actor.name,
         actor.address,
         Action::PasswordLinkAsked.code(),
-        lifetime::LINK.saturating_sub(PAUSE) as _,
+        link_lifetime::PASSWORD_CHOICE.saturating_sub(PAUSE) as _,
         &ids,
         &recipients,
         &notices as _,

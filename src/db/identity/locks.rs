@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use crate::{
     db::throttles::Counted,
-    domain::{envelope::SessionSecret, lifetime, password::PasswordHash},
+    domain::{envelope::SessionSecret, password::PasswordHash, session_lifetime},
 };
 
 /// A person's password, verified a moment ago, as the hash that it was verified against. Whatever
@@ -46,8 +46,8 @@ pub(super) async fn living_session(
             AND last_seen_at > portal_now() - $3::interval AND created_at > portal_now() - $4::interval FOR UPDATE",
         session.digest(),
         user_id,
-        lifetime::SESSION_IDLE as _,
-        lifetime::SESSION as _,
+        session_lifetime::IDLE as _,
+        session_lifetime::TOTAL as _,
     )
     .fetch_optional(conn)
     .await?;

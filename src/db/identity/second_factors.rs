@@ -14,9 +14,9 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
-        lifetime,
         notification::{Notification, SecondFactorChange},
         second_factor::SealedSecret,
+        session_lifetime,
     },
 };
 
@@ -32,7 +32,8 @@ pub struct SecondFactor {
     pub now: u64,
 }
 
-/// A person's second factor, in force or, for [`lifetime::SECOND_FACTOR_SETUP`], being set up.
+/// A person's second factor, in force or, for [`session_lifetime::SECOND_FACTOR_SETUP`], being set
+/// up.
 ///
 /// # Errors
 /// Database errors.
@@ -43,7 +44,7 @@ pub async fn find(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<O
              FROM second_factors f
             WHERE user_id = $1 AND (confirmed_at IS NOT NULL OR created_at > portal_now() - $2::interval)"#,
         user_id,
-        lifetime::SECOND_FACTOR_SETUP as _,
+        session_lifetime::SECOND_FACTOR_SETUP as _,
     )
     .fetch_optional(executor)
     .await?;
@@ -341,7 +342,7 @@ async fn announce(
 }
 
 /// Deletes set-ups that were never finished. A page may still show one for
-/// [`lifetime::SECOND_FACTOR_SETUP`].
+/// [`session_lifetime::SECOND_FACTOR_SETUP`].
 pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM second_factors WHERE confirmed_at IS NULL AND created_at <= portal_now() - interval '1 hour'"

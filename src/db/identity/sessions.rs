@@ -14,8 +14,8 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
-        lifetime,
         password::PasswordHash,
+        session_lifetime,
     },
 };
 
@@ -29,7 +29,7 @@ pub struct SignedIn {
     pub contact_address: String,
     /// Whether the person is principal manager of at least one structure.
     pub is_principal_manager: bool,
-    /// Whether the person authenticated within [`lifetime::FRESH_AUTHENTICATION`].
+    /// Whether the person authenticated within [`session_lifetime::FRESH_AUTHENTICATION`].
     pub is_fresh: bool,
     /// Whether sign-in asks the person for a code, too.
     pub has_second_factor: bool,
@@ -58,9 +58,9 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
                   extract(epoch FROM living.created_at + $3::interval - portal_now())::int AS "seconds_left!"
              FROM living JOIN users u ON u.id = living.user_id"#,
         session.digest(),
-        lifetime::SESSION_IDLE as _,
-        lifetime::SESSION as _,
-        lifetime::FRESH_AUTHENTICATION as _,
+        session_lifetime::IDLE as _,
+        session_lifetime::TOTAL as _,
+        session_lifetime::FRESH_AUTHENTICATION as _,
     )
     .fetch_optional(pool)
     .await
@@ -92,8 +92,8 @@ pub(super) async fn open_sessions(
             ORDER BY last_seen_at DESC"#,
         user_id,
         current.digest(),
-        lifetime::SESSION_IDLE as _,
-        lifetime::SESSION as _,
+        session_lifetime::IDLE as _,
+        session_lifetime::TOTAL as _,
     )
     .fetch_all(conn)
     .await
@@ -162,8 +162,8 @@ pub(super) async fn insert_pending(
     Ok(())
 }
 
-/// The pending sign-in of a session; `None` after [`lifetime::PENDING_SIGN_IN`], or once the
-/// password was replaced.
+/// The pending sign-in of a session; `None` after [`session_lifetime::PENDING_SIGN_IN`], or once
+/// the password was replaced.
 ///
 /// # Errors
 /// Database errors.
@@ -174,7 +174,7 @@ pub async fn find_pending(pool: &PgPool, session: SessionSecret) -> sqlx::Result
             WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - $2::interval
               AND s.data->>'half_password' = encode(sha256(convert_to(u.password_hash, 'UTF8')), 'hex')"#,
         session.digest(),
-        lifetime::PENDING_SIGN_IN as _,
+        session_lifetime::PENDING_SIGN_IN as _,
     )
     .fetch_optional(pool)
     .await?;
@@ -326,8 +326,8 @@ pub(super) async fn end_all_but(
 pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM sessions WHERE last_seen_at <= portal_now() - $1::interval OR created_at <= portal_now() - $2::interval",
-        lifetime::SESSION_IDLE as _,
-        lifetime::SESSION as _,
+        session_lifetime::IDLE as _,
+        session_lifetime::TOTAL as _,
     )
     .execute(pool)
     .await?;

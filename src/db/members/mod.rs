@@ -1,17 +1,17 @@
 //! The members of a structure, as its principal manager changes them: invitations, roles, removals.
 
-mod grants;
 pub mod import;
 pub mod memberships;
+mod new_membership;
 pub mod requests;
 pub mod succession;
 
 use sqlx::{PgConnection, PgPool};
 
-pub use self::grants::MemberError;
+pub use self::new_membership::MemberError;
 use self::{
-    grants::{Grant, notify},
     memberships::Member,
+    new_membership::{Grant, notify},
 };
 use super::{
     audit::{self, Event},
@@ -92,7 +92,7 @@ pub async fn invite(
         None => (register(&mut tx, actor, person).await?, None),
     };
     let grant = Grant { actor, action: Action::MemberInvited, structure: &structure, user_id, role, invited_as };
-    if grants::give(&mut tx, grant).await? {
+    if new_membership::give(&mut tx, grant).await? {
         requests::delete_answered(&mut tx, &structure, user_id).await?;
         count_mail(&mut tx, actor).await?;
     }

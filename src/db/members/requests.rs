@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::grants::{self, Grant, MemberError};
+use super::new_membership::{self, Grant, MemberError};
 use crate::{
     db::{
         audit::{self, Event},
@@ -275,7 +275,7 @@ pub async fn accept(pool: &PgPool, actor: &Actor, request: &ManagedRequest, role
     }
     let action = Action::MembershipRequestAccepted;
     let grant = Grant { actor, action, structure: &structure, user_id: request.user_id, role, invited_as: None };
-    match grants::give(&mut tx, grant).await {
+    match new_membership::give(&mut tx, grant).await {
         Ok(_) | Err(MemberError::OtherRole(_)) => {}
         Err(error) => return Err(error),
     }

@@ -10,8 +10,8 @@ use crate::{
     db::{audit, structures},
     domain::{
         audit::{Action, Actor},
+        envelope,
         envelope::{EnvelopeSubject, IssuedPassword, SealedPassword, SessionSecret},
-        lifetime,
         password::Password,
         random,
     },
@@ -53,7 +53,7 @@ pub(super) async fn put(
         subject.manager_id,
         issued.session.digest(),
         sealed.as_bytes(),
-        lifetime::ENVELOPE as _,
+        envelope::LIFETIME as _,
     )
     .execute(conn)
     .await?;

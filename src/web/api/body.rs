@@ -9,7 +9,7 @@ use encoding_rs::{Encoding, UTF_8};
 use serde::de::DeserializeOwned;
 
 use super::{error::ApiError, tolerant::Object};
-use crate::web::edge::route::MAX_BODY_BYTES;
+use crate::web::edge::body_limit::MAX_BODY_BYTES;
 
 /// The error message for a body that was cut off.
 pub const INCOMPLETE: &str = "Le corps de la requête n’a pas été reçu en entier.";

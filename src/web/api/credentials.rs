@@ -11,8 +11,8 @@ use crate::{
         throttles::{self, Begun},
     },
     domain::{credential::Credential, password, verifier::Verifier},
-    hashing::QueueKey,
     web::edge::context::RequestContext,
+    work_queue::QueueKey,
 };
 
 /// Verifies a password that has no verifier under a key of the key file (it is older than
@@ -53,7 +53,7 @@ async fn matches(
 ) -> Result<bool, ApiError> {
     let queue_key = QueueKey::api(context.address);
     let (password, hash) = (credential.password.clone(), unverified.hash.clone());
-    Ok(state.app.hasher.verify(queue_key, password, Some(hash)).await?)
+    Ok(state.app.work_queue.verify(queue_key, password, Some(hash)).await?)
 }
 
 /// Counts a refused password, for the history and for the throttle, and returns how to answer it.

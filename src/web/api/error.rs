@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{db, hashing::Busy, secret_keys::KeyFileError};
+use crate::{db, secret_keys::KeyFileError, work_queue::Busy};
 
 /// Why a call failed; the texts are for its caller.
 #[derive(Debug, Error, PartialEq, Eq)]

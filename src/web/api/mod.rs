@@ -10,7 +10,7 @@ pub mod error;
 pub mod health_check;
 pub mod memberships;
 pub mod openapi;
-pub mod pages;
+pub mod pagination;
 pub mod search;
 pub mod state;
 pub mod structure;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     authentication::Call,
     error::ApiError,
-    pages::{PageAnswer, PageRequest},
+    pagination::{PageAnswer, PageRequest},
     success::SUCCESS,
     tolerant::{Choice, Flag, Object, Text, Word},
 };

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use super::{
     authentication::{Authentication, Call},
     error::ApiError,
-    pages::{PageAnswer, PageRequest},
+    pagination::{PageAnswer, PageRequest},
     search::without_spaces,
     success::SUCCESS,
     tolerant::{Choice, Number, Object, Text, Word},

@@ -11,9 +11,9 @@ use thiserror::Error;
 use super::shares::UsedUp;
 use crate::{
     db,
-    hashing::Busy,
     secret_keys::KeyFileError,
     web::{paths, shell::notice::Notice},
+    work_queue::Busy,
 };
 
 /// Why a request failed.

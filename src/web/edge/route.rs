@@ -4,9 +4,6 @@ use axum::{http::Method, routing::MethodRouter};
 
 use super::state::AppState;
 
-/// The largest request body, in bytes.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
-
 /// A method of a URL, and its handler.
 pub struct Route<S = AppState> {
     pub method: Method,

@@ -11,7 +11,6 @@ use super::{metrics::Metrics, shares::Shares};
 use crate::{
     db::{Pools, identity::sessions::SignedIn},
     domain::second_factor::Keyring,
-    hashing::Hasher,
     secret_keys::{self, KeyFileError},
     settings::Settings,
     web::shell::{
@@ -19,6 +18,7 @@ use crate::{
         notice::Notice,
         static_files::StaticFiles,
     },
+    work_queue::WorkQueue,
 };
 
 /// The downloads that one person may have at a time.
@@ -36,7 +36,7 @@ pub struct Parts {
     pub api_pool: PgPool,
     /// The downloads of each person.
     pub exports: Shares<i64>,
-    pub hasher: Hasher,
+    pub work_queue: WorkQueue,
     pub settings: Settings,
     pub files: StaticFiles,
     pub metrics: Metrics,
@@ -56,11 +56,11 @@ impl AppState {
     /// Where the theme's files cannot be read.
     pub fn new(pools: impl Into<Pools>, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
-        let hasher = Hasher::default();
+        let work_queue = WorkQueue::default();
         let (metrics, keys) = (Metrics::default(), OnceLock::new());
         let Pools { portal: pool, api: api_pool } = pools.into();
         let exports = Shares::of(EXPORTS);
-        Ok(Self(Arc::new(Parts { pool, api_pool, exports, hasher, settings, files, metrics, keys })))
+        Ok(Self(Arc::new(Parts { pool, api_pool, exports, work_queue, settings, files, metrics, keys })))
     }
 
     /// The keys of the key file, read at first use.

@@ -24,7 +24,7 @@ use crate::{
     web::{
         edge::{
             error::{AppError, page, page_with_status, rate_limited},
-            origin::destination,
+            redirect_guard::destination,
             state::AppState,
         },
         paths,

@@ -23,7 +23,7 @@ use crate::{
     web::{
         edge::{
             error::{AppError, rate_limited},
-            origin::is_local_path,
+            redirect_guard::is_local_path,
             state::AppState,
         },
         shell::form::{Errors, FieldError},

@@ -21,9 +21,10 @@ use crate::web::{
 /// The prefix of the confirmation's own fields; all other fields belong to the act.
 pub const OWN_FIELDS: &str = "confirmation-";
 
-/// A form of a person who authenticated within `lifetime::FRESH_AUTHENTICATION`. Others get a page
-/// that asks them to and carries what was sent; its answer leads back here with the same form.
-/// Stands after the authority among the handler's arguments: visitors without it are not asked.
+/// A form of a person who authenticated within `session_lifetime::FRESH_AUTHENTICATION`. Others get
+/// a page that asks them to and carries what was sent; its answer leads back here with the same
+/// form. Stands after the authority among the handler's arguments: visitors without it are not
+/// asked.
 pub struct FreshForm<T>(pub T);
 
 /// A form without fields.

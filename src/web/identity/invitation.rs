@@ -16,7 +16,6 @@ use crate::{
         person::{TypedPassword, check_chosen_password},
         random,
     },
-    hashing::QueueKey,
     web::{
         edge::{
             context::RequestContext,
@@ -29,6 +28,7 @@ use crate::{
             notice::Notice,
         },
     },
+    work_queue::QueueKey,
 };
 
 /// The page of the link. It changes nothing, since mail readers open links too.
@@ -59,13 +59,13 @@ pub async fn accept_invitation(
     let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
     let key = QueueKey::Person(invited.user_id);
     let (chosen, known) = (form.password.clone(), invited.known_words.clone());
-    let judged = state.hasher.run(key.clone(), move || check_chosen_password(&chosen, &known)).await?;
+    let judged = state.work_queue.run(key.clone(), move || check_chosen_password(&chosen, &known)).await?;
     if let Err(error) = judged {
         let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
         let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
-    let hash = state.hasher.hash(key, form.password, &mut random::os_rng()).await?;
+    let hash = state.work_queue.hash(key, form.password, &mut random::os_rng()).await?;
     let actor =
         Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: context.address.to_string() };
     if !invitations::accept(&state.pool, &actor, &token_hash, &hash).await? {

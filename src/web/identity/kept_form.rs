@@ -24,7 +24,7 @@ use crate::{
     web::{
         edge::{
             error::{AppError, page, page_with_status},
-            origin::is_local_path,
+            redirect_guard::is_local_path,
             state::AppState,
         },
         paths,

@@ -30,7 +30,7 @@ use crate::{
         },
         throttles::Source,
     },
-    domain::{audit::Actor, envelope::SessionSecret, lifetime, network::network_of, random},
+    domain::{audit::Actor, envelope::SessionSecret, known_browser, network::network_of, random},
     web::edge::{
         context::{RequestContext, software},
         error::AppError,
@@ -126,7 +126,7 @@ impl Browser {
     pub fn mark_known(&self, state: &AppState, login: &str, answer: Response) -> Response {
         let Ok(keys) = state.keys() else { return answer };
         let mark = keys.mark_browser(self.mark(state).as_deref(), login, &mut random::os_rng());
-        let seconds = i64::try_from(lifetime::KNOWN_BROWSER.as_secs()).unwrap_or(i64::MAX);
+        let seconds = i64::try_from(known_browser::LIFETIME.as_secs()).unwrap_or(i64::MAX);
         let cookie = Cookie::build((state.known_browser_cookie(), mark))
             .path("/")
             .secure(state.is_public_https())

@@ -29,11 +29,10 @@ use crate::{
         random,
         technical_user::is_technical_login,
     },
-    hashing::QueueKey,
     web::{
         edge::{
             error::{AppError, page, page_with_status, rate_limited},
-            origin::destination,
+            redirect_guard::destination,
             state::AppState,
         },
         paths,
@@ -42,6 +41,7 @@ use crate::{
             notice::{Notice, NoticeQuery},
         },
     },
+    work_queue::QueueKey,
 };
 
 /// `/`: sends people to the first page that they may see.
@@ -168,7 +168,7 @@ async fn renew_outdated_hash(
     if !verified.hash.is_outdated() {
         return Ok(verified);
     }
-    let hash = state.hasher.hash(QueueKey::Person(user_id), password.clone(), &mut random::os_rng()).await?;
+    let hash = state.work_queue.hash(QueueKey::Person(user_id), password.clone(), &mut random::os_rng()).await?;
     passwords::renew_hash(&state.pool, &verified, &hash).await?;
     Ok(VerifiedPassword { hash, ..verified })
 }

@@ -16,11 +16,11 @@ use crate::{
         second_factor::{recovery_digest, six_digits},
     },
     french,
-    hashing::QueueKey,
     web::{
         edge::{error::AppError, state::AppState},
         identity::visitor::Visitor,
     },
+    work_queue::QueueKey,
 };
 
 /// The outcome of a verification, with what a right answer proves.
@@ -102,7 +102,7 @@ pub async fn verify_counted(
     hash: Option<PasswordHash>,
     counted: &Counted,
 ) -> Result<bool, AppError> {
-    match state.hasher.verify(key, password, hash).await {
+    match state.work_queue.verify(key, password, hash).await {
         Ok(is_right) => Ok(is_right),
         Err(busy) => {
             throttles::give_back(&state.pool, counted).await?;

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use crate::{
     db::{
         members::requests::PendingRequest,
-        pages::{self as contents, ActivitiesContents, ActivitiesPart},
+        page_data::{self as contents, ActivitiesContents, ActivitiesPart},
         structures::list::{StructureFilter, StructureOrder, StructureRow},
     },
     web::{

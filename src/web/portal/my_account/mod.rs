@@ -22,7 +22,6 @@ use crate::{
         person::{TypedPassword, check_chosen_password},
         random,
     },
-    hashing::QueueKey,
     web::{
         edge::{
             error::{AppError, page as render, page_with_status, rate_limited},
@@ -41,6 +40,7 @@ use crate::{
             pagination::{PageQuery, Pagination},
         },
     },
+    work_queue::QueueKey,
 };
 use pages::{MyAccountPage, Unconfirmed};
 
@@ -192,10 +192,10 @@ pub async fn change_password(
     let key = QueueKey::Person(person.user_id);
     let known = passwords::known_words(&state.pool, person.user_id).await?;
     let chosen = form.new.clone();
-    if let Err(error) = state.hasher.run(key.clone(), move || check_chosen_password(&chosen, &known)).await? {
+    if let Err(error) = state.work_queue.run(key.clone(), move || check_chosen_password(&chosen, &known)).await? {
         return refuse("nouveau-mot-de-passe", error.to_string()).await;
     }
-    let new = state.hasher.hash(key, form.new, &mut random::os_rng()).await?;
+    let new = state.work_queue.hash(key, form.new, &mut random::os_rng()).await?;
     let change = PasswordChange { verified: &verified, new: &new, current: &visitor.session };
     match account::change_password(&state.pool, &visitor.actor, change).await? {
         PasswordChanged::Changed => Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response()),

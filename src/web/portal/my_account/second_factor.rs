@@ -23,7 +23,6 @@ use crate::{
         random,
         second_factor::{RECOVERY_CODES, RecoveryCode, TotpSecret, six_digits},
     },
-    hashing::QueueKey,
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
@@ -41,6 +40,7 @@ use crate::{
             notice::{Notice, NoticeQuery},
         },
     },
+    work_queue::QueueKey,
 };
 
 /// The page.
@@ -88,7 +88,7 @@ async fn second_factor_page(
 /// Draws the QR code in the queue for costly work.
 async fn set_up(state: &AppState, person: &SignedIn, secret: TotpSecret) -> Result<Option<Setup>, AppError> {
     let login = person.login.clone();
-    Ok(state.hasher.run(QueueKey::Person(person.user_id), move || Setup::new(&secret, &login)).await?)
+    Ok(state.work_queue.run(QueueKey::Person(person.user_id), move || Setup::new(&secret, &login)).await?)
 }
 
 fn open(state: &AppState, visitor: &Visitor, factor: &SecondFactor) -> Result<Option<TotpSecret>, AppError> {

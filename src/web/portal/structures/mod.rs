@@ -14,7 +14,7 @@ use serde::Deserialize;
 use crate::{
     db::{
         members::memberships::Member,
-        pages::{self as contents, StructureContents},
+        page_data::{self as contents, StructureContents},
         structures::card::{self, Confirmation, Consent, EditError, EditOutcome},
     },
     domain::structure::{CardField, StructureCard, StructureCardError},

@@ -18,7 +18,6 @@ use crate::{
         envelope::IssuedPassword, password::Password, person::TypedPassword, random, rotation::Grace,
         technical_user::TechnicalUserStatus,
     },
-    hashing::QueueKey,
     web::{
         edge::{
             error::{AppError, page as render},
@@ -36,6 +35,7 @@ use crate::{
             values::StructureName,
         },
     },
+    work_queue::QueueKey,
 };
 use pages::{Account, SecretState, TechnicalUserPage};
 
@@ -47,7 +47,7 @@ const LABEL_TAKEN: &str =
 async fn issue(state: &AppState, visitor: &Visitor) -> Result<IssuedPassword, AppError> {
     let password = Password::generate(&mut random::os_rng());
     let typed = TypedPassword::new(password.expose().to_owned());
-    let hash = state.hasher.hash(QueueKey::Person(visitor.person.user_id), typed, &mut random::os_rng()).await?;
+    let hash = state.work_queue.hash(QueueKey::Person(visitor.person.user_id), typed, &mut random::os_rng()).await?;
     let verifier_key = state.keys()?.verifier_key();
     Ok(IssuedPassword { password, hash, verifier_key, session: visitor.session.clone() })
 }

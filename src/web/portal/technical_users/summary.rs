@@ -21,7 +21,6 @@ use crate::{
     },
     domain::{password::Password, random},
     french,
-    hashing::QueueKey,
     pdf::{self, ConnectionSheet},
     web::{
         edge::{
@@ -33,6 +32,7 @@ use crate::{
         paths,
         shell::{filters, layout::Layout, values::StructureName},
     },
+    work_queue::QueueKey,
 };
 
 /// Displays the password to the first navigation from one of our own pages. Any other request (a
@@ -129,7 +129,7 @@ pub async fn export(
     let name = format!("attachment; filename=\"raccord-{}.pdf\"", account.account().login);
     let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
     let (key, url) = (QueueKey::Person(managed.visitor.person.user_id), state.settings.public_url.clone());
-    let pdf = state.hasher.run(key, move || connection_sheet(&url, &managed, &exported)).await??;
+    let pdf = state.work_queue.run(key, move || connection_sheet(&url, &managed, &exported)).await??;
     let mut response = pdf.to_vec().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
     response.headers_mut().insert(header::CONTENT_DISPOSITION, name);

@@ -2,10 +2,10 @@
 
 use super::{
     canvas::{Canvas, PAGE_HEIGHT, PAGE_WIDTH},
-    content::ConnectionSheet,
     error::PdfError,
     font::Face::{Bold, Mono, Regular},
     page::{ACCENT, BAND, Density, FRAMED, FULL, GREY, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH},
+    sheet_data::ConnectionSheet,
     style::{Column, Style},
 };
 

@@ -1,4 +1,4 @@
-//! A bounded number of places for connections, and of each client network. When another connection
+//! A bounded number of slots for connections, and of each client network. When another connection
 //! needs one, the connection that has been idle for longest is closed.
 
 use std::{
@@ -8,9 +8,9 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-/// The places that are taken. Connections that wait for nothing from the server (between two
+/// The slots that are taken. Connections that wait for nothing from the server (between two
 /// requests, or before a request has arrived whole) are idle: any of them may be closed.
-pub(super) struct Places {
+pub(super) struct Slots {
     /// The most connections of one network.
     of_network: usize,
     state: Mutex<State>,
@@ -30,7 +30,7 @@ struct Idle {
     network: Option<String>,
 }
 
-impl Places {
+impl Slots {
     pub(super) fn new(of_network: usize) -> Self {
         Self { of_network, state: Mutex::default() }
     }
@@ -45,7 +45,7 @@ impl Places {
         }
     }
 
-    /// Counts a connection of the network. Where the network has all its places, its connection
+    /// Counts a connection of the network. Where the network has all its slots, its connection
     /// that has been idle for longest is closed; false where none is idle.
     fn admit(&self, network: &str) -> bool {
         let mut state = self.lock();
@@ -70,9 +70,9 @@ impl Places {
     }
 }
 
-/// The place that one connection occupies.
-pub(super) struct Place {
-    places: Arc<Places>,
+/// The slot that one connection occupies.
+pub(super) struct Slot {
+    slots: Arc<Slots>,
     close: Arc<Notify>,
     /// `None` where the network's connections are not counted.
     network: Option<String>,
@@ -81,26 +81,26 @@ pub(super) struct Place {
     _permit: OwnedSemaphorePermit,
 }
 
-impl Place {
-    /// A place for a new connection, which is idle at first. `None` where its network has no place
+impl Slot {
+    /// A slot for a new connection, which is idle at first. `None` where its network has no slot
     /// left.
-    pub(super) fn take(places: &Arc<Places>, network: Option<String>, permit: OwnedSemaphorePermit) -> Option<Self> {
-        if !network.as_ref().is_none_or(|network| places.admit(network)) {
+    pub(super) fn take(slots: &Arc<Slots>, network: Option<String>, permit: OwnedSemaphorePermit) -> Option<Self> {
+        if !network.as_ref().is_none_or(|network| slots.admit(network)) {
             return None;
         }
-        let (places, close) = (places.clone(), Arc::default());
-        let place = Self { places, close, network, number: Mutex::default(), _permit: permit };
-        place.mark_idle();
-        Some(place)
+        let (slots, close) = (slots.clone(), Arc::default());
+        let slot = Self { slots, close, network, number: Mutex::default(), _permit: permit };
+        slot.mark_idle();
+        Some(slot)
     }
 
     fn number(&self) -> MutexGuard<'_, Option<u64>> {
         self.number.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From now on the connection may be closed to free its place.
+    /// From now on the connection may be closed to free its slot.
     pub(super) fn mark_idle(&self) {
-        let mut state = self.places.lock();
+        let mut state = self.slots.lock();
         state.last_number += 1;
         let number = state.last_number;
         state.idle.insert(number, Idle { close: self.close.clone(), network: self.network.clone() });
@@ -110,7 +110,7 @@ impl Place {
     /// From now on the connection may not be closed. `false` where it is being closed already.
     pub(super) fn mark_busy(&self) -> bool {
         let number = self.number().take();
-        number.is_none_or(|number| self.places.lock().idle.remove(&number).is_some())
+        number.is_none_or(|number| self.slots.lock().idle.remove(&number).is_some())
     }
 
     /// Completes once the connection must be closed.
@@ -119,11 +119,11 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.mark_busy();
         if let Some(network) = &self.network {
-            self.places.leave(network);
+            self.slots.leave(network);
         }
     }
 }
@@ -135,27 +135,27 @@ mod tests {
 
     use super::*;
 
-    fn take(places: &Arc<Places>, network: Option<&str>) -> Option<Place> {
+    fn take(slots: &Arc<Slots>, network: Option<&str>) -> Option<Slot> {
         let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Place::take(places, network.map(str::to_owned), permit)
+        Slot::take(slots, network.map(str::to_owned), permit)
     }
 
     #[test]
     fn a_network_has_its_places_and_its_longest_idle_connection_makes_room() {
-        let places = Arc::new(Places::new(3));
-        let [first, second, third] = [(); 3].map(|()| take(&places, Some("a")).unwrap());
+        let slots = Arc::new(Slots::new(3));
+        let [first, second, third] = [(); 3].map(|()| take(&slots, Some("a")).unwrap());
         assert!(first.mark_busy());
-        let fourth = take(&places, Some("a")).unwrap();
-        let is_closed = |place: &Place| place.needed().now_or_never().is_some();
+        let fourth = take(&slots, Some("a")).unwrap();
+        let is_closed = |slot: &Slot| slot.needed().now_or_never().is_some();
         assert_eq!([&first, &second, &third, &fourth].map(is_closed), [false, true, false, false]);
         drop(second);
         assert!(third.mark_busy() && fourth.mark_busy());
-        assert!(take(&places, Some("a")).is_none(), "all are busy");
-        let others = [take(&places, Some("b")), take(&places, None)];
+        assert!(take(&slots, Some("a")).is_none(), "all are busy");
+        let others = [take(&slots, Some("b")), take(&slots, None)];
         assert!(others.iter().all(Option::is_some));
         drop(first);
-        assert!(take(&places, Some("a")).is_some());
+        assert!(take(&slots, Some("a")).is_some());
         drop((third, fourth, others));
-        assert!(places.lock().taken.is_empty() && places.lock().idle.is_empty());
+        assert!(slots.lock().taken.is_empty() && slots.lock().idle.is_empty());
     }
 }

@@ -216,7 +216,7 @@ enum Next {
 
 /// The threads for costly computations. They stop when the last clone is dropped.
 #[derive(Clone)]
-pub struct Hasher(Arc<Threads>);
+pub struct WorkQueue(Arc<Threads>);
 
 struct Threads(Arc<SharedQueue>);
 
@@ -227,13 +227,13 @@ impl Drop for Threads {
     }
 }
 
-impl Default for Hasher {
+impl Default for WorkQueue {
     fn default() -> Self {
         Self::with_threads(thread::available_parallelism().map_or(2, usize::from))
     }
 }
 
-impl Hasher {
+impl WorkQueue {
     /// Starts `threads` threads.
     #[must_use]
     pub fn with_threads(threads: usize) -> Self {
@@ -241,7 +241,7 @@ impl Hasher {
         for number in 0..threads.max(1) {
             let queue = Arc::clone(&queue);
             thread::Builder::new()
-                .name(format!("hashing-{number}"))
+                .name(format!("worker-{number}"))
                 .spawn(move || queue.work())
                 .expect("the system can start a thread");
         }
@@ -320,26 +320,26 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_hashed_verifies() {
-        let hasher = Hasher::with_threads(1);
-        let hash = hasher.hash(key(0), typed("un mot de passe"), &mut random::os_rng()).await.unwrap();
-        assert!(hasher.verify(key(0), typed("un mot de passe"), Some(hash.clone())).await.unwrap());
-        assert!(!hasher.verify(key(0), typed("un autre"), Some(hash)).await.unwrap());
-        assert!(!hasher.verify(key(0), typed("un autre"), None).await.unwrap());
+        let work_queue = WorkQueue::with_threads(1);
+        let hash = work_queue.hash(key(0), typed("un mot de passe"), &mut random::os_rng()).await.unwrap();
+        assert!(work_queue.verify(key(0), typed("un mot de passe"), Some(hash.clone())).await.unwrap());
+        assert!(!work_queue.verify(key(0), typed("un autre"), Some(hash)).await.unwrap());
+        assert!(!work_queue.verify(key(0), typed("un autre"), None).await.unwrap());
     }
 
     #[tokio::test]
     async fn a_flood_is_refused_and_others_are_served_meanwhile() {
-        let hasher = Hasher::with_threads(1);
+        let work_queue = WorkQueue::with_threads(1);
         let flood: Vec<_> = (0..300)
             .map(|_| {
                 tokio::spawn({
-                    let hasher = hasher.clone();
-                    async move { hasher.verify(key(1), typed("x"), None).await }
+                    let work_queue = work_queue.clone();
+                    async move { work_queue.verify(key(1), typed("x"), None).await }
                 })
             })
             .collect();
         tokio::task::yield_now().await;
-        assert!(!hasher.verify(key(0), typed("x"), None).await.unwrap());
+        assert!(!work_queue.verify(key(0), typed("x"), None).await.unwrap());
         let mut refused = 0;
         for attempt in flood {
             refused += usize::from(attempt.await.unwrap() == Err(Busy));
