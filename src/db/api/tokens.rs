@@ -1,5 +1,7 @@
 //! Access tokens.
 
+use std::time::Duration;
+
 use sqlx::{PgConnection, PgPool};
 
 use super::{Caller, PresentedCredentials};
@@ -7,7 +9,7 @@ use super::{Caller, PresentedCredentials};
 /// The living tokens that an account may have: when it obtains another one, the oldest end.
 const MOST_TOKENS: i64 = 100;
 
-/// Stores a token's hash, valid for `seconds`, if the presented password is valid now. The token
+/// Stores a token's hash, valid for `lifetime`, if the presented password is valid now. The token
 /// belongs to the version of that password, and ends with it. Only the account's newest tokens
 /// live on, so that the table stays bounded; a row that a parallel call is ending is left to it.
 ///
@@ -17,7 +19,7 @@ pub async fn issue(
     pool: &PgPool,
     presented: &PresentedCredentials,
     token_hash: &[u8],
-    seconds: i32,
+    lifetime: Duration,
 ) -> sqlx::Result<Option<Caller>> {
     let digests = presented.digests();
     sqlx::query_as!(
@@ -28,11 +30,11 @@ pub async fn issue(
                 ended AS (DELETE FROM access_tokens WHERE token_hash IN (
                               SELECT k.token_hash FROM access_tokens k JOIN oldest USING (token_hash) FOR UPDATE OF k SKIP LOCKED)),
                 issued AS (INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at)
-                           SELECT $2, technical_user_id, credential_version, at + make_interval(secs => $3::int) FROM caller)
+                           SELECT $2, technical_user_id, credential_version, at + $3::interval FROM caller)
            SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
         digests.as_deref(),
         token_hash,
-        seconds,
+        lifetime as _,
         MOST_TOKENS,
     )
     .fetch_optional(pool)

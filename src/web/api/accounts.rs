@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -13,7 +13,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::error::ApiError;
+use super::{error::ApiError, token};
 use crate::{
     db::api::PresentedCredentials,
     web::edge::shares::{Share, Shares, UsedUp},
@@ -28,17 +28,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2);
 const UNREAD_KB: u32 = 8 * 1024;
 /// Shorter answers are not counted: the connection's own buffers hold them.
 const SHORT_ANSWER: usize = 64 * 1024;
-/// The most credentials whose account is remembered.
-const MOST_KNOWN: usize = 10_000;
 
 /// Whose share it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Account {
     /// An account by id.
     Known(i64),
-    /// The digest of credentials that have not been judged yet.
-    Presented(Vec<u8>),
+    /// Credentials that this instance has not judged lately.
+    Presented(Mark),
 }
+
+/// The beginning of a digest: enough to tell credentials apart, where a mistake would only join two
+/// shares.
+type Mark = u64;
 
 impl From<UsedUp> for ApiError {
     fn from(_: UsedUp) -> Self {
@@ -50,9 +52,7 @@ impl From<UsedUp> for ApiError {
 pub struct AccountShares {
     statements: Shares<Account>,
     answers: Shares<Account>,
-    /// The accounts of credentials that were judged, so that all tokens of an account have one
-    /// share. It authenticates nothing.
-    known: Mutex<HashMap<Vec<u8>, i64>>,
+    known: Mutex<KnownCredentials>,
 }
 
 impl Default for AccountShares {
@@ -62,32 +62,24 @@ impl Default for AccountShares {
 }
 
 impl AccountShares {
-    fn known(&self) -> MutexGuard<'_, HashMap<Vec<u8>, i64>> {
+    fn known(&self) -> MutexGuard<'_, KnownCredentials> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whose credentials these are.
     pub fn account(&self, presented: &PresentedCredentials) -> Account {
-        let digest = digest(presented);
-        let known = self.known().get(digest).copied();
-        known.map_or_else(|| Account::Presented(digest.to_vec()), Account::Known)
+        let mark = mark_of(presented);
+        self.known().find(mark).map_or(Account::Presented(mark), Account::Known)
     }
 
     /// Remembers whose credentials these are.
     pub fn remember(&self, presented: &PresentedCredentials, technical_user_id: i64) {
-        self.remember_digest(digest(presented), technical_user_id);
+        self.known().remember(mark_of(presented), technical_user_id, Instant::now());
     }
 
     /// Remembers whose token this is.
-    pub fn remember_digest(&self, digest: &[u8], technical_user_id: i64) {
-        let mut known = self.known();
-        if known.get(digest) == Some(&technical_user_id) {
-            return;
-        }
-        if known.len() >= MOST_KNOWN {
-            known.clear();
-        }
-        known.insert(digest.to_vec(), technical_user_id);
+    pub fn remember_token(&self, token_hash: &[u8], technical_user_id: i64) {
+        self.known().remember(mark(token_hash), technical_user_id, Instant::now());
     }
 
     /// Waits until the account may run one more statement.
@@ -130,11 +122,49 @@ impl AsRef<[u8]> for Unread {
     }
 }
 
-/// The digest of a password is one account's; many tokens may be.
-fn digest(presented: &PresentedCredentials) -> &[u8] {
+/// The mark of the password, if one is presented: it is one account's, and tokens may be many.
+fn mark_of(presented: &PresentedCredentials) -> Mark {
     let password = presented.verifiers.as_ref().and_then(|verifiers| verifiers.first());
     let digest = password.map(|verifier| verifier.digest.as_slice());
-    digest.or(presented.token_hash.as_deref()).unwrap_or_default()
+    mark(digest.or(presented.token_hash.as_deref()).unwrap_or_default())
+}
+
+fn mark(digest: &[u8]) -> Mark {
+    digest.first_chunk().map_or(0, |first| u64::from_be_bytes(*first))
+}
+
+/// The accounts of credentials that were issued or judged here lately, so that all credentials of
+/// an account have one share. It authenticates nothing.
+struct KnownCredentials {
+    /// Those of this period, which is as long as a token lives.
+    recent: HashMap<Mark, i64>,
+    /// Those of the period before.
+    older: HashMap<Mark, i64>,
+    since: Instant,
+}
+
+/// The most credentials of one period. They take 9 MB.
+const MOST_KNOWN: usize = 400_000;
+
+impl Default for KnownCredentials {
+    fn default() -> Self {
+        Self { recent: HashMap::new(), older: HashMap::new(), since: Instant::now() }
+    }
+}
+
+impl KnownCredentials {
+    fn find(&self, mark: Mark) -> Option<i64> {
+        self.recent.get(&mark).or_else(|| self.older.get(&mark)).copied()
+    }
+
+    fn remember(&mut self, mark: Mark, technical_user_id: i64, now: Instant) {
+        let is_over = now.saturating_duration_since(self.since) >= token::LIFETIME;
+        if is_over || self.recent.len() >= MOST_KNOWN {
+            self.older = std::mem::take(&mut self.recent);
+            self.since = now;
+        }
+        self.recent.insert(mark, technical_user_id);
+    }
 }
 
 #[cfg(test)]
@@ -155,12 +185,31 @@ mod tests {
     }
 
     #[test]
-    fn all_tokens_of_an_account_have_one_share() {
+    fn all_credentials_of_an_account_have_one_share() {
         let shares = AccountShares::default();
-        let token = |byte| PresentedCredentials { token_hash: Some(vec![byte]), verifiers: None };
-        assert_eq!(shares.account(&token(1)), Account::Presented(vec![1]));
+        let token = |byte| PresentedCredentials { token_hash: Some(vec![byte; 32]), verifiers: None };
+        assert_eq!(shares.account(&token(1)), Account::Presented(mark(&[1; 32])));
         shares.remember(&token(1), 7);
-        shares.remember_digest(&[2], 7);
+        shares.remember_token(&[2; 32], 7);
         assert_eq!((shares.account(&token(1)), shares.account(&token(2))), (Account::Known(7), Account::Known(7)));
+    }
+
+    #[test]
+    fn a_token_is_known_for_as_long_as_it_lives_and_forgotten_in_time() {
+        let (mut known, start) = (KnownCredentials::default(), Instant::now());
+        known.remember(1, 7, start);
+        known.remember(2, 8, start + token::LIFETIME);
+        assert_eq!((known.find(1), known.find(2)), (Some(7), Some(8)));
+        known.remember(3, 9, start + 2 * token::LIFETIME);
+        assert_eq!((known.find(1), known.find(2), known.find(3)), (None, Some(8), Some(9)));
+    }
+
+    #[test]
+    fn tokens_without_end_take_bounded_memory() {
+        let (mut known, start) = (KnownCredentials::default(), Instant::now());
+        for mark in 0..3 * MOST_KNOWN as u64 {
+            known.remember(mark, 7, start);
+        }
+        assert!(known.recent.len() + known.older.len() <= 2 * MOST_KNOWN);
     }
 }

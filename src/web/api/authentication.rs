@@ -69,8 +69,11 @@ impl Authentication {
     where
         F: Future<Output = sqlx::Result<Option<(Caller, T)>>>,
     {
-        let _share = self.statement_share().await?;
+        let share = self.statement_share().await?;
         if let Some((caller, found)) = statement().await? {
+            if !matches!(share.holder(), Account::Known(_)) {
+                self.state.accounts.remember(&self.presented, caller.technical_user_id);
+            }
             return Ok(self.authenticated(&caller, found));
         }
         let (Some(credential), Some(presented)) = (&self.credential, &self.presented.verifiers) else {
@@ -92,9 +95,8 @@ impl Authentication {
     async fn statement_share(&self) -> Result<Share<Account>, ApiError> {
         let accounts = &self.state.accounts;
         let account = accounts.account(&self.presented);
-        let is_new_token = self.credential.is_none() && matches!(account, Account::Presented(_));
         let share = accounts.statement(account).await?;
-        if !is_new_token {
+        if self.credential.is_some() || matches!(account, Account::Known(_)) {
             return Ok(share);
         }
         let Some(caller) = api::caller(self.state.database(), &self.presented).await? else { return Ok(share) };
@@ -136,7 +138,6 @@ impl Authentication {
         if let Some(sunset) = caller.sunset {
             self.context.set_response_headers(expiry_headers(sunset).collect());
         }
-        self.state.accounts.remember(&self.presented, caller.technical_user_id);
         self.context.set_principal(Principal::TechnicalUser(caller.technical_user_id));
         self.state.call_log.record_call(caller, &self.presented, self.context.address, &self.software);
         found

@@ -1,5 +1,7 @@
 //! `/api/oauth/token`: issues a token for a login and a password (RFC 6749 §4.4).
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::{Request, State},
@@ -16,15 +18,15 @@ use crate::{
     web::api::state::ApiState,
 };
 
-/// The lifetime of a token, in seconds.
-const LIFETIME_SECONDS: i32 = 900;
+/// How long a token lives.
+pub const LIFETIME: Duration = Duration::from_mins(15);
 
 /// The successful response (RFC 6749 §5.1).
 #[derive(JsonSchema, Serialize)]
 pub struct TokenAnswer {
     access_token: String,
     token_type: &'static str,
-    expires_in: i32,
+    expires_in: u64,
     scope: &'static str,
 }
 
@@ -101,14 +103,14 @@ pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Re
     let token = random::token(&mut random::os_rng());
     let token_hash = random::digest(&token);
     let statement = || async {
-        Ok(tokens::issue(state.database(), &authentication.presented, &token_hash, LIFETIME_SECONDS)
+        Ok(tokens::issue(state.database(), &authentication.presented, &token_hash, LIFETIME)
             .await?
             .map(|caller| (caller, caller.technical_user_id)))
     };
     let technical_user_id = authentication.authenticate_with(statement).await.map_err(refused)?;
-    state.accounts.remember_digest(&token_hash, technical_user_id);
+    state.accounts.remember_token(&token_hash, technical_user_id);
     let answer =
-        TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME_SECONDS, scope: "openid" };
+        TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME.as_secs(), scope: "openid" };
     Ok((NO_STORE, Json(answer)).into_response())
 }
 

@@ -64,6 +64,10 @@ impl<K: Clone + Eq + Hash> Shares<K> {
         if Arc::strong_count(&holder) >= 2 + self.each as usize + waiting {
             return Err(UsedUp);
         }
+        if let Ok(permit) = Arc::clone(&holder).try_acquire_owned() {
+            share.permit = Some(permit);
+            return Ok(share);
+        }
         match timeout(longest, holder.acquire_owned()).await {
             Ok(Ok(permit)) => share.permit = Some(permit),
             _ => return Err(UsedUp),
@@ -79,6 +83,12 @@ impl<K: Clone + Eq + Hash> Shares<K> {
     /// A share of nothing yet. Its end removes a holder that has nothing.
     fn empty(&self, key: K) -> Share<K> {
         Share { key, permit: None, holders: Arc::clone(&self.holders) }
+    }
+}
+
+impl<K: Eq + Hash> Share<K> {
+    pub fn holder(&self) -> &K {
+        &self.key
     }
 }
 
