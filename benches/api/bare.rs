@@ -1,0 +1,115 @@
+//! The bare handlers that calls are compared with: axum and sqlx alone, on the same pool.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::post,
+};
+use raccord::domain::random;
+use serde::Serialize;
+use sqlx::PgPool;
+use tokio::net::TcpListener;
+
+/// Reads a manager's memberships, as `recuperer/rattachements` does.
+pub const READ: &str = "/lecture";
+/// Writes one row that is found by a digest, as the issue of a token does.
+pub const WRITE: &str = "/ecriture";
+
+pub fn router(pool: PgPool) -> Router {
+    let read = format!("{READ}/{{manager}}");
+    Router::new().route(&read, post(memberships)).route(WRITE, post(write)).with_state(Arc::new(pool))
+}
+
+pub async fn serve(router: Router) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("its address");
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move { axum::serve(listener, service).await.expect("it serves") });
+    address
+}
+
+#[derive(Serialize, sqlx::FromRow)]
+#[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the members of the API's answer")]
+struct Membership {
+    id_structure: i64,
+    id_rattachement_structure: i64,
+    identifiant_structure: String,
+    type_identifiant_structure: String,
+    designation_structure: String,
+    role_utilisateur: String,
+    #[sqlx(skip)]
+    statut_utilisateur: Active,
+    #[sqlx(skip)]
+    statut_rattachement_structure: Active,
+    #[sqlx(skip)]
+    liste_services_rattache: [(); 0],
+    #[serde(skip)]
+    total: i64,
+}
+
+#[derive(Clone, Copy, Default, Serialize)]
+enum Active {
+    #[default]
+    #[serde(rename = "ACTIF")]
+    Active,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct MembershipsAnswer {
+    code_retour: u16,
+    libelle: &'static str,
+    liste_structure_rattachement: Vec<Membership>,
+    parametres_retour: Page,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    nb_resultats_par_page: i32,
+    page_courante: i32,
+    pages: i64,
+    total: i64,
+}
+
+async fn memberships(State(pool): State<Arc<PgPool>>, Path(manager): Path<i64>) -> Json<MembershipsAnswer> {
+    let rows: Vec<Membership> = sqlx::query_as(
+        "SELECT s.id AS id_structure, m.id AS id_rattachement_structure, s.identifier AS identifiant_structure,
+                s.identifier_type AS type_identifiant_structure, s.designation AS designation_structure,
+                m.role AS role_utilisateur, count(*) OVER () AS total
+           FROM memberships m JOIN structures s ON s.id = m.structure_id
+          WHERE m.user_id = $1 ORDER BY m.structure_id LIMIT 100",
+    )
+    .bind(manager)
+    .fetch_all(&*pool)
+    .await
+    .expect("the query works");
+    let total = rows.first().map_or(0, |row| row.total);
+    Json(MembershipsAnswer {
+        code_retour: 0,
+        libelle: "TRA_MSG_00.000",
+        parametres_retour: Page { nb_resultats_par_page: 100, page_courante: 1, pages: 1, total },
+        liste_structure_rattachement: rows,
+    })
+}
+
+#[derive(Serialize)]
+struct Written {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u16,
+    scope: &'static str,
+}
+
+async fn write(State(pool): State<Arc<PgPool>>) -> Json<Written> {
+    let token = random::token(&mut random::os_rng());
+    sqlx::query("INSERT INTO bare_tokens (token_hash, expires_at) VALUES ($1, now() + interval '15 minutes')")
+        .bind(random::digest(&token))
+        .execute(&*pool)
+        .await
+        .expect("the statement works");
+    Json(Written { access_token: token, token_type: "Bearer", expires_in: 900, scope: "openid" })
+}

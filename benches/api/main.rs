@@ -1,0 +1,240 @@
+//! What things cost: calls beside a bare axum and sqlx handler, and with `--size` pages, calls and
+//! acts among directories of different sizes. `cargo bench --bench api` starts everything and
+//! prints tables; `bin/bench` says more.
+//!
+//! The load is generated in this process, so only ratios are meaningful. Rounds of the variants are
+//! interleaved, and the tables show medians: requests per second, and the CPU time of a request in
+//! this process (load generator included) and in the database.
+
+#![allow(dead_code, reason = "the tests' helpers do more than is needed here")]
+
+#[path = "../../tests/common/mod.rs"]
+mod common;
+
+mod accounts;
+mod acts;
+mod bare;
+mod chain;
+mod directory;
+mod load;
+mod program;
+
+use std::{env, time::Duration};
+
+use accounts::{Accounts, MEMBERSHIPS};
+use common::TestPortal;
+use directory::Portal;
+use load::{CONNECTIONS, Measure, Variant, milliseconds, percentile};
+use raccord::{
+    db,
+    settings::Settings,
+    web::{self, api::state::ApiState, edge::state::AppState},
+};
+use sqlx::PgPool;
+
+const DATABASE_CONNECTIONS: u32 = 10;
+const ROUNDS: usize = 7;
+/// Accounts that call in turn, beside the one that calls alone.
+const MANY: usize = 100_000;
+/// Requests of each page and call in each directory, in this many turns.
+const REQUESTS: usize = 100;
+const TURNS: usize = 4;
+
+/// What the arguments ask for. `cargo bench` adds `--bench`.
+struct Wanted {
+    /// One variant of the first table alone, for a profiler.
+    variant: Option<String>,
+    /// Accounts of the second half of the first table.
+    accounts: usize,
+    /// Directories to compare.
+    sizes: Vec<i64>,
+}
+
+impl Wanted {
+    fn read() -> Self {
+        let mut wanted = Self { variant: None, accounts: 0, sizes: Vec::new() };
+        let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
+        while let Some(argument) = arguments.next() {
+            match argument.as_str() {
+                "--many" => wanted.accounts = MANY,
+                "--size" => {
+                    let size = arguments.next().and_then(|size| size.parse().ok());
+                    wanted.sizes.push(size.expect("--size needs a number of structures"));
+                }
+                name => wanted.variant = Some(name.to_owned()),
+            }
+        }
+        wanted
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let wanted = Wanted::read();
+    measure_calls(&wanted).await;
+    if !wanted.sizes.is_empty() {
+        measure_directories(&wanted.sizes).await;
+        print_program(&program::measure().await);
+    }
+}
+
+/// The first table: credentials.
+async fn measure_calls(wanted: &Wanted) {
+    let portal = TestPortal::start().await;
+    let pool = db::pool(portal.database_url().parse().expect("a sound URL"), DATABASE_CONNECTIONS);
+    portal.execute("CREATE TABLE bare_tokens (token_hash bytea PRIMARY KEY, expires_at timestamptz NOT NULL)").await;
+    // Without the rows of others, PostgreSQL would not use the indexes.
+    let many = Accounts::create(&portal, "VOISIN", wanted.accounts.max(10_000)).await;
+    let one = Accounts::create(&portal, "SEUL", 1).await;
+    let mut variants = start_servers(&pool, &one, (wanted.accounts > 0).then_some(&many)).await;
+    if let Some(name) = &wanted.variant {
+        variants.retain(|variant| variant.name == *name);
+    }
+    let rounds = measure_rounds(&variants, &backends(&pool).await).await;
+    print_calls(&variants, &rounds);
+}
+
+/// Starts both servers. The variants to measure, the bare handlers first.
+async fn start_servers(pool: &PgPool, one: &Accounts, many: Option<&Accounts>) -> Vec<Variant> {
+    let settings = Settings { secret_key_file: key_file(), ..Settings::read(|_| None).expect("the defaults") };
+    let state = AppState::new(pool.clone(), settings).expect("no theme");
+    let raccord = bare::serve(web::router(state.clone(), ApiState::new(state))).await;
+    let plain = bare::serve(bare::router(pool.clone())).await;
+    let writes = vec![load::request(bare::WRITE, "", "{}")];
+    let mut variants = vec![
+        Variant::new("bare, read", plain, many.unwrap_or(one).bare_requests()),
+        Variant::new("bare, write", plain, writes),
+        Variant::new("token", raccord, one.token_requests()),
+        Variant::new("cpro-account", raccord, one.password_requests()),
+        Variant::new("Bearer", raccord, one.bearer_requests()),
+        Variant::new("both", raccord, one.requests_with_both()),
+    ];
+    if let Some(many) = many {
+        variants.push(Variant::new("token, many", raccord, many.token_requests()));
+        variants.push(Variant::new("cpro-account, many", raccord, many.password_requests()));
+        variants.push(Variant::new("Bearer, many", raccord, many.bearer_requests()));
+        variants.push(Variant::new("both, many", raccord, many.requests_with_both()));
+    }
+    variants
+}
+
+/// The key file of the tests' portals, whose verifiers the accounts have.
+fn key_file() -> std::path::PathBuf {
+    concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key").into()
+}
+
+/// The process numbers of the pool's database backends, once it has opened all its connections.
+async fn backends(pool: &PgPool) -> Vec<String> {
+    let mut held = Vec::new();
+    for _ in 0..DATABASE_CONNECTIONS {
+        held.push(pool.acquire().await.expect("a connection"));
+    }
+    let backends =
+        "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'";
+    sqlx::query_scalar(backends).fetch_all(&mut *held[0]).await.expect("the query works")
+}
+
+async fn measure_rounds(variants: &[Variant], backends: &[String]) -> Vec<Vec<Measure>> {
+    let mut rounds: Vec<Vec<Measure>> = variants.iter().map(|_| Vec::new()).collect();
+    for number in 0..=ROUNDS {
+        for (measures, variant) in rounds.iter_mut().zip(variants) {
+            let measure = load::round(variant, backends).await;
+            // The first round is a warm-up.
+            if number > 0 {
+                measures.push(measure);
+            }
+        }
+    }
+    rounds
+}
+
+fn print_calls(variants: &[Variant], rounds: &[Vec<Measure>]) {
+    println!("{MEMBERSHIPS} memberships, {CONNECTIONS} connections, {ROUNDS} rounds of 2 s each");
+    println!("{:20} {:>12} {:>10} {:>16} {:>16}", "", "requests/s", "of bare", "µs here", "µs in database");
+    let median = |measures: &[Measure], figure: fn(&Measure) -> u64| {
+        percentile(&measures.iter().map(figure).collect::<Vec<_>>(), 50)
+    };
+    let rate = |number: usize| median(&rounds[number], |measure| measure.requests_per_second);
+    for (number, (measures, variant)) in rounds.iter().zip(variants).enumerate() {
+        // A token is one row written; the other calls read.
+        let bare = usize::from(variant.name.starts_with("token") || number == 1);
+        let share = rate(number) * 100 / rate(bare.min(rounds.len() - 1));
+        let (own_cpu, database_cpu) = (median(measures, |m| m.own_cpu), median(measures, |m| m.database_cpu));
+        println!("{:20} {:>12} {share:>9}% {own_cpu:>16} {database_cpu:>16}", variant.name, rate(number));
+    }
+}
+
+/// The second to fourth table: pages, calls and acts by size.
+async fn measure_directories(sizes: &[i64]) {
+    let mut portals = Vec::new();
+    for size in sizes {
+        let portal = Portal::create(*size).await;
+        println!("{} structures: filled in {:.0?}, {} MB", portal.size, portal.filled_in, portal.bytes / 1_000_000);
+        portals.push(portal);
+    }
+    print_times("Pages", &portals, Portal::pages).await;
+    print_times("Calls", &portals, Portal::calls).await;
+    let mut acts = Vec::new();
+    for portal in &portals {
+        acts.push(acts::measure(portal).await);
+    }
+    print_head("Acts", &portals);
+    for number in 0..acts[0].rows().len() {
+        let times: Vec<_> = acts.iter().map(|acts| acts.rows()[number].1.to_vec()).collect();
+        print_row(acts[0].rows()[number].0, &times);
+    }
+}
+
+/// One row per page or call, whose requests go to each directory in turn.
+async fn print_times(title: &str, portals: &[Portal], variants: fn(&Portal) -> Vec<Variant>) {
+    print_head(title, portals);
+    let of_portals: Vec<Vec<Variant>> = portals.iter().map(variants).collect();
+    for number in 0..of_portals[0].len() {
+        let mut times = vec![Vec::new(); portals.len()];
+        for turn in 0..=TURNS {
+            for (times, variants) in times.iter_mut().zip(&of_portals) {
+                let measured = load::times(&variants[number], REQUESTS / TURNS).await;
+                // The first turn is a warm-up.
+                if turn > 0 {
+                    times.extend(measured);
+                }
+            }
+        }
+        print_row(&of_portals[0][number].name, &times);
+    }
+}
+
+fn print_head(title: &str, portals: &[Portal]) {
+    let sizes: Vec<_> = portals.iter().map(|portal| format!("{:>16}", portal.size)).collect();
+    println!("\n{title:32}{}   ms at p50 / p95", sizes.join(""));
+}
+
+/// The times in each directory, and the last one's beside the first one's.
+fn print_row(name: &str, times: &[Vec<Duration>]) {
+    let cell = |times: &Vec<Duration>| {
+        format!("{:>16}", format!("{} / {}", milliseconds(percentile(times, 50)), milliseconds(percentile(times, 95))))
+    };
+    let cells: Vec<_> = times.iter().map(cell).collect();
+    let of = |times: &Vec<Duration>| percentile(times, 50).as_secs_f64();
+    let growth = of(&times[times.len() - 1]) / of(&times[0]);
+    println!("{name:32}{}   {growth:.2} ×", cells.join(""));
+}
+
+fn print_program(figures: &program::Figures) {
+    let megabytes = |kilobytes: u64| kilobytes / 1024;
+    println!("\nThe program on its embedded database");
+    println!(
+        "ready after        {:.0?} with an empty directory, {:.0?} later",
+        figures.first_start, figures.later_start
+    );
+    println!(
+        "memory             {} MB at start, {} MB at most under load, {} MB a minute later",
+        megabytes(figures.memory_at_start),
+        megabytes(figures.memory_under_load),
+        megabytes(figures.memory_after_rest),
+    );
+    println!(
+        "acts a second      {} of 50 at once; {} if none waited for the disk",
+        figures.acts_with_flush, figures.acts_without_flush,
+    );
+}
