@@ -32,7 +32,6 @@ pub async fn serve(router: Router) -> SocketAddr {
 
 #[derive(Serialize, sqlx::FromRow)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_field_names, reason = "the members of the API's answer")]
 struct Membership {
     id_structure: i64,
     id_rattachement_structure: i64,
@@ -63,12 +62,12 @@ struct MembershipsAnswer {
     code_retour: u16,
     libelle: &'static str,
     liste_structure_rattachement: Vec<Membership>,
-    parametres_retour: Page,
+    parametres_retour: Paging,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+struct Paging {
     nb_resultats_par_page: i32,
     page_courante: i32,
     pages: i64,
@@ -91,7 +90,7 @@ async fn memberships(State(pool): State<Arc<PgPool>>, Path(manager): Path<i64>) 
     Json(MembershipsAnswer {
         code_retour: 0,
         libelle: "TRA_MSG_00.000",
-        parametres_retour: Page { nb_resultats_par_page: 100, page_courante: 1, pages: 1, total },
+        parametres_retour: Paging { nb_resultats_par_page: 100, page_courante: 1, pages: 1, total },
         liste_structure_rattachement: rows,
     })
 }

@@ -22,5 +22,6 @@ pub mod session_lifetime;
 pub mod structure;
 pub mod structure_identifier;
 pub mod technical_user;
+pub mod user_agent;
 pub mod verifier;
 pub mod wiped;

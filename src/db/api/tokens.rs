@@ -6,21 +6,19 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Caller, PresentedCredentials};
 
+/// How long a token lives.
+pub const LIFETIME: Duration = Duration::from_mins(15);
+
 /// The living tokens that an account may have: when it obtains another one, the oldest end.
 const MOST_TOKENS: i64 = 100;
 
-/// Stores a token's hash, valid for `lifetime`, if the presented password is valid now. The token
+/// Stores a token's hash, valid for [`LIFETIME`], if the presented password is valid now. The token
 /// belongs to the version of that password, and ends with it. Only the account's newest tokens
 /// live on, so that the table stays bounded; a row that a parallel call is ending is left to it.
 ///
 /// # Errors
 /// Database errors.
-pub async fn issue(
-    pool: &PgPool,
-    presented: &PresentedCredentials,
-    token_hash: &[u8],
-    lifetime: Duration,
-) -> sqlx::Result<Option<Caller>> {
+pub async fn issue(pool: &PgPool, presented: &PresentedCredentials, token_hash: &[u8]) -> sqlx::Result<Option<Caller>> {
     let digests = presented.digests();
     sqlx::query_as!(
         Caller,
@@ -34,7 +32,7 @@ pub async fn issue(
            SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
         digests.as_deref(),
         token_hash,
-        lifetime as _,
+        LIFETIME as _,
         MOST_TOKENS,
     )
     .fetch_optional(pool)

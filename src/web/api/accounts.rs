@@ -13,9 +13,9 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{error::ApiError, token};
+use super::error::ApiError;
 use crate::{
-    db::api::PresentedCredentials,
+    db::api::{PresentedCredentials, tokens},
     web::edge::shares::{Share, Shares, UsedUp},
 };
 
@@ -158,7 +158,7 @@ impl KnownCredentials {
     }
 
     fn remember(&mut self, mark: Mark, technical_user_id: i64, now: Instant) {
-        let is_over = now.saturating_duration_since(self.since) >= token::LIFETIME;
+        let is_over = now.saturating_duration_since(self.since) >= tokens::LIFETIME;
         if is_over || self.recent.len() >= MOST_KNOWN {
             self.older = std::mem::take(&mut self.recent);
             self.since = now;
@@ -198,9 +198,9 @@ mod tests {
     fn a_token_is_known_for_as_long_as_it_lives_and_forgotten_in_time() {
         let (mut known, start) = (KnownCredentials::default(), Instant::now());
         known.remember(1, 7, start);
-        known.remember(2, 8, start + token::LIFETIME);
+        known.remember(2, 8, start + tokens::LIFETIME);
         assert_eq!((known.find(1), known.find(2)), (Some(7), Some(8)));
-        known.remember(3, 9, start + 2 * token::LIFETIME);
+        known.remember(3, 9, start + 2 * tokens::LIFETIME);
         assert_eq!((known.find(1), known.find(2), known.find(3)), (None, Some(8), Some(9)));
     }
 

@@ -1,7 +1,5 @@
 //! `/api/oauth/token`: issues a token for a login and a password (RFC 6749 §4.4).
 
-use std::time::Duration;
-
 use axum::{
     Json,
     extract::{Request, State},
@@ -17,9 +15,6 @@ use crate::{
     domain::{credential::Credential, random},
     web::api::state::ApiState,
 };
-
-/// How long a token lives.
-pub const LIFETIME: Duration = Duration::from_mins(15);
 
 /// The successful response (RFC 6749 §5.1).
 #[derive(JsonSchema, Serialize)]
@@ -103,14 +98,18 @@ pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Re
     let token = random::token(&mut random::os_rng());
     let token_hash = random::digest(&token);
     let statement = || async {
-        Ok(tokens::issue(state.database(), &authentication.presented, &token_hash, LIFETIME)
+        Ok(tokens::issue(state.database(), &authentication.presented, &token_hash)
             .await?
             .map(|caller| (caller, caller.technical_user_id)))
     };
     let technical_user_id = authentication.authenticate_with(statement).await.map_err(refused)?;
     state.accounts.remember_token(&token_hash, technical_user_id);
-    let answer =
-        TokenAnswer { access_token: token, token_type: "Bearer", expires_in: LIFETIME.as_secs(), scope: "openid" };
+    let answer = TokenAnswer {
+        access_token: token,
+        token_type: "Bearer",
+        expires_in: tokens::LIFETIME.as_secs(),
+        scope: "openid",
+    };
     Ok((NO_STORE, Json(answer)).into_response())
 }
 

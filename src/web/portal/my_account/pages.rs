@@ -5,8 +5,7 @@ use time::OffsetDateTime;
 
 use crate::{
     db::identity::{account, sessions::OpenSession},
-    domain::role::Role,
-    french,
+    domain::{role::Role, user_agent},
     web::shell::{filters, form::Errors, layout::Layout, pagination::Pagination, values::StructureName},
 };
 
@@ -83,7 +82,7 @@ impl From<OpenSession> for SessionRow {
             opened_at: session.created_at,
             last_seen_at: session.last_seen_at,
             address: session.address,
-            software: Some(french::browser(&session.software).unwrap_or(session.software))
+            software: Some(user_agent::readable_name(&session.software).unwrap_or(session.software))
                 .filter(|name| !name.is_empty()),
         }
     }
