@@ -4,7 +4,10 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::locks::{self, VerifiedPassword};
+use super::{
+    known_browsers,
+    locks::{self, VerifiedPassword},
+};
 use crate::{
     db::{
         audit::{self, Event},
@@ -14,6 +17,7 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
+        known_browser::Epoch,
         password::PasswordHash,
         session_lifetime,
     },
@@ -304,13 +308,14 @@ pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sql
 }
 
 /// Ends a person's sessions, with their envelopes, all but `kept`. Pending sign-ins end too: they
-/// began with a password that another person may know. The person's row is locked, so that no
-/// session begins or is renewed meanwhile.
+/// began with a password that another person may know. So do the marks of all known browsers: the
+/// browser of `kept` is to be marked again, in the epoch that is returned. The person's row is
+/// locked, so that no session begins or is renewed meanwhile.
 pub(super) async fn end_all_but(
     conn: &mut PgConnection,
     user_id: i64,
     kept: Option<&SessionSecret>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Epoch> {
     let ended = sqlx::query_scalar!(
         "DELETE FROM sessions WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
             AND id_hash IS DISTINCT FROM $2 RETURNING id_hash",
@@ -319,7 +324,8 @@ pub(super) async fn end_all_but(
     )
     .fetch_all(&mut *conn)
     .await?;
-    envelopes::end_of_sessions(conn, &ended).await
+    envelopes::end_of_sessions(&mut *conn, &ended).await?;
+    known_browsers::begin_epoch(conn, user_id).await
 }
 
 /// Deletes the rows of sessions that are idle for too long or too old.

@@ -30,6 +30,7 @@ use crate::{
         },
         identity::{
             fresh_form::{FreshForm, Nothing},
+            session::Browser,
             visitor::{Visitor, needs_second_factor},
         },
         paths,
@@ -119,6 +120,7 @@ pub struct CodeForm {
 pub async fn confirm(
     State(state): State<AppState>,
     visitor: Visitor,
+    browser: Browser,
     FreshForm(form): FreshForm<CodeForm>,
 ) -> Result<Response, AppError> {
     let user_id = visitor.person.user_id;
@@ -137,10 +139,11 @@ pub async fn confirm(
     let (codes, hashes) = new_codes();
     let confirmation =
         Confirmation { user_id, current: &visitor.session, secret: &factor.secret, step, recovery_hashes: &hashes };
-    if !second_factors::confirm(&state.pool, &visitor.actor, confirmation).await? {
+    let Some(epoch) = second_factors::confirm(&state.pool, &visitor.actor, confirmation).await? else {
         return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
-    }
-    show_codes(&state, &visitor, codes, true)
+    };
+    let shown = show_codes(&state, &visitor, codes, true)?;
+    Ok(browser.mark_known(&state, &visitor.person.login, epoch, shown))
 }
 
 /// « Nouveaux codes de secours ».
@@ -177,10 +180,16 @@ fn show_codes(
 pub async fn disable(
     State(state): State<AppState>,
     visitor: Visitor,
+    browser: Browser,
     FreshForm(Nothing {}): FreshForm<Nothing>,
-) -> Result<Redirect, AppError> {
-    second_factors::disable(&state.pool, &visitor.actor, visitor.person.user_id, &visitor.session).await?;
-    Ok(Redirect::to(&Notice::SecondFactorDisabled.on(paths::SECOND_FACTOR)))
+) -> Result<Response, AppError> {
+    let person = &visitor.person;
+    let ended = second_factors::disable(&state.pool, &visitor.actor, person.user_id, &visitor.session).await?;
+    let answer = Redirect::to(&Notice::SecondFactorDisabled.on(paths::SECOND_FACTOR)).into_response();
+    Ok(match ended {
+        Some(epoch) => browser.mark_known(&state, &person.login, epoch, answer),
+        None => answer,
+    })
 }
 
 /// « Double authentification ».
