@@ -185,7 +185,7 @@ pub(super) struct Facts {
 pub(super) async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
     sqlx::query_as!(
         Facts,
-        r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' ORDER BY id DESC OFFSET 1 LIMIT 1)
+        r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' AND detail = '' ORDER BY id DESC OFFSET 1 LIMIT 1)
                       AS previous_sign_in,
                   (SELECT count(*) FROM technical_users t JOIN structures s ON s.id = t.structure_id
                     WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED') AS "technical_users!",

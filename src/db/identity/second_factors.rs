@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{locks, sessions};
 use crate::{
     db::{
-        audit::{self, Event},
+        audit::{self, Event, frequent},
         outbox,
         throttles::{self, Begun, Counted, Key, RateLimit, Scope, Source},
     },
@@ -24,6 +24,11 @@ use crate::{
 /// Wrong codes after which the person is mailed, once an hour: whoever gives them knows the person's
 /// password.
 const WRONG_CODES: RateLimit = RateLimit { most: 5, minutes: 60 };
+
+/// How often a person may begin a set-up, and have new recovery codes. Each ends in an event that is
+/// kept for good and a mail.
+const SETUPS: RateLimit = RateLimit { most: 10, minutes: 60 };
+const RENEWALS_OF_CODES: RateLimit = RateLimit { most: 10, minutes: 60 };
 
 /// A person's second factor.
 #[derive(Clone, Debug)]
@@ -62,14 +67,23 @@ pub async fn find(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<O
 }
 
 /// Begins the set-up with a new secret. A second factor in force stays as it is. Does nothing where
-/// the session `current` has ended.
+/// the session `current` has ended, and where the person began too many: then the seconds to wait.
 ///
 /// # Errors
 /// Database errors.
-pub async fn begin(pool: &PgPool, user_id: i64, current: &SessionSecret, secret: &SealedSecret) -> sqlx::Result<()> {
+pub async fn begin(
+    pool: &PgPool,
+    user_id: i64,
+    current: &SessionSecret,
+    secret: &SealedSecret,
+) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
     if !locks::person_in_session(&mut tx, user_id, current).await? {
-        return Ok(());
+        return Ok(None);
+    }
+    let key = Scope::SecondFactorSetup.key(&user_id.to_string(), "");
+    if let Some(seconds) = throttles::consume(&mut tx, key, SETUPS).await? {
+        return Ok(Some(seconds));
     }
     sqlx::query!(
         "INSERT INTO second_factors (user_id, sealed, key_id) VALUES ($1, $2, $3)
@@ -81,7 +95,8 @@ pub async fn begin(pool: &PgPool, user_id: i64, current: &SessionSecret, secret:
     )
     .execute(&mut *tx)
     .await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(None)
 }
 
 /// Ends a set-up that is not confirmed yet.
@@ -191,7 +206,6 @@ pub async fn attempt(pool: &PgPool, user_id: i64, place: CodePlace<'_>) -> sqlx:
 
 impl CodeAttempt {
     /// Where it is counted, to be taken back if it cannot be judged.
-    #[must_use]
     pub fn counted(&self) -> &Counted {
         &self.counted
     }
@@ -218,7 +232,7 @@ pub async fn record_wrong_code(pool: &PgPool, actor: &Actor, user_id: i64, place
         let notice = Notification::WrongCodes { login, address, at };
         outbox::enqueue(&mut tx, actor, &person.address, &notice).await?;
     }
-    audit::record(&mut tx, event).await?;
+    frequent::record_or_count(&mut tx, event).await?;
     tx.commit().await
 }
 
@@ -276,8 +290,19 @@ pub async fn use_recovery_code(
     Ok(true)
 }
 
-/// Gives a person new recovery codes in place of all older ones. False where no second factor is in
-/// force, or the session `current` has ended.
+/// What became of a renewal of the recovery codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodesRenewal {
+    Renewed,
+    /// No second factor is in force, or the session has ended.
+    NotInForce,
+    /// The person has had too many: seconds to wait. Nothing was written.
+    TooOften {
+        seconds: u32,
+    },
+}
+
+/// Gives a person new recovery codes in place of all older ones, from their session `current`.
 ///
 /// # Errors
 /// Database errors.
@@ -287,16 +312,20 @@ pub async fn renew_codes(
     user_id: i64,
     current: &SessionSecret,
     code_hashes: &[Vec<u8>],
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<CodesRenewal> {
     let mut tx = pool.begin().await?;
     if !locks::person_in_session(&mut tx, user_id, current).await? || !locks::asks_code(&mut tx, user_id).await? {
-        return Ok(false);
+        return Ok(CodesRenewal::NotInForce);
+    }
+    let key = Scope::RecoveryCodes.key(&user_id.to_string(), "");
+    if let Some(seconds) = throttles::consume(&mut tx, key, RENEWALS_OF_CODES).await? {
+        return Ok(CodesRenewal::TooOften { seconds });
     }
     replace_codes(&mut tx, user_id, code_hashes).await?;
     audit::record(&mut tx, Event::of(actor, Action::RecoveryCodesRenewed)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::CodesRenewed).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(CodesRenewal::Renewed)
 }
 
 /// Removes a person's second factor at their own wish, and ends their sessions but `current`, and

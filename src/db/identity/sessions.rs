@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     db::{
-        audit::{self, Event},
+        audit::{Event, frequent},
         technical_users::envelopes,
         throttles::{self, Counted},
     },
@@ -234,7 +234,7 @@ pub async fn renew(
     .await?;
     envelopes::hand_over(&mut tx, old, new).await?;
     throttles::succeed(&mut tx, &proof.verified.counted).await?;
-    audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
+    frequent::record_or_count(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -244,8 +244,9 @@ pub async fn renew(
 /// # Errors
 /// Database errors.
 pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
+    let mut tx = pool.begin().await?;
+    frequent::record_or_count(&mut tx, Event::of(actor, Action::IdentityNotConfirmed)).await?;
+    tx.commit().await
 }
 
 /// Ends one of a person's own sessions, with its envelopes, from their session `current`. Does
@@ -273,7 +274,7 @@ pub async fn close(
     .await?;
     if let Some(id_hash) = closed {
         envelopes::end_of_sessions(&mut tx, &[id_hash]).await?;
-        audit::record(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
+        frequent::record_or_count(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
     }
     tx.commit().await
 }
@@ -285,7 +286,7 @@ pub async fn close(
 pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     end(&mut tx, session).await?;
-    audit::record(&mut tx, Event::of(actor, Action::SignedOut)).await?;
+    frequent::record_or_count(&mut tx, Event::of(actor, Action::SignedOut)).await?;
     tx.commit().await
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     db::{
-        audit::{self, Event},
+        audit::{Event, frequent},
         members::memberships,
         outbox,
         throttles::{self, Begun, Counted, Source},
@@ -68,8 +68,10 @@ pub async fn attempt(pool: &PgPool, login: &str, source: &Source) -> sqlx::Resul
 /// # Errors
 /// Database errors.
 pub async fn record_wrong_password(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    audit::record(&mut conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignInFailed) }).await
+    let mut tx = pool.begin().await?;
+    let event = Event { subject: &actor.name, ..Event::of(actor, Action::SignInFailed) };
+    frequent::record_or_count(&mut tx, event).await?;
+    tx.commit().await
 }
 
 /// What a verified password leads to.
@@ -141,7 +143,7 @@ pub async fn complete(
 async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSession<'_>) -> sqlx::Result<Epoch> {
     sessions::insert(conn, user_id, &actor.address, new).await?;
     memberships::accept_all(conn, user_id).await?;
-    audit::record(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
+    frequent::record_or_count(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
     sqlx::query!("UPDATE users SET invited = false WHERE id = $1 AND invited", user_id).execute(&mut *conn).await?;
     let without_version: String = new.software.chars().filter(|c| !c.is_ascii_digit()).collect();
     let known = sqlx::query!(

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     db::identity::{
-        second_factors::{self, Confirmation, SecondFactor},
+        second_factors::{self, CodesRenewal, Confirmation, SecondFactor},
         sessions::SignedIn,
     },
     domain::{
@@ -104,8 +104,10 @@ pub async fn begin(
 ) -> Result<Redirect, AppError> {
     let rng = &mut random::os_rng();
     let secret = state.keys()?.seal(&TotpSecret::generate(rng), visitor.person.user_id, rng);
-    second_factors::begin(&state.pool, visitor.person.user_id, &visitor.session, &secret).await?;
-    Ok(Redirect::to(paths::SECOND_FACTOR))
+    match second_factors::begin(&state.pool, visitor.person.user_id, &visitor.session, &secret).await? {
+        None => Ok(Redirect::to(paths::SECOND_FACTOR)),
+        Some(seconds) => Err(AppError::TooManyRequests { seconds }),
+    }
 }
 
 #[derive(Deserialize)]
@@ -154,10 +156,11 @@ pub async fn renew_codes(
 ) -> Result<Response, AppError> {
     let (codes, hashes) = new_codes();
     let user_id = visitor.person.user_id;
-    if !second_factors::renew_codes(&state.pool, &visitor.actor, user_id, &visitor.session, &hashes).await? {
-        return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
+    match second_factors::renew_codes(&state.pool, &visitor.actor, user_id, &visitor.session, &hashes).await? {
+        CodesRenewal::Renewed => show_codes(&state, &visitor, codes, false),
+        CodesRenewal::NotInForce => Ok(Redirect::to(paths::SECOND_FACTOR).into_response()),
+        CodesRenewal::TooOften { seconds } => Err(AppError::TooManyRequests { seconds }),
     }
-    show_codes(&state, &visitor, codes, false)
 }
 
 fn new_codes() -> (Vec<RecoveryCode>, Vec<Vec<u8>>) {
