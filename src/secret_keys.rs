@@ -28,7 +28,8 @@ pub struct KeyFileError(pub io::Error);
 /// that start together, one creates it and all read the same key.
 ///
 /// # Errors
-/// Where the file cannot be read or created, other users can read it, or it does not hold keys.
+/// Where the file cannot be read or created, other users can read or replace it, or it does not hold
+/// keys.
 pub fn load(path: &Path) -> io::Result<Keyring> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -38,6 +39,7 @@ pub fn load(path: &Path) -> io::Result<Keyring> {
         opened => opened?,
     };
     private_files::check(&file.metadata()?, MODE)?;
+    private_files::check_place(path)?;
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text)?;
     Keyring::parse(&text).ok_or_else(|| io::Error::other("it holds no keys, which are lines of name:key"))

@@ -3,8 +3,12 @@
 
 use raccord::{
     db::outbox::{self, Cause},
-    domain::{notification::Notification, role::Role},
+    domain::{
+        notification::{AccountNotification, Notification, SecondFactorChange},
+        role::Role,
+    },
 };
+use time::OffsetDateTime;
 
 use crate::common::{Answer, Browser, PASSWORD, Structure, TestPortal};
 
@@ -246,6 +250,9 @@ async fn one_cause_writes_three_hundred_mails_in_an_hour_and_then_none_twice() {
     for _ in 0..310 {
         write(&portal, Cause::Person(7), "une@exemple.fr").await;
     }
+    // One more says that others were left out.
+    assert_eq!(portal.mails_of("notices_left_out").await.len(), 1);
+    portal.execute("DELETE FROM mails WHERE notice->>'kind' = 'notices_left_out'").await;
     assert_eq!(portal.count("mails").await, 300);
     write(&portal, Cause::Person(7), "autre@exemple.fr").await;
     write(&portal, Cause::Person(8), "une@exemple.fr").await;
@@ -255,6 +262,59 @@ async fn one_cause_writes_three_hundred_mails_in_an_hour_and_then_none_twice() {
     portal.move_clock("61 minutes").await;
     write(&portal, Cause::Person(7), "une@exemple.fr").await;
     assert_eq!(portal.count("mails").await, 305);
+}
+
+/// An act on a technical user, or on the person's own account, is mailed whatever else the same
+/// person has caused.
+#[tokio::test]
+async fn what_concerns_an_account_is_mailed_however_many_mails_its_cause_has_written() {
+    let portal = TestPortal::start().await;
+    let write = async |notice: Notification| {
+        let mut conn = portal.pool.acquire().await.expect("a connection");
+        outbox::enqueue(&mut conn, Cause::Person(7), "une@exemple.fr", &notice).await.expect("a mail or none");
+    };
+    let at = OffsetDateTime::UNIX_EPOCH;
+    let reset = |technical_user_id| {
+        Notification::PasswordReset(AccountNotification {
+            technical_user_id,
+            login: format!("TECH_{technical_user_id}_1@cpro.fr"),
+            label: None,
+            structure: "Bourg".into(),
+            identifier: "1".into(),
+            actor: "une".into(),
+            at,
+            expires_at: at,
+            former_until: None,
+        })
+    };
+    let factor = |change| Notification::SecondFactorChanged { login: "une".into(), change, at };
+    for _ in 0..300 {
+        let role = Some("Utilisateur".to_owned());
+        write(Notification::MembershipChanged {
+            structure: "Bourg".into(),
+            identifier: "1".into(),
+            role,
+            actor: "une".into(),
+        })
+        .await;
+    }
+    for change in [SecondFactorChange::Enabled, SecondFactorChange::CodesRenewed, SecondFactorChange::Disabled] {
+        write(factor(change)).await;
+    }
+    for account in [1, 2, 3, 1] {
+        write(reset(account)).await;
+    }
+    write(Notification::PasswordChosen { login: "une".into(), at }).await;
+    let after = portal.mails().await.split_off(300);
+    assert_eq!(after.len(), 8, "{after:?}");
+    // Of one account's resets, ten are told one by one, then that there were more.
+    for _ in 0..20 {
+        write(reset(4)).await;
+    }
+    assert_eq!(portal.mails_of("password_reset").await.len(), 14);
+    assert_eq!(portal.mails_of("notices_left_out").await.len(), 1);
+    write(reset(5)).await;
+    assert_eq!(portal.mails_of("password_reset").await.len(), 15);
 }
 
 #[tokio::test]

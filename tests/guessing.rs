@@ -173,6 +173,167 @@ async fn a_known_browser_asks_for_a_link_whatever_neighbours_ask() {
     known.post(FORGOTTEN, &[("identifiant", &sacha.login)]).await.refusal(429);
 }
 
+/// As many browsers in which the person has signed in: each has nothing but its own mark.
+async fn gathered_marks(portal: &TestPortal, person: &Person, count: usize) -> Vec<Browser> {
+    let mut browsers = Vec::new();
+    for _ in 0..count {
+        let mut cookies = portal.signed_in(person).await.cookies();
+        cookies.retain(|name, _| name.contains("terminal"));
+        assert_eq!(cookies.len(), 1);
+        let browser = portal.browser();
+        browser.set_cookies(cookies);
+        browsers.push(browser);
+    }
+    browsers
+}
+
+/// Five wrong passwords from each browser; how many were judged.
+async fn guess_from(browsers: &[Browser], person: &Person) -> usize {
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        for browser in browsers {
+            answers.push(sign_in(browser, &person.login, WRONG).await.status);
+        }
+    }
+    judged(&answers, 422)
+}
+
+const THIRD: &str = "neuf barques sur le lac";
+
+#[tokio::test]
+async fn marks_that_were_gathered_end_with_the_password() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let owner = portal.signed_in(&sacha).await;
+    let marks = gathered_marks(&portal, &sacha, 8).await;
+    let change = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", NEW)];
+    owner.post("/mon-compte/mot-de-passe", &change).await.location();
+    assert_eq!(guess_from(&marks, &sacha).await, 5);
+    // The browser that changed it is known still, whatever neighbours do.
+    owner.post("/deconnexion", &[]).await.location();
+    neighbour_guesses(&portal, &sacha).await;
+    assert_eq!(sign_in(&owner, &sacha.login, NEW).await.location(), "/");
+    // And so it is once it has followed a link; another that followed one is not known.
+    let marks = [owner.clone()].map(|known| {
+        let copy = portal.browser();
+        copy.set_cookies(known.cookies());
+        copy
+    });
+    let link = portal.invitation(&sacha).await;
+    owner.post(&link, &[("nouveau-mot-de-passe", THIRD)]).await.location();
+    neighbour_guesses(&portal, &sacha).await;
+    sign_in(&marks[0], &sacha.login, THIRD).await.refusal(429);
+    assert_eq!(sign_in(&owner, &sacha.login, THIRD).await.location(), "/");
+    let (link, elsewhere) = (portal.invitation(&sacha).await, portal.browser());
+    elsewhere.post(&link, &[("nouveau-mot-de-passe", NEW)]).await.location();
+    assert!(elsewhere.cookies().is_empty());
+}
+
+#[tokio::test]
+async fn marks_that_were_gathered_before_a_second_factor_guess_none_of_its_codes() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let owner = portal.signed_in(&sacha).await;
+    let marks = gathered_marks(&portal, &sacha, 8).await;
+    let (key, _) = enrol(&portal, &owner).await;
+    let pending = give_password(portal.browser(), &sacha).await.cookies();
+    let mut answers = Vec::new();
+    for mark in &marks {
+        let thief = portal.browser();
+        thief.set_cookies(mark.cookies().into_iter().chain(pending.clone()).collect());
+        for _ in 0..5 {
+            answers.push(thief.post(CODE, &[("code", "000000")]).await.status);
+        }
+    }
+    assert_eq!(judged(&answers, 422), 5);
+    // The browser that enabled it is known still, for both steps.
+    owner.post("/deconnexion", &[]).await.location();
+    neighbour_guesses(&portal, &sacha).await;
+    let owner = give_password(owner, &sacha).await;
+    owner.post(CODE, &[("code", &code(&portal, &key, 0).await)]).await.location();
+    // Its end is the end of other marks, too.
+    let copy = portal.browser();
+    copy.set_cookies(owner.cookies());
+    owner.post("/mon-compte/double-authentification/desactivation", &[]).await.location();
+    neighbour_guesses(&portal, &sacha).await;
+    sign_in(&copy, &sacha.login, PASSWORD).await.refusal(429);
+    portal.sign_in(owner, &sacha).await;
+}
+
+#[tokio::test]
+async fn all_known_browsers_of_a_person_are_counted_together_too() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let marks = gathered_marks(&portal, &sacha, 18).await;
+    let judged = guess_from(&marks, &sacha).await;
+    assert!((64..=72).contains(&judged), "{judged}");
+    // Requests for a link, too.
+    let mut taken = 0;
+    for number in 0..90 {
+        let browser = &marks[number % marks.len()];
+        taken += usize::from(browser.post(FORGOTTEN, &[("identifiant", &sacha.login)]).await.status == 303);
+    }
+    assert!((64..=72).contains(&taken), "{taken}");
+}
+
+#[tokio::test]
+async fn wrong_codes_after_the_right_password_are_mailed_to_the_person_once_an_hour() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let owner = portal.signed_in(&sacha).await;
+    enrol(&portal, &owner).await;
+    let thief = give_password(portal.browser(), &sacha).await;
+    let wrong = async |portal: &TestPortal| {
+        portal.execute("DELETE FROM throttles WHERE scope = 'SECOND_FACTOR'").await;
+        thief.post(CODE, &[("code", "000000")]).await.refusal(422);
+        portal.mails_of("wrong_codes").await.len()
+    };
+    for _ in 0..4 {
+        assert_eq!(wrong(&portal).await, 0);
+    }
+    // Those in a session count, too.
+    let typed = [
+        ("confirmation-suite", "/mon-compte"),
+        ("confirmation-mot-de-passe", PASSWORD),
+        ("confirmation-code", "000000"),
+    ];
+    owner.post(CONFIRM, &typed).await.refusal(422);
+    for _ in 0..6 {
+        assert_eq!(wrong(&portal).await, 1);
+    }
+    assert_eq!(portal.mails_of("wrong_codes").await[0].recipient, sacha.contact_address);
+    portal.move_clock("61 minutes").await;
+    let thief = give_password(portal.browser(), &sacha).await;
+    for _ in 0..5 {
+        portal.execute("DELETE FROM throttles WHERE scope = 'SECOND_FACTOR'").await;
+        thief.post(CODE, &[("code", "000000")]).await.refusal(422);
+    }
+    assert_eq!(portal.mails_of("wrong_codes").await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_right_password_whose_act_fails_for_another_reason_is_no_failed_attempt() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    portal.refuse_events().await;
+    for _ in 0..6 {
+        sign_in(&portal.browser(), &sacha.login, PASSWORD).await.refusal(500);
+        confirm(&browser, PASSWORD).await.refusal(500);
+        let change = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", NEW)];
+        browser.post("/mon-compte/mot-de-passe", &change).await.refusal(500);
+    }
+    // Wrong ones count all the same.
+    let mut answers = Vec::new();
+    for _ in 0..6 {
+        answers.push(sign_in(&portal.browser(), &sacha.login, WRONG).await.status.as_u16());
+    }
+    assert_eq!(answers, [500, 500, 500, 500, 500, 429]);
+    portal.execute("DROP TRIGGER refuse_all ON audit_events; DELETE FROM throttles WHERE scope = 'SIGN_IN'").await;
+    portal.signed_in(&sacha).await;
+    assert_eq!(confirm(&browser, PASSWORD).await.status, 307);
+}
+
 /// An address of the `/64` with this number in one `/48`.
 fn address(number: u32) -> String {
     format!("2001:db8:1:{number:x}::7")

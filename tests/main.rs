@@ -11,6 +11,7 @@ mod deadlines;
 mod documents;
 mod edge;
 mod forgotten_password;
+mod frequency;
 mod fresh_authentication;
 mod guessing;
 mod history;

@@ -9,7 +9,7 @@ const KEPT: [(&str, &[&str]); 8] = [
     ("10 minutes", &["envelopes"]),
     ("15 minutes", &["access_tokens"]),
     ("30 minutes", &["sessions"]),
-    ("1 hour", &["second_factors", "throttles"]),
+    ("1 hour", &["frequent_acts", "second_factors", "throttles"]),
     ("25 hours", &["invitations"]),
     ("7 days", &["idempotency_tokens"]),
     ("90 days", &["membership_requests"]),

@@ -1,6 +1,7 @@
 //! Statements that only the demonstration uses: people with passwords and accounts with a past.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use time::OffsetDateTime;
 
 use super::identity::registration;
 use crate::domain::{audit::Action, new_person::NewPerson, password::PasswordHash, role::Role};
@@ -133,25 +134,21 @@ pub async fn add_account(
     hash: &PasswordHash,
     lifetime_days: i32,
 ) -> sqlx::Result<()> {
-    sqlx::query!(
+    let made = sqlx::query!(
         "WITH structure AS (
            UPDATE structures SET next_technical_number = next_technical_number + 1
             WHERE id = (SELECT id FROM structures WHERE principal_manager_id = $1 ORDER BY designation, id OFFSET $2 LIMIT 1)
            RETURNING id, identifier, next_technical_number - 1 AS number
-         ), account AS (
-           INSERT INTO technical_users (structure_id, number, login, label, status, created_at, created_by, password_hash,
-                  password_set_at, password_set_by, password_shown_at, expires_at,
-                  last_call_at, last_call_address, last_call_software)
-           SELECT s.id, s.number, 'TECH_' || s.number || '_' || s.identifier || '@cpro.fr', $3,
-                  CASE WHEN $4 THEN 'SUSPENDED' ELSE 'ACTIVE' END, set_at, $1, $5, set_at, $1, set_at, expires_at,
-                  portal_now() - make_interval(hours => $8), $9, $10
-             FROM structure s, LATERAL (SELECT portal_now() + make_interval(days => $6) AS expires_at) e,
-                  LATERAL (SELECT least(portal_now(), expires_at - make_interval(days => $7)) AS set_at) t
-           RETURNING id, structure_id, login, label, created_at
          )
-         INSERT INTO audit_events (at, actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
-         SELECT a.created_at, u.id, u.login, 'démonstration', $11, a.structure_id, a.id, a.login, a.label
-           FROM account a, users u WHERE u.id = $1",
+         INSERT INTO technical_users (structure_id, number, login, label, status, created_at, created_by, password_hash,
+                password_set_at, password_set_by, password_shown_at, expires_at,
+                last_call_at, last_call_address, last_call_software)
+         SELECT s.id, s.number, 'TECH_' || s.number || '_' || s.identifier || '@cpro.fr', $3,
+                CASE WHEN $4 THEN 'SUSPENDED' ELSE 'ACTIVE' END, set_at, $1, $5, set_at, $1, set_at, expires_at,
+                portal_now() - make_interval(hours => $8), $9, $10
+           FROM structure s, LATERAL (SELECT portal_now() + make_interval(days => $6) AS expires_at) e,
+                LATERAL (SELECT least(portal_now(), expires_at - make_interval(days => $7)) AS set_at) t
+         RETURNING id, created_at",
         manager_id,
         account.place,
         account.label,
@@ -162,9 +159,36 @@ pub async fn add_account(
         account.last_call.map(|call| call.hours_ago),
         account.last_call.map(|call| call.address),
         account.last_call.map(|call| call.software),
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    record_creation(conn, manager_id, made.id, made.created_at).await
+}
+
+/// The date of an event is the database's: the clock of this transaction is moved for it, and back.
+async fn record_creation(
+    conn: &mut PgConnection,
+    manager_id: i64,
+    account_id: i64,
+    created_at: OffsetDateTime,
+) -> sqlx::Result<()> {
+    let offset =
+        sqlx::query_scalar!("SELECT current_setting('raccord.clock_offset', true)").fetch_one(&mut *conn).await?;
+    sqlx::query!("SELECT set_config('raccord.clock_offset', ($1 - now())::text, true)", created_at)
+        .fetch_one(&mut *conn)
+        .await?;
+    sqlx::query!(
+        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
+         SELECT u.id, u.login, 'démonstration', $3, a.structure_id, a.id, a.login, a.label
+           FROM technical_users a, users u WHERE u.id = $1 AND a.id = $2",
+        manager_id,
+        account_id,
         Action::TechnicalUserCreated.code(),
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    sqlx::query!("SELECT set_config('raccord.clock_offset', $1, true)", offset.unwrap_or_default())
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }

@@ -7,11 +7,17 @@ use time::OffsetDateTime;
 use crate::domain::{audit::Actor, network::network_of, notification::Notification};
 
 /// Mails that one cause may have written in an hour. Above that, a mail is left out where the same
-/// recipient was written one of the same kind in this hour.
+/// recipient was written one on the same topic in this hour.
 const MAILS_OF_A_CAUSE: i64 = 300;
 
-/// Mails that one cause may have written in a day to an address that is not confirmed. The person
-/// who named it may have mistyped it, or chosen a stranger's.
+/// Mails on one topic that one cause may have written to a recipient in an hour, where they concern
+/// an account. They do not depend on what else the cause has written: otherwise whoever holds a
+/// manager's session could cause so many other mails that a reset passes unseen.
+const MAILS_ABOUT_AN_ACCOUNT: i64 = 10;
+
+/// Mails that one cause may have written in a day to an address that is not confirmed, with the one
+/// that says that others were left out. The person who named it may have mistyped it, or chosen a
+/// stranger's.
 const MAILS_TO_UNCONFIRMED: i64 = 20;
 
 /// Who causes a mail.
@@ -47,8 +53,8 @@ impl From<&Actor> for Cause {
 }
 
 /// Adds a mail to the outbox; any instance sends it after the commit. A mail above the limits of
-/// its cause is left out, with a line in the log: the operation itself goes on. A mail with a link
-/// has limits of its own, and is always written.
+/// its cause is left out, and the recipient is told once that others were: the operation itself goes
+/// on. A mail with a link has limits of its own, and is always written.
 ///
 /// # Errors
 /// Database errors; the caller must then roll back.
@@ -60,28 +66,65 @@ pub async fn enqueue(
 ) -> sqlx::Result<()> {
     let cause = cause.into().key();
     let written = sqlx::query!(
-        "INSERT INTO mails (recipient, notice, caused_by)
-         SELECT $1, $2, $3
+        "WITH topic AS (
+             SELECT jsonb_object_agg(key, value) AS topic FROM jsonb_each($2::jsonb) WHERE key = ANY ($7::text[])),
+         hour AS (
+             SELECT count(*) AS mails, count(*) FILTER (WHERE recipient = $1 AND notice @> topic) AS on_topic
+               FROM mails, topic WHERE caused_by = $3 AND created_at > portal_now() - interval '1 hour')
+         INSERT INTO mails (recipient, notice, caused_by)
+         SELECT $1, $2, $3 FROM hour
           WHERE $3::text IS NULL OR $6
-             OR ((NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 hour' OFFSET $4::bigint - 1)
-                  OR NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 hour'
-                                    AND recipient = $1 AND notice->>'kind' = $2::jsonb->>'kind'))
+             OR CASE WHEN $8 THEN on_topic < $9 ELSE mails < $4 OR on_topic = 0 END
              AND (NOT EXISTS (SELECT FROM users WHERE lower(contact_address) = lower($1) AND contact_address_confirmed_at IS NULL)
                   OR EXISTS (SELECT FROM users WHERE lower(confirmed_address) = lower($1) AND 'person:' || id = $3)
                   OR NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 day'
-                                    AND lower(recipient) = lower($1) OFFSET $5::bigint - 1)))",
+                                    AND lower(recipient) = lower($1) OFFSET $5::bigint - 2))",
         recipient,
         Json(notice) as _,
         cause,
         MAILS_OF_A_CAUSE,
         MAILS_TO_UNCONFIRMED,
         notice.has_link(),
+        &topic(notice),
+        notice.concerns_an_account(),
+        MAILS_ABOUT_AN_ACCOUNT,
+    )
+    .execute(&mut *conn)
+    .await?;
+    if written.rows_affected() == 1 {
+        return Ok(());
+    }
+    tracing::warn!(cause, "a mail is left out: too many of one cause");
+    tell_of_omission(conn, cause.as_deref(), recipient).await
+}
+
+/// The members of a notice by which two mails are on the same topic.
+fn topic(notice: &Notification) -> Vec<String> {
+    let members: &[&str] = if notice.concerns_an_account() {
+        &["kind", "technical_user_id", "change", "identifier", "is_recipient"]
+    } else {
+        &["kind"]
+    };
+    members.iter().map(|member| (*member).to_owned()).collect()
+}
+
+/// Mails the recipient that mails of this cause were left out, unless they were told in this hour;
+/// at an address that is not confirmed, in this day.
+async fn tell_of_omission(conn: &mut PgConnection, cause: Option<&str>, recipient: &str) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO mails (recipient, notice, caused_by)
+         SELECT $1, $2, $3
+          WHERE NOT EXISTS (
+                SELECT FROM mails WHERE caused_by = $3 AND lower(recipient) = lower($1) AND notice @> $2
+                   AND created_at > portal_now() - CASE WHEN EXISTS (
+                           SELECT FROM users WHERE lower(contact_address) = lower($1) AND contact_address_confirmed_at IS NULL)
+                       THEN interval '1 day' ELSE interval '1 hour' END)",
+        recipient,
+        Json(Notification::NoticesLeftOut) as _,
+        cause,
     )
     .execute(conn)
     .await?;
-    if written.rows_affected() == 0 {
-        tracing::warn!(cause, "a mail was left out: too many of one cause");
-    }
     Ok(())
 }
 

@@ -1,11 +1,14 @@
 //! The rights of the serving role, where it is not the schema's owner: it can read and write the
 //! tables, but change neither the audit events nor the schema. It adds events; their chain is
-//! written by a trigger that acts as the owner.
+//! written by a trigger that acts as the owner. The database alone numbers rows and dates events.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// Tables whose rows are updated but never deleted.
 const PERMANENT: [&str; 6] = ["expiry_reminders", "mails", "portal_facts", "structures", "technical_users", "users"];
+
+/// The right that is given by column where the database numbers the rows.
+const INSERT: &str = "INSERT";
 
 /// Advisory lock: instances that start together would update the same rows of the catalogue.
 const LOCK: i64 = 0x7261_6363_6f72_6402;
@@ -23,20 +26,35 @@ pub async fn grant_serving_rights(owner: &PgPool, role: &str) -> sqlx::Result<()
         r#"SELECT relname::text AS "name!", relkind = 'v' AS "is_view!",
                   ARRAY(SELECT a.privilege_type || CASE WHEN a.is_grantable THEN '*' ELSE '' END
                           FROM aclexplode(c.relacl) a WHERE a.grantee = to_regrole($1)::oid ORDER BY 1) AS "rights!",
-                  EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attacl IS NOT NULL) AS "by_column!"
+                  ARRAY(SELECT a.attname || ' ' || x.privilege_type || CASE WHEN x.is_grantable THEN '*' ELSE '' END
+                          FROM pg_attribute a, aclexplode(a.attacl) x
+                         WHERE a.attrelid = c.oid AND x.grantee = to_regrole($1)::oid ORDER BY a.attname, 1) AS "column_rights!",
+                  EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attidentity = 'a') AS "is_numbered!",
+                  ARRAY(SELECT attname::text FROM pg_attribute
+                         WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attidentity <> 'a'
+                           AND attgenerated = '' AND (relname, attname) <> ('audit_events', 'at') ORDER BY attname) AS "columns!"
              FROM pg_class c
             WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p', 'v') ORDER BY relname"#,
         role,
     );
     for relation in relations.fetch_all(&mut *tx).await? {
         let rights: &[&str] = if relation.is_view { &["SELECT"] } else { rights_on(&relation.name) };
+        // A row that took the number of a later one would make the act fail that writes that one.
+        let by_column: &[String] =
+            if relation.is_numbered && rights.contains(&INSERT) { &relation.columns } else { &[] };
+        let rights: Vec<_> = rights.iter().copied().filter(|right| by_column.is_empty() || *right != INSERT).collect();
+        let column_rights: Vec<_> = by_column.iter().map(|column| format!("{column} {INSERT}")).collect();
         // Each change rewrites the catalogue and makes every session plan its statements again.
-        if !relation.by_column && relation.rights == rights {
+        if relation.rights == rights && relation.column_rights == column_rights {
             continue;
         }
         let (name, rights) = (quoted(&relation.name), rights.join(", "));
         run(&mut tx, format!("REVOKE ALL ON {name} FROM {role}")).await?;
         run(&mut tx, format!("GRANT {rights} ON {name} TO {role}")).await?;
+        if !by_column.is_empty() {
+            let columns: Vec<_> = by_column.iter().map(|column| quoted(column)).collect();
+            run(&mut tx, format!("GRANT {INSERT} ({}) ON {name} TO {role}", columns.join(", "))).await?;
+        }
     }
     forbid_temporary_tables(&mut tx, &role).await?;
     tx.commit().await

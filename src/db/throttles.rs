@@ -19,13 +19,22 @@ use crate::domain::{
 pub enum Scope {
     /// A person's sign-in to the portal, by [`secret_bucket`].
     SignIn,
-    /// The same from a browser in which the person has signed in before, by the browser's number.
+    /// The same from a browser in which the person has signed in before, by the browser's number;
+    /// and from all such browsers of the person together.
     KnownBrowser,
     /// The password of a signed-in person, by session.
     OwnPassword,
     /// The second factor of a person whose password was right. Counted over all networks; a known
-    /// browser and a session of the person count by themselves.
+    /// browser and a session of the person count by themselves, known browsers together, too.
     SecondFactor,
+    /// Wrong codes after the right password, from wherever: each counts.
+    WrongCode,
+    /// New recovery codes of a person: each counts.
+    RecoveryCodes,
+    /// Set-ups of a second factor that a person begins: each counts.
+    SecondFactorSetup,
+    /// A person's new calendar links: each counts.
+    CalendarLink,
     /// Changes of a person's own password: each counts.
     PasswordChange,
     /// Requests of a link for a forgotten password. Each counts as a failure: by login and network,
@@ -66,6 +75,10 @@ impl Scope {
             Self::KnownBrowser => "KNOWN_BROWSER",
             Self::OwnPassword => "OWN_PASSWORD",
             Self::SecondFactor => "SECOND_FACTOR",
+            Self::WrongCode => "WRONG_CODE",
+            Self::RecoveryCodes => "RECOVERY_CODES",
+            Self::SecondFactorSetup => "SECOND_FACTOR_SETUP",
+            Self::CalendarLink => "CALENDAR_LINK",
             Self::PasswordChange => "PASSWORD_CHANGE",
             Self::PasswordLink => "PASSWORD_LINK",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
@@ -119,7 +132,7 @@ impl Source {
     pub fn sign_in_keys(&self, login: &str, password_hash: Option<&str>) -> Vec<Key> {
         let subject = format!("{login} {}", password_hash.unwrap_or_default());
         match self {
-            Self::KnownBrowser(number) => vec![Scope::KnownBrowser.key(&subject, number)],
+            Self::KnownBrowser(number) => keys_of_browser(number, |place| Scope::KnownBrowser.key(&subject, place)),
             Self::Address(address) => {
                 keys_of(*address, |network| Scope::SignIn.key(&secret_bucket(&subject, network), ""))
             }
@@ -130,7 +143,7 @@ impl Source {
     #[must_use]
     pub fn link_keys(&self, named: &str) -> Vec<Key> {
         match self {
-            Self::KnownBrowser(number) => vec![Scope::PasswordLink.key(named, number)],
+            Self::KnownBrowser(number) => keys_of_browser(number, |place| Scope::PasswordLink.key(named, place)),
             Self::Address(address) => keys_of(*address, |network| Scope::PasswordLink.key(named, network)),
         }
     }
@@ -140,6 +153,12 @@ impl Source {
 #[must_use]
 pub fn api_keys(login: &str, address: IpAddr) -> Vec<Key> {
     keys_of(address, |network| Scope::Api.key(&bucket(login, network), ""))
+}
+
+/// The key of a known browser, and that of all known browsers of the person together. Whoever has a
+/// person's password can have many browsers marked; those count like the networks of one `/48`.
+pub fn keys_of_browser(number: &str, key: impl Fn(&str) -> Key) -> Vec<Key> {
+    vec![key(number), key("known browsers").with_breadth(Breadth::Widest)]
 }
 
 /// A key for each network of an address, narrowest first.
@@ -312,6 +331,16 @@ pub async fn consume(conn: &mut PgConnection, key: Key, limit: RateLimit) -> sql
     .execute(&mut *conn)
     .await?;
     Ok(None)
+}
+
+/// Counts an event, within its transaction. True for the one that reaches the limit; those of the
+/// wait that follows are not counted.
+///
+/// # Errors
+/// Database errors.
+pub async fn reaches(conn: &mut PgConnection, key: Key, limit: RateLimit) -> sqlx::Result<bool> {
+    let is_counted = consume(&mut *conn, key.clone(), limit).await?.is_none();
+    Ok(is_counted && wait(conn, &key).await?.is_some())
 }
 
 /// Counts a failure. The first four cause no delay, since people mistype (16 and 64 in wider

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use super::{
     api::tokens,
-    audit::refusals,
+    audit::{frequent, refusals},
     identity::{contact_addresses, invitations, second_factors, sessions, sign_in},
     members::requests,
     technical_users::{envelopes, former_passwords, idempotency},
@@ -36,5 +36,6 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     second_factors::sweep(pool).await?;
     sign_in::sweep(pool).await?;
     refusals::sweep(pool).await?;
+    frequent::sweep(pool).await?;
     idempotency::sweep(pool).await
 }

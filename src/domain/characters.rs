@@ -34,6 +34,18 @@ pub fn is_unprintable(c: char) -> bool {
     is_invisible(c) && c != SOFT_HYPHEN
 }
 
+/// A character without a meaning that all computers share: unassigned, for private use, in place of
+/// an object, or a sign that shows nothing by itself. Each program shows it in its own way.
+#[must_use]
+pub fn is_undefined(c: char) -> bool {
+    const OBJECT_REPLACEMENT: char = '\u{fffc}';
+    const NULL_NOTEHEAD: char = '\u{1d159}';
+    const HIEROGLYPH_MIRRORED: char = '\u{13440}';
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    matches!(category, GeneralCategory::Unassigned | GeneralCategory::PrivateUse)
+        || matches!(c, OBJECT_REPLACEMENT | NULL_NOTEHEAD | HIEROGLYPH_MIRRORED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +60,16 @@ mod tests {
         }
         for c in ['a', ' ', 'é', '\u{a0}', '\u{202f}', '’', '–', '€'] {
             assert!(!is_unprintable(c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_no_shared_meaning_is_undefined() {
+        for c in ['\u{378}', '\u{fdd0}', '\u{1ffff}', '\u{e000}', '\u{10fffd}', '\u{fffc}', '\u{1d159}', '\u{13440}'] {
+            assert!(is_undefined(c), "{c:?}");
+        }
+        for c in ['a', ' ', 'é', '\u{fffd}', '\u{ad}', '中', '🚀', '€', '\u{301}'] {
+            assert!(!is_undefined(c), "{c:?}");
         }
     }
 

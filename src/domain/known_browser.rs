@@ -1,6 +1,7 @@
 //! The mark of a known browser: a cookie that proves in which people's name a browser has signed
 //! in. It opens nothing. Guesses from such a browser are counted by themselves, so that neighbours
-//! in its network cannot slow its people down.
+//! in its network cannot slow its people down. It counts for one epoch of the person, which ends
+//! with their password, or with their second factor: marks cannot be gathered for later.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use super::{random, second_factor::Keyring, wiped::wiped};
 pub const LIFETIME: Duration = Duration::from_hours(180 * 24);
 
 /// HKDF's label.
-const PURPOSE: &[u8] = b"raccord known browser 1";
+const PURPOSE: &[u8] = b"raccord known browser 2";
 
 /// The people that one browser is known for: those who signed in last.
 const MOST_PEOPLE: usize = 4;
@@ -23,41 +24,70 @@ const MOST_PEOPLE: usize = 4;
 /// Bytes of the number that a browser gets.
 const NUMBER_BYTES: usize = 16;
 
-impl Keyring {
-    /// The browser's number, if its mark says that the person with this login has signed in there.
+/// Which of a person's marks count: those of one number, which rises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch(pub i64);
+
+impl Epoch {
+    /// Whether `next` began when this one ended.
     #[must_use]
-    pub fn known_browser(&self, mark: &str, login: &str) -> Option<String> {
+    pub fn precedes(self, next: Self) -> bool {
+        self.0.checked_add(1) == Some(next.0)
+    }
+}
+
+/// A browser in which a person signed in at some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBrowser {
+    pub number: String,
+    /// The person's epoch at that time.
+    pub epoch: Epoch,
+}
+
+/// That one person, whom it does not name, signed in during an epoch.
+struct Proof {
+    epoch: Epoch,
+    mac: Vec<u8>,
+}
+
+impl Keyring {
+    /// The browser, if its mark says that the person with this login has signed in there.
+    #[must_use]
+    pub fn known_browser(&self, mark: &str, login: &str) -> Option<KnownBrowser> {
         let (number, proofs) = parse(mark)?;
-        self.find_proof(number, &proofs, login).map(|_| number.to_owned())
+        let place = self.find_proof(number, &proofs, login)?;
+        Some(KnownBrowser { number: number.to_owned(), epoch: proofs[place].epoch })
     }
 
-    /// The mark of a browser once the person with this login has signed in there. It keeps the
-    /// number and the other people of the mark that the browser has, if any.
+    /// The mark of a browser once the person with this login has signed in there, in this epoch. It
+    /// keeps the number and the other people of the mark that the browser has, if any.
     #[must_use]
-    pub fn mark_browser(&self, mark: Option<&str>, login: &str, rng: &mut impl CryptoRng) -> String {
+    pub fn mark_browser(&self, mark: Option<&str>, login: &str, epoch: Epoch, rng: &mut impl CryptoRng) -> String {
         let new_number = BASE64URL_NOPAD.encode(&random::bytes::<NUMBER_BYTES>(rng));
         let (number, mut proofs) = mark.and_then(parse).unwrap_or((&new_number, Vec::new()));
         if let Some(place) = self.find_proof(number, &proofs, login) {
             proofs.remove(place);
         }
-        let proof = self.proof_macs(number, login).next().expect("a keyring has a key").finalize().into_bytes();
-        proofs.insert(0, proof.to_vec());
+        let mac = self.proof_macs(number, login, epoch).next().expect("a keyring has a key").finalize().into_bytes();
+        proofs.insert(0, Proof { epoch, mac: mac.to_vec() });
         proofs.truncate(MOST_PEOPLE);
-        let proofs = proofs.iter().map(|proof| BASE64URL_NOPAD.encode(proof));
+        let proofs = proofs.iter().map(|proof| format!("{}:{}", proof.epoch.0, BASE64URL_NOPAD.encode(&proof.mac)));
         std::iter::once(number.to_owned()).chain(proofs).collect::<Vec<_>>().join(".")
     }
 
-    fn find_proof(&self, number: &str, proofs: &[Vec<u8>], login: &str) -> Option<usize> {
-        self.proof_macs(number, login)
-            .find_map(|mac| proofs.iter().position(|proof| mac.clone().verify_slice(proof).is_ok()))
+    fn find_proof(&self, number: &str, proofs: &[Proof], login: &str) -> Option<usize> {
+        proofs.iter().position(|proof| {
+            self.proof_macs(number, login, proof.epoch).any(|mac| mac.verify_slice(&proof.mac).is_ok())
+        })
     }
 
-    /// HMAC-SHA-256 over number and login, under each key of the file.
-    fn proof_macs(&self, number: &str, login: &str) -> impl Iterator<Item = Hmac<Sha256>> {
+    /// HMAC-SHA-256 over number, epoch and login, under each key of the file.
+    fn proof_macs(&self, number: &str, login: &str, epoch: Epoch) -> impl Iterator<Item = Hmac<Sha256>> {
         self.derived_keys(PURPOSE).map(move |(_, key)| {
             wiped(|| {
                 let mut hmac = Hmac::<Sha256>::new_from_slice(&*key).expect("HMAC takes keys of any length");
                 hmac.update(number.as_bytes());
+                hmac.update(&epoch.0.to_be_bytes());
                 hmac.update(login.as_bytes());
                 hmac
             })
@@ -65,14 +95,18 @@ impl Keyring {
     }
 }
 
-/// The number of a well-formed mark, and its proofs. Number and login cannot run into each other:
-/// all numbers have the same length.
-fn parse(mark: &str) -> Option<(&str, Vec<Vec<u8>>)> {
+/// The number of a well-formed mark, and its proofs. Number, epoch and login cannot run into each
+/// other: all numbers, and all epochs, have the same length.
+fn parse(mark: &str) -> Option<(&str, Vec<Proof>)> {
     let (number, proofs) = mark.split_once('.')?;
     let is_number = BASE64URL_NOPAD.decode(number.as_bytes()).is_ok_and(|bytes| bytes.len() == NUMBER_BYTES);
-    let proofs: Option<Vec<_>> =
-        proofs.split('.').take(MOST_PEOPLE).map(|proof| BASE64URL_NOPAD.decode(proof.as_bytes()).ok()).collect();
+    let proofs: Option<Vec<_>> = proofs.split('.').take(MOST_PEOPLE).map(parse_proof).collect();
     proofs.filter(|_| is_number).map(|proofs| (number, proofs))
+}
+
+fn parse_proof(text: &str) -> Option<Proof> {
+    let (epoch, mac) = text.split_once(':')?;
+    Some(Proof { epoch: Epoch(epoch.parse().ok()?), mac: BASE64URL_NOPAD.decode(mac.as_bytes()).ok()? })
 }
 
 #[cfg(test)]
@@ -86,8 +120,26 @@ mod tests {
         Keyring::parse(&lines.collect::<Vec<_>>().join("\n")).unwrap()
     }
 
+    fn marked_in(epoch: i64, keys: &Keyring, mark: Option<&str>, login: &str) -> String {
+        keys.mark_browser(mark, login, Epoch(epoch), &mut random::os_rng())
+    }
+
     fn marked(keys: &Keyring, mark: Option<&str>, login: &str) -> String {
-        keys.mark_browser(mark, login, &mut random::os_rng())
+        marked_in(0, keys, mark, login)
+    }
+
+    #[test]
+    fn a_mark_names_its_epoch_and_a_person_has_one_of_them() {
+        let keys = keyring(&[1]);
+        let first = marked_in(3, &keys, None, "a@exemple.fr");
+        let both = marked_in(0, &keys, Some(&first), "b@exemple.fr");
+        let renewed = marked_in(4, &keys, Some(&both), "a@exemple.fr");
+        let epoch = |mark: &str, login| keys.known_browser(mark, login).map(|known| known.epoch.0);
+        assert_eq!((epoch(&first, "a@exemple.fr"), epoch(&renewed, "a@exemple.fr")), (Some(3), Some(4)));
+        assert_eq!((epoch(&renewed, "b@exemple.fr"), renewed.split('.').count()), (Some(0), 3));
+        // Another epoch in place of the mark's own proves nothing.
+        assert_eq!(epoch(&first.replace(".3:", ".4:"), "a@exemple.fr"), None);
+        assert!(Epoch(3).precedes(Epoch(4)) && !Epoch(3).precedes(Epoch(5)) && !Epoch(3).precedes(Epoch(3)));
     }
 
     #[test]
@@ -118,7 +170,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_other_mark_is_a_proof(place in any::<prop::sample::Index>(), byte in "[A-Za-z0-9_.-]", text in ".{0,80}") {
+        fn no_other_mark_is_a_proof(place in any::<prop::sample::Index>(), byte in "[A-Za-z0-9_.:-]", text in ".{0,80}") {
             let keys = keyring(&[1]);
             let mark = marked(&keys, None, "a@exemple.fr");
             let mut other = mark.clone();

@@ -8,7 +8,7 @@ use std::fmt;
 use thiserror::Error;
 
 use super::{
-    characters::is_unprintable,
+    characters::{is_undefined, is_unprintable},
     contact_address::{ContactAddress, ContactAddressError},
     person::normalized_login,
     technical_user::is_technical_login,
@@ -132,7 +132,7 @@ fn checked_name(text: &str) -> Result<String, NameError> {
         Err(NameError::Missing)
     } else if name.chars().count() > 100 {
         Err(NameError::TooLong)
-    } else if name.chars().any(is_unprintable) {
+    } else if name.chars().any(|c| is_unprintable(c) || is_undefined(c)) {
         Err(NameError::Unprintable)
     } else {
         Ok(name.to_owned())

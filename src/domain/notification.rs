@@ -66,6 +66,16 @@ pub enum Notification {
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
+    /// Several wrong codes were given after the recipient's right password.
+    WrongCodes {
+        login: String,
+        /// The network address from which the last one came.
+        address: String,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
+    /// Other notifications to the recipient were left out, because one person caused very many.
+    NoticesLeftOut,
 }
 
 impl Notification {
@@ -73,6 +83,32 @@ impl Notification {
     #[must_use]
     pub fn has_link(&self) -> bool {
         matches!(self, Self::Invitation { .. } | Self::PasswordForgotten { .. } | Self::ContactAddressToConfirm { .. })
+    }
+}
+
+impl Notification {
+    /// Whether it announces an act on the recipient's own account or authority, or on a technical
+    /// user of theirs: the recipient may have to act upon it at once.
+    #[must_use]
+    pub fn concerns_an_account(&self) -> bool {
+        match self {
+            Self::TechnicalUserCreated(_)
+            | Self::PasswordReset(_)
+            | Self::PasswordExpiring(_)
+            | Self::ManagerChanged { .. }
+            | Self::ContactAddressChanged { .. }
+            | Self::PasswordChosen { .. }
+            | Self::SecondFactorChanged { .. }
+            | Self::NewSignIn { .. }
+            | Self::WrongCodes { .. } => true,
+            Self::MembershipChanged { .. }
+            | Self::MembershipRequested { .. }
+            | Self::MembershipRefused { .. }
+            | Self::ContactAddressToConfirm { .. }
+            | Self::Invitation { .. }
+            | Self::PasswordForgotten { .. }
+            | Self::NoticesLeftOut => false,
+        }
     }
 }
 

@@ -4,7 +4,10 @@
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
-use super::characters::is_invisible;
+use super::{
+    characters::{is_invisible, is_undefined},
+    scripts::may_read_as_another,
+};
 
 /// The settings about passwords and accounts.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +39,11 @@ pub enum LabelError {
     TooLong,
     #[error("Le libellé contient un caractère qui ne peut pas être affiché.")]
     Unprintable,
+    #[error(
+        "Le libellé contient une lettre d’un autre alphabet, qui peut se confondre avec une lettre latine. Saisissez-le \
+         de nouveau au clavier."
+    )]
+    Imitation,
 }
 
 /// « Libellé »: names the external system that uses the account; 1 to 100 characters.
@@ -43,21 +51,25 @@ pub enum LabelError {
 pub struct Label(String);
 
 impl Label {
-    /// Reads what was typed, with runs of white space collapsed to one space; `None` if that leaves
-    /// nothing.
+    /// Reads what was typed, in Unicode's compatible composed form (NFKC: wide, raised or ornate
+    /// letters become plain ones) and with runs of white space collapsed to one space; `None` if that
+    /// leaves nothing.
     ///
     /// # Errors
     /// [`LabelError`].
     pub fn parse(text: &str) -> Result<Option<Self>, LabelError> {
-        // Composed, so that labels that read the same are the same (Unicode NFC).
-        let text: String = text.nfc().collect();
+        // So that labels that read the same are the same.
+        let text: String = text.nfkc().collect();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if text.chars().count() > 100 {
             return Err(LabelError::TooLong);
         }
         // An invisible character would make two labels look alike.
-        if text.chars().any(is_invisible) {
+        if text.chars().any(|c| is_invisible(c) || is_undefined(c)) {
             return Err(LabelError::Unprintable);
+        }
+        if may_read_as_another(&text) {
+            return Err(LabelError::Imitation);
         }
         Ok((!text.is_empty()).then_some(Self(text)))
     }
@@ -164,6 +176,45 @@ mod tests {
             "\u{0}\u{7f}\u{9b}\u{ad}\u{200b}\u{3164}\u{e0041}\u{feff}\u{34f}\u{fe0f}\u{2800}\u{17b5}\u{fff9}\u{1d173}";
         for c in marks.chars().chain(invisible.chars()) {
             assert_eq!(Label::parse(&format!("a{c}b")), Err(LabelError::Unprintable), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_that_looks_like_another_is_refused_or_is_that_other() {
+        let label = |text: &str| Label::parse(text).map(|label| label.unwrap().as_str().to_owned());
+        // Fullwidth, mathematical, superscript, a dot leader, a ligature.
+        for text in ["Ｐａｉｅ été", "𝐏𝐚𝐢𝐞 été", "Paie\u{a0}été", "Pa\u{2071}e été"] {
+            assert_eq!(label(text), Ok("Paie été".into()), "{text}");
+        }
+        assert_eq!(label("Paie\u{2024}"), Ok("Paie.".into()));
+        assert_eq!(label("A\u{fb00}aires"), Ok("Affaires".into()));
+        // Unassigned, noncharacter, private use, object replacement, and shapes that show nothing.
+        for c in ['\u{378}', '\u{fdd0}', '\u{ffff}', '\u{e000}', '\u{f0000}', '\u{fffc}', '\u{1d159}', '\u{13440}'] {
+            assert_eq!(label(&format!("Pa{c}ie été")), Err(LabelError::Unprintable), "{c:?}");
+        }
+        // Cyrillic among Latin letters, words that Cyrillic or Greek letters imitate, and a tatweel.
+        for text in ["Pаie été", "Раіе été", "Paiе", "Paie\u{640} été", "ΡΑΙΕ", "Paie ѕ", "ᏢᎪᎥᎬ"]
+        {
+            assert_eq!(label(text), Err(LabelError::Imitation), "{text}");
+        }
+        for text in [
+            "Paie",
+            "Régie d’eau n° 2",
+            "ERP – SIG/SIRH (v2.1) & co",
+            "l’œuvre, Ÿ",
+            "Логистика",
+            "Paie Логистика",
+            "Διαχείριση",
+            "給与システム",
+            "급여",
+            "מערכת",
+            "نظام الرواتب",
+            "🚀 Paie",
+            "Paie_2",
+            "10 µm",
+            "Ω-mètre",
+        ] {
+            assert!(label(text).is_ok(), "{text} {:?}", label(text));
         }
     }
 

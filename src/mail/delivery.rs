@@ -19,6 +19,9 @@ use crate::{
 /// Time limit for one SMTP command.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
+/// The mode of the directory of mails.
+const FOLDER_MODE: u32 = 0o700;
+
 /// Why a mail was not delivered.
 #[derive(Debug, Error)]
 pub(super) enum DeliveryError {
@@ -47,13 +50,21 @@ pub(super) enum Delivery {
 impl Delivery {
     /// The delivery that the settings choose.
     pub(super) fn open(settings: &Settings) -> Result<Self, SettingError> {
-        let Some(url) = &settings.smtp_url else { return Ok(Self::Folder(settings.data_dir.join("mails"))) };
+        let Some(url) = &settings.smtp_url else { return Self::folder(settings.data_dir.join("mails")) };
         let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url).map_err(|_| SettingError {
             name: "RACCORD_SMTP_URL",
             // The URL may hold a password, and the error the URL.
             problem: "must be a URL such as smtp://user:password@mail.example:587?tls=required".into(),
         })?;
         Ok(Self::Smtp(Box::new(transport.timeout(Some(TIMEOUT)).build())))
+    }
+
+    fn folder(path: PathBuf) -> Result<Self, SettingError> {
+        private_files::check_own_directory(&path, FOLDER_MODE).map_err(|error| SettingError {
+            name: "RACCORD_DATA_DIR",
+            problem: format!("cannot use {}: {error}", path.display()),
+        })?;
+        Ok(Self::Folder(path))
     }
 
     /// Delivers a mail. In a folder, delivering it again replaces its file.
@@ -83,7 +94,8 @@ fn file_name(number: i64, recipient: &str) -> String {
 /// Writes a file that is private to its owner, since mails hold links that give access to accounts.
 /// When this returns, the file survives a loss of power.
 fn write_whole(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    private_files::create_directory(dir, 0o700)?;
+    private_files::create_directory(dir, FOLDER_MODE)?;
+    private_files::check_own_directory(dir, FOLDER_MODE)?;
     let part = dir.join(format!(".{name}.part"));
     match fs::remove_file(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -81,6 +81,8 @@ fn notices() -> Vec<Notification> {
             software: "Firefox".into(),
             at: account().at,
         },
+        Notification::WrongCodes { login: "claire".into(), address: "192.0.2.7".into(), at: account().at },
+        Notification::NoticesLeftOut,
     ]
 }
 

@@ -1,6 +1,11 @@
 //! TLS 1.3 with HTTP/1.1, for deployments without a TLS-terminating proxy.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use thiserror::Error;
 use tokio_rustls::{
@@ -16,13 +21,15 @@ use tokio_rustls::{
     },
 };
 
-use crate::settings::TlsFiles;
+use crate::{private_files, settings::TlsFiles};
 
 /// Why certificate and key cannot be used. The text names the setting, and never quotes the key.
 #[derive(Debug, Error)]
 pub enum TlsError {
     #[error("{0}: cannot read {1}: {2}")]
     Read(&'static str, PathBuf, pem::Error),
+    #[error("RACCORD_TLS_KEY: cannot use {0}: {1}")]
+    Key(PathBuf, io::Error),
     #[error("RACCORD_TLS_CERT: {0} holds no certificate")]
     NoCertificate(PathBuf),
     #[error("RACCORD_TLS_CERT and RACCORD_TLS_KEY: {0}")]
@@ -67,7 +74,8 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     if chain.is_empty() {
         return Err(TlsError::NoCertificate(files.certificate.clone()));
     }
-    let key = PrivateKeyDer::from_pem_file(&files.key)
+    let key = open_key(&files.key).map_err(|error| TlsError::Key(files.key.clone(), error))?;
+    let key = PrivateKeyDer::from_pem_reader(key)
         .map_err(|error| TlsError::Read("RACCORD_TLS_KEY", files.key.clone(), error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&TLS13])?
@@ -75,4 +83,12 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// Opens the key's file, which other users must be able neither to read nor to replace.
+fn open_key(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    private_files::check_shared_key(&file.metadata()?)?;
+    private_files::check_place(path)?;
+    Ok(file)
 }

@@ -32,12 +32,15 @@ async fn the_role_that_serves_can_do_all_that_people_do_and_nothing_else() {
     assert_eq!(postgres.sql("raccord", rights), given);
     postgres.sql("raccord", "GRANT DELETE ON audit_events TO portal");
     postgres.sql("raccord", "GRANT UPDATE (actor) ON audit_events TO portal");
+    postgres.sql("raccord", "GRANT INSERT (at) ON audit_events TO portal");
     postgres.sql("raccord", "GRANT SELECT ON users TO portal WITH GRANT OPTION");
     postgres.sql("raccord", "REVOKE INSERT ON sessions FROM portal");
     assert_eq!(run(&mut raccord(&["migrate"], &both)).0, 0);
     let mended = "SELECT has_table_privilege('portal', 'audit_events', 'DELETE'), has_any_column_privilege('portal', 'audit_events', 'UPDATE'),
-                         has_table_privilege('portal', 'users', 'SELECT WITH GRANT OPTION'), has_table_privilege('portal', 'sessions', 'INSERT')";
+                         has_table_privilege('portal', 'users', 'SELECT WITH GRANT OPTION'), has_column_privilege('portal', 'sessions', 'id_hash', 'INSERT')";
     assert_eq!(postgres.sql("raccord", mended), "f|f|f|t");
+    let dates = "SELECT has_column_privilege('portal', 'audit_events', 'at', 'INSERT')";
+    assert_eq!(postgres.sql("raccord", dates), "f");
 
     let portal = TestPortal::over(&owner).await;
     let (manager, structure) = portal.manager().await;
@@ -155,6 +158,27 @@ async fn the_role_that_serves_writes_no_link_of_the_chain_and_no_table_in_place_
     }
     let chained = "SELECT count(*) = 4 AND count(c.position) = 4 FROM audit_events e LEFT JOIN audit_chain c ON c.event_id = e.id";
     assert_eq!(postgres.sql("raccord", chained), "t");
+}
+
+/// A number that a later row would get makes the act fail that writes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_that_serves_chooses_no_number_of_a_row_and_no_date_of_an_event() {
+    let (postgres, _directory, _) = with_two_roles();
+    let numbered = "SELECT string_agg(attrelid::regclass || '.' || attname, ' ' ORDER BY 1) FROM pg_attribute
+                     WHERE attidentity = 'a' AND has_column_privilege('portal', attrelid, attnum, 'INSERT')";
+    assert_eq!(postgres.sql("raccord", numbered), "");
+    for statement in [
+        "INSERT INTO audit_events (id, actor, address, action) OVERRIDING SYSTEM VALUE SELECT g, '', '', '' FROM generate_series(1, 9) g",
+        "INSERT INTO audit_events (actor, address, action, at) VALUES ('', '', '', '2001-01-01')",
+        "INSERT INTO mails (id, recipient, notice) OVERRIDING SYSTEM VALUE VALUES (9, '', '{}')",
+        "UPDATE mails SET id = 9",
+        "SELECT setval('audit_events_id_seq', 9)",
+        "ALTER ROLE portal SET raccord.clock_offset = '-10 years'",
+    ] {
+        let refused = postgres.try_sql("portal", "raccord", statement).expect_err(statement);
+        let is_right = refused.contains("permission denied") || refused.contains("can only be updated to DEFAULT");
+        assert!(is_right, "{statement}: {refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

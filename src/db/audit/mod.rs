@@ -2,6 +2,7 @@
 //! are read in `structures::history`.
 
 pub mod chain;
+pub mod frequent;
 pub mod refusals;
 
 use sqlx::PgConnection;

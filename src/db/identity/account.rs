@@ -17,6 +17,7 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
+        known_browser::Epoch,
         password::PasswordHash,
         role::Role,
     },
@@ -48,19 +49,18 @@ pub struct PasswordChange<'a> {
 /// What became of a change of the password. Where it was not changed, nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PasswordChanged {
-    Changed,
+    /// With the new epoch of the person's known browsers.
+    Changed(Epoch),
     /// The session was ended after the current password had been verified.
     SessionEnded,
     /// The current password was replaced after it had been verified.
     ReplacedMeanwhile,
     /// The person has changed it too often: seconds to wait.
-    TooOften {
-        seconds: u32,
-    },
+    TooOften { seconds: u32 },
 }
 
-/// Replaces a person's password by one that they chose, and ends their other sessions and their
-/// unused links: all only if the session is still open and the password is still the one that was
+/// Replaces a person's password by one that they chose, and ends their other sessions, their
+/// unused links and the marks of their known browsers: all only if the session is still open and the password is still the one that was
 /// verified. A person who knew the password cannot undo what its owner did meanwhile.
 ///
 /// # Errors
@@ -85,11 +85,11 @@ pub async fn change_password(
     }
     passwords::replace(&mut tx, actor, user_id, new).await?;
     invitations::end_links(&mut tx, user_id).await?;
-    sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     throttles::succeed(&mut tx, &verified.counted).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
-    Ok(PasswordChanged::Changed)
+    Ok(PasswordChanged::Changed(epoch))
 }
 
 /// What « Mon compte » shows beside the person's own data.
@@ -185,7 +185,7 @@ pub(super) struct Facts {
 pub(super) async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
     sqlx::query_as!(
         Facts,
-        r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' ORDER BY id DESC OFFSET 1 LIMIT 1)
+        r#"SELECT (SELECT at FROM audit_events WHERE actor_id = $1 AND action = 'SIGNED_IN' AND detail = '' ORDER BY id DESC OFFSET 1 LIMIT 1)
                       AS previous_sign_in,
                   (SELECT count(*) FROM technical_users t JOIN structures s ON s.id = t.structure_id
                     WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED') AS "technical_users!",

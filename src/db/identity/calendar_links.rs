@@ -3,9 +3,15 @@
 use sqlx::PgPool;
 
 use crate::{
-    db::audit::{self, Event},
+    db::{
+        audit::{self, Event},
+        throttles::{self, RateLimit, Scope},
+    },
     domain::audit::{Action, Actor},
 };
+
+/// How often a person may have a new link. Each is an event that is kept for good.
+const NEW_LINKS: RateLimit = RateLimit { most: 10, minutes: 60 };
 
 /// The person whose calendar this link shows.
 ///
@@ -15,15 +21,21 @@ pub async fn find_owner(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option
     sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1", token_hash).fetch_optional(pool).await
 }
 
-/// Makes this the person's only link. The one before stops working.
+/// Makes this the person's only link. The one before stops working. Where the person has had too
+/// many, nothing is written: the seconds to wait.
 ///
 /// # Errors
 /// Database errors.
-pub async fn replace(pool: &PgPool, actor: &Actor, user_id: i64, token_hash: &[u8]) -> sqlx::Result<()> {
+pub async fn replace(pool: &PgPool, actor: &Actor, user_id: i64, token_hash: &[u8]) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
+    let key = Scope::CalendarLink.key(&user_id.to_string(), "");
+    if let Some(seconds) = throttles::consume(&mut tx, key, NEW_LINKS).await? {
+        return Ok(Some(seconds));
+    }
     sqlx::query!("UPDATE users SET calendar_token_hash = $2 WHERE id = $1", user_id, token_hash)
         .execute(&mut *tx)
         .await?;
     audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkMade) }).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(None)
 }

@@ -15,6 +15,7 @@ use crate::{
     },
     domain::{
         audit::{Action, Actor},
+        known_browser::Epoch,
         link_lifetime,
         network::{Breadth, networks_of},
         notification::Notification,
@@ -122,17 +123,23 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invit
     }))
 }
 
-/// Uses the link up and replaces the password; ends the person's sessions and other links, and
-/// mails them. False where the link was used or ended meanwhile.
+/// Uses the link up and replaces the password; ends the person's sessions, other links and marks of
+/// known browsers, and mails them. Returns the new epoch of known browsers; `None` where the link was
+/// used or ended meanwhile.
 ///
 /// # Errors
 /// Database errors.
-pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &PasswordHash) -> sqlx::Result<bool> {
+pub async fn accept(
+    pool: &PgPool,
+    actor: &Actor,
+    token_hash: &[u8],
+    hash: &PasswordHash,
+) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
     let user_id = sqlx::query_scalar!("SELECT user_id FROM invitations WHERE token_hash = $1", token_hash)
         .fetch_optional(&mut *tx)
         .await?;
-    let Some(user_id) = user_id else { return Ok(false) };
+    let Some(user_id) = user_id else { return Ok(None) };
     locks::person(&mut tx, user_id).await?;
     let used = sqlx::query!(
         "UPDATE invitations SET used_at = portal_now()
@@ -142,15 +149,15 @@ pub async fn accept(pool: &PgPool, actor: &Actor, token_hash: &[u8], hash: &Pass
     .execute(&mut *tx)
     .await?;
     if used.rows_affected() == 0 {
-        return Ok(false);
+        return Ok(None);
     }
     passwords::replace(&mut tx, actor, user_id, hash).await?;
     registration::confirm_address(&mut tx, user_id).await?;
     end_links(&mut tx, user_id).await?;
-    sessions::end_all_but(&mut tx, user_id, None).await?;
+    let epoch = sessions::end_all_but(&mut tx, user_id, None).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(epoch))
 }
 
 /// Ends the links that a person has been mailed and has not used.

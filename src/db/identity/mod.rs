@@ -4,6 +4,7 @@ pub mod account;
 pub mod calendar_links;
 pub mod contact_addresses;
 pub mod invitations;
+pub mod known_browsers;
 pub mod locks;
 pub mod passwords;
 pub mod registration;

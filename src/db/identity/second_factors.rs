@@ -7,18 +7,28 @@ use time::OffsetDateTime;
 use super::{locks, sessions};
 use crate::{
     db::{
-        audit::{self, Event},
+        audit::{self, Event, frequent},
         outbox,
-        throttles::{self, Begun, Counted, Scope, Source},
+        throttles::{self, Begun, Counted, Key, RateLimit, Scope, Source},
     },
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
+        known_browser::Epoch,
         notification::{Notification, SecondFactorChange},
         second_factor::SealedSecret,
         session_lifetime,
     },
 };
+
+/// Wrong codes after which the person is mailed, once an hour: whoever gives them knows the person's
+/// password.
+const WRONG_CODES: RateLimit = RateLimit { most: 5, minutes: 60 };
+
+/// How often a person may begin a set-up, and have new recovery codes. Each ends in an event that is
+/// kept for good and a mail.
+const SETUPS: RateLimit = RateLimit { most: 10, minutes: 60 };
+const RENEWALS_OF_CODES: RateLimit = RateLimit { most: 10, minutes: 60 };
 
 /// A person's second factor.
 #[derive(Clone, Debug)]
@@ -57,14 +67,23 @@ pub async fn find(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<O
 }
 
 /// Begins the set-up with a new secret. A second factor in force stays as it is. Does nothing where
-/// the session `current` has ended.
+/// the session `current` has ended, and where the person began too many: then the seconds to wait.
 ///
 /// # Errors
 /// Database errors.
-pub async fn begin(pool: &PgPool, user_id: i64, current: &SessionSecret, secret: &SealedSecret) -> sqlx::Result<()> {
+pub async fn begin(
+    pool: &PgPool,
+    user_id: i64,
+    current: &SessionSecret,
+    secret: &SealedSecret,
+) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
     if !locks::person_in_session(&mut tx, user_id, current).await? {
-        return Ok(());
+        return Ok(None);
+    }
+    let key = Scope::SecondFactorSetup.key(&user_id.to_string(), "");
+    if let Some(seconds) = throttles::consume(&mut tx, key, SETUPS).await? {
+        return Ok(Some(seconds));
     }
     sqlx::query!(
         "INSERT INTO second_factors (user_id, sealed, key_id) VALUES ($1, $2, $3)
@@ -76,7 +95,8 @@ pub async fn begin(pool: &PgPool, user_id: i64, current: &SessionSecret, secret:
     )
     .execute(&mut *tx)
     .await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(None)
 }
 
 /// Ends a set-up that is not confirmed yet.
@@ -99,16 +119,17 @@ pub struct Confirmation<'a> {
 }
 
 /// Puts a second factor in force. Other sessions end, for they were begun without it, and so do
-/// those of sign-ins at this moment. False where one is in force already, the set-up was begun
-/// again meanwhile with another secret, or the session `current` has ended.
+/// those of sign-ins at this moment, and the marks of known browsers: the new epoch. `None` where one
+/// is in force already, the set-up was begun again meanwhile with another secret, or the session
+/// `current` has ended.
 ///
 /// # Errors
 /// Database errors.
-pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_>) -> sqlx::Result<bool> {
+pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_>) -> sqlx::Result<Option<Epoch>> {
     let Confirmation { user_id, current, secret, step, recovery_hashes } = confirmation;
     let mut tx = pool.begin().await?;
     if !locks::person_in_session(&mut tx, user_id, current).await? {
-        return Ok(false);
+        return Ok(None);
     }
     let confirmed = sqlx::query!(
         "UPDATE second_factors SET confirmed_at = portal_now(), last_step = $3
@@ -120,14 +141,14 @@ pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_
     .execute(&mut *tx)
     .await?;
     if confirmed.rows_affected() == 0 {
-        return Ok(false);
+        return Ok(None);
     }
     replace_codes(&mut tx, user_id, recovery_hashes).await?;
-    sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorEnabled)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Enabled).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(epoch))
 }
 
 /// Whether a code may be tried now.
@@ -152,18 +173,20 @@ pub struct CodeAttempt {
 #[derive(Clone, Copy)]
 pub enum CodePlace<'a> {
     /// At sign-in: six digits are few, so guesses count together from everywhere, except those from
-    /// a browser in which the person has signed in before.
+    /// a browser in which the person has signed in before. Its mark is of the present second factor:
+    /// each change of the factor begins another epoch.
     SignIn(&'a Source),
     /// A session of the person, in which they have given their password again.
     Session(&'a SessionSecret),
 }
 
 impl CodePlace<'_> {
-    fn name(self) -> String {
+    fn keys(self, user_id: i64) -> Vec<Key> {
+        let key = |place: &str| Scope::SecondFactor.key(&user_id.to_string(), place);
         match self {
-            Self::SignIn(Source::Address(_)) => String::new(),
-            Self::SignIn(Source::KnownBrowser(number)) => format!("browser {number}"),
-            Self::Session(session) => format!("session {}", HEXLOWER.encode(&session.digest())),
+            Self::SignIn(Source::Address(_)) => vec![key("")],
+            Self::SignIn(Source::KnownBrowser(number)) => throttles::keys_of_browser(number, key),
+            Self::Session(session) => vec![key(&format!("session {}", HEXLOWER.encode(&session.digest())))],
         }
     }
 }
@@ -173,13 +196,44 @@ impl CodePlace<'_> {
 /// # Errors
 /// Database errors.
 pub async fn attempt(pool: &PgPool, user_id: i64, place: CodePlace<'_>) -> sqlx::Result<Attempt> {
-    let key = Scope::SecondFactor.key(&user_id.to_string(), &place.name());
-    let counted = match throttles::begin_alone(pool, vec![key]).await? {
+    let counted = match throttles::begin_alone(pool, place.keys(user_id)).await? {
         Begun::Wait(seconds) => return Ok(Attempt::Wait(seconds)),
         Begun::Counted(counted) => counted,
     };
     let factor = find(pool, user_id).await?.filter(|factor| factor.confirmed_at.is_some());
     Ok(Attempt::Check(factor.map(|factor| CodeAttempt { user_id, factor, counted })))
+}
+
+impl CodeAttempt {
+    /// Where it is counted, to be taken back if it cannot be judged.
+    pub fn counted(&self) -> &Counted {
+        &self.counted
+    }
+}
+
+/// Records a wrong code, which was counted before it was checked. After several, the person is
+/// mailed.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_wrong_code(pool: &PgPool, actor: &Actor, user_id: i64, place: CodePlace<'_>) -> sqlx::Result<()> {
+    let event = match place {
+        CodePlace::SignIn(_) => {
+            let detail = "code de vérification";
+            Event { subject: &actor.name, detail, ..Event::of(actor, Action::SignInFailed) }
+        }
+        CodePlace::Session(_) => Event::of(actor, Action::IdentityNotConfirmed),
+    };
+    let mut tx = pool.begin().await?;
+    let key = Scope::WrongCode.key(&user_id.to_string(), "");
+    if throttles::reaches(&mut tx, key, WRONG_CODES).await? {
+        let person = addressee(&mut tx, user_id).await?;
+        let (login, address, at) = (person.login, actor.address.clone(), person.at);
+        let notice = Notification::WrongCodes { login, address, at };
+        outbox::enqueue(&mut tx, actor, &person.address, &notice).await?;
+    }
+    frequent::record_or_count(&mut tx, event).await?;
+    tx.commit().await
 }
 
 /// Uses up the code of a time step, and forgets the failures. False where it, or a later one, was
@@ -236,8 +290,19 @@ pub async fn use_recovery_code(
     Ok(true)
 }
 
-/// Gives a person new recovery codes in place of all older ones. False where no second factor is in
-/// force, or the session `current` has ended.
+/// What became of a renewal of the recovery codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodesRenewal {
+    Renewed,
+    /// No second factor is in force, or the session has ended.
+    NotInForce,
+    /// The person has had too many: seconds to wait. Nothing was written.
+    TooOften {
+        seconds: u32,
+    },
+}
+
+/// Gives a person new recovery codes in place of all older ones, from their session `current`.
 ///
 /// # Errors
 /// Database errors.
@@ -247,33 +312,43 @@ pub async fn renew_codes(
     user_id: i64,
     current: &SessionSecret,
     code_hashes: &[Vec<u8>],
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<CodesRenewal> {
     let mut tx = pool.begin().await?;
     if !locks::person_in_session(&mut tx, user_id, current).await? || !locks::asks_code(&mut tx, user_id).await? {
-        return Ok(false);
+        return Ok(CodesRenewal::NotInForce);
+    }
+    let key = Scope::RecoveryCodes.key(&user_id.to_string(), "");
+    if let Some(seconds) = throttles::consume(&mut tx, key, RENEWALS_OF_CODES).await? {
+        return Ok(CodesRenewal::TooOften { seconds });
     }
     replace_codes(&mut tx, user_id, code_hashes).await?;
     audit::record(&mut tx, Event::of(actor, Action::RecoveryCodesRenewed)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::CodesRenewed).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(CodesRenewal::Renewed)
 }
 
-/// Removes a person's second factor at their own wish, and ends their sessions but `current`. False
-/// where none was in force, or `current` has ended.
+/// Removes a person's second factor at their own wish, and ends their sessions but `current`, and
+/// the marks of known browsers: the new epoch. `None` where none was in force, or `current` has
+/// ended.
 ///
 /// # Errors
 /// Database errors.
-pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, current: &SessionSecret) -> sqlx::Result<bool> {
+pub async fn disable(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    current: &SessionSecret,
+) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
     if !locks::person_in_session(&mut tx, user_id, current).await? || !remove(&mut tx, user_id).await? {
-        return Ok(false);
+        return Ok(None);
     }
-    sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorDisabled)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Disabled).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(epoch))
 }
 
 /// The outcome of the operator's reset.
@@ -324,6 +399,23 @@ async fn replace_codes(conn: &mut PgConnection, user_id: i64, code_hashes: &[Vec
     Ok(())
 }
 
+/// Where a notice about a person's own account goes, and when it is written.
+struct Addressee {
+    login: String,
+    address: String,
+    at: OffsetDateTime,
+}
+
+async fn addressee(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Addressee> {
+    sqlx::query_as!(
+        Addressee,
+        r#"SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!" FROM users WHERE id = $1"#,
+        user_id,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Mails the person what changed about their second factor.
 async fn announce(
     conn: &mut PgConnection,
@@ -331,12 +423,7 @@ async fn announce(
     user_id: i64,
     change: SecondFactorChange,
 ) -> sqlx::Result<()> {
-    let person = sqlx::query!(
-        r#"SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!" FROM users WHERE id = $1"#,
-        user_id,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
+    let person = addressee(conn, user_id).await?;
     let notice = Notification::SecondFactorChanged { login: person.login, change, at: person.at };
     outbox::enqueue(conn, actor, &person.address, &notice).await
 }

@@ -4,16 +4,20 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::locks::{self, VerifiedPassword};
+use super::{
+    known_browsers,
+    locks::{self, VerifiedPassword},
+};
 use crate::{
     db::{
-        audit::{self, Event},
+        audit::{Event, frequent},
         technical_users::envelopes,
         throttles::{self, Counted},
     },
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
+        known_browser::Epoch,
         password::PasswordHash,
         session_lifetime,
     },
@@ -230,7 +234,7 @@ pub async fn renew(
     .await?;
     envelopes::hand_over(&mut tx, old, new).await?;
     throttles::succeed(&mut tx, &proof.verified.counted).await?;
-    audit::record(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
+    frequent::record_or_count(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
     tx.commit().await?;
     Ok(true)
 }
@@ -240,8 +244,9 @@ pub async fn renew(
 /// # Errors
 /// Database errors.
 pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    audit::record(&mut conn, Event::of(actor, Action::IdentityNotConfirmed)).await
+    let mut tx = pool.begin().await?;
+    frequent::record_or_count(&mut tx, Event::of(actor, Action::IdentityNotConfirmed)).await?;
+    tx.commit().await
 }
 
 /// Ends one of a person's own sessions, with its envelopes, from their session `current`. Does
@@ -269,7 +274,7 @@ pub async fn close(
     .await?;
     if let Some(id_hash) = closed {
         envelopes::end_of_sessions(&mut tx, &[id_hash]).await?;
-        audit::record(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
+        frequent::record_or_count(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
     }
     tx.commit().await
 }
@@ -281,7 +286,7 @@ pub async fn close(
 pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
     end(&mut tx, session).await?;
-    audit::record(&mut tx, Event::of(actor, Action::SignedOut)).await?;
+    frequent::record_or_count(&mut tx, Event::of(actor, Action::SignedOut)).await?;
     tx.commit().await
 }
 
@@ -304,13 +309,14 @@ pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sql
 }
 
 /// Ends a person's sessions, with their envelopes, all but `kept`. Pending sign-ins end too: they
-/// began with a password that another person may know. The person's row is locked, so that no
-/// session begins or is renewed meanwhile.
+/// began with a password that another person may know. So do the marks of all known browsers: the
+/// browser of `kept` is to be marked again, in the epoch that is returned. The person's row is
+/// locked, so that no session begins or is renewed meanwhile.
 pub(super) async fn end_all_but(
     conn: &mut PgConnection,
     user_id: i64,
     kept: Option<&SessionSecret>,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Epoch> {
     let ended = sqlx::query_scalar!(
         "DELETE FROM sessions WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
             AND id_hash IS DISTINCT FROM $2 RETURNING id_hash",
@@ -319,7 +325,8 @@ pub(super) async fn end_all_but(
     )
     .fetch_all(&mut *conn)
     .await?;
-    envelopes::end_of_sessions(conn, &ended).await
+    envelopes::end_of_sessions(&mut *conn, &ended).await?;
+    known_browsers::begin_epoch(conn, user_id).await
 }
 
 /// Deletes the rows of sessions that are idle for too long or too old.

@@ -8,13 +8,14 @@ use super::{
 };
 use crate::{
     db::{
-        audit::{self, Event},
+        audit::{Event, frequent},
         members::memberships,
         outbox,
         throttles::{self, Begun, Counted, Source},
     },
     domain::{
         audit::{Action, Actor},
+        known_browser::Epoch,
         notification::Notification,
         password::PasswordHash,
     },
@@ -67,29 +68,17 @@ pub async fn attempt(pool: &PgPool, login: &str, source: &Source) -> sqlx::Resul
 /// # Errors
 /// Database errors.
 pub async fn record_wrong_password(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    record_failure(&mut conn, actor, "").await
-}
-
-/// Records a wrong code at sign-in. It was counted before it was checked.
-///
-/// # Errors
-/// Database errors.
-pub async fn record_wrong_code(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut conn = pool.acquire().await?;
-    record_failure(&mut conn, actor, "code de vérification").await
-}
-
-/// `step` names what was wrong, where that is no secret any more.
-async fn record_failure(conn: &mut PgConnection, actor: &Actor, step: &str) -> sqlx::Result<()> {
-    let event = Event { subject: &actor.name, detail: step, ..Event::of(actor, Action::SignInFailed) };
-    audit::record(conn, event).await
+    let mut tx = pool.begin().await?;
+    let event = Event { subject: &actor.name, ..Event::of(actor, Action::SignInFailed) };
+    frequent::record_or_count(&mut tx, event).await?;
+    tx.commit().await
 }
 
 /// What a verified password leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    SignedIn,
+    /// With the epoch of the person's known browsers.
+    SignedIn(Epoch),
     /// The new session is a [`PendingSignIn`].
     CodeNeeded,
     /// The password was replaced after it had been verified. Nothing was written.
@@ -121,15 +110,14 @@ pub async fn begin(
         sessions::insert_pending(&mut tx, verified, new.id, return_to).await?;
         Outcome::CodeNeeded
     } else {
-        open(&mut tx, actor, verified.user_id, new).await?;
-        Outcome::SignedIn
+        Outcome::SignedIn(open(&mut tx, actor, verified.user_id, new).await?)
     };
     tx.commit().await?;
     Ok(outcome)
 }
 
 /// Opens the session of a pending sign-in whose code was right, in place of the pending one.
-/// False, and nothing written, where that one was ended or the password was replaced meanwhile.
+/// `None`, and nothing written, where that one was ended or the password was replaced meanwhile.
 ///
 /// # Errors
 /// Database errors.
@@ -138,31 +126,31 @@ pub async fn complete(
     actor: &Actor,
     pending: &PendingSignIn,
     new: NewSession<'_>,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
     let holds = locks::verified_person(&mut tx, &pending.verified).await?;
     if !holds || !sessions::end(&mut tx, &pending.session).await? {
-        return Ok(false);
+        return Ok(None);
     }
-    open(&mut tx, actor, pending.verified.user_id, new).await?;
+    let epoch = open(&mut tx, actor, pending.verified.user_id, new).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Some(epoch))
 }
 
 /// Inserts the session and records the sign-in, after which the person no longer counts as invited
 /// and takes part in the structures that they were attached to since their last one. Mails them
 /// where they have signed in before, but never from this network with this software.
-async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSession<'_>) -> sqlx::Result<()> {
+async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSession<'_>) -> sqlx::Result<Epoch> {
     sessions::insert(conn, user_id, &actor.address, new).await?;
     memberships::accept_all(conn, user_id).await?;
-    audit::record(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
+    frequent::record_or_count(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
     sqlx::query!("UPDATE users SET invited = false WHERE id = $1 AND invited", user_id).execute(&mut *conn).await?;
     let without_version: String = new.software.chars().filter(|c| !c.is_ascii_digit()).collect();
     let known = sqlx::query!(
         r#"WITH before AS (SELECT network, software FROM known_browsers WHERE user_id = $1),
                 kept AS (INSERT INTO known_browsers (user_id, network, software) VALUES ($1, $2, $3)
                          ON CONFLICT (user_id, network, software) DO UPDATE SET last_seen_at = portal_now())
-           SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!",
+           SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!", known_browsers_epoch,
                   EXISTS (SELECT FROM before) AND NOT EXISTS (SELECT FROM before WHERE network = $2 AND software = $3) AS "is_new!"
              FROM users WHERE id = $1"#,
         user_id,
@@ -171,8 +159,9 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
     )
     .fetch_one(&mut *conn)
     .await?;
+    let epoch = Epoch(known.known_browsers_epoch);
     if !known.is_new {
-        return Ok(());
+        return Ok(epoch);
     }
     let notice = Notification::NewSignIn {
         login: known.login,
@@ -180,7 +169,8 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
         software: new.software.to_owned(),
         at: known.at,
     };
-    outbox::enqueue(conn, actor, &known.address, &notice).await
+    outbox::enqueue(conn, actor, &known.address, &notice).await?;
+    Ok(epoch)
 }
 
 /// Forgets browsers without a sign-in for 180 days.

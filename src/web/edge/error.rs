@@ -88,6 +88,12 @@ impl From<tower_sessions::session::Error> for AppError {
 }
 
 impl AppError {
+    /// Whether the portal failed, not the request.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.status().is_server_error()
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::SignInRequired { .. } | Self::SecondFactorRequired => StatusCode::SEE_OTHER,

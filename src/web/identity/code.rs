@@ -18,7 +18,6 @@ use crate::{
     db::identity::{
         second_factors::CodePlace,
         sessions::{self, PendingSignIn},
-        sign_in,
     },
     domain::{audit::Actor, person::TypedPassword},
     web::{
@@ -83,18 +82,17 @@ pub async fn submit(
 ) -> Result<Response, AppError> {
     let user_id = pending.verified.user_id;
     let actor = Actor { user_id: Some(user_id), name: pending.login.clone(), address: browser.address.to_string() };
-    let source = browser.source(&state, &pending.login);
+    let source = browser.source(&state, &pending.login).await?;
     let place = CodePlace::SignIn(&source);
     match verification::verify_code(&state, &actor, user_id, place, form.code.expose()).await? {
         Verdict::Right(()) => {
-            let session = browser.complete(&state, &actor, &pending).await?;
+            let (session, epoch) = browser.complete(&state, &actor, &pending).await?;
             let return_to = pending.return_to.as_deref();
             let resumed = resume(&state, forms, &session, return_to, typed).await?;
             let answer = resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response());
-            Ok(browser.mark_known(&state, &pending.login, answer))
+            Ok(browser.mark_known(&state, &pending.login, epoch, answer))
         }
         Verdict::Wrong => {
-            sign_in::record_wrong_code(&state.pool, &actor).await?;
             let message =
                 "Le code est incorrect ou a déjà servi. Saisissez le code que votre application affiche maintenant.";
             refuse(&state, message.into(), typed)

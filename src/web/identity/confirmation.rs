@@ -11,11 +11,12 @@ use axum::{
 use super::{
     fresh_form::ask,
     session::Browser,
-    verification::{self, Verdict},
+    verification::{self, Verdict, or_give_back},
     visitor::Visitor,
 };
 use crate::{
     db::identity::{
+        locks::VerifiedPassword,
         second_factors::CodePlace,
         sessions::{self, Reauthentication},
     },
@@ -50,7 +51,6 @@ pub async fn submit(
     Form(sent): Form<Vec<(String, String)>>,
 ) -> Result<Response, AppError> {
     let form = read(&sent)?;
-    let person = &visitor.person;
     let refuse = |field, message: String| {
         let errors = Errors(vec![FieldError { field, message }]);
         ask(&state, &visitor, form.target.clone(), sent.clone(), (StatusCode::UNPROCESSABLE_ENTITY, errors))
@@ -68,21 +68,35 @@ pub async fn submit(
             return refuse("confirmation-mot-de-passe", message);
         }
     };
+    let counted = verified.counted.clone();
+    let confirmed = confirm(&state, &visitor, &browser, verified, &form.code).await;
+    match or_give_back(&state, &counted, confirmed).await? {
+        Verdict::Right(()) => Ok(Redirect::temporary(&form.target).into_response()),
+        Verdict::Wait(seconds) => wait(seconds),
+        Verdict::Wrong => refuse("confirmation-code", "Le code est incorrect ou a déjà servi.".into()),
+    }
+}
+
+/// Gives the session of a person whose password was verified a new id, if their code is right or
+/// they have no second factor.
+async fn confirm(
+    state: &AppState,
+    visitor: &Visitor,
+    browser: &Browser,
+    verified: VerifiedPassword,
+    code: &TypedPassword,
+) -> Result<Verdict, AppError> {
+    let person = &visitor.person;
     if person.has_second_factor {
         let place = CodePlace::Session(&visitor.session);
-        match verification::verify_code(&state, &visitor.actor, person.user_id, place, form.code.expose()).await? {
+        match verification::verify_code(state, &visitor.actor, person.user_id, place, code.expose()).await? {
             Verdict::Right(()) => {}
-            Verdict::Wait(seconds) => return wait(seconds),
-            Verdict::Wrong => {
-                sessions::record_failed_confirmation(&state.pool, &visitor.actor).await?;
-                let message = "Le code est incorrect ou a déjà servi.".into();
-                return refuse("confirmation-code", message);
-            }
+            refused => return Ok(refused),
         }
     }
     let proof = Reauthentication { verified, with_code: person.has_second_factor };
-    browser.renew(&state, &visitor, &proof).await?;
-    Ok(Redirect::temporary(&form.target).into_response())
+    browser.renew(state, visitor, &proof).await?;
+    Ok(Verdict::Right(()))
 }
 
 fn read(sent: &[(String, String)]) -> Result<ConfirmationForm, AppError> {

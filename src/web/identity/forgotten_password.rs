@@ -51,20 +51,20 @@ pub async fn ask(
         return refuse(&state, form.identifiant, message);
     }
     let actor = Actor::unknown(browser.address.to_string());
-    let (message, seconds) =
-        match invitations::request(&state.pool, &actor, &named, &browser.source(&state, &named)).await? {
-            Request::Taken => {
-                return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
-            }
-            Request::TooOftenNamed { seconds } => {
-                let wait = french::seconds(seconds);
-                (format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer."), seconds)
-            }
-            Request::TooOftenFromNetwork { seconds } => {
-                let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.";
-                (message.to_owned(), seconds)
-            }
-        };
+    let source = browser.source(&state, &named).await?;
+    let (message, seconds) = match invitations::request(&state.pool, &actor, &named, &source).await? {
+        Request::Taken => {
+            return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
+        }
+        Request::TooOftenNamed { seconds } => {
+            let wait = french::seconds(seconds);
+            (format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer."), seconds)
+        }
+        Request::TooOftenFromNetwork { seconds } => {
+            let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.";
+            (message.to_owned(), seconds)
+        }
+    };
     Ok(rate_limited(refuse(&state, form.identifiant, message)?, seconds))
 }
 

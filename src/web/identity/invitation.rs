@@ -1,14 +1,17 @@
 //! The page of a link sent by mail, on which a person chooses their password.
 
 use axum::{
-    Extension, Form,
+    Form,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 
-use super::pages::{InvitationOverPage, InvitationPage};
+use super::{
+    pages::{InvitationOverPage, InvitationPage},
+    session::Browser,
+};
 use crate::{
     db::identity::invitations,
     domain::{
@@ -18,7 +21,6 @@ use crate::{
     },
     web::{
         edge::{
-            context::RequestContext,
             error::{AppError, page, page_with_status},
             state::AppState,
         },
@@ -45,12 +47,12 @@ pub struct InvitationForm {
     password: TypedPassword,
 }
 
-/// Sets the chosen password and uses the link up.
+/// Sets the chosen password and uses the link up. A browser that was known stays known.
 ///
 /// Two calls of `db`, before and after the password is judged and hashed.
 pub async fn accept_invitation(
     State(state): State<AppState>,
-    Extension(context): Extension<RequestContext>,
+    browser: Browser,
     Path(token): Path<String>,
     Form(form): Form<InvitationForm>,
 ) -> Result<Response, AppError> {
@@ -67,9 +69,8 @@ pub async fn accept_invitation(
     }
     let hash = state.work_queue.hash(key, form.password, &mut random::os_rng()).await?;
     let actor =
-        Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: context.address.to_string() };
-    if !invitations::accept(&state.pool, &actor, &token_hash, &hash).await? {
-        return over();
-    }
-    Ok(Redirect::to(&Notice::PasswordChosen.on(paths::SIGN_IN)).into_response())
+        Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: browser.address.to_string() };
+    let Some(epoch) = invitations::accept(&state.pool, &actor, &token_hash, &hash).await? else { return over() };
+    let answer = Redirect::to(&Notice::PasswordChosen.on(paths::SIGN_IN)).into_response();
+    Ok(browser.mark_again(&state, &actor.name, epoch, answer))
 }

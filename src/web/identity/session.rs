@@ -24,13 +24,20 @@ use super::visitor::Visitor;
 use crate::{
     db::{
         identity::{
+            known_browsers,
             locks::VerifiedPassword,
             sessions::{self, NewSession, PendingSignIn, Reauthentication},
             sign_in::{self, Outcome},
         },
         throttles::Source,
     },
-    domain::{audit::Actor, envelope::SessionSecret, known_browser, network::network_of, random},
+    domain::{
+        audit::Actor,
+        envelope::SessionSecret,
+        known_browser::{self, Epoch, KnownBrowser},
+        network::network_of,
+        random,
+    },
     web::edge::{
         context::{RequestContext, software},
         error::AppError,
@@ -104,7 +111,7 @@ impl<S: Sync> FromRequestParts<S> for Browser {
 
 /// What a verified password has led to.
 pub enum Begun {
-    SignedIn(SessionSecret),
+    SignedIn(SessionSecret, Epoch),
     /// The browser's session waits for the code.
     CodeNeeded,
 }
@@ -115,17 +122,33 @@ impl Browser {
         secret_of(&self.cookie)
     }
 
-    /// Where attempts in the name of the person with this login come from.
-    pub fn source(&self, state: &AppState, login: &str) -> Source {
-        let number = self.mark(state).and_then(|mark| state.keys().ok()?.known_browser(&mark, login));
-        number.map_or(Source::Address(self.address), Source::KnownBrowser)
+    /// Where attempts in the name of the person with this login come from. A mark of another epoch
+    /// does not count.
+    pub async fn source(&self, state: &AppState, login: &str) -> Result<Source, AppError> {
+        let Some(known) = self.known(state, login) else { return Ok(Source::Address(self.address)) };
+        let counts = known_browsers::epoch_of(&state.pool, login).await? == Some(known.epoch);
+        Ok(if counts { Source::KnownBrowser(known.number) } else { Source::Address(self.address) })
     }
 
-    /// Has the answer to a sign-in mark the browser as known for the person with this login.
-    /// Without a key file, sign-in works and browsers stay unknown.
-    pub fn mark_known(&self, state: &AppState, login: &str, answer: Response) -> Response {
+    /// What the browser's mark says about the person with this login. Without a key file, browsers
+    /// stay unknown.
+    fn known(&self, state: &AppState, login: &str) -> Option<KnownBrowser> {
+        state.keys().ok()?.known_browser(&self.mark(state)?, login)
+    }
+
+    /// Has the answer mark the browser again where its mark counted until this epoch began.
+    pub fn mark_again(&self, state: &AppState, login: &str, epoch: Epoch, answer: Response) -> Response {
+        match self.known(state, login) {
+            Some(known) if known.epoch.precedes(epoch) => self.mark_known(state, login, epoch, answer),
+            _ => answer,
+        }
+    }
+
+    /// Has the answer mark the browser as known for the person with this login, in this epoch:
+    /// after a sign-in, and after what ended the marks of other browsers.
+    pub fn mark_known(&self, state: &AppState, login: &str, epoch: Epoch, answer: Response) -> Response {
         let Ok(keys) = state.keys() else { return answer };
-        let mark = keys.mark_browser(self.mark(state).as_deref(), login, &mut random::os_rng());
+        let mark = keys.mark_browser(self.mark(state).as_deref(), login, epoch, &mut random::os_rng());
         let seconds = i64::try_from(known_browser::LIFETIME.as_secs()).unwrap_or(i64::MAX);
         let cookie = Cookie::build((state.known_browser_cookie(), mark))
             .path("/")
@@ -157,7 +180,7 @@ impl Browser {
         let begun = match sign_in::begin(&state.pool, actor, verified, new, return_to).await? {
             Outcome::PasswordReplaced => return Err(session_ended()),
             Outcome::CodeNeeded => Begun::CodeNeeded,
-            Outcome::SignedIn => Begun::SignedIn(secret),
+            Outcome::SignedIn(epoch) => Begun::SignedIn(secret, epoch),
         };
         give_cookie(&self.cookie, id).await?;
         Ok(begun)
@@ -169,13 +192,12 @@ impl Browser {
         state: &AppState,
         actor: &Actor,
         pending: &PendingSignIn,
-    ) -> Result<SessionSecret, AppError> {
+    ) -> Result<(SessionSecret, Epoch), AppError> {
         let (id, secret) = new_id();
-        if !sign_in::complete(&state.pool, actor, pending, self.new_session(&secret)).await? {
-            return Err(session_ended());
-        }
+        let completed = sign_in::complete(&state.pool, actor, pending, self.new_session(&secret)).await?;
+        let epoch = completed.ok_or_else(session_ended)?;
         give_cookie(&self.cookie, id).await?;
-        Ok(secret)
+        Ok((secret, epoch))
     }
 
     /// Gives the session of a visitor who has authenticated again a new id (ASVS 7.2.4).

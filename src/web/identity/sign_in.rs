@@ -11,7 +11,7 @@ use super::{
     kept_form::{Carrying, KeptFields, resume},
     pages::{SignInCodePage, SignInPage, SignInRefusal},
     session::{Begun, Browser},
-    verification::verify_counted,
+    verification::{or_give_back, verify_counted},
     visitor::Visitor,
 };
 use crate::{
@@ -91,7 +91,8 @@ pub async fn submit(
         return refuse(SignInRefusal::TechnicalAccount);
     }
     let login = normalized_login(&form.identifiant);
-    let (credentials, counted) = match sign_in::attempt(&state.pool, &login, &browser.source(&state, &login)).await? {
+    let source = browser.source(&state, &login).await?;
+    let (credentials, counted) = match sign_in::attempt(&state.pool, &login, &source).await? {
         Attempt::Wait(seconds) => return refuse(SignInRefusal::TooManyAttempts { seconds }),
         Attempt::Verify { credentials, counted } => (credentials, counted),
     };
@@ -104,19 +105,31 @@ pub async fn submit(
         sign_in::record_wrong_password(&state.pool, &actor).await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
-    let verified = renew_outdated_hash(&state, verified, &form.password).await?;
-    let return_to = form.suite.as_deref();
-    match browser.begin(&state, &actor, &verified, return_to).await? {
-        Begun::SignedIn(session) => {
+    let (return_to, counted) = (form.suite.as_deref(), verified.counted.clone());
+    let begun = begin(&state, &browser, &actor, verified, &form).await;
+    match or_give_back(&state, &counted, begun).await? {
+        Begun::SignedIn(session, epoch) => {
             let resumed = resume(&state, forms, &session, return_to, typed).await?;
             let answer = resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response());
-            Ok(browser.mark_known(&state, &login, answer))
+            Ok(browser.mark_known(&state, &login, epoch, answer))
         }
         Begun::CodeNeeded if typed.is_empty() => Ok(Redirect::to(paths::SIGN_IN_CODE).into_response()),
         Begun::CodeNeeded => {
             page(&SignInCodePage { layout: state.anonymous_layout(None), typed, errors: Errors::none() })
         }
     }
+}
+
+/// Signs in the person whose password was verified, or has them asked for a code.
+async fn begin(
+    state: &AppState,
+    browser: &Browser,
+    actor: &Actor,
+    verified: VerifiedPassword,
+    form: &SignInForm,
+) -> Result<Begun, AppError> {
+    let verified = renew_outdated_hash(state, verified, &form.password).await?;
+    browser.begin(state, actor, &verified, form.suite.as_deref()).await
 }
 
 /// Takes as long where there are no credentials, or no password.

@@ -38,7 +38,8 @@ pub fn too_many_attempts(seconds: u32) -> String {
 }
 
 /// Verifies the code of a person whose password was right, and uses it up: one of their application
-/// or a recovery code. Wrong ones are counted at this place; giving one takes the right password.
+/// or a recovery code. Wrong ones are counted at this place, and recorded; giving one takes the right
+/// password.
 pub async fn verify_code(
     state: &AppState,
     actor: &Actor,
@@ -51,10 +52,17 @@ pub async fn verify_code(
         second_factors::Attempt::Check(attempt) => attempt,
     };
     let is_right = match attempt {
-        Some(attempt) => use_up(state, actor, &attempt, typed).await?,
+        Some(attempt) => {
+            let judged = use_up(state, actor, &attempt, typed).await;
+            or_give_back(state, attempt.counted(), judged).await?
+        }
         None => false,
     };
-    Ok(if is_right { Verdict::Right(()) } else { Verdict::Wrong })
+    if is_right {
+        return Ok(Verdict::Right(()));
+    }
+    second_factors::record_wrong_code(&state.pool, actor, user_id, place).await?;
+    Ok(Verdict::Wrong)
 }
 
 async fn use_up(state: &AppState, actor: &Actor, attempt: &CodeAttempt, typed: &str) -> Result<bool, AppError> {
@@ -109,4 +117,14 @@ pub async fn verify_counted(
             Err(busy.into())
         }
     }
+}
+
+/// The outcome of an attempt that is not found wrong. Where the portal failed, it is taken back.
+pub async fn or_give_back<T>(state: &AppState, counted: &Counted, outcome: Result<T, AppError>) -> Result<T, AppError> {
+    if outcome.as_ref().is_err_and(AppError::is_ours)
+        && let Err(error) = throttles::give_back(&state.pool, counted).await
+    {
+        tracing::warn!(cause = error.to_string(), "a right password stays counted as a failed attempt");
+    }
+    outcome
 }

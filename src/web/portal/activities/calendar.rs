@@ -56,8 +56,10 @@ pub async fn make_link(
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
     let page = calendar_page(&state, &visitor, Some(link))?;
     let hash = random::digest(&token);
-    calendar_links::replace(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await?;
-    render(&page)
+    match calendar_links::replace(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await? {
+        None => render(&page),
+        Some(seconds) => Err(AppError::TooManyRequests { seconds }),
+    }
 }
 
 /// The calendar of the visitor.

@@ -15,6 +15,7 @@ use crate::{
     db::identity::{
         account::{self, PasswordChange, PasswordChanged, Slice},
         contact_addresses::{self, AddressChange, Resent},
+        locks::VerifiedPassword,
         passwords, sessions,
     },
     domain::{
@@ -29,6 +30,7 @@ use crate::{
         },
         identity::{
             fresh_form::{FreshForm, Nothing},
+            session::Browser,
             verification::{self, Verdict},
             visitor::Visitor,
         },
@@ -163,49 +165,77 @@ pub struct PasswordForm {
     new: TypedPassword,
 }
 
-/// Changes the person's own password, which ends their other sessions.
+/// Changes the person's own password, which ends their other sessions, and the marks of their other
+/// browsers.
 ///
 /// Several calls of `db`: the old password is verified, and then the new one judged and hashed,
 /// between them. The last one checks again what was verified.
 pub async fn change_password(
     State(state): State<AppState>,
     visitor: Visitor,
+    browser: Browser,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, AppError> {
-    let person = &visitor.person;
-    let refuse = |field, message: String| refused(&state, &visitor, person.contact_address.clone(), field, message);
-    if let Some(seconds) = account::wait_for_password_change(&state.pool, person.user_id).await? {
-        return Ok(rate_limited(refuse("nouveau-mot-de-passe", CHANGED_TOO_OFTEN.into()).await?, seconds));
+    if let Some(seconds) = account::wait_for_password_change(&state.pool, visitor.person.user_id).await? {
+        let page = refused_password(&state, &visitor, "nouveau-mot-de-passe", CHANGED_TOO_OFTEN).await?;
+        return Ok(rate_limited(page, seconds));
     }
     let is_same = form.new.expose() == form.current.expose();
     let verified = match verification::verify_own_password(&state, &visitor, form.current).await? {
         Verdict::Right(verified) => verified,
         Verdict::Wait(seconds) => return Err(AppError::TooManyRequests { seconds }),
         Verdict::Wrong => {
-            return refuse("mot-de-passe-actuel", "Le mot de passe actuel est incorrect.".into()).await;
+            let message = "Le mot de passe actuel est incorrect.";
+            return refused_password(&state, &visitor, "mot-de-passe-actuel", message).await;
         }
     };
     if is_same {
-        let message = "Ce mot de passe est déjà le vôtre. Choisissez-en un autre.".into();
-        return refuse("nouveau-mot-de-passe", message).await;
+        let message = "Ce mot de passe est déjà le vôtre. Choisissez-en un autre.";
+        return refused_password(&state, &visitor, "nouveau-mot-de-passe", message).await;
     }
+    let changed = replace_password(&state, &visitor, &browser, &verified, form.new).await;
+    verification::or_give_back(&state, &verified.counted, changed).await
+}
+
+async fn refused_password(
+    state: &AppState,
+    visitor: &Visitor,
+    field: &'static str,
+    message: &str,
+) -> Result<Response, AppError> {
+    refused(state, visitor, visitor.person.contact_address.clone(), field, message.to_owned()).await
+}
+
+/// Judges the new password of a person whose present one was verified, and replaces that one.
+async fn replace_password(
+    state: &AppState,
+    visitor: &Visitor,
+    browser: &Browser,
+    verified: &VerifiedPassword,
+    typed: TypedPassword,
+) -> Result<Response, AppError> {
+    let person = &visitor.person;
     let key = QueueKey::Person(person.user_id);
     let known = passwords::known_words(&state.pool, person.user_id).await?;
-    let chosen = form.new.clone();
+    let chosen = typed.clone();
     if let Err(error) = state.work_queue.run(key.clone(), move || check_chosen_password(&chosen, &known)).await? {
-        return refuse("nouveau-mot-de-passe", error.to_string()).await;
+        return refused_password(state, visitor, "nouveau-mot-de-passe", &error.to_string()).await;
     }
-    let new = state.work_queue.hash(key, form.new, &mut random::os_rng()).await?;
-    let change = PasswordChange { verified: &verified, new: &new, current: &visitor.session };
+    let new = state.work_queue.hash(key, typed, &mut random::os_rng()).await?;
+    let change = PasswordChange { verified, new: &new, current: &visitor.session };
     match account::change_password(&state.pool, &visitor.actor, change).await? {
-        PasswordChanged::Changed => Ok(Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response()),
+        PasswordChanged::Changed(epoch) => {
+            let answer = Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response();
+            Ok(browser.mark_known(state, &person.login, epoch, answer))
+        }
         PasswordChanged::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
         PasswordChanged::ReplacedMeanwhile => {
-            let message = "Votre mot de passe a changé entre-temps. Saisissez votre mot de passe actuel.".into();
-            refuse("mot-de-passe-actuel", message).await
+            let message = "Votre mot de passe a changé entre-temps. Saisissez votre mot de passe actuel.";
+            refused_password(state, visitor, "mot-de-passe-actuel", message).await
         }
         PasswordChanged::TooOften { seconds } => {
-            Ok(rate_limited(refuse("nouveau-mot-de-passe", CHANGED_TOO_OFTEN.into()).await?, seconds))
+            let page = refused_password(state, visitor, "nouveau-mot-de-passe", CHANGED_TOO_OFTEN).await?;
+            Ok(rate_limited(page, seconds))
         }
     }
 }

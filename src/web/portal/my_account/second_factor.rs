@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     db::identity::{
-        second_factors::{self, Confirmation, SecondFactor},
+        second_factors::{self, CodesRenewal, Confirmation, SecondFactor},
         sessions::SignedIn,
     },
     domain::{
@@ -30,6 +30,7 @@ use crate::{
         },
         identity::{
             fresh_form::{FreshForm, Nothing},
+            session::Browser,
             visitor::{Visitor, needs_second_factor},
         },
         paths,
@@ -103,8 +104,10 @@ pub async fn begin(
 ) -> Result<Redirect, AppError> {
     let rng = &mut random::os_rng();
     let secret = state.keys()?.seal(&TotpSecret::generate(rng), visitor.person.user_id, rng);
-    second_factors::begin(&state.pool, visitor.person.user_id, &visitor.session, &secret).await?;
-    Ok(Redirect::to(paths::SECOND_FACTOR))
+    match second_factors::begin(&state.pool, visitor.person.user_id, &visitor.session, &secret).await? {
+        None => Ok(Redirect::to(paths::SECOND_FACTOR)),
+        Some(seconds) => Err(AppError::TooManyRequests { seconds }),
+    }
 }
 
 #[derive(Deserialize)]
@@ -119,6 +122,7 @@ pub struct CodeForm {
 pub async fn confirm(
     State(state): State<AppState>,
     visitor: Visitor,
+    browser: Browser,
     FreshForm(form): FreshForm<CodeForm>,
 ) -> Result<Response, AppError> {
     let user_id = visitor.person.user_id;
@@ -137,10 +141,11 @@ pub async fn confirm(
     let (codes, hashes) = new_codes();
     let confirmation =
         Confirmation { user_id, current: &visitor.session, secret: &factor.secret, step, recovery_hashes: &hashes };
-    if !second_factors::confirm(&state.pool, &visitor.actor, confirmation).await? {
+    let Some(epoch) = second_factors::confirm(&state.pool, &visitor.actor, confirmation).await? else {
         return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
-    }
-    show_codes(&state, &visitor, codes, true)
+    };
+    let shown = show_codes(&state, &visitor, codes, true)?;
+    Ok(browser.mark_known(&state, &visitor.person.login, epoch, shown))
 }
 
 /// « Nouveaux codes de secours ».
@@ -151,10 +156,11 @@ pub async fn renew_codes(
 ) -> Result<Response, AppError> {
     let (codes, hashes) = new_codes();
     let user_id = visitor.person.user_id;
-    if !second_factors::renew_codes(&state.pool, &visitor.actor, user_id, &visitor.session, &hashes).await? {
-        return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
+    match second_factors::renew_codes(&state.pool, &visitor.actor, user_id, &visitor.session, &hashes).await? {
+        CodesRenewal::Renewed => show_codes(&state, &visitor, codes, false),
+        CodesRenewal::NotInForce => Ok(Redirect::to(paths::SECOND_FACTOR).into_response()),
+        CodesRenewal::TooOften { seconds } => Err(AppError::TooManyRequests { seconds }),
     }
-    show_codes(&state, &visitor, codes, false)
 }
 
 fn new_codes() -> (Vec<RecoveryCode>, Vec<Vec<u8>>) {
@@ -177,10 +183,16 @@ fn show_codes(
 pub async fn disable(
     State(state): State<AppState>,
     visitor: Visitor,
+    browser: Browser,
     FreshForm(Nothing {}): FreshForm<Nothing>,
-) -> Result<Redirect, AppError> {
-    second_factors::disable(&state.pool, &visitor.actor, visitor.person.user_id, &visitor.session).await?;
-    Ok(Redirect::to(&Notice::SecondFactorDisabled.on(paths::SECOND_FACTOR)))
+) -> Result<Response, AppError> {
+    let person = &visitor.person;
+    let ended = second_factors::disable(&state.pool, &visitor.actor, person.user_id, &visitor.session).await?;
+    let answer = Redirect::to(&Notice::SecondFactorDisabled.on(paths::SECOND_FACTOR)).into_response();
+    Ok(match ended {
+        Some(epoch) => browser.mark_known(&state, &person.login, epoch, answer),
+        None => answer,
+    })
 }
 
 /// « Double authentification ».
