@@ -320,3 +320,29 @@ async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
         invite(&browser, &structures[0], &format!("suivante-{number}@exemple.fr")).await.location();
     }
 }
+
+/// Asked for and taken back ten at a time, requests would mail a manager without end.
+#[tokio::test]
+async fn requests_made_and_taken_back_mail_a_manager_twenty_times_and_then_wait_for_an_hour() {
+    let mut portal = TestPortal::start().await;
+    let (_, structures) = portal.manager_with_structures("Camille", 10).await;
+    let noor = portal.person("Noor").await;
+    let mut refused = 0;
+    for minutes in [0, 6, 12, 18] {
+        portal.move_clock(&format!("{minutes} minutes")).await;
+        let browser = portal.signed_in(&noor).await;
+        for structure in &structures {
+            let answer = ask(&browser, "SIRET", &structure.identifier).await;
+            if answer.status != 303 {
+                answer.refusal(429).assert_says("Réessayez dans une heure.");
+                refused += 1;
+            }
+        }
+        for id in portal.membership_request_ids().await {
+            browser.post(&format!("{MY_REQUESTS}/{id}/annulation"), &[]).await.location();
+        }
+    }
+    assert_eq!((portal.mails_of("membership_requested").await.len(), refused), (20, 20));
+    portal.move_clock("90 minutes").await;
+    ask(&portal.signed_in(&noor).await, "SIRET", &structures[0].identifier).await.location();
+}
