@@ -35,7 +35,12 @@ pub enum Notification {
     /// The recipient's request for a membership was refused.
     MembershipRefused { structure: String, identifier: String },
     /// The recipient's contact address changed; sent to the one that was confirmed before.
-    ContactAddressChanged { new_address: String },
+    ContactAddressChanged {
+        new_address: String,
+        /// Whether a link that is followed in the recipient's mailbox gives the account back.
+        #[serde(default)]
+        is_way_back: bool,
+    },
     /// The recipient is to confirm that this is their contact address. The link is made as for an
     /// invitation.
     ContactAddressToConfirm { user_id: i64, address: String },

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::{
     invitations,
     locks::{self, VerifiedPassword},
+    mailboxes::{self, FormerAddress},
     passwords,
     sessions::{self, OpenSession},
 };
@@ -103,6 +104,8 @@ pub struct Account {
     pub is_address_confirmed: bool,
     /// Where links and notices about the person's own account go.
     pub confirmed_address: Option<String>,
+    /// Addresses that were confirmed before, to which they go as well for a while.
+    pub former_addresses: Vec<FormerAddress>,
     /// One page of the memberships.
     pub memberships: Vec<MembershipRow>,
     /// The open sessions, the latest seen first.
@@ -130,6 +133,7 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
         technical_users: facts.technical_users,
         is_address_confirmed: facts.is_address_confirmed,
         confirmed_address: facts.confirmed_address,
+        former_addresses: mailboxes::former(&mut conn, user_id).await?,
         memberships: memberships(&mut conn, user_id, slice).await?,
         sessions: sessions::open_sessions(&mut conn, user_id, current).await?,
     })

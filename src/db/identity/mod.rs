@@ -5,6 +5,7 @@ pub mod calendar_links;
 pub mod contact_addresses;
 pub mod invitations;
 pub mod locks;
+pub mod mailboxes;
 pub mod passwords;
 pub mod registration;
 pub mod second_factors;

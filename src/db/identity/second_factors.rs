@@ -4,11 +4,10 @@ use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
-use super::{locks, sessions};
+use super::{locks, mailboxes, sessions};
 use crate::{
     db::{
         audit::{self, Event},
-        outbox,
         throttles::{self, Begun, Counted, Scope, Source},
     },
     domain::{
@@ -331,14 +330,11 @@ async fn announce(
     user_id: i64,
     change: SecondFactorChange,
 ) -> sqlx::Result<()> {
-    let person = sqlx::query!(
-        r#"SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!" FROM users WHERE id = $1"#,
-        user_id,
-    )
-    .fetch_one(&mut *conn)
-    .await?;
+    let person = sqlx::query!(r#"SELECT login, portal_now() AS "at!" FROM users WHERE id = $1"#, user_id,)
+        .fetch_one(&mut *conn)
+        .await?;
     let notice = Notification::SecondFactorChanged { login: person.login, change, at: person.at };
-    outbox::enqueue(conn, actor, &person.address, &notice).await
+    mailboxes::tell(conn, actor, user_id, &notice).await
 }
 
 /// Deletes set-ups that were never finished. A page may still show one for

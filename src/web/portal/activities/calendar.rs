@@ -56,7 +56,10 @@ pub async fn make_link(
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
     let page = calendar_page(&state, &visitor, Some(link))?;
     let hash = random::digest(&token);
-    calendar_links::replace(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await?;
+    let Visitor { person, session, actor } = &visitor;
+    if !calendar_links::replace(&state.pool, actor, session, person.user_id, &hash).await? {
+        return Err(AppError::SignInRequired { expired: true, return_to: None });
+    }
     render(&page)
 }
 

@@ -88,6 +88,7 @@ async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> R
         unconfirmed: (!account.is_address_confirmed)
             .then(|| Unconfirmed { address: person.contact_address.clone(), former: account.confirmed_address }),
         technical_users: account.technical_users.unsigned_abs(),
+        former_addresses: account.former_addresses,
         errors: shown.errors,
         memberships: account.memberships.into_iter().map(Into::into).collect(),
         memberships_total: total,
@@ -128,11 +129,12 @@ pub async fn change_contact_address(
             return refused(&state, &visitor, form.contact_address, "adresse-de-contact", error.to_string()).await;
         }
     };
-    let user_id = visitor.person.user_id;
-    let notice = match contact_addresses::change(&state.pool, &visitor.actor, user_id, &address).await? {
+    let Visitor { person, session, actor } = &visitor;
+    let notice = match contact_addresses::change(&state.pool, actor, session, person.user_id, &address).await? {
         AddressChange::Saved { technical_users: 0 } => Notice::ContactAddressSaved,
         AddressChange::Saved { .. } => Notice::AccountsContactAddressSaved,
         AddressChange::TooOften { seconds } => {
+        AddressChange::SessionEnded => return Err(AppError::SignInRequired { expired: true, return_to: None }),
             let message =
                 "Vous avez modifié cette adresse plusieurs fois en peu de temps. Réessayez dans une heure.".into();
             let page = refused(&state, &visitor, form.contact_address, "adresse-de-contact", message).await?;
@@ -144,9 +146,10 @@ pub async fn change_contact_address(
 
 /// « Renvoyer le message de confirmation ».
 pub async fn send_confirmation_again(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
-    match contact_addresses::send_again(&state.pool, visitor.person.user_id).await? {
+    match contact_addresses::send_again(&state.pool, &visitor.session, visitor.person.user_id).await? {
         Resent::Done => Ok(Redirect::to(&Notice::ConfirmationSentAgain.on(paths::MY_ACCOUNT)).into_response()),
         Resent::TooOften => {
+        Resent::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
             let message = "Plusieurs messages de confirmation sont déjà partis vers cette adresse aujourd’hui. Suivez le \
                 lien du dernier, ou réessayez demain.";
             let address = visitor.person.contact_address.clone();

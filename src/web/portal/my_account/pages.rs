@@ -4,7 +4,7 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::identity::{account, sessions::OpenSession},
+    db::identity::{account, mailboxes::FormerAddress, sessions::OpenSession},
     domain::{role::Role, user_agent},
     web::shell::{filters, form::Errors, layout::Layout, pagination::Pagination, values::StructureName},
 };
@@ -21,6 +21,8 @@ pub struct MyAccountPage {
     pub contact_address: String,
     /// The contact address, where it waits to be confirmed.
     pub unconfirmed: Option<Unconfirmed>,
+    /// Addresses that were confirmed before and are a way back for a while.
+    pub former_addresses: Vec<FormerAddress>,
     /// How many technical users have the contact address.
     pub technical_users: u64,
     /// Errors of whichever form was sent.
