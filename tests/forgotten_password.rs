@@ -228,3 +228,38 @@ async fn a_stranger_who_never_confirmed_their_address_is_mailed_ten_links_a_day_
     ask(&portal, 50, "tiers@autre.example").await;
     assert_eq!(portal.mails_of("password_forgotten").await.len(), 26);
 }
+
+#[tokio::test]
+async fn one_address_asks_forty_times_and_leaves_its_network_to_others() {
+    let portal = TestPortal::start().await;
+    let post = async |address: &str, number: usize| {
+        let named = format!("inconnue-{number}@exemple.fr");
+        portal.browser().with_address(address).post(FORGOTTEN, &[("identifiant", &named)]).await
+    };
+    for number in 0..40 {
+        assert_eq!(post("203.0.113.7", number).await.location(), ANSWER);
+    }
+    let refused = post("203.0.113.7", 40).await;
+    assert_eq!(refused.header("retry-after"), Some("600"));
+    refused.refusal(429).assert_says("depuis un autre réseau");
+    for number in 0..20 {
+        assert_eq!(post("203.0.113.8", 100 + number).await.location(), ANSWER);
+    }
+}
+
+#[tokio::test]
+async fn a_known_browser_is_served_by_contact_address_too_whatever_neighbours_ask() {
+    let portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    let known = portal.signed_in(&noor).await;
+    for number in 0..40 {
+        let named = format!("inconnue-{number}@exemple.fr");
+        portal.browser().post(FORGOTTEN, &[("identifiant", &named)]).await.location();
+    }
+    for named in [noor.login.as_str(), "CONTACT-noor@exemple.fr"] {
+        portal.browser().post(FORGOTTEN, &[("identifiant", named)]).await.refusal(429);
+        assert_eq!(known.post(FORGOTTEN, &[("identifiant", named)]).await.location(), ANSWER, "{named}");
+    }
+    // The mark is that of one person, whatever else is named.
+    known.post(FORGOTTEN, &[("identifiant", "inconnue@exemple.fr")]).await.refusal(429);
+}

@@ -11,7 +11,7 @@ use crate::{
     db::{
         audit::{self, Event},
         outbox::Cause,
-        throttles::{self, Begun, RateLimit, Scope, Source},
+        throttles::{self, Begun, Key, RateLimit, Scope, Source},
     },
     domain::{
         audit::{Action, Actor},
@@ -38,9 +38,16 @@ fn requests_of_a_network(breadth: Breadth) -> RateLimit {
     RateLimit { most, minutes: 10 }
 }
 
+/// The same from one address of IPv4, whose network many share: a neighbour who floods leaves it to
+/// others. In IPv6 the narrowest network is one subscriber's.
+const REQUESTS_OF_AN_ADDRESS: RateLimit = RateLimit { most: 40, minutes: 10 };
+
 /// Links that a mailbox whose address was never confirmed gets in a day, whoever asks for them: it
 /// may be a stranger's.
 const LINKS_TO_UNCONFIRMED: i64 = 10;
+
+/// People whose known browser a request may come from, where several share an address.
+const MOST_NAMED: i64 = 20;
 
 /// The person that a valid link invites.
 #[derive(Clone, Debug)]
@@ -197,6 +204,34 @@ pub enum Request {
     TooOftenFromNetwork { seconds: u32 },
 }
 
+/// The logins of the people whom `named` names, in lower case: so a known browser is recognised
+/// also where its person gives their address.
+///
+/// # Errors
+/// Database errors.
+pub async fn logins_named(pool: &PgPool, named: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"SELECT u.login AS "login!" FROM people_named($1) p JOIN users u ON u.id = p.id ORDER BY u.id LIMIT $2"#,
+        named,
+        MOST_NAMED
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// The keys that count all requests from a source, whatever they name.
+fn keys_of_networks(source: &Source) -> Vec<(Key, RateLimit)> {
+    // A known browser counts by itself, and names its own person.
+    let Source::Address(address) = source else { return Vec::new() };
+    let address = address.to_canonical();
+    let own = address.is_ipv4().then(|| (Scope::PasswordLink.key("", &address.to_string()), REQUESTS_OF_AN_ADDRESS));
+    let networks = networks_of(address).into_iter().map(|network| {
+        let limit = requests_of_a_network(network.breadth);
+        (Scope::PasswordLink.key("", &network.name).with_breadth(network.breadth), limit)
+    });
+    own.into_iter().chain(networks).collect()
+}
+
 /// Takes a request for a link from a person who forgot their password and names themselves by
 /// login, or by an address that is or was confirmed and is no login. Where a person is known by it,
 /// each of their mailboxes is mailed a link, unless one is on its way there already. The event
@@ -206,16 +241,7 @@ pub enum Request {
 /// # Errors
 /// Database errors.
 pub async fn request(pool: &PgPool, actor: &Actor, named: &str, source: &Source) -> sqlx::Result<Request> {
-    // A known browser counts by itself, and names its own person.
-    let networks = match source {
-        Source::Address(address) => networks_of(*address),
-        Source::KnownBrowser(_) => Vec::new(),
-    };
-    let keys = networks.into_iter().map(|network| {
-        let limit = requests_of_a_network(network.breadth);
-        (Scope::PasswordLink.key("", &network.name).with_breadth(network.breadth), limit)
-    });
-    let keys: Vec<_> = keys.collect();
+    let keys = keys_of_networks(source);
     let mut tx = pool.begin().await?;
     for (key, _) in &keys {
         if let Some(seconds) = throttles::wait(&mut *tx, key).await? {

@@ -11,7 +11,10 @@ use serde::Deserialize;
 
 use super::{pages::ForgottenPasswordPage, session::Browser};
 use crate::{
-    db::identity::invitations::{self, Request},
+    db::{
+        identity::invitations::{self, Request},
+        throttles::Source,
+    },
     domain::{audit::Actor, person::normalized_login},
     french,
     web::{
@@ -39,6 +42,15 @@ pub struct NameForm {
     identifiant: String,
 }
 
+/// Where the request comes from. A browser is known by its person's login; an address that is typed
+/// stands for it. The same statement whatever is typed.
+async fn source(state: &AppState, browser: &Browser, named: &str) -> Result<Source, AppError> {
+    let logins = invitations::logins_named(&state.pool, named).await?;
+    let mut sources = logins.iter().map(|login| browser.source(state, login));
+    let known = sources.find(|source| matches!(source, Source::KnownBrowser(_)));
+    Ok(known.unwrap_or(Source::Address(browser.address)))
+}
+
 /// Takes the request.
 pub async fn ask(
     State(state): State<AppState>,
@@ -51,20 +63,22 @@ pub async fn ask(
         return refuse(&state, form.identifiant, message);
     }
     let actor = Actor::unknown(browser.address.to_string());
-    let (message, seconds) =
-        match invitations::request(&state.pool, &actor, &named, &browser.source(&state, &named)).await? {
-            Request::Taken => {
-                return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
-            }
-            Request::TooOftenNamed { seconds } => {
-                let wait = french::seconds(seconds);
-                (format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer."), seconds)
-            }
-            Request::TooOftenFromNetwork { seconds } => {
-                let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.";
-                (message.to_owned(), seconds)
-            }
-        };
+    let source = source(&state, &browser, &named).await?;
+    let (message, seconds) = match invitations::request(&state.pool, &actor, &named, &source).await? {
+        Request::Taken => {
+            return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
+        }
+        Request::TooOftenNamed { seconds } => {
+            let wait = french::seconds(seconds);
+            (format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer."), seconds)
+        }
+        Request::TooOftenFromNetwork { seconds } => {
+            let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes. D’ici \
+                là, faites votre demande depuis un autre réseau (avec votre téléphone, par exemple), ou depuis un \
+                navigateur dans lequel vous vous êtes déjà connecté.";
+            (message.to_owned(), seconds)
+        }
+    };
     Ok(rate_limited(refuse(&state, form.identifiant, message)?, seconds))
 }
 
