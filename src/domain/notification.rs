@@ -32,6 +32,9 @@ pub enum Notification {
     MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
     /// A person requests a membership in a structure whose principal manager is the recipient.
     MembershipRequested { structure: String, identifier: String, person: String, login: String },
+    /// A member has left a structure whose principal manager is the recipient. `member` is a name,
+    /// or what the manager typed of a person who has not signed in since.
+    MemberLeft { structure: String, identifier: String, member: String },
     /// The recipient's request for a membership was refused.
     MembershipRefused { structure: String, identifier: String },
     /// The recipient's contact address changed; sent to the one that was confirmed before.

@@ -68,6 +68,11 @@ fn notices() -> Vec<Notification> {
         Notification::MembershipRefused { structure: "Ville de Paris".into(), identifier: "21750001600019".into() },
         Notification::ContactAddressChanged { new_address: "claire@mairie.example".into(), is_way_back: true },
         Notification::ContactAddressChanged { new_address: "claire@mairie.example".into(), is_way_back: false },
+        Notification::MemberLeft {
+            structure: "Ville de Paris".into(),
+            identifier: "21750001600019".into(),
+            member: "Mathieu Lenoir".into(),
+        },
         Notification::ContactAddressToConfirm { user_id: 1, address: "claire@mairie.example".into() },
         Notification::Invitation { user_id: 1 },
         Notification::PasswordForgotten { user_id: 1 },

@@ -142,6 +142,11 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
 /// A structure that a person is a member of.
 #[derive(Clone, Debug)]
 pub struct MembershipRow {
+    pub id: i64,
+    /// When the person was attached.
+    pub attached_at: OffsetDateTime,
+    /// The login of whoever attached them, or « opérateur »; `None` where it was not recorded.
+    pub attached_by: Option<String>,
     pub structure_id: i64,
     pub designation: String,
     /// An [`IdentifierType`](crate::domain::structure_identifier::IdentifierType)'s code.
@@ -166,7 +171,7 @@ impl MembershipRow {
 async fn memberships(conn: &mut PgConnection, user_id: i64, slice: Slice) -> sqlx::Result<Vec<MembershipRow>> {
     sqlx::query_as!(
         MembershipRow,
-        r#"SELECT s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
+        r#"SELECT m.id, m.created_at AS attached_at, m.attached_by, s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
                   count(*) OVER () AS "total!"
              FROM memberships m JOIN structures s ON s.id = m.structure_id
             WHERE m.user_id = $1 ORDER BY s.search_text, s.id OFFSET $2 LIMIT $3"#,

@@ -42,6 +42,10 @@ pub struct Unconfirmed {
 
 /// A structure that the person is a member of.
 pub struct MembershipRow {
+    pub id: i64,
+    pub attached_at: OffsetDateTime,
+    /// The login of whoever attached the person, where it was recorded.
+    pub attached_by: Option<String>,
     pub structure: StructureName,
     pub role: &'static str,
     /// Whether the person may open its page.
@@ -63,6 +67,9 @@ impl From<account::MembershipRow> for MembershipRow {
     fn from(row: account::MembershipRow) -> Self {
         let role = row.role();
         Self {
+            id: row.id,
+            attached_at: row.attached_at,
+            attached_by: row.attached_by,
             role: role.label(),
             managed: role == Role::PrincipalManager,
             structure: StructureName {
