@@ -42,6 +42,8 @@ fn rule(method: &Method, path: &str) -> Open {
         ("POST", "/mon-compte/adresse-de-contact" | "/mon-compte/mot-de-passe") => Open::SignedIn,
         ("POST", "/mon-compte/adresse-de-contact/confirmation") => Open::SignedIn,
         ("POST", "/mon-compte/sessions/{id}/fermeture") => Open::SignedIn,
+        // Of an own membership; others get 404.
+        ("GET" | "POST", "/mon-compte/rattachements/{id}/depart") => Open::SignedIn,
         ("GET" | "POST", "/mon-compte/demandes-de-rattachement") => Open::SignedIn,
         ("POST", "/mon-compte/demandes-de-rattachement/{id}/annulation") => Open::SignedIn,
         ("GET", path) if path.starts_with("/activites") => Open::AnyManager,
@@ -128,10 +130,13 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
     let member = portal.person("Lou").await;
     portal.attach(&member, &structure, Role::User).await;
     let membership = portal.membership_of(&member).await;
+    portal.attach(&manager, &portal.structure("Une autre").await, Role::User).await;
+    let own = portal.find_membership(&manager).await.expect("a membership");
     let browser = portal.signed_in(&manager).await;
     for route in web::routes() {
         let account = portal.technical_user(&structure, &manager).await;
         let id = match route.path.split('/').nth(1) {
+            Some("mon-compte") => own,
             Some("utilisateurs-techniques") => account,
             Some("rattachements") => membership,
             _ => structure.id,

@@ -83,20 +83,6 @@ async fn a_stranger_whose_address_is_named_gets_few_mails() {
 }
 
 #[tokio::test]
-async fn a_refused_successor_is_named_as_the_manager_typed_them() {
-    let portal = TestPortal::start().await;
-    let (manager, structure) = portal.manager().await;
-    let noor = portal.person("Noor").await;
-    portal.set_password_hash(&noor, None).await;
-    let browser = portal.signed_in(&manager).await;
-    invite(&browser, &structure, &noor.login).await.location();
-    let action = format!("/structures/{}/gestionnaire-principal", structure.id);
-    let refused = browser.post(&action, &[("membre", &noor.id.to_string())]).await.refusal(422);
-    refused.assert_says(&format!("{} n’a pas encore ouvert son compte", noor.login));
-    assert!(!refused.text().contains(&noor.full_name), "{}", refused.text());
-}
-
-#[tokio::test]
 async fn a_person_found_by_login_is_named_once_they_have_signed_in() {
     let portal = TestPortal::start().await;
     let (manager, structures) = portal.manager_with_structures("Camille", 2).await;

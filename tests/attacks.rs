@@ -11,20 +11,6 @@ use crate::common::{Call, HEALTH, MEMBERSHIPS, PASSWORD, Person, TestPortal, cpr
 const NEW_PASSWORD: &str = "trois moulins sur la colline";
 const MARKUP: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}";
 
-#[tokio::test]
-async fn a_link_for_a_forgotten_password_dies_with_the_address_it_was_mailed_to() {
-    let portal = TestPortal::start().await;
-    let sacha = portal.person("Sacha").await;
-    let link = portal.invitation(&sacha).await;
-    let browser = portal.signed_in(&sacha).await;
-    browser.open(&link).await;
-    // The old mailbox may be read by an attacker: a reason to change the address.
-    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "nouvelle@exemple.fr")]).await.location();
-    browser.get(&link).await.refusal(404);
-    browser.post(&link, &[("nouveau-mot-de-passe", NEW_PASSWORD)]).await.refusal(404);
-    portal.signed_in(&sacha).await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_many_who_follow_one_link_together_one_chooses_the_password() {
     let portal = TestPortal::start().await;

@@ -172,7 +172,7 @@ async fn a_hundred_requests_of_one_network_are_taken_and_the_next_writes_nothing
 
 /// An address that is not confirmed may be a stranger's: no link that opens the account goes there.
 #[tokio::test]
-async fn a_link_that_waited_in_the_outbox_goes_to_the_address_of_now() {
+async fn a_link_that_waited_in_the_outbox_goes_to_a_mailbox_of_now() {
     let portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     let browser = portal.signed_in(&noor).await;
@@ -182,12 +182,84 @@ async fn a_link_that_waited_in_the_outbox_goes_to_the_address_of_now() {
     let links: Vec<_> = mails.iter().filter(|mail| mail.contains("/invitation/")).collect();
     assert!(links.len() == 1 && links[0].contains(&format!("To: {}", noor.contact_address)), "{mails:?}");
     let confirmation = mails.iter().find_map(|mail| mail.split("/confirmation-adresse/").nth(1)?.get(..43));
-    // Written before the confirmation, sent after it.
-    portal.execute("DELETE FROM invitations").await;
-    ask(&portal, &noor.login).await;
+    // Written before the confirmation, sent after it: while the former mailbox is a way back, and
+    // when it is none any more.
     let confirm = format!("/confirmation-adresse/{}", confirmation.expect("a link"));
-    portal.browser().post(&confirm, &[]).await.location();
-    let mails = portal.send_mails().await;
-    let links: Vec<_> = mails.iter().filter(|mail| mail.contains("/invitation/")).collect();
-    assert!(links.len() == 1 && links[0].contains("To: nouvelle@exemple.fr"), "{mails:?}");
+    for (end, to) in [
+        ("UPDATE recovery_addresses SET ends_at = ends_at", noor.contact_address.as_str()),
+        ("DELETE FROM recovery_addresses", "nouvelle@exemple.fr"),
+    ] {
+        portal.execute("DELETE FROM invitations").await;
+        ask(&portal, &noor.login).await;
+        portal.browser().post(&confirm, &[]).await;
+        portal.execute(end).await;
+        let mails = portal.send_mails().await;
+        let links: Vec<_> = mails.iter().filter(|mail| mail.contains("/invitation/")).collect();
+        assert!(!links.is_empty() && links.iter().any(|mail| mail.contains(&format!("To: {to}"))), "{mails:?}");
+        assert!(
+            to == noor.contact_address || links.iter().all(|mail| mail.contains(&format!("To: {to}"))),
+            "{mails:?}"
+        );
+    }
+}
+
+/// An address that was never confirmed may be a stranger's, whom others could have mailed for ever.
+#[tokio::test]
+async fn a_stranger_who_never_confirmed_their_address_is_mailed_ten_links_a_day_whoever_asks() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let form = [("adresse", "tiers@autre.example"), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
+    let invitation = format!("/structures/{}/membres/invitation", structure.id);
+    portal.signed_in(&manager).await.post(&invitation, &form).await.location();
+    let ask = async |portal: &TestPortal, number: usize, named: &str| {
+        let browser = portal.browser().with_address(&format!("203.0.{number}.5"));
+        browser.post(FORGOTTEN, &[("identifiant", named)]).await.location();
+        // Each was sent, and long ago.
+        portal.execute("UPDATE mails SET sent_at = portal_now() WHERE sent_at IS NULL; DELETE FROM invitations").await;
+    };
+    for number in 0..15 {
+        ask(&portal, number, "tiers@autre.example").await;
+        ask(&portal, number + 100, &manager.login).await;
+    }
+    let mails = portal.mails_of("password_forgotten").await;
+    let to = |address: &str| mails.iter().filter(|mail| mail.recipient == address).count();
+    assert_eq!((to("tiers@autre.example"), to(&manager.contact_address)), (10, 15));
+    portal.move_clock("25 hours").await;
+    ask(&portal, 50, "tiers@autre.example").await;
+    assert_eq!(portal.mails_of("password_forgotten").await.len(), 26);
+}
+
+#[tokio::test]
+async fn one_address_asks_forty_times_and_leaves_its_network_to_others() {
+    let portal = TestPortal::start().await;
+    let post = async |address: &str, number: usize| {
+        let named = format!("inconnue-{number}@exemple.fr");
+        portal.browser().with_address(address).post(FORGOTTEN, &[("identifiant", &named)]).await
+    };
+    for number in 0..40 {
+        assert_eq!(post("203.0.113.7", number).await.location(), ANSWER);
+    }
+    let refused = post("203.0.113.7", 40).await;
+    assert_eq!(refused.header("retry-after"), Some("600"));
+    refused.refusal(429).assert_says("depuis un autre réseau");
+    for number in 0..20 {
+        assert_eq!(post("203.0.113.8", 100 + number).await.location(), ANSWER);
+    }
+}
+
+#[tokio::test]
+async fn a_known_browser_is_served_by_contact_address_too_whatever_neighbours_ask() {
+    let portal = TestPortal::start().await;
+    let noor = portal.person("Noor").await;
+    let known = portal.signed_in(&noor).await;
+    for number in 0..40 {
+        let named = format!("inconnue-{number}@exemple.fr");
+        portal.browser().post(FORGOTTEN, &[("identifiant", &named)]).await.location();
+    }
+    for named in [noor.login.as_str(), "CONTACT-noor@exemple.fr"] {
+        portal.browser().post(FORGOTTEN, &[("identifiant", named)]).await.refusal(429);
+        assert_eq!(known.post(FORGOTTEN, &[("identifiant", named)]).await.location(), ANSWER, "{named}");
+    }
+    // The mark is that of one person, whatever else is named.
+    known.post(FORGOTTEN, &[("identifiant", "inconnue@exemple.fr")]).await.refusal(429);
 }

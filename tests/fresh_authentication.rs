@@ -54,6 +54,7 @@ struct Scene {
     successor: Person,
     account: i64,
     membership: i64,
+    own_membership: i64,
     request: i64,
 }
 
@@ -63,11 +64,13 @@ impl Scene {
         let structure = structures.remove(0);
         let successor = portal.person(&format!("Noor{number}")).await;
         portal.attach(&successor, &structure, Role::User).await;
+        portal.attach(&manager, &portal.structure("Une autre").await, Role::User).await;
         let asker = portal.person(&format!("Sacha{number}")).await;
         Self {
             browser: portal.signed_in(&manager).await,
             account: portal.technical_user(&structure, &manager).await,
             membership: portal.membership_of(&successor).await,
+            own_membership: portal.find_membership(&manager).await.expect("a membership"),
             request: portal.membership_request(&asker, &structure).await,
             structure,
             successor,
@@ -78,6 +81,7 @@ impl Scene {
         let id = match route.split('/').nth(1) {
             Some("utilisateurs-techniques") => self.account,
             Some("rattachements") => self.membership,
+            Some("mon-compte") => self.own_membership,
             Some("demandes-de-rattachement") => self.request,
             _ => self.structure.id,
         };
@@ -188,7 +192,7 @@ async fn a_card_is_edited_without_being_asked_unless_its_status_changes() {
     let url = format!("/structures/{}", scene.structure.id);
     portal.age_authentications("16 minutes").await;
     scene.browser.post(&url, &card("Mairie de Rennes", "ACTIVE")).await.location();
-    assert_eq!(portal.designations().await, ["Mairie de Rennes"]);
+    assert_eq!(portal.designations().await, ["Mairie de Rennes", "Une autre"]);
     scene.browser.post(&url, &card("", "INACTIVE")).await.refusal(422);
     // A status is asked for before its consequences are: with the question's answer and without.
     let fields = card("Mairie de Rennes", "INACTIVE");

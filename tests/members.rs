@@ -41,9 +41,9 @@ async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
         browser.open(&told).await.assert_says("La personne est rattachée à la structure.");
     }
     let rows = browser.open(&format!("/structures/{}", structure.id)).await.rows();
-    let row = rows.iter().find(|row| row[0] == "Lou Petit").expect("the row of Lou Petit");
-    let expected = ["lou.petit@exemple.fr", "Utilisateur Modifier le rôle Retirer", "Lou.Petit@exemple.fr", "Inactif"];
-    assert_eq!(row[1..5], expected);
+    let row = rows.iter().find(|row| row[1] == "Lou.Petit@exemple.fr").expect("the row of Lou Petit");
+    let expected = ["Utilisateur Modifier le rôle Retirer", "Affichée après acceptation", "En attente"];
+    assert_eq!((&*row[0], &row[2..5]), ("Invité, en attente d’acceptation", &expected.map(String::from)[..]));
     let mails = portal.mails().await;
     assert_eq!(mails, ["Lou.Petit@exemple.fr invitation", "Lou.Petit@exemple.fr membership_changed"]);
     assert_eq!(portal.events().await[1..], ["PERSON_INVITED", "MEMBER_INVITED"]);
@@ -319,4 +319,108 @@ async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
     for number in 0..3 {
         invite(&browser, &structures[0], &format!("suivante-{number}@exemple.fr")).await.location();
     }
+}
+
+#[tokio::test]
+async fn a_member_sees_who_attached_them_and_leaves_by_themselves() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
+    let noor = portal.person("Noor").await;
+    let browser = portal.signed_in(&noor).await;
+    let theirs = portal.signed_in(&manager).await;
+    for structure in &structures {
+        invite(&theirs, structure, &noor.login, "UTILISATEUR").await.location();
+    }
+    let page = browser.open("/mon-compte").await;
+    let row = page.rows().into_iter().find(|row| row[0] == structures[0].designation).expect("a row");
+    assert!(row.iter().any(|cell| cell.contains("par") && cell.contains(&manager.login)), "{row:?}");
+    let memberships = portal.texts("SELECT id::text FROM memberships WHERE user_id = $1 ORDER BY id", &[noor.id]).await;
+    let leave = format!("/mon-compte/rattachements/{}/depart", memberships[0]);
+    let confirmation = browser.open(&leave).await;
+    confirmation.assert_says(&format!("Vous allez quitter la structure {}", structures[0].designation));
+    // Neither another person nor the manager of the structure leaves in their place.
+    for other in [&theirs, &portal.signed_in(&portal.person("Sacha").await).await] {
+        other.get(&leave).await.refusal(404);
+        other.post(&leave, &[]).await.refusal(404);
+    }
+    let told = browser.submit(&confirmation, &leave, &[]).await.location();
+    browser.open(&told).await.assert_says("Vous n’êtes plus rattaché à la structure.");
+    browser.post(&leave, &[]).await.refusal(404);
+    assert_eq!(portal.roles_of(&noor).await, ["USER"], "the other structure stays");
+    let history = theirs.open(&format!("/structures/{}/historique", structures[0].id)).await;
+    history.assert_says("Départ de la structure");
+    // Who has not signed in since is not named to the manager by leaving.
+    assert!(!history.text().contains(&noor.full_name));
+    let mails = portal.mails().await;
+    assert_eq!(mails.last().expect("a mail"), &format!("{} member_left", manager.contact_address));
+    let mine = portal.membership_of(&manager).await;
+    let mine = format!("/mon-compte/rattachements/{mine}/depart");
+    theirs.get(&mine).await.refusal(404);
+    theirs.post(&mine, &[]).await.refusal(404);
+}
+
+/// The same for a row, a page and an act: what a manager sees of an invitation does not tell
+/// whether the portal knew the person.
+#[tokio::test]
+async fn nothing_tells_a_manager_whether_the_portal_knew_an_invited_person() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    let browser = portal.signed_in(&manager).await;
+    let typed = ["Alix@exemple.fr", "Noor.Martin@exemple.fr"];
+    for address in typed {
+        invite(&browser, &structure, address, "UTILISATEUR").await.location();
+    }
+    let fiche = format!("/structures/{}", structure.id);
+    let rows = browser.open(&fiche).await.rows();
+    let rows: Vec<_> = rows.into_iter().filter(|row| typed.contains(&row[1].as_str())).collect();
+    let [unknown, known] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((&*unknown[1], &*known[1]), (typed[0], typed[1]), "in the order of what was typed");
+    let but_address = |row: &[String]| [&row[..1], &row[2..]].concat();
+    assert_eq!(but_address(unknown), but_address(known));
+    let alix = portal.person_with_login("alix@exemple.fr").await;
+    let mut told = Vec::new();
+    for (person, address) in [(&alix, typed[0]), (&noor, typed[1])] {
+        let id = portal.membership_of(person).await;
+        for path in [format!("/rattachements/{id}/role"), format!("/rattachements/{id}/retrait")] {
+            told.push(browser.open(&path).await.text().replace(address, "…"));
+        }
+        let designate = format!("{fiche}/gestionnaire-principal");
+        let refused = browser.post(&designate, &[("membre", &person.id.to_string())]).await.refusal(422);
+        told.push(refused.text().replace(typed[0], "…").replace(typed[1], "…"));
+        for page in [&fiche, &designate] {
+            assert!(!browser.open(page).await.html().contains(&format!("value=\"{}\"", person.id)), "{page}");
+        }
+    }
+    // Nor does a number of any person tell more than one of no person.
+    let refused = browser.post(&format!("{fiche}/gestionnaire-principal"), &[("membre", "999999")]).await.refusal(422);
+    told.push(refused.text().replace(typed[0], "…").replace(typed[1], "…"));
+    assert_eq!(told[..3], told[3..6]);
+    assert_eq!(told[2], told[6]);
+}
+
+/// Asked for and taken back ten at a time, requests would mail a manager without end.
+#[tokio::test]
+async fn requests_made_and_taken_back_mail_a_manager_twenty_times_and_then_wait_for_an_hour() {
+    let mut portal = TestPortal::start().await;
+    let (_, structures) = portal.manager_with_structures("Camille", 10).await;
+    let noor = portal.person("Noor").await;
+    let mut refused = 0;
+    for minutes in [0, 6, 12, 18] {
+        portal.move_clock(&format!("{minutes} minutes")).await;
+        let browser = portal.signed_in(&noor).await;
+        for structure in &structures {
+            let answer = ask(&browser, "SIRET", &structure.identifier).await;
+            if answer.status != 303 {
+                answer.refusal(429).assert_says("Réessayez dans une heure.");
+                refused += 1;
+            }
+        }
+        for id in portal.membership_request_ids().await {
+            browser.post(&format!("{MY_REQUESTS}/{id}/annulation"), &[]).await.location();
+        }
+    }
+    assert_eq!((portal.mails_of("membership_requested").await.len(), refused), (20, 20));
+    portal.move_clock("90 minutes").await;
+    ask(&portal.signed_in(&noor).await, "SIRET", &structures[0].identifier).await.location();
 }

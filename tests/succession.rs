@@ -53,20 +53,18 @@ async fn only_who_has_signed_in_once_becomes_principal_manager() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
-    let (url, invited) = (format!("/structures/{}", structure.id), "Invité, n’a pas encore ouvert son compte");
+    let (url, invited) = (format!("/structures/{}", structure.id), "Invité, ne s’est pas encore connecté");
     let action = format!("{url}/gestionnaire-principal");
     let form = [("adresse", "lou@exemple.fr"), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
     browser.post(&format!("{url}/membres/invitation"), &form).await.location();
-    browser.open(&url).await.assert_says("n’ont pas encore ouvert leur compte");
+    browser.open(&url).await.assert_says("ne se sont pas encore connectées depuis leur invitation");
     let lou = portal.person_with_login("lou@exemple.fr").await;
     let membre = [("membre", &*lou.id.to_string())];
     let refused = async |says: &str| {
         let page = browser.post(&action, &membre).await.refusal(422);
-        page.assert_says(
-            "Lou Petit n’a pas encore ouvert son compte\u{a0}: vous pourrez désigner cette personne dès qu’elle",
-        );
+        page.assert_says("Une personne invitée peut être désignée dès qu’elle s’est connectée");
         page.assert_says(says);
-        assert!(page.html().contains(&format!("<option value=\"{}\" disabled>", lou.id)), "{}", page.html());
+        assert!(!page.html().contains(&format!("value=\"{}\"", lou.id)), "{}", page.html());
         browser.get(&url).await.page();
     };
     refused(invited).await;
@@ -78,6 +76,34 @@ async fn only_who_has_signed_in_once_becomes_principal_manager() {
     assert!(!browser.open(&action).await.text().contains(invited));
     browser.post(&action, &membre).await.location();
     assert_eq!(portal.principal_managers().await, ["lou@exemple.fr"]);
+}
+
+/// A manager could otherwise attach any person by their login, and lend the structure's technical
+/// users that person's rights without their knowledge.
+#[tokio::test]
+async fn a_known_person_becomes_principal_manager_only_once_they_have_signed_in_since_they_were_attached() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    portal.signed_in(&noor).await;
+    let browser = portal.signed_in(&manager).await;
+    let url = format!("/structures/{}", structure.id);
+    let action = format!("{url}/gestionnaire-principal");
+    let form = [("adresse", noor.login.as_str()), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];
+    browser.post(&format!("{url}/membres/invitation"), &form).await.location();
+    let membre = [("membre", &*noor.id.to_string())];
+    let refused = browser.post(&action, &membre).await.refusal(422);
+    refused.assert_says("Une personne invitée peut être désignée dès qu’elle s’est connectée");
+    assert_eq!(portal.principal_managers().await, [manager.login.as_str()]);
+    let offered = format!("value=\"{}\"", noor.id);
+    for page in [&url, &action] {
+        let page = browser.open(page).await;
+        assert!(!page.html().contains(&offered), "not offered: {}", page.html());
+    }
+    portal.signed_in(&noor).await;
+    assert!(browser.open(&action).await.html().contains(&offered));
+    browser.post(&action, &membre).await.location();
+    assert_eq!(portal.principal_managers().await, [noor.login.as_str()]);
 }
 
 #[tokio::test]

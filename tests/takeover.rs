@@ -321,3 +321,156 @@ async fn links_and_changes_of_one_person_never_wait_for_each_other_in_a_circle()
         assert!(answers.iter().all(|status| *status < 500), "{answers:?}");
     }
 }
+
+const ADDRESS: &str = "/mon-compte/adresse-de-contact";
+const THIEF: &str = "voleur@autre.example";
+
+/// Sends the waiting mails; the link with this path that went to this address, if one did.
+async fn mailed_link(portal: &TestPortal, recipient: &str, path: &str) -> Option<String> {
+    let mails = portal.send_mails().await;
+    let mut to = mails.iter().filter(|mail| mail.contains(&format!("To: {recipient}")));
+    let token = to.find_map(|mail| mail.split(path).nth(1)?.get(..43))?;
+    Some(format!("{path}{token}"))
+}
+
+/// Another person who knows the password names their own address; the link that confirms it.
+async fn take_address(portal: &TestPortal, thief: &Browser, address: &str) -> String {
+    thief.post(ADDRESS, &[("adresse-de-contact", address)]).await.location();
+    mailed_link(portal, address, "/confirmation-adresse/").await.expect("a link to confirm")
+}
+
+async fn forgot(portal: &TestPortal, named: &str) {
+    portal.browser().post("/mot-de-passe-oublie", &[("identifiant", named)]).await.location();
+}
+
+#[tokio::test]
+async fn a_session_that_ended_meanwhile_changes_no_contact_address() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let thief = portal.signed_in(&sacha).await;
+    let closing = portal.begin_closing_sessions().await;
+    let acting = tokio::spawn(async move { thief.post(ADDRESS, &[("adresse-de-contact", THIEF)]).await });
+    portal.until_locked(1).await;
+    closing.commit().await.expect("closed for good");
+    assert_eq!(acting.await.expect("no panic").location(), "/connexion?avis=session-expired");
+    assert_eq!(portal.contact_address_of(&sacha).await, sacha.contact_address);
+    assert!(portal.mails().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_that_ended_meanwhile_makes_no_calendar_link_and_mails_no_confirmation() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let thief = portal.signed_in(&manager).await;
+    thief.post(ADDRESS, &[("adresse-de-contact", THIEF)]).await.location();
+    let mails = portal.mails().await.len();
+    for act in ["/activites/echeances", "/mon-compte/adresse-de-contact/confirmation"] {
+        let thief = portal.signed_in(&manager).await;
+        let closing = portal.begin_closing_sessions().await;
+        let acting = tokio::spawn(async move { thief.post(act, &[]).await });
+        portal.until_locked(1).await;
+        closing.commit().await.expect("closed for good");
+        assert_eq!(acting.await.expect("no panic").location(), "/connexion?avis=session-expired", "{act}");
+    }
+    assert_eq!((portal.calendar_links().await, portal.mails().await.len()), (0, mails));
+}
+
+#[tokio::test]
+async fn a_link_mailed_to_the_confirmed_address_outlives_every_change_of_the_address() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let thief = portal.signed_in(&sacha).await;
+    forgot(&portal, &sacha.login).await;
+    let link = mailed_link(&portal, &sacha.contact_address, "/invitation/").await.expect("a link");
+    let confirmation = take_address(&portal, &thief, THIEF).await;
+    portal.browser().open(&link).await;
+    portal.browser().post(&confirmation, &[]).await.location();
+    let page = portal.browser().open(&link).await;
+    page.assert_says(&format!("Votre adresse de contact redeviendra {}", sacha.contact_address));
+    let answer = portal.browser().post(&link, &[("nouveau-mot-de-passe", NEW)]).await;
+    assert_eq!(answer.location(), "/connexion?avis=password-chosen");
+    assert_eq!(portal.contact_address_of(&sacha).await, sacha.contact_address);
+    assert!(!is_in(&thief).await);
+}
+
+#[tokio::test]
+async fn an_address_that_waits_to_be_confirmed_is_dropped_by_the_owners_link() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let thief = portal.signed_in(&manager).await;
+    let id = portal.create_account(&thief, structure.id, "ERP").await;
+    let confirmation = take_address(&portal, &thief, THIEF).await;
+    forgot(&portal, &manager.login).await;
+    let link = mailed_link(&portal, &manager.contact_address, "/invitation/").await.expect("a link");
+    portal.browser().post(&link, &[("nouveau-mot-de-passe", NEW)]).await.location();
+    assert_eq!(portal.contact_address_of(&manager).await, manager.contact_address);
+    portal.browser().post(&confirmation, &[]).await.refusal(404);
+    let owner = portal.browser();
+    owner.post("/connexion", &[("identifiant", &manager.login), ("mot-de-passe", NEW)]).await.location();
+    let account = owner.open(&format!("/utilisateurs-techniques/{id}")).await;
+    assert!(account.fact("Adresse de contact").starts_with(&manager.contact_address));
+    let history = owner.open(&format!("/structures/{}/historique", structure.id)).await;
+    assert_eq!(history.text().matches("Modification de l’adresse de contact").count(), 3, "two events and the filter");
+    assert!(!owner.open("/mon-compte").await.text().contains("À confirmer"));
+}
+
+/// The whole takeover: the thief's address is confirmed, and still the old mailbox wins.
+#[tokio::test]
+async fn for_fourteen_days_the_former_mailbox_takes_an_account_back_from_a_confirmed_address() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let thief = portal.signed_in(&sacha).await;
+    for address in [THIEF, "autre-voleur@autre.example"] {
+        let confirmation = take_address(&portal, &thief, address).await;
+        portal.browser().post(&confirmation, &[]).await.location();
+    }
+    let told = portal.mails_of("contact_address_changed").await;
+    assert!(told.iter().any(|mail| mail.recipient == sacha.contact_address));
+    // What is done then is told to the former mailbox, too.
+    changing(&thief, PASSWORD, THEIRS).await.expect("no panic").location();
+    let told = portal.mails_of("password_chosen").await;
+    assert!(told.iter().any(|mail| mail.recipient == sacha.contact_address), "{told:?}");
+    portal.move_clock("13 days").await;
+    // Each mailbox gets a link of its own; the thief's ends none of the owner's.
+    forgot(&portal, &sacha.contact_address).await;
+    let mails = portal.send_mails().await;
+    let link = |recipient: &str| {
+        let mut to = mails.iter().filter(|mail| mail.contains(&format!("To: {recipient}")));
+        let token = to.find_map(|mail| mail.split("/invitation/").nth(1)?.get(..43)).expect("a link");
+        format!("/invitation/{token}")
+    };
+    let (theirs, own) = (link("autre-voleur@autre.example"), link(&sacha.contact_address));
+    portal.browser().post(&theirs, &[("nouveau-mot-de-passe", THEIRS)]).await.location();
+    portal.browser().post(&own, &[("nouveau-mot-de-passe", NEW)]).await.location();
+    assert_eq!(portal.contact_address_of(&sacha).await, sacha.contact_address);
+    let sent = portal.mails_of("password_forgotten").await.len();
+    for named in [THIEF, "autre-voleur@autre.example"] {
+        forgot(&portal, named).await;
+    }
+    assert_eq!(portal.mails_of("password_forgotten").await.len(), sent, "they name no account any more");
+    let owner = portal.browser();
+    owner.post("/connexion", &[("identifiant", &sacha.login), ("mot-de-passe", NEW)]).await.location();
+}
+
+#[tokio::test]
+async fn a_former_mailbox_counts_for_nothing_after_fourteen_days() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    let confirmation = take_address(&portal, &browser, "nouvelle@exemple.fr").await;
+    portal.browser().post(&confirmation, &[]).await.location();
+    forgot(&portal, &sacha.login).await;
+    let recipients = async |portal: &TestPortal| {
+        let mut mails: Vec<_> =
+            portal.mails_of("password_forgotten").await.into_iter().map(|mail| mail.recipient).collect();
+        mails.sort();
+        mails
+    };
+    assert_eq!(recipients(&portal).await, [sacha.contact_address.as_str(), "nouvelle@exemple.fr"]);
+    portal.send_mails().await;
+    portal.move_clock("15 days").await;
+    forgot(&portal, &sacha.contact_address).await;
+    assert_eq!(recipients(&portal).await.len(), 2, "it names no account any more");
+    forgot(&portal, &sacha.login).await;
+    assert_eq!(recipients(&portal).await.len(), 3);
+}

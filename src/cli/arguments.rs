@@ -159,8 +159,8 @@ pub enum User {
     /// Register a person and send a link to choose a password
     ///
     /// The link lives for an hour, and serves once; `raccord serve` sends the mail. Where the login
-    /// is known already, name and address stay as they are and a new link goes to that address: so
-    /// a forgotten password is mended.
+    /// is known already, name and address stay as they are and a new link goes to that address, and
+    /// to those that it replaced in the last 14 days: so a forgotten password is mended.
     Invite(Invite),
     /// Take away the second factor of a person who has lost it
     ///
@@ -184,6 +184,12 @@ pub struct Invite {
     /// The address that mails go to
     #[arg(long, value_name = "ADDRESS")]
     pub contact: String,
+    /// Give a person who is known already this address, which then counts as confirmed
+    ///
+    /// Addresses of before are no way back any more. Verify who asks: whoever reads mail at this
+    /// address can choose the password.
+    #[arg(long)]
+    pub replace_address: bool,
     /// Also attach the person to this structure, e.g. SIRET:21750001600019
     #[arg(long, value_name = "TYPE:IDENTIFIER", requires = "role")]
     pub structure: Option<String>,

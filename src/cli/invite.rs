@@ -8,7 +8,10 @@ use super::{
     row_error::identifier_problem,
 };
 use crate::{
-    db::{identity::registration, members::import},
+    db::{
+        identity::{contact_addresses, registration},
+        members::import,
+    },
     domain::{
         audit::Actor,
         new_person::NewPerson,
@@ -23,6 +26,8 @@ use crate::{
 /// Where an argument is wrong, or the structure unknown.
 pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Result<Outcome, CliError> {
     let person = NewPerson::checked(&arguments.login, &arguments.last_name, &arguments.first_name, &arguments.contact)?;
+    let is_replaced = arguments.replace_address
+        && contact_addresses::assign(pool, &Actor::operator(), person.login(), person.contact_address()).await?;
     let mut is_new = false;
     if let Some((structure, role)) = membership(arguments, strict_siret)? {
         is_new = import::attach(pool, &Actor::operator(), &person, &structure, role).await?.is_new_person;
@@ -33,8 +38,14 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
     }
     if is_new {
         eprintln!("{} is invited at {}", person.login(), person.contact_address().as_str());
+    } else if is_replaced {
+        let address = person.contact_address().as_str();
+        eprintln!("{} is known already: the address is now {address}, and a new link goes there", person.login());
     } else {
-        eprintln!("{} is known already: a new link goes to the address that the portal has", person.login());
+        eprintln!(
+            "{} is known already: a new link goes to the address that the portal has (--replace-address: to this one)",
+            person.login()
+        );
     }
     Ok(Outcome::Done)
 }

@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use super::{
     api::tokens,
     audit::{frequent, refusals},
-    identity::{contact_addresses, invitations, second_factors, sessions, sign_in},
+    identity::{contact_addresses, invitations, mailboxes, second_factors, sessions, sign_in},
     members::requests,
     technical_users::{envelopes, former_passwords, idempotency},
     throttles,
@@ -31,6 +31,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     tokens::sweep(pool).await?;
     invitations::sweep(pool).await?;
     contact_addresses::sweep(pool).await?;
+    mailboxes::sweep(pool).await?;
     requests::sweep(pool).await?;
     throttles::sweep(pool).await?;
     second_factors::sweep(pool).await?;

@@ -17,6 +17,7 @@ pub enum Action {
     MemberInvited,
     MembershipChanged,
     MembershipRemoved,
+    MembershipLeft,
     MembershipRequested,
     MembershipRequestAccepted,
     MembershipRequestRefused,
@@ -45,7 +46,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 37] = [
+    pub const ALL: [Self; 38] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -59,6 +60,7 @@ impl Action {
         Self::MemberInvited,
         Self::MembershipChanged,
         Self::MembershipRemoved,
+        Self::MembershipLeft,
         Self::MembershipRequested,
         Self::MembershipRequestAccepted,
         Self::MembershipRequestRefused,
@@ -86,7 +88,7 @@ impl Action {
     ];
 
     /// The actions that a structure's history can contain, by label. The others concern a person.
-    pub const OF_STRUCTURES: [Self; 21] = [
+    pub const OF_STRUCTURES: [Self; 22] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
@@ -94,6 +96,7 @@ impl Action {
         Self::ManagerChanged,
         Self::TechnicalUserCreated,
         Self::MembershipRequested,
+        Self::MembershipLeft,
         Self::PasswordExported,
         Self::MemberInvited,
         Self::MembershipChanged,
@@ -127,6 +130,7 @@ impl Action {
             Self::MemberInvited => "MEMBER_INVITED",
             Self::MembershipChanged => "MEMBERSHIP_CHANGED",
             Self::MembershipRemoved => "MEMBERSHIP_REMOVED",
+            Self::MembershipLeft => "MEMBERSHIP_LEFT",
             Self::MembershipRequested => "MEMBERSHIP_REQUESTED",
             Self::MembershipRequestAccepted => "MEMBERSHIP_REQUEST_ACCEPTED",
             Self::MembershipRequestRefused => "MEMBERSHIP_REQUEST_REFUSED",
@@ -171,6 +175,7 @@ impl Action {
             Self::MemberInvited => "Invitation à rejoindre la structure",
             Self::MembershipChanged => "Modification d’un rattachement",
             Self::MembershipRemoved => "Retrait d’un rattachement",
+            Self::MembershipLeft => "Départ de la structure",
             Self::MembershipRequested => "Demande de rattachement",
             Self::MembershipRequestAccepted => "Acceptation d’une demande de rattachement",
             Self::MembershipRequestRefused => "Refus d’une demande de rattachement",

@@ -32,10 +32,18 @@ pub enum Notification {
     MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
     /// A person requests a membership in a structure whose principal manager is the recipient.
     MembershipRequested { structure: String, identifier: String, person: String, login: String },
+    /// A member has left a structure whose principal manager is the recipient. `member` is a name,
+    /// or what the manager typed of a person who has not signed in since.
+    MemberLeft { structure: String, identifier: String, member: String },
     /// The recipient's request for a membership was refused.
     MembershipRefused { structure: String, identifier: String },
     /// The recipient's contact address changed; sent to the one that was confirmed before.
-    ContactAddressChanged { new_address: String },
+    ContactAddressChanged {
+        new_address: String,
+        /// Whether a link that is followed in the recipient's mailbox gives the account back.
+        #[serde(default)]
+        is_way_back: bool,
+    },
     /// The recipient is to confirm that this is their contact address. The link is made as for an
     /// invitation.
     ContactAddressToConfirm { user_id: i64, address: String },
@@ -107,6 +115,7 @@ impl Notification {
             | Self::ContactAddressToConfirm { .. }
             | Self::Invitation { .. }
             | Self::PasswordForgotten { .. }
+            | Self::MemberLeft { .. }
             | Self::NoticesLeftOut => false,
         }
     }

@@ -133,13 +133,13 @@ impl MailSender {
     }
 
     /// The recipient and the message; `None` where there is nothing to confirm any more. A mail
-    /// with a link to choose a password goes to the address that is confirmed now, since it may
+    /// with a link to choose a password goes to a mailbox that the person has now, since it may
     /// have waited for hours.
     async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<Option<(String, Message)>, SendError> {
         let notice: Notification = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
             Notification::Invitation { user_id } | Notification::PasswordForgotten { user_id } => {
-                let (address, guest) = self.create_link(conn, user_id, &self.message_id(mail)).await?;
+                let (address, guest) = self.create_link(conn, user_id, &mail.recipient, &self.message_id(mail)).await?;
                 (address, Some(guest))
             }
             Notification::ContactAddressToConfirm { user_id, ref address } => {
@@ -170,11 +170,12 @@ impl MailSender {
         &self,
         conn: &mut PgConnection,
         user_id: i64,
+        mailbox: &str,
         message_id: &str,
     ) -> Result<(String, Guest), SendError> {
-        let guest = invitations::find_guest(&mut *conn, user_id).await?.ok_or(SendError::NoGuest)?;
+        let guest = invitations::find_guest(&mut *conn, user_id, mailbox).await?.ok_or(SendError::NoGuest)?;
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
-        invitations::create(conn, user_id, &random::digest(&token)).await?;
+        invitations::create(conn, user_id, &guest.address, &random::digest(&token)).await?;
         let name = format!("{} {}", guest.first_name, guest.last_name);
         Ok((
             guest.address,

@@ -26,7 +26,7 @@ use identity::{address_confirmation, code, confirmation, forgotten_password, inv
 use portal::{
     activities::{self, calendar, overview},
     members::{self, requests},
-    my_account::{self, second_factor},
+    my_account::{self, departure, second_factor},
     static_pages,
     structures::{self, history, succession},
     technical_users::{self, confirmations, creation, label, summary},
@@ -106,6 +106,8 @@ pub fn routes() -> Vec<Route> {
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
         act(paths::MY_CONTACT_CONFIRMATION, post(my_account::send_confirmation_again)),
         act(paths::MY_PASSWORD, post(my_account::change_password)),
+        page(paths::MY_MEMBERSHIP_END, get(departure::confirmation)),
+        act(paths::MY_MEMBERSHIP_END, post(departure::leave)),
         act(paths::MY_SESSION_CLOSE, post(my_account::close_session)),
         page(paths::SECOND_FACTOR, get(second_factor::page)),
         act(paths::SECOND_FACTOR_SETUP, post(second_factor::begin)),

@@ -19,6 +19,7 @@ pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
 pub const MY_CONTACT_CONFIRMATION: &str = "/mon-compte/adresse-de-contact/confirmation";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
+pub const MY_MEMBERSHIP_END: &str = "/mon-compte/rattachements/{id}/depart";
 pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
 pub const SECOND_FACTOR: &str = "/mon-compte/double-authentification";
 pub const SECOND_FACTOR_SETUP: &str = "/mon-compte/double-authentification/activation";
@@ -136,6 +137,7 @@ macro_rules! filled {
 }
 
 filled! {
+    my_membership_end => MY_MEMBERSHIP_END,
     my_session_close => MY_SESSION_CLOSE,
     my_request_withdrawal => MY_REQUEST_WITHDRAWAL,
     structure => STRUCTURE,

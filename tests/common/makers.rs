@@ -179,12 +179,14 @@ impl TestPortal {
         query.fetch_one(&self.pool).await.expect("a new request")
     }
 
-    /// An invitation's link, by which the person chooses a password.
+    /// An invitation's link, mailed to the person's contact address.
     pub async fn invitation(&self, person: &Person) -> String {
         let token = random::token(&mut random::os_rng());
         let mut conn = self.pool.acquire().await.expect("a connection");
         let hash = random::digest(&token);
-        raccord::db::identity::invitations::create(&mut conn, person.id, &hash).await.expect("an invitation");
+        raccord::db::identity::invitations::create(&mut conn, person.id, &person.contact_address, &hash)
+            .await
+            .expect("an invitation");
         format!("/invitation/{token}")
     }
 }

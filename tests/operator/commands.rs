@@ -165,6 +165,41 @@ async fn a_person_is_invited_and_a_wrong_address_is_told() {
     assert_eq!(portal.mails().await, ["claire@ville.example invitation"]);
 }
 
+/// Where a thief has confirmed an address of their own, the operator gives the owner theirs back.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_operator_replaces_the_address_of_a_known_person_only_when_told_to() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let invite = |further: &[&str]| {
+        let mut arguments = vec!["user", "invite", "--login", &manager.login, "--last-name", "M", "--first-name", "C"];
+        arguments.extend(["--contact", "retrouvee@ville.example"]);
+        arguments.extend(further);
+        run(&mut raccord(&arguments, &[("DATABASE_URL", portal.database_url())]))
+    };
+    let (code, _, told) = invite(&[]);
+    assert!(code == 0 && told.contains("--replace-address"), "{code} {told}");
+    assert_eq!(portal.contact_address_of(&manager).await, manager.contact_address);
+    assert_eq!(portal.mails().await, [format!("{} invitation", manager.contact_address)]);
+    let (code, _, told) = invite(&["--replace-address"]);
+    assert_eq!(code, 0, "{told}");
+    assert_eq!(portal.contact_address_of(&manager).await, "retrouvee@ville.example");
+    let mails = portal.mails().await;
+    assert_eq!(
+        mails[1..],
+        [
+            format!("{} contact_address_changed", manager.contact_address),
+            "retrouvee@ville.example invitation".to_owned()
+        ]
+    );
+    let events = portal.audit_events_of("CONTACT_ADDRESS_CHANGED").await;
+    let places: Vec<_> = events.iter().map(|event| (event.actor.as_str(), event.structure_id)).collect();
+    assert_eq!(places, [("opérateur", None), ("opérateur", Some(structure.id))]);
+    // The address before is no way back any more.
+    let browser = portal.browser();
+    browser.post("/mot-de-passe-oublie", &[("identifiant", &manager.contact_address)]).await.location();
+    assert_eq!(portal.mails_of("password_forgotten").await.len(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leaked_password_is_told_by_its_login_as_long_as_it_is_good() {
     let portal = TestPortal::start().await;

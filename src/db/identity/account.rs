@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::{
     invitations,
     locks::{self, VerifiedPassword},
+    mailboxes::{self, FormerAddress},
     passwords,
     sessions::{self, OpenSession},
 };
@@ -103,6 +104,8 @@ pub struct Account {
     pub is_address_confirmed: bool,
     /// Where links and notices about the person's own account go.
     pub confirmed_address: Option<String>,
+    /// Addresses that were confirmed before, to which they go as well for a while.
+    pub former_addresses: Vec<FormerAddress>,
     /// One page of the memberships.
     pub memberships: Vec<MembershipRow>,
     /// The open sessions, the latest seen first.
@@ -130,6 +133,7 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
         technical_users: facts.technical_users,
         is_address_confirmed: facts.is_address_confirmed,
         confirmed_address: facts.confirmed_address,
+        former_addresses: mailboxes::former(&mut conn, user_id).await?,
         memberships: memberships(&mut conn, user_id, slice).await?,
         sessions: sessions::open_sessions(&mut conn, user_id, current).await?,
     })
@@ -138,6 +142,11 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
 /// A structure that a person is a member of.
 #[derive(Clone, Debug)]
 pub struct MembershipRow {
+    pub id: i64,
+    /// When the person was attached.
+    pub attached_at: OffsetDateTime,
+    /// The login of whoever attached them, or « opérateur »; `None` where it was not recorded.
+    pub attached_by: Option<String>,
     pub structure_id: i64,
     pub designation: String,
     /// An [`IdentifierType`](crate::domain::structure_identifier::IdentifierType)'s code.
@@ -162,7 +171,7 @@ impl MembershipRow {
 async fn memberships(conn: &mut PgConnection, user_id: i64, slice: Slice) -> sqlx::Result<Vec<MembershipRow>> {
     sqlx::query_as!(
         MembershipRow,
-        r#"SELECT s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
+        r#"SELECT m.id, m.created_at AS attached_at, m.attached_by, s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
                   count(*) OVER () AS "total!"
              FROM memberships m JOIN structures s ON s.id = m.structure_id
             WHERE m.user_id = $1 ORDER BY s.search_text, s.id OFFSET $2 LIMIT $3"#,

@@ -2,12 +2,16 @@
 
 use sqlx::PgPool;
 
+use super::locks;
 use crate::{
     db::{
         audit::{self, Event},
         throttles::{self, RateLimit, Scope},
     },
-    domain::audit::{Action, Actor},
+    domain::{
+        audit::{Action, Actor},
+        envelope::SessionSecret,
+    },
 };
 
 /// How often a person may have a new link. Each is an event that is kept for good.
@@ -21,21 +25,42 @@ pub async fn find_owner(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option
     sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1", token_hash).fetch_optional(pool).await
 }
 
-/// Makes this the person's only link. The one before stops working. Where the person has had too
-/// many, nothing is written: the seconds to wait.
+/// What became of a new link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewLink {
+    Made,
+    /// The person has had too many: seconds to wait.
+    TooOften {
+        seconds: u32,
+    },
+    /// The session was ended meanwhile.
+    SessionEnded,
+}
+
+/// Makes this the person's only link; the one before stops working. Nothing is written where the
+/// session was ended meanwhile, or the person has had too many links.
 ///
 /// # Errors
 /// Database errors.
-pub async fn replace(pool: &PgPool, actor: &Actor, user_id: i64, token_hash: &[u8]) -> sqlx::Result<Option<u32>> {
+pub async fn replace(
+    pool: &PgPool,
+    actor: &Actor,
+    session: &SessionSecret,
+    user_id: i64,
+    token_hash: &[u8],
+) -> sqlx::Result<NewLink> {
     let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, session).await? {
+        return Ok(NewLink::SessionEnded);
+    }
     let key = Scope::CalendarLink.key(&user_id.to_string(), "");
     if let Some(seconds) = throttles::consume(&mut tx, key, NEW_LINKS).await? {
-        return Ok(Some(seconds));
+        return Ok(NewLink::TooOften { seconds });
     }
     sqlx::query!("UPDATE users SET calendar_token_hash = $2 WHERE id = $1", user_id, token_hash)
         .execute(&mut *tx)
         .await?;
     audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkMade) }).await?;
     tx.commit().await?;
-    Ok(None)
+    Ok(NewLink::Made)
 }

@@ -5,7 +5,7 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::{account, invitations};
+use super::{account, invitations, locks, mailboxes};
 use crate::{
     db::{
         audit::{self, Event},
@@ -15,6 +15,7 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         contact_address::ContactAddress,
+        envelope::SessionSecret,
         link_lifetime,
         notification::Notification,
     },
@@ -36,6 +37,8 @@ pub enum AddressChange {
     Saved { technical_users: i64 },
     /// The person has changed it too often: seconds to wait. Nothing was written.
     TooOften { seconds: u32 },
+    /// The session was ended meanwhile. Nothing was written.
+    SessionEnded,
 }
 
 /// The person's address before a change.
@@ -45,27 +48,31 @@ struct Before {
 }
 
 /// Replaces a person's contact address, which is at once that of the technical users of their
-/// structures (rule 6); the history of each structure records it. Mails the change to the address
-/// that was confirmed before and a link to the new one, and ends the links to choose a password.
-/// How often is limited: the new address is whatever was typed, and whoever reads mail there gets
-/// one.
+/// structures (rule 6); the history of each structure records it. Mails the change to the mailboxes
+/// that the person had before and a link to the new one. Links to choose a password stay: they went
+/// to those mailboxes. How often is limited: the new address is whatever was typed, and whoever
+/// reads mail there gets one.
 ///
 /// # Errors
 /// Database errors.
 pub async fn change(
     pool: &PgPool,
     actor: &Actor,
+    session: &SessionSecret,
     user_id: i64,
     address: &ContactAddress,
 ) -> sqlx::Result<AddressChange> {
     let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, session).await? {
+        return Ok(AddressChange::SessionEnded);
+    }
     let before = lock(&mut tx, user_id).await?;
     if before.contact_address != address.as_str() {
         let wait = throttles::consume(&mut tx, Scope::ContactAddress.key(&actor.name, ""), CHANGES).await?;
         if let Some(seconds) = wait {
             return Ok(AddressChange::TooOften { seconds });
         }
-        replace(&mut tx, actor, user_id, before, address.as_str()).await?;
+        replace(&mut tx, actor, user_id, address.as_str()).await?;
     }
     let technical_users = account::facts(&mut tx, user_id).await?.technical_users;
     tx.commit().await?;
@@ -82,7 +89,9 @@ async fn lock(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Before> {
     .await
 }
 
-async fn replace(conn: &mut PgConnection, actor: &Actor, user_id: i64, before: Before, new: &str) -> sqlx::Result<()> {
+async fn replace(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: &str) -> sqlx::Result<()> {
+    let notice = Notification::ContactAddressChanged { new_address: new.to_owned(), is_way_back: true };
+    mailboxes::tell(conn, actor, user_id, &notice).await?;
     // Who returns to the address that was confirmed before has nothing to confirm.
     let is_confirmed = sqlx::query_scalar!(
         r#"UPDATE users SET contact_address = $2,
@@ -94,32 +103,10 @@ async fn replace(conn: &mut PgConnection, actor: &Actor, user_id: i64, before: B
     )
     .fetch_one(&mut *conn)
     .await?;
-    // A link in the old mailbox may be why the address is changed.
-    invitations::end_links(conn, user_id).await?;
-    let told = before.confirmed_address.unwrap_or(before.contact_address);
-    let notice = Notification::ContactAddressChanged { new_address: new.to_owned() };
-    outbox::enqueue(conn, actor, &told, &notice).await?;
     if !is_confirmed {
         mail_link(conn, user_id, new).await?;
     }
-    record_change(conn, actor, user_id, new).await
-}
-
-async fn record_change(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: &str) -> sqlx::Result<()> {
-    audit::record(conn, Event { detail: new, ..Event::of(actor, Action::ContactAddressChanged) }).await?;
-    sqlx::query!(
-        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
-         SELECT $1, $2, $3, $4, s.id, $2, $5 FROM structures s WHERE s.principal_manager_id = $6",
-        actor.user_id,
-        actor.name,
-        actor.address,
-        Action::ContactAddressChanged.code(),
-        new,
-        user_id,
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
+    mailboxes::record_change(conn, actor, user_id, new).await
 }
 
 /// Mails a link to confirm the address, unless enough were mailed there in the last day: then
@@ -149,6 +136,8 @@ pub enum Resent {
     Done,
     /// The address got its links of this day. Nothing was written.
     TooOften,
+    /// The session was ended meanwhile. Nothing was written.
+    SessionEnded,
 }
 
 /// Mails another link to the address that waits to be confirmed. Those that were mailed before stay
@@ -156,8 +145,11 @@ pub enum Resent {
 ///
 /// # Errors
 /// Database errors.
-pub async fn send_again(pool: &PgPool, user_id: i64) -> sqlx::Result<Resent> {
+pub async fn send_again(pool: &PgPool, session: &SessionSecret, user_id: i64) -> sqlx::Result<Resent> {
     let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, session).await? {
+        return Ok(Resent::SessionEnded);
+    }
     let address = lock(&mut tx, user_id).await?;
     if address.confirmed_address.as_ref() == Some(&address.contact_address) {
         return Ok(Resent::Done);
@@ -222,13 +214,22 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Await
     .await
 }
 
-/// Confirms the address by its link, from a client at `from`; ends the person's other links, also
-/// those to choose a password, which were mailed elsewhere. False where the link is not valid.
+/// Confirms the address by its link, from a client at `from`. The one that was confirmed before
+/// stays a way back for a while, and the links that were mailed there stay, too; others end. False
+/// where the link is not valid.
 ///
 /// # Errors
 /// Database errors.
 pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
+    let former = sqlx::query_scalar!(
+        "SELECT u.former_contact_address FROM address_confirmations c JOIN users u ON u.id = c.user_id
+          WHERE c.token_hash = $1 FOR NO KEY UPDATE OF u",
+        token_hash,
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(former) = former else { return Ok(false) };
     let person = sqlx::query!(
         "UPDATE users u SET contact_address_confirmed_at = portal_now(), former_contact_address = NULL FROM address_confirmations c
           WHERE c.token_hash = $1 AND c.expires_at > portal_now() AND u.id = c.user_id
@@ -240,10 +241,35 @@ pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Re
     .await?;
     let Some(person) = person else { return Ok(false) };
     sqlx::query!("DELETE FROM address_confirmations WHERE user_id = $1", person.id).execute(&mut *tx).await?;
+    if let Some(former) = former {
+        mailboxes::keep(&mut tx, person.id, &former).await?;
+    }
     invitations::end_links(&mut tx, person.id).await?;
     let actor = Actor { user_id: Some(person.id), name: person.login, address: from };
     let event = Event { detail: &person.contact_address, ..Event::of(&actor, Action::ContactAddressConfirmed) };
     audit::record(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Gives the person with this login another address, at the operator's wish: it counts as
+/// confirmed, and addresses of before are no way back. Mails the change to the mailboxes that the
+/// person had, and ends all links. False where the login is not known.
+///
+/// # Errors
+/// Database errors.
+pub async fn assign(pool: &PgPool, actor: &Actor, login: &str, address: &ContactAddress) -> sqlx::Result<bool> {
+    let mut tx = pool.begin().await?;
+    let user_id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1 FOR NO KEY UPDATE", login)
+        .fetch_optional(&mut *tx)
+        .await?;
+    let Some(user_id) = user_id else { return Ok(false) };
+    let notice = Notification::ContactAddressChanged { new_address: address.as_str().to_owned(), is_way_back: false };
+    mailboxes::tell(&mut tx, actor, user_id, &notice).await?;
+    mailboxes::assign_alone(&mut tx, user_id, address.as_str()).await?;
+    sqlx::query!("DELETE FROM address_confirmations WHERE user_id = $1", user_id).execute(&mut *tx).await?;
+    invitations::end_links(&mut tx, user_id).await?;
+    mailboxes::record_change(&mut tx, actor, user_id, address.as_str()).await?;
     tx.commit().await?;
     Ok(true)
 }

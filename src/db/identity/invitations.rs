@@ -6,12 +6,12 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use super::{locks, passwords, registration, sessions};
+use super::{locks, mailboxes, passwords, sessions};
 use crate::{
     db::{
         audit::{self, Event},
         outbox::Cause,
-        throttles::{self, Begun, RateLimit, Scope, Source},
+        throttles::{self, Begun, Key, RateLimit, Scope, Source},
     },
     domain::{
         audit::{Action, Actor},
@@ -39,6 +39,17 @@ fn requests_of_a_network(breadth: Breadth) -> RateLimit {
     RateLimit { most, minutes: 10 }
 }
 
+/// The same from one address of IPv4, whose network many share: a neighbour who floods leaves it to
+/// others. In IPv6 the narrowest network is one subscriber's.
+const REQUESTS_OF_AN_ADDRESS: RateLimit = RateLimit { most: 40, minutes: 10 };
+
+/// Links that a mailbox whose address was never confirmed gets in a day, whoever asks for them: it
+/// may be a stranger's.
+const LINKS_TO_UNCONFIRMED: i64 = 10;
+
+/// People whose known browser a request may come from, where several share an address.
+const MOST_NAMED: i64 = 20;
+
 /// The person that a valid link invites.
 #[derive(Clone, Debug)]
 pub struct Invited {
@@ -50,21 +61,25 @@ pub struct Invited {
     pub has_password: bool,
     /// When the link ends.
     pub expires_at: OffsetDateTime,
+    /// The mailbox that the link was mailed to, where it is not the contact address: it will be.
+    pub restores: Option<String>,
     /// See [`passwords::known_words`].
     pub known_words: Vec<String>,
 }
 
-/// Makes a link, valid for [`link_lifetime::PASSWORD_CHOICE`]; only the hash of its token is
-/// stored. The person's older links stay: otherwise whoever asks for another one would end the link
-/// that the person has just been mailed. All end when one is used.
+/// Makes a link that is mailed to `address`, valid for [`link_lifetime::PASSWORD_CHOICE`]; only the
+/// hash of its token is stored. The person's older links stay: otherwise whoever asks for another
+/// one would end the link that the person has just been mailed. All end when one is used.
 ///
 /// # Errors
 /// Database errors.
-pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8]) -> sqlx::Result<()> {
+pub async fn create(conn: &mut PgConnection, user_id: i64, address: &str, token_hash: &[u8]) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO invitations (token_hash, user_id, expires_at) VALUES ($1, $2, portal_now() + $3::interval)",
+        "INSERT INTO invitations (token_hash, user_id, address, expires_at)
+         VALUES ($1, $2, $3, portal_now() + $4::interval)",
         token_hash,
         user_id,
+        address,
         link_lifetime::PASSWORD_CHOICE as _,
     )
     .execute(conn)
@@ -76,22 +91,26 @@ pub async fn create(conn: &mut PgConnection, user_id: i64, token_hash: &[u8]) ->
 #[derive(Clone, Debug)]
 pub struct Guest {
     pub login: String,
-    /// The address that is confirmed now, whatever it was when the link was asked for; for a person
-    /// who never confirmed one, that of their invitation.
+    /// The mailbox that the link was asked for, if it still is one of the person's; otherwise the
+    /// address that is confirmed now, or that of the invitation of a person who confirmed none.
     pub address: String,
     pub first_name: String,
     pub last_name: String,
 }
 
-/// The person with this number.
+/// The person with this number, who is to get a link in this mailbox.
 ///
 /// # Errors
 /// Database errors.
-pub async fn find_guest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Option<Guest>> {
+pub async fn find_guest(conn: &mut PgConnection, user_id: i64, mailbox: &str) -> sqlx::Result<Option<Guest>> {
     sqlx::query_as!(
         Guest,
-        r#"SELECT login, coalesce(confirmed_address, contact_address) AS "address!", first_name, last_name FROM users WHERE id = $1"#,
+        r#"SELECT login, first_name, last_name,
+                  coalesce((SELECT address FROM person_mailboxes WHERE user_id = $1 AND lower(address) = lower($2) LIMIT 1),
+                           confirmed_address, contact_address) AS "address!"
+             FROM users WHERE id = $1"#,
         user_id,
+        mailbox,
     )
     .fetch_optional(conn)
     .await
@@ -104,8 +123,11 @@ pub async fn find_guest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<O
 pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invited>> {
     let mut conn = pool.acquire().await?;
     let row = sqlx::query!(
-        r#"SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.password_hash IS NOT NULL AS "has_password!", i.expires_at
+        r#"SELECT u.id AS user_id, u.login, u.first_name, u.last_name, u.password_hash IS NOT NULL AS "has_password!", i.expires_at,
+                  CASE WHEN lower(p.address) <> lower(u.contact_address) THEN p.address END AS restores
            FROM invitations i JOIN users u ON u.id = i.user_id
+           JOIN person_mailboxes p ON p.user_id = u.id
+                AND lower(p.address) = lower(coalesce(i.address, u.confirmed_address, u.contact_address))
           WHERE i.token_hash = $1 AND i.used_at IS NULL AND i.expires_at > portal_now()"#,
         token_hash,
     )
@@ -119,13 +141,15 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invit
         last_name: row.last_name,
         has_password: row.has_password,
         expires_at: row.expires_at,
+        restores: row.restores,
         known_words: passwords::known_words(&mut *conn, row.user_id).await?,
     }))
 }
 
 /// Uses the link up and replaces the password; ends the person's sessions, other links and marks of
-/// known browsers, and mails them. Returns the new epoch of known browsers; `None` where the link was
-/// used or ended meanwhile.
+/// known browsers, and mails them. The mailbox in which the link was followed is the contact address
+/// from then on. Returns the new epoch of known browsers; `None` where the link was used or ended
+/// meanwhile.
 ///
 /// # Errors
 /// Database errors.
@@ -141,18 +165,20 @@ pub async fn accept(
         .await?;
     let Some(user_id) = user_id else { return Ok(None) };
     locks::person(&mut tx, user_id).await?;
-    let used = sqlx::query!(
-        "UPDATE invitations SET used_at = portal_now()
-          WHERE token_hash = $1 AND used_at IS NULL AND expires_at > portal_now()",
+    // Read under the lock: a former address may have ceased to be a mailbox of the person.
+    let mailbox = sqlx::query_scalar!(
+        r#"UPDATE invitations i SET used_at = portal_now()
+             FROM users u JOIN person_mailboxes p ON p.user_id = u.id
+            WHERE i.token_hash = $1 AND i.used_at IS NULL AND i.expires_at > portal_now() AND u.id = i.user_id
+              AND lower(p.address) = lower(coalesce(i.address, u.confirmed_address, u.contact_address))
+        RETURNING p.address AS "address!""#,
         token_hash,
     )
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    if used.rows_affected() == 0 {
-        return Ok(None);
-    }
+    let Some(mailbox) = mailbox else { return Ok(None) };
+    mailboxes::settle(&mut tx, actor, user_id, &mailbox).await?;
     passwords::replace(&mut tx, actor, user_id, hash).await?;
-    registration::confirm_address(&mut tx, user_id).await?;
     end_links(&mut tx, user_id).await?;
     let epoch = sessions::end_all_but(&mut tx, user_id, None).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
@@ -160,9 +186,17 @@ pub async fn accept(
     Ok(Some(epoch))
 }
 
-/// Ends the links that a person has been mailed and has not used.
+/// Ends the links that a person has been mailed and has not used, except those in the mailboxes of
+/// former addresses: whoever confirmed another address must not end the way back from it.
 pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM invitations WHERE user_id = $1 AND used_at IS NULL", user_id).execute(conn).await?;
+    sqlx::query!(
+        "DELETE FROM invitations i WHERE i.user_id = $1 AND i.used_at IS NULL
+            AND NOT EXISTS (SELECT FROM person_mailboxes m
+                             WHERE m.user_id = $1 AND m.ends_at < 'infinity' AND lower(m.address) = lower(i.address))",
+        user_id
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -177,25 +211,44 @@ pub enum Request {
     TooOftenFromNetwork { seconds: u32 },
 }
 
+/// The logins of the people whom `named` names, in lower case: so a known browser is recognised
+/// also where its person gives their address.
+///
+/// # Errors
+/// Database errors.
+pub async fn logins_named(pool: &PgPool, named: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"SELECT u.login AS "login!" FROM people_named($1) p JOIN users u ON u.id = p.id ORDER BY u.id LIMIT $2"#,
+        named,
+        MOST_NAMED
+    )
+    .fetch_all(pool)
+    .await
+}
+
+/// The keys that count all requests from a source, whatever they name.
+fn keys_of_networks(source: &Source) -> Vec<(Key, RateLimit)> {
+    // A known browser counts by itself, and names its own person.
+    let Source::Address(address) = source else { return Vec::new() };
+    let address = address.to_canonical();
+    let own = address.is_ipv4().then(|| (Scope::PasswordLink.key("", &address.to_string()), REQUESTS_OF_AN_ADDRESS));
+    let networks = networks_of(address).into_iter().map(|network| {
+        let limit = requests_of_a_network(network.breadth);
+        (Scope::PasswordLink.key("", &network.name).with_breadth(network.breadth), limit)
+    });
+    own.into_iter().chain(networks).collect()
+}
+
 /// Takes a request for a link from a person who forgot their password and names themselves by
-/// login, or by a contact address that is confirmed and no login. Where a person is known by it,
-/// they are mailed a link, unless one is on its way already. The event names what was typed where a
-/// person is known by it, and `actor` otherwise. The same statements and one event for any name, so
-/// that the answer takes as long. A refused request writes nothing.
+/// login, or by an address that is or was confirmed and is no login. Where a person is known by it,
+/// each of their mailboxes is mailed a link, unless one is on its way there already. The event
+/// names what was typed where a person is known by it, and `actor` otherwise. The same statements
+/// and one event for any name, so that the answer takes as long. A refused request writes nothing.
 ///
 /// # Errors
 /// Database errors.
 pub async fn request(pool: &PgPool, actor: &Actor, named: &str, source: &Source) -> sqlx::Result<Request> {
-    // A known browser counts by itself, and names its own person.
-    let networks = match source {
-        Source::Address(address) => networks_of(*address),
-        Source::KnownBrowser(_) => Vec::new(),
-    };
-    let keys = networks.into_iter().map(|network| {
-        let limit = requests_of_a_network(network.breadth);
-        (Scope::PasswordLink.key("", &network.name).with_breadth(network.breadth), limit)
-    });
-    let keys: Vec<_> = keys.collect();
+    let keys = keys_of_networks(source);
     let mut tx = pool.begin().await?;
     for (key, _) in &keys {
         if let Some(seconds) = throttles::wait(&mut *tx, key).await? {
@@ -218,23 +271,30 @@ pub async fn request(pool: &PgPool, actor: &Actor, named: &str, source: &Source)
 
 async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) -> sqlx::Result<()> {
     let people = sqlx::query!(
-        r#"SELECT id, coalesce(confirmed_address, contact_address) AS "address!" FROM users u
-            WHERE login = $1 OR lower(confirmed_address) = $1 AND NOT EXISTS (SELECT FROM users WHERE login = $1)"#,
+        r#"SELECT m.user_id AS "user_id!", m.address AS "address!", m.is_confirmed AS "is_confirmed!"
+             FROM people_named($1) p JOIN person_mailboxes m ON m.user_id = p.id ORDER BY m.user_id, m.ends_at DESC"#,
         named,
     )
     .fetch_all(&mut *conn)
     .await?;
-    let ids: Vec<i64> = people.iter().map(|person| person.id).collect();
+    let ids: Vec<i64> = people.iter().map(|person| person.user_id).collect();
     let notices: Vec<_> = ids.iter().map(|&user_id| Json(Notification::PasswordForgotten { user_id })).collect();
+    let confirmed: Vec<bool> = people.iter().map(|person| person.is_confirmed).collect();
     let recipients: Vec<String> = people.into_iter().map(|person| person.address).collect();
     sqlx::query!(
-        "WITH person AS (SELECT * FROM unnest($7::bigint[], $8::text[], $9::jsonb[]) AS person (id, address, notice)),
+        "WITH person AS (SELECT * FROM unnest($7::bigint[], $8::text[], $9::jsonb[], $11::boolean[])
+                             AS person (id, address, notice, is_confirmed)),
          mailed AS (
              INSERT INTO mails (recipient, notice, caused_by)
              SELECT p.address, p.notice, $10 FROM person p
               WHERE NOT EXISTS (SELECT FROM mails m WHERE m.recipient = p.address AND m.sent_at IS NULL AND m.notice = p.notice)
                 AND NOT EXISTS (SELECT FROM invitations i WHERE i.user_id = p.id AND i.used_at IS NULL
-                                   AND i.expires_at > portal_now() + $6::interval))
+                                   AND lower(coalesce(i.address, p.address)) = lower(p.address)
+                                   AND i.expires_at > portal_now() + $6::interval)
+                AND (p.is_confirmed
+                     OR NOT EXISTS (SELECT FROM mails m WHERE lower(m.recipient) = lower(p.address)
+                                       AND m.notice->>'kind' = 'password_forgotten'
+                                       AND m.created_at > portal_now() - interval '1 day' OFFSET $12::bigint - 1)))
          INSERT INTO audit_events (actor_id, actor, address, action, subject)
          SELECT $2, name, $4, $5, name FROM coalesce((SELECT left($1, 120) FROM person LIMIT 1), $3) AS name",
         named,
@@ -247,6 +307,8 @@ async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) ->
         &recipients,
         &notices as _,
         Cause::from(actor).key(),
+        &confirmed,
+        LINKS_TO_UNCONFIRMED,
     )
     .execute(conn)
     .await?;

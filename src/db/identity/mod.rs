@@ -6,6 +6,7 @@ pub mod contact_addresses;
 pub mod invitations;
 pub mod known_browsers;
 pub mod locks;
+pub mod mailboxes;
 pub mod passwords;
 pub mod registration;
 pub mod second_factors;

@@ -3,12 +3,9 @@
 use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{locks::VerifiedPassword, second_factors};
+use super::{locks::VerifiedPassword, mailboxes, second_factors};
 use crate::{
-    db::{
-        outbox,
-        throttles::{self, Begun, Counted, Scope},
-    },
+    db::throttles::{self, Begun, Counted, Scope},
     domain::{audit::Actor, envelope::SessionSecret, notification::Notification, password::PasswordHash},
 };
 
@@ -85,7 +82,7 @@ pub(super) async fn replace(
 ) -> sqlx::Result<()> {
     let person = sqlx::query!(
         r#"UPDATE users SET password_hash = $2 WHERE id = $1
-           RETURNING login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!""#,
+           RETURNING login, portal_now() AS "at!""#,
         user_id,
         hash.as_phc(),
     )
@@ -93,5 +90,5 @@ pub(super) async fn replace(
     .await?;
     second_factors::end_setup(conn, user_id).await?;
     let notice = Notification::PasswordChosen { login: person.login, at: person.at };
-    outbox::enqueue(conn, actor, &person.address, &notice).await
+    mailboxes::tell(conn, actor, user_id, &notice).await
 }

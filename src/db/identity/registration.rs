@@ -2,6 +2,7 @@
 
 use sqlx::{PgConnection, PgPool};
 
+use super::mailboxes;
 use crate::{
     db::{
         audit::{self, Event},
@@ -75,7 +76,7 @@ async fn send_invitation(
     audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
 }
 
-/// Registers and invites a person. One who is known already gets a new link, at the address that
+/// Registers and invites a person. One who is known already gets a new link, in the mailboxes that
 /// the portal has: this is how the operator helps a person who forgot their password.
 ///
 /// # Errors
@@ -84,10 +85,9 @@ pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::R
     let mut tx = pool.begin().await?;
     let registered = register(&mut tx, actor, person).await?;
     if !registered.is_new {
-        let address = sqlx::query_scalar!("SELECT contact_address FROM users WHERE id = $1", registered.user_id)
-            .fetch_one(&mut *tx)
-            .await?;
-        send_invitation(&mut tx, actor, registered.user_id, person.login(), &address).await?;
+        for address in mailboxes::of_person(&mut tx, registered.user_id).await? {
+            send_invitation(&mut tx, actor, registered.user_id, person.login(), &address).await?;
+        }
     }
     tx.commit().await?;
     Ok(registered)
@@ -99,17 +99,5 @@ pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::R
 /// Database errors.
 pub(in crate::db) async fn await_confirmation(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     sqlx::query!("UPDATE users SET contact_address_confirmed_at = NULL WHERE id = $1", user_id).execute(conn).await?;
-    Ok(())
-}
-
-/// Confirms the address of a person who never confirmed one, and now followed a link to choose a
-/// password: it was mailed there.
-pub(super) async fn confirm_address(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    sqlx::query!(
-        "UPDATE users SET contact_address_confirmed_at = portal_now() WHERE id = $1 AND confirmed_address IS NULL",
-        user_id
-    )
-    .execute(conn)
-    .await?;
     Ok(())
 }

@@ -4,11 +4,10 @@ use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
-use super::{locks, sessions};
+use super::{locks, mailboxes, sessions};
 use crate::{
     db::{
         audit::{self, Event, frequent},
-        outbox,
         throttles::{self, Begun, Counted, Key, RateLimit, Scope, Source},
     },
     domain::{
@@ -227,10 +226,10 @@ pub async fn record_wrong_code(pool: &PgPool, actor: &Actor, user_id: i64, place
     let mut tx = pool.begin().await?;
     let key = Scope::WrongCode.key(&user_id.to_string(), "");
     if throttles::reaches(&mut tx, key, WRONG_CODES).await? {
-        let person = addressee(&mut tx, user_id).await?;
+        let person = named(&mut tx, user_id).await?;
         let (login, address, at) = (person.login, actor.address.clone(), person.at);
         let notice = Notification::WrongCodes { login, address, at };
-        outbox::enqueue(&mut tx, actor, &person.address, &notice).await?;
+        mailboxes::tell(&mut tx, actor, user_id, &notice).await?;
     }
     frequent::record_or_count(&mut tx, event).await?;
     tx.commit().await
@@ -399,21 +398,16 @@ async fn replace_codes(conn: &mut PgConnection, user_id: i64, code_hashes: &[Vec
     Ok(())
 }
 
-/// Where a notice about a person's own account goes, and when it is written.
-struct Addressee {
+/// A person, and the time of what is being written about them.
+struct Named {
     login: String,
-    address: String,
     at: OffsetDateTime,
 }
 
-async fn addressee(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Addressee> {
-    sqlx::query_as!(
-        Addressee,
-        r#"SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!" FROM users WHERE id = $1"#,
-        user_id,
-    )
-    .fetch_one(conn)
-    .await
+async fn named(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Named> {
+    sqlx::query_as!(Named, r#"SELECT login, portal_now() AS "at!" FROM users WHERE id = $1"#, user_id)
+        .fetch_one(conn)
+        .await
 }
 
 /// Mails the person what changed about their second factor.
@@ -423,9 +417,9 @@ async fn announce(
     user_id: i64,
     change: SecondFactorChange,
 ) -> sqlx::Result<()> {
-    let person = addressee(conn, user_id).await?;
+    let person = named(conn, user_id).await?;
     let notice = Notification::SecondFactorChanged { login: person.login, change, at: person.at };
-    outbox::enqueue(conn, actor, &person.address, &notice).await
+    mailboxes::tell(conn, actor, user_id, &notice).await
 }
 
 /// Deletes set-ups that were never finished. A page may still show one for

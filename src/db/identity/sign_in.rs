@@ -4,13 +4,13 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{
     locks::{self, VerifiedPassword},
+    mailboxes,
     sessions::{self, NewSession, PendingSignIn},
 };
 use crate::{
     db::{
         audit::{Event, frequent},
         members::memberships,
-        outbox,
         throttles::{self, Begun, Counted, Source},
     },
     domain::{
@@ -150,7 +150,7 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
         r#"WITH before AS (SELECT network, software FROM known_browsers WHERE user_id = $1),
                 kept AS (INSERT INTO known_browsers (user_id, network, software) VALUES ($1, $2, $3)
                          ON CONFLICT (user_id, network, software) DO UPDATE SET last_seen_at = portal_now())
-           SELECT login, coalesce(confirmed_address, contact_address) AS "address!", portal_now() AS "at!", known_browsers_epoch,
+           SELECT login, portal_now() AS "at!", known_browsers_epoch,
                   EXISTS (SELECT FROM before) AND NOT EXISTS (SELECT FROM before WHERE network = $2 AND software = $3) AS "is_new!"
              FROM users WHERE id = $1"#,
         user_id,
@@ -169,7 +169,7 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
         software: new.software.to_owned(),
         at: known.at,
     };
-    outbox::enqueue(conn, actor, &known.address, &notice).await?;
+    mailboxes::tell(conn, actor, user_id, &notice).await?;
     Ok(epoch)
 }
 

@@ -108,7 +108,7 @@ async fn assign(
         (Some(Role::PrincipalManager), _) => return Err(AttachError::IsPrincipalManager),
         (_, Role::PrincipalManager) => appoint(conn, actor, assignment).await?,
         _ => {
-            memberships::set_role(conn, assignment.structure_id, assignment.user_id, role).await?;
+            memberships::set_role(conn, actor, assignment.structure_id, assignment.user_id, role).await?;
             record(conn, actor, assignment, Action::MembershipChanged, role.label()).await?;
         }
     }
@@ -124,13 +124,13 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment
     };
     if let Some(structure) = former {
         if assignment.current.is_none() {
-            memberships::set_role(conn, structure_id, user_id, Role::User).await?;
+            memberships::set_role(conn, actor, structure_id, user_id, Role::User).await?;
         }
         return Ok(succession::appoint(conn, actor, &structure, user_id).await?);
     }
     // There is no former manager to notify. The new one is warned of passwords that an earlier,
     // removed manager still knows.
-    succession::replace(conn, structure_id, user_id).await?;
+    succession::replace(conn, actor, structure_id, user_id).await?;
     if let Some(structure) = structures::find_managed(&mut *conn, user_id, structure_id).await? {
         succession::warn_of_known_passwords(conn, actor, &structure).await?;
     }

@@ -3,7 +3,10 @@
 
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::{db::structures::ManagedStructure, domain::role::Role};
+use crate::{
+    db::structures::ManagedStructure,
+    domain::{audit::Actor, role::Role},
+};
 
 /// A member of a structure.
 #[derive(Clone, Debug)]
@@ -18,10 +21,11 @@ pub struct Member {
     pub role: Role,
     /// Whether the person has chosen a password yet.
     pub active: bool,
-    /// What the manager typed who attached this person, whom the portal knew already: all that
-    /// the manager sees of them until they sign in the next time.
+    /// What the manager typed who attached this person: all that the manager sees of them until
+    /// they sign in the next time.
     pub invited_as: Option<String>,
-    /// Whether the person has signed in since they were invited.
+    /// Whether the person has signed in since they were registered, and since a manager attached
+    /// them here.
     pub has_signed_in: bool,
 }
 
@@ -42,7 +46,8 @@ impl Member {
     }
 }
 
-/// The structure's members, the principal manager first.
+/// The structure's members, the principal manager first, by the name that the manager sees: the
+/// order, too, tells nothing of a person who has not signed in since.
 ///
 /// # Errors
 /// Database errors.
@@ -51,10 +56,11 @@ pub async fn of_structure(executor: impl PgExecutor<'_>, structure: &ManagedStru
         Member,
         r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role AS "role: Role",
                   u.password_hash IS NOT NULL AS "active!", u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", m.invited_as,
-                  u.password_hash IS NOT NULL AND NOT u.invited AS "has_signed_in!"
+                  u.password_hash IS NOT NULL AND NOT u.invited AND m.invited_as IS NULL AS "has_signed_in!"
              FROM memberships m JOIN users u ON u.id = m.user_id
             WHERE m.structure_id = $1
-            ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', u.last_name, u.first_name, u.id"#,
+            ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', coalesce(m.invited_as, u.last_name),
+                  CASE WHEN m.invited_as IS NULL THEN u.first_name END, m.id"#,
         structure.id(),
     )
     .fetch_all(executor)
@@ -75,24 +81,32 @@ pub(super) async fn role_of(conn: &mut PgConnection, structure_id: i64, user_id:
     .await
 }
 
-/// Makes the person a member with this role, whatever their role was.
+/// Makes the person a member with this role, whatever their role was. A new member sees who
+/// attached them: `actor`.
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn set_role(conn: &mut PgConnection, structure_id: i64, user_id: i64, role: Role) -> sqlx::Result<()> {
+pub(super) async fn set_role(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure_id: i64,
+    user_id: i64,
+    role: Role,
+) -> sqlx::Result<()> {
     sqlx::query!(
-        "INSERT INTO memberships (user_id, structure_id, role) VALUES ($1, $2, $3)
+        "INSERT INTO memberships (user_id, structure_id, role, attached_by) VALUES ($1, $2, $3, $4)
          ON CONFLICT ON CONSTRAINT memberships_user_structure_key DO UPDATE SET role = excluded.role",
         user_id,
         structure_id,
         role.code(),
+        actor.name,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Hides a new member, whom the portal knew already, behind what the manager typed, until
+/// Hides a new member behind what the manager typed, until
 /// [`accept_all`].
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! The members of a structure, as its principal manager changes them: invitations, roles, removals.
 
+pub mod departure;
 pub mod import;
 pub mod memberships;
 mod new_membership;
@@ -71,9 +72,10 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) ->
 /// send mail in bulk.
 const MAILS_TO_OTHERS: RateLimit = RateLimit { most: 300, minutes: 60 };
 
-/// Attaches a person, found by login or confirmed contact address, and mails them; the manager sees
-/// what was typed until they sign in. An unknown person is registered and invited to choose a
-/// password. Repeating it changes nothing.
+/// Attaches a person, found by login or confirmed contact address, and mails them. An unknown
+/// person is registered and invited to choose a password. Whether the person was known does not
+/// show: in both cases the manager sees what was typed until they sign in. Repeating it changes
+/// nothing.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -87,11 +89,12 @@ pub async fn invite(
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     let typed = person.contact_address().as_str();
-    let (user_id, invited_as) = match find_person(&mut tx, typed).await? {
-        Some(user_id) => (user_id, Some(typed)),
-        None => (register(&mut tx, actor, person).await?, None),
+    let user_id = match find_person(&mut tx, typed).await? {
+        Some(user_id) => user_id,
+        None => register(&mut tx, actor, person).await?,
     };
-    let grant = Grant { actor, action: Action::MemberInvited, structure: &structure, user_id, role, invited_as };
+    let (action, invited_as) = (Action::MemberInvited, Some(typed));
+    let grant = Grant { actor, action, structure: &structure, user_id, role, invited_as };
     if new_membership::give(&mut tx, grant).await? {
         requests::delete_answered(&mut tx, &structure, user_id).await?;
         count_mail(&mut tx, actor).await?;

@@ -43,7 +43,7 @@ pub(super) struct Grant<'a> {
     pub structure: &'a ManagedStructure,
     pub user_id: i64,
     pub role: Role,
-    /// For a person whom the portal knew already: what the manager typed, and sees of them at
+    /// For a person whom the manager invites: what was typed, all that the manager sees of them at
     /// first.
     pub invited_as: Option<&'a str>,
 }
@@ -64,7 +64,7 @@ pub(super) async fn give(conn: &mut PgConnection, grant: Grant<'_>) -> Result<bo
         Some(current) => return Err(MemberError::OtherRole(current)),
         None => {}
     }
-    memberships::set_role(conn, structure.id(), user_id, role).await?;
+    memberships::set_role(conn, actor, structure.id(), user_id, role).await?;
     if let Some(typed) = invited_as {
         memberships::hide(conn, structure.id(), user_id, typed).await?;
     }

@@ -10,7 +10,7 @@ use crate::{
         audit::{self, Event},
         outbox::{self, Cause},
         structures::{self, ManagedStructure, NotManager},
-        throttles::{self, Key, Scope},
+        throttles::{self, Key, RateLimit, Scope},
     },
     domain::{
         audit::{Action, Actor},
@@ -22,6 +22,15 @@ use crate::{
 
 /// The number of pending requests that a person may have.
 pub const MOST_PENDING: i64 = 10;
+
+/// New requests that a person may make in a row: each mails a manager, and withdrawing it makes
+/// room for another.
+const NEW_REQUESTS: RateLimit = RateLimit { most: 20, minutes: 60 };
+
+/// The key of new requests, as [`withdrawals_of`].
+fn requests_of(actor: &Actor) -> Key {
+    Scope::MembershipRequest.key(&actor.name, "new")
+}
 
 /// The throttle of withdrawals. The word stands for a network: it counts per person, whatever their
 /// network, so no other person can lengthen the delay.
@@ -35,6 +44,8 @@ fn withdrawals_of(actor: &Actor) -> Key {
 pub enum AskError {
     #[error("the person has withdrawn several requests")]
     TooManyWithdrawals { seconds: u32 },
+    #[error("the person has made many requests")]
+    TooOften { seconds: u32 },
     #[error("the person is a member already")]
     AlreadyMember,
     #[error("the person has as many pending requests as allowed")]
@@ -64,6 +75,9 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
     .await?;
     if is_pending(&mut tx, user_id, structure).await? {
         return Ok(());
+    }
+    if let Some(seconds) = throttles::consume(&mut tx, requests_of(actor), NEW_REQUESTS).await? {
+        return Err(AskError::TooOften { seconds });
     }
     let target = find_target(&mut tx, structure).await?;
     let notice = Notification::MembershipRequested {

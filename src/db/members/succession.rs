@@ -25,8 +25,8 @@ pub enum DesignateError {
     NotManager(#[from] NotManager),
     #[error("not another member of the structure")]
     NotAnotherMember,
-    #[error("the person has never signed in")]
-    NeverSignedIn { name: String },
+    #[error("the person has not signed in since they were invited or attached")]
+    NotSignedInSince,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -42,8 +42,8 @@ pub struct Designated {
 /// same transaction, contact address and rights of the technical users change, since both are
 /// derived (rules 5 and 6), envelopes that the former manager has not opened are destroyed, and
 /// both are mailed. The new one's mail names the accounts whose password the former one knows. The
-/// new one must have signed in once: an invitation alone, to whatever address, gives no structure
-/// away.
+/// new one must have signed in since they were invited or attached: an invitation alone, to
+/// whatever address, gives no structure away, and takes no person's rights for its technical users.
 ///
 /// # Errors
 /// [`DesignateError`].
@@ -58,7 +58,7 @@ pub async fn designate(
     let members = memberships::of_structure(&mut *tx, &structure).await?;
     let successor = find_successor(&structure, &members, new_manager_id)?;
     if !successor.has_signed_in {
-        return Err(DesignateError::NeverSignedIn { name: successor.shown_name() });
+        return Err(DesignateError::NotSignedInSince);
     }
     hand_over(&mut tx, actor, &structure, &members, successor).await?;
     let manages_others = sqlx::query_scalar!(
@@ -103,7 +103,7 @@ async fn hand_over(
     members: &[Member],
     successor: &Member,
 ) -> sqlx::Result<()> {
-    replace(conn, structure.id(), successor.user_id).await?;
+    replace(conn, actor, structure.id(), successor.user_id).await?;
     let known_accounts = known_to_others(conn, structure.id()).await?;
     let notice = manager_changed(structure, successor.full_name(), Recipient::NewManager { known_accounts });
     outbox::enqueue(conn, actor, &successor.contact_address, &notice).await?;
@@ -168,9 +168,14 @@ fn manager_changed(structure: &ManagedStructure, new_manager: String, recipient:
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn replace(conn: &mut PgConnection, structure_id: i64, new_manager_id: i64) -> sqlx::Result<()> {
+pub(super) async fn replace(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure_id: i64,
+    new_manager_id: i64,
+) -> sqlx::Result<()> {
     memberships::demote_principal_manager(conn, structure_id).await?;
-    memberships::set_role(conn, structure_id, new_manager_id, Role::PrincipalManager).await?;
+    memberships::set_role(conn, actor, structure_id, new_manager_id, Role::PrincipalManager).await?;
     structures::set_principal_manager(conn, structure_id, new_manager_id).await?;
     envelopes::end_of_structure(conn, structure_id).await
 }

@@ -11,7 +11,10 @@ use serde::Deserialize;
 
 use super::{pages::ForgottenPasswordPage, session::Browser};
 use crate::{
-    db::identity::invitations::{self, Request},
+    db::{
+        identity::invitations::{self, Request},
+        throttles::Source,
+    },
     domain::{audit::Actor, person::normalized_login},
     french,
     web::{
@@ -39,6 +42,19 @@ pub struct NameForm {
     identifiant: String,
 }
 
+/// Where the request comes from. A browser is known by its person's login; an address that is typed
+/// stands for it.
+async fn source(state: &AppState, browser: &Browser, named: &str) -> Result<Source, AppError> {
+    let logins = invitations::logins_named(&state.pool, named).await?;
+    for login in logins {
+        let source = browser.source(state, &login).await?;
+        if matches!(source, Source::KnownBrowser(_)) {
+            return Ok(source);
+        }
+    }
+    Ok(Source::Address(browser.address))
+}
+
 /// Takes the request.
 pub async fn ask(
     State(state): State<AppState>,
@@ -51,7 +67,7 @@ pub async fn ask(
         return refuse(&state, form.identifiant, message);
     }
     let actor = Actor::unknown(browser.address.to_string());
-    let source = browser.source(&state, &named).await?;
+    let source = source(&state, &browser, &named).await?;
     let (message, seconds) = match invitations::request(&state.pool, &actor, &named, &source).await? {
         Request::Taken => {
             return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
@@ -61,7 +77,9 @@ pub async fn ask(
             (format!("Trop de demandes. Veuillez patienter {wait} avant de recommencer."), seconds)
         }
         Request::TooOftenFromNetwork { seconds } => {
-            let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes.";
+            let message = "Beaucoup de demandes viennent du même réseau que la vôtre. Réessayez dans dix minutes. D’ici \
+                là, faites votre demande depuis un autre réseau (avec votre téléphone, par exemple), ou depuis un \
+                navigateur dans lequel vous vous êtes déjà connecté.";
             (message.to_owned(), seconds)
         }
     };

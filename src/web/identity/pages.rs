@@ -87,6 +87,8 @@ pub struct InvitationPage {
     pub login: String,
     /// Whether the person has a password already.
     pub has_password: bool,
+    /// The address that becomes the contact address, where it is another.
+    pub restores: Option<String>,
     pub expires_at: OffsetDateTime,
     pub errors: Errors,
 }
@@ -122,6 +124,7 @@ impl InvitationPage {
             display_name: format!("{} {}", invited.first_name, invited.last_name),
             login: invited.login.clone(),
             has_password: invited.has_password,
+            restores: invited.restores.clone(),
             expires_at: invited.expires_at,
             errors,
         }

@@ -35,6 +35,7 @@ pub enum Notice {
     ContactAddressConfirmed,
     ConfirmationSentAgain,
     OwnPasswordChanged,
+    StructureLeft,
     SessionClosed,
     SecondFactorDisabled,
 }

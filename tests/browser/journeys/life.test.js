@@ -118,6 +118,8 @@ for (const { javaScript, name, suffix } of scriptings) {
     const link = await linkMailedTo(address);
     await acceptInvitation(link, { login: address, password: `onze hérons au bord de l’eau ${suffix}` }, structure);
 
+    // Until then the row shows only what was typed.
+    await page.reload();
     const row = () => visitor.row("Lou Petit");
     await visitor.press("Modifier le rôle", row());
     await visitor.sees("Le nouveau rôle figurera immédiatement sur la fiche structure");

@@ -49,6 +49,7 @@ const nobody = [
   ["oublie-demande-enregistree", at("/connexion?avis=password-link-asked")],
   ["lien-invitation", at(({ fixtures }) => fixtures.links.invited)],
   ["lien-mot-de-passe-oublie", at(({ fixtures }) => fixtures.links.forgotten)],
+  ["lien-qui-rend-une-adresse", linkThatRestores],
   ["lien-conseil", then(at(({ fixtures }) => fixtures.links.invited), fill("Nouveau mot de passe", "aaaaaaaaaaaaaaaa"), sees("Facile à deviner"))],
   ["lien-en-erreur", then(at(({ fixtures }) => fixtures.links.invited), fill("Nouveau mot de passe", "court"), press("Enregistrer le mot de passe")), 422],
   ["lien-expire", at("/invitation/perimee"), 404, 410],
@@ -68,6 +69,8 @@ const nobody = [
 
 const member = [
   ["mon-compte-utilisateur", at("/mon-compte")],
+  ["mon-compte-ancienne-adresse", formerAddress],
+  ["mon-compte-depart", then(at("/mon-compte"), pressFirst("Quitter cette structure"))],
   ["mon-compte-adresse-a-confirmer", unconfirmedAddress],
   ["mon-compte-adresse-renvoyee", then(press("Renvoyer le message de confirmation"), sees("Un nouveau message de confirmation part"))],
   ["mon-compte-adresse-trop-de-messages", then(press("Renvoyer le message de confirmation"), sees("Un nouveau message de confirmation part"), press("Renvoyer le message de confirmation")), 422],
@@ -250,6 +253,22 @@ async function unconfirmedAddress({ visitor, page }) {
   await visitor.press("Enregistrer l’adresse de contact");
   await visitor.sees("À confirmer");
 }
+
+/** An address that was confirmed before still is a way back. */
+async function formerAddress({ page, portal }) {
+  await portal.sql(`INSERT INTO recovery_addresses (user_id, address, ends_at)
+                    SELECT id, 'adresse.precedente@exemple.fr', now() + interval '13 days' FROM users WHERE login = '${portal.member.login}'`);
+  await page.goto("/mon-compte");
+}
+formerAddress.undo = ({ portal }) => portal.sql("DELETE FROM recovery_addresses");
+
+/** A link that was mailed to the address before the present one. */
+async function linkThatRestores({ page, portal, fixtures }) {
+  await portal.sql(`UPDATE users SET former_contact_address = 'adresse.precedente@exemple.fr' WHERE id = ${fixtures.people.former}`);
+  await page.goto(fixtures.links.forgotten);
+}
+linkThatRestores.undo = ({ portal, fixtures }) =>
+  portal.sql(`UPDATE users SET former_contact_address = contact_address WHERE id = ${fixtures.people.former}`);
 
 /** Of two members: one has not signed in since, the other has not confirmed the address. */
 async function pendingMember({ page, portal, fixtures }) {

@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 
 use crate::{
     db::{
-        identity::calendar_links,
+        identity::calendar_links::{self, NewLink},
         technical_users::deadlines::{self, Deadline},
     },
     domain::{characters::is_control_or_line_end, random},
@@ -56,9 +56,11 @@ pub async fn make_link(
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
     let page = calendar_page(&state, &visitor, Some(link))?;
     let hash = random::digest(&token);
-    match calendar_links::replace(&state.pool, &visitor.actor, visitor.person.user_id, &hash).await? {
-        None => render(&page),
-        Some(seconds) => Err(AppError::TooManyRequests { seconds }),
+    let Visitor { person, session, actor } = &visitor;
+    match calendar_links::replace(&state.pool, actor, session, person.user_id, &hash).await? {
+        NewLink::Made => render(&page),
+        NewLink::TooOften { seconds } => Err(AppError::TooManyRequests { seconds }),
+        NewLink::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     french,
     web::{
         edge::{
-            error::{AppError, page as render, page_with_status},
+            error::{AppError, page as render, page_with_status, rate_limited},
             state::AppState,
         },
         identity::{authority::Answerable, fresh_form::FreshForm, visitor::Visitor},
@@ -94,6 +94,10 @@ pub async fn ask(
             let message =
                 format!("Vous avez annulé plusieurs demandes. Veuillez patienter {wait} avant d’en faire une autre.");
             refuse(form, "identifiant", message).await
+        }
+        Err(AskError::TooOften { seconds }) => {
+            let message = "Vous avez fait beaucoup de demandes en peu de temps. Réessayez dans une heure.".to_owned();
+            Ok(rate_limited(refuse(form, "identifiant", message).await?, seconds))
         }
         Err(AskError::AlreadyMember) => {
             refuse(form, "identifiant", "Vous êtes déjà rattaché à cette structure.".into()).await

@@ -1,5 +1,6 @@
 //! « Mon compte »: a person's own data, password, memberships and sessions.
 
+pub mod departure;
 pub mod pages;
 pub mod second_factor;
 
@@ -89,6 +90,7 @@ async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> R
         contact_address: shown.contact_address,
         unconfirmed: (!account.is_address_confirmed)
             .then(|| Unconfirmed { address: person.contact_address.clone(), former: account.confirmed_address }),
+        former_addresses: account.former_addresses,
         technical_users: account.technical_users.unsigned_abs(),
         errors: shown.errors,
         memberships: account.memberships.into_iter().map(Into::into).collect(),
@@ -130,10 +132,11 @@ pub async fn change_contact_address(
             return refused(&state, &visitor, form.contact_address, "adresse-de-contact", error.to_string()).await;
         }
     };
-    let user_id = visitor.person.user_id;
-    let notice = match contact_addresses::change(&state.pool, &visitor.actor, user_id, &address).await? {
+    let Visitor { person, session, actor } = &visitor;
+    let notice = match contact_addresses::change(&state.pool, actor, session, person.user_id, &address).await? {
         AddressChange::Saved { technical_users: 0 } => Notice::ContactAddressSaved,
         AddressChange::Saved { .. } => Notice::AccountsContactAddressSaved,
+        AddressChange::SessionEnded => return Err(AppError::SignInRequired { expired: true, return_to: None }),
         AddressChange::TooOften { seconds } => {
             let message =
                 "Vous avez modifié cette adresse plusieurs fois en peu de temps. Réessayez dans une heure.".into();
@@ -146,8 +149,9 @@ pub async fn change_contact_address(
 
 /// « Renvoyer le message de confirmation ».
 pub async fn send_confirmation_again(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
-    match contact_addresses::send_again(&state.pool, visitor.person.user_id).await? {
+    match contact_addresses::send_again(&state.pool, &visitor.session, visitor.person.user_id).await? {
         Resent::Done => Ok(Redirect::to(&Notice::ConfirmationSentAgain.on(paths::MY_ACCOUNT)).into_response()),
+        Resent::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
         Resent::TooOften => {
             let message = "Plusieurs messages de confirmation sont déjà partis vers cette adresse aujourd’hui. Suivez le \
                 lien du dernier, ou réessayez demain.";

@@ -4,7 +4,7 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::identity::{account, sessions::OpenSession},
+    db::identity::{account, mailboxes::FormerAddress, sessions::OpenSession},
     domain::{role::Role, user_agent},
     web::shell::{filters, form::Errors, layout::Layout, pagination::Pagination, values::StructureName},
 };
@@ -21,6 +21,8 @@ pub struct MyAccountPage {
     pub contact_address: String,
     /// The contact address, where it waits to be confirmed.
     pub unconfirmed: Option<Unconfirmed>,
+    /// Addresses that were confirmed before and are a way back for a while.
+    pub former_addresses: Vec<FormerAddress>,
     /// How many technical users have the contact address.
     pub technical_users: u64,
     /// Errors of whichever form was sent.
@@ -40,6 +42,10 @@ pub struct Unconfirmed {
 
 /// A structure that the person is a member of.
 pub struct MembershipRow {
+    pub id: i64,
+    pub attached_at: OffsetDateTime,
+    /// The login of whoever attached the person, where it was recorded.
+    pub attached_by: Option<String>,
     pub structure: StructureName,
     pub role: &'static str,
     /// Whether the person may open its page.
@@ -61,6 +67,9 @@ impl From<account::MembershipRow> for MembershipRow {
     fn from(row: account::MembershipRow) -> Self {
         let role = row.role();
         Self {
+            id: row.id,
+            attached_at: row.attached_at,
+            attached_by: row.attached_by,
             role: role.label(),
             managed: role == Role::PrincipalManager,
             structure: StructureName {

@@ -100,7 +100,7 @@ pub struct Candidate {
     pub selected: bool,
     pub name: String,
     pub role: &'static str,
-    /// Only a person who has signed in once may be chosen.
+    /// Only a person who has signed in since they were invited or attached may be chosen.
     pub has_signed_in: bool,
 }
 
@@ -115,7 +115,7 @@ pub struct DesignateManagerPage {
 }
 
 impl StructurePage {
-    /// Whether a candidate has signed in once.
+    /// Whether a candidate may be chosen.
     fn can_designate(&self) -> bool {
         self.candidates.iter().any(|candidate| candidate.has_signed_in)
     }

@@ -59,16 +59,11 @@ pub async fn designate(
             Ok(Redirect::to(&Notice::ManagerDesignated.on(next)).into_response())
         }
         Err(DesignateError::NotManager(_)) => Err(AppError::NotFound),
-        Err(DesignateError::NotAnotherMember) => {
-            let message = "Choisissez une autre personne rattachée à la structure.".to_owned();
-            refused(&state, &managed, message).await
-        }
-        Err(DesignateError::NeverSignedIn { name }) => {
-            let message = format!(
-                "{name} n’a pas encore ouvert son compte\u{a0}: vous pourrez désigner cette personne \
-                dès qu’elle se sera connectée une première fois."
-            );
-            refused(&state, &managed, message).await
+        // The same for both: otherwise numbers of people could be tried for that of an invited one.
+        Err(DesignateError::NotAnotherMember | DesignateError::NotSignedInSince) => {
+            let message = "Choisissez une autre personne rattachée à la structure. Une personne invitée peut être \
+                désignée dès qu’elle s’est connectée au portail.";
+            refused(&state, &managed, message.to_owned()).await
         }
         Err(DesignateError::Database(error)) => Err(error.into()),
     }
