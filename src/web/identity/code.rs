@@ -55,7 +55,7 @@ impl FromRequestParts<AppState> for Pending {
 
 async fn find(parts: &mut Parts, state: &AppState) -> Result<Option<PendingSignIn>, AppError> {
     match Browser::from_request_parts(parts, state).await?.session() {
-        Some(session) => Ok(sessions::find_pending(&state.pool, session).await?),
+        Some(session) => Ok(sessions::find_pending(&state.strangers_pool, session).await?),
         None => Ok(None),
     }
 }
@@ -94,7 +94,7 @@ pub async fn submit(
             Ok(browser.mark_known(&state, &pending.login, answer))
         }
         Verdict::Wrong => {
-            sign_in::record_wrong_code(&state.pool, &actor).await?;
+            sign_in::record_wrong_code(&state.strangers_pool, &actor).await?;
             let message =
                 "Le code est incorrect ou a déjà servi. Saisissez le code que votre application affiche maintenant.";
             refuse(&state, message.into(), typed)

@@ -51,8 +51,9 @@ pub async fn ask(
         return refuse(&state, form.identifiant, message);
     }
     let actor = Actor::unknown(browser.address.to_string());
+    let _turn = browser.turn(&state).await?;
     let (message, seconds) =
-        match invitations::request(&state.pool, &actor, &named, &browser.source(&state, &named)).await? {
+        match invitations::request(&state.strangers_pool, &actor, &named, &browser.source(&state, &named)).await? {
             Request::Taken => {
                 return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
             }
