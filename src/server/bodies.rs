@@ -168,7 +168,7 @@ mod tests {
     /// The length of what is read of a body of one-byte frames, and how many of them were held at
     /// the end.
     async fn read(frames: usize) -> (usize, usize) {
-        let (living, most) = (Arc::default(), Arc::new(AtomicUsize::default()));
+        let (living, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let body = Body::from_stream(stream::iter(0..frames).map({
             let most = most.clone();
             move |_| {
