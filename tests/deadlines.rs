@@ -289,3 +289,21 @@ async fn one_date_of_expiry_stands_on_every_screen_and_in_the_pdf() {
     let pdf = browser.submit(&summary, &action, &[]).await;
     assert!(text_of_pdf(&pdf.body).is_none_or(|text| text.contains(&date)), "{date} is not in the PDF");
 }
+
+#[tokio::test]
+async fn a_calendar_is_a_download_and_nobody_leaves_more_than_two_unread() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let page = browser.open("/activites/echeances").await;
+    let made = browser.submit(&page, "/activites/echeances", &[]).await.body_text();
+    let link = made.split("/calendrier/").nth(1).expect("a link").split(['"', '<']).next().expect("its end");
+    let unread = portal.state().exports.take(manager.id, 2).expect("nothing is taken");
+    for path in ["/activites/echeances.ics", &format!("/calendrier/{link}")] {
+        browser.get(path).await.refusal(429);
+    }
+    drop(unread);
+    for path in ["/activites/echeances.ics", &format!("/calendrier/{link}")] {
+        assert!(browser.get(path).await.body_text().starts_with("BEGIN:VCALENDAR"), "{path}");
+    }
+}

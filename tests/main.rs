@@ -10,6 +10,7 @@ mod creation;
 mod deadlines;
 mod documents;
 mod edge;
+mod floods;
 mod forgotten_password;
 mod frequency;
 mod fresh_authentication;

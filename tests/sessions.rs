@@ -315,3 +315,22 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
         }
     }
 }
+
+#[tokio::test]
+async fn a_person_has_a_hundred_sessions_and_another_one_ends_the_longest_unused() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let (unused, used) = (portal.signed_in(&manager).await, portal.signed_in(&manager).await);
+    let others = "INSERT INTO sessions (id_hash, data, user_id, address, software, last_seen_at)
+                  SELECT sha256(n::text::bytea), '{}', $1, '192.0.2.1', '', portal_now() - interval '1 minute'
+                    FROM generate_series(1, 98) n";
+    sqlx::query(others).bind(manager.id).execute(&portal.pool).await.expect("sessions");
+    let idle = "UPDATE sessions SET last_seen_at = portal_now() - interval '2 minutes'
+                 WHERE public_id = (SELECT min(public_id) FROM sessions)";
+    sqlx::query(idle).execute(&portal.pool).await.expect("an update");
+    let newest = portal.signed_in(&manager).await;
+    assert!(is_in(&newest).await && is_in(&used).await && !is_in(&unused).await);
+    let count: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(&portal.pool).await.expect("a count");
+    assert_eq!(count, 100);
+}

@@ -51,27 +51,34 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 const SERVING_TIMEOUTS: [(&str, &str); 3] =
     [("lock_timeout", "2s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
 
-/// The connections of a service: calls of the API and pages do not wait for each other's.
+/// The connections of a service. None of these waits for another's.
 pub struct Pools {
-    /// Pages, mails, upkeep.
+    /// Pages of people who are signed in, mails, upkeep.
     pub portal: PgPool,
+    /// Sign-in and requests for links: what any stranger may ask for.
+    pub strangers: PgPool,
+    /// Calls of the API.
     pub api: PgPool,
 }
 
 impl From<PgPool> for Pools {
-    /// One pool for both.
+    /// One pool for all.
     fn from(pool: PgPool) -> Self {
-        Self { portal: pool.clone(), api: pool }
+        Self { portal: pool.clone(), strangers: pool.clone(), api: pool }
     }
 }
 
 /// Pools to the same database with [`SERVING_TIMEOUTS`], which have `max_connections` together: the
-/// API 60 %. Migrations and imports, which take longer, use `pool_of_start` itself.
+/// API 60 %, strangers 15 %. Where there are too few for three, strangers use the portal's.
+/// Migrations and imports, which take longer, use `pool_of_start` itself.
 pub fn serving_pools(pool_of_start: &PgPool, max_connections: u32) -> Pools {
     let options = pool_of_start.connect_options().as_ref().clone().options(SERVING_TIMEOUTS);
     let for_api = (max_connections * 3 / 5).max(1);
-    let for_portal = max_connections.saturating_sub(for_api).max(1);
-    Pools { portal: pool(options.clone(), for_portal), api: pool(options, for_api) }
+    let for_strangers = max_connections * 3 / 20;
+    let for_portal = max_connections.saturating_sub(for_api + for_strangers).max(1);
+    let portal = pool(options.clone(), for_portal);
+    let strangers = if for_strangers == 0 { portal.clone() } else { pool(options.clone(), for_strangers) };
+    Pools { portal, strangers, api: pool(options, for_api) }
 }
 
 /// Connects once. Unlike a pool, which only reports a timeout, it reports the cause of a failure.

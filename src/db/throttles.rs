@@ -219,18 +219,29 @@ pub enum Begun {
 /// # Errors
 /// Database errors.
 pub async fn begin(conn: &mut PgConnection, keys: Vec<Key>) -> sqlx::Result<Begun> {
-    let mut longest = None;
+    // Before any lock: otherwise a flood of attempts that must wait would queue for the locks, each
+    // with a connection.
+    if let Some(seconds) = longest_wait(conn, &keys).await? {
+        return Ok(Begun::Wait(seconds));
+    }
     for key in &keys {
         lock(conn, key).await?;
-        longest = longest.max(wait(&mut *conn, key).await?);
     }
-    if let Some(seconds) = longest {
+    if let Some(seconds) = longest_wait(conn, &keys).await? {
         return Ok(Begun::Wait(seconds));
     }
     for key in &keys {
         fail(&mut *conn, key).await?;
     }
     Ok(Begun::Counted(Counted(keys)))
+}
+
+async fn longest_wait(conn: &mut PgConnection, keys: &[Key]) -> sqlx::Result<Option<u32>> {
+    let mut longest = None;
+    for key in keys {
+        longest = longest.max(wait(&mut *conn, key).await?);
+    }
+    Ok(longest)
 }
 
 /// The same in a transaction of its own.

@@ -14,9 +14,12 @@ use axum::{
     body::{Body, Bytes, HttpBody},
 };
 use futures_util::stream;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::{Frame, Incoming, SizeHint};
-use tokio::time::timeout;
+use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 
 use super::connection_limits::Slot;
 use crate::web::edge::body_limit::MAX_BODY_BYTES;
@@ -64,19 +67,64 @@ static OVERSIZED: [u8; MAX_BODY_BYTES + 1] = [0; MAX_BODY_BYTES + 1];
 
 /// Reads a request's body. Where it is too long, incomplete or too slow, the error surfaces in the
 /// handler that reads the returned body.
-pub(super) async fn read_whole(body: Incoming) -> Body {
+pub(super) async fn read_whole<B>(body: B) -> Body
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     if body.is_end_stream() {
         return Body::empty();
     }
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return oversized();
     }
-    match timeout(BODY_TIMEOUT, Limited::new(body, MAX_BODY_BYTES).collect()).await {
-        Ok(Ok(collected)) => Body::from(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => oversized(),
+    match timeout(BODY_TIMEOUT, gather(body)).await {
+        Ok(Ok(Some(bytes))) => Body::from(bytes),
+        Ok(Ok(None)) => oversized(),
         Ok(Err(error)) => failing(error),
         Err(_) => failing(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
+}
+
+/// No form of ours and no call is longer. Longer bodies are in memory only as many at a time as
+/// [`LONG_BODIES`] says; others wait, within their time limit.
+const USUAL_BODY_BYTES: usize = 16 * 1024;
+static LONG_BODIES: Semaphore = Semaphore::const_new(256);
+
+/// A body in memory.
+#[derive(Default)]
+struct Gathered {
+    bytes: Vec<u8>,
+    /// Of [`LONG_BODIES`].
+    permit: Option<SemaphorePermit<'static>>,
+}
+
+impl AsRef<[u8]> for Gathered {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Copies a body's frames into one buffer; `None` where it is too long. Not `collect`, which keeps
+/// the frames: a sender may make each of one byte, and each kept one would take thirty.
+async fn gather<B>(mut body: B) -> Result<Option<Bytes>, BoxError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    let mut gathered = Gathered::default();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(Into::into)?.into_data() else { continue };
+        let length = gathered.bytes.len() + data.len();
+        if length > MAX_BODY_BYTES {
+            return Ok(None);
+        }
+        if length > USUAL_BODY_BYTES && gathered.permit.is_none() {
+            gathered.permit = Some(LONG_BODIES.acquire().await?);
+        }
+        gathered.bytes.extend_from_slice(&data);
+    }
+    Ok(Some(Bytes::from_owner(gathered)))
 }
 
 fn oversized() -> Body {
@@ -85,4 +133,57 @@ fn oversized() -> Body {
 
 fn failing(error: BoxError) -> Body {
     Body::from_stream(stream::iter([Err::<Bytes, _>(error)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::StreamExt;
+
+    use super::*;
+
+    /// One byte, and how many of them there are.
+    struct Counted(Arc<AtomicUsize>);
+
+    impl Counted {
+        fn new(living: &Arc<AtomicUsize>) -> Self {
+            living.fetch_add(1, Ordering::Relaxed);
+            Self(living.clone())
+        }
+    }
+
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            b"x"
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The length of what is read of a body of one-byte frames, and how many of them were held at
+    /// the end.
+    async fn read(frames: usize) -> (usize, usize) {
+        let (living, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let body = Body::from_stream(stream::iter(0..frames).map({
+            let most = most.clone();
+            move |_| {
+                most.fetch_max(living.load(Ordering::Relaxed), Ordering::Relaxed);
+                Ok::<_, io::Error>(Bytes::from_owner(Counted::new(&living)))
+            }
+        }));
+        let read = axum::body::to_bytes(read_whole(body).await, usize::MAX).await.unwrap();
+        (read.len(), most.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_body_of_one_byte_frames_takes_no_more_memory_than_its_bytes() {
+        assert_eq!(read(1000).await, (1000, 0));
+        assert_eq!(read(MAX_BODY_BYTES).await.0, MAX_BODY_BYTES);
+        assert_eq!(read(2 * MAX_BODY_BYTES).await.0, MAX_BODY_BYTES + 1);
+    }
 }

@@ -56,7 +56,8 @@ const ACCEPT_GRACE: Duration = Duration::from_millis(100);
 const FIRST_BYTES_GRACE: Duration = Duration::from_millis(250);
 /// Pause after a failed accept, such as one without a free file descriptor.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
-/// The longest request head: request line and headers.
+/// The longest request head: request line and headers. hyper's buffers have no more bytes, either:
+/// it would read 400 kB ahead of a body that is not taken yet.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The most connections at a time: an idle one costs some kilobytes.
 const MAX_CONNECTIONS: usize = 4096;
@@ -236,6 +237,7 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_header_size(MAX_HEAD_BYTES)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
     tokio::select! {
         result = watcher.watch(connection) => {

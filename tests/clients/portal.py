@@ -23,8 +23,8 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 class Portal:
     """`with Portal() as portal:` starts one and ends it."""
 
-    def __init__(self, **settings):
-        self.settings = settings
+    def __init__(self, build="debug", **settings):
+        self.build, self.settings = build, settings
 
     def __enter__(self):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="raccord-clients-"))
@@ -40,7 +40,7 @@ class Portal:
         self.log = open(self.directory / "log", "w+")
         settings = {"RACCORD_DATA_DIR": str(self.directory), "RACCORD_LISTEN": self.listen} | self.settings
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "RACCORD_PG_BIN") if name in os.environ}
-        command = [TARGET / "debug/raccord", "serve", "--demo"]
+        command = [TARGET / self.build / "raccord", "serve", "--demo"]
         self.process = subprocess.Popen(command, env=kept | settings, stdout=self.log, stderr=self.log)
         for _ in range(600):
             try:
@@ -75,13 +75,14 @@ class Portal:
         return self.log.read()
 
     def sql(self, statement):
-        """What time does in months, done at once. Only the operator's own user reaches the socket."""
+        """What time does in months, done at once, or what a statement answers. Only the operator's own user reaches the socket."""
         cluster = self.directory / "postgres/cluster"
         owner = cluster.owner()
-        command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", str(cluster), "-U", "raccord", "-c", statement, "raccord"]
+        command = ["psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", str(cluster), "-U", "raccord", "-c", statement, "raccord"]
         as_owner = ["setpriv", f"--reuid={owner}", f"--regid={owner}", "--clear-groups"] if os.geteuid() == 0 else []
         password = (self.directory / "postgres/owner-password").read_text()
-        subprocess.run(as_owner + command, check=True, cwd="/", env={**os.environ, "PGPASSWORD": password})
+        environment = {**os.environ, "PGPASSWORD": password}
+        return subprocess.run(as_owner + command, check=True, cwd="/", env=environment, stdout=subprocess.PIPE, text=True).stdout
 
 
 class Manager:

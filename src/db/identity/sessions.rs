@@ -70,6 +70,24 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
     .await
 }
 
+/// The sessions that a person may have, and the sign-ins of theirs that may wait for a code: when
+/// another one begins, the one that was not used for longest ends. Otherwise who knows a password
+/// could fill the table, and with it the page that lists a person's sessions.
+const MOST_SESSIONS: i64 = 100;
+
+/// Makes room for another session of a person whose row is locked.
+async fn make_room(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM sessions WHERE id_hash IN (
+             SELECT id_hash FROM sessions WHERE user_id = $1 ORDER BY last_seen_at DESC, id_hash OFFSET $2) RETURNING id_hash",
+        user_id,
+        MOST_SESSIONS - 1,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    envelopes::end_of_sessions(conn, &ended).await
+}
+
 /// A session as « Mon compte » lists it.
 #[derive(Clone, Debug)]
 pub struct OpenSession {
@@ -122,6 +140,7 @@ pub(super) async fn insert(
     address: &str,
     new: NewSession<'_>,
 ) -> sqlx::Result<()> {
+    make_room(conn, user_id).await?;
     sqlx::query!(
         "INSERT INTO sessions (id_hash, data, user_id, address, software) VALUES ($1, '{}', $2, $3, $4)",
         new.id.digest(),
@@ -153,6 +172,16 @@ pub(super) async fn insert_pending(
     id: &SessionSecret,
     return_to: Option<&str>,
 ) -> sqlx::Result<()> {
+    // Pending sign-ins end no session: the password alone must not end those of its owner.
+    sqlx::query!(
+        "DELETE FROM sessions WHERE id_hash IN (
+             SELECT id_hash FROM sessions WHERE user_id IS NULL AND (data->>'half_user_id')::bigint = $1
+              ORDER BY created_at DESC, id_hash OFFSET $2)",
+        verified.user_id,
+        MOST_SESSIONS - 1,
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "INSERT INTO sessions (id_hash, data) VALUES ($1, jsonb_build_object('half_user_id', $2::bigint,
              'half_password', encode(sha256(convert_to($3, 'UTF8')), 'hex'), 'return_to', $4::text))",

@@ -38,13 +38,14 @@ pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Dead
     .await
 }
 
-/// The deadlines of the person whose calendar this link shows; `None` if there is no such link.
+/// The person whose calendar this link shows, by id, and their deadlines; `None` if there is no
+/// such link.
 ///
 /// # Errors
 /// Database errors.
-pub async fn of_link(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Vec<Deadline>>> {
+pub async fn of_link(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<(i64, Vec<Deadline>)>> {
     match calendar_links::find_owner(pool, token_hash).await? {
-        Some(manager_id) => Ok(Some(of_manager(pool, manager_id).await?)),
+        Some(manager_id) => Ok(Some((manager_id, of_manager(pool, manager_id).await?))),
         None => Ok(None),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,12 +17,14 @@ use serde::Serialize;
 use super::error::ApiError;
 use crate::{
     db::api::{PresentedCredentials, tokens},
+    domain::network::site_of,
     web::edge::shares::{Share, Shares, UsedUp},
 };
 
-/// Statements of one account that run at a time.
+/// Statements of one account that run at a time, or of one network whose credentials are not judged
+/// yet.
 const STATEMENTS: u32 = 4;
-/// The most calls of one account that wait for one of its statements to end.
+/// The most calls of one account that wait for one of its statements to end; or of strangers.
 const WAITING: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Kilobytes of answers that one account may leave unread. One answer has 2 MB at most.
@@ -30,12 +33,12 @@ const UNREAD_KB: u32 = 8 * 1024;
 const SHORT_ANSWER: usize = 64 * 1024;
 
 /// Whose share it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Account {
     /// An account by id.
     Known(i64),
-    /// Credentials that this instance has not judged lately.
-    Presented(Mark),
+    /// A network from which credentials come that are not judged yet, or wrong.
+    Stranger(String),
 }
 
 /// The beginning of a digest: enough to tell credentials apart, where a mistake would only join two
@@ -52,24 +55,35 @@ impl From<UsedUp> for ApiError {
 pub struct AccountShares {
     statements: Shares<Account>,
     answers: Shares<Account>,
+    /// Of all connections, those that strangers may have at a time: accounts never wait for them.
+    strangers: Shares<()>,
     known: Mutex<KnownCredentials>,
 }
 
-impl Default for AccountShares {
-    fn default() -> Self {
-        Self { statements: Shares::of(STATEMENTS), answers: Shares::of(UNREAD_KB), known: Mutex::default() }
-    }
+/// A stranger's shares, of the network's connections and of all strangers'. Dropped together.
+pub struct StrangersShare {
+    _of_network: Share<Account>,
+    _of_all: Share<()>,
 }
 
 impl AccountShares {
+    /// For a pool with so many connections: strangers may have half of them.
+    pub fn of(connections: u32) -> Self {
+        Self {
+            statements: Shares::of(STATEMENTS),
+            answers: Shares::of(UNREAD_KB),
+            strangers: Shares::of((connections / 2).max(1)),
+            known: Mutex::default(),
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, KnownCredentials> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose credentials these are.
-    pub fn account(&self, presented: &PresentedCredentials) -> Account {
-        let mark = mark_of(presented);
-        self.known().find(mark).map_or(Account::Presented(mark), Account::Known)
+    /// Whose credentials these are, where they were judged here lately. They may have ended since.
+    pub fn find(&self, presented: &PresentedCredentials) -> Option<i64> {
+        self.known().find_and_keep(mark_of(presented))
     }
 
     /// Remembers whose credentials these are.
@@ -86,8 +100,19 @@ impl AccountShares {
     ///
     /// # Errors
     /// [`UsedUp`], after a while.
-    pub async fn statement(&self, account: Account) -> Result<Share<Account>, UsedUp> {
-        self.statements.wait(account, WAITING, LONGEST_WAIT).await
+    pub async fn statement(&self, technical_user_id: i64) -> Result<Share<Account>, UsedUp> {
+        self.statements.wait(Account::Known(technical_user_id), WAITING, LONGEST_WAIT).await
+    }
+
+    /// Waits until a stranger from this network may have credentials judged.
+    ///
+    /// # Errors
+    /// [`UsedUp`], after a while.
+    pub async fn stranger(&self, address: IpAddr) -> Result<StrangersShare, UsedUp> {
+        let network = Account::Stranger(site_of(address));
+        let of_network = self.statements.wait(network, WAITING, LONGEST_WAIT).await?;
+        let of_all = self.strangers.wait((), WAITING, LONGEST_WAIT).await?;
+        Ok(StrangersShare { _of_network: of_network, _of_all: of_all })
     }
 
     /// A JSON answer that counts as the account's until it is handed to the kernel.
@@ -103,22 +128,10 @@ impl AccountShares {
             Bytes::from(json)
         } else {
             let kilobytes = u32::try_from(json.len() / 1024).unwrap_or(u32::MAX);
-            Bytes::from_owner(Unread { json, _share: self.answers.take(account, kilobytes)? })
+            self.answers.take(account, kilobytes)?.kept_by(json)
         };
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         Ok((kind, Body::from(bytes)).into_response())
-    }
-}
-
-/// An answer with the share that it takes.
-struct Unread {
-    json: Vec<u8>,
-    _share: Share<Account>,
-}
-
-impl AsRef<[u8]> for Unread {
-    fn as_ref(&self) -> &[u8] {
-        &self.json
     }
 }
 
@@ -157,6 +170,15 @@ impl KnownCredentials {
         self.recent.get(&mark).or_else(|| self.older.get(&mark)).copied()
     }
 
+    /// Credentials that are in use are not forgotten.
+    fn find_and_keep(&mut self, mark: Mark) -> Option<i64> {
+        let found = self.find(mark)?;
+        if self.recent.len() < MOST_KNOWN {
+            self.recent.insert(mark, found);
+        }
+        Some(found)
+    }
+
     fn remember(&mut self, mark: Mark, technical_user_id: i64, now: Instant) {
         let is_over = now.saturating_duration_since(self.since) >= tokens::LIFETIME;
         if is_over || self.recent.len() >= MOST_KNOWN {
@@ -169,11 +191,13 @@ impl KnownCredentials {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
     fn an_account_that_leaves_answers_unread_gets_no_more_until_it_reads_and_others_do() {
-        let shares = AccountShares::default();
+        let shares = AccountShares::of(12);
         let text = "x".repeat(1_500_000);
         let answer = |id| shares.answer(Account::Known(id), &text);
         let unread: Vec<_> = (0..5).map(|_| answer(1).unwrap()).collect();
@@ -186,12 +210,24 @@ mod tests {
 
     #[test]
     fn all_credentials_of_an_account_have_one_share() {
-        let shares = AccountShares::default();
+        let shares = AccountShares::of(12);
         let token = |byte| PresentedCredentials { token_hash: Some(vec![byte; 32]), verifiers: None };
-        assert_eq!(shares.account(&token(1)), Account::Presented(mark(&[1; 32])));
+        assert_eq!(shares.find(&token(1)), None);
         shares.remember(&token(1), 7);
         shares.remember_token(&[2; 32], 7);
-        assert_eq!((shares.account(&token(1)), shares.account(&token(2))), (Account::Known(7), Account::Known(7)));
+        assert_eq!((shares.find(&token(1)), shares.find(&token(2))), (Some(7), Some(7)));
+    }
+
+    #[tokio::test]
+    async fn strangers_have_half_of_the_connections_and_one_network_no_more_than_an_account() {
+        let shares = AccountShares::of(12);
+        let of = |network: u8| shares.stranger([192, 0, network, 1].into()).now_or_never();
+        let held: Vec<_> = [1, 1, 1, 1, 1, 2, 2, 3].into_iter().map(of).collect();
+        let served: Vec<_> = held.iter().map(Option::is_some).collect();
+        assert_eq!(served, [true, true, true, true, false, true, true, false]);
+        assert!(shares.statement(7).now_or_never().is_some(), "no account waits for them");
+        drop(held);
+        assert!(of(3).is_some());
     }
 
     #[test]

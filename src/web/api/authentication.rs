@@ -13,11 +13,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::{accounts::Account, body, credentials, error::ApiError, state::ApiState};
 use crate::{
     db::api::{self, Caller, PresentedCredentials},
-    domain::{credential::Credential, random},
-    web::edge::{
-        context::{Principal, RequestContext, software},
-        shares::Share,
-    },
+    domain::{credential::Credential, network::site_of, random},
+    web::edge::context::{Principal, RequestContext, software},
 };
 
 /// A call with the credentials that it presents: a Bearer, a `cpro-account`, or both. They are
@@ -59,9 +56,10 @@ impl Authentication {
     /// credentials are not valid. Adds the expiry headers to the response where the password
     /// expires soon.
     ///
-    /// The statement runs before anything is throttled: a right password is not refused for wrong
-    /// ones. It runs again where the password got its verifier only now. All further calls of `db`
-    /// follow only where it finds nothing, so that an accepted call is one round trip.
+    /// Credentials that this instance has judged before are judged again by the statement itself,
+    /// so that an accepted call is one round trip, in the account's share. So is the first call with
+    /// others, in the share of strangers of its network: accounts do not wait for wrong credentials.
+    /// Nothing is throttled before: a right password is not refused for wrong ones.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`], or a temporary failure.
@@ -69,20 +67,34 @@ impl Authentication {
     where
         F: Future<Output = sqlx::Result<Option<(Caller, T)>>>,
     {
-        let share = self.statement_share().await?;
-        if let Some((caller, found)) = statement().await? {
-            if !matches!(share.holder(), Account::Known(_)) {
-                self.state.accounts.remember(&self.presented, caller.technical_user_id);
+        let accounts = &self.state.accounts;
+        if let Some(technical_user_id) = accounts.find(&self.presented) {
+            let _share = accounts.statement(technical_user_id).await?;
+            if let Some((caller, found)) = statement().await? {
+                return Ok(self.authenticated(&caller, found));
             }
-            return Ok(self.authenticated(&caller, found));
         }
+        let _share = accounts.stranger(self.context.address).await?;
+        let mut served = statement().await?;
+        if served.is_none() {
+            self.write_missing_verifier().await?;
+            served = statement().await?;
+        }
+        let (caller, found) = served.ok_or(ApiError::Unauthorized)?;
+        accounts.remember(&self.presented, caller.technical_user_id);
+        Ok(self.authenticated(&caller, found))
+    }
+
+    /// Gives a right password its verifier, where it has none yet. Counts a wrong one.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthorized`] where the credentials are not valid, or a temporary failure.
+    async fn write_missing_verifier(&self) -> Result<(), ApiError> {
         let (Some(credential), Some(presented)) = (&self.credential, &self.presented.verifiers) else {
             return Err(ApiError::Unauthorized);
         };
-        if credentials::write_missing_verifier(&self.state, credential, presented, &self.context).await?
-            && let Some((caller, found)) = statement().await?
-        {
-            return Ok(self.authenticated(&caller, found));
+        if credentials::write_missing_verifier(&self.state, credential, presented, &self.context).await? {
+            return Ok(());
         }
         if self.only_the_token_is_invalid().await? {
             return Err(ApiError::Unauthorized);
@@ -90,27 +102,14 @@ impl Authentication {
         Err(credentials::refuse(&self.state, credential, &self.context).await?)
     }
 
-    /// Waits until the account may run another statement. A token that this instance does not know
-    /// yet is judged first, with a cheap statement: all tokens of an account have one share.
-    async fn statement_share(&self) -> Result<Share<Account>, ApiError> {
-        let accounts = &self.state.accounts;
-        let account = accounts.account(&self.presented);
-        let share = accounts.statement(account).await?;
-        if self.credential.is_some() || matches!(account, Account::Known(_)) {
-            return Ok(share);
-        }
-        let Some(caller) = api::caller(self.state.database(), &self.presented).await? else { return Ok(share) };
-        accounts.remember(&self.presented, caller.technical_user_id);
-        drop(share);
-        Ok(accounts.statement(Account::Known(caller.technical_user_id)).await?)
-    }
-
     /// A JSON answer, bounded in how much of it the account may leave unread.
     ///
     /// # Errors
     /// [`ApiError::TooManyRequests`].
     pub fn answer(&self, answer: &impl Serialize) -> Result<Response, ApiError> {
-        self.state.accounts.answer(self.state.accounts.account(&self.presented), answer)
+        let accounts = &self.state.accounts;
+        let stranger = || Account::Stranger(site_of(self.context.address));
+        accounts.answer(accounts.find(&self.presented).map_or_else(stranger, Account::Known), answer)
     }
 
     /// Clients send the right password beside a token that has expired: that is no failure of the

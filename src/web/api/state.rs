@@ -21,7 +21,8 @@ pub struct Parts {
 
 impl ApiState {
     pub fn new(app: AppState) -> Self {
-        Self(Arc::new(Parts { app, call_log: CallLog::default(), accounts: AccountShares::default() }))
+        let accounts = AccountShares::of(app.api_pool.options().get_max_connections());
+        Self(Arc::new(Parts { app, call_log: CallLog::default(), accounts }))
     }
 
     /// The connections for calls; the portal has others.

@@ -8,6 +8,7 @@ use axum::{
     routing::get,
 };
 use prometheus_client::encoding::text;
+use sqlx::PgPool;
 
 use super::state::AppState;
 use crate::db::{self, upkeep};
@@ -31,8 +32,9 @@ pub fn metrics_router(state: AppState) -> Router {
 
 async fn show(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
-    metrics.connections.set((state.pool.size() + state.api_pool.size()).into());
-    let idle = state.pool.num_idle() + state.api_pool.num_idle();
+    let pools = [&state.pool, &state.strangers_pool, &state.api_pool];
+    metrics.connections.set(pools.map(PgPool::size).iter().sum::<u32>().into());
+    let idle: usize = pools.map(PgPool::num_idle).iter().sum();
     metrics.idle_connections.set(i64::try_from(idle).unwrap_or(i64::MAX));
     // Without a database, the other metrics are still served.
     if let Ok(waiting) = upkeep::waiting_mails(&state.pool).await {

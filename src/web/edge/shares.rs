@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use axum::body::Bytes;
 use thiserror::Error;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -86,9 +87,21 @@ impl<K: Clone + Eq + Hash> Shares<K> {
     }
 }
 
-impl<K: Eq + Hash> Share<K> {
-    pub fn holder(&self) -> &K {
-        &self.key
+impl<K: Eq + Hash + Send + 'static> Share<K> {
+    /// Bytes of an answer that hold the share until they are handed to the kernel.
+    pub fn kept_by(self, bytes: Vec<u8>) -> Bytes {
+        Bytes::from_owner(Kept { bytes, _share: self })
+    }
+}
+
+struct Kept<K: Eq + Hash> {
+    bytes: Vec<u8>,
+    _share: Share<K>,
+}
+
+impl<K: Eq + Hash> AsRef<[u8]> for Kept<K> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

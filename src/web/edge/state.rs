@@ -23,6 +23,11 @@ use crate::{
 
 /// The downloads that one person may have at a time.
 const EXPORTS: u32 = 2;
+/// The requests of one person that are served at a time; others of theirs wait. Fewer than the
+/// connections for pages.
+const REQUESTS: u32 = 3;
+/// The connections that strangers of one network may have at a time.
+const STRANGERS: u32 = 2;
 
 /// Shared by all requests; clones are cheap. The API has its own state besides.
 #[derive(Clone)]
@@ -30,12 +35,18 @@ pub struct AppState(Arc<Parts>);
 
 /// See [`AppState`].
 pub struct Parts {
-    /// The connections for pages.
+    /// The connections for pages of people who are signed in.
     pub pool: PgPool,
+    /// The connections for sign-in, links by mail and whatever else any stranger may ask for.
+    pub strangers_pool: PgPool,
     /// The connections for calls of the API.
     pub api_pool: PgPool,
     /// The downloads of each person.
     pub exports: Shares<i64>,
+    /// Attempts and requests of strangers, of each network, that are in the database.
+    pub strangers: Shares<String>,
+    /// The requests of each person that are being served.
+    pub requests: Shares<i64>,
     pub work_queue: WorkQueue,
     pub settings: Settings,
     pub files: StaticFiles,
@@ -58,9 +69,22 @@ impl AppState {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
         let work_queue = WorkQueue::default();
         let (metrics, keys) = (Metrics::default(), OnceLock::new());
-        let Pools { portal: pool, api: api_pool } = pools.into();
-        let exports = Shares::of(EXPORTS);
-        Ok(Self(Arc::new(Parts { pool, api_pool, exports, work_queue, settings, files, metrics, keys })))
+        let Pools { portal: pool, strangers: strangers_pool, api: api_pool } = pools.into();
+        let (exports, requests, strangers) = (Shares::of(EXPORTS), Shares::of(REQUESTS), Shares::of(STRANGERS));
+        let parts = Parts {
+            pool,
+            strangers_pool,
+            api_pool,
+            exports,
+            strangers,
+            requests,
+            work_queue,
+            settings,
+            files,
+            metrics,
+            keys,
+        };
+        Ok(Self(Arc::new(parts)))
     }
 
     /// The keys of the key file, read at first use.

@@ -28,7 +28,7 @@ use crate::{
 
 /// The page of the link. It changes nothing, since mail readers open links too.
 pub async fn page(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
-    match contact_addresses::find(&state.pool, &random::digest(&token)).await? {
+    match contact_addresses::find(&state.strangers_pool, &random::digest(&token)).await? {
         Some(awaiting) => render(&AddressConfirmationPage { layout: state.anonymous_layout(None), token, awaiting }),
         None => over(&state),
     }
@@ -46,7 +46,7 @@ pub async fn confirm(
     Path(token): Path<String>,
 ) -> Result<Response, AppError> {
     let token_hash = random::digest(&token);
-    if !contact_addresses::confirm(&state.pool, context.address.to_string(), &token_hash).await? {
+    if !contact_addresses::confirm(&state.strangers_pool, context.address.to_string(), &token_hash).await? {
         return over(&state);
     }
     let next = if visitor.is_ok() { paths::MY_ACCOUNT } else { paths::SIGN_IN };

@@ -54,7 +54,7 @@ impl FromRequestParts<AppState> for Pending {
 
 async fn find(parts: &mut Parts, state: &AppState) -> Result<Option<PendingSignIn>, AppError> {
     match Browser::from_request_parts(parts, state).await?.session() {
-        Some(session) => Ok(sessions::find_pending(&state.pool, session).await?),
+        Some(session) => Ok(sessions::find_pending(&state.strangers_pool, session).await?),
         None => Ok(None),
     }
 }

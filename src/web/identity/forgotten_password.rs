@@ -45,7 +45,7 @@ pub struct NameForm {
 /// Where the request comes from. A browser is known by its person's login; an address that is typed
 /// stands for it.
 async fn source(state: &AppState, browser: &Browser, named: &str) -> Result<Source, AppError> {
-    let logins = invitations::logins_named(&state.pool, named).await?;
+    let logins = invitations::logins_named(&state.strangers_pool, named).await?;
     for login in logins {
         let source = browser.source(state, &login).await?;
         if matches!(source, Source::KnownBrowser(_)) {
@@ -67,8 +67,9 @@ pub async fn ask(
         return refuse(&state, form.identifiant, message);
     }
     let actor = Actor::unknown(browser.address.to_string());
+    let _turn = browser.turn(&state).await?;
     let source = source(&state, &browser, &named).await?;
-    let (message, seconds) = match invitations::request(&state.pool, &actor, &named, &source).await? {
+    let (message, seconds) = match invitations::request(&state.strangers_pool, &actor, &named, &source).await? {
         Request::Taken => {
             return Ok(Redirect::to(&Notice::PasswordLinkAsked.on(paths::FORGOTTEN_PASSWORD)).into_response());
         }

@@ -35,7 +35,7 @@ use crate::{
 
 /// The page of the link. It changes nothing, since mail readers open links too.
 pub async fn invitation(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
-    match invitations::find(&state.pool, &random::digest(&token)).await? {
+    match invitations::find(&state.strangers_pool, &random::digest(&token)).await? {
         Some(invited) => page(&InvitationPage::new(state.anonymous_layout(None), token, &invited, Errors::none())),
         None => page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) }),
     }
@@ -58,7 +58,7 @@ pub async fn accept_invitation(
 ) -> Result<Response, AppError> {
     let token_hash = random::digest(&token);
     let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
-    let Some(invited) = invitations::find(&state.pool, &token_hash).await? else { return over() };
+    let Some(invited) = invitations::find(&state.strangers_pool, &token_hash).await? else { return over() };
     let key = QueueKey::Person(invited.user_id);
     let (chosen, known) = (form.password.clone(), invited.known_words.clone());
     let judged = state.work_queue.run(key.clone(), move || check_chosen_password(&chosen, &known)).await?;
@@ -70,7 +70,9 @@ pub async fn accept_invitation(
     let hash = state.work_queue.hash(key, form.password, &mut random::os_rng()).await?;
     let actor =
         Actor { user_id: Some(invited.user_id), name: invited.login.clone(), address: browser.address.to_string() };
-    let Some(epoch) = invitations::accept(&state.pool, &actor, &token_hash, &hash).await? else { return over() };
+    let Some(epoch) = invitations::accept(&state.strangers_pool, &actor, &token_hash, &hash).await? else {
+        return over();
+    };
     let answer = Redirect::to(&Notice::PasswordChosen.on(paths::SIGN_IN)).into_response();
     Ok(browser.mark_again(&state, &actor.name, epoch, answer))
 }

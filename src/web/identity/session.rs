@@ -4,7 +4,7 @@
 //! which `db::identity` writes, each act in one transaction; the browser then gets the id of that
 //! row.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{collections::HashMap, net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 use axum::{
@@ -35,15 +35,20 @@ use crate::{
         audit::Actor,
         envelope::SessionSecret,
         known_browser::{self, Epoch, KnownBrowser},
-        network::network_of,
+        network::{network_of, site_of},
         random,
     },
     web::edge::{
         context::{RequestContext, software},
         error::AppError,
+        shares::Share,
         state::AppState,
     },
 };
+
+/// The most attempts of one network that wait for their [turn](Browser::turn).
+const WAITING: usize = 256;
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the id of a written row waits in tower-sessions' record.
 const WRITTEN_ID: &str = "id";
@@ -122,11 +127,17 @@ impl Browser {
         secret_of(&self.cookie)
     }
 
+    /// Waits until a stranger from this browser's network may have another statement: networks take
+    /// turns, however many requests one of them sends.
+    pub async fn turn(&self, state: &AppState) -> Result<Share<String>, AppError> {
+        Ok(state.strangers.wait(site_of(self.address), WAITING, LONGEST_WAIT).await?)
+    }
+
     /// Where attempts in the name of the person with this login come from. A mark of another epoch
     /// does not count.
     pub async fn source(&self, state: &AppState, login: &str) -> Result<Source, AppError> {
         let Some(known) = self.known(state, login) else { return Ok(Source::Address(self.address)) };
-        let counts = known_browsers::epoch_of(&state.pool, login).await? == Some(known.epoch);
+        let counts = known_browsers::epoch_of(&state.strangers_pool, login).await? == Some(known.epoch);
         Ok(if counts { Source::KnownBrowser(known.number) } else { Source::Address(self.address) })
     }
 
@@ -177,7 +188,7 @@ impl Browser {
         let (id, secret) = new_id();
         let replaced = self.session();
         let new = NewSession { replaces: replaced.as_ref(), ..self.new_session(&secret) };
-        let begun = match sign_in::begin(&state.pool, actor, verified, new, return_to).await? {
+        let begun = match sign_in::begin(&state.strangers_pool, actor, verified, new, return_to).await? {
             Outcome::PasswordReplaced => return Err(session_ended()),
             Outcome::CodeNeeded => Begun::CodeNeeded,
             Outcome::SignedIn(epoch) => Begun::SignedIn(secret, epoch),
@@ -194,7 +205,7 @@ impl Browser {
         pending: &PendingSignIn,
     ) -> Result<(SessionSecret, Epoch), AppError> {
         let (id, secret) = new_id();
-        let completed = sign_in::complete(&state.pool, actor, pending, self.new_session(&secret)).await?;
+        let completed = sign_in::complete(&state.strangers_pool, actor, pending, self.new_session(&secret)).await?;
         let epoch = completed.ok_or_else(session_ended)?;
         give_cookie(&self.cookie, id).await?;
         Ok((secret, epoch))

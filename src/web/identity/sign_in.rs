@@ -91,18 +91,20 @@ pub async fn submit(
         return refuse(SignInRefusal::TechnicalAccount);
     }
     let login = normalized_login(&form.identifiant);
+    let turn = browser.turn(&state).await?;
     let source = browser.source(&state, &login).await?;
-    let (credentials, counted) = match sign_in::attempt(&state.pool, &login, &source).await? {
+    let (credentials, counted) = match sign_in::attempt(&state.strangers_pool, &login, &source).await? {
         Attempt::Wait(seconds) => return refuse(SignInRefusal::TooManyAttempts { seconds }),
         Attempt::Verify { credentials, counted } => (credentials, counted),
     };
+    drop(turn);
     let address = browser.address.to_string();
     let actor = match &credentials {
         Some(credentials) => Actor { user_id: Some(credentials.user_id), name: login.clone(), address },
         None => Actor::unknown(address),
     };
     let Some(verified) = verify(&state, &browser, credentials, &form.password, counted).await? else {
-        sign_in::record_wrong_password(&state.pool, &actor).await?;
+        sign_in::record_wrong_password(&state.strangers_pool, &actor).await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
     let (return_to, counted) = (form.suite.as_deref(), verified.counted.clone());
@@ -182,7 +184,7 @@ async fn renew_outdated_hash(
         return Ok(verified);
     }
     let hash = state.work_queue.hash(QueueKey::Person(user_id), password.clone(), &mut random::os_rng()).await?;
-    passwords::renew_hash(&state.pool, &verified, &hash).await?;
+    passwords::renew_hash(&state.strangers_pool, &verified, &hash).await?;
     Ok(VerifiedPassword { hash, ..verified })
 }
 

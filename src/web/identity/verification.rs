@@ -110,10 +110,11 @@ pub async fn verify_counted(
     hash: Option<PasswordHash>,
     counted: &Counted,
 ) -> Result<bool, AppError> {
+    let pool = if matches!(key, QueueKey::Person(_)) { &state.pool } else { &state.strangers_pool };
     match state.work_queue.verify(key, password, hash).await {
         Ok(is_right) => Ok(is_right),
         Err(busy) => {
-            throttles::give_back(&state.pool, counted).await?;
+            throttles::give_back(pool, counted).await?;
             Err(busy.into())
         }
     }

@@ -1,5 +1,7 @@
 //! The extractor of the signed-in person behind a request.
 
+use std::{sync::Arc, time::Duration};
+
 use axum::{
     extract::FromRequestParts,
     http::{Method, request::Parts},
@@ -10,7 +12,7 @@ use crate::{
     db::identity::sessions::{self, SignedIn},
     domain::{audit::Actor, envelope::SessionSecret},
     web::{
-        edge::{context::RequestContext, error::AppError, state::AppState},
+        edge::{context::RequestContext, error::AppError, shares::Share, state::AppState},
         paths,
     },
 };
@@ -21,7 +23,13 @@ pub struct Visitor {
     pub person: SignedIn,
     pub session: SessionSecret,
     pub actor: Actor,
+    /// Of the person's requests that are served at a time, until the handler has ended.
+    _share: Arc<Share<i64>>,
 }
+
+/// The most requests of one person that wait for one of theirs to end.
+const WAITING: usize = 256;
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 impl FromRequestParts<AppState> for Visitor {
     type Rejection = AppError;
@@ -46,7 +54,8 @@ impl FromRequestParts<AppState> for Visitor {
         }
         let actor =
             Actor { user_id: Some(person.user_id), name: person.login.clone(), address: context.address.to_string() };
-        let visitor = Self { person, session, actor };
+        let share = state.requests.wait(person.user_id, WAITING, LONGEST_WAIT).await?;
+        let visitor = Self { person, session, actor, _share: Arc::new(share) };
         parts.extensions.insert(visitor.clone());
         Ok(visitor)
     }

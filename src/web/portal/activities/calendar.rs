@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use askama::Template;
 use axum::{
+    body::Body,
     extract::{Path, State},
     http::header,
     response::{IntoResponse, Response},
@@ -56,7 +57,7 @@ pub async fn make_link(
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
     let page = calendar_page(&state, &visitor, Some(link))?;
     let hash = random::digest(&token);
-    let Visitor { person, session, actor } = &visitor;
+    let Visitor { person, session, actor, .. } = &visitor;
     match calendar_links::replace(&state.pool, actor, session, person.user_id, &hash).await? {
         NewLink::Made => render(&page),
         NewLink::TooOften { seconds } => Err(AppError::TooManyRequests { seconds }),
@@ -69,23 +70,28 @@ pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Res
     if !visitor.person.is_principal_manager {
         return Err(AppError::Forbidden);
     }
-    let deadlines = deadlines::of_manager(&state.pool, visitor.person.user_id).await?;
-    Ok(answer(&state, &deadlines))
+    let manager_id = visitor.person.user_id;
+    let deadlines = deadlines::of_manager(&state.pool, manager_id).await?;
+    answer(&state, manager_id, &deadlines)
 }
 
 /// The calendar, for a program that has the link.
 pub async fn subscription(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
-    let deadlines = deadlines::of_link(&state.pool, &random::digest(&token)).await?.ok_or(AppError::NotFound)?;
-    Ok(answer(&state, &deadlines))
+    let found = deadlines::of_link(&state.strangers_pool, &random::digest(&token)).await?;
+    let (manager_id, deadlines) = found.ok_or(AppError::NotFound)?;
+    answer(&state, manager_id, &deadlines)
 }
 
-fn answer(state: &AppState, deadlines: &[Deadline]) -> Response {
+/// A calendar, which counts as a download of the manager until it is handed to the kernel: with
+/// many structures it has more than a megabyte, and its reader may be slow.
+fn answer(state: &AppState, manager_id: i64, deadlines: &[Deadline]) -> Result<Response, AppError> {
+    let share = state.exports.take(manager_id, 1)?;
     let text = calendar(deadlines, &state.settings.public_url);
     let headers = [
         (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"echeances-raccord.ics\""),
     ];
-    (headers, text).into_response()
+    Ok((headers, Body::from(share.kept_by(text.into_bytes()))).into_response())
 }
 
 fn calendar(deadlines: &[Deadline], portal: &str) -> String {

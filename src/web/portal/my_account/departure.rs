@@ -58,7 +58,7 @@ pub async fn leave(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
     let membership = own(&state, &visitor, &id).await?;
-    let Visitor { person, session, actor } = &visitor;
+    let Visitor { person, session, actor, .. } = &visitor;
     match departure::leave(&state.pool, actor, session, person.user_id, &membership).await? {
         Departure::Left => Ok(Redirect::to(&Notice::StructureLeft.on(paths::MY_ACCOUNT)).into_response()),
         Departure::NoMember => Err(AppError::NotFound),

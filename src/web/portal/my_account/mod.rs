@@ -132,7 +132,7 @@ pub async fn change_contact_address(
             return refused(&state, &visitor, form.contact_address, "adresse-de-contact", error.to_string()).await;
         }
     };
-    let Visitor { person, session, actor } = &visitor;
+    let Visitor { person, session, actor, .. } = &visitor;
     let notice = match contact_addresses::change(&state.pool, actor, session, person.user_id, &address).await? {
         AddressChange::Saved { technical_users: 0 } => Notice::ContactAddressSaved,
         AddressChange::Saved { .. } => Notice::AccountsContactAddressSaved,
