@@ -2,6 +2,7 @@
 //! (`api_caller` or one of its two short forms), so that a call is one round trip; it returns no
 //! row where the credentials are not valid.
 
+pub mod authority;
 pub mod call_log;
 pub mod directory;
 pub mod memberships;
