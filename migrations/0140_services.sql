@@ -30,9 +30,9 @@ CREATE INDEX service_secrets_by_service ON service_secrets (service_id);
 
 -- The service that shows this id and this secret.
 CREATE FUNCTION service_caller(shown_id text, shown_secret bytea)
-RETURNS TABLE (service_id bigint, name text, audience text, needs_audience boolean, at timestamptz)
+RETURNS TABLE (id bigint, name text, audience text, needs_audience boolean)
 LANGUAGE sql STABLE AS
-$$ SELECT v.id, v.name, v.audience, v.needs_audience, portal_now()
+$$ SELECT v.id, v.name, v.audience, v.needs_audience
      FROM service_secrets k JOIN services v ON v.id = k.service_id
     WHERE k.digest = shown_secret AND v.client_id = shown_id AND v.enabled
       AND (k.ends_at IS NULL OR k.ends_at > portal_now()) $$;

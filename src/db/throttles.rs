@@ -39,6 +39,8 @@ pub enum Scope {
     ContactAddress,
     /// A technical user's password at the API, by [`bucket`].
     Api,
+    /// A service's secret, by [`bucket`].
+    Service,
 }
 
 /// What is counted together: attempts on one subject from one network.
@@ -72,6 +74,7 @@ impl Scope {
             Self::MemberMail => "MEMBER_MAIL",
             Self::ContactAddress => "CONTACT_ADDRESS",
             Self::Api => "API",
+            Self::Service => "SERVICE",
         }
     }
 }
@@ -140,6 +143,12 @@ impl Source {
 #[must_use]
 pub fn api_keys(login: &str, address: IpAddr) -> Vec<Key> {
     keys_of(address, |network| Scope::Api.key(&bucket(login, network), ""))
+}
+
+/// The keys of wrong secrets of a service from an address.
+#[must_use]
+pub fn service_keys(client_id: &str, address: IpAddr) -> Vec<Key> {
+    keys_of(address, |network| Scope::Service.key(&bucket(client_id, network), ""))
 }
 
 /// A key for each network of an address, narrowest first.

@@ -64,6 +64,11 @@ pub const COOKIES: &str = "/cookies";
 pub const API_DOCUMENTATION: &str = "/documentation-api";
 
 pub const API_TOKEN: &str = "/api/oauth/token";
+pub const API_INTROSPECTION: &str = "/api/oauth/introspect";
+pub const API_REVOCATION: &str = "/api/oauth/revoke";
+pub const API_METADATA: &str = "/.well-known/oauth-authorization-server";
+pub const API_SIGNING_KEYS: &str = "/.well-known/jwks.json";
+pub const API_OWN_ACCOUNT: &str = "/api/moi";
 pub const API_HEALTH_CHECK: &str = "/cpro/transverses/v1/health-check";
 pub const API_MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
 

@@ -5,7 +5,10 @@
 pub mod authority;
 pub mod call_log;
 pub mod directory;
+pub mod introspection;
 pub mod memberships;
+pub mod services;
+pub mod signing_keys;
 pub mod tokens;
 pub mod verifiers;
 

@@ -38,6 +38,13 @@ pub enum Account {
     Presented(Mark),
 }
 
+impl Account {
+    /// The share of a service, by the digest of the secret that it shows.
+    pub fn of_service(secret_digest: &[u8]) -> Self {
+        Self::Presented(mark(secret_digest))
+    }
+}
+
 /// The beginning of a digest: enough to tell credentials apart, where a mistake would only join two
 /// shares.
 type Mark = u64;

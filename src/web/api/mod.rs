@@ -8,9 +8,14 @@ pub mod call_log;
 mod credentials;
 pub mod error;
 pub mod health_check;
+pub mod introspection;
 pub mod memberships;
+pub mod metadata;
+pub mod oauth;
 pub mod openapi;
+pub mod own_account;
 pub mod pagination;
+pub mod revocation;
 pub mod search;
 pub mod state;
 pub mod structure;
@@ -48,6 +53,11 @@ fn call(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> 
 pub fn routes() -> Vec<Route<ApiState>> {
     vec![
         call(paths::API_TOKEN, post(token::issue)),
+        call(paths::API_INTROSPECTION, post(introspection::answer)),
+        call(paths::API_REVOCATION, post(revocation::revoke)),
+        read(paths::API_METADATA, get(metadata::answer)),
+        read(paths::API_SIGNING_KEYS, get(metadata::keys)),
+        read(paths::API_OWN_ACCOUNT, get(own_account::answer)),
         read(paths::API_HEALTH_CHECK, get(health_check::answer)),
         call(paths::API_MEMBERSHIPS, post(memberships::list)),
         call(paths::API_SEARCH, post(search::search)),
@@ -57,12 +67,12 @@ pub fn routes() -> Vec<Route<ApiState>> {
     ]
 }
 
-/// The calls, and the API's own 404 under its two prefixes.
+/// The calls, and the API's own 404 under its prefixes.
 pub fn router<S>(state: ApiState) -> Router<S> {
     let calls = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
     });
-    let prefixes = ["/api", "/api/", "/api/{*rest}", "/cpro", "/cpro/", "/cpro/{*rest}"];
+    let prefixes = ["/api", "/api/", "/api/{*rest}", "/cpro", "/cpro/", "/cpro/{*rest}", "/.well-known/{*rest}"];
     let unknown = |router: Router<_>, path| router.route(path, any(|| async { ApiError::UnknownPath }));
     guarded(prefixes.into_iter().fold(calls, unknown)).with_state(state)
 }

@@ -1,0 +1,36 @@
+//! `/api/oauth/revoke` (RFC 7009): a technical user ends one of its tokens.
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+
+use super::{
+    authentication::Authentication,
+    oauth::{self, NO_STORE, OauthError},
+    state::ApiState,
+};
+use crate::{db::api::tokens, domain::random};
+
+/// Ends the token. The answer is the same for a token that is unknown, has ended, or is another
+/// account's.
+///
+/// # Errors
+/// [`OauthError`].
+pub async fn revoke(State(state): State<ApiState>, request: Request) -> Result<Response, OauthError> {
+    let (parts, form) = oauth::read(request).await?;
+    let credential = form.client(&parts.headers)?;
+    let authentication = Authentication::of_credential(&parts, &state, credential)?;
+    let token = form.get("token");
+    let token_hash = random::digest(token.unwrap_or_default());
+    let statement = || async {
+        let caller = tokens::revoke(state.database(), &authentication.presented, &token_hash).await?;
+        Ok(caller.map(|caller| (caller, ())))
+    };
+    authentication.authenticate_with(statement).await?;
+    if token.is_none() {
+        return Err(OauthError::InvalidRequest("Le parametre token est absent."));
+    }
+    Ok((StatusCode::OK, NO_STORE).into_response())
+}
