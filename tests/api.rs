@@ -2,7 +2,13 @@
 
 mod calls;
 mod documentation;
+mod introspection;
+mod jwt;
+mod metadata;
+mod own_account;
+mod revocation;
 mod rotation;
+mod services;
 mod traces;
 mod verifiers;
 

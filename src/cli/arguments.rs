@@ -165,7 +165,7 @@ pub enum Service {
     },
     /// Remove a service and its secrets for good
     ///
-    /// Tokens that were made for it open nothing any more. Its name and its audience are free again.
+    /// Tokens that were made for it open nothing any more. Name and audience are free again.
     #[command(verbatim_doc_comment)]
     Remove {
         /// The service's name
@@ -185,7 +185,7 @@ pub struct AddService {
     /// No revocation, reset or suspension reaches such a token before its end: 300 s at most.
     #[arg(long, verbatim_doc_comment)]
     pub jwt: bool,
-    /// The lifetime of tokens that name it, 30 to 3600 [default: 900, with --jwt 300, which is the most then]
+    /// The lifetime of tokens that name it, 30 to 3600 [default: 900; with --jwt 300, the most]
     #[arg(long, value_name = "SECONDS")]
     pub token_seconds: Option<String>,
     /// Open it only to tokens that name it

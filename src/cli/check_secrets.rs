@@ -1,5 +1,5 @@
-//! `raccord secret check`: finds technical passwords and secrets of services in a text that are still
-//! valid.
+//! `raccord secret check`: finds technical passwords and secrets of services in a text that are
+//! still valid.
 
 use std::{
     collections::{BTreeSet, HashSet},

@@ -10,7 +10,7 @@ use chacha20poly1305::{
 use data_encoding::BASE64URL_NOPAD;
 use rand::CryptoRng;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -46,6 +46,7 @@ pub struct Claims<'a> {
     pub iss: &'a str,
     pub sub: &'a str,
     pub client_id: &'a str,
+    #[serde(serialize_with = "one_or_several")]
     pub aud: &'a [&'a str],
     /// Seconds since 1970.
     pub iat: i64,
@@ -53,6 +54,14 @@ pub struct Claims<'a> {
     pub exp: i64,
     pub jti: &'a str,
     pub scope: &'a str,
+}
+
+/// A single audience as a text, which more verifiers read than a list (RFC 7519 §4.1.3).
+fn one_or_several<S: Serializer>(audiences: &&[&str], serializer: S) -> Result<S::Ok, S::Error> {
+    match audiences {
+        [one] => serializer.serialize_str(one),
+        several => several.serialize(serializer),
+    }
 }
 
 #[derive(Serialize)]
@@ -172,7 +181,7 @@ mod tests {
         let parts: Vec<&str> = token.split('.').collect();
         let json = |part: &str| serde_json::from_slice::<Value>(&BASE64URL_NOPAD.decode(part.as_bytes()).unwrap());
         assert_eq!(json(parts[0]).unwrap(), json!({ "typ": "at+jwt", "alg": "ES256", "kid": key.id() }));
-        assert_eq!(json(parts[1]).unwrap()["aud"], json!(["https://api.example"]));
+        assert_eq!(json(parts[1]).unwrap()["aud"], "https://api.example");
         let signature = BASE64URL_NOPAD.decode(parts[2].as_bytes()).unwrap();
         let signed = format!("{}.{}", parts[0], parts[1]);
         let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.public());

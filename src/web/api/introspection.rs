@@ -1,4 +1,5 @@
-//! `/api/oauth/introspect` (RFC 7662): tells a service what a token or a `cpro-account` opens there.
+//! `/api/oauth/introspect` (RFC 7662): tells a service what a token or a `cpro-account` opens
+//! there.
 
 use axum::{
     Json,
@@ -56,7 +57,7 @@ struct Opens {
     #[schemars(title = "L’adresse du service qui interroge")]
     aud: String,
     iss: String,
-    #[schemars(title = "« Bearer » ou « cpro-account »")]
+    #[schemars(title = "« Bearer » ou « cpro-account »")]
     token_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     iat: Option<i64>,
@@ -69,7 +70,7 @@ struct Opens {
     /// Where a structure was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(
-        title = "Présent si « structure » est demandée : la structure entre dans les droits du gestionnaire principal"
+        title = "Présent si « structure » est demandée : la structure entre dans les droits du gestionnaire principal"
     )]
     structure_authorized: Option<bool>,
 }
@@ -78,7 +79,7 @@ struct Opens {
 #[derive(JsonSchema, Serialize)]
 pub struct StructureAnswer {
     #[serde(rename = "type")]
-    #[schemars(title = "Le type d’identifiant : SIRET, RIDET…")]
+    #[schemars(title = "Le type d’identifiant : SIRET, RIDET…")]
     kind: String,
     identifiant: String,
     designation: String,
@@ -172,8 +173,8 @@ impl<'a> Question<'a> {
 
     /// The service, and what the credential opens there.
     ///
-    /// One statement, in all but three cases: a question that cannot be read is reported to services
-    /// only, a password without a verifier gets one, and wrong secrets are counted.
+    /// One statement; more where a password has no verifier yet, and where the service's secret is
+    /// wrong. A question that cannot be read is reported to services only.
     async fn ask(self) -> Result<(Service, Option<Authority>), OauthError> {
         // A service's statements have a share, as an account's have.
         let own = Account::of_service(&self.service.secret_digest);

@@ -18,7 +18,7 @@ pub struct Metadata {
     token_endpoint_auth_methods_supported: [&'static str; 2],
     grant_types_supported: [&'static str; 1],
     /// Required; there is no authorization endpoint.
-    #[schemars(title = "Toujours vide : il n’y a pas de point d’autorisation")]
+    #[schemars(title = "Toujours vide : il n’y a pas de point d’autorisation")]
     response_types_supported: [&'static str; 0],
     scopes_supported: [&'static str; 1],
     introspection_endpoint: String,

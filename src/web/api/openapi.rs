@@ -19,6 +19,7 @@ use super::{
     metadata::{KeySet, Metadata},
     oauth::OauthRefusal,
     own_account::OwnAccountAnswer,
+    revocation::Revoked,
     search::{SearchAnswer, SearchRequest},
     structure::{ConsultAnswer, ConsultRequest, ServicesAnswer, ServicesRequest},
     token::TokenAnswer,
@@ -187,7 +188,7 @@ fn token(schemas: &mut Schemas) -> Value {
             "scope": { "type": "string" },
             "resource": {
                 "type": "array", "items": { "type": "string", "format": "uri" },
-                "description": "Les adresses des services que le jeton ouvre, et aucun autre (RFC 8707) ; absent : tous ceux qui n’exigent pas d’être nommés",
+                "description": "Les adresses des services que le jeton ouvre, et aucun autre (RFC 8707) ; absent : tous ceux qui n’exigent pas d’être nommés",
             },
         }),
         required: &["grant_type"],
@@ -200,20 +201,21 @@ fn introspection(schemas: &mut Schemas) -> Value {
     let answer = schemas.answer::<IntrospectionAnswer>();
     let call = OauthCall {
         name: "introspection",
-        summary: "Savoir ce qu’ouvre un jeton (RFC 7662) ; pour les services de l’exploitant",
+        summary: "Savoir ce qu’ouvre un jeton (RFC 7662) ; pour les services de l’exploitant",
         description: "L’identifiant et le secret sont ceux du service, dans le corps ou dans l’en-tête Authorization (Basic).",
         properties: json!({
-            "token": { "type": "string", "description": "Le jeton, ou la valeur de l’en-tête « cpro-account »" },
-            "token_type_hint": { "type": "string", "description": "« cpro-account » pour la valeur de cet en-tête ; le reste est sans effet" },
+            "token": { "type": "string", "description": "Le jeton, ou la valeur de l’en-tête « cpro-account »" },
+            "token_type_hint": { "type": "string", "description": "« cpro-account » pour la valeur de cet en-tête ; le reste est sans effet" },
             "structure": { "type": "string", "description": "La structure concernée par l’appel, comme SIRET:21570004800014" },
         }),
         required: &["token"],
-        done: json!({ "description": "Ce que le jeton ouvre ; inactif : « active » seul", "content": { "application/json": { "schema": answer } } }),
+        done: json!({ "description": "Ce que le jeton ouvre ; inactif : « active » seul", "content": { "application/json": { "schema": answer } } }),
     };
     call.described(schemas)
 }
 
 fn revocation(schemas: &mut Schemas) -> Value {
+    let answer = schemas.answer::<Revoked>();
     let call = OauthCall {
         name: "revocation",
         summary: "Mettre fin à un de ses jetons (RFC 7009)",
@@ -223,7 +225,7 @@ fn revocation(schemas: &mut Schemas) -> Value {
             "token_type_hint": { "type": "string" },
         }),
         required: &["token"],
-        done: json!({ "description": "Le jeton n’est plus accepté" }),
+        done: json!({ "description": "Le jeton n’est plus accepté", "content": { "application/json": { "schema": answer } } }),
     };
     call.described(schemas)
 }

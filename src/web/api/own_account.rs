@@ -21,11 +21,11 @@ pub struct OwnAccountAnswer {
     structure: StructureAnswer,
     scope: &'static str,
     #[schemars(title = "L’échéance du mot de passe présenté, ou de celui qui a obtenu le jeton (RFC 3339)")]
-    date_expiration_mot_de_passe: String,
+    date_expiration_mot_passe: String,
     #[schemars(title = "Les jours entiers qui restent jusqu’à cette échéance")]
     jours_restants: i64,
     /// None yet.
-    #[schemars(title = "Les réseaux autorisés ; vide : toute adresse")]
+    #[schemars(title = "Les réseaux autorisés ; vide : toute adresse")]
     reseaux: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ pub async fn answer(State(state): State<ApiState>, authentication: Authenticatio
         login: authority.login,
         structure: authority.structure.into(),
         scope: SCOPE,
-        date_expiration_mot_de_passe: ends.format(&Rfc3339).map_err(|_| ApiError::Internal)?,
+        date_expiration_mot_passe: ends.format(&Rfc3339).map_err(|_| ApiError::Internal)?,
         jours_restants: (authority.password_ends - at).whole_days(),
         reseaux: Vec::new(),
     })

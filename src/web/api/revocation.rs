@@ -1,10 +1,12 @@
 //! `/api/oauth/revoke` (RFC 7009): a technical user ends one of its tokens.
 
 use axum::{
+    Json,
     extract::{Request, State},
-    http::StatusCode,
     response::{IntoResponse, Response},
 };
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     authentication::Authentication,
@@ -12,6 +14,10 @@ use super::{
     state::ApiState,
 };
 use crate::{db::api::tokens, domain::random};
+
+/// RFC 7009 §2.2 asks for nothing in it.
+#[derive(JsonSchema, Serialize)]
+pub struct Revoked {}
 
 /// Ends the token. The answer is the same for a token that is unknown, has ended, or is another
 /// account's.
@@ -32,5 +38,5 @@ pub async fn revoke(State(state): State<ApiState>, request: Request) -> Result<R
     if token.is_none() {
         return Err(OauthError::InvalidRequest("Le parametre token est absent."));
     }
-    Ok((StatusCode::OK, NO_STORE).into_response())
+    Ok((NO_STORE, Json(Revoked {})).into_response())
 }
