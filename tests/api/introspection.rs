@@ -56,7 +56,8 @@ async fn a_service_is_told_whose_token_it_is_and_until_when() {
     });
     assert_eq!(told, expected);
     let mut of_password = told_of_password(&program, &service, &account).await;
-    let password_ends = portal.number("SELECT floor(extract(epoch FROM expires_at))::bigint FROM technical_users", &[]).await;
+    let password_ends =
+        portal.number("SELECT floor(extract(epoch FROM expires_at))::bigint FROM technical_users", &[]).await;
     assert_eq!(of_password["exp"], password_ends);
     of_password.as_object_mut().unwrap().remove("exp");
     let mut expected = expected;
