@@ -14,12 +14,12 @@ use std::{
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{
-    binary::{Directory, Serving, send},
+    binary::{Directory, Serving, raccord, run, send},
     faults::health_check,
     postgres::Postgres,
 };
 use crate::{
-    common::{Browser, HEALTH, PASSWORD, Page, Person, Takes, TestPortal, TestService, cpro_account, form},
+    common::{Browser, HEALTH, PASSWORD, Page, Person, TestPortal, TestService, cpro_account, form},
     identity::{self, MFA, enrol},
 };
 
@@ -148,7 +148,7 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     let at_second = [&at_first[..], &[("second password", second.as_bytes())]].concat();
     assert_memory_without(&serving, known, "second display", &at_second);
     let token = token(&serving, &login, &second);
-    let service = portal.service("factures", Takes::Jwts).await;
+    let service = added_service(&portal, &directory);
     let signed = signed_token(&serving, &login, &second, &service);
     // A failure tells as little: a wrong password, a value that no column takes.
     let wrong = "faux mot de passe de quinze signes";
@@ -318,6 +318,24 @@ fn token_request(login: &str, password: &str, connection: &str) -> String {
          Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// A service that the operator added, with the key file of the process that serves.
+fn added_service(portal: &TestPortal, directory: &Directory) -> TestService {
+    let keys = directory.path().join("secret.key");
+    let keys = keys.to_str().expect("a path of text");
+    let audience = "https://api.example/factures";
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SECRET_KEY_FILE", keys)];
+    let (code, told, errors) =
+        run(&mut raccord(&["service", "add", "factures", "--audience", audience, "--jwt"], &settings));
+    assert_eq!(code, 0, "{errors}");
+    let said = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).expect("a line").to_owned();
+    TestService {
+        name: "factures".into(),
+        client_id: said("id: "),
+        secret: said("secret: "),
+        audience: audience.into(),
+    }
 }
 
 /// A signed token that a service was shown, and asked about.
