@@ -10,6 +10,7 @@ pub mod memberships;
 pub mod services;
 pub mod signing_keys;
 pub mod tokens;
+pub mod verification;
 pub mod verifiers;
 
 use sqlx::{PgPool, Postgres, QueryBuilder};

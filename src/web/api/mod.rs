@@ -22,6 +22,7 @@ pub mod structure;
 mod success;
 pub mod token;
 pub mod tolerant;
+pub mod verification;
 
 use axum::{
     Router,
@@ -58,6 +59,8 @@ pub fn routes() -> Vec<Route<ApiState>> {
         read(paths::API_METADATA, get(metadata::answer)),
         read(paths::API_SIGNING_KEYS, get(metadata::keys)),
         read(paths::API_OWN_ACCOUNT, get(own_account::answer)),
+        read(paths::API_VERIFICATION, any(verification::answer)),
+        read(paths::API_SERVICE_VERIFICATION, any(verification::answer)),
         read(paths::API_HEALTH_CHECK, get(health_check::answer)),
         call(paths::API_MEMBERSHIPS, post(memberships::list)),
         call(paths::API_SEARCH, post(search::search)),
@@ -72,6 +75,11 @@ pub fn router<S>(state: ApiState) -> Router<S> {
     let calls = routes().into_iter().fold(Router::new(), |router, route| {
         router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
     });
+    let below = |router: Router<_>, path: &str| {
+        let handler = || any(verification::answer_below);
+        router.route(&format!("{path}/"), handler()).route(&format!("{path}/{{*rest}}"), handler())
+    };
+    let calls = [paths::API_VERIFICATION, paths::API_SERVICE_VERIFICATION].into_iter().fold(calls, below);
     let prefixes = ["/api", "/api/", "/api/{*rest}", "/cpro", "/cpro/", "/cpro/{*rest}", "/.well-known/{*rest}"];
     let unknown = |router: Router<_>, path| router.route(path, any(|| async { ApiError::UnknownPath }));
     guarded(prefixes.into_iter().fold(calls, unknown)).with_state(state)

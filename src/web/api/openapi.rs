@@ -64,6 +64,10 @@ fn describe() -> Value {
                     "type": "http", "scheme": "bearer",
                     "description": "Un jeton obtenu par « /api/oauth/token », pour les outils qui ne le demandent pas eux-mêmes",
                 },
+                "motDePasse": {
+                    "type": "http", "scheme": "basic",
+                    "description": "L’identifiant et le mot de passe, pour les passerelles seulement",
+                },
                 "cproAccount": {
                     "type": "apiKey", "in": "header", "name": "cpro-account",
                     "description": "base64(identifiant:mot de passe), en UTF-8",
@@ -83,6 +87,11 @@ fn paths_of(schemas: &mut Schemas) -> Value {
             &schemas.answer::<KeySet>(), "clesPubliques", "Lire les clés publiques des jetons signés (RFC 7517)", &[405, 500, 503]) },
         paths::API_OWN_ACCOUNT: { "get": read(
             &schemas.answer::<OwnAccountAnswer>(), "moi", "Connaître son compte et l’échéance de son mot de passe") },
+        paths::API_VERIFICATION: { "get": verification("verification", json!([])) },
+        paths::API_SERVICE_VERIFICATION: { "get": verification("verificationPourUnService", json!([
+            { "name": "service", "in": "path", "required": true, "schema": { "type": "string" },
+              "description": "Le nom du service, celui de « raccord service add »" },
+        ])) },
         paths::API_HEALTH_CHECK: { "get": read(
             &schemas.answer::<HealthAnswer>(), "healthCheck", "Vérifier que l’API répond et que le compte est accepté") },
         paths::API_MEMBERSHIPS: { "post": call::<MembershipsRequest, MembershipsAnswer>(
@@ -128,6 +137,41 @@ fn read(answer: &Value, name: &str, summary: &str) -> Value {
         "summary": summary,
         "security": security(),
         "responses": answered(answer, &[400, 401, 405, 429, 500, 503]),
+    })
+}
+
+/// A check of a gateway. It answers to every method alike.
+fn verification(name: &str, parameters: Value) -> Value {
+    let Value::Array(mut parameters) = parameters else { return Value::Null };
+    let structure = "La structure concernée par l’appel, comme SIRET:21570004800014 ; hors des droits : 403";
+    parameters.push(json!({ "name": "structure", "in": "query", "schema": { "type": "string" }, "description": structure }));
+    parameters.push(json!({ "name": "reponses", "in": "query", "schema": { "const": "nginx" },
+        "description": "« nginx » : 403 avec X-Raccord-Status à la place de 429 et de 503" }));
+    parameters.push(json!({ "name": "X-Raccord-For-Structure", "in": "header", "schema": { "type": "string" },
+        "description": "Comme « structure », pour une passerelle qui ne choisit pas la requête ; sans effet à côté d’elle" }));
+    let told = [
+        ("X-Raccord-Login", "L’identifiant de connexion de l’utilisateur technique"),
+        ("X-Raccord-Structure", "Sa structure, comme SIRET:21570004800014"),
+        ("X-Raccord-Scope", "openid"),
+        ("X-Raccord-Expiration", "L’échéance du mot de passe (RFC 3339)"),
+        ("X-Raccord-For-Structure", "La structure demandée, sinon vide"),
+        ("X-Raccord-Structure-Authorized", "« true » si une structure est demandée, sinon vide"),
+    ];
+    let header = |(name, says): (&str, &str)| {
+        (name.to_owned(), json!({ "description": says, "required": true, "schema": { "type": "string" } }))
+    };
+    let headers: Map<String, Value> = told.into_iter().map(header).collect();
+    let refused = [400, 401, 403, 404, 429, 500, 503].map(|status| (status.to_string(), reference(&status.to_string())));
+    let passes = json!({ "description": "L’appel peut passer ; le corps est vide", "headers": headers });
+    let responses: Map<String, Value> = [("200".to_owned(), passes)].into_iter().chain(refused).collect();
+    json!({
+        "operationId": name,
+        "summary": "Savoir si un appel à une API de l’exploitant peut passer ; pour sa passerelle",
+        "description": "Toutes les méthodes HTTP et tous les chemins au-dessous reçoivent la même réponse ; le corps n’est pas lu. \
+                        Au-dessous, la requête (« ? ») est sans effet.",
+        "security": [{ "jetonObtenu": [] }, { "cproAccount": [] }, { "motDePasse": [] }],
+        "parameters": parameters,
+        "responses": responses,
     })
 }
 

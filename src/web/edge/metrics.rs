@@ -34,12 +34,31 @@ pub enum Introspected {
     Inactive,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct VerificationLabels {
+    /// The service's name; empty where the gateway named none, or one that does not exist.
+    service: String,
+    answer: Verified,
+}
+
+/// What a gateway was told.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum Verified {
+    LetIn,
+    Unauthorized,
+    Forbidden,
+    Throttled,
+    /// Raccord or its database could not answer, or the gateway's URL is wrong.
+    Failed,
+}
+
 /// The metrics of this process.
 pub struct Metrics {
     pub(super) registry: Registry,
     requests: Family<RequestLabels, Counter>,
     duration: Histogram,
     introspections: Family<IntrospectionLabels, Counter>,
+    verifications: Family<VerificationLabels, Counter>,
     pub(super) connections: Gauge,
     pub(super) idle_connections: Gauge,
     pub(super) waiting_mails: Gauge,
@@ -52,6 +71,7 @@ impl Default for Metrics {
             requests: Family::default(),
             duration: Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
             introspections: Family::default(),
+            verifications: Family::default(),
             connections: Gauge::default(),
             idle_connections: Gauge::default(),
             waiting_mails: Gauge::default(),
@@ -68,6 +88,8 @@ impl Metrics {
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.duration.clone());
         let help = "Questions of services about a credential, by service and answer";
         registry.register("introspections", help, self.introspections.clone());
+        let help = "Checks of gateways, by service and answer";
+        registry.register("verifications", help, self.verifications.clone());
         registry.register("database_connections", "Connections to the database", self.connections.clone());
         registry.register("database_connections_idle", "Those that nobody uses", self.idle_connections.clone());
         registry.register("mails_waiting", "Mails in the outbox that are not sent yet", self.waiting_mails.clone());
@@ -86,6 +108,12 @@ impl Metrics {
     pub fn count_introspection(&self, service: &str, answer: Introspected) {
         let labels = IntrospectionLabels { service: service.to_owned(), answer };
         self.introspections.get_or_create(&labels).inc();
+    }
+
+    /// Counts an answer to a gateway.
+    pub fn count_verification(&self, service: &str, answer: Verified) {
+        let labels = VerificationLabels { service: service.to_owned(), answer };
+        self.verifications.get_or_create(&labels).inc();
     }
 }
 
