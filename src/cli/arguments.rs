@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{domain::audit_chain::Head, settings};
 
@@ -196,10 +196,27 @@ pub struct AddService {
     pub require_audience: bool,
 }
 
+/// One of the two keys that are in use.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum WhichKey {
+    Current,
+    Next,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum SigningKey {
     /// List the keys: the one that signs, the next one, and former ones that are still published
     List,
+    /// Print a public key as PEM, for gateways that read keys from files (HAProxy)
+    ///
+    /// Write both keys into such files, and both again after each rotation, five minutes later: until
+    /// then, tokens of the former key live.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Pem {
+        /// The key that signs, or the one that signs after the next rotation
+        #[arg(value_enum)]
+        key: WhichKey,
+    },
     /// Let the next key sign, and make a new next one
     ///
     /// The next key has been published all along at /.well-known/jwks.json, so no API meets a key

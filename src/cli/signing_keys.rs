@@ -4,12 +4,12 @@ use sqlx::PgPool;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
-    arguments::SigningKey as Act,
+    arguments::{SigningKey as Act, WhichKey},
     error::{CliError, Outcome},
 };
 use crate::{
     db::api::signing_keys::{self, NewKey},
-    domain::{audit::Actor, random::os_rng, second_factor::Keyring, signing_key::SigningKey},
+    domain::{audit::Actor, random::os_rng, second_factor::Keyring, signing_key::{SigningKey, pem}},
     secret_keys::{self, KeyFileError},
     settings::Settings,
 };
@@ -26,6 +26,7 @@ pub async fn run(pool: &PgPool, settings: &Settings, act: &Act) -> Result<Outcom
                 println!("{} {} made {}{until}", key.id, key.state.to_lowercase(), date(key.created_at));
             }
         }
+        Act::Pem { key } => print_pem(pool, *key).await?,
         Act::Rotate => rotate(pool, settings).await?,
         Act::Replace => {
             let keys = keyring(settings)?;
@@ -65,6 +66,18 @@ async fn rotate(pool: &PgPool, settings: &Settings) -> Result<(), CliError> {
     } else {
         Err(CliError::Usage("another rotation came first; nothing was changed".into()))
     }
+}
+
+async fn print_pem(pool: &PgPool, key: WhichKey) -> Result<(), CliError> {
+    let stored = match key {
+        WhichKey::Current => signing_keys::current(pool).await?,
+        WhichKey::Next => signing_keys::next(pool).await?,
+    };
+    let published = signing_keys::published(pool).await?;
+    let public = published.into_iter().find(|(id, _)| stored.as_ref().is_some_and(|stored| stored.id == *id));
+    let none = || CliError::Usage("there are no signing keys yet; `raccord service add --jwt` makes them".into());
+    print!("{}", pem(&public.ok_or_else(none)?.1));
+    Ok(())
 }
 
 fn keyring(settings: &Settings) -> Result<Keyring, CliError> {

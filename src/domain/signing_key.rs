@@ -7,7 +7,7 @@ use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
     aead::{Aead, Payload},
 };
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
 use rand::CryptoRng;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use serde::{Serialize, Serializer};
@@ -125,6 +125,19 @@ fn key_id(public: &[u8]) -> String {
 pub fn coordinates(public: &[u8]) -> (String, String) {
     let (x, y) = public.get(1..).unwrap_or_default().split_at_checked(COORDINATE_BYTES).unwrap_or_default();
     (BASE64URL_NOPAD.encode(x), BASE64URL_NOPAD.encode(y))
+}
+
+/// A public key as PEM (SubjectPublicKeyInfo, RFC 5480).
+#[must_use]
+pub fn pem(public: &[u8]) -> String {
+    /// All that stands before the point of a P-256 key.
+    const HEAD: [u8; 26] = [
+        0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+        0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+    ];
+    let encoded = BASE64.encode(&[&HEAD, public].concat());
+    let (first, rest) = encoded.split_at(encoded.len().min(64));
+    format!("-----BEGIN PUBLIC KEY-----\n{first}\n{rest}\n-----END PUBLIC KEY-----\n")
 }
 
 impl Keyring {

@@ -43,11 +43,24 @@ use error::ApiError;
 use state::ApiState;
 
 fn read(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
-    Route { method: Method::GET, path, handler, keeps_form: false }
+    route(Method::GET, path, handler.fallback(other_method))
+}
+
+/// A call that answers to every method.
+fn check(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
+    route(Method::GET, path, handler)
 }
 
 fn call(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
-    Route { method: Method::POST, path, handler, keeps_form: false }
+    route(Method::POST, path, handler.fallback(other_method))
+}
+
+fn route(method: Method, path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
+    Route { method, path, handler, keeps_form: false }
+}
+
+async fn other_method() -> ApiError {
+    ApiError::MethodNotAllowed
 }
 
 /// Every call of the API. The tests iterate over this list too.
@@ -59,8 +72,8 @@ pub fn routes() -> Vec<Route<ApiState>> {
         read(paths::API_METADATA, get(metadata::answer)),
         read(paths::API_SIGNING_KEYS, get(metadata::keys)),
         read(paths::API_OWN_ACCOUNT, get(own_account::answer)),
-        read(paths::API_VERIFICATION, any(verification::answer)),
-        read(paths::API_SERVICE_VERIFICATION, any(verification::answer)),
+        check(paths::API_VERIFICATION, any(verification::answer)),
+        check(paths::API_SERVICE_VERIFICATION, any(verification::answer)),
         read(paths::API_HEALTH_CHECK, get(health_check::answer)),
         call(paths::API_MEMBERSHIPS, post(memberships::list)),
         call(paths::API_SEARCH, post(search::search)),
@@ -72,9 +85,7 @@ pub fn routes() -> Vec<Route<ApiState>> {
 
 /// The calls, and the API's own 404 under its prefixes.
 pub fn router<S>(state: ApiState) -> Router<S> {
-    let calls = routes().into_iter().fold(Router::new(), |router, route| {
-        router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
-    });
+    let calls = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
     let below = |router: Router<_>, path: &str| {
         let handler = || any(verification::answer_below);
         router.route(&format!("{path}/"), handler()).route(&format!("{path}/{{*rest}}"), handler())
