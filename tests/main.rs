@@ -12,6 +12,7 @@ mod documents;
 mod edge;
 mod forgotten_password;
 mod fresh_authentication;
+mod gateways;
 mod guessing;
 mod history;
 mod identity;

@@ -9,7 +9,12 @@ use super::{
 };
 use crate::{
     db::api::signing_keys::{self, NewKey},
-    domain::{audit::Actor, random::os_rng, second_factor::Keyring, signing_key::{SigningKey, pem}},
+    domain::{
+        audit::Actor,
+        random::os_rng,
+        second_factor::Keyring,
+        signing_key::{SigningKey, pem},
+    },
     secret_keys::{self, KeyFileError},
     settings::Settings,
 };

@@ -62,7 +62,8 @@ pub async fn check(pool: &PgPool, presented: &PresentedCredentials, check: Check
         })
     };
     let authority = is_valid.then(|| AuthorityRow::from_row(&row)).transpose()?.map(AuthorityRow::authority);
-    let judged = authority.map(|(caller, authority)| Ok::<_, sqlx::Error>((caller, verdict(authority)?))).transpose()?;
+    let judged =
+        authority.map(|(caller, authority)| Ok::<_, sqlx::Error>((caller, verdict(authority)?))).transpose()?;
     Ok(Checked { service: row.try_get("name")?, judged })
 }
 

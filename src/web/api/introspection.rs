@@ -29,6 +29,7 @@ use crate::{
         credential::Credential,
         random,
         structure_identifier::{IdentifierType, StructureIdentifier},
+        technical_user::is_technical_login,
     },
     web::edge::{
         context::{Principal, RequestContext},
@@ -147,7 +148,7 @@ impl<'a> Question<'a> {
         let own = form.client(&parts.headers)?;
         let secret_digest = random::digest(own.password.expose());
         let token = form.get("token").unwrap_or_default();
-        let (presented, credential) = if form.get("token_type_hint") == Some(CPRO_ACCOUNT) {
+        let (presented, credential) = if is_cpro_account(form, token) {
             let credential = Credential::from_cpro_account(token.as_bytes());
             let keys = state.app.keys().map_err(ApiError::from)?;
             let verifiers = credential.as_ref().map(|shown| keys.verifiers(&shown.login, shown.password.expose()));
@@ -158,7 +159,7 @@ impl<'a> Question<'a> {
         let asked = if token.is_empty() {
             Err(OauthError::InvalidRequest("Le parametre token est absent."))
         } else {
-            form.get("structure").map(structure).transpose()
+            asked_structure(parts, form)
         };
         Ok(Self {
             state,
@@ -225,6 +226,23 @@ impl<'a> Question<'a> {
     async fn refuse(&self) -> Result<ApiError, ApiError> {
         credentials::refuse_service(self.state, &self.client_id, &self.context).await
     }
+}
+
+/// The structure that the form names, or else the query: some clients send no further member (Debian's
+/// mod_oauth2).
+fn asked_structure(parts: &Parts, form: &Form) -> Result<Option<StructureIdentifier>, OauthError> {
+    let query = parts.uri.query().unwrap_or_default();
+    let in_query = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "structure");
+    let in_query = in_query.as_ref().map(|(_, value)| &**value);
+    form.get("structure").or(in_query).map(structure).transpose()
+}
+
+/// Whether the value is that of a `cpro-account`. A hint is no more than that (RFC 7662 §2.1):
+/// mod_oauth2 always sends « access_token », whatever it was shown.
+fn is_cpro_account(form: &Form, token: &str) -> bool {
+    let has_technical_login =
+        || Credential::from_cpro_account(token.as_bytes()).is_some_and(|shown| is_technical_login(&shown.login));
+    form.get("token_type_hint") == Some(CPRO_ACCOUNT) || has_technical_login()
 }
 
 /// Reads `SIRET:21570004800014`.

@@ -144,7 +144,8 @@ fn read(answer: &Value, name: &str, summary: &str) -> Value {
 fn verification(name: &str, parameters: Value) -> Value {
     let Value::Array(mut parameters) = parameters else { return Value::Null };
     let structure = "La structure concernée par l’appel, comme SIRET:21570004800014 ; hors des droits : 403";
-    parameters.push(json!({ "name": "structure", "in": "query", "schema": { "type": "string" }, "description": structure }));
+    parameters
+        .push(json!({ "name": "structure", "in": "query", "schema": { "type": "string" }, "description": structure }));
     parameters.push(json!({ "name": "reponses", "in": "query", "schema": { "const": "nginx" },
         "description": "« nginx » : 403 avec X-Raccord-Status à la place de 429 et de 503" }));
     parameters.push(json!({ "name": "X-Raccord-For-Structure", "in": "header", "schema": { "type": "string" },
@@ -161,7 +162,8 @@ fn verification(name: &str, parameters: Value) -> Value {
         (name.to_owned(), json!({ "description": says, "required": true, "schema": { "type": "string" } }))
     };
     let headers: Map<String, Value> = told.into_iter().map(header).collect();
-    let refused = [400, 401, 403, 404, 429, 500, 503].map(|status| (status.to_string(), reference(&status.to_string())));
+    let refused =
+        [400, 401, 403, 404, 429, 500, 503].map(|status| (status.to_string(), reference(&status.to_string())));
     let passes = json!({ "description": "L’appel peut passer ; le corps est vide", "headers": headers });
     let responses: Map<String, Value> = [("200".to_owned(), passes)].into_iter().chain(refused).collect();
     json!({
