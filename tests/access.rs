@@ -217,6 +217,7 @@ fn caller(method: &Method, path: &str) -> Caller {
         ("POST", "/api/oauth/token" | "/api/oauth/revoke") => Caller::TechnicalUserByForm,
         ("POST", "/api/oauth/introspect") => Caller::Service,
         ("GET", "/api/moi") => Caller::TechnicalUser,
+        ("GET", "/api/verification" | "/api/services/{service}/verification") => Caller::TechnicalUser,
         (_, path) if path.starts_with("/cpro/") => Caller::TechnicalUser,
         (method, path) => panic!("{method} {path} has no row"),
     }
@@ -244,7 +245,8 @@ async fn every_call_is_open_to_its_callers_and_to_no_other() {
                     ("client_secret", secret),
                 ];
                 let is_form = route.path.starts_with("/api/oauth/");
-                let mut request = Request::builder().method(route.method.clone()).uri(route.path);
+                let path = route.path.replace("{service}", &service.name);
+                let mut request = Request::builder().method(route.method.clone()).uri(path);
                 if !by_form && !login.is_empty() {
                     request = request.header("cpro-account", cpro_account(login, secret));
                 }

@@ -165,6 +165,7 @@ pub fn service(data: &[u8]) {
     if let Ok(keep) = Keep::from_str(&text) {
         assert!((60..=30 * 24 * 3600).contains(&keep.seconds()));
     }
+    let _ = api::verification::Question::parse(&text);
     if let Ok(structure) = api::introspection::structure(&text) {
         assert!(structure.value().bytes().all(|byte| byte.is_ascii_graphic()));
     }

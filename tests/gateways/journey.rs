@@ -15,7 +15,7 @@ use super::{
     small_api::{Seen, SmallApi},
 };
 use crate::{
-    common::{Account, Takes, TestPortal, TestService, cpro_account},
+    common::{Account, Program, Takes, TestPortal, TestService, cpro_account},
     operator::binary::{Directory, Serving, raccord, run, send},
 };
 
@@ -96,11 +96,11 @@ impl World {
     }
 
     async fn token(&self, account: &Account) -> Headers {
-        bearer(&self.portal.program().token(account).await)
+        bearer(&Program::new(self.raccord.server()).token(account).await)
     }
 
     async fn token_for(&self, audience: &str) -> Headers {
-        bearer(&self.portal.program().token_for(&self.account, &[audience]).await)
+        bearer(&Program::new(self.raccord.server()).token_for(&self.account, &[audience]).await)
     }
 
     async fn valid(&self, credential: Credential) -> Headers {
