@@ -209,8 +209,8 @@ pub enum SigningKey {
     List,
     /// Print a public key as PEM, for gateways that read keys from files (HAProxy)
     ///
-    /// Write both keys into such files, and both again after each rotation, five minutes later: until
-    /// then, tokens of the former key live.
+    /// Write both keys into such files, and both again after each rotation, five minutes later:
+    /// until then, tokens of the former key live.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Pem {
         /// The key that signs, or the one that signs after the next rotation

@@ -127,7 +127,7 @@ pub fn coordinates(public: &[u8]) -> (String, String) {
     (BASE64URL_NOPAD.encode(x), BASE64URL_NOPAD.encode(y))
 }
 
-/// A public key as PEM (SubjectPublicKeyInfo, RFC 5480).
+/// A public key as PEM (RFC 5480).
 #[must_use]
 pub fn pem(public: &[u8]) -> String {
     /// All that stands before the point of a P-256 key.
@@ -213,6 +213,19 @@ mod tests {
         assert_eq!(key_id(&public), "cn-I_WNMClehiVp51i_0VpOENW1upEerA8sEam5hn-s");
         assert_eq!(coordinates(&public).0, "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4");
         assert_eq!(coordinates(&[4]), (String::new(), String::new()));
+    }
+
+    #[test]
+    fn a_public_key_is_written_as_openssl_writes_it() {
+        // As `openssl pkey` writes the first example of RFC 7517.
+        let (x, y) = ("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM");
+        let decode = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
+        let public = [vec![4], decode(x), decode(y)].concat();
+        let lines: Vec<_> = pem(&public).lines().map(str::to_owned).collect();
+        assert_eq!(lines[0], "-----BEGIN PUBLIC KEY-----");
+        assert_eq!(lines[1], "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEMKBCTNIcKUSDii11ySs3526iDZ8A");
+        assert_eq!(lines[2], "iTo7Tu6KPAqv7D7gS2XpJFbZiItSs3m9+9Ue6GnvHw/GW2ZZaVtszggXIw==");
+        assert_eq!(lines[3..], ["-----END PUBLIC KEY-----"]);
     }
 
     #[test]

@@ -118,8 +118,7 @@ async fn nothing_is_said_of_why_a_credential_is_inactive() {
         (cpro_account("TECH_9_X@cpro.fr", account.password.expose()), "cpro-account"),
         (cpro_account("anne@mairie.fr", crate::common::PASSWORD), "cpro-account"),
         ("not base64".to_owned(), "cpro-account"),
-        // A password is none without its hint, and no token is one.
-        (account.cpro_account(), ""),
+        // No token is a password.
         (program.token(&account).await, "cpro-account"),
         (service.secret.clone(), ""),
         (cpro_account(&service.client_id, &service.secret), "cpro-account"),
@@ -128,6 +127,34 @@ async fn nothing_is_said_of_why_a_credential_is_inactive() {
         let fields = [("token", token.as_str()), ("token_type_hint", hint), ("structure", "SIRET:21690123100011")];
         let answer = program.introspect(&service, &fields).await;
         assert_eq!((answer.status.as_u16(), answer.json()), (200, inactive()), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_known_as_one_whatever_the_hint_says_and_a_structure_may_stand_in_the_query() {
+    let (portal, account) = portal_with_account().await;
+    let service = portal.service("factures", Takes::EveryToken).await;
+    let (program, shown) = (portal.program(), account.cpro_account());
+    for hint in ["", "access_token", "cpro-account"] {
+        let told = program.introspect(&service, &[("token", &shown), ("token_type_hint", hint)]).await.json();
+        assert_eq!((&told["active"], &told["token_type"]), (&json!(true), &json!("cpro-account")), "{hint}");
+    }
+    for (query, form, within) in [
+        ("SIRET:21690123100011", None, Some(true)),
+        ("SIRET:21130055300016", None, Some(false)),
+        // The form counts before it.
+        ("SIRET:21690123100011", Some("SIRET:21130055300016"), Some(false)),
+        ("illisible", None, None),
+    ] {
+        let mut fields = vec![
+            ("token", shown.as_str()),
+            ("client_id", service.client_id.as_str()),
+            ("client_secret", service.secret.as_str()),
+        ];
+        fields.extend(form.map(|structure| ("structure", structure)));
+        let answer = program.post_form(&format!("{INTROSPECT}?structure={query}"), &fields).await;
+        assert_eq!(answer.json()["structure_authorized"].as_bool(), within, "{query}");
+        assert_eq!(answer.status.as_u16(), if within.is_some() { 200 } else { 400 });
     }
 }
 

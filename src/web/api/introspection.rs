@@ -228,8 +228,8 @@ impl<'a> Question<'a> {
     }
 }
 
-/// The structure that the form names, or else the query: some clients send no further member (Debian's
-/// mod_oauth2).
+/// The structure that the form names, or else the query: Debian's `mod_oauth2` sends no further
+/// member.
 fn asked_structure(parts: &Parts, form: &Form) -> Result<Option<StructureIdentifier>, OauthError> {
     let query = parts.uri.query().unwrap_or_default();
     let in_query = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "structure");
@@ -238,7 +238,7 @@ fn asked_structure(parts: &Parts, form: &Form) -> Result<Option<StructureIdentif
 }
 
 /// Whether the value is that of a `cpro-account`. A hint is no more than that (RFC 7662 §2.1):
-/// mod_oauth2 always sends « access_token », whatever it was shown.
+/// `mod_oauth2` always sends `access_token`, whatever it was shown.
 fn is_cpro_account(form: &Form, token: &str) -> bool {
     let has_technical_login =
         || Credential::from_cpro_account(token.as_bytes()).is_some_and(|shown| is_technical_login(&shown.login));

@@ -22,6 +22,7 @@ pub mod structure;
 mod success;
 pub mod token;
 pub mod tolerant;
+pub mod unknown_clients;
 pub mod verification;
 
 use axum::{

@@ -5,7 +5,7 @@ use std::{ops::Deref, sync::Arc};
 use axum::extract::FromRef;
 use sqlx::PgPool;
 
-use super::{accounts::AccountShares, call_log::CallLog, verification::UnknownClients};
+use super::{accounts::AccountShares, call_log::CallLog, unknown_clients::UnknownClients};
 use crate::web::edge::state::AppState;
 
 /// The API's own state, with the state that it shares with the portal.

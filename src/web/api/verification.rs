@@ -9,14 +9,10 @@
 //! - A structure that is named but cannot be read, or is named twice, is refused like one outside
 //!   the rights.
 
-use std::{
-    net::SocketAddr,
-    sync::{Mutex, OnceLock, PoisonError},
-    time::{Duration, Instant},
-};
+use std::sync::OnceLock;
 
 use axum::{
-    extract::{ConnectInfo, State},
+    extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -29,10 +25,7 @@ use crate::{
         verification::{self, Check, Verdict},
     },
     domain::structure_identifier::StructureIdentifier,
-    web::{
-        edge::{context::RequestContext, metrics::Verified},
-        paths,
-    },
+    web::{edge::metrics::Verified, paths},
 };
 
 /// The structure that the call is about, as a gateway names it. Also in the answer, for the API.
@@ -56,7 +49,7 @@ pub async fn answer_below(State(state): State<ApiState>, parts: Parts) -> Respon
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Named {
     Readable(StructureIdentifier),
-    /// Nobody has rights over it.
+    /// No account has rights over it.
     Unreadable,
 }
 
@@ -105,7 +98,7 @@ impl Question {
 
     async fn answer(mut self, state: &ApiState, parts: &Parts) -> Response {
         self.structure = self.structure.or_else(|| structure_header(&parts.headers));
-        state.unknown_clients.warn(state, parts);
+        state.unknown_clients.warn(&state.app.settings.trusted_proxies, parts);
         let service = OnceLock::new();
         let judged = self.judge(state, parts, &service).await;
         let told = judged.as_ref().map_or_else(Verified::of, |_| Verified::LetIn);
@@ -196,36 +189,6 @@ impl Verified {
             ApiError::TooManyRequests { .. } => Self::Throttled,
             _ => Self::Failed,
         }
-    }
-}
-
-/// Warns of checks that come without the address of the client.
-#[derive(Default)]
-pub struct UnknownClients {
-    warned: Mutex<Option<Instant>>,
-}
-
-impl UnknownClients {
-    /// Between two warnings.
-    const QUIET: Duration = Duration::from_hours(1);
-
-    fn warn(&self, state: &ApiState, parts: &Parts) {
-        let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return };
-        let is_trusted = state.app.settings.trusted_proxies.contains(&peer.ip().to_canonical());
-        if is_trusted && parts.headers.contains_key("x-forwarded-for") {
-            return;
-        }
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned.is_some_and(|at| at.elapsed() < Self::QUIET) {
-            return;
-        }
-        *warned = Some(Instant::now());
-        let address = parts.extensions.get::<RequestContext>().map(|context| context.address.to_string());
-        tracing::warn!(
-            address,
-            "a gateway's check came without the address of its client, whose failures count for this address: \
-             RACCORD_TRUSTED_PROXIES must name the gateway, and the gateway send X-Forwarded-For"
-        );
     }
 }
 
