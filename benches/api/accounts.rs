@@ -111,6 +111,12 @@ impl Accounts {
             .collect()
     }
 
+    /// Checks of a gateway before a service, of each token.
+    pub fn checks(&self, service: &TestService) -> Vec<String> {
+        let path = paths::API_SERVICE_VERIFICATION.replace("{service}", &service.name);
+        self.headers_of_tokens().map(|header| request(&path, &header, "")).collect()
+    }
+
     /// Questions of a service about each token.
     pub fn questions(&self, path: &str, service: &TestService) -> Vec<String> {
         self.tokens.iter().map(|token| question(path, service, &[("token", token)])).collect()

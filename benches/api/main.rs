@@ -113,6 +113,7 @@ async fn start_servers(pool: &PgPool, one: &Accounts, many: Option<&Accounts>, s
         Variant::new("Bearer", raccord, one.bearer_requests()),
         Variant::new("both", raccord, one.requests_with_both()),
         Variant::new("introspection", raccord, one.questions(paths::API_INTROSPECTION, service)),
+        Variant::new("gateway", raccord, one.checks(service)),
     ];
     if let Some(many) = many {
         variants.push(Variant::new("token, many", raccord, many.token_requests()));
@@ -123,6 +124,7 @@ async fn start_servers(pool: &PgPool, one: &Accounts, many: Option<&Accounts>, s
         variants.push(Variant::new("introspection, many", raccord, questions));
         let questions = many.questions_about_passwords(service);
         variants.push(Variant::new("of passwords, many", raccord, questions));
+        variants.push(Variant::new("gateway, many", raccord, many.checks(service)));
     }
     variants
 }
@@ -165,10 +167,10 @@ fn print_calls(variants: &[Variant], rounds: &[Vec<Measure>]) {
     };
     let rate = |number: usize| median(&rounds[number], |measure| measure.requests_per_second);
     for (number, (measures, variant)) in rounds.iter().zip(variants).enumerate() {
-        // A token is one row written, a question is one row found by a digest.
+        // A token is one row written; a question or a check is one row found by a digest.
         let bare = match variant.name.split(',').next() {
             Some("token") => 1,
-            Some("introspection" | "of passwords") => 2,
+            Some("introspection" | "of passwords" | "gateway") => 2,
             _ if number < BARE => number,
             _ => 0,
         };
