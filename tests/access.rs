@@ -216,8 +216,7 @@ fn caller(method: &Method, path: &str) -> Caller {
         }
         ("POST", "/api/oauth/token" | "/api/oauth/revoke") => Caller::TechnicalUserByForm,
         ("POST", "/api/oauth/introspect") => Caller::Service,
-        ("GET", "/api/moi") => Caller::TechnicalUser,
-        ("GET", "/api/verification" | "/api/services/{service}/verification") => Caller::TechnicalUser,
+        ("GET", "/api/moi" | "/api/verification" | "/api/services/{service}/verification") => Caller::TechnicalUser,
         (_, path) if path.starts_with("/cpro/") => Caller::TechnicalUser,
         (method, path) => panic!("{method} {path} has no row"),
     }

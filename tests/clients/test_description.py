@@ -50,6 +50,7 @@ class Description(unittest.TestCase):
             for only, (name, secret) in (
                 ("^/api/oauth/(token|revoke)$", (login, password)),
                 ("^/api/oauth/introspect$", (id, secret)),
+                ("^/api/verification$", (login, password)),
             ):
                 basic = base64.b64encode(f"{name}:{secret}".encode()).decode()
                 self.check(portal, f"Authorization: Basic {basic}", only=only)

@@ -78,7 +78,9 @@ impl World {
         if !headers.iter().any(|(name, _)| *name == "Connection") {
             request += "Connection: close\r\n";
         }
-        headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));
+        for (name, value) in headers {
+            request.extend([name, ": ", value, "\r\n"]);
+        }
         let answer = send(self.running.address, &format!("{request}\r\n{body}"));
         let (status, head, _) = answer.unwrap_or_else(|| panic!("{line}: no answer\n{}", self.running.log()));
         (status, head)
@@ -244,7 +246,7 @@ impl World {
         assert!(self.api.take().is_empty());
     }
 
-    /// HAProxy verifies tokens by itself.
+    /// `HAProxy` verifies tokens by itself.
     pub async fn takes_signed_tokens_alone(&self) {
         let jwt = self.token_for(&self.service.audience).await;
         assert_eq!(self.status("GET /factures/7", &jwt), 200, "{}", self.running.log());

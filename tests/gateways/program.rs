@@ -164,7 +164,7 @@ fn command(gateway: Gateway, program: &Path, file: &Path, directory: &Directory)
 /// What Debian's nginx.conf says around the files of conf.d.
 fn nginx_around(file: &Path, own: &str) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary: String = temporary.iter().map(|kind| format!("{kind}_temp_path {own}/{kind};\n")).collect();
+    let temporary = temporary.map(|kind| format!("{kind}_temp_path {own}/{kind};\n")).concat();
     format!(
         "daemon off;\nworker_processes 1;\npid {own}/nginx.pid;\nevents {{ worker_connections 256; }}\n\
          http {{\naccess_log off;\n{temporary}include {};\n}}\n",
@@ -174,8 +174,8 @@ fn nginx_around(file: &Path, own: &str) -> String {
 
 /// What Debian's apache2.conf says around the files of sites-enabled.
 fn apache_around(file: &Path, own: &str) -> String {
-    let load = |name: &&str| format!("LoadModule {name}_module {APACHE_DIRECTORY}/mod_{name}.so\n");
-    let modules: String = APACHE_MODULES.iter().map(load).collect();
+    let load = |name| format!("LoadModule {name}_module {APACHE_DIRECTORY}/mod_{name}.so\n");
+    let modules = APACHE_MODULES.map(load).concat();
     format!(
         "{modules}ServerName localhost\nServerRoot {own}\nDefaultRuntimeDir {own}\nPidFile {own}/apache.pid\n\
          ErrorLog {own}/apache-error.log\nUser www-data\nGroup www-data\nInclude {}\n",
