@@ -1,13 +1,16 @@
 //! Every route of the portal × every kind of person. The rows come from the router's own list: a
 //! route without one fails.
 
-use axum::http::Method;
+use axum::{
+    body::Body,
+    http::{Method, Request},
+};
 use raccord::{
     domain::{role::Role, technical_user::TechnicalUserStatus},
     web,
 };
 
-use crate::common::{Browser, Call, TestPortal};
+use crate::common::{Browser, Call, Takes, TestPortal, cpro_account, form};
 
 /// Which visitors a route is open to.
 #[derive(Clone, Copy, PartialEq)]
@@ -195,5 +198,80 @@ async fn malformed_requests_are_refused_and_never_break() {
         }
         let json = browser.send(Call::post(&path, "{}").with("content-type", "application/json")).await;
         assert!(!json.status.is_server_error(), "{path}");
+    }
+}
+
+/// Which caller a call of the API is open to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Caller {
+    /// Also without a credential.
+    Public,
+    /// By its headers.
+    TechnicalUser,
+    /// By the client's credential of the form.
+    TechnicalUserByForm,
+    /// By the client's credential of the form.
+    Service,
+}
+
+fn caller(method: &Method, path: &str) -> Caller {
+    match (method.as_str(), path) {
+        ("GET", "/api/openapi.json" | "/.well-known/oauth-authorization-server" | "/.well-known/jwks.json") => {
+            Caller::Public
+        }
+        ("POST", "/api/oauth/token" | "/api/oauth/revoke") => Caller::TechnicalUserByForm,
+        ("POST", "/api/oauth/introspect") => Caller::Service,
+        ("GET", "/api/moi" | "/api/verification" | "/api/services/{service}/verification") => Caller::TechnicalUser,
+        (_, path) if path.starts_with("/cpro/") => Caller::TechnicalUser,
+        (method, path) => panic!("{method} {path} has no row"),
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_open_to_its_callers_and_to_no_other() {
+    let portal = TestPortal::start().await;
+    portal.anne_and_bruno().await;
+    let account = portal.account(1).await;
+    let service = portal.service("factures", Takes::EveryToken).await;
+    let technical = (account.login.as_str(), account.password.expose());
+    let of_service = (service.client_id.as_str(), service.secret.as_str());
+    let person = ("anne@mairie.fr", crate::common::PASSWORD);
+    let callers = [("", ""), technical, of_service, person];
+    for (number, (login, secret)) in callers.into_iter().enumerate() {
+        for by_form in [false, true] {
+            for (place, route) in web::api::routes().into_iter().enumerate() {
+                // Each from another network, so that no delay applies.
+                let program = portal.program().with_address(&format!("10.{number}.{place}.{}", u8::from(by_form)));
+                let fields = [
+                    ("grant_type", "client_credentials"),
+                    ("token", "x"),
+                    ("client_id", login),
+                    ("client_secret", secret),
+                ];
+                let is_form = route.path.starts_with("/api/oauth/");
+                let path = route.path.replace("{service}", &service.name);
+                let mut request = Request::builder().method(route.method.clone()).uri(path);
+                if !by_form && !login.is_empty() {
+                    request = request.header("cpro-account", cpro_account(login, secret));
+                }
+                let kind = if is_form { "application/x-www-form-urlencoded" } else { "application/json" };
+                let sent = if is_form && by_form { form(&fields) } else { String::new() };
+                let answer = program.send(request.header("content-type", kind).body(Body::from(sent)).unwrap()).await;
+                let wanted = caller(&route.method, route.path);
+                let opens = match wanted {
+                    Caller::Public => true,
+                    Caller::TechnicalUser => !by_form && (login, secret) == technical,
+                    Caller::TechnicalUserByForm => by_form && (login, secret) == technical,
+                    Caller::Service => by_form && (login, secret) == of_service,
+                };
+                let what = format!("{} {} as {login:?}, by form: {by_form}", route.method, route.path);
+                if opens {
+                    assert!(![401, 403, 404].contains(&answer.status.as_u16()), "{what}: {}", answer.body_text());
+                } else {
+                    assert!([400, 401].contains(&answer.status.as_u16()), "{what}: {}", answer.body_text());
+                    assert!(answer.status != 401 || answer.header("www-authenticate").is_some(), "{what}");
+                }
+            }
+        }
     }
 }

@@ -2,8 +2,15 @@
 
 mod calls;
 mod documentation;
+mod introspection;
+mod jwt;
+mod metadata;
+mod own_account;
+mod revocation;
 mod rotation;
+mod services;
 mod traces;
+mod verification;
 mod verifiers;
 
 use raccord::{domain::technical_user::TechnicalUserStatus, web::api};
@@ -280,7 +287,8 @@ async fn every_mistake_is_told_in_json() {
     for path in ["/api", "/api/", "/api/v2", "/cpro/autre", "/cpro"] {
         assert_eq!(told(path, &[], String::new()).await.0, 404, "{path}");
     }
-    for route in api::routes() {
+    // Checks of gateways answer to every method.
+    for route in api::routes().into_iter().filter(|route| !route.path.ends_with("/verification")) {
         let (other, allowed) = if route.method == "POST" { ("GET", "POST") } else { ("POST", "GET,HEAD") };
         let request = axum::http::Request::builder().method(other).uri(route.path).body(axum::body::Body::empty());
         let answer = portal.program().send(request.unwrap()).await;

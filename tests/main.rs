@@ -14,6 +14,7 @@ mod floods;
 mod forgotten_password;
 mod frequency;
 mod fresh_authentication;
+mod gateways;
 mod guessing;
 mod history;
 mod identity;

@@ -2,7 +2,7 @@
 
 mod audit;
 mod backup;
-mod binary;
+pub mod binary;
 mod chaos;
 mod commands;
 mod connections;

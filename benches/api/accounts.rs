@@ -7,7 +7,11 @@ use raccord::{
 };
 use sqlx::PgPool;
 
-use crate::{bare, common::TestPortal, load::request};
+use crate::{
+    bare,
+    common::{TestPortal, TestService, cpro_account, form},
+    load::request,
+};
 
 /// Memberships of each manager.
 pub const MEMBERSHIPS: usize = 20;
@@ -107,6 +111,25 @@ impl Accounts {
             .collect()
     }
 
+    /// Checks of a gateway before a service, of each token.
+    pub fn checks(&self, service: &TestService) -> Vec<String> {
+        let path = paths::API_SERVICE_VERIFICATION.replace("{service}", &service.name);
+        self.headers_of_tokens().map(|header| request(&path, &header, "")).collect()
+    }
+
+    /// Questions of a service about each token.
+    pub fn questions(&self, path: &str, service: &TestService) -> Vec<String> {
+        self.tokens.iter().map(|token| question(path, service, &[("token", token)])).collect()
+    }
+
+    /// Questions of a service about each `cpro-account`.
+    pub fn questions_about_passwords(&self, service: &TestService) -> Vec<String> {
+        let values = self.logins.iter().zip(&self.passwords);
+        let values = values.map(|(login, password)| cpro_account(login, password.expose()));
+        let hint = ("token_type_hint", "cpro-account");
+        values.map(|value| question(paths::API_INTROSPECTION, service, &[("token", &value), hint])).collect()
+    }
+
     pub fn requests_with_both(&self) -> Vec<String> {
         let headers = self.headers_of_passwords().zip(self.headers_of_tokens());
         headers.map(|(one, other)| request(paths::API_MEMBERSHIPS, &format!("{JSON}{one}{other}"), BODY)).collect()
@@ -121,6 +144,11 @@ impl Accounts {
     pub fn headers_of_tokens(&self) -> impl Iterator<Item = String> {
         self.tokens.iter().map(|token| format!("Authorization: Bearer {token}\r\n"))
     }
+}
+
+fn question(path: &str, service: &TestService, fields: &[(&str, &str)]) -> String {
+    let own = [("client_id", service.client_id.as_str()), ("client_secret", service.secret.as_str())];
+    request(path, "Content-Type: application/x-www-form-urlencoded\r\n", &form(&[&own, fields].concat()))
 }
 
 /// Managers of [`MEMBERSHIPS`] structures each. Their ids.

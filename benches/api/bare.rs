@@ -1,9 +1,9 @@
 //! The bare handlers that calls are compared with: axum and sqlx alone, on the same pool.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Form, Json, Router,
     extract::{Path, State},
     routing::post,
 };
@@ -14,12 +14,18 @@ use tokio::net::TcpListener;
 
 /// Reads a manager's memberships, as `recuperer/rattachements` does.
 pub const READ: &str = "/lecture";
+/// Finds a token by its digest, as introspection does, without a look at the service that asks.
+pub const LOOK_UP: &str = "/jeton";
 /// Writes one row that is found by a digest, as the issue of a token does.
 pub const WRITE: &str = "/ecriture";
 
 pub fn router(pool: PgPool) -> Router {
     let read = format!("{READ}/{{manager}}");
-    Router::new().route(&read, post(memberships)).route(WRITE, post(write)).with_state(Arc::new(pool))
+    Router::new()
+        .route(&read, post(memberships))
+        .route(WRITE, post(write))
+        .route(LOOK_UP, post(look_up))
+        .with_state(Arc::new(pool))
 }
 
 pub async fn serve(router: Router) -> SocketAddr {
@@ -93,6 +99,58 @@ async fn memberships(State(pool): State<Arc<PgPool>>, Path(manager): Path<i64>) 
         parametres_retour: Paging { nb_resultats_par_page: 100, page_courante: 1, pages: 1, total },
         liste_structure_rattachement: rows,
     })
+}
+
+#[derive(Serialize, sqlx::FromRow)]
+struct Token {
+    client_id: String,
+    username: String,
+    sub: String,
+    exp: i64,
+    #[sqlx(flatten)]
+    structure: Structure,
+    #[sqlx(skip)]
+    #[serde(flatten)]
+    constant: Constant,
+}
+
+#[derive(Serialize, sqlx::FromRow)]
+struct Structure {
+    r#type: String,
+    identifiant: String,
+    designation: String,
+}
+
+#[derive(Serialize)]
+struct Constant {
+    active: bool,
+    scope: &'static str,
+    aud: &'static str,
+    iss: &'static str,
+    token_type: &'static str,
+}
+
+impl Default for Constant {
+    fn default() -> Self {
+        let (aud, iss) = ("https://api.example/factures", "http://127.0.0.1:8080");
+        Self { active: true, scope: "openid", aud, iss, token_type: "Bearer" }
+    }
+}
+
+async fn look_up(State(pool): State<Arc<PgPool>>, Form(form): Form<HashMap<String, String>>) -> Json<Token> {
+    let token = sqlx::query_as(
+        "SELECT t.login AS client_id, t.login AS username, t.login AS sub, extract(epoch FROM k.expires_at)::bigint AS exp,
+                s.identifier_type AS type, s.identifier AS identifiant, s.designation
+           FROM access_tokens k
+           JOIN technical_users t ON t.id = k.technical_user_id
+           JOIN structures s ON s.id = t.structure_id
+          WHERE k.token_hash = $1 AND k.expires_at > now()",
+    )
+    .bind(random::digest(&form["token"]))
+    .fetch_one(&*pool)
+    .await
+    .expect("the query works");
+    Json(token)
 }
 
 #[derive(Serialize)]

@@ -22,18 +22,20 @@ mod program;
 use std::{env, time::Duration};
 
 use accounts::{Accounts, MEMBERSHIPS};
-use common::TestPortal;
+use common::{Takes, TestPortal, TestService};
 use directory::Portal;
 use load::{CONNECTIONS, Measure, Variant, milliseconds, percentile};
 use raccord::{
     db,
     settings::Settings,
-    web::{self, api::state::ApiState, edge::state::AppState},
+    web::{self, api::state::ApiState, edge::state::AppState, paths},
 };
 use sqlx::PgPool;
 
 const DATABASE_CONNECTIONS: u32 = 10;
 const ROUNDS: usize = 7;
+/// The bare handlers, which come first.
+const BARE: usize = 3;
 /// Accounts that call in turn, beside the one that calls alone.
 const MANY: usize = 100_000;
 /// Requests of each page and call in each directory, in this many turns.
@@ -86,7 +88,8 @@ async fn measure_calls(wanted: &Wanted) {
     // Without the rows of others, PostgreSQL would not use the indexes.
     let many = Accounts::create(&portal, "VOISIN", wanted.accounts.max(10_000)).await;
     let one = Accounts::create(&portal, "SEUL", 1).await;
-    let mut variants = start_servers(&pool, &one, (wanted.accounts > 0).then_some(&many)).await;
+    let service = portal.service("factures", Takes::EveryToken).await;
+    let mut variants = start_servers(&pool, &one, (wanted.accounts > 0).then_some(&many), &service).await;
     if let Some(name) = &wanted.variant {
         variants.retain(|variant| variant.name == *name);
     }
@@ -95,7 +98,7 @@ async fn measure_calls(wanted: &Wanted) {
 }
 
 /// Starts both servers. The variants to measure, the bare handlers first.
-async fn start_servers(pool: &PgPool, one: &Accounts, many: Option<&Accounts>) -> Vec<Variant> {
+async fn start_servers(pool: &PgPool, one: &Accounts, many: Option<&Accounts>, service: &TestService) -> Vec<Variant> {
     let settings = Settings { secret_key_file: key_file(), ..Settings::read(|_| None).expect("the defaults") };
     let state = AppState::new(pool.clone(), settings).expect("no theme");
     let raccord = bare::serve(web::router(state.clone(), ApiState::new(state))).await;
@@ -104,16 +107,24 @@ async fn start_servers(pool: &PgPool, one: &Accounts, many: Option<&Accounts>) -
     let mut variants = vec![
         Variant::new("bare, read", plain, many.unwrap_or(one).bare_requests()),
         Variant::new("bare, write", plain, writes),
+        Variant::new("bare, look-up", plain, many.unwrap_or(one).questions(bare::LOOK_UP, service)),
         Variant::new("token", raccord, one.token_requests()),
         Variant::new("cpro-account", raccord, one.password_requests()),
         Variant::new("Bearer", raccord, one.bearer_requests()),
         Variant::new("both", raccord, one.requests_with_both()),
+        Variant::new("introspection", raccord, one.questions(paths::API_INTROSPECTION, service)),
+        Variant::new("gateway", raccord, one.checks(service)),
     ];
     if let Some(many) = many {
         variants.push(Variant::new("token, many", raccord, many.token_requests()));
         variants.push(Variant::new("cpro-account, many", raccord, many.password_requests()));
         variants.push(Variant::new("Bearer, many", raccord, many.bearer_requests()));
         variants.push(Variant::new("both, many", raccord, many.requests_with_both()));
+        let questions = many.questions(paths::API_INTROSPECTION, service);
+        variants.push(Variant::new("introspection, many", raccord, questions));
+        let questions = many.questions_about_passwords(service);
+        variants.push(Variant::new("of passwords, many", raccord, questions));
+        variants.push(Variant::new("gateway, many", raccord, many.checks(service)));
     }
     variants
 }
@@ -156,8 +167,13 @@ fn print_calls(variants: &[Variant], rounds: &[Vec<Measure>]) {
     };
     let rate = |number: usize| median(&rounds[number], |measure| measure.requests_per_second);
     for (number, (measures, variant)) in rounds.iter().zip(variants).enumerate() {
-        // A token is one row written; the other calls read.
-        let bare = usize::from(variant.name.starts_with("token") || number == 1);
+        // A token is one row written; a question or a check is one row found by a digest.
+        let bare = match variant.name.split(',').next() {
+            Some("token") => 1,
+            Some("introspection" | "of passwords" | "gateway") => 2,
+            _ if number < BARE => number,
+            _ => 0,
+        };
         let share = rate(number) * 100 / rate(bare.min(rounds.len() - 1));
         let (own_cpu, database_cpu) = (median(measures, |m| m.own_cpu), median(measures, |m| m.database_cpu));
         println!("{:20} {:>12} {share:>9}% {own_cpu:>16} {database_cpu:>16}", variant.name, rate(number));

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{domain::audit_chain::Head, settings};
 
@@ -50,6 +50,16 @@ pub enum Command {
     /// Register and invite people
     #[command(subcommand)]
     User(User),
+    /// Register the APIs of yours that ask Raccord who calls them
+    ///
+    /// A service is one of your APIs: it receives the token or the `cpro-account` of a technical
+    /// user, and asks Raccord what that opens (POST /api/oauth/introspect), or verifies a signed
+    /// token by itself. docs/operations.md shows it from beginning to end.
+    #[command(subcommand)]
+    Service(Service),
+    /// Rotate the keys that sign tokens for services
+    #[command(subcommand)]
+    SigningKey(SigningKey),
     /// Look for leaked passwords
     #[command(subcommand)]
     Secret(Secret),
@@ -113,12 +123,123 @@ pub enum Import {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum Service {
+    /// Add a service, and print its id and its secret
+    ///
+    /// Both go to standard output, one line each: `id: svc_…` and `secret: rcs_…`. The secret is
+    /// shown this once; Raccord keeps its hash alone. Store it where the API reads its settings. A
+    /// lost one is replaced by `raccord service rotate`.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Add(AddService),
+    /// List the services
+    List {
+        /// As JSON, one array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Replace a service's secret, and print the new one
+    ///
+    /// The old one ends at once, or works beside the new one for as long as --keep says. One that a
+    /// rotation before let work ends now.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Rotate {
+        /// The service's name
+        name: String,
+        /// How long the old secret works on: a number with m, h or d, e.g. 24h; 30d at most
+        #[arg(long, value_name = "DURATION")]
+        keep: Option<String>,
+    },
+    /// Refuse a service, until it is enabled again
+    ///
+    /// Its secret is refused from its next question on, and no token is made for it. Signed tokens
+    /// (--jwt) that were made already live on until their end, 5 minutes at most.
+    #[command(verbatim_doc_comment)]
+    Disable {
+        /// The service's name
+        name: String,
+    },
+    /// Take a disabled service back, with the secret that it had
+    Enable {
+        /// The service's name
+        name: String,
+    },
+    /// Remove a service and its secrets for good
+    ///
+    /// Tokens that were made for it open nothing any more. Name and audience are free again.
+    #[command(verbatim_doc_comment)]
+    Remove {
+        /// The service's name
+        name: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct AddService {
+    /// What you call it, in metrics and in the history: a-z, 0-9, '-', '_', '.'
+    pub name: String,
+    /// The API's URL: what clients name as `resource`, and tokens as `aud`. It is not fetched
+    #[arg(long, value_name = "URL")]
+    pub audience: String,
+    /// Make the tokens that name it JWTs (RFC 9068), which it can verify without asking Raccord
+    ///
+    /// No revocation, reset or suspension reaches such a token before its end: 300 s at most.
+    #[arg(long, verbatim_doc_comment)]
+    pub jwt: bool,
+    /// The lifetime of tokens that name it, 30 to 3600 [default: 900; with --jwt 300, the most]
+    #[arg(long, value_name = "SECONDS")]
+    pub token_seconds: Option<String>,
+    /// Open it only to tokens that name it
+    ///
+    /// A token that names nothing, and a `cpro-account`, are then inactive there: what another
+    /// service was shown cannot be used here.
+    #[arg(long, verbatim_doc_comment)]
+    pub require_audience: bool,
+}
+
+/// One of the two keys that are in use.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum WhichKey {
+    Current,
+    Next,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SigningKey {
+    /// List the keys: the one that signs, the next one, and former ones that are still published
+    List,
+    /// Print a public key as PEM, for gateways that read keys from files (HAProxy)
+    ///
+    /// Write both keys into such files, and both again after each rotation, five minutes later:
+    /// until then, tokens of the former key live.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Pem {
+        /// The key that signs, or the one that signs after the next rotation
+        #[arg(value_enum)]
+        key: WhichKey,
+    },
+    /// Let the next key sign, and make a new next one
+    ///
+    /// The next key has been published all along at /.well-known/jwks.json, so no API meets a key
+    /// that it does not know. The former one stays published for an hour, and its private half is
+    /// deleted. Run it twice after replacing the key of RACCORD_SECRET_KEY_FILE.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Rotate,
+    /// Replace all keys at once: after a leak, or the loss of RACCORD_SECRET_KEY_FILE
+    ///
+    /// Signed tokens that live now are refused by each API as soon as it reads the published keys
+    /// again. Until then an API that keeps them may refuse new tokens, or accept old ones.
+    #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
+    Replace,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Secret {
-    /// Tell whether a text holds technical passwords that are still good
+    /// Tell whether a text holds technical passwords, or secrets of services, that are still good
     ///
     /// Reads standard input, e.g. `git log -p | raccord secret check`, and prints the login of each
-    /// account whose password stands in it and has neither expired nor been replaced; for one that
-    /// is suspended too. Prints nothing else, and never the secret. Reset what it names.
+    /// account whose password stands in it and has neither expired nor been replaced, for one that
+    /// is suspended too; and `service NAME` for the secret of a service. Prints nothing else, and
+    /// never the secret. Reset or rotate what it names.
     #[command(
         after_help = "Exit codes: 0 none found, 1 failed, 2 wrong usage or setting, 3 found some.",
         verbatim_doc_comment

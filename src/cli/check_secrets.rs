@@ -1,4 +1,5 @@
-//! `raccord secret check`: finds technical passwords in a text that are still valid.
+//! `raccord secret check`: finds technical passwords and secrets of services in a text that are
+//! still valid.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -10,10 +11,10 @@ use zeroize::Zeroizing;
 
 use super::error::{CliError, Outcome};
 use crate::{
-    db::technical_users::leaks,
+    db::{api::services, technical_users::leaks},
     domain::{
         password::{self, Argon2id, LENGTH, checksum_part},
-        random,
+        random, service,
     },
 };
 
@@ -21,7 +22,7 @@ use crate::{
 const CHUNK: usize = 64 * 1024;
 
 /// Reads the text to its end, and prints the login of each account whose valid password it
-/// contains, once.
+/// contains, and the name of each service whose valid secret it contains, once.
 ///
 /// # Errors
 /// Where the text or the database cannot be read.
@@ -37,6 +38,17 @@ pub async fn run(pool: &PgPool, text: &mut impl Read) -> Result<Outcome, CliErro
                 if argon2id.verify(secret, Some(&suspect.password_hash)) && found.insert(suspect.login.clone()) {
                     println!("{}", suspect.login);
                 }
+            }
+        }
+        for secret in service::find_secrets(&chunk) {
+            let digest = random::digest(secret);
+            if !seen.insert(digest.clone()) {
+                continue;
+            }
+            if let Some(name) = services::name_of_secret(pool, &digest).await? {
+                let line = format!("service {name}");
+                println!("{line}");
+                found.insert(line);
             }
         }
     }

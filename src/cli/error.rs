@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use super::{demo::DemoError, report::Report, table::TableError};
-use crate::{db::members::import::AttachError, domain::new_person::NewPersonErrors, server::ServeError};
+use crate::{
+    db::members::import::AttachError, domain::new_person::NewPersonErrors, secret_keys::KeyFileError,
+    server::ServeError,
+};
 
 /// How a command succeeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +55,8 @@ pub enum CliError {
     Demo(#[from] DemoError),
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
     #[error(transparent)]
     Serve(#[from] ServeError),
     #[error("interrupted; what was done so far is kept, and the command may be run again")]

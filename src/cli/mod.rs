@@ -19,6 +19,8 @@ mod invite;
 mod report;
 mod reset_mfa;
 mod row_error;
+mod services;
+mod signing_keys;
 pub(crate) mod table;
 mod verify_audit;
 
@@ -47,6 +49,8 @@ async fn run_once(command: Command, settings: &Settings, pool: &PgPool) -> Resul
         Command::Import(Import::Managers { file }) => import_managers::run(pool, &file, strict).await,
         Command::Audit(Audit::Verify { head }) => verify_audit::run(pool, head).await,
         Command::Secret(Secret::Check) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
+        Command::Service(act) => services::run(pool, settings, act).await,
+        Command::SigningKey(act) => signing_keys::run(pool, settings, &act).await,
         Command::User(User::Invite(person)) => invite::run(pool, &person, strict).await,
         Command::User(User::ResetMfa { login }) => reset_mfa::run(pool, &login).await,
         Command::Demo => {

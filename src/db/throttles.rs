@@ -48,6 +48,8 @@ pub enum Scope {
     ContactAddress,
     /// A technical user's password at the API, by [`bucket`].
     Api,
+    /// A service's secret, by [`bucket`].
+    Service,
 }
 
 /// What is counted together: attempts on one subject from one network.
@@ -85,6 +87,7 @@ impl Scope {
             Self::MemberMail => "MEMBER_MAIL",
             Self::ContactAddress => "CONTACT_ADDRESS",
             Self::Api => "API",
+            Self::Service => "SERVICE",
         }
     }
 }
@@ -159,6 +162,12 @@ pub fn api_keys(login: &str, address: IpAddr) -> Vec<Key> {
 /// person's password can have many browsers marked; those count like the networks of one `/48`.
 pub fn keys_of_browser(number: &str, key: impl Fn(&str) -> Key) -> Vec<Key> {
     vec![key(number), key("known browsers").with_breadth(Breadth::Widest)]
+}
+
+/// The keys of wrong secrets of a service from an address.
+#[must_use]
+pub fn service_keys(client_id: &str, address: IpAddr) -> Vec<Key> {
+    keys_of(address, |network| Scope::Service.key(&bucket(client_id, network), ""))
 }
 
 /// A key for each network of an address, narrowest first.

@@ -42,11 +42,19 @@ pub enum Action {
     SecondFactorReset,
     RecoveryCodesRenewed,
     RecoveryCodeUsed,
+    ServiceAdded,
+    ServiceSecretRotated,
+    ServiceDisabled,
+    ServiceEnabled,
+    ServiceRemoved,
+    SigningKeysMade,
+    SigningKeysRotated,
+    SigningKeysReplaced,
 }
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 46] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -85,6 +93,14 @@ impl Action {
         Self::SecondFactorReset,
         Self::RecoveryCodesRenewed,
         Self::RecoveryCodeUsed,
+        Self::ServiceAdded,
+        Self::ServiceSecretRotated,
+        Self::ServiceDisabled,
+        Self::ServiceEnabled,
+        Self::ServiceRemoved,
+        Self::SigningKeysMade,
+        Self::SigningKeysRotated,
+        Self::SigningKeysReplaced,
     ];
 
     /// The actions that a structure's history can contain, by label. The others concern a person.
@@ -155,6 +171,14 @@ impl Action {
             Self::SecondFactorReset => "SECOND_FACTOR_RESET",
             Self::RecoveryCodesRenewed => "RECOVERY_CODES_RENEWED",
             Self::RecoveryCodeUsed => "RECOVERY_CODE_USED",
+            Self::ServiceAdded => "SERVICE_ADDED",
+            Self::ServiceSecretRotated => "SERVICE_SECRET_ROTATED",
+            Self::ServiceDisabled => "SERVICE_DISABLED",
+            Self::ServiceEnabled => "SERVICE_ENABLED",
+            Self::ServiceRemoved => "SERVICE_REMOVED",
+            Self::SigningKeysMade => "SIGNING_KEYS_MADE",
+            Self::SigningKeysRotated => "SIGNING_KEYS_ROTATED",
+            Self::SigningKeysReplaced => "SIGNING_KEYS_REPLACED",
         }
     }
 
@@ -200,6 +224,14 @@ impl Action {
             Self::SecondFactorReset => "Réinitialisation de la double authentification",
             Self::RecoveryCodesRenewed => "Création de nouveaux codes de secours",
             Self::RecoveryCodeUsed => "Utilisation d’un code de secours",
+            Self::ServiceAdded => "Ajout d’un service",
+            Self::ServiceSecretRotated => "Remplacement du secret d’un service",
+            Self::ServiceDisabled => "Désactivation d’un service",
+            Self::ServiceEnabled => "Réactivation d’un service",
+            Self::ServiceRemoved => "Retrait d’un service",
+            Self::SigningKeysMade => "Création des clés de signature",
+            Self::SigningKeysRotated => "Rotation des clés de signature",
+            Self::SigningKeysReplaced => "Remplacement des clés de signature",
         }
     }
 

@@ -43,14 +43,7 @@ impl Password {
     /// Generates a password: `rcd_`, 28 random characters, 6 characters of checksum.
     #[must_use]
     pub fn generate(rng: &mut impl CryptoRng) -> Self {
-        let mut text = Zeroizing::new(String::with_capacity(LENGTH));
-        text.push_str(PREFIX);
-        for _ in 0..RANDOM_LENGTH {
-            text.push(char::from(*ALPHABET.as_bytes().choose(rng).expect("the alphabet is not empty")));
-        }
-        let check = checksum(&text);
-        text.push_str(&check);
-        Self(text)
+        Self(generate_with(PREFIX, rng))
     }
 
     /// Wraps the text that an envelope held.
@@ -82,17 +75,39 @@ impl fmt::Debug for Password {
 /// without a look at the database.
 #[must_use]
 pub fn is_well_formed(text: &str) -> bool {
-    text.len() == LENGTH
-        && text.starts_with(PREFIX)
-        && text.bytes().skip(PREFIX.len()).all(|byte| ALPHABET.as_bytes().contains(&byte))
-        && text.ends_with(&checksum(&text[..LENGTH - CHECKSUM_LENGTH]))
+    has_form(PREFIX, text)
 }
 
 /// All well-formed passwords within a text; one that occurs twice is returned twice.
 pub fn find_in(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices(PREFIX)
+    find_with(PREFIX, text)
+}
+
+/// A new secret with this prefix, of four characters.
+pub(super) fn generate_with(prefix: &str, rng: &mut impl CryptoRng) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(LENGTH));
+    text.push_str(prefix);
+    for _ in 0..RANDOM_LENGTH {
+        text.push(char::from(*ALPHABET.as_bytes().choose(rng).expect("the alphabet is not empty")));
+    }
+    let check = checksum(&text);
+    text.push_str(&check);
+    text
+}
+
+/// Whether a text has the format of a generated secret with this prefix.
+pub(super) fn has_form(prefix: &str, text: &str) -> bool {
+    text.len() == LENGTH
+        && text.starts_with(prefix)
+        && text.bytes().skip(prefix.len()).all(|byte| ALPHABET.as_bytes().contains(&byte))
+        && text.ends_with(&checksum(&text[..LENGTH - CHECKSUM_LENGTH]))
+}
+
+/// All well-formed secrets with this prefix within a text.
+pub(super) fn find_with<'a>(prefix: &'static str, text: &'a str) -> impl Iterator<Item = &'a str> {
+    text.match_indices(prefix)
         .filter_map(|(start, _)| text.get(start..start + LENGTH))
-        .filter(|found| is_well_formed(found))
+        .filter(move |found| has_form(prefix, found))
 }
 
 /// The last six characters of a well-formed password.

@@ -13,6 +13,12 @@ pub fn os_rng() -> UnwrapErr<SysRng> {
     UnwrapErr(SysRng)
 }
 
+/// The same generator for signatures, whose crate takes it in a form of its own.
+#[must_use]
+pub fn for_signatures() -> ring::rand::SystemRandom {
+    ring::rand::SystemRandom::new()
+}
+
 /// `N` random bytes.
 #[must_use]
 pub fn bytes<const N: usize>(rng: &mut impl CryptoRng) -> [u8; N] {

@@ -65,6 +65,15 @@ pub const COOKIES: &str = "/cookies";
 pub const API_DOCUMENTATION: &str = "/documentation-api";
 
 pub const API_TOKEN: &str = "/api/oauth/token";
+pub const API_INTROSPECTION: &str = "/api/oauth/introspect";
+pub const API_REVOCATION: &str = "/api/oauth/revoke";
+pub const API_METADATA: &str = "/.well-known/oauth-authorization-server";
+pub const API_SIGNING_KEYS: &str = "/.well-known/jwks.json";
+pub const API_OWN_ACCOUNT: &str = "/api/moi";
+/// Answers to every method, and below it to every path.
+pub const API_VERIFICATION: &str = "/api/verification";
+/// The same before a service, which the path names.
+pub const API_SERVICE_VERIFICATION: &str = "/api/services/{service}/verification";
 pub const API_HEALTH_CHECK: &str = "/cpro/transverses/v1/health-check";
 pub const API_MEMBERSHIPS: &str = "/cpro/utilisateurs/v1/monCompte/recuperer/rattachements";
 
@@ -77,6 +86,13 @@ pub const API_SERVICES: &str = "/cpro/structures/v1/lister/rattachementsutilisat
 #[must_use]
 pub fn is_secret_link(route: &str) -> bool {
     route.contains("{token}")
+}
+
+/// The service that the path of a check names ([`API_SERVICE_VERIFICATION`], or a path below it). A
+/// service's name needs no percent-encoding: one that is encoded is no service's.
+#[must_use]
+pub fn verified_service(path: &str) -> Option<&str> {
+    path.strip_prefix("/api/services/")?.split('/').next()
 }
 
 /// The longest part of a path that is logged; a secret token is longer.

@@ -41,7 +41,8 @@ class Portal:
         settings = {"RACCORD_DATA_DIR": str(self.directory), "RACCORD_LISTEN": self.listen} | self.settings
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "RACCORD_PG_BIN") if name in os.environ}
         command = [TARGET / self.build / "raccord", "serve", "--demo"]
-        self.process = subprocess.Popen(command, env=kept | settings, stdout=self.log, stderr=self.log)
+        self.environment = kept | settings
+        self.process = subprocess.Popen(command, env=self.environment, stdout=self.log, stderr=self.log)
         for _ in range(600):
             try:
                 urllib.request.urlopen(f"{self.url}/readyz", context=self.trust()).read()
@@ -65,8 +66,17 @@ class Portal:
         self.log.close()
         shutil.rmtree(self.directory)
 
-    def token(self, login, password):
-        fields = {"grant_type": "client_credentials", "client_id": login, "client_secret": password}
+    def service(self, name, *options):
+        """A service that the operator adds, beside the portal that serves: its audience, id and secret."""
+        audience = f"https://api.example/{name}"
+        command = [TARGET / "debug/raccord", "service", "add", name, "--audience", audience, *options]
+        told = subprocess.run(command, env=self.environment, check=True, capture_output=True, text=True).stdout
+        said = dict(line.split(": ", 1) for line in told.splitlines())
+        return audience, said["id"], said["secret"]
+
+    def token(self, login, password, *resources):
+        fields = [("grant_type", "client_credentials"), ("client_id", login), ("client_secret", password)]
+        fields += [("resource", resource) for resource in resources]
         answer = urllib.request.urlopen(f"{self.url}/api/oauth/token", urllib.parse.urlencode(fields).encode())
         return json.load(answer)["access_token"]
 

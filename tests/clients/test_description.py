@@ -17,10 +17,12 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 
 class Description(unittest.TestCase):
-    def check(self, portal, *headers):
+    def check(self, portal, *headers, only=None):
         command = [SCHEMATHESIS, "run", f"{portal.url}/api/openapi.json", "--checks", CHECKS, "--seed", "1", "--workers", "2",
                    "--phases", "examples,coverage,fuzzing", "--max-examples", "60", "--no-color", "--continue-on-failure",
                    "--suppress-health-check", "all", "--warnings", "off"]
+        if only:
+            command += ["--include-path-regex", only]
         for header in headers:
             command += ["--header", header]
         run = subprocess.run(command, capture_output=True, text=True, timeout=90, cwd=portal.directory)
@@ -28,8 +30,8 @@ class Description(unittest.TestCase):
         self.assertEqual(run.returncode, 0, run.stdout + run.stderr)
         # The portal's log says which calls were let in: if all were refused, no answer would be checked.
         description = json.load(urllib.request.urlopen(f"{portal.url}/api/openapi.json"))
-        calls = {path for path in description["paths"] if path.startswith("/cpro/")}
-        answered = set(re.findall(r'path="(/cpro/\S+)" status=200', re.sub(r"\x1b\[[0-9;]*m", "", portal.logged())))
+        calls = {path for path in description["paths"] if re.search(only or "^/cpro/|^/api/moi$", path)}
+        answered = set(re.findall(r'path="(/\S+)" status=200', re.sub(r"\x1b\[[0-9;]*m", "", portal.logged())))
         self.assertEqual(answered & calls, calls if headers else set())
 
     def test_callers_who_are_let_in_get_what_is_described(self):
@@ -39,6 +41,19 @@ class Description(unittest.TestCase):
             # Both credentials, because the tool makes up a missing one and is refused.
             account = base64.b64encode(f"{login}:{password}".encode()).decode()
             self.check(portal, f"cpro-account: {account}", f"Authorization: Bearer {portal.token(login, password)}")
+
+    def test_clients_and_services_get_what_is_described(self):
+        with Portal() as portal:
+            manager = Manager(portal)
+            _, login, password = manager.create(manager.structure()[0], "schemathesis")
+            _, id, secret = portal.service("factures")
+            for only, (name, secret) in (
+                ("^/api/oauth/(token|revoke)$", (login, password)),
+                ("^/api/oauth/introspect$", (id, secret)),
+                ("^/api/verification$", (login, password)),
+            ):
+                basic = base64.b64encode(f"{name}:{secret}".encode()).decode()
+                self.check(portal, f"Authorization: Basic {basic}", only=only)
 
     def test_strangers_get_what_is_described(self):
         with Portal() as portal:

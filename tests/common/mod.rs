@@ -15,6 +15,7 @@ mod portal;
 mod program;
 mod readings;
 mod routes;
+mod services;
 
 pub use browser::{Answer, Browser, Call, LOST, Server};
 pub use cluster::{pg_dump, pgdata_holds};
@@ -25,6 +26,7 @@ pub use portal::TestPortal;
 pub use program::{Account, HEALTH, MEMBERSHIPS, Program, SEARCH, TOKEN, cpro_account};
 pub use readings::{EventRow, MailRow};
 pub use routes::{at_home, calls_of_every_kind};
+pub use services::{INTROSPECT, REVOKE, Takes, TestService, form, new_signing_key};
 
 use std::{
     fs,

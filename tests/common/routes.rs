@@ -8,7 +8,7 @@ use super::{browser::Call, program::HEALTH};
 /// A route's path with an id that the manager may act on, and a token that does not exist.
 pub fn at_home(path: &str, account: i64, structure: i64) -> String {
     let id = if path.starts_with("/utilisateurs-techniques") { account } else { structure };
-    path.replace("{id}", &id.to_string()).replace("{token}", "aucune")
+    path.replace("{id}", &id.to_string()).replace("{token}", "aucune").replace("{service}", "factures")
 }
 
 /// Calls for every kind of answer: pages, files, the API's, health checks, and refusals.

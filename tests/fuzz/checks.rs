@@ -34,6 +34,7 @@ use crate::{
         person::{ChosenPasswordError, TypedPassword, check_chosen_password, normalized_login},
         random::os_rng,
         second_factor::{Keyring, TotpSecret, recovery_digest, six_digits},
+        service::{self, Audience, Keep, ServiceName},
         structure::StructureCard,
         structure_identifier::{IdentifierType, StructureIdentifier},
         technical_user::{Label, is_technical_login},
@@ -41,7 +42,11 @@ use crate::{
     settings::Settings,
     web::{
         self,
-        api::{self, state::ApiState},
+        api::{
+            self,
+            oauth::{Form as OauthForm, RESOURCE},
+            state::ApiState,
+        },
         edge::{self, state::AppState},
         identity, portal, shell,
     },
@@ -51,11 +56,12 @@ use crate::{
 pub type Check = fn(&[u8]);
 
 /// Every check by its target's name in `tests/fuzz`.
-pub const CHECKS: [(&str, Check); 12] = [
+pub const CHECKS: [(&str, Check); 13] = [
     ("names", names),
     ("identifier", identifier),
     ("credential", credential),
     ("password", password),
+    ("service", service),
     ("chosen_password", chosen_password),
     ("second_factor", second_factor),
     ("imports", imports),
@@ -138,9 +144,35 @@ pub fn credential(data: &[u8]) {
         }
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let _ = api::token::presented(&headers, body);
+        let _ = OauthForm::parse(&headers, body).and_then(|form| form.client(&headers));
         headers.insert(header::AUTHORIZATION, value);
-        let _ = api::token::presented(&headers, body);
+        let _ = OauthForm::parse(&headers, body).and_then(|form| form.client(&headers));
+    }
+}
+
+/// What an operator types of a service, its secrets within a text, and the form of a question.
+pub fn service(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for found in service::find_secrets(&text) {
+        assert!(service::is_secret(found) && !password::is_well_formed(found));
+    }
+    if let Ok(audience) = Audience::from_str(&text) {
+        assert!(audience.as_str() == text && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"'));
+    }
+    if let Ok(name) = ServiceName::from_str(&text) {
+        assert!(name.as_str() == text && text.len() <= 60);
+    }
+    if let Ok(keep) = Keep::from_str(&text) {
+        assert!((60..=30 * 24 * 3600).contains(&keep.seconds()));
+    }
+    let _ = api::verification::Question::parse(&text);
+    if let Ok(structure) = api::introspection::structure(&text) {
+        assert!(structure.value().bytes().all(|byte| byte.is_ascii_graphic()));
+    }
+    let headers =
+        HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
+    if let Ok(form) = OauthForm::parse(&headers, data) {
+        assert!(form.all("token").count() <= 1 && form.all(RESOURCE).all(|resource| !resource.is_empty()));
     }
 }
 

@@ -83,6 +83,11 @@ fn finished(output: &Output) -> (i32, String, String) {
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
+/// A port of this machine on which nothing listens.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port")
+}
+
 /// A process that runs `raccord serve`.
 pub struct Serving {
     pub address: SocketAddr,
@@ -94,6 +99,11 @@ impl Serving {
     /// Starts `serve` on a free port and waits until it is ready.
     pub fn start(directory: &Directory, arguments: &[&str], settings: &[(&str, &str)]) -> Self {
         Self::spawn(directory, arguments, settings).ready()
+    }
+
+    /// The same at this address, where a process before it has ended.
+    pub fn start_at(directory: &Directory, address: SocketAddr, settings: &[(&str, &str)]) -> Self {
+        Self::spawn_command_at(directory, raccord(&["serve"], settings), address).ready()
     }
 
     /// The same, with a limit of open files.
@@ -119,8 +129,11 @@ impl Serving {
         Self::spawn_command(directory, raccord(arguments, settings))
     }
 
-    fn spawn_command(directory: &Directory, mut command: Command) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
+    fn spawn_command(directory: &Directory, command: Command) -> Self {
+        Self::spawn_command_at(directory, command, free_address())
+    }
+
+    fn spawn_command_at(directory: &Directory, mut command: Command, address: SocketAddr) -> Self {
         let log = directory.path().join(format!("log-{}", address.port()));
         let file = fs::File::create(&log).expect("a log");
         command.env("RACCORD_DATA_DIR", directory.path()).env("RACCORD_LISTEN", address.to_string());

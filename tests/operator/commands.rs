@@ -37,6 +37,16 @@ fn help_tells_a_stranger_what_each_command_does() {
         &["import", "structures", "--help"],
         &["import", "managers", "--help"],
         &["user", "invite", "--help"],
+        &["service", "--help"],
+        &["service", "add", "--help"],
+        &["service", "list", "--help"],
+        &["service", "rotate", "--help"],
+        &["service", "disable", "--help"],
+        &["service", "enable", "--help"],
+        &["service", "remove", "--help"],
+        &["signing-key", "list", "--help"],
+        &["signing-key", "rotate", "--help"],
+        &["signing-key", "replace", "--help"],
         &["secret", "check", "--help"],
         &["user", "reset-mfa", "--help"],
         &["audit", "verify", "--help"],
@@ -254,4 +264,135 @@ async fn who_has_lost_the_second_factor_is_let_in_without_it_and_told() {
     assert_eq!((mail.recipient, change.as_str()), (manager.contact_address.clone(), "reset"));
     let (code, _, told) = reset(&manager.login);
     assert!(code == 2 && told.contains("has no second factor"), "{code} {told}");
+}
+
+/// A command on the portal's database, with a key file of its own.
+fn on(portal: &TestPortal, directory: &Directory, arguments: &[&str]) -> (i32, String, String) {
+    let keys = directory.path().join("secret.key");
+    let keys = keys.to_str().expect("a path of text");
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SECRET_KEY_FILE", keys)];
+    run(&mut raccord(arguments, &settings))
+}
+
+fn secret_in(told: &str) -> String {
+    let secret = told.lines().find_map(|line| line.strip_prefix("secret: ")).expect("a secret");
+    assert!(raccord::domain::service::is_secret(secret));
+    secret.to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_is_added_rotated_disabled_and_removed_and_its_secret_shown_once() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let run = |arguments: &[&str]| on(&portal, &directory, arguments);
+    let (code, told, errors) = run(&["service", "add", "factures", "--audience", "https://api.example/factures"]);
+    assert_eq!(code, 0, "{errors}");
+    let first = secret_in(&told);
+    let id = told.lines().find_map(|line| line.strip_prefix("id: ")).expect("an id").to_owned();
+    assert_eq!(told.lines().count(), 2);
+    assert!(!errors.contains(&first) && errors.lines().count() == 1, "{errors}");
+    let jwt =
+        ["service", "add", "annuaire", "--audience", "https://api.example/annuaire", "--jwt", "--require-audience"];
+    assert_eq!(run(&jwt).0, 0);
+    let (_, list, _) = run(&["service", "list"]);
+    let expected = format!("factures {id} https://api.example/factures opaque 900s enabled");
+    let lines: Vec<&str> = list.lines().collect();
+    assert!(lines[0].ends_with("https://api.example/annuaire jwt 300s enabled requires-audience"), "{list}");
+    assert_eq!(lines[1], expected);
+    let (_, json, _) = run(&["service", "list", "--json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json[1]["id"], &json[0]["jwt"]), (&id.clone().into(), &true.into()));
+    let (code, told, errors) = run(&["service", "rotate", "factures", "--keep", "24h"]);
+    assert_eq!((code, told.lines().count()), (0, 1), "{errors}");
+    assert_ne!(secret_in(&told), first);
+    assert!(run(&["service", "list"]).1.contains("old-secret-until="));
+    // A leaked secret is told by its service while it works.
+    let check = || {
+        run_with_input(&mut raccord(&["secret", "check"], &[("DATABASE_URL", portal.database_url())]), first.as_bytes())
+    };
+    assert_eq!(check().1, "service factures\n");
+    for act in ["disable", "disable", "enable", "remove"] {
+        let (code, told, errors) = run(&["service", act, "factures"]);
+        assert_eq!((code, told.as_str(), errors.lines().count()), (0, "", 1), "{act}: {errors}");
+    }
+    assert_eq!(check().1, "");
+    let events = portal
+        .texts(
+            "SELECT action || ' ' || actor || ' ' || subject || ' ' || detail FROM audit_events
+                                WHERE action LIKE 'SERVICE%' ORDER BY id",
+            &[],
+        )
+        .await;
+    let expected = [
+        "SERVICE_ADDED opérateur factures https://api.example/factures",
+        "SERVICE_ADDED opérateur annuaire https://api.example/annuaire",
+        "SERVICE_SECRET_ROTATED opérateur factures l’ancien secret reste accepté 1440 minutes",
+        "SERVICE_DISABLED opérateur factures ",
+        "SERVICE_ENABLED opérateur factures ",
+        "SERVICE_REMOVED opérateur factures ",
+    ];
+    assert_eq!(events, expected);
+    assert_eq!(run(&["audit", "verify"]).0, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_service_is_refused_in_one_line() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let run = |arguments: &[&str]| on(&portal, &directory, arguments);
+    let url = "https://api.example/factures";
+    assert_eq!(run(&["service", "add", "factures", "--audience", url]).0, 0);
+    for (arguments, says) in [
+        (&["service", "add", "Factures", "--audience", "https://x.example"][..], "\"Factures\": a name has"),
+        (&["service", "add", "factures", "--audience", "https://x.example"], "another service has this name"),
+        (&["service", "add", "autre", "--audience", url], "another service has it"),
+        (&["service", "add", "autre", "--audience", "factures"], "--audience \"factures\": an audience is"),
+        (&["service", "add", "autre", "--audience", "http://127.0.0.1:8080"], "this portal's own URL"),
+        (
+            &["service", "add", "autre", "--audience", "https://x", "--token-seconds", "x"],
+            "--token-seconds \"x\": the seconds",
+        ),
+        (
+            &["service", "add", "autre", "--audience", "https://x", "--jwt", "--token-seconds", "900"],
+            "300 at most for a JWT",
+        ),
+        (&["service", "rotate", "factures", "--keep", "demain"], "--keep \"demain\": a duration is"),
+        (&["service", "rotate", "autre"], "autre: no service has this name"),
+        (&["service", "remove", "autre"], "autre: no service has this name"),
+    ] {
+        let (code, told, errors) = run(arguments);
+        assert_eq!((code, told.as_str(), errors.lines().count()), (2, "", 1), "{arguments:?}: {errors}");
+        assert!(errors.contains(says), "{arguments:?}: {errors}");
+    }
+    assert_eq!(portal.count("services").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn signing_keys_are_made_rotated_and_replaced() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let run = |arguments: &[&str]| on(&portal, &directory, arguments);
+    let list = || run(&["signing-key", "list"]).1;
+    let id = |line: &str| line.split(' ').next().expect("an id").to_owned();
+    assert_eq!(list(), "");
+    assert_eq!(run(&["service", "add", "a", "--audience", "https://a.example", "--jwt"]).0, 0);
+    let made = list();
+    let states: Vec<&str> = made.lines().filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(states, ["current", "next"]);
+    // A second one has the same keys.
+    assert_eq!(run(&["service", "add", "b", "--audience", "https://b.example", "--jwt"]).0, 0);
+    assert_eq!(list(), made);
+    let (code, _, errors) = run(&["signing-key", "rotate"]);
+    let next = id(made.lines().nth(1).expect("two keys"));
+    assert_eq!((code, errors.as_str()), (0, format!("{next} signs from now on\n").as_str()));
+    assert_eq!((id(&list()), list().lines().count()), (next, 3));
+    // Under another key file nothing opens; only new keys help.
+    std::fs::remove_file(directory.path().join("secret.key")).expect("the key file");
+    let (code, _, errors) = run(&["signing-key", "rotate"]);
+    assert!(code == 2 && errors.contains("signing-key replace") && errors.lines().count() == 1, "{errors}");
+    assert_eq!(run(&["signing-key", "replace"]).0, 0);
+    assert_eq!((list().lines().count(), run(&["signing-key", "rotate"]).0), (2, 0));
+    let acts = portal.texts("SELECT action FROM audit_events WHERE action LIKE 'SIGNING%' ORDER BY id", &[]).await;
+    let expected = ["SIGNING_KEYS_MADE", "SIGNING_KEYS_ROTATED", "SIGNING_KEYS_REPLACED", "SIGNING_KEYS_ROTATED"];
+    assert_eq!(acts, expected);
 }

@@ -14,12 +14,12 @@ use std::{
 use data_encoding::BASE64URL_NOPAD;
 
 use super::{
-    binary::{Directory, Serving, send},
+    binary::{Directory, Serving, raccord, run, send},
     faults::health_check,
     postgres::Postgres,
 };
 use crate::{
-    common::{Browser, HEALTH, PASSWORD, Page, Person, TestPortal, cpro_account},
+    common::{Browser, HEALTH, PASSWORD, Page, Person, TestPortal, TestService, cpro_account, form},
     identity::{self, MFA, enrol},
 };
 
@@ -148,6 +148,8 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     let at_second = [&at_first[..], &[("second password", second.as_bytes())]].concat();
     assert_memory_without(&serving, known, "second display", &at_second);
     let token = token(&serving, &login, &second);
+    let service = added_service(&portal, &directory);
+    let signed = signed_token(&serving, &login, &second, &service);
     // A failure tells as little: a wrong password, a value that no column takes.
     let wrong = "faux mot de passe de quinze signes";
     browser.post("/connexion", &[("identifiant", &manager.login), ("mot-de-passe", wrong)]).await;
@@ -171,6 +173,8 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
         ("a wrong password", wrong.to_owned()),
         ("session", cookie.clone()),
         ("token", token),
+        ("secret of a service", service.secret.clone()),
+        ("signed token", signed),
         ("nonce", nonce.clone()),
         ("calendar", calendar),
         ("link of a mail", link),
@@ -314,6 +318,47 @@ fn token_request(login: &str, password: &str, connection: &str) -> String {
          Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// A service that the operator added, with the key file of the process that serves.
+fn added_service(portal: &TestPortal, directory: &Directory) -> TestService {
+    let keys = directory.path().join("secret.key");
+    let keys = keys.to_str().expect("a path of text");
+    let audience = "https://api.example/factures";
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SECRET_KEY_FILE", keys)];
+    let (code, told, errors) =
+        run(&mut raccord(&["service", "add", "factures", "--audience", audience, "--jwt"], &settings));
+    assert_eq!(code, 0, "{errors}");
+    let said = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).expect("a line").to_owned();
+    TestService {
+        name: "factures".into(),
+        client_id: said("id: "),
+        secret: said("secret: "),
+        audience: audience.into(),
+    }
+}
+
+/// A signed token that a service was shown, and asked about.
+fn signed_token(serving: &Serving, login: &str, password: &str, service: &TestService) -> String {
+    let post = |path: &str, fields: &[(&str, &str)]| {
+        let body = form(fields);
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {}\r\n\
+             Content-Type: application/x-www-form-urlencoded\r\n\r\n{body}",
+            body.len()
+        );
+        let (status, _, body) = send(serving.address, &request).expect("an answer");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<serde_json::Value>(&body).expect("JSON")
+    };
+    let client = [("client_id", login), ("client_secret", password)];
+    let asked = [("grant_type", "client_credentials"), ("resource", service.audience.as_str())];
+    let answer = post("/api/oauth/token", &[client, asked].concat());
+    let token = answer["access_token"].as_str().expect("a token").to_owned();
+    let own = [("client_id", service.client_id.as_str()), ("client_secret", service.secret.as_str())];
+    let question = [("token", token.as_str())];
+    assert_eq!(post("/api/oauth/introspect", &[&own[..], &question].concat())["active"], true);
+    token
 }
 
 fn token(serving: &Serving, login: &str, password: &str) -> String {

@@ -174,7 +174,9 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
         query.push(" AND s.moa_only");
     }
     if criteria.within_rights {
-        query.push(" AND EXISTS (SELECT FROM memberships m WHERE m.structure_id = s.id AND m.user_id = c.manager_id)");
+        query.push(
+            " AND EXISTS (SELECT FROM structures_within_rights(c.technical_user_id, c.manager_id) r WHERE r.structure_id = s.id)",
+        );
     }
 }
 
@@ -291,8 +293,8 @@ pub async fn consult(
                        ORDER BY t.id = c.technical_user_id DESC, t.expires_at LIMIT 1) END AS technical_expiry
              FROM api_caller($1, $2) c
              LEFT JOIN structures s ON s.id = $3 OR (s.identifier_type = $4 AND s.identifier = $5)
-            CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM memberships m
-                                 WHERE m.structure_id = s.id AND m.user_id = c.manager_id) AS within) r"#,
+            CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM structures_within_rights(c.technical_user_id, c.manager_id) m
+                                 WHERE m.structure_id = s.id) AS within) r"#,
         presented.token_hash(),
         digests.as_deref(),
         structure.id(),

@@ -47,8 +47,9 @@ pub async fn of_manager(
     presented.push_caller(&mut query);
     query.push(
         " OFFSET 0) c LEFT JOIN LATERAL
-          (SELECT m.id, m.structure_id, s.identifier_type, s.identifier, s.designation, m.role
-             FROM memberships m JOIN structures s ON s.id = m.structure_id WHERE m.user_id = c.manager_id ",
+          (SELECT m.membership_id AS id, m.structure_id, s.identifier_type, s.identifier, s.designation, m.role
+             FROM structures_within_rights(c.technical_user_id, c.manager_id) m
+             JOIN structures s ON s.id = m.structure_id ",
     );
     query.push(page.order_of_structures());
     query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit()).push(") p ON true");
@@ -88,7 +89,8 @@ fn unknown_word(column: usize) -> sqlx::Error {
 async fn count(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<i64> {
     let digests = presented.digests();
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2) c JOIN memberships m ON m.user_id = c.manager_id"#,
+        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2) c
+            CROSS JOIN LATERAL structures_within_rights(c.technical_user_id, c.manager_id)"#,
         presented.token_hash(),
         digests.as_deref(),
     )

@@ -2,10 +2,15 @@
 //! (`api_caller` or one of its two short forms), so that a call is one round trip; it returns no
 //! row where the credentials are not valid.
 
+pub mod authority;
 pub mod call_log;
 pub mod directory;
+pub mod introspection;
 pub mod memberships;
+pub mod services;
+pub mod signing_keys;
 pub mod tokens;
+pub mod verification;
 pub mod verifiers;
 
 use sqlx::{PgPool, Postgres, QueryBuilder};

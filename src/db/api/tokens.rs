@@ -3,23 +3,56 @@
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
 
 use super::{Caller, PresentedCredentials};
+use crate::domain::service::DEFAULT_TOKEN_SECONDS;
 
-/// How long a token lives.
-pub const LIFETIME: Duration = Duration::from_mins(15);
+/// How long a token lives that names no service.
+pub const LIFETIME: Duration = Duration::from_secs(DEFAULT_TOKEN_SECONDS.unsigned_abs() as u64);
 
 /// The living tokens that an account may have: when it obtains another one, the oldest end.
 const MOST_TOKENS: i64 = 100;
 
-/// Stores a token's hash, valid for [`LIFETIME`], if the presented password is valid now. The token
-/// belongs to the version of that password, and ends with it. Only the account's newest tokens
-/// live on, so that the table stays bounded; a row that a parallel call is ending is left to it.
+/// A token to store.
+#[derive(Clone, Debug)]
+pub struct NewToken {
+    /// SHA-256 of the token.
+    pub hash: Vec<u8>,
+    /// `jti`.
+    pub id: String,
+    /// Its lifetime.
+    pub seconds: i32,
+    /// Since when it is valid: a signed token says so itself. `None` for now.
+    pub issued: Option<OffsetDateTime>,
+    pub scope: TokenScope,
+}
+
+/// What a token opens (RFC 8707).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenScope {
+    /// Raccord's own API, and every service that takes tokens which do not name it.
+    All,
+    /// What the token request named.
+    Named {
+        /// Whether Raccord's own API is among it.
+        api: bool,
+        service_ids: Vec<i64>,
+    },
+}
+
+/// Stores a token's hash if the presented password is valid now. The token belongs to the version
+/// of that password, and ends with it. Only the account's newest tokens live on, so that the table
+/// stays bounded; a row that a parallel call is ending is left to it.
 ///
 /// # Errors
 /// Database errors.
-pub async fn issue(pool: &PgPool, presented: &PresentedCredentials, token_hash: &[u8]) -> sqlx::Result<Option<Caller>> {
+pub async fn issue(pool: &PgPool, presented: &PresentedCredentials, token: &NewToken) -> sqlx::Result<Option<Caller>> {
     let digests = presented.digests();
+    let (api, service_ids) = match &token.scope {
+        TokenScope::All => (true, None),
+        TokenScope::Named { api, service_ids } => (*api, Some(service_ids.as_slice())),
+    };
     sqlx::query_as!(
         Caller,
         r#"WITH caller AS (SELECT * FROM password_caller($1)),
@@ -27,13 +60,81 @@ pub async fn issue(pool: &PgPool, presented: &PresentedCredentials, token_hash: 
                             ORDER BY expires_at DESC, token_hash OFFSET $4::bigint - 1),
                 ended AS (DELETE FROM access_tokens WHERE token_hash IN (
                               SELECT k.token_hash FROM access_tokens k JOIN oldest USING (token_hash) FOR UPDATE OF k SKIP LOCKED)),
-                issued AS (INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at)
-                           SELECT $2, technical_user_id, credential_version, at + $3::interval FROM caller)
+                issued AS (INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at,
+                                                      opens_api, service_ids, token_id, issued_at)
+                           SELECT $2, technical_user_id, credential_version, coalesce($8, at) + make_interval(secs => $3::int),
+                                  $5, $6, $7, coalesce($8, at) FROM caller)
+           SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
+        digests.as_deref(),
+        token.hash,
+        token.seconds,
+        MOST_TOKENS,
+        api,
+        service_ids,
+        token.id,
+        token.issued,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// A service that a token request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub service_id: i64,
+    pub audience: String,
+    pub jwt: bool,
+    /// The lifetime of tokens that name it.
+    pub token_seconds: i32,
+}
+
+/// The caller, by password, with the services of these audiences. Unknown and disabled ones are
+/// missing in the answer.
+///
+/// # Errors
+/// Database errors.
+pub async fn targets(
+    pool: &PgPool,
+    presented: &PresentedCredentials,
+    audiences: &[String],
+) -> sqlx::Result<Option<(Caller, Vec<Target>)>> {
+    let digests = presented.digests();
+    let rows = sqlx::query!(
+        r#"SELECT c.technical_user_id AS "technical_user_id!", c.at AS "at!", c.sunset,
+                  v.id AS "id?", v.audience AS "audience?", v.jwt AS "jwt?", v.token_seconds AS "token_seconds?"
+             FROM password_caller($1) c LEFT JOIN services v ON v.audience = ANY ($2) AND v.enabled ORDER BY v.id"#,
+        digests.as_deref(),
+        audiences,
+    )
+    .fetch_all(pool)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
+    let targets = rows.into_iter().filter_map(|row| {
+        Some(Target { service_id: row.id?, audience: row.audience?, jwt: row.jwt?, token_seconds: row.token_seconds? })
+    });
+    Ok(Some((caller, targets.collect())))
+}
+
+/// Ends a token of the account whose password is presented (RFC 7009). A token that is unknown, or
+/// another account's, is left as it is.
+///
+/// # Errors
+/// Database errors.
+pub async fn revoke(
+    pool: &PgPool,
+    presented: &PresentedCredentials,
+    token_hash: &[u8],
+) -> sqlx::Result<Option<Caller>> {
+    let digests = presented.digests();
+    sqlx::query_as!(
+        Caller,
+        r#"WITH caller AS (SELECT * FROM password_caller($1)),
+                ended AS (DELETE FROM access_tokens k USING caller c
+                           WHERE k.token_hash = $2 AND k.technical_user_id = c.technical_user_id)
            SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
         digests.as_deref(),
         token_hash,
-        LIFETIME as _,
-        MOST_TOKENS,
     )
     .fetch_optional(pool)
     .await

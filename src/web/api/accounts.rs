@@ -39,6 +39,8 @@ pub enum Account {
     Known(i64),
     /// A network from which credentials come that are not judged yet, or wrong.
     Stranger(String),
+    /// A service, by the secret that it shows.
+    Service(Mark),
 }
 
 /// The beginning of a digest: enough to tell credentials apart, where a mistake would only join two
@@ -102,6 +104,14 @@ impl AccountShares {
     /// [`UsedUp`], after a while.
     pub async fn statement(&self, technical_user_id: i64) -> Result<Share<Account>, UsedUp> {
         self.statements.wait(Account::Known(technical_user_id), WAITING, LONGEST_WAIT).await
+    }
+
+    /// Waits until the service with this secret may ask once more.
+    ///
+    /// # Errors
+    /// [`UsedUp`], after a while.
+    pub async fn service(&self, secret_digest: &[u8]) -> Result<Share<Account>, UsedUp> {
+        self.statements.wait(Account::Service(mark(secret_digest)), WAITING, LONGEST_WAIT).await
     }
 
     /// Waits until a stranger from this network may have credentials judged.

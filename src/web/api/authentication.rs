@@ -39,6 +39,41 @@ impl Authentication {
         Ok(authentication)
     }
 
+    /// For a call that a gateway asks about: it may also show login and password by
+    /// `Authorization: Basic`.
+    ///
+    /// # Errors
+    /// [`ApiError::Unauthorized`] where there is no credential, or one that cannot be read;
+    /// [`ApiError::Internal`] where the key file cannot be read.
+    pub fn of_gateway(parts: &Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let basic = single(&parts.headers, &header::AUTHORIZATION)?.and_then(basic_of);
+        let Some(encoded) = basic else { return Self::of_headers(parts, state) };
+        // Two passwords, of which only one would be judged.
+        if parts.headers.contains_key(CPRO_ACCOUNT) {
+            return Err(ApiError::Unauthorized);
+        }
+        let credential = Credential::from_basic(encoded).ok_or(ApiError::Unauthorized)?;
+        Self::of_credential(parts, state, credential)
+    }
+
+    /// Reads a Bearer, a `cpro-account`, or both.
+    fn of_headers(parts: &Parts, state: &ApiState) -> Result<Self, ApiError> {
+        let bearer = single(&parts.headers, &header::AUTHORIZATION)?.map(bearer_of);
+        let account =
+            single(&parts.headers, &CPRO_ACCOUNT)?.map(|value| Credential::from_cpro_account(value.as_bytes()));
+        if bearer.is_none() && account.is_none() {
+            return Err(ApiError::Unauthorized);
+        }
+        let mut authentication = Self::without_credentials(parts, state);
+        if let Some(token) = bearer {
+            authentication.presented.token_hash = Some(random::digest(token.ok_or(ApiError::Unauthorized)?));
+        }
+        if let Some(credential) = account {
+            authentication.present(credential.ok_or(ApiError::Unauthorized)?)?;
+        }
+        Ok(authentication)
+    }
+
     fn without_credentials(parts: &Parts, state: &ApiState) -> Self {
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let software = software(&parts.headers);
@@ -147,20 +182,7 @@ impl FromRequestParts<ApiState> for Authentication {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, ApiError> {
-        let bearer = single(&parts.headers, &header::AUTHORIZATION)?.map(bearer_of);
-        let account =
-            single(&parts.headers, &CPRO_ACCOUNT)?.map(|value| Credential::from_cpro_account(value.as_bytes()));
-        if bearer.is_none() && account.is_none() {
-            return Err(ApiError::Unauthorized);
-        }
-        let mut authentication = Self::without_credentials(parts, state);
-        if let Some(token) = bearer {
-            authentication.presented.token_hash = Some(random::digest(token.ok_or(ApiError::Unauthorized)?));
-        }
-        if let Some(credential) = account {
-            authentication.present(credential.ok_or(ApiError::Unauthorized)?)?;
-        }
-        Ok(authentication)
+        Self::of_headers(parts, state)
     }
 }
 
@@ -176,9 +198,18 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a He
 }
 
 pub(crate) fn bearer_of(value: &HeaderValue) -> Option<&[u8]> {
-    let (scheme, token) = value.as_bytes().split_at_checked("Bearer ".len())?;
-    let token = token.trim_ascii();
-    (scheme.eq_ignore_ascii_case(b"Bearer ") && !token.is_empty()).then_some(token)
+    let token = after(value, b"Bearer ")?;
+    (!token.is_empty()).then_some(token)
+}
+
+fn basic_of(value: &HeaderValue) -> Option<&[u8]> {
+    after(value, b"Basic ")
+}
+
+/// What follows a scheme, in whatever case.
+fn after<'a>(value: &'a HeaderValue, named: &[u8]) -> Option<&'a [u8]> {
+    let (scheme, rest) = value.as_bytes().split_at_checked(named.len())?;
+    scheme.eq_ignore_ascii_case(named).then(|| rest.trim_ascii())
 }
 
 /// A call with a JSON body. A malformed body is reported only to authenticated callers.

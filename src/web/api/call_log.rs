@@ -88,7 +88,7 @@ impl CallLog {
 
     /// Records the credentials of an authenticated call, where they expire so soon that a reset may
     /// have replaced them.
-    fn record_expiring(&self, caller: &Caller, presented: &PresentedCredentials) {
+    pub fn record_expiring(&self, caller: &Caller, presented: &PresentedCredentials) {
         let Caller { technical_user_id, at, sunset } = *caller;
         let grace = time::Duration::hours(Grace::MOST_HOURS.into());
         if sunset.is_some_and(|sunset| sunset - at <= grace) {

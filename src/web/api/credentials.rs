@@ -8,7 +8,7 @@ use crate::{
             call_log::RefusedPassword,
             verifiers::{self, UnverifiedPassword},
         },
-        throttles::{self, Begun},
+        throttles::{self, Begun, Key},
     },
     domain::{credential::Credential, password, verifier::Verifier},
     web::edge::context::RequestContext,
@@ -57,18 +57,34 @@ async fn matches(
 }
 
 /// Counts a refused password, for the history and for the throttle, and returns how to answer it.
-/// The history's entry is made later, so that the response takes the same time for every login.
 ///
 /// # Errors
 /// A temporary failure.
 pub async fn refuse(state: &ApiState, credential: &Credential, context: &RequestContext) -> Result<ApiError, ApiError> {
-    let Credential { login, .. } = credential;
+    record_refused(state, credential, context);
+    count(state, throttles::api_keys(&credential.login, context.address)).await
+}
+
+/// Counts a refused secret of a service, and returns how to answer it.
+///
+/// # Errors
+/// A temporary failure.
+pub async fn refuse_service(state: &ApiState, client_id: &str, context: &RequestContext) -> Result<ApiError, ApiError> {
+    count(state, throttles::service_keys(client_id, context.address)).await
+}
+
+/// Counts a refused password for the history. The entry is made later, so that the response takes
+/// the same time for every login.
+pub fn record_refused(state: &ApiState, credential: &Credential, context: &RequestContext) {
     state.call_log.record_refused(RefusedPassword {
-        login: login.clone(),
+        login: credential.login.clone(),
         checksum: checksum(credential).map(str::to_owned),
         address: context.address,
     });
-    Ok(match throttles::begin_alone(state.database(), throttles::api_keys(login, context.address)).await? {
+}
+
+async fn count(state: &ApiState, keys: Vec<Key>) -> Result<ApiError, ApiError> {
+    Ok(match throttles::begin_alone(state.database(), keys).await? {
         Begun::Counted(_) => ApiError::Unauthorized,
         Begun::Wait(seconds) => ApiError::TooManyRequests { seconds },
     })

@@ -28,6 +28,8 @@ pub enum ApiError {
     UnknownPath,
     #[error("Cette structure n’existe pas.")]
     UnknownStructure,
+    #[error("Aucun service en activité ne porte ce nom.")]
+    UnknownService,
     #[error("Cet appel n’accepte pas cette méthode HTTP.")]
     MethodNotAllowed,
     #[error("Le corps de la requête dépasse 64 kilooctets.")]
@@ -84,7 +86,7 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::UnknownPath | Self::UnknownStructure => StatusCode::NOT_FOUND,
+            Self::UnknownPath | Self::UnknownStructure | Self::UnknownService => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -105,6 +107,12 @@ impl ApiError {
 }
 
 impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        (&self).into_response()
+    }
+}
+
+impl IntoResponse for &ApiError {
     fn into_response(self) -> Response {
         let refusal = Refusal { code: self.status().as_u16(), libelle: self.to_string() };
         let mut response = (self.status(), Json(refusal)).into_response();

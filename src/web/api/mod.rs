@@ -8,15 +8,22 @@ pub mod call_log;
 mod credentials;
 pub mod error;
 pub mod health_check;
+pub mod introspection;
 pub mod memberships;
+pub mod metadata;
+pub mod oauth;
 pub mod openapi;
+pub mod own_account;
 pub mod pagination;
+pub mod revocation;
 pub mod search;
 pub mod state;
 pub mod structure;
 mod success;
 pub mod token;
 pub mod tolerant;
+pub mod unknown_clients;
+pub mod verification;
 
 use axum::{
     Router,
@@ -37,17 +44,37 @@ use error::ApiError;
 use state::ApiState;
 
 fn read(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
-    Route { method: Method::GET, path, handler, keeps_form: false }
+    route(Method::GET, path, handler.fallback(other_method))
+}
+
+/// A call that answers to every method.
+fn check(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
+    route(Method::GET, path, handler)
 }
 
 fn call(path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
-    Route { method: Method::POST, path, handler, keeps_form: false }
+    route(Method::POST, path, handler.fallback(other_method))
+}
+
+fn route(method: Method, path: &'static str, handler: MethodRouter<ApiState>) -> Route<ApiState> {
+    Route { method, path, handler, keeps_form: false }
+}
+
+async fn other_method() -> ApiError {
+    ApiError::MethodNotAllowed
 }
 
 /// Every call of the API. The tests iterate over this list too.
 pub fn routes() -> Vec<Route<ApiState>> {
     vec![
         call(paths::API_TOKEN, post(token::issue)),
+        call(paths::API_INTROSPECTION, post(introspection::answer)),
+        call(paths::API_REVOCATION, post(revocation::revoke)),
+        read(paths::API_METADATA, get(metadata::answer)),
+        read(paths::API_SIGNING_KEYS, get(metadata::keys)),
+        read(paths::API_OWN_ACCOUNT, get(own_account::answer)),
+        check(paths::API_VERIFICATION, any(verification::answer)),
+        check(paths::API_SERVICE_VERIFICATION, any(verification::answer)),
         read(paths::API_HEALTH_CHECK, get(health_check::answer)),
         call(paths::API_MEMBERSHIPS, post(memberships::list)),
         call(paths::API_SEARCH, post(search::search)),
@@ -57,12 +84,15 @@ pub fn routes() -> Vec<Route<ApiState>> {
     ]
 }
 
-/// The calls, and the API's own 404 under its two prefixes.
+/// The calls, and the API's own 404 under its prefixes.
 pub fn router<S>(state: ApiState) -> Router<S> {
-    let calls = routes().into_iter().fold(Router::new(), |router, route| {
-        router.route(route.path, route.handler.fallback(|| async { ApiError::MethodNotAllowed }))
-    });
-    let prefixes = ["/api", "/api/", "/api/{*rest}", "/cpro", "/cpro/", "/cpro/{*rest}"];
+    let calls = routes().into_iter().fold(Router::new(), |router, route| router.route(route.path, route.handler));
+    let below = |router: Router<_>, path: &str| {
+        let handler = || any(verification::answer_below);
+        router.route(&format!("{path}/"), handler()).route(&format!("{path}/{{*rest}}"), handler())
+    };
+    let calls = [paths::API_VERIFICATION, paths::API_SERVICE_VERIFICATION].into_iter().fold(calls, below);
+    let prefixes = ["/api", "/api/", "/api/{*rest}", "/cpro", "/cpro/", "/cpro/{*rest}", "/.well-known/{*rest}"];
     let unknown = |router: Router<_>, path| router.route(path, any(|| async { ApiError::UnknownPath }));
     guarded(prefixes.into_iter().fold(calls, unknown)).with_state(state)
 }

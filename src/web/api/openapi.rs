@@ -14,10 +14,15 @@ use serde_json::{Map, Value, json};
 use super::{
     error::Refusal,
     health_check::HealthAnswer,
+    introspection::IntrospectionAnswer,
     memberships::{MembershipsAnswer, MembershipsRequest},
+    metadata::{KeySet, Metadata},
+    oauth::OauthRefusal,
+    own_account::OwnAccountAnswer,
+    revocation::Revoked,
     search::{SearchAnswer, SearchRequest},
     structure::{ConsultAnswer, ConsultRequest, ServicesAnswer, ServicesRequest},
-    token::{TokenAnswer, TokenRefusal},
+    token::TokenAnswer,
 };
 use crate::web::{api::state::ApiState, paths};
 
@@ -59,6 +64,10 @@ fn describe() -> Value {
                     "type": "http", "scheme": "bearer",
                     "description": "Un jeton obtenu par « /api/oauth/token », pour les outils qui ne le demandent pas eux-mêmes",
                 },
+                "motDePasse": {
+                    "type": "http", "scheme": "basic",
+                    "description": "L’identifiant et le mot de passe, pour les passerelles seulement",
+                },
                 "cproAccount": {
                     "type": "apiKey", "in": "header", "name": "cpro-account",
                     "description": "base64(identifiant:mot de passe), en UTF-8",
@@ -71,12 +80,20 @@ fn describe() -> Value {
 fn paths_of(schemas: &mut Schemas) -> Value {
     json!({
         paths::API_TOKEN: { "post": token(schemas) },
-        paths::API_HEALTH_CHECK: { "get": {
-            "operationId": "healthCheck",
-            "summary": "Vérifier que l’API répond et que le compte est accepté",
-            "security": security(),
-            "responses": answered(&schemas.answer::<HealthAnswer>(), &[400, 401, 405, 429, 500, 503]),
-        } },
+        paths::API_INTROSPECTION: { "post": introspection(schemas) },
+        paths::API_REVOCATION: { "post": revocation(schemas) },
+        paths::API_METADATA: { "get": public(&schemas.answer::<Metadata>(), "metadonnees", "Lire les métadonnées (RFC 8414)", &[405]) },
+        paths::API_SIGNING_KEYS: { "get": public(
+            &schemas.answer::<KeySet>(), "clesPubliques", "Lire les clés publiques des jetons signés (RFC 7517)", &[405, 500, 503]) },
+        paths::API_OWN_ACCOUNT: { "get": read(
+            &schemas.answer::<OwnAccountAnswer>(), "moi", "Connaître son compte et l’échéance de son mot de passe") },
+        paths::API_VERIFICATION: { "get": verification("verification", json!([])) },
+        paths::API_SERVICE_VERIFICATION: { "get": verification("verificationPourUnService", json!([
+            { "name": "service", "in": "path", "required": true, "schema": { "type": "string" },
+              "description": "Le nom du service, celui de « raccord service add »" },
+        ])) },
+        paths::API_HEALTH_CHECK: { "get": read(
+            &schemas.answer::<HealthAnswer>(), "healthCheck", "Vérifier que l’API répond et que le compte est accepté") },
         paths::API_MEMBERSHIPS: { "post": call::<MembershipsRequest, MembershipsAnswer>(
             schemas, "recupererRattachements", "Lister les rattachements du gestionnaire principal", &[]) },
         paths::API_SEARCH: { "post": call::<SearchRequest, SearchAnswer>(
@@ -113,31 +130,150 @@ fn call<Request: JsonSchema, Answer: JsonSchema>(
     })
 }
 
-fn token(schemas: &mut Schemas) -> Value {
-    let refusal = schemas.answer::<TokenRefusal>();
-    let refused = |why| json!({ "description": why, "content": { "application/json": { "schema": refusal.clone() } } });
+/// A call without a body, for technical users.
+fn read(answer: &Value, name: &str, summary: &str) -> Value {
     json!({
-        "operationId": "jeton",
-        "summary": "Obtenir un jeton (RFC 6749, section 4.4)",
-        "description": "L’identifiant et le mot de passe vont dans le corps, ou dans l’en-tête Authorization (Basic).",
-        "security": [],
-        "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
-            "type": "object",
-            "properties": {
-                "grant_type": { "const": "client_credentials" },
-                "client_id": { "type": "string", "description": "L’identifiant de connexion" },
-                "client_secret": { "type": "string", "format": "password", "description": "Le mot de passe" },
-                "scope": { "type": "string" },
-            },
-            "required": ["grant_type"],
-        } } } },
-        "responses": {
-            "200": { "description": "Le jeton", "content": { "application/json": { "schema": schemas.answer::<TokenAnswer>() } } },
-            "400": refused("La demande est mal formée"),
-            "401": refused("Identifiant ou mot de passe incorrect"),
-            "405": reference("405"), "413": reference("413"), "429": reference("429"), "500": reference("500"), "503": reference("503"),
-        },
+        "operationId": name,
+        "summary": summary,
+        "security": security(),
+        "responses": answered(answer, &[400, 401, 405, 429, 500, 503]),
     })
+}
+
+/// A check of a gateway. It answers to every method alike.
+fn verification(name: &str, parameters: Value) -> Value {
+    let Value::Array(mut parameters) = parameters else { return Value::Null };
+    let structure = "La structure concernée par l’appel, comme SIRET:21570004800014 ; hors des droits : 403";
+    parameters
+        .push(json!({ "name": "structure", "in": "query", "schema": { "type": "string" }, "description": structure }));
+    parameters.push(json!({ "name": "reponses", "in": "query", "schema": { "const": "nginx" },
+        "description": "« nginx » : 403 avec X-Raccord-Status à la place de 429 et de 503" }));
+    parameters.push(json!({ "name": "X-Raccord-For-Structure", "in": "header", "schema": { "type": "string" },
+        "description": "Comme « structure », pour une passerelle qui ne choisit pas la requête ; sans effet à côté d’elle" }));
+    let told = [
+        ("X-Raccord-Login", "L’identifiant de connexion de l’utilisateur technique"),
+        ("X-Raccord-Structure", "Sa structure, comme SIRET:21570004800014"),
+        ("X-Raccord-Scope", "openid"),
+        ("X-Raccord-Expiration", "L’échéance du mot de passe (RFC 3339)"),
+        ("X-Raccord-For-Structure", "La structure demandée, sinon vide"),
+        ("X-Raccord-Structure-Authorized", "« true » si une structure est demandée, sinon vide"),
+    ];
+    let header = |(name, says): (&str, &str)| {
+        (name.to_owned(), json!({ "description": says, "required": true, "schema": { "type": "string" } }))
+    };
+    let headers: Map<String, Value> = told.into_iter().map(header).collect();
+    let refused =
+        [400, 401, 403, 404, 429, 500, 503].map(|status| (status.to_string(), reference(&status.to_string())));
+    let passes = json!({ "description": "L’appel peut passer ; le corps est vide", "headers": headers });
+    let responses: Map<String, Value> = [("200".to_owned(), passes)].into_iter().chain(refused).collect();
+    json!({
+        "operationId": name,
+        "summary": "Savoir si un appel à une API de l’exploitant peut passer ; pour sa passerelle",
+        "description": "Toutes les méthodes HTTP et tous les chemins au-dessous reçoivent la même réponse ; le corps n’est pas lu. \
+                        Au-dessous, la requête (« ? ») est sans effet.",
+        "security": [{ "jetonObtenu": [] }, { "cproAccount": [] }, { "motDePasse": [] }],
+        "parameters": parameters,
+        "responses": responses,
+    })
+}
+
+/// A call that needs no credential.
+fn public(answer: &Value, name: &str, summary: &str, refusals: &[u16]) -> Value {
+    let done = json!({ "description": "Appel réussi", "content": { "application/json": { "schema": answer } } });
+    let refused = refusals.iter().map(|status| (status.to_string(), reference(&status.to_string())));
+    let responses: Map<String, Value> = [("200".to_owned(), done)].into_iter().chain(refused).collect();
+    json!({ "operationId": name, "summary": summary, "security": [], "responses": responses })
+}
+
+/// A form of OAuth. `properties` come beside those of the client's credential.
+struct OauthCall<'a> {
+    name: &'a str,
+    summary: &'a str,
+    description: &'a str,
+    properties: Value,
+    required: &'a [&'a str],
+    done: Value,
+}
+
+impl OauthCall<'_> {
+    fn described(mut self, schemas: &mut Schemas) -> Value {
+        let refusal = schemas.answer::<OauthRefusal>();
+        let refused =
+            |why| json!({ "description": why, "content": { "application/json": { "schema": refusal.clone() } } });
+        self.properties["client_id"] = json!({ "type": "string", "description": "L’identifiant de connexion" });
+        self.properties["client_secret"] =
+            json!({ "type": "string", "format": "password", "description": "Le mot de passe" });
+        let mut unauthorized = refused("Identifiant ou mot de passe incorrect");
+        unauthorized["headers"] = json!({ "WWW-Authenticate": { "schema": { "type": "string" } } });
+        json!({
+            "operationId": self.name,
+            "summary": self.summary,
+            "description": self.description,
+            "security": [],
+            "requestBody": { "required": true, "content": { "application/x-www-form-urlencoded": { "schema": {
+                "type": "object", "properties": self.properties, "required": self.required,
+            } } } },
+            "responses": {
+                "200": self.done,
+                "400": refused("La demande est mal formée"),
+                "401": unauthorized,
+                "405": reference("405"), "413": reference("413"), "429": reference("429"), "500": reference("500"), "503": reference("503"),
+            },
+        })
+    }
+}
+
+fn token(schemas: &mut Schemas) -> Value {
+    let answer = schemas.answer::<TokenAnswer>();
+    let call = OauthCall {
+        name: "jeton",
+        summary: "Obtenir un jeton (RFC 6749, section 4.4)",
+        description: "L’identifiant et le mot de passe vont dans le corps, ou dans l’en-tête Authorization (Basic).",
+        properties: json!({
+            "grant_type": { "const": "client_credentials" },
+            "scope": { "type": "string" },
+            "resource": {
+                "type": "array", "items": { "type": "string", "format": "uri" },
+                "description": "Les adresses des services que le jeton ouvre, et aucun autre (RFC 8707) ; absent : tous ceux qui n’exigent pas d’être nommés",
+            },
+        }),
+        required: &["grant_type"],
+        done: json!({ "description": "Le jeton", "content": { "application/json": { "schema": answer } } }),
+    };
+    call.described(schemas)
+}
+
+fn introspection(schemas: &mut Schemas) -> Value {
+    let answer = schemas.answer::<IntrospectionAnswer>();
+    let call = OauthCall {
+        name: "introspection",
+        summary: "Savoir ce qu’ouvre un jeton (RFC 7662) ; pour les services de l’exploitant",
+        description: "L’identifiant et le secret sont ceux du service, dans le corps ou dans l’en-tête Authorization (Basic).",
+        properties: json!({
+            "token": { "type": "string", "description": "Le jeton, ou la valeur de l’en-tête « cpro-account »" },
+            "token_type_hint": { "type": "string", "description": "« cpro-account » pour la valeur de cet en-tête ; le reste est sans effet" },
+            "structure": { "type": "string", "pattern": "^(SIRET:[0-9]{14}|(UE_HORS_FRANCE|HORS_UE|RIDET|TAHITI|AUTRE|PARTICULIER):[A-Za-z0-9_-]{1,80})$", "description": "La structure concernée par l’appel, comme SIRET:21570004800014" },
+        }),
+        required: &["token"],
+        done: json!({ "description": "Ce que le jeton ouvre ; inactif : « active » seul", "content": { "application/json": { "schema": answer } } }),
+    };
+    call.described(schemas)
+}
+
+fn revocation(schemas: &mut Schemas) -> Value {
+    let answer = schemas.answer::<Revoked>();
+    let call = OauthCall {
+        name: "revocation",
+        summary: "Mettre fin à un de ses jetons (RFC 7009)",
+        description: "La réponse est la même pour un jeton inconnu. Un jeton signé (JWT) reste accepté jusqu’à sa fin par un service qui le vérifie seul.",
+        properties: json!({
+            "token": { "type": "string", "description": "Le jeton" },
+            "token_type_hint": { "type": "string" },
+        }),
+        required: &["token"],
+        done: json!({ "description": "Le jeton n’est plus accepté", "content": { "application/json": { "schema": answer } } }),
+    };
+    call.described(schemas)
 }
 
 fn answered(schema: &Value, refusals: &[u16]) -> Value {

@@ -25,6 +25,7 @@ pub struct RequestContext {
 pub enum Principal {
     Person(i64),
     TechnicalUser(i64),
+    Service(i64),
 }
 
 impl fmt::Display for Principal {
@@ -32,6 +33,7 @@ impl fmt::Display for Principal {
         match self {
             Self::Person(id) => write!(f, "person-{id}"),
             Self::TechnicalUser(id) => write!(f, "technical-user-{id}"),
+            Self::Service(id) => write!(f, "service-{id}"),
         }
     }
 }

@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
 };
 use prometheus_client::{
-    encoding::EncodeLabelSet,
+    encoding::{EncodeLabelSet, EncodeLabelValue},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::{Registry, Unit},
 };
@@ -20,11 +20,45 @@ struct RequestLabels {
     status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct IntrospectionLabels {
+    /// The service's name: there are as many as the operator made.
+    service: String,
+    answer: Introspected,
+}
+
+/// What a service was told.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum Introspected {
+    Active,
+    Inactive,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct VerificationLabels {
+    /// The service's name; empty where the gateway named none, or one that does not exist.
+    service: String,
+    answer: Verified,
+}
+
+/// What a gateway was told.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
+pub enum Verified {
+    LetIn,
+    Unauthorized,
+    Forbidden,
+    Throttled,
+    /// Raccord or its database could not answer, or the gateway's URL is wrong.
+    Failed,
+}
+
 /// The metrics of this process.
 pub struct Metrics {
     pub(super) registry: Registry,
     requests: Family<RequestLabels, Counter>,
     duration: Histogram,
+    introspections: Family<IntrospectionLabels, Counter>,
+    verifications: Family<VerificationLabels, Counter>,
     pub(super) connections: Gauge,
     pub(super) idle_connections: Gauge,
     pub(super) waiting_mails: Gauge,
@@ -36,6 +70,8 @@ impl Default for Metrics {
             registry: Registry::with_prefix("raccord"),
             requests: Family::default(),
             duration: Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
+            introspections: Family::default(),
+            verifications: Family::default(),
             connections: Gauge::default(),
             idle_connections: Gauge::default(),
             waiting_mails: Gauge::default(),
@@ -50,6 +86,10 @@ impl Metrics {
         registry.register("http_requests", "Requests answered", self.requests.clone());
         let help = "Time from a request's head to its answer's";
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, self.duration.clone());
+        let help = "Questions of services about a credential, by service and answer";
+        registry.register("introspections", help, self.introspections.clone());
+        let help = "Checks of gateways, by service and answer";
+        registry.register("verifications", help, self.verifications.clone());
         registry.register("database_connections", "Connections to the database", self.connections.clone());
         registry.register("database_connections_idle", "Those that nobody uses", self.idle_connections.clone());
         registry.register("mails_waiting", "Mails in the outbox that are not sent yet", self.waiting_mails.clone());
@@ -62,6 +102,18 @@ impl Metrics {
         let labels = RequestLabels { method: known_method(method), route, status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts an answer to a service: whether it was told that the credential is active.
+    pub fn count_introspection(&self, service: &str, answer: Introspected) {
+        let labels = IntrospectionLabels { service: service.to_owned(), answer };
+        self.introspections.get_or_create(&labels).inc();
+    }
+
+    /// Counts an answer to a gateway.
+    pub fn count_verification(&self, service: &str, answer: Verified) {
+        let labels = VerificationLabels { service: service.to_owned(), answer };
+        self.verifications.get_or_create(&labels).inc();
     }
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::{extract::State, response::Response};
 
 use crate::{
-    domain::password,
+    domain::{password, service},
     web::{
         edge::{
             error::{AppError, page},
@@ -51,6 +51,7 @@ pub async fn api_documentation(State(state): State<AppState>, visitor: AnyVisito
         layout: layout(&state, visitor),
         api_url: state.settings.public_url.clone(),
         password_pattern: password::PATTERN,
+        service_secret_pattern: service::SECRET_PATTERN,
         password_alphabet: password::ALPHABET,
     })
 }
@@ -98,6 +99,8 @@ pub struct ApiDocumentationPage {
     pub api_url: String,
     /// The format of a technical user's password, for secret scanners.
     pub password_pattern: &'static str,
+    /// The format of a service's secret.
+    pub service_secret_pattern: &'static str,
     /// The digits of its checksum.
     pub password_alphabet: &'static str,
 }

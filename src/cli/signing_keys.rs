@@ -1,0 +1,101 @@
+//! `raccord signing-key`: the keys that sign tokens for services.
+
+use sqlx::PgPool;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use super::{
+    arguments::{SigningKey as Act, WhichKey},
+    error::{CliError, Outcome},
+};
+use crate::{
+    db::api::signing_keys::{self, NewKey},
+    domain::{
+        audit::Actor,
+        random::os_rng,
+        second_factor::Keyring,
+        signing_key::{SigningKey, pem},
+    },
+    secret_keys::{self, KeyFileError},
+    settings::Settings,
+};
+
+/// Runs one of the commands.
+///
+/// # Errors
+/// Where the key file cannot be read, or there is nothing to rotate.
+pub async fn run(pool: &PgPool, settings: &Settings, act: &Act) -> Result<Outcome, CliError> {
+    match act {
+        Act::List => {
+            for key in signing_keys::list(pool).await? {
+                let until = key.ends_at.map(|until| format!(" until {}", date(until))).unwrap_or_default();
+                println!("{} {} made {}{until}", key.id, key.state.to_lowercase(), date(key.created_at));
+            }
+        }
+        Act::Pem { key } => print_pem(pool, *key).await?,
+        Act::Rotate => rotate(pool, settings).await?,
+        Act::Replace => {
+            let keys = keyring(settings)?;
+            signing_keys::replace(pool, &Actor::operator(), &[new_key(&keys), new_key(&keys)]).await?;
+            eprintln!("all signing keys are new");
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Makes the first keys, where there are none.
+///
+/// # Errors
+/// Where the key file cannot be read.
+pub async fn ensure(pool: &PgPool, settings: &Settings) -> Result<(), CliError> {
+    if signing_keys::current(pool).await?.is_none() {
+        let keys = keyring(settings)?;
+        signing_keys::begin(pool, &Actor::operator(), &[new_key(&keys), new_key(&keys)]).await?;
+    }
+    Ok(())
+}
+
+async fn rotate(pool: &PgPool, settings: &Settings) -> Result<(), CliError> {
+    let keys = keyring(settings)?;
+    let Some(next) = signing_keys::next(pool).await? else {
+        ensure(pool, settings).await?;
+        eprintln!("the first signing keys are made");
+        return Ok(());
+    };
+    if keys.open_signing_key(&next.sealed, &next.id).is_none() {
+        let why = "the next signing key does not open under RACCORD_SECRET_KEY_FILE; `raccord signing-key replace` makes new ones";
+        return Err(CliError::Usage(why.into()));
+    }
+    if signing_keys::rotate(pool, &Actor::operator(), &next, &new_key(&keys)).await? {
+        eprintln!("{} signs from now on", next.id);
+        Ok(())
+    } else {
+        Err(CliError::Usage("another rotation came first; nothing was changed".into()))
+    }
+}
+
+async fn print_pem(pool: &PgPool, key: WhichKey) -> Result<(), CliError> {
+    let stored = match key {
+        WhichKey::Current => signing_keys::current(pool).await?,
+        WhichKey::Next => signing_keys::next(pool).await?,
+    };
+    let published = signing_keys::published(pool).await?;
+    let public = published.into_iter().find(|(id, _)| stored.as_ref().is_some_and(|stored| stored.id == *id));
+    let none = || CliError::Usage("there are no signing keys yet; `raccord service add --jwt` makes them".into());
+    print!("{}", pem(&public.ok_or_else(none)?.1));
+    Ok(())
+}
+
+fn keyring(settings: &Settings) -> Result<Keyring, CliError> {
+    Ok(secret_keys::load(&settings.secret_key_file).map_err(KeyFileError)?)
+}
+
+fn new_key(keys: &Keyring) -> NewKey {
+    let key = SigningKey::generate();
+    let sealed = keys.seal_signing_key(&key, &mut os_rng());
+    NewKey { id: key.id().to_owned(), public: key.public().to_vec(), sealed }
+}
+
+/// RFC 3339, in whole seconds.
+pub(super) fn date(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
+}

@@ -1,0 +1,167 @@
+//! The one place that says what a credential opens: for which account, for whom, and over which
+//! structure. Introspection, forward-auth and `/api/moi` ask here. What narrows an account belongs
+//! into the SQL functions below (`migrations/0141_authority.sql`), which all of them share:
+//! `structures_within_rights` (which structures) and `account_authority` with its twin
+//! `credential_authority` (whether at all).
+
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use time::{Duration, OffsetDateTime};
+
+use super::{Caller, PresentedCredentials};
+use crate::domain::structure_identifier::IdentifierType;
+
+/// How long before its end a password is announced as ending.
+const ANNOUNCED: Duration = Duration::days(31);
+
+/// What a valid credential opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    pub login: String,
+    /// The structure that the account belongs to.
+    pub structure: OwnStructure,
+    /// When the password ends that was presented, or that obtained the token.
+    pub password_ends: OffsetDateTime,
+    /// Of the presented token; `None` for a password alone.
+    pub token: Option<TokenFacts>,
+    /// Whether the structure that was asked for is within the account's rights: those of its
+    /// principal manager, now. `None` where none was asked for.
+    pub over_structure: Option<bool>,
+}
+
+/// A structure as programs are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnStructure {
+    /// An [`IdentifierType`]'s code.
+    pub identifier_type: String,
+    pub identifier: String,
+    pub designation: String,
+}
+
+/// A token's dates and id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFacts {
+    /// `jti`; `None` for a token that an earlier version issued.
+    pub id: Option<String>,
+    /// `None` for a token that an earlier version issued.
+    pub issued: Option<OffsetDateTime>,
+    pub ends: OffsetDateTime,
+}
+
+/// What the credential is to open.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub audience: Audience<'a>,
+    /// A structure, by kind and value of its identifier. One that is unknown is in no rights.
+    pub structure: Option<(IdentifierType, &'a str)>,
+}
+
+/// For whom a credential is judged (RFC 8707).
+#[derive(Clone, Copy, Debug)]
+pub enum Audience<'a> {
+    /// Raccord's own API.
+    Api,
+    /// The service with this audience. A token that was narrowed to others does not open it; where
+    /// the service needs an audience, only a token that names it does.
+    Service(&'a str),
+    /// A service that is not named: a token that was narrowed opens nothing.
+    Unnamed,
+}
+
+/// Judges a credential (a Bearer, a password, or both) in one statement. `None` where it opens
+/// nothing here, for whatever reason. Whether a structure is within the rights does not decide
+/// that: see [`Authority::over_structure`].
+///
+/// Fits [`Authentication::authenticate_with`] of `web::api`.
+///
+/// # Errors
+/// Database errors.
+pub async fn judge(
+    pool: &PgPool,
+    presented: &PresentedCredentials,
+    asked: Asked<'_>,
+) -> sqlx::Result<Option<(Caller, Authority)>> {
+    let mut query = QueryBuilder::new("SELECT a.*, ");
+    push_over_structure(&mut query, asked.structure);
+    query.push(" AS over_structure FROM ");
+    push_authority(&mut query, presented);
+    query.push(" a WHERE ");
+    match asked.audience {
+        Audience::Api => query.push("a.opens_api"),
+        Audience::Unnamed => query.push("a.service_ids IS NULL"),
+        Audience::Service(audience) => query
+            .push("EXISTS (SELECT FROM services v WHERE v.enabled AND ")
+            .push(OPENS_SERVICE)
+            .push(" AND v.audience = ")
+            .push_bind(audience.to_owned())
+            .push(")"),
+    };
+    let row: Option<AuthorityRow> = query.build_query_as().fetch_optional(pool).await?;
+    Ok(row.map(AuthorityRow::authority))
+}
+
+/// Whether the credential `a` opens the service `v`.
+pub(super) const OPENS_SERVICE: &str = "(v.id = ANY (a.service_ids) OR a.service_ids IS NULL AND NOT v.needs_audience)";
+
+/// Appends the call of the SQL function that judges these credentials: of the three equivalent
+/// ones, the cheapest.
+pub(super) fn push_authority(query: &mut QueryBuilder<Postgres>, presented: &PresentedCredentials) {
+    match (&presented.token_hash, presented.digests()) {
+        (None, Some(digests)) => query.push("password_authority(").push_bind(digests),
+        (Some(token_hash), None) => query.push("token_authority(").push_bind(token_hash.clone()),
+        (token_hash, digests) => {
+            query.push("credential_authority(").push_bind(token_hash.clone()).push(", ").push_bind(digests)
+        }
+    };
+    query.push(")");
+}
+
+/// Appends whether the structure is within the rights of the account `a`; NULL without one.
+pub(super) fn push_over_structure(query: &mut QueryBuilder<Postgres>, structure: Option<(IdentifierType, &str)>) {
+    let Some((kind, value)) = structure else {
+        query.push("NULL::boolean");
+        return;
+    };
+    query.push(
+        "EXISTS (SELECT FROM structures x
+                   JOIN structures_within_rights(a.technical_user_id, a.manager_id) r ON r.structure_id = x.id
+                  WHERE x.identifier_type = ",
+    );
+    query.push_bind(kind.code()).push(" AND x.identifier = ").push_bind(value.to_owned()).push(")");
+}
+
+/// A row of one of the SQL functions.
+#[derive(FromRow)]
+pub(super) struct AuthorityRow {
+    technical_user_id: i64,
+    at: OffsetDateTime,
+    password_ends: OffsetDateTime,
+    login: String,
+    identifier_type: String,
+    identifier: String,
+    designation: String,
+    token_id: Option<String>,
+    token_issued: Option<OffsetDateTime>,
+    token_ends: Option<OffsetDateTime>,
+    over_structure: Option<bool>,
+}
+
+impl AuthorityRow {
+    pub(super) fn authority(self) -> (Caller, Authority) {
+        let sunset = (self.password_ends <= self.at + ANNOUNCED).then_some(self.password_ends);
+        let caller = Caller { technical_user_id: self.technical_user_id, at: self.at, sunset };
+        let structure = OwnStructure {
+            identifier_type: self.identifier_type,
+            identifier: self.identifier,
+            designation: self.designation,
+        };
+        let token = self.token_ends.map(|ends| TokenFacts { id: self.token_id, issued: self.token_issued, ends });
+        let authority = Authority {
+            login: self.login,
+            structure,
+            password_ends: self.password_ends,
+            token,
+            over_structure: self.over_structure,
+        };
+        (caller, authority)
+    }
+}
