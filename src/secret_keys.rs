@@ -28,8 +28,8 @@ pub struct KeyFileError(pub io::Error);
 /// that start together, one creates it and all read the same key.
 ///
 /// # Errors
-/// Where the file cannot be read or created, other users can read or replace it, or it does not hold
-/// keys.
+/// Where the file cannot be read or created, other users can read or replace it, or it does not
+/// hold keys.
 pub fn load(path: &Path) -> io::Result<Keyring> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

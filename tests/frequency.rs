@@ -1,4 +1,5 @@
-//! What a person may do again and again: how often it is done, and how much of it the history keeps.
+//! What a person may do again and again: how often it is done, and how much of it the history
+//! keeps.
 
 use axum::http::StatusCode;
 use raccord::db::upkeep;

@@ -53,8 +53,8 @@ impl From<&Actor> for Cause {
 }
 
 /// Adds a mail to the outbox; any instance sends it after the commit. A mail above the limits of
-/// its cause is left out, and the recipient is told once that others were: the operation itself goes
-/// on. A mail with a link has limits of its own, and is always written.
+/// its cause is left out, and the recipient is told once that others were: the operation itself
+/// goes on. A mail with a link has limits of its own, and is always written.
 ///
 /// # Errors
 /// Database errors; the caller must then roll back.

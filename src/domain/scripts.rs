@@ -7,8 +7,9 @@ use icu_properties::{
 };
 use unicode_normalization::UnicodeNormalization;
 
-/// Alphabets in everyday use, by Unicode's annex 31. Others, such as Cherokee and Lisu, have letters
-/// that look like Latin capitals. Those of China, Japan and Korea are one, since their words mix them.
+/// Alphabets in everyday use, by Unicode's annex 31. Others, such as Cherokee and Lisu, have
+/// letters that look like Latin capitals. Those of China, Japan and Korea are one, since their
+/// words mix them.
 const IN_USE: [Script; 26] = [
     Script::Latin,
     Script::Arabic,

@@ -52,8 +52,8 @@ pub struct Label(String);
 
 impl Label {
     /// Reads what was typed, in Unicode's compatible composed form (NFKC: wide, raised or ornate
-    /// letters become plain ones) and with runs of white space collapsed to one space; `None` if that
-    /// leaves nothing.
+    /// letters become plain ones) and with runs of white space collapsed to one space; `None` if
+    /// that leaves nothing.
     ///
     /// # Errors
     /// [`LabelError`].
@@ -192,7 +192,8 @@ mod tests {
         for c in ['\u{378}', '\u{fdd0}', '\u{ffff}', '\u{e000}', '\u{f0000}', '\u{fffc}', '\u{1d159}', '\u{13440}'] {
             assert_eq!(label(&format!("Pa{c}ie été")), Err(LabelError::Unprintable), "{c:?}");
         }
-        // Cyrillic among Latin letters, words that Cyrillic or Greek letters imitate, and a tatweel.
+        // Cyrillic among Latin letters, words that Cyrillic or Greek letters imitate, and a
+        // tatweel.
         for text in ["Pаie été", "Раіе été", "Paiе", "Paie\u{640} été", "ΡΑΙΕ", "Paie ѕ", "ᏢᎪᎥᎬ"]
         {
             assert_eq!(label(text), Err(LabelError::Imitation), "{text}");

@@ -6,10 +6,10 @@ use crate::domain::characters::is_control_or_line_end;
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
 /// The text as one line of which no mail program makes a link: a space follows each dot within a
-/// word, as in « www. exemple. fr », and those of an IPv4 address. It separates the slashes of a URL
-/// from its scheme, and its path from its host. Otherwise a designation could lead the recipient
-/// anywhere, in a mail that is the portal's own. The text is always changed, not only where it
-/// looks like a URL: programs recognise bare host names, too.
+/// word, as in « www. exemple. fr », and those of an IPv4 address. It separates the slashes of a
+/// URL from its scheme, and its path from its host. Otherwise a designation could lead the
+/// recipient anywhere, in a mail that is the portal's own. The text is always changed, not only
+/// where it looks like a URL: programs recognise bare host names, too.
 pub(super) fn unlinked(text: &str) -> String {
     let text: String = text.chars().map(|c| if is_control_or_line_end(c) { ' ' } else { c }).collect();
     let mut unlinked = String::with_capacity(text.len() + 8);

@@ -1,6 +1,6 @@
 //! Events of what a person does again and again, such as signing in and out. The first of a kind in
 //! an hour are written at once; the others become one event for each network address, with their
-//! number. Otherwise anybody who has an account could fill a history that nobody may shorten.
+//! number. Otherwise any person with an account could fill a history that is never shortened.
 
 use sqlx::{PgConnection, PgPool};
 

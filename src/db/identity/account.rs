@@ -60,9 +60,10 @@ pub enum PasswordChanged {
     TooOften { seconds: u32 },
 }
 
-/// Replaces a person's password by one that they chose, and ends their other sessions, their
-/// unused links and the marks of their known browsers: all only if the session is still open and the password is still the one that was
-/// verified. A person who knew the password cannot undo what its owner did meanwhile.
+/// Replaces a person's password by one that they chose, and ends their other sessions, their unused
+/// links and the marks of their known browsers: all only if the session is still open and the
+/// password is still the one that was verified. A person who knew the password cannot undo what its
+/// owner did meanwhile.
 ///
 /// # Errors
 /// Database errors.

@@ -147,9 +147,9 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invit
 }
 
 /// Uses the link up and replaces the password; ends the person's sessions, other links and marks of
-/// known browsers, and mails them. The mailbox in which the link was followed is the contact address
-/// from then on. Returns the new epoch of known browsers; `None` where the link was used or ended
-/// meanwhile.
+/// known browsers, and mails them. The mailbox in which the link was followed is the contact
+/// address from then on. Returns the new epoch of known browsers; `None` where the link was used or
+/// ended meanwhile.
 ///
 /// # Errors
 /// Database errors.

@@ -20,12 +20,12 @@ use crate::{
     },
 };
 
-/// Wrong codes after which the person is mailed, once an hour: whoever gives them knows the person's
-/// password.
+/// Wrong codes after which the person is mailed, once an hour: whoever gives them knows the
+/// person's password.
 const WRONG_CODES: RateLimit = RateLimit { most: 5, minutes: 60 };
 
-/// How often a person may begin a set-up, and have new recovery codes. Each ends in an event that is
-/// kept for good and a mail.
+/// How often a person may begin a set-up, and have new recovery codes. Each ends in an event that
+/// is kept for good and a mail.
 const SETUPS: RateLimit = RateLimit { most: 10, minutes: 60 };
 const RENEWALS_OF_CODES: RateLimit = RateLimit { most: 10, minutes: 60 };
 
@@ -118,9 +118,9 @@ pub struct Confirmation<'a> {
 }
 
 /// Puts a second factor in force. Other sessions end, for they were begun without it, and so do
-/// those of sign-ins at this moment, and the marks of known browsers: the new epoch. `None` where one
-/// is in force already, the set-up was begun again meanwhile with another secret, or the session
-/// `current` has ended.
+/// those of sign-ins at this moment, and the marks of known browsers: the new epoch. `None` where
+/// one is in force already, the set-up was begun again meanwhile with another secret, or the
+/// session `current` has ended.
 ///
 /// # Errors
 /// Database errors.
@@ -172,8 +172,8 @@ pub struct CodeAttempt {
 #[derive(Clone, Copy)]
 pub enum CodePlace<'a> {
     /// At sign-in: six digits are few, so guesses count together from everywhere, except those from
-    /// a browser in which the person has signed in before. Its mark is of the present second factor:
-    /// each change of the factor begins another epoch.
+    /// a browser in which the person has signed in before. Its mark is of the present second
+    /// factor: each change of the factor begins another epoch.
     SignIn(&'a Source),
     /// A session of the person, in which they have given their password again.
     Session(&'a SessionSecret),

@@ -38,8 +38,8 @@ pub fn too_many_attempts(seconds: u32) -> String {
 }
 
 /// Verifies the code of a person whose password was right, and uses it up: one of their application
-/// or a recovery code. Wrong ones are counted at this place, and recorded; giving one takes the right
-/// password.
+/// or a recovery code. Wrong ones are counted at this place, and recorded; giving one takes the
+/// right password.
 pub async fn verify_code(
     state: &AppState,
     actor: &Actor,
