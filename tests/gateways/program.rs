@@ -1,6 +1,6 @@
 //! The gateways' own programs, started from the files in `deploy/gateways`. Of a file, the values
-//! are replaced that it names at its start; where a program reads such a file only from another one,
-//! that one stands here.
+//! are replaced that it names at its start; where a program reads such a file only from another
+//! one, that one stands here.
 
 use std::{
     fs::{self, File},
