@@ -92,9 +92,9 @@ impl Authentication {
     /// expires soon.
     ///
     /// Credentials that this instance has judged before are judged again by the statement itself,
-    /// so that an accepted call is one round trip, in the account's share. So is the first call with
-    /// others, in the share of strangers of its network: accounts do not wait for wrong credentials.
-    /// Nothing is throttled before: a right password is not refused for wrong ones.
+    /// so that an accepted call is one round trip, in the account's share. So is the first call
+    /// with others, in the share of strangers of its network: accounts do not wait for wrong
+    /// credentials. Nothing is throttled before: a right password is not refused for wrong ones.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`], or a temporary failure.

@@ -23,9 +23,9 @@ use crate::{
 
 /// The downloads that one person may have at a time.
 const EXPORTS: u32 = 2;
-/// The requests of one person that are served at a time; others of theirs wait. Fewer than the
-/// connections for pages.
-const REQUESTS: u32 = 3;
+/// The most requests of one person that are served at a time; others of theirs wait. They leave a
+/// connection for pages to other people.
+const REQUESTS: u32 = 4;
 /// The connections that strangers of one network may have at a time.
 const STRANGERS: u32 = 2;
 
@@ -70,7 +70,8 @@ impl AppState {
         let work_queue = WorkQueue::default();
         let (metrics, keys) = (Metrics::default(), OnceLock::new());
         let Pools { portal: pool, strangers: strangers_pool, api: api_pool } = pools.into();
-        let (exports, requests, strangers) = (Shares::of(EXPORTS), Shares::of(REQUESTS), Shares::of(STRANGERS));
+        let of_person = pool.options().get_max_connections().saturating_sub(1).clamp(1, REQUESTS);
+        let (exports, requests, strangers) = (Shares::of(EXPORTS), Shares::of(of_person), Shares::of(STRANGERS));
         let parts = Parts {
             pool,
             strangers_pool,

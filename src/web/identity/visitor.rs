@@ -29,7 +29,7 @@ pub struct Visitor {
 
 /// The most requests of one person that wait for one of theirs to end.
 const WAITING: usize = 256;
-const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 impl FromRequestParts<AppState> for Visitor {
     type Rejection = AppError;
@@ -54,7 +54,9 @@ impl FromRequestParts<AppState> for Visitor {
         }
         let actor =
             Actor { user_id: Some(person.user_id), name: person.login.clone(), address: context.address.to_string() };
-        let share = state.requests.wait(person.user_id, WAITING, LONGEST_WAIT).await?;
+        // The person's requests wait for the database's connections, as others do: 503, too.
+        let share = state.requests.wait(person.user_id, WAITING, LONGEST_WAIT).await;
+        let share = share.map_err(|used_up| AppError::Unavailable(used_up.to_string()))?;
         let visitor = Self { person, session, actor, _share: Arc::new(share) };
         parts.extensions.insert(visitor.clone());
         Ok(visitor)
