@@ -2,6 +2,7 @@
 
 mod calls;
 mod documentation;
+mod names;
 mod rotation;
 mod traces;
 mod verifiers;

@@ -17,6 +17,7 @@ pub mod person;
 pub mod random;
 pub mod role;
 pub mod rotation;
+pub mod search_key;
 pub mod second_factor;
 pub mod session_lifetime;
 pub mod structure;

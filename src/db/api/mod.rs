@@ -5,6 +5,7 @@
 pub mod call_log;
 pub mod directory;
 pub mod memberships;
+mod names;
 pub mod tokens;
 pub mod verifiers;
 
