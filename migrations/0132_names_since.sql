@@ -29,7 +29,7 @@ CREATE TRIGGER structures_words_removed AFTER DELETE ON structures
 CREATE PROCEDURE write_new_keys() LANGUAGE plpgsql AS $$
 DECLARE
     -- Both keys make the same of other texts.
-    special CONSTANT text := '[^A-Za-z0-9 ''’.,()/_àáâãäåçèéêëìíîïñòóôõöùúûüýÿÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÑÒÓÔÕÖÙÚÛÜÝŸœŒæÆ-]';
+    special CONSTANT text := '[^A-Za-z0-9 .,()/_àáâãäåçèéêëìíîïñòóôõöùúûüýÿÀÁÂÃÄÅÇÈÉÊËÌÍÎÏÑÒÓÔÕÖÙÚÛÜÝŸœŒæÆ-]';
     after  bigint := 0;
     last   bigint;
     places bigint[];

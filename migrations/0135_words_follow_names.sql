@@ -8,12 +8,12 @@ BEGIN
         END IF;
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        DELETE FROM structure_words p USING former f CROSS JOIN unnest(search_words(f.designation)) w(word)
+        DELETE FROM structure_words p USING former f CROSS JOIN string_to_table(search_key(f.designation), ' ') w(word)
          WHERE p.word = w.word AND p.structure_id = f.id;
     END IF;
     IF TG_OP <> 'DELETE' THEN
         WITH made AS MATERIALIZED (
-            SELECT w.word, l.id FROM latter l CROSS JOIN unnest(search_words(l.designation)) w(word)
+            SELECT w.word, l.id FROM latter l CROSS JOIN string_to_table(search_key(l.designation), ' ') w(word)
         ), words AS (
             INSERT INTO directory_words SELECT DISTINCT word FROM made ORDER BY 1 ON CONFLICT DO NOTHING
         )
@@ -33,16 +33,8 @@ CREATE OR REPLACE TRIGGER structures_words_changed AFTER UPDATE ON structures
 CREATE OR REPLACE TRIGGER structures_words_removed AFTER DELETE ON structures
     REFERENCING OLD TABLE AS former FOR EACH STATEMENT EXECUTE FUNCTION keep_structure_words();
 
--- No name is being written now: creating a trigger waits for that. The words of the names that were written since.
-DELETE FROM structure_words p USING names_since n CROSS JOIN unnest(search_words(n.former)) w(word)
- WHERE p.word = w.word AND p.structure_id = n.structure_id;
-INSERT INTO directory_words
-SELECT DISTINCT w.word FROM structures s CROSS JOIN unnest(search_words(s.designation)) w(word)
- WHERE s.id IN (SELECT structure_id FROM names_since)
-    ON CONFLICT DO NOTHING;
-INSERT INTO structure_words
-SELECT w.word, s.id FROM structures s CROSS JOIN unnest(search_words(s.designation)) w(word)
- WHERE s.id IN (SELECT structure_id FROM names_since)
-    ON CONFLICT DO NOTHING;
+-- No name is being written now: creating a trigger waits for that.
+CALL write_words_since();
+DROP PROCEDURE write_words_since();
 DROP TABLE names_since;
 DROP FUNCTION note_name();

@@ -1,5 +1,7 @@
 //! The key that searches compare, and the words of a search.
 
+use std::mem;
+
 use icu_properties::{
     CodePointMapData,
     props::{GeneralCategory, GeneralCategoryGroup},
@@ -9,9 +11,6 @@ use unicode_normalization::UnicodeNormalization;
 /// The longest key, in characters: an index of the database cannot hold longer entries.
 const MAX_KEY: usize = 500;
 
-/// The longest word of a search, in characters, as `search_words` cuts them in the database.
-const MAX_WORD: usize = 60;
-
 /// The most words of a search. A name of 250 characters has fewer, unless most of them begin
 /// others.
 const MAX_WORDS: usize = 60;
@@ -20,19 +19,32 @@ const MAX_WORDS: usize = 60;
 const FOLDED: &str = "ÐðØøĐđĦħıŁłŊŋŦŧƏςΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩЂЄЅІЈЉЊЋЏАБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯҐҒҖҚҢҮҰҲҺӘӨԱԲԳԴԵԶԷԸԹԺԻԼԽԾԿՀՁՂՃՄՅՆՇՈՉՊՋՌՍՎՏՐՑՒՓՔՕՖ";
 const FOLDS: &str = "ddooddhhillnnttəσαβγδεζηθικλμνξοπρστυφχψωђєѕіјљњћџабвгдежзиклмнопрстуфхцчшщъыьэюяґғҗқңүұҳһәөաբգդեզէըթժիլխծկհձղճմյնշոչպջռսվտրցւփքօֆ";
 
+/// After these an apostrophe ends the word; it is a part of others, as in « Taʻarapū ».
+const ELISIONS: [&str; 18] = [
+    "c", "d", "j", "l", "m", "n", "s", "t", "qu", "jusqu", "lorsqu", "presqu", "puisqu", "quoiqu", "aujourd", "entr",
+    "grand", "prud",
+];
+
 /// What search compares: lower case, without marks, ligatures as their letters, punctuation as
-/// spaces. A text in NFC and in NFD has the same key.
+/// spaces. A text in NFC and in NFD has the same key. An apostrophe is a space after an elision;
+/// elsewhere it is left out, however it is written.
 ///
 /// The database's function `search_key` computes the same.
 #[must_use]
 pub fn search_key(text: &str) -> String {
     let mut key = String::with_capacity(text.len());
-    for c in text.nfkd().filter(|c| !is_left_out(*c)) {
-        if !is_separator(c) {
+    let mut after_apostrophe = 0;
+    let unified = text.chars().map(|c| if is_apostrophe(c) { '`' } else { c });
+    for c in unified.nfkd().filter(|c| !is_left_out(*c)) {
+        let is_apostrophe = matches!(c, '\'' | '`');
+        if !is_apostrophe && !is_separator(c) {
             push_folded(&mut key, c);
-        } else if !key.is_empty() && !key.ends_with(' ') {
+            continue;
+        }
+        if (!is_apostrophe || ends_with_elision(&key[after_apostrophe..])) && !key.is_empty() && !key.ends_with(' ') {
             key.push(' ');
         }
+        after_apostrophe = if is_apostrophe { key.len() } else { after_apostrophe };
     }
     let end = key.char_indices().nth(MAX_KEY).map_or(key.len(), |(end, _)| end);
     key.truncate(end);
@@ -42,24 +54,28 @@ pub fn search_key(text: &str) -> String {
 
 /// The words that a name must have for a search to find it; none where the text has neither
 /// letters nor digits. A word that begins another one is left out, since that one implies it.
-///
-/// An apostrophe ends a word, like a space.
 #[must_use]
 pub fn search_words<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for text in texts {
-        let spaced: String = text.chars().map(|c| if is_apostrophe(c) { ' ' } else { c }).collect();
-        words.extend(search_key(&spaced).split_whitespace().map(|word| word.chars().take(MAX_WORD).collect()));
+        words.extend(search_key(text).split_whitespace().map(str::to_owned));
     }
     words.sort_unstable();
     words.dedup_by(|next, word| {
-        next.starts_with(word.as_str()) && {
-            std::mem::swap(next, word);
-            true
+        let is_implied = next.starts_with(word.as_str());
+        if is_implied {
+            mem::swap(next, word);
         }
+        is_implied
     });
     words.truncate(MAX_WORDS);
     words
+}
+
+/// Whether the key ends with an elision that is not the end of a longer word.
+fn ends_with_elision(key: &str) -> bool {
+    let word = key.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    ELISIONS.contains(&word)
 }
 
 fn push_folded(key: &mut String, c: char) {
@@ -73,7 +89,7 @@ fn push_folded(key: &mut String, c: char) {
     }
 }
 
-/// Marks, letters that look like apostrophes, and invisible characters.
+/// Marks, letters that only modify others, and invisible characters.
 fn is_left_out(c: char) -> bool {
     const INVISIBLE: [char; 4] = ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}'];
     match c {
@@ -95,8 +111,9 @@ fn is_separator(c: char) -> bool {
     }
 }
 
+/// What is written in place of the ASCII apostrophe.
 fn is_apostrophe(c: char) -> bool {
-    matches!(c, '\'' | '’' | '‘' | '‛' | '`' | '´' | 'ʹ' | 'ʻ' | 'ʼ' | 'ʽ' | 'ʾ' | 'ʿ' | 'ˈ' | 'Ꞌ' | 'ꞌ' | '＇')
+    matches!(c, '’' | '‘' | '‛' | '´' | 'ʹ' | 'ʻ' | 'ʼ' | 'ʽ' | 'ʾ' | 'ʿ' | 'ˈ' | 'Ꞌ' | 'ꞌ')
 }
 
 #[cfg(test)]
@@ -125,8 +142,22 @@ mod tests {
     }
 
     #[test]
-    fn an_apostrophe_ends_a_word_and_beginnings_are_left_out() {
-        assert_eq!(search_words(["Ta'arapu", "d’Yeu"]), ["arapu", "d", "ta", "yeu"]);
+    fn an_apostrophe_ends_a_word_after_an_elision_only() {
+        for text in ["TAʻARAPŪ", "Ta'arapu", "ta’arapu", "Ta`arapu", "Ta´arapu", "Ta‘arapu", "taarapu"] {
+            assert_eq!(search_key(text), "taarapu", "{text}");
+        }
+        for text in ["L'Isle-d’Abeau", "L’ISLE D'ABEAU", "l´isle d`abeau"] {
+            assert_eq!(search_key(text), "l isle d abeau", "{text}");
+        }
+        assert_eq!(
+            search_key("O'Brien d'l'Eau jusqu’ici ‘Uturoa, entr'aide, Bel'air, x'l'y"),
+            "obrien d l eau jusqu ici uturoa entr aide belair xl y"
+        );
+    }
+
+    #[test]
+    fn a_word_that_begins_another_is_left_out() {
+        assert_eq!(search_words(["Ta'arapu", "d’Yeu"]), ["d", "taarapu", "yeu"]);
         assert_eq!(search_words(["saint sainte", "SA"]), ["sainte"]);
         assert_eq!(search_words(["a b ab", "b"]), ["ab", "b"]);
         assert_eq!(search_words(["&", ""]), [""; 0]);

@@ -42,16 +42,18 @@ async fn a_name_is_found_however_its_marks_ligatures_and_apostrophes_are_written
         "HŒNHEIM & Cie",
         "STRASSE",
         "FAAʻA",
+        "MAIRIE DE HITIA'A",
     ];
     insert(&portal, &names).await;
     for (place, searches) in [
         &["Taarapu", "Ta'arapu", "TAʻARAPŪ", "ta‘arapu", "TA’ARAPU", "Taʼarapu", "tāarapu", "TAARAPU\u{304}"][..],
         &["collège", "colle\u{300}ge", "COLLEGE", "bourg collège"],
-        &["l'isle", "L ISLE", "lisle", "isle d’abeau", "dabeau", "l´isle"],
+        &["l'isle", "L ISLE", "isle d’abeau", "abeau", "l´isle", "l`isle"],
         &["Île d'Yeu", "l’ile d’yeu", "yeu"],
         &["hoenheim", "Hœnheim", "HOENHEIM cie", "\"Hœnheim\" (& CIE)"],
         &["Straße", "STRAẞE"],
         &["Faa'a", "faaa", "Faʻaʻa"],
+        &["Hitiaa", "hitia’a", "HITIAʻA", "hiti"],
     ]
     .into_iter()
     .enumerate()
@@ -78,6 +80,7 @@ async fn words_may_stand_in_any_order_and_parts_of_words_are_found_where_words_f
     assert_eq!(found(&portal, &account, "bourges commune").await, ["Commune de Bourges"]);
     assert_eq!(found(&portal, &account, "com bour").await, ["Commune de Bourges", "Commune de Strasbourg"]);
     assert_eq!(found(&portal, &account, "trasb").await, ["Commune de Strasbourg"]);
+    assert_eq!(found(&portal, &account, "ommune trasb").await, ["Commune de Strasbourg"]);
     assert_eq!(found(&portal, &account, "moulin jean").await, ["Lycée Jean Moulin de Bourges"]);
     assert_eq!(found(&portal, &account, "moulin commune").await, [""; 0]);
     // A hundred names that begin with it are enough.
@@ -128,11 +131,7 @@ async fn all_pages(portal: &TestPortal, account: &Account, criteria: &Value, ord
 async fn matching(portal: &TestPortal, matches: impl Fn(&BTreeSet<String>) -> bool) -> BTreeSet<i64> {
     let names: Vec<(i64, String)> =
         sqlx::query_as("SELECT id, designation FROM structures").fetch_all(&portal.pool).await.expect("names");
-    let words = |name: &str| -> BTreeSet<String> {
-        let apart = search_key(&name.replace(['\'', '’'], " "));
-        let joined = search_key(&name.replace(['\'', '’'], ""));
-        format!("{apart} {joined}").split_whitespace().map(str::to_owned).collect()
-    };
+    let words = |name: &str| search_key(name).split(' ').map(str::to_owned).collect();
     names.into_iter().filter(|(_, name)| matches(&words(name))).map(|(id, _)| id).collect()
 }
 
@@ -157,7 +156,6 @@ async fn all_pages_have_all_structures_once_whether_words_are_frequent_or_rare()
         ("communes de", 1_000),
         ("de com", 10_001),
         ("xaramonava", 1),
-        ("labbe", 100),
         ("l abbé", 100),
         ("commune zeta", 0),
     ] {
@@ -242,7 +240,7 @@ async fn the_database_and_the_program_make_the_same_key_of_any_text() {
     assert!(different.is_empty(), "{} {different:?}", different.len());
     let mut runner = TestRunner::deterministic();
     let of_any = proptest::string::string_regex("[^\\x00]{0,80}").expect("a pattern");
-    let of_names = proptest::string::string_regex("[A-Za-zÀ-ſ\u{300}-\u{304} 'ʻ’œŒ&.-]{0,600}").expect("a pattern");
+    let of_names = proptest::string::string_regex("[A-Za-zÀ-ſ\u{300}-\u{304} 'ʻ’`dlœŒ&.-]{0,600}").expect("a pattern");
     let text =
         proptest::prop_oneof![of_any, of_names].prop_map(|text| text.chars().filter(|c| !is_newer(*c)).collect());
     let texts: Vec<String> = (0..2_000).map(|_| text.new_tree(&mut runner).expect("a text").current()).collect();

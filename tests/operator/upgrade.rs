@@ -33,7 +33,7 @@ async fn names_of_before_the_words_are_found_once_the_schema_is_brought_up_to_da
                   WHERE search_text <> search_key(designation) || ' ' || lower(identifier)
                      OR city <> btrim(city) AND city <> 'Bourg '";
     assert_eq!(sql(wrong), "0");
-    let words = "WITH expected AS (SELECT DISTINCT w.word, s.id FROM structures s CROSS JOIN unnest(search_words(designation)) w(word))
+    let words = "WITH expected AS (SELECT DISTINCT w.word, s.id FROM structures s CROSS JOIN string_to_table(search_key(designation), ' ') w(word))
                  SELECT (SELECT count(*) FROM (TABLE expected EXCEPT TABLE structure_words) missing),
                         (SELECT count(*) FROM (TABLE structure_words EXCEPT TABLE expected) wrong),
                         (SELECT count(*) FROM (SELECT word FROM expected EXCEPT TABLE directory_words) unknown)";

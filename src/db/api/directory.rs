@@ -113,8 +113,7 @@ pub async fn search(
             return Ok(found);
         }
     }
-    let plan = words.parts(pool).await?.unwrap_or_else(|| words.beginnings());
-    search.run(&plan).await
+    search.run(&words.parts(pool).await?).await
 }
 
 /// One search of a caller.
@@ -212,12 +211,12 @@ impl Search<'_> {
                 return;
             }
             Source::Frequent(each) if self.is_by_ids(plan) => {
-                names::push_frequent(query, each);
+                names::push_frequent(query, each, self.page);
                 query.push(" e CROSS JOIN LATERAL (SELECT e.id) s");
                 return;
             }
             Source::Frequent(each) => {
-                names::push_frequent(query, each);
+                names::push_frequent(query, each, self.page);
                 query.push(" e CROSS JOIN LATERAL (SELECT * FROM structures WHERE id = e.id OFFSET 0) s WHERE true");
             }
             Source::Table => {

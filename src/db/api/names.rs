@@ -1,8 +1,8 @@
 //! How a search of the directory finds names: by the words in `structure_words`.
 //!
-//! A name is found if each searched word begins one of its words. Where fewer than
-//! [`ENOUGH`] names are found so, those with the searched words anywhere in their words are found
-//! too, unless the rarest of them stands in [`FREQUENT`] names or more.
+//! A name is found if each searched word begins one of its words. Where fewer than [`ENOUGH`] names
+//! are found so, those with the searched words anywhere in their words are found too, unless each
+//! searched word begins words of [`FREQUENT`] names.
 //!
 //! What is read depends on how frequent the words are, so that each search reads little: the
 //! entries of the rarest word if they are few, else the entries of all words side by side, which
@@ -10,7 +10,7 @@
 
 use sqlx::{PgPool, Postgres, QueryBuilder};
 
-use super::PresentedCredentials;
+use super::{Page, PresentedCredentials};
 
 /// So many names are a whole page: words are not searched by their parts then.
 pub(super) const ENOUGH: i64 = 100;
@@ -22,15 +22,12 @@ const FREQUENT: i64 = 10_000;
 /// by side. The planner's work grows with each.
 const SIDE_BY_SIDE: usize = 32;
 
-/// So many words of the directory may contain a searched word for it to be searched inside words.
+/// So many words of the directory may contain a searched word for their entries to be read;
+/// otherwise, each name is compared until the page is full, which is soon.
 const CONTAINING: i64 = 5_000;
 
 /// Comes after every word that begins with the text before it.
 const LAST: char = char::MAX;
-
-/// Apostrophes, as in the database's function `search_words`: names with one have words that their
-/// key does not show.
-const APOSTROPHES: &str = "[''’‘‛`´ʹʻʼʽʾʿˈꞋꞌ＇]";
 
 /// Where in a word of the name a searched word must stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,15 +54,12 @@ impl Condition {
     /// identifier, which is no part of the name. A key contains no `%`, `_` or `\`.
     pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>) {
         let word = &self.word;
-        let (in_key, as_word) = match self.place {
-            Place::Whole => (format!("% {word} %"), word.clone()),
-            Place::Beginning => (format!("% {word}%"), format!("{word}%")),
-            Place::Inside => (format!("%{word}%"), format!("%{word}%")),
+        let pattern = match self.place {
+            Place::Whole => format!("% {word} %"),
+            Place::Beginning => format!("% {word}%"),
+            Place::Inside => format!("%{word}%"),
         };
-        query.push(" AND (' ' || left(s.search_text, - length(s.identifier)) LIKE ").push_bind(in_key);
-        query.push(" OR s.designation ~ '").push(APOSTROPHES);
-        query.push("' AND EXISTS (SELECT FROM unnest(search_words(s.designation)) w(word) WHERE w.word LIKE ");
-        query.push_bind(as_word).push("))");
+        query.push(" AND ' ' || left(s.search_text, - length(s.identifier)) LIKE ").push_bind(pattern);
     }
 }
 
@@ -92,19 +86,24 @@ impl Entries {
     }
 
     /// The same, so that the planner reads the index in the order of ids, and no further than
-    /// asked.
-    fn push_ids_in_order(&self, query: &mut QueryBuilder<Postgres>) {
+    /// asked. It would not do so for DISTINCT: it expects few different ids.
+    fn push_ids_in_order(&self, query: &mut QueryBuilder<Postgres>, page: Page) {
         let Self::Words(words) = self else { return self.push_ids(query) };
-        if let [word] = words.as_slice() {
-            query.push("SELECT structure_id AS id FROM structure_words WHERE word = ").push_bind(word.clone());
-            return;
+        let order = if page.descending { " ORDER BY structure_id DESC" } else { " ORDER BY structure_id" };
+        let entries = |query: &mut QueryBuilder<Postgres>| {
+            for (place, word) in words.iter().enumerate() {
+                query.push(if place > 0 { " UNION ALL (" } else { "(" });
+                query.push("SELECT structure_id AS id FROM structure_words WHERE word = ").push_bind(word.clone());
+                query.push(order).push(")");
+            }
+        };
+        if words.len() == 1 {
+            return entries(query);
         }
-        query.push("SELECT DISTINCT id FROM (");
-        for (place, word) in words.iter().enumerate() {
-            query.push(if place > 0 { " UNION ALL " } else { "" });
-            query.push("SELECT structure_id AS id FROM structure_words WHERE word = ").push_bind(word.clone());
-        }
-        query.push(") entries");
+        query.push("SELECT id FROM (SELECT id, lag(id) OVER (ORDER BY id");
+        query.push(if page.descending { " DESC" } else { "" }).push(") AS before FROM (");
+        entries(query);
+        query.push(") every) each WHERE before IS DISTINCT FROM id");
     }
 }
 
@@ -144,11 +143,11 @@ impl Plan {
 }
 
 /// Appends the structures that are in each of the entries, as a relation with the column `id`.
-pub(super) fn push_frequent(query: &mut QueryBuilder<Postgres>, each: &[Entries]) {
+pub(super) fn push_frequent(query: &mut QueryBuilder<Postgres>, each: &[Entries], page: Page) {
     query.push("(SELECT id FROM ");
     for (place, entries) in each.iter().enumerate() {
         query.push(if place > 0 { " JOIN (" } else { "(" });
-        entries.push_ids_in_order(query);
+        entries.push_ids_in_order(query, page);
         query.push(") e").push(place);
         query.push(if place > 0 { " USING (id)" } else { "" });
     }
@@ -267,30 +266,57 @@ impl Words {
         }
     }
 
-    /// How names that contain the searched words are found, if the rarest of these stands in few
-    /// names.
-    pub(super) async fn parts(&self, pool: &PgPool) -> sqlx::Result<Option<Plan>> {
-        let Some((driver, _)) = self.rarest() else { return Ok(None) };
-        let containing: Vec<String> =
+    /// How names whose words contain the searched ones are found.
+    pub(super) async fn parts(&self, pool: &PgPool) -> sqlx::Result<Plan> {
+        let words: Vec<String> = self.known.iter().map(|known| known.word.clone()).collect();
+        let all = Condition::all(&words, Place::Inside);
+        let mut by_entries: Vec<&Known> = self.known.iter().collect();
+        by_entries.sort_by_key(|known| known.entries);
+        let mut frequent = None;
+        for known in by_entries {
+            let Some(containing) = Containing::look_up(pool, &known.word).await? else { continue };
+            if containing.entries < FREQUENT {
+                return Ok(Plan::few(Entries::Words(containing.words), &known.word, all));
+            }
+            if containing.words.len() <= SIDE_BY_SIDE {
+                frequent.get_or_insert((known.word.as_str(), containing.words));
+            }
+        }
+        let Some((driver, containing)) = frequent else { return Ok(Plan::comparing(all)) };
+        let left = all.iter().filter(|condition| condition.word != driver).cloned().collect();
+        Ok(Plan { source: Source::Frequent(vec![Entries::Words(containing)]), left, all, at_least: 0 })
+    }
+}
+
+/// The words of the directory that contain a searched word.
+struct Containing {
+    words: Vec<String>,
+    /// Their entries, counted up to [`FREQUENT`].
+    entries: i64,
+}
+
+impl Containing {
+    /// Looks them up; none if there are more than [`CONTAINING`].
+    async fn look_up(pool: &PgPool, word: &str) -> sqlx::Result<Option<Self>> {
+        let words: Vec<String> =
             sqlx::query_scalar("SELECT word FROM directory_words WHERE word LIKE $1 ORDER BY word LIMIT $2")
                 .persistent(false)
-                .bind(format!("%{driver}%"))
+                .bind(format!("%{word}%"))
                 .bind(CONTAINING + 1)
                 .fetch_all(pool)
                 .await?;
-        if i64::try_from(containing.len()).unwrap_or(i64::MAX) > CONTAINING {
+        if i64::try_from(words.len()).unwrap_or(i64::MAX) > CONTAINING {
             return Ok(None);
         }
-        let entries: i64 =
-            sqlx::query_scalar("SELECT count(*) FROM (SELECT FROM structure_words WHERE word = ANY ($1) LIMIT $2) e")
-                .persistent(false)
-                .bind(&containing)
-                .bind(FREQUENT)
-                .fetch_one(pool)
-                .await?;
-        let words: Vec<String> = self.known.iter().map(|known| known.word.clone()).collect();
-        let all = Condition::all(&words, Place::Inside);
-        Ok((entries < FREQUENT).then(|| Plan::few(Entries::Words(containing), driver, all)))
+        let entries = sqlx::query_scalar(
+            "SELECT count(*) FROM (SELECT FROM structure_words WHERE word = ANY ($1) LIMIT $2) entries",
+        )
+        .persistent(false)
+        .bind(&words)
+        .bind(FREQUENT)
+        .fetch_one(pool)
+        .await?;
+        Ok(Some(Self { words, entries }))
     }
 }
 
