@@ -5,6 +5,7 @@ mod documentation;
 mod introspection;
 mod jwt;
 mod metadata;
+mod names;
 mod own_account;
 mod revocation;
 mod rotation;

@@ -18,3 +18,4 @@ mod roles;
 mod secrets;
 mod smtp;
 mod smuggling;
+mod upgrade;

@@ -47,9 +47,14 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
 
 /// PostgreSQL cancels a statement that waits for a lock, or runs, for longer than this: its request
 /// is answered 503 and its connection is free again. It also ends a transaction whose client no
-/// longer responds, and releases its locks.
-const SERVING_TIMEOUTS: [(&str, &str); 3] =
-    [("lock_timeout", "2s"), ("statement_timeout", "15s"), ("idle_in_transaction_session_timeout", "5min")];
+/// longer responds, and releases its locks. It does not compile statements: that takes longer than
+/// they do.
+const SERVING_OPTIONS: [(&str, &str); 4] = [
+    ("lock_timeout", "2s"),
+    ("statement_timeout", "15s"),
+    ("idle_in_transaction_session_timeout", "5min"),
+    ("jit", "off"),
+];
 
 /// The connections of a service. None of these waits for another's.
 pub struct Pools {
@@ -68,11 +73,11 @@ impl From<PgPool> for Pools {
     }
 }
 
-/// Pools to the same database with [`SERVING_TIMEOUTS`], which have `max_connections` together: the
+/// Pools to the same database with [`SERVING_OPTIONS`], which have `max_connections` together: the
 /// API 60 %, strangers 15 %. Where there are too few for three, strangers use the portal's.
 /// Migrations and imports, which take longer, use `pool_of_start` itself.
 pub fn serving_pools(pool_of_start: &PgPool, max_connections: u32) -> Pools {
-    let options = pool_of_start.connect_options().as_ref().clone().options(SERVING_TIMEOUTS);
+    let options = pool_of_start.connect_options().as_ref().clone().options(SERVING_OPTIONS);
     let for_api = (max_connections * 3 / 5).max(1);
     let for_strangers = max_connections * 3 / 20;
     let for_portal = max_connections.saturating_sub(for_api + for_strangers).max(1);

@@ -1,6 +1,7 @@
 //! The rights of the serving role, where it is not the schema's owner: it can read and write the
-//! tables, but change neither the audit events nor the schema. It adds events; their chain is
-//! written by a trigger that acts as the owner. The database alone numbers rows and dates events.
+//! tables, but change neither the audit events nor the schema. It adds events, and structures;
+//! triggers that act as the owner write the events' chain and the words of structures' names. The
+//! database alone numbers rows and dates events.
 
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
@@ -93,7 +94,7 @@ pub async fn exists(pool: &PgPool, role: &str) -> sqlx::Result<bool> {
 /// In alphabetical order, as they are read back.
 fn rights_on(table: &str) -> &'static [&'static str] {
     match table {
-        "_sqlx_migrations" | "audit_chain" => &["SELECT"],
+        "_sqlx_migrations" | "audit_chain" | "directory_words" | "structure_words" => &["SELECT"],
         history if history.starts_with("audit_") => &["INSERT", "SELECT"],
         table if PERMANENT.contains(&table) => &["INSERT", "SELECT", "UPDATE"],
         _ => &["DELETE", "INSERT", "SELECT", "UPDATE"],

@@ -18,6 +18,7 @@ pub mod random;
 pub mod role;
 pub mod rotation;
 mod scripts;
+pub mod search_key;
 pub mod second_factor;
 pub mod service;
 pub mod session_lifetime;

@@ -1,6 +1,7 @@
 //! A structure's card, as people edit it.
 
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
 
 use super::{characters::is_unprintable, contact_address::ContactAddress};
 
@@ -79,7 +80,7 @@ impl StructureCard {
         }
     }
 
-    /// Checks a card and trims its fields. Any postal code is accepted: a wrong code in the
+    /// Checks a card, trims its fields and composes their letters (NFC). Any postal code is accepted: a wrong code in the
     /// directory is no reason to leave the structure out.
     ///
     /// # Errors
@@ -88,7 +89,7 @@ impl StructureCard {
     pub fn checked(mut self) -> Result<Self, Vec<(CardField, StructureCardError)>> {
         let mut errors = Vec::new();
         for (field, text) in self.texts() {
-            *text = text.trim().to_owned();
+            *text = text.trim().nfc().collect();
             if text.chars().count() > 250 {
                 errors.push((field, StructureCardError::TooLong));
             } else if text.chars().any(is_unprintable) {
@@ -146,6 +147,12 @@ mod tests {
         let card =
             StructureCard { designation: " Mairie ".into(), phone: "+33 1 02.03".into(), ..StructureCard::default() };
         assert_eq!(card.checked().unwrap().designation, "Mairie");
+    }
+
+    #[test]
+    fn a_name_is_kept_in_composed_form() {
+        let card = StructureCard { designation: "COLLE\u{300}GE".into(), ..StructureCard::default() };
+        assert_eq!(card.checked().unwrap().designation, "COLLÈGE");
     }
 
     fn address(postal_code: &str, country: &str) -> StructureCard {

@@ -51,8 +51,9 @@ async fn the_directory_is_searched_by_each_criterion() {
         (json!({"libelleStructure": "NOUMEA energie"}), vec!["Nouméa Énergie"]),
         (json!({"raisonSocialeStructure": "100%"}), vec![]),
         (json!({"raisonSocialeStructure": "_mairie_"}), vec!["Mairie de Lyon", "Mairie de Marseille"]),
-        (json!({"raisonSocialeStructure": "mairie\\"}), vec![]),
-        (json!({"adresseVille": "lyon%"}), vec![]),
+        (json!({"raisonSocialeStructure": "mairie\\"}), vec!["Mairie de Lyon", "Mairie de Marseille"]),
+        (json!({"adresseVille": "lyon%"}), vec!["Mairie de Lyon"]),
+        (json!({"adresseVille": "l%n"}), vec![]),
         // The identifier is no part of the name.
         (json!({"raisonSocialeStructure": "2169"}), vec![]),
         (json!({"raisonSocialeStructure": "lyon 2169"}), vec![]),

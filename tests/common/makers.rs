@@ -16,6 +16,9 @@ use raccord::{
 
 use super::{portal::TestPortal, program::Account};
 
+/// The structures `$1` to `$2` of a made-up directory, in one statement.
+pub const DIRECTORY: &str = include_str!("../../benches/directory.sql");
+
 /// Every person's password.
 pub const PASSWORD: &str = "sept ponts sur la Loire";
 

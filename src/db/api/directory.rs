@@ -3,12 +3,18 @@
 use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use super::{Caller, Page, PresentedCredentials};
-use crate::domain::structure_identifier::IdentifierType;
+use super::{
+    Caller, Page, PresentedCredentials,
+    names::{self, Condition, ENOUGH, Place, Plan, Source, Words},
+};
+use crate::domain::{
+    search_key::{search_key, search_words},
+    structure_identifier::IdentifierType,
+};
 
 /// Matches are counted up to here: clients do not read further pages, and counting all would cost
 /// more than the search.
-const MAX_COUNTED: i64 = 100_000;
+const MAX_COUNTED: i64 = 10_000;
 
 /// Search criteria; all must match.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +22,8 @@ pub struct Criteria {
     /// A whole identifier; a SIREN finds its establishments.
     pub identifier: Option<String>,
     pub identifier_type: Option<IdentifierType>,
-    /// Parts of the name, ignoring case and accents.
+    /// Words of the name, or beginnings of words; if that finds few, parts of words. Compared by
+    /// [`search_words`].
     pub names: Vec<String>,
     pub active: Option<bool>,
     /// All structures are public but those of private persons.
@@ -34,6 +41,25 @@ pub struct Criteria {
     pub within_rights: bool,
 }
 
+impl Criteria {
+    /// Whether the criteria besides names find so few structures that their names can be compared
+    /// one by one.
+    fn find_few(&self) -> bool {
+        self.within_rights || self.identifier.is_some() || self.postal_code.is_some() || self.city.is_some()
+    }
+
+    /// Whether there are criteria besides names.
+    fn compare_rows(&self) -> bool {
+        self.find_few()
+            || self.identifier_type.is_some()
+            || self.active.is_some()
+            || self.public.is_some()
+            || self.country_code.is_some()
+            || self.moa
+            || self.moa_only
+    }
+}
+
 /// One structure of the directory.
 #[derive(Clone, Debug)]
 pub struct Listed {
@@ -49,14 +75,14 @@ pub struct Listed {
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     pub rows: Vec<Listed>,
-    /// Matches on all pages; beyond 100,000, more than were shown so far.
+    /// Matches on all pages; beyond 10,000, more than were shown so far.
     pub total: i64,
 }
 
 /// The caller with a page of the matches.
 ///
 /// The statement is assembled from the given criteria, so that the planner sees which index serves
-/// them.
+/// them. How names are found is said in [`names`].
 ///
 /// # Errors
 /// Database errors.
@@ -66,32 +92,146 @@ pub async fn search(
     criteria: &Criteria,
     page: Page,
 ) -> sqlx::Result<Option<(Caller, Found)>> {
-    let mut query = QueryBuilder::new(
-        "SELECT c.technical_user_id, c.at, c.sunset, n.total,
-                p.id, p.identifier_type, p.identifier, p.designation, p.active FROM ",
-    );
-    presented.push_caller(&mut query);
-    query.push(" c CROSS JOIN LATERAL (SELECT count(*) AS total FROM (SELECT FROM structures s WHERE true");
-    push_criteria(&mut query, criteria);
-    query.push(" LIMIT ").push_bind(MAX_COUNTED);
-    // The page's ids come from an index; then only these rows are read. OFFSET 0 makes the planner
-    // read them one by one: it overestimates their number and would scan the table.
-    query.push(") counted) n LEFT JOIN LATERAL (SELECT k.id, row_number() OVER () AS place FROM (SELECT s.id FROM structures s");
-    query.push(" WHERE true");
-    push_criteria(&mut query, criteria);
-    query.push(" ").push(page.order_of_structures());
-    query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit());
-    query.push(") k) k ON true LEFT JOIN LATERAL (SELECT * FROM structures WHERE id = k.id OFFSET 0) p ON true");
-    query.push(" ORDER BY k.place");
-    // Not prepared: the best plan depends on the values, and so many combinations would push the
-    // statements of all other calls out of the connection's cache.
-    let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(pool).await?;
-    let Some(first) = rows.first() else { return Ok(None) };
-    let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
-    let counted = first.total;
-    let rows: Vec<Listed> = rows.into_iter().filter_map(Row::listed).collect();
-    let total = total(counted, page, rows.len());
-    Ok(Some((caller, Found { rows, total })))
+    let words = search_words(criteria.names.iter().map(String::as_str));
+    let search = Search { pool, presented, criteria, page };
+    if words.is_empty() {
+        return search.run(&Plan::comparing(Vec::new())).await;
+    }
+    if criteria.find_few() {
+        let found = search.run(&Plan::comparing(Condition::all(&words, Place::Beginning))).await?;
+        let is_enough = found.as_ref().is_none_or(|(_, found)| found.total >= ENOUGH);
+        return if is_enough {
+            Ok(found)
+        } else {
+            search.run(&Plan::comparing(Condition::all(&words, Place::Inside))).await
+        };
+    }
+    let Some(words) = Words::look_up(pool, presented, &words).await? else { return Ok(None) };
+    if words.may_be_enough() {
+        let found = search.run(&words.beginnings()).await?;
+        if found.as_ref().is_none_or(|(_, found)| found.total >= ENOUGH) || words.are_frequent() {
+            return Ok(found);
+        }
+    }
+    search.run(&words.parts(pool).await?).await
+}
+
+/// One search of a caller.
+struct Search<'a> {
+    pool: &'a PgPool,
+    presented: &'a PresentedCredentials,
+    criteria: &'a Criteria,
+    page: Page,
+}
+
+impl Search<'_> {
+    async fn run(&self, plan: &Plan) -> sqlx::Result<Option<(Caller, Found)>> {
+        let mut query = QueryBuilder::new("");
+        if let Source::Few(entries) = &plan.source {
+            query.push("WITH few AS MATERIALIZED (");
+            self.push_few(&mut query, entries, plan);
+            query.push(") ");
+        }
+        query.push(
+            "SELECT c.technical_user_id, c.at, c.sunset, n.total,
+                    p.id, p.identifier_type, p.identifier, p.designation, p.active FROM ",
+        );
+        self.presented.push_caller(&mut query);
+        query.push(" c CROSS JOIN LATERAL (");
+        self.push_count(&mut query, plan);
+        // The page's ids come from an index; then only these rows are read. OFFSET 0 makes the
+        // planner read them one by one: it overestimates their number and would scan the table.
+        query.push(") n LEFT JOIN LATERAL (SELECT k.id, row_number() OVER () AS place FROM (");
+        self.push_page(&mut query, plan);
+        query.push(") k) k ON true LEFT JOIN LATERAL (SELECT * FROM structures WHERE id = k.id OFFSET 0) p ON true");
+        query.push(" ORDER BY k.place");
+        // Not prepared: the best plan depends on the values, and so many combinations would push
+        // the statements of all other calls out of the connection's cache.
+        let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(self.pool).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
+        let counted = first.total;
+        let rows: Vec<Listed> = rows.into_iter().filter_map(Row::listed).collect();
+        let total = total(counted, self.page, rows.len());
+        Ok(Some((caller, Found { rows, total })))
+    }
+
+    /// Whether the ids of entries are the answer, without the rows of their structures.
+    fn is_by_ids(&self, plan: &Plan) -> bool {
+        plan.left.is_empty() && !self.criteria.compare_rows()
+    }
+
+    /// Reads each row of the entries once, for the count and for the page.
+    fn push_few(&self, query: &mut QueryBuilder<Postgres>, entries: &names::Entries, plan: &Plan) {
+        if self.is_by_ids(plan) && self.page.order.is_none() {
+            return entries.push_ids(query);
+        }
+        query.push("SELECT s.* FROM (");
+        entries.push_ids(query);
+        query.push(") e CROSS JOIN LATERAL (SELECT * FROM structures WHERE id = e.id OFFSET 0) s WHERE true");
+        self.push_conditions(query, &plan.left);
+    }
+
+    fn push_count(&self, query: &mut QueryBuilder<Postgres>, plan: &Plan) {
+        if plan.at_least >= MAX_COUNTED && !self.criteria.compare_rows() {
+            query.push("SELECT ").push_bind(MAX_COUNTED).push("::bigint AS total");
+            return;
+        }
+        query.push("SELECT count(*) AS total FROM (SELECT FROM ");
+        self.push_source(query, plan);
+        query.push(" LIMIT ").push_bind(MAX_COUNTED).push(") counted");
+    }
+
+    fn push_page(&self, query: &mut QueryBuilder<Postgres>, plan: &Plan) {
+        let is_by_id = self.page.order.is_none();
+        query.push("SELECT s.id FROM ");
+        match &plan.source {
+            Source::Frequent(_) if is_by_id => {
+                self.push_source(query, plan);
+                query.push(if self.page.descending { " ORDER BY e.id DESC" } else { " ORDER BY e.id" })
+            }
+            Source::Frequent(_) => {
+                query.push("structures s WHERE true");
+                self.push_conditions(query, &plan.all);
+                query.push(" ").push(self.page.order_of_structures())
+            }
+            Source::Few(_) | Source::Table => {
+                self.push_source(query, plan);
+                query.push(" ").push(self.page.order_of_structures())
+            }
+        };
+        query.push(" OFFSET ").push_bind(self.page.offset()).push(" LIMIT ").push_bind(self.page.limit());
+    }
+
+    /// The structures `s` that match.
+    fn push_source(&self, query: &mut QueryBuilder<Postgres>, plan: &Plan) {
+        match &plan.source {
+            Source::Few(_) => {
+                query.push("few s");
+                return;
+            }
+            Source::Frequent(each) if self.is_by_ids(plan) => {
+                names::push_frequent(query, each, self.page);
+                query.push(" e CROSS JOIN LATERAL (SELECT e.id) s");
+                return;
+            }
+            Source::Frequent(each) => {
+                names::push_frequent(query, each, self.page);
+                query.push(" e CROSS JOIN LATERAL (SELECT * FROM structures WHERE id = e.id OFFSET 0) s WHERE true");
+            }
+            Source::Table => {
+                query.push("structures s WHERE true");
+            }
+        }
+        self.push_conditions(query, &plan.left);
+    }
+
+    fn push_conditions(&self, query: &mut QueryBuilder<Postgres>, names: &[Condition]) {
+        push_criteria(query, self.criteria);
+        for condition in names {
+            condition.push(query);
+        }
+    }
 }
 
 /// The number of matches, exact up to [`MAX_COUNTED`]. Beyond, it is one more than what was shown
@@ -137,17 +277,6 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
     if let Some(kind) = criteria.identifier_type {
         query.push(" AND s.identifier_type = ").push_bind(kind.code());
     }
-    for name in &criteria.names {
-        query.push(" AND s.search_text LIKE '%' || ");
-        push_pattern(query, name);
-        query.push(" || '%'");
-        // `search_text` ends with the identifier, which is not part of the name. An identifier
-        // contains no words without digits.
-        if name.len() < 3 || name.bytes().any(|byte| byte.is_ascii_digit()) {
-            query.push(" AND position(search_key(").push_bind(name.clone());
-            query.push(") IN left(s.search_text, -1 - length(s.identifier))) > 0");
-        }
-    }
     if let Some(active) = criteria.active {
         query.push(" AND s.active = ").push_bind(active);
     }
@@ -163,9 +292,7 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
         query.push(" AND s.postal_code <> '' AND s.postal_code = ").push_bind(code.clone());
     }
     if let Some(city) = &criteria.city {
-        query.push(" AND search_key(s.city) LIKE ");
-        push_pattern(query, city);
-        query.push(" || '%'");
+        query.push(" AND search_key(s.city) LIKE ").push_bind(format!("{}%", search_key(city)));
     }
     if criteria.moa {
         query.push(" AND s.moa");
@@ -196,13 +323,6 @@ fn push_identifier(query: &mut QueryBuilder<Postgres>, identifier: &str) {
 /// starts with it.
 fn is_siren(text: &str) -> bool {
     text.len() == 9 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The search key of a text as a LIKE pattern, with `%` and `\` escaped; a search key contains no
-/// `_`.
-fn push_pattern(query: &mut QueryBuilder<Postgres>, text: &str) {
-    query.push("replace(replace(search_key(").push_bind(text.to_owned());
-    query.push(r"), '\', '\\'), '%', '\%')");
 }
 
 /// A structure's directory entry, for « consulter ».
@@ -342,7 +462,7 @@ mod tests {
         let of =
             |counted, number, rows| total(counted, Page { size: 100, number, order: None, descending: false }, rows);
         assert_eq!((of(5, 1, 5), of(0, 1, 0), of(5, 9, 0)), (5, 0, 5));
-        assert_eq!((of(MAX_COUNTED, 1, 100), of(MAX_COUNTED, 1000, 100)), (MAX_COUNTED, MAX_COUNTED + 1));
-        assert_eq!((of(MAX_COUNTED, 1001, 30), of(MAX_COUNTED, 5000, 0)), (100_030, MAX_COUNTED));
+        assert_eq!((of(MAX_COUNTED, 1, 100), of(MAX_COUNTED, 100, 100)), (MAX_COUNTED, MAX_COUNTED + 1));
+        assert_eq!((of(MAX_COUNTED, 101, 30), of(MAX_COUNTED, 5000, 0)), (10_030, MAX_COUNTED));
     }
 }

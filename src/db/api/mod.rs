@@ -7,6 +7,7 @@ pub mod call_log;
 pub mod directory;
 pub mod introspection;
 pub mod memberships;
+mod names;
 pub mod services;
 pub mod signing_keys;
 pub mod tokens;

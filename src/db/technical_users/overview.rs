@@ -171,7 +171,8 @@ fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
 fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, filter: &AccountFilter) {
     if !filter.search.is_empty() {
         let text = || filter.search.clone();
-        query.push(" AND (position((SELECT search_key(").push_bind(text()).push(")) IN s.search_text) > 0");
+        query.push(" AND (position((SELECT replace(search_key(").push_bind(text());
+        query.push("), ' ', '')) IN replace(s.search_text, ' ', '')) > 0");
         query.push(" OR position((SELECT search_key(").push_bind(text()).push(")) IN t.search_text) > 0");
         query.push(" OR position((SELECT lower(regexp_replace(").push_bind(text());
         query.push(", '\\s', '', 'g'))) IN t.search_text) > 0)");

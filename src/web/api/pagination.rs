@@ -63,7 +63,7 @@ pub struct PageAnswer {
     page_courante: i32,
     #[schemars(title = "Nombre de pages de résultats")]
     pages: i64,
-    #[schemars(title = "Nombre de résultats, compté jusqu’à 100 000 : au-delà, il dit seulement si une page suit")]
+    #[schemars(title = "Nombre de résultats, compté jusqu’à 10 000 : au-delà, il dit seulement si une page suit")]
     total: i64,
 }
 

@@ -35,8 +35,10 @@ pub struct SearchedStructure {
     #[schemars(title = "L’identifiant entier. Un SIREN trouve tous ses établissements")]
     identifiant_structure: Text,
     type_identifiant_structure: Choice<IdentifierType>,
-    /// A part of the name, ignoring case and accents.
-    #[schemars(title = "Une partie de la désignation, sans égard aux majuscules ni aux accents")]
+    /// Words of the name, or their beginnings, ignoring case and accents.
+    #[schemars(
+        title = "Des mots de la désignation ou leurs débuts, sans égard aux majuscules, aux accents ni à la ponctuation ; aussi des parties de mots si moins de 100 structures répondent"
+    )]
     raison_sociale_structure: Text,
     #[schemars(title = "Comme « raisonSocialeStructure »")]
     libelle_structure: Text,

@@ -1,0 +1,2 @@
+-- no-transaction
+CALL write_new_keys();
