@@ -80,8 +80,8 @@ impl StructureCard {
         }
     }
 
-    /// Checks a card, trims its fields and composes their letters (NFC). Any postal code is accepted: a wrong code in the
-    /// directory is no reason to leave the structure out.
+    /// Checks a card, trims its fields and composes their letters (NFC). Any postal code is
+    /// accepted: a wrong code in the directory is no reason to leave the structure out.
     ///
     /// # Errors
     /// Every refused field, in the order of the form; what only e-mail and phone can have wrong
