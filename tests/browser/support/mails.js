@@ -38,6 +38,8 @@ const notices = (people) => ({
   "gestionnaire-ancien": { ...manager, is_recipient: false, known_accounts: [] },
   rattachement: { ...membership, role: "Gestionnaire secondaire" },
   "rattachement-fin": { ...membership, role: null },
+  depart: { kind: "member_left", ...structure, member: "Lou Petit (lou.petit@exemple.fr)" },
+  "depart-noms-longs": { kind: "member_left", ...structure, structure: longName, member: longLabel },
   demande: { kind: "membership_requested", ...structure, person: "Lou Petit", login: "lou.petit@exemple.fr" },
   "demande-noms-longs": { kind: "membership_requested", ...structure, structure: longName, person: longLabel, login: `${"prenom.compose".repeat(12)}@exemple.fr` },
   "demande-refusee": { kind: "membership_refused", ...structure },
