@@ -94,8 +94,14 @@ fn is_left_out(c: char) -> bool {
     const INVISIBLE: [char; 4] = ['\u{ad}', '\u{61c}', '\u{180e}', '\u{feff}'];
     match c {
         '\0'..='\u{7f}' => c == '\0',
-        '\u{2b9}'..='\u{2cf}' | '‘' | '‛' | 'Ꞌ' | 'ꞌ' => true,
-        '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => true,
+        '\u{2b9}'..='\u{2cf}'
+        | '‘'
+        | '‛'
+        | 'Ꞌ'
+        | 'ꞌ'
+        | '\u{200b}'..='\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' => true,
         c if INVISIBLE.contains(&c) => true,
         c => GeneralCategoryGroup::Mark.contains(CodePointMapData::<GeneralCategory>::new().get(c)),
     }
@@ -105,8 +111,16 @@ fn is_left_out(c: char) -> bool {
 fn is_separator(c: char) -> bool {
     match c {
         c if c.is_ascii() => !c.is_ascii_alphanumeric(),
-        '\u{80}'..='\u{bf}' | '×' | '÷' | '\u{1680}' | '\u{2010}'..='\u{205f}' | '\u{2212}' | '\u{2215}' => true,
-        '\u{2e00}'..='\u{2e5d}' | '\u{3000}'..='\u{3003}' | '\u{3008}'..='\u{301f}' => true,
+        '\u{80}'..='\u{bf}'
+        | '×'
+        | '÷'
+        | '\u{1680}'
+        | '\u{2010}'..='\u{205f}'
+        | '\u{2212}'
+        | '\u{2215}'
+        | '\u{2e00}'..='\u{2e5d}'
+        | '\u{3000}'..='\u{3003}'
+        | '\u{3008}'..='\u{301f}' => true,
         _ => false,
     }
 }
