@@ -155,11 +155,11 @@ fn question(path: &str, service: &TestService, fields: &[(&str, &str)]) -> Strin
 async fn create_managers(pool: &PgPool, prefix: &str, count: usize) -> Vec<i64> {
     sqlx::query_scalar(
         "WITH people AS (INSERT INTO users (login, last_name, first_name, contact_address)
-                         SELECT $1 || n || '@x.fr', 'Gestionnaire', 'Numéro', $1 || n || '@x.fr' FROM generate_series(0, $2 - 1) n
+                         SELECT lower($1 || n || '@x.fr'), 'Gestionnaire', 'Numéro', lower($1 || n || '@x.fr') FROM generate_series(0, $2 - 1) n
                          RETURNING id, login),
               places AS (INSERT INTO structures (identifier_type, identifier, designation, managed, principal_manager_id)
                          SELECT 'AUTRE', $1 || n, 'Établissement numéro ' || n, true, p.id
-                           FROM generate_series(0, $2 * $3 - 1) n JOIN people p ON p.login = $1 || n / $3 || '@x.fr'
+                           FROM generate_series(0, $2 * $3 - 1) n JOIN people p ON p.login = lower($1 || n / $3 || '@x.fr')
                          RETURNING id, principal_manager_id),
               roles AS (INSERT INTO memberships (user_id, structure_id, role)
                         SELECT principal_manager_id, id, 'PRINCIPAL_MANAGER' FROM places)
