@@ -47,54 +47,20 @@ pub struct TokenFacts {
     pub ends: OffsetDateTime,
 }
 
-/// What the credential is to open.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
-    pub audience: Audience<'a>,
-    /// A structure, by kind and value of its identifier. One that is unknown is in no rights.
-    pub structure: Option<(IdentifierType, &'a str)>,
-}
-
-/// For whom a credential is judged (RFC 8707).
-#[derive(Clone, Copy, Debug)]
-pub enum Audience<'a> {
-    /// Raccord's own API.
-    Api,
-    /// The service with this audience. A token that was narrowed to others does not open it; where
-    /// the service needs an audience, only a token that names it does.
-    Service(&'a str),
-    /// A service that is not named: a token that was narrowed opens nothing.
-    Unnamed,
-}
-
-/// Judges a credential (a Bearer, a password, or both) in one statement. `None` where it opens
-/// nothing here, for whatever reason. Whether a structure is within the rights does not decide
-/// that: see [`Authority::over_structure`].
+/// Judges a credential (a Bearer, a password, or both) for Raccord's own API, in one statement.
+/// `None` where it opens nothing there, for whatever reason.
 ///
 /// Fits [`Authentication::authenticate_with`] of `web::api`.
 ///
 /// # Errors
 /// Database errors.
-pub async fn judge(
+pub async fn over_own_api(
     pool: &PgPool,
     presented: &PresentedCredentials,
-    asked: Asked<'_>,
 ) -> sqlx::Result<Option<(Caller, Authority)>> {
-    let mut query = QueryBuilder::new("SELECT a.*, ");
-    push_over_structure(&mut query, asked.structure);
-    query.push(" AS over_structure FROM ");
+    let mut query = QueryBuilder::new("SELECT a.*, NULL::boolean AS over_structure FROM ");
     push_authority(&mut query, presented);
-    query.push(" a WHERE ");
-    match asked.audience {
-        Audience::Api => query.push("a.opens_api"),
-        Audience::Unnamed => query.push("a.service_ids IS NULL"),
-        Audience::Service(audience) => query
-            .push("EXISTS (SELECT FROM services v WHERE v.enabled AND ")
-            .push(OPENS_SERVICE)
-            .push(" AND v.audience = ")
-            .push_bind(audience.to_owned())
-            .push(")"),
-    };
+    query.push(" a WHERE a.opens_api");
     let row: Option<AuthorityRow> = query.build_query_as().fetch_optional(pool).await?;
     Ok(row.map(AuthorityRow::authority))
 }
@@ -102,17 +68,9 @@ pub async fn judge(
 /// Whether the credential `a` opens the service `v`.
 pub(super) const OPENS_SERVICE: &str = "(v.id = ANY (a.service_ids) OR a.service_ids IS NULL AND NOT v.needs_audience)";
 
-/// Appends the call of the SQL function that judges these credentials: of the three equivalent
-/// ones, the cheapest.
+/// Appends the call of the SQL function that judges these credentials.
 pub(super) fn push_authority(query: &mut QueryBuilder<Postgres>, presented: &PresentedCredentials) {
-    match (&presented.token_hash, presented.digests()) {
-        (None, Some(digests)) => query.push("password_authority(").push_bind(digests),
-        (Some(token_hash), None) => query.push("token_authority(").push_bind(token_hash.clone()),
-        (token_hash, digests) => {
-            query.push("credential_authority(").push_bind(token_hash.clone()).push(", ").push_bind(digests)
-        }
-    };
-    query.push(")");
+    presented.push_cheapest(query, ["password_authority(", "token_authority(", "credential_authority("]);
 }
 
 /// Appends whether the structure is within the rights of the account `a`; NULL without one.

@@ -39,15 +39,18 @@ impl PresentedCredentials {
         Some(verifiers.iter().map(|verifier| verifier.digest.clone()).collect())
     }
 
-    /// Appends the call of the SQL function that authenticates these credentials: of the three
-    /// equivalent ones, the cheapest.
+    /// Appends the call of the SQL function that authenticates these credentials.
     fn push_caller(&self, query: &mut QueryBuilder<Postgres>) {
+        self.push_cheapest(query, ["password_caller(", "token_caller(", "api_caller("]);
+    }
+
+    /// Appends the call of one of three equivalent SQL functions, the cheapest for these
+    /// credentials: that for a password, for a token, or for either and both.
+    fn push_cheapest(&self, query: &mut QueryBuilder<Postgres>, [password, token, both]: [&'static str; 3]) {
         match (&self.token_hash, self.digests()) {
-            (None, Some(digests)) => query.push("password_caller(").push_bind(digests),
-            (Some(token_hash), None) => query.push("token_caller(").push_bind(token_hash.clone()),
-            (token_hash, digests) => {
-                query.push("api_caller(").push_bind(token_hash.clone()).push(", ").push_bind(digests)
-            }
+            (None, Some(digests)) => query.push(password).push_bind(digests),
+            (Some(token_hash), None) => query.push(token).push_bind(token_hash.clone()),
+            (token_hash, digests) => query.push(both).push_bind(token_hash.clone()).push(", ").push_bind(digests),
         };
         query.push(")");
     }

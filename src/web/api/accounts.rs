@@ -125,11 +125,11 @@ impl AccountShares {
         Ok(StrangersShare { _of_network: of_network, _of_all: of_all })
     }
 
-    /// A JSON answer that counts as the account's until it is handed to the kernel.
+    /// A JSON answer. A long one counts as the account's until it is handed to the kernel.
     ///
     /// # Errors
     /// [`ApiError::TooManyRequests`] where the account leaves too many answers unread.
-    pub fn answer(&self, account: Account, answer: &impl Serialize) -> Result<Response, ApiError> {
+    pub fn answer(&self, account: impl FnOnce() -> Account, answer: &impl Serialize) -> Result<Response, ApiError> {
         let json = serde_json::to_vec(answer).map_err(|error| {
             tracing::error!(cause = error.to_string(), "an answer could not be written");
             ApiError::Internal
@@ -138,7 +138,7 @@ impl AccountShares {
             Bytes::from(json)
         } else {
             let kilobytes = u32::try_from(json.len() / 1024).unwrap_or(u32::MAX);
-            self.answers.take(account, kilobytes)?.kept_by(json)
+            self.answers.take(account(), kilobytes)?.kept_by(json)
         };
         let kind = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
         Ok((kind, Body::from(bytes)).into_response())
@@ -209,10 +209,10 @@ mod tests {
     fn an_account_that_leaves_answers_unread_gets_no_more_until_it_reads_and_others_do() {
         let shares = AccountShares::of(12);
         let text = "x".repeat(1_500_000);
-        let answer = |id| shares.answer(Account::Known(id), &text);
+        let answer = |id| shares.answer(|| Account::Known(id), &text);
         let unread: Vec<_> = (0..5).map(|_| answer(1).unwrap()).collect();
         assert_eq!(answer(1).err(), Some(ApiError::TooManyRequests { seconds: 1 }));
-        assert!(shares.answer(Account::Known(1), &"short").is_ok());
+        assert!(shares.answer(|| Account::Known(1), &"short").is_ok());
         assert!(answer(2).is_ok());
         drop(unread);
         assert!(answer(1).is_ok());

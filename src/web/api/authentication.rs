@@ -144,7 +144,7 @@ impl Authentication {
     pub fn answer(&self, answer: &impl Serialize) -> Result<Response, ApiError> {
         let accounts = &self.state.accounts;
         let stranger = || Account::Stranger(site_of(self.context.address));
-        accounts.answer(accounts.find(&self.presented).map_or_else(stranger, Account::Known), answer)
+        accounts.answer(|| accounts.find(&self.presented).map_or_else(stranger, Account::Known), answer)
     }
 
     /// Clients send the right password beside a token that has expired: that is no failure of the

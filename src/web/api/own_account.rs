@@ -9,7 +9,7 @@ use super::{
     authentication::Authentication, error::ApiError, introspection::StructureAnswer, state::ApiState, success::SUCCESS,
     token::SCOPE,
 };
-use crate::db::api::authority::{self, Asked, Audience};
+use crate::db::api::authority;
 
 #[derive(JsonSchema, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,9 +34,8 @@ pub struct OwnAccountAnswer {
 /// # Errors
 /// [`ApiError`].
 pub async fn answer(State(state): State<ApiState>, authentication: Authentication) -> Result<Response, ApiError> {
-    let asked = Asked { audience: Audience::Api, structure: None };
     let statement = || async {
-        let judged = authority::judge(state.database(), &authentication.presented, asked).await?;
+        let judged = authority::over_own_api(state.database(), &authentication.presented).await?;
         Ok(judged.map(|(caller, authority)| (caller, (caller.at, authority))))
     };
     let (at, authority) = authentication.authenticate_with(statement).await?;
