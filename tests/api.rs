@@ -303,24 +303,27 @@ async fn every_mistake_is_told_in_json() {
 }
 
 #[tokio::test]
-async fn an_account_has_at_most_a_hundred_tokens_and_the_oldest_ends() {
+async fn of_an_account_s_tokens_the_newest_hundred_are_kept() {
     let (portal, account) = portal_with_account().await;
     let other = portal.account(2).await;
     let program = portal.program();
-    let mut tokens = vec![program.token(&other).await];
-    for _ in 0..150 {
+    let of_other = program.token(&other).await;
+    let mut tokens = Vec::new();
+    // One issue in 32, drawn at random, ends the oldest.
+    while tokens.len() < 150 || portal.count("access_tokens").await > 101 {
         tokens.push(program.token(&account).await);
+        assert!(tokens.len() < 1_000, "the oldest tokens never end");
     }
+    let newest = tokens.split_off(tokens.len() - 100);
     assert_eq!(portal.count("access_tokens").await, 101);
-    for (place, token) in tokens.iter().enumerate() {
+    let status = async |token: &String| {
         let bearer = format!("Bearer {token}");
-        let status = program.call(HEALTH, &[("authorization", &bearer)], "").await.status;
-        let lives = place == 0 || place > 50;
-        assert_eq!(status.as_u16(), if lives { 200 } else { 401 }, "token {place}");
+        program.call(HEALTH, &[("authorization", &bearer)], "").await.status.as_u16()
+    };
+    for token in newest.iter().chain([&of_other]) {
+        assert_eq!(status(token).await, 200);
     }
-    // Calls at once may exceed it by their number, until the next.
-    futures_util::future::join_all((0..40).map(|_| program.token(&account))).await;
-    let last = format!("Bearer {}", program.token(&account).await);
-    assert_eq!(portal.count("access_tokens").await, 101);
-    assert_eq!(program.call(HEALTH, &[("authorization", &last)], "").await.status, 200);
+    for token in &tokens {
+        assert_eq!(status(token).await, 401);
+    }
 }

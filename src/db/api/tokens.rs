@@ -11,8 +11,11 @@ use crate::domain::service::DEFAULT_TOKEN_SECONDS;
 /// How long a token lives that names no service.
 pub const LIFETIME: Duration = Duration::from_secs(DEFAULT_TOKEN_SECONDS.unsigned_abs() as u64);
 
-/// The living tokens that an account may have: when it obtains another one, the oldest end.
+/// The living tokens of an account that are kept when its oldest ones end.
 const MOST_TOKENS: i64 = 100;
+/// One issue in so many ends the account's oldest tokens: at each one, it would cost more than the
+/// issue itself. So an account has a few hundred tokens at most.
+const ENDS_OLDEST_ONCE_IN: u8 = 32;
 
 /// A token to store.
 #[derive(Clone, Debug)]
@@ -42,8 +45,7 @@ pub enum TokenScope {
 }
 
 /// Stores a token's hash if the presented password is valid now. The token belongs to the version
-/// of that password, and ends with it. Only the account's newest tokens live on, so that the table
-/// stays bounded; a row that a parallel call is ending is left to it.
+/// of that password, and ends with it.
 ///
 /// # Errors
 /// Database errors.
@@ -53,29 +55,50 @@ pub async fn issue(pool: &PgPool, presented: &PresentedCredentials, token: &NewT
         TokenScope::All => (true, None),
         TokenScope::Named { api, service_ids } => (*api, Some(service_ids.as_slice())),
     };
-    sqlx::query_as!(
+    let caller = sqlx::query_as!(
         Caller,
         r#"WITH caller AS (SELECT * FROM password_caller($1)),
-                oldest AS (SELECT token_hash FROM access_tokens WHERE technical_user_id = (SELECT technical_user_id FROM caller)
-                            ORDER BY expires_at DESC, token_hash OFFSET $4::bigint - 1),
-                ended AS (DELETE FROM access_tokens WHERE token_hash IN (
-                              SELECT k.token_hash FROM access_tokens k JOIN oldest USING (token_hash) FOR UPDATE OF k SKIP LOCKED)),
                 issued AS (INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at,
                                                       opens_api, service_ids, token_id, issued_at)
-                           SELECT $2, technical_user_id, credential_version, coalesce($8, at) + make_interval(secs => $3::int),
-                                  $5, $6, $7, coalesce($8, at) FROM caller)
+                           SELECT $2, technical_user_id, credential_version, coalesce($7, at) + make_interval(secs => $3::int),
+                                  $4, $5, $6, coalesce($7, at) FROM caller)
            SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
         digests.as_deref(),
         token.hash,
         token.seconds,
-        MOST_TOKENS,
         api,
         service_ids,
         token.id,
         token.issued,
     )
     .fetch_optional(pool)
-    .await
+    .await?;
+    if let Some(caller) = caller.filter(|_| ends_oldest(&token.hash)) {
+        end_oldest(pool, caller.technical_user_id).await?;
+    }
+    Ok(caller)
+}
+
+/// Drawn by the hash, which is as good as random.
+fn ends_oldest(token_hash: &[u8]) -> bool {
+    token_hash.first().is_some_and(|byte| byte % ENDS_OLDEST_ONCE_IN == 0)
+}
+
+/// Keeps the account's newest [`MOST_TOKENS`], so that the table stays bounded. A row that a
+/// parallel call is ending is left to it.
+async fn end_oldest(pool: &PgPool, technical_user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM access_tokens WHERE token_hash IN (
+             SELECT token_hash FROM access_tokens WHERE token_hash IN (
+                 SELECT token_hash FROM access_tokens WHERE technical_user_id = $1
+                  ORDER BY expires_at DESC, token_hash OFFSET $2)
+             FOR UPDATE SKIP LOCKED)",
+        technical_user_id,
+        MOST_TOKENS,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// A service that a token request names.
