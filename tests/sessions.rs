@@ -317,6 +317,19 @@ async fn the_cookie_is_bound_to_the_host_over_https_and_named_otherwise_without(
 }
 
 #[tokio::test]
+async fn of_a_person_s_browsers_the_last_hundred_are_known() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let others = "INSERT INTO known_browsers (user_id, network, software, last_seen_at)
+                  SELECT $1, '192.0.2.0/24', n::text, portal_now() - make_interval(mins => n)
+                    FROM generate_series(1, 150) n";
+    sqlx::query(others).bind(manager.id).execute(&portal.pool).await.expect("browsers");
+    portal.signed_in(&manager).await;
+    assert_eq!(portal.count("known_browsers").await, 100);
+    assert_eq!(portal.count("known_browsers WHERE software IN ('99', '100')").await, 1);
+}
+
+#[tokio::test]
 async fn a_person_has_a_hundred_sessions_and_another_one_ends_the_longest_unused() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;

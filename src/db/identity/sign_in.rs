@@ -163,6 +163,7 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
     if !known.is_new {
         return Ok(epoch);
     }
+    forget_oldest(conn, user_id).await?;
     let notice = Notification::NewSignIn {
         login: known.login,
         address: actor.address.clone(),
@@ -171,6 +172,22 @@ async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSess
     };
     mailboxes::tell(conn, actor, user_id, &notice).await?;
     Ok(epoch)
+}
+
+/// The browsers of a person that are kept. The name of its software is whatever a browser sends.
+const MOST_BROWSERS: i64 = 100;
+
+async fn forget_oldest(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM known_browsers WHERE (user_id, network, software) IN (
+             SELECT user_id, network, software FROM known_browsers WHERE user_id = $1
+              ORDER BY last_seen_at DESC, network, software OFFSET $2)",
+        user_id,
+        MOST_BROWSERS,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Forgets browsers without a sign-in for 180 days.
