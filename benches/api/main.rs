@@ -32,7 +32,8 @@ use raccord::{
 };
 use sqlx::PgPool;
 
-const DATABASE_CONNECTIONS: u32 = 10;
+/// What the API has by default.
+const DATABASE_CONNECTIONS: u32 = 12;
 const ROUNDS: usize = 7;
 /// The bare handlers, which come first.
 const BARE: usize = 3;
@@ -85,8 +86,8 @@ async fn measure_calls(wanted: &Wanted) {
     let portal = TestPortal::start().await;
     let pool = db::pool(portal.database_url().parse().expect("a sound URL"), DATABASE_CONNECTIONS);
     portal.execute("CREATE TABLE bare_tokens (token_hash bytea PRIMARY KEY, expires_at timestamptz NOT NULL)").await;
-    // Without the rows of others, PostgreSQL would not use the indexes.
-    let many = Accounts::create(&portal, "VOISIN", wanted.accounts.max(10_000)).await;
+    // Among fewer rows of others, PostgreSQL reads whole tables instead of their indexes.
+    let many = Accounts::create(&portal, "VOISIN", wanted.accounts.max(50_000)).await;
     let one = Accounts::create(&portal, "SEUL", 1).await;
     let service = portal.service("factures", Takes::EveryToken).await;
     let mut variants = start_servers(&pool, &one, (wanted.accounts > 0).then_some(&many), &service).await;

@@ -59,17 +59,13 @@ impl Keyring {
     /// The key for new verifiers: derived from the first key of the file.
     #[must_use]
     pub fn verifier_key(&self) -> VerifierKey {
-        self.verifier_keys().next().expect("a keyring has a key")
+        self.verifier_keys().swap_remove(0)
     }
 
-    /// The verifiers of a login and a password under each key of the file, the first key's first.
+    /// The keys for verifiers: one derived from each key of the file, in its order.
     #[must_use]
-    pub fn verifiers(&self, login: &str, password: &str) -> Vec<Verifier> {
-        self.verifier_keys().map(|key| key.verifier(login, password)).collect()
-    }
-
-    fn verifier_keys(&self) -> impl Iterator<Item = VerifierKey> {
-        self.derived_keys(PURPOSE).map(|(id, key)| VerifierKey { id: id.to_owned(), key })
+    pub fn verifier_keys(&self) -> Vec<VerifierKey> {
+        self.derived_keys(PURPOSE).map(|(id, key)| VerifierKey { id: id.to_owned(), key }).collect()
     }
 }
 
@@ -97,11 +93,14 @@ mod tests {
 
     #[test]
     fn each_key_gives_a_verifier_of_its_own_in_the_order_of_the_file() {
-        let verifiers = keyring(&[2, 1]).verifiers("login", "password");
+        let of = |keys: &[u8]| -> Vec<Verifier> {
+            keyring(keys).verifier_keys().iter().map(|key| key.verifier("login", "password")).collect()
+        };
+        let verifiers = of(&[2, 1]);
         assert_eq!(verifiers.iter().map(|verifier| verifier.key_id.as_str()).collect::<Vec<_>>(), ["k2", "k1"]);
         assert_ne!(verifiers[0].digest, verifiers[1].digest);
         assert_eq!(verifiers[0], keyring(&[2]).verifier_key().verifier("login", "password"));
-        assert_eq!(verifiers[1..], keyring(&[1]).verifiers("login", "password"));
+        assert_eq!(verifiers[1..], of(&[1]));
     }
 
     #[test]

@@ -21,9 +21,8 @@ use crate::{
     web::edge::shares::{Share, Shares, UsedUp},
 };
 
-/// Statements of one account that run at a time, or of one network whose credentials are not judged
-/// yet.
-const STATEMENTS: u32 = 4;
+/// Statements that run at a time for one network whose credentials are not judged yet.
+const STATEMENTS_OF_NETWORK: u32 = 4;
 /// The most calls of one account that wait for one of its statements to end; or of strangers.
 const WAITING: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -59,22 +58,24 @@ pub struct AccountShares {
     answers: Shares<Account>,
     /// Of all connections, those that strangers may have at a time: accounts never wait for them.
     strangers: Shares<()>,
+    networks: Shares<String>,
     known: Mutex<KnownCredentials>,
 }
 
 /// A stranger's shares, of the network's connections and of all strangers'. Dropped together.
 pub struct StrangersShare {
-    _of_network: Share<Account>,
+    _of_network: Share<String>,
     _of_all: Share<()>,
 }
 
 impl AccountShares {
-    /// For a pool with so many connections: strangers may have half of them.
+    /// For a pool with so many connections: one account may have two thirds of them, strangers half.
     pub fn of(connections: u32) -> Self {
         Self {
-            statements: Shares::of(STATEMENTS),
+            statements: Shares::of((connections * 2 / 3).max(1)),
             answers: Shares::of(UNREAD_KB),
             strangers: Shares::of((connections / 2).max(1)),
+            networks: Shares::of(STATEMENTS_OF_NETWORK),
             known: Mutex::default(),
         }
     }
@@ -119,8 +120,7 @@ impl AccountShares {
     /// # Errors
     /// [`UsedUp`], after a while.
     pub async fn stranger(&self, address: IpAddr) -> Result<StrangersShare, UsedUp> {
-        let network = Account::Stranger(site_of(address));
-        let of_network = self.statements.wait(network, WAITING, LONGEST_WAIT).await?;
+        let of_network = self.networks.wait(site_of(address), WAITING, LONGEST_WAIT).await?;
         let of_all = self.strangers.wait((), WAITING, LONGEST_WAIT).await?;
         Ok(StrangersShare { _of_network: of_network, _of_all: of_all })
     }
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strangers_have_half_of_the_connections_and_one_network_no_more_than_an_account() {
+    async fn strangers_have_half_of_the_connections_and_one_network_four() {
         let shares = AccountShares::of(12);
         let of = |network: u8| shares.stranger([192, 0, network, 1].into()).now_or_never();
         let held: Vec<_> = [1, 1, 1, 1, 1, 2, 2, 3].into_iter().map(of).collect();

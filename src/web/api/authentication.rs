@@ -81,8 +81,7 @@ impl Authentication {
     }
 
     fn present(&mut self, credential: Credential) -> Result<(), ApiError> {
-        let keys = self.state.app.keys()?;
-        self.presented.verifiers = Some(keys.verifiers(&credential.login, credential.password.expose()));
+        self.presented.verifiers = Some(self.state.verifiers(&credential)?);
         self.credential = Some(credential);
         Ok(())
     }

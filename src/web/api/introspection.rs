@@ -149,8 +149,8 @@ impl<'a> Question<'a> {
         let token = form.get("token").unwrap_or_default();
         let (presented, credential) = if is_cpro_account(form, token) {
             let credential = Credential::from_cpro_account(token.as_bytes());
-            let keys = state.app.keys().map_err(ApiError::from)?;
-            let verifiers = credential.as_ref().map(|shown| keys.verifiers(&shown.login, shown.password.expose()));
+            let verifiers =
+                credential.as_ref().map(|shown| state.verifiers(shown)).transpose().map_err(ApiError::from)?;
             (verifiers.map(|shown| PresentedCredentials { verifiers: Some(shown), token_hash: None }), credential)
         } else {
             (Some(PresentedCredentials { token_hash: Some(random::digest(token)), verifiers: None }), None)

@@ -1,12 +1,22 @@
 //! State that the API's handlers share.
 
-use std::{ops::Deref, sync::Arc};
+use std::{
+    ops::Deref,
+    sync::{Arc, OnceLock},
+};
 
 use axum::extract::FromRef;
 use sqlx::PgPool;
 
 use super::{accounts::AccountShares, call_log::CallLog, unknown_clients::UnknownClients};
-use crate::web::edge::state::AppState;
+use crate::{
+    domain::{
+        credential::Credential,
+        verifier::{Verifier, VerifierKey},
+    },
+    secret_keys::KeyFileError,
+    web::edge::state::AppState,
+};
 
 /// The API's own state, with the state that it shares with the portal.
 #[derive(Clone)]
@@ -18,18 +28,31 @@ pub struct Parts {
     pub call_log: CallLog,
     pub accounts: AccountShares,
     pub unknown_clients: UnknownClients,
+    /// Derived from the key file at first use.
+    verifier_keys: OnceLock<Vec<VerifierKey>>,
 }
 
 impl ApiState {
     pub fn new(app: AppState) -> Self {
         let accounts = AccountShares::of(app.api_pool.options().get_max_connections());
-        let unknown_clients = UnknownClients::default();
-        Self(Arc::new(Parts { app, call_log: CallLog::default(), accounts, unknown_clients }))
+        let (call_log, unknown_clients) = (CallLog::default(), UnknownClients::default());
+        Self(Arc::new(Parts { app, call_log, accounts, unknown_clients, verifier_keys: OnceLock::new() }))
     }
 
     /// The connections for calls; the portal has others.
     pub fn database(&self) -> &PgPool {
         &self.app.api_pool
+    }
+
+    /// The verifiers of a login and a password under each key of the key file, the first key's
+    /// first.
+    ///
+    /// # Errors
+    /// Where the key file can be neither read nor made.
+    pub fn verifiers(&self, shown: &Credential) -> Result<Vec<Verifier>, KeyFileError> {
+        let keys = self.app.keys()?;
+        let derived = self.verifier_keys.get_or_init(|| keys.verifier_keys());
+        Ok(derived.iter().map(|key| key.verifier(&shown.login, shown.password.expose())).collect())
     }
 }
 
