@@ -117,6 +117,11 @@ impl Accounts {
         self.headers_of_tokens().map(|header| request(&path, &header, "")).collect()
     }
 
+    /// Calls of an operator's API with each token.
+    pub fn calls_of_an_api(&self) -> Vec<String> {
+        self.headers_of_tokens().map(|header| request("/factures/7", &header, "")).collect()
+    }
+
     /// Questions of a service about each token.
     pub fn questions(&self, path: &str, service: &TestService) -> Vec<String> {
         self.tokens.iter().map(|token| question(path, service, &[("token", token)])).collect()

@@ -23,6 +23,8 @@ const ROUND: Duration = Duration::from_secs(2);
 pub struct Variant {
     /// As the table shows it.
     pub name: String,
+    /// The variant that it is compared with; empty for none.
+    pub bare: &'static str,
     pub address: SocketAddr,
     pub requests: Arc<Vec<Vec<u8>>>,
     /// Where the next round goes on.
@@ -32,7 +34,11 @@ pub struct Variant {
 impl Variant {
     pub fn new(name: &str, address: SocketAddr, requests: Vec<String>) -> Self {
         let requests = Arc::new(requests.into_iter().map(String::into_bytes).collect());
-        Self { name: name.to_owned(), address, requests, next: Arc::default() }
+        Self { name: name.to_owned(), bare: "", address, requests, next: Arc::default() }
+    }
+
+    pub fn beside(self, bare: &'static str) -> Self {
+        Self { bare, ..self }
     }
 }
 

@@ -17,14 +17,16 @@ mod bare;
 mod chain;
 mod directory;
 mod load;
+mod nginx;
 mod program;
 
-use std::{env, time::Duration};
+use std::{env, net::SocketAddr, time::Duration};
 
 use accounts::{Accounts, MEMBERSHIPS};
 use common::{Takes, TestPortal, TestService};
 use directory::Portal;
 use load::{CONNECTIONS, Measure, Variant, milliseconds, percentile};
+use nginx::Nginx;
 use raccord::{
     db,
     settings::Settings,
@@ -35,8 +37,11 @@ use sqlx::PgPool;
 /// What the API has by default.
 const DATABASE_CONNECTIONS: u32 = 12;
 const ROUNDS: usize = 7;
-/// The bare handlers, which come first.
-const BARE: usize = 3;
+/// The bare handlers, and nginx without a check: what the others are compared with.
+const READ: &str = "bare, read";
+const WRITE: &str = "bare, write";
+const LOOK_UP: &str = "bare, look-up";
+const NGINX: &str = "nginx, no check";
 /// Accounts that call in turn, beside the one that calls alone.
 const MANY: usize = 100_000;
 /// Requests of each page and call in each directory, in this many turns.
@@ -90,7 +95,17 @@ async fn measure_calls(wanted: &Wanted) {
     let many = Accounts::create(&portal, "VOISIN", wanted.accounts.max(50_000)).await;
     let one = Accounts::create(&portal, "SEUL", 1).await;
     let service = portal.service("factures", Takes::EveryToken).await;
-    let mut variants = start_servers(&pool, &one, (wanted.accounts > 0).then_some(&many), &service).await;
+    let (raccord, plain) = start_servers(&pool).await;
+    let many = (wanted.accounts > 0).then_some(&many);
+    let mut variants = variants(raccord, plain, &one, many, &service);
+    let nginx = Nginx::start(raccord).await;
+    if let Some(nginx) = &nginx {
+        let calls =
+            |name: &str, to, accounts: &Accounts| Variant::new(name, to, accounts.calls_of_an_api()).beside(NGINX);
+        variants.push(calls(NGINX, nginx.plain, many.unwrap_or(&one)));
+        variants.push(calls("nginx, check", nginx.checking, &one));
+        variants.extend(many.map(|many| calls("nginx, check, many", nginx.checking, many)));
+    }
     if let Some(name) = &wanted.variant {
         variants.retain(|variant| variant.name == *name);
     }
@@ -98,34 +113,44 @@ async fn measure_calls(wanted: &Wanted) {
     print_calls(&variants, &rounds);
 }
 
-/// Starts both servers. The variants to measure, the bare handlers first.
-async fn start_servers(pool: &PgPool, one: &Accounts, many: Option<&Accounts>, service: &TestService) -> Vec<Variant> {
+/// Starts the portal and the bare handlers.
+async fn start_servers(pool: &PgPool) -> (SocketAddr, SocketAddr) {
     let settings = Settings { secret_key_file: key_file(), ..Settings::read(|_| None).expect("the defaults") };
     let state = AppState::new(pool.clone(), settings).expect("no theme");
     let raccord = bare::serve(web::router(state.clone(), ApiState::new(state))).await;
-    let plain = bare::serve(bare::router(pool.clone())).await;
+    (raccord, bare::serve(bare::router(pool.clone())).await)
+}
+
+/// The variants to measure, the bare handlers first.
+fn variants(
+    raccord: SocketAddr,
+    plain: SocketAddr,
+    one: &Accounts,
+    many: Option<&Accounts>,
+    service: &TestService,
+) -> Vec<Variant> {
     let writes = vec![load::request(bare::WRITE, "", "{}")];
     let mut variants = vec![
-        Variant::new("bare, read", plain, many.unwrap_or(one).bare_requests()),
-        Variant::new("bare, write", plain, writes),
-        Variant::new("bare, look-up", plain, many.unwrap_or(one).questions(bare::LOOK_UP, service)),
-        Variant::new("token", raccord, one.token_requests()),
-        Variant::new("cpro-account", raccord, one.password_requests()),
-        Variant::new("Bearer", raccord, one.bearer_requests()),
-        Variant::new("both", raccord, one.requests_with_both()),
-        Variant::new("introspection", raccord, one.questions(paths::API_INTROSPECTION, service)),
-        Variant::new("gateway", raccord, one.checks(service)),
+        Variant::new(READ, plain, many.unwrap_or(one).bare_requests()),
+        Variant::new(WRITE, plain, writes),
+        Variant::new(LOOK_UP, plain, many.unwrap_or(one).questions(bare::LOOK_UP, service)),
     ];
-    if let Some(many) = many {
-        variants.push(Variant::new("token, many", raccord, many.token_requests()));
-        variants.push(Variant::new("cpro-account, many", raccord, many.password_requests()));
-        variants.push(Variant::new("Bearer, many", raccord, many.bearer_requests()));
-        variants.push(Variant::new("both, many", raccord, many.requests_with_both()));
-        let questions = many.questions(paths::API_INTROSPECTION, service);
-        variants.push(Variant::new("introspection, many", raccord, questions));
-        let questions = many.questions_about_passwords(service);
-        variants.push(Variant::new("of passwords, many", raccord, questions));
-        variants.push(Variant::new("gateway, many", raccord, many.checks(service)));
+    for (accounts, which) in [(Some(one), ""), (many, ", many")] {
+        let Some(accounts) = accounts else { continue };
+        let questions = accounts.questions(paths::API_INTROSPECTION, service);
+        let of_passwords = accounts.questions_about_passwords(service);
+        let calls = [
+            ("token", READ, accounts.token_requests()),
+            ("cpro-account", READ, accounts.password_requests()),
+            ("Bearer", READ, accounts.bearer_requests()),
+            ("both", READ, accounts.requests_with_both()),
+            ("introspection", LOOK_UP, questions),
+            ("of passwords", LOOK_UP, of_passwords),
+            ("gateway", LOOK_UP, accounts.checks(service)),
+        ];
+        variants.extend(
+            calls.map(|(name, bare, calls)| Variant::new(&format!("{name}{which}"), raccord, calls).beside(bare)),
+        );
     }
     variants
 }
@@ -166,18 +191,16 @@ fn print_calls(variants: &[Variant], rounds: &[Vec<Measure>]) {
     let median = |measures: &[Measure], figure: fn(&Measure) -> u64| {
         percentile(&measures.iter().map(figure).collect::<Vec<_>>(), 50)
     };
-    let rate = |number: usize| median(&rounds[number], |measure| measure.requests_per_second);
-    for (number, (measures, variant)) in rounds.iter().zip(variants).enumerate() {
-        // A token is one row written; a question or a check is one row found by a digest.
-        let bare = match variant.name.split(',').next() {
-            Some("token") => 1,
-            Some("introspection" | "of passwords" | "gateway") => 2,
-            _ if number < BARE => number,
-            _ => 0,
-        };
-        let share = rate(number) * 100 / rate(bare.min(rounds.len() - 1));
+    let rate = |name: &str| {
+        let number = variants.iter().position(|variant| variant.name == name)?;
+        Some(median(&rounds[number], |measure| measure.requests_per_second))
+    };
+    for (variant, measures) in variants.iter().zip(rounds) {
+        let [own, bare] = [&variant.name, variant.bare].map(rate);
+        let own = own.expect("it is in the table");
+        let share = bare.map_or_else(String::new, |bare| format!("{}%", own * 100 / bare));
         let (own_cpu, database_cpu) = (median(measures, |m| m.own_cpu), median(measures, |m| m.database_cpu));
-        println!("{:20} {:>12} {share:>9}% {own_cpu:>16} {database_cpu:>16}", variant.name, rate(number));
+        println!("{:20} {own:>12} {share:>10} {own_cpu:>16} {database_cpu:>16}", variant.name);
     }
 }
 
