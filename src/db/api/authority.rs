@@ -28,7 +28,7 @@ pub struct Authority {
     pub over_structure: Option<bool>,
 }
 
-/// A structure as programs are told of it.
+/// A structure in answers to programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnStructure {
     /// An [`IdentifierType`]'s code.

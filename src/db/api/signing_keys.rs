@@ -74,7 +74,7 @@ async fn in_state(pool: &PgPool, state: &str) -> sqlx::Result<Option<StoredKey>>
         .map(|row| StoredKey { id: row.id, sealed: SealedSecret { key_id: row.sealed_under, bytes: row.sealed_key } }))
 }
 
-/// Ids and public keys of all that APIs must know: the signing key first, then the next one.
+/// Ids and public keys of all that APIs must know, the signing key first.
 ///
 /// # Errors
 /// Database errors.

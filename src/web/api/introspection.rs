@@ -75,7 +75,7 @@ struct Opens {
     structure_authorized: Option<bool>,
 }
 
-/// A structure as programs are told of it.
+/// A structure in answers to programs.
 #[derive(JsonSchema, Serialize)]
 pub struct StructureAnswer {
     #[serde(rename = "type")]

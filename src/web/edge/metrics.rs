@@ -27,7 +27,7 @@ struct IntrospectionLabels {
     answer: Introspected,
 }
 
-/// What a service was told.
+/// The answer to a service.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
 pub enum Introspected {
     Active,
@@ -41,7 +41,7 @@ struct VerificationLabels {
     answer: Verified,
 }
 
-/// What a gateway was told.
+/// The answer to a gateway.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelValue)]
 pub enum Verified {
     LetIn,
@@ -104,7 +104,7 @@ impl Metrics {
         self.duration.observe(duration.as_secs_f64());
     }
 
-    /// Counts an answer to a service: whether it was told that the credential is active.
+    /// Counts an answer to a service.
     pub fn count_introspection(&self, service: &str, answer: Introspected) {
         let labels = IntrospectionLabels { service: service.to_owned(), answer };
         self.introspections.get_or_create(&labels).inc();
