@@ -28,6 +28,8 @@ const WAITING: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// Kilobytes of answers that one account may leave unread. One answer has 2 MB at most.
 const UNREAD_KB: u32 = 8 * 1024;
+/// Bytes for which an answer has room at first: growing from nothing would copy it several times.
+const USUAL_ANSWER: usize = 8 * 1024;
 /// Shorter answers are not counted: the connection's own buffers hold them.
 const SHORT_ANSWER: usize = 64 * 1024;
 
@@ -130,7 +132,8 @@ impl AccountShares {
     /// # Errors
     /// [`ApiError::TooManyRequests`] where the account leaves too many answers unread.
     pub fn answer(&self, account: impl FnOnce() -> Account, answer: &impl Serialize) -> Result<Response, ApiError> {
-        let json = serde_json::to_vec(answer).map_err(|error| {
+        let mut json = Vec::with_capacity(USUAL_ANSWER);
+        serde_json::to_writer(&mut json, answer).map_err(|error| {
             tracing::error!(cause = error.to_string(), "an answer could not be written");
             ApiError::Internal
         })?;
