@@ -86,6 +86,11 @@ impl Accounts {
         .expect("accounts");
     }
 
+    /// The first login.
+    pub fn login(&self) -> &str {
+        &self.logins[0]
+    }
+
     /// Requests of the bare handler, for each manager.
     pub fn bare_requests(&self) -> Vec<String> {
         self.managers.iter().map(|manager| request(&format!("{}/{manager}", bare::READ), JSON, BODY)).collect()
@@ -140,7 +145,7 @@ impl Accounts {
         headers.map(|(one, other)| request(paths::API_MEMBERSHIPS, &format!("{JSON}{one}{other}"), BODY)).collect()
     }
 
-    fn headers_of_passwords(&self) -> impl Iterator<Item = String> {
+    pub fn headers_of_passwords(&self) -> impl Iterator<Item = String> {
         let values =
             self.logins.iter().zip(&self.passwords).map(|(login, password)| format!("{login}:{}", password.expose()));
         values.map(|value| format!("cpro-account: {}\r\n", BASE64.encode(value.as_bytes())))

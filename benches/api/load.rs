@@ -25,6 +25,8 @@ pub struct Variant {
     pub name: String,
     /// The variant that it is compared with; empty for none.
     pub bare: &'static str,
+    /// How the status of each answer begins.
+    pub status: &'static str,
     pub address: SocketAddr,
     pub requests: Arc<Vec<Vec<u8>>>,
     /// Where the next round goes on.
@@ -34,7 +36,11 @@ pub struct Variant {
 impl Variant {
     pub fn new(name: &str, address: SocketAddr, requests: Vec<String>) -> Self {
         let requests = Arc::new(requests.into_iter().map(String::into_bytes).collect());
-        Self { name: name.to_owned(), bare: "", address, requests, next: Arc::default() }
+        Self { name: name.to_owned(), bare: "", status: "20", address, requests, next: Arc::default() }
+    }
+
+    pub fn answered(self, status: &'static str) -> Self {
+        Self { status, ..self }
     }
 
     pub fn beside(self, bare: &'static str) -> Self {
@@ -101,6 +107,7 @@ async fn call_until(caller: impl Future<Output = Caller>, end: Instant) -> u64 {
 /// A connection that sends a variant's requests.
 struct Caller {
     stream: TcpStream,
+    status: &'static str,
     requests: Arc<Vec<Vec<u8>>>,
     next: Arc<AtomicUsize>,
     buffer: Vec<u8>,
@@ -108,17 +115,18 @@ struct Caller {
 
 impl Variant {
     fn connect(&self) -> impl Future<Output = Caller> + use<> {
-        let (address, requests, next) = (self.address, Arc::clone(&self.requests), Arc::clone(&self.next));
+        let (address, status, requests, next) =
+            (self.address, self.status, Arc::clone(&self.requests), Arc::clone(&self.next));
         async move {
             let stream = TcpStream::connect(address).await.expect("a connection");
             stream.set_nodelay(true).expect("a socket");
-            Caller { stream, requests, next, buffer: Vec::with_capacity(64 * 1024) }
+            Caller { stream, status, requests, next, buffer: Vec::with_capacity(64 * 1024) }
         }
     }
 }
 
 impl Caller {
-    /// Sends the next request and reads its answer, which must be a success.
+    /// Sends the next request and reads its answer, which must have the variant's status.
     async fn call(&mut self) {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.requests.len();
         self.stream.write_all(&self.requests[number]).await.expect("it listens");
@@ -126,8 +134,8 @@ impl Caller {
         while !self.is_whole() {
             assert!(self.stream.read_buf(&mut self.buffer).await.expect("it answers") > 0, "the connection ended");
         }
-        let status = String::from_utf8_lossy(&self.buffer[..12]);
-        assert!(status.starts_with("HTTP/1.1 20"), "{}", String::from_utf8_lossy(&self.buffer));
+        let answer = String::from_utf8_lossy(&self.buffer);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {}", self.status)), "{answer}");
     }
 
     /// Whether the buffer holds a whole answer, with a length or in chunks.

@@ -19,6 +19,7 @@ mod directory;
 mod load;
 mod nginx;
 mod program;
+mod refusals;
 
 use std::{env, net::SocketAddr, time::Duration};
 
@@ -111,11 +112,17 @@ async fn measure_calls(wanted: &Wanted) {
     }
     let rounds = measure_rounds(&variants, &backends(&pool).await).await;
     print_calls(&variants, &rounds);
+    if wanted.variant.is_none() {
+        refusals::print(&refusals::measure(&portal, raccord).await);
+    }
 }
 
 /// Starts the portal and the bare handlers.
 async fn start_servers(pool: &PgPool) -> (SocketAddr, SocketAddr) {
-    let settings = Settings { secret_key_file: key_file(), ..Settings::read(|_| None).expect("the defaults") };
+    // Refused credentials come from many networks.
+    let trusted_proxies = vec![[127, 0, 0, 1].into()];
+    let defaults = Settings::read(|_| None).expect("the defaults");
+    let settings = Settings { secret_key_file: key_file(), trusted_proxies, ..defaults };
     let state = AppState::new(pool.clone(), settings).expect("no theme");
     let raccord = bare::serve(web::router(state.clone(), ApiState::new(state))).await;
     (raccord, bare::serve(bare::router(pool.clone())).await)
