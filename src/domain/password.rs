@@ -9,6 +9,7 @@ use argon2::{
 use rand::{CryptoRng, seq::IndexedRandom};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::wiped::wiped;
@@ -162,6 +163,11 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
+/// The password in NFC.
+fn composed(password: &str) -> Zeroizing<String> {
+    Zeroizing::new(password.nfc().collect())
+}
+
 /// Computes Argon2id in a buffer that it reuses: 19 MiB are allocated once per hashing thread, not
 /// once per request.
 #[derive(Default)]
@@ -176,9 +182,11 @@ pub struct Argon2id {
 const CAPACITY: usize = 33 * 1024;
 
 impl Argon2id {
-    /// Hashes a password with the given salt.
+    /// Hashes a password with the given salt. Its accents are composed first (RFC 8265 §4.2.2): some
+    /// systems send them apart from their letters.
     #[must_use]
     pub fn hash(&mut self, password: &str, salt: [u8; 16]) -> PasswordHash {
+        let password = &*composed(password);
         let params =
             Params::new(MEMORY_KIB, ITERATIONS, 1, Some(HASH_LENGTH)).expect("parameters are within Argon2's limits");
         let output = self.compute(&params, password, &salt);
@@ -193,9 +201,15 @@ impl Argon2id {
     }
 
     /// Whether `hash` is a hash of `password`. Without a hash it computes one anyway and returns
-    /// false, so that an unknown login takes as long as a wrong password.
+    /// false, so that an unknown login takes as long as a wrong password. Hashes that an earlier
+    /// version made are of the password as it was typed.
     #[must_use]
     pub fn verify(&mut self, password: &str, hash: Option<&PasswordHash>) -> bool {
+        let composed = composed(password);
+        self.verify_exactly(&composed, hash) || *composed != password && self.verify_exactly(password, hash)
+    }
+
+    fn verify_exactly(&mut self, password: &str, hash: Option<&PasswordHash>) -> bool {
         let parsed = hash.and_then(|hash| Phc::new(&hash.0).ok());
         let stored = parsed.as_ref().and_then(|phc| {
             Some((Params::try_from(phc).ok()?, phc.salt.as_ref()?.to_vec(), phc.hash.as_ref()?.as_bytes().to_vec()))
@@ -230,6 +244,7 @@ impl Argon2id {
 
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64_NOPAD;
     use proptest::prelude::*;
     use regex::Regex;
 
@@ -273,6 +288,23 @@ mod tests {
         assert_eq!(find_in(&text).collect::<Vec<_>>(), [one.expose(), other.expose()]);
         assert_eq!(format!("{}{}", &one.expose()[..LENGTH - CHECKSUM_LENGTH], one.checksum()), one.expose());
         assert_eq!(find_in("rcd_é").count() + find_in("").count() + find_in(&"rcd_".repeat(30)).count(), 0);
+    }
+
+    #[test]
+    fn a_password_is_the_same_with_its_accents_apart() {
+        let (typed, apart) = ("Mon été à Nîmes", "Mon e\u{301}te\u{301} a\u{300} Ni\u{302}mes");
+        let mut argon2id = Argon2id::default();
+        let hash = argon2id.hash(apart, [1; 16]);
+        assert!(argon2id.verify(typed, Some(&hash)) && argon2id.verify(apart, Some(&hash)));
+        assert!(!argon2id.verify("Mon ete a Nimes", Some(&hash)));
+        // As an earlier version hashed what was typed.
+        let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(HASH_LENGTH)).unwrap();
+        let exact = argon2id.compute(&params, apart, &[2; 16]);
+        let stored = PasswordHash(hash.as_phc().replace(
+            hash.as_phc().splitn(5, '$').nth(4).unwrap(),
+            &format!("{}${}", BASE64_NOPAD.encode(&[2; 16]), BASE64_NOPAD.encode(&exact)),
+        ));
+        assert!(argon2id.verify(apart, Some(&stored)) && !argon2id.verify(typed, Some(&stored)));
     }
 
     #[test]
