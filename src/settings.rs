@@ -75,6 +75,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The portal's host, with its port where that is not the scheme's own.
+    #[must_use]
+    pub fn public_host(&self) -> &str {
+        self.public_url.split_once("://").map_or(&*self.public_url, |(_, host)| host)
+    }
+
     /// The settings whose database is on another machine and connected to without checking its
     /// certificate.
     #[must_use]
@@ -204,7 +210,10 @@ impl Source<'_> {
         let sound =
             !authority.is_empty() && authority.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
         if sound {
-            Ok(Some(url.to_ascii_lowercase()))
+            // Browsers leave the scheme's own port out (RFC 6454 §6.2).
+            let url = url.to_ascii_lowercase();
+            let port = if url.starts_with("https") { ":443" } else { ":80" };
+            Ok(Some(url.strip_suffix(port).map(str::to_owned).unwrap_or(url)))
         } else {
             Err(not(NAME, "a URL such as https://raccord.example", &value))
         }
@@ -378,6 +387,21 @@ mod tests {
             Some(format!("postgres://{role}@db.example/raccord"))
         });
         assert_eq!(both.unwrap().unproven_databases(), ["DATABASE_URL", "RACCORD_MIGRATION_URL"]);
+    }
+
+    #[test]
+    fn the_public_url_is_written_as_browsers_write_origins() {
+        let read = |value| read("RACCORD_PUBLIC_URL", value).map(|settings| settings.public_url).ok();
+        for (value, url) in [
+            ("https://Raccord.example:443/", "https://raccord.example"),
+            ("http://raccord.lan:80", "http://raccord.lan"),
+            ("https://raccord.example:80", "https://raccord.example:80"),
+            ("http://[::1]:8080", "http://[::1]:8080"),
+        ] {
+            assert_eq!(read(value).as_deref(), Some(url));
+        }
+        let host = |value: &str| Settings::read(|name| (name == "RACCORD_PUBLIC_URL").then(|| value.into())).unwrap();
+        assert_eq!(host("https://raccord.example:8443").public_host(), "raccord.example:8443");
     }
 
     #[test]

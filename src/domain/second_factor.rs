@@ -43,11 +43,13 @@ impl TotpSecret {
         Zeroizing::new(BASE32_NOPAD.encode(&*self.0))
     }
 
-    /// What an application reads from the QR code. `login` names the account there.
+    /// What an application reads from the QR code. `login` and the portal's `host` name the account
+    /// there: some applications replace the account of another portal that has the same name.
     #[must_use]
-    pub fn expose_uri(&self, login: &str) -> Zeroizing<String> {
-        let login = utf8_percent_encode(login, RESERVED);
-        Zeroizing::new(format!("otpauth://totp/Raccord:{login}?secret={}&issuer=Raccord", *self.expose()))
+    pub fn expose_uri(&self, login: &str, host: &str) -> Zeroizing<String> {
+        let (login, host) = (utf8_percent_encode(login, RESERVED), utf8_percent_encode(host, RESERVED));
+        let issuer = format!("Raccord%20{host}");
+        Zeroizing::new(format!("otpauth://totp/{issuer}:{login}?secret={}&issuer={issuer}", *self.expose()))
     }
 
     /// The step whose code this is, if it is the code of now or a neighbour's. `now` is in seconds
@@ -252,8 +254,12 @@ mod tests {
 
     #[test]
     fn the_uri_names_the_account() {
-        let uri = TotpSecret::generate(&mut os_rng()).expose_uri("anne é@mairie.fr");
-        assert!(uri.starts_with("otpauth://totp/Raccord:anne%20%C3%A9@mairie.fr?secret="), "{}", *uri);
+        let uri = TotpSecret::generate(&mut os_rng()).expose_uri("anne é@mairie.fr", "raccord.example");
+        assert!(
+            uri.starts_with("otpauth://totp/Raccord%20raccord.example:anne%20%C3%A9@mairie.fr?secret="),
+            "{}",
+            *uri
+        );
     }
 
     #[test]
@@ -314,9 +320,13 @@ mod tests {
 
     #[test]
     fn what_an_application_must_not_read_otherwise_is_escaped() {
-        let uri = TotpSecret::generate(&mut os_rng()).expose_uri("azAZ09.-_@:?&%#/");
-        assert!(uri.starts_with("otpauth://totp/Raccord:azAZ09.-_@%3A%3F%26%25%23%2F?secret="), "{}", *uri);
-        assert!(uri.ends_with("&issuer=Raccord"));
+        let uri = TotpSecret::generate(&mut os_rng()).expose_uri("azAZ09.-_@:?&%#/", "[::1]:8080");
+        assert!(
+            uri.starts_with("otpauth://totp/Raccord%20%5B%3A%3A1%5D%3A8080:azAZ09.-_@%3A%3F%26%25%23%2F?secret="),
+            "{}",
+            *uri
+        );
+        assert!(uri.ends_with("&issuer=Raccord%20%5B%3A%3A1%5D%3A8080"));
     }
 
     #[test]

@@ -3,12 +3,16 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
+    net::{IpAddr, SocketAddr},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor, transport::smtp};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    transport::smtp::{self, extension::ClientId},
+};
 use thiserror::Error;
 
 use crate::{
@@ -56,6 +60,11 @@ impl Delivery {
             // The URL may hold a password, and the error the URL.
             problem: "must be a URL such as smtp://user:password@mail.example:587?tls=required".into(),
         })?;
+        // A path in the URL names this client itself.
+        let transport = match url.split_once("://").and_then(|(_, rest)| rest.split_once('/')) {
+            Some((_, path)) if !path.is_empty() && !path.starts_with('?') => transport,
+            _ => transport.hello_name(client_id(settings.public_host())),
+        };
         Ok(Self::Smtp(Box::new(transport.timeout(Some(TIMEOUT)).build())))
     }
 
@@ -80,6 +89,16 @@ impl Delivery {
             }
         }
         Ok(())
+    }
+}
+
+/// The name in `EHLO` (RFC 5321 §4.1.1.1), of a host with or without port.
+fn client_id(host: &str) -> ClientId {
+    let bare = host.parse::<SocketAddr>().map_or_else(|_| host.trim_matches(['[', ']']).parse(), |host| Ok(host.ip()));
+    match bare {
+        Ok(IpAddr::V4(address)) => ClientId::Ipv4(address),
+        Ok(IpAddr::V6(address)) => ClientId::Ipv6(address),
+        Err(_) => ClientId::Domain(host.split(':').next().unwrap_or_default().to_owned()),
     }
 }
 
@@ -113,6 +132,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_mail_server_gets_the_name_of_the_portal() {
+        let of = |host| client_id(host).to_string();
+        assert_eq!(of("raccord.example"), "raccord.example");
+        assert_eq!(of("raccord.example:8443"), "raccord.example");
+        assert_eq!(of("192.0.2.1:8080"), "[192.0.2.1]");
+        assert_eq!(of("[2001:db8::1]"), "[IPv6:2001:db8::1]");
+        assert_eq!(of("[2001:db8::1]:443"), "[IPv6:2001:db8::1]");
+    }
 
     #[test]
     fn a_file_bears_number_and_recipient() {

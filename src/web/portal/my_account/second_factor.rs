@@ -88,8 +88,8 @@ async fn second_factor_page(
 
 /// Draws the QR code in the queue for costly work.
 async fn set_up(state: &AppState, person: &SignedIn, secret: TotpSecret) -> Result<Option<Setup>, AppError> {
-    let login = person.login.clone();
-    Ok(state.work_queue.run(QueueKey::Person(person.user_id), move || Setup::new(&secret, &login)).await?)
+    let (login, host) = (person.login.clone(), state.settings.public_host().to_owned());
+    Ok(state.work_queue.run(QueueKey::Person(person.user_id), move || Setup::new(&secret, &login, &host)).await?)
 }
 
 fn open(state: &AppState, visitor: &Visitor, factor: &SecondFactor) -> Result<Option<TotpSecret>, AppError> {
@@ -237,10 +237,10 @@ const MARGIN: i32 = 4;
 
 impl Setup {
     /// `None` where the login is too long for a QR code; no login is.
-    pub fn new(secret: &TotpSecret, login: &str) -> Option<Self> {
+    pub fn new(secret: &TotpSecret, login: &str, host: &str) -> Option<Self> {
         let text = secret.expose();
         let groups = text.as_bytes().chunks(4).map(|group| Zeroizing::new(String::from_utf8_lossy(group).into_owned()));
-        let code = QrCode::encode_text(&secret.expose_uri(login), QrCodeEcc::Medium).ok()?;
+        let code = QrCode::encode_text(&secret.expose_uri(login, host), QrCodeEcc::Medium).ok()?;
         Some(Self { groups: groups.collect(), qr: Qr::new(&code) })
     }
 }
