@@ -253,3 +253,18 @@ async fn the_form_of_a_secret_link_is_accepted_from_a_browser_that_sends_its_ori
     let answer = portal.browser().send(form.without_fetch_metadata()).await;
     assert_ne!(answer.status, 403, "{}", answer.body_text());
 }
+
+#[tokio::test]
+async fn a_form_from_another_address_is_refused_with_the_address_of_the_portal() {
+    let portal = TestPortal::start().await;
+    let fields = [("identifiant", "claire@x.fr"), ("mot-de-passe", "peu importe")];
+    for origin in [("origin", "http://raccord.lan"), ("sec-fetch-site", "cross-site")] {
+        let form = Call::post_form("/connexion", &fields).without_fetch_metadata().with(origin.0, origin.1);
+        let answer = portal.browser().send(form).await;
+        assert_eq!(answer.status, 403);
+        let own = portal.state().settings.public_url.clone();
+        assert!(answer.body_text().contains(&format!("<a href=\"{own}/\">{own}</a>")), "{}", answer.body_text());
+    }
+    let stranger = portal.browser().get("/activites").await;
+    assert!(!stranger.body_text().contains("depuis l’adresse du portail"));
+}

@@ -159,6 +159,10 @@ fn to_sign_in(expired: bool, return_to: Option<&str>) -> Response {
 #[derive(Clone, Copy)]
 pub(super) struct RenderedPage;
 
+/// Marks the response to a form that was not sent from the portal's own address.
+#[derive(Clone, Copy)]
+pub(super) struct OtherOrigin;
+
 /// A rendered page with this status.
 pub fn page_with_status(status: StatusCode, page: &impl Template) -> Result<Response, AppError> {
     let mut response = (status, Html(page.render()?)).into_response();

@@ -12,7 +12,7 @@ use axum::{
 
 use super::{
     context::RequestContext,
-    error::{AppError, RenderedPage},
+    error::{AppError, OtherOrigin, RenderedPage},
     state::AppState,
 };
 use crate::web::shell::layout::{Layout, Tab};
@@ -42,10 +42,12 @@ pub async fn render_errors(State(state): State<AppState>, request: Request, next
     if !is_error || response.extensions().get::<RenderedPage>().is_some() {
         return response;
     }
+    let is_elsewhere = response.extensions().get::<OtherOrigin>().is_some();
     let page = ErrorPage {
         layout: state.layout_of(context.signed_in_user(), Tab::None, None),
         status: status.as_u16(),
         request_number: context.number.to_string(),
+        portal_url: is_elsewhere.then(|| state.settings.public_url.clone()),
     };
     let Ok(html) = page.render() else { return response };
     let (mut parts, _) = response.into_parts();
@@ -61,4 +63,6 @@ struct ErrorPage {
     layout: Layout,
     status: u16,
     request_number: String,
+    /// Where the portal is, if the request was sent from another address.
+    portal_url: Option<String>,
 }

@@ -17,7 +17,13 @@ use data_encoding::BASE32_NOPAD;
 use tokio::time::timeout;
 use tracing::Instrument;
 
-use super::{context::RequestContext, error::AppError, metrics, origin::is_same_origin, state::AppState};
+use super::{
+    context::RequestContext,
+    error::{AppError, OtherOrigin},
+    metrics,
+    origin::is_same_origin,
+    state::AppState,
+};
 use crate::{
     domain::{random, wiped::wiped_after_polls},
     web::paths,
@@ -148,7 +154,12 @@ pub async fn same_origin_only(State(state): State<AppState>, request: Request, n
     if request.method().is_safe() || is_same_origin(request.headers(), &state.settings.public_url) {
         next.run(request).await
     } else {
-        AppError::Forbidden.into_response()
+        let (origin, host) = (request.headers().get(header::ORIGIN), request.headers().get(header::HOST));
+        let expected = &state.settings.public_url;
+        tracing::warn!(?origin, ?host, expected, "a form was refused: it was sent from another address");
+        let mut response = AppError::Forbidden.into_response();
+        response.extensions_mut().insert(OtherOrigin);
+        response
     }
 }
 
