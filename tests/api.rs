@@ -262,7 +262,7 @@ async fn every_mistake_is_told_in_json() {
     let headers = [("cpro-account", header.as_str())];
     let told = async |path: &str, headers: &[(&str, &str)], body: String| {
         let answer = portal.program().call(path, headers, body).await;
-        assert_eq!(answer.header("content-type"), Some("application/json"));
+        assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"));
         assert_eq!(answer.json()["codeRetour"], answer.status.as_u16());
         (answer.status.as_u16(), answer.json()["libelle"].as_str().unwrap().to_owned())
     };

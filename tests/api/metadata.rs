@@ -7,7 +7,7 @@ async fn the_metadata_names_every_endpoint_that_there_is() {
     let (portal, _) = portal_with_account().await;
     let program = portal.program();
     let answer = program.get("/.well-known/oauth-authorization-server").await;
-    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!((answer.status.as_u16(), answer.header("content-type")), (200, Some("application/json; charset=utf-8")));
     let metadata = answer.json();
     let issuer = metadata["issuer"].as_str().unwrap();
     assert_eq!(issuer, portal.state().settings.public_url);

@@ -120,6 +120,10 @@ fn set_security_headers(headers: &mut HeaderMap, number: &str, https: bool) {
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
+    // Some clients fail where the charset is missing, though JSON has but one (RFC 8259 §8.1).
+    if headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    }
     if let Ok(number) = HeaderValue::from_str(number) {
         headers.insert(HeaderName::from_static("x-request-id"), number);
     }
