@@ -1,5 +1,7 @@
 //! Parses a line of the public directory of structures.
 
+use thiserror::Error;
+
 use super::{
     row_error::{Quoted, RowError},
     table::Row,
@@ -7,7 +9,9 @@ use super::{
 use crate::{
     db::structures::directory::DirectoryEntry,
     domain::{
-        structure::{CardField, StructureCard},
+        characters::is_unprintable,
+        contact_address::ContactAddress,
+        structure::{CardField, MOST_CHARACTERS, StructureCard, is_of_phone_number},
         structure_identifier::{IdentifierType, StructureIdentifier},
     },
 };
@@ -15,38 +19,58 @@ use crate::{
 /// The required columns.
 pub const REQUIRED: [&str; 3] = ["TypeIdentifiant", "Identifiant", "RaisonSociale"];
 
-/// Parses a line by the same rules as the « Fiche structure » form, except for the postal code.
-/// That may be wrong at the source, and a missing structure would be worse; its manager sees the
-/// error when they next edit the address.
+/// A line that can be loaded, and the cells of it that were not as the « Fiche structure » form
+/// takes them.
+#[derive(Debug)]
+pub struct ParsedLine {
+    pub entry: DirectoryEntry,
+    pub mended: Vec<MendedCell>,
+}
+
+/// A cell of which only a part is kept, or nothing.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{column} is {read}: {kept} is kept")]
+pub struct MendedCell {
+    column: &'static str,
+    read: Quoted,
+    kept: Quoted,
+}
+
+/// Parses a line by the same rules as the « Fiche structure » form where these say which structure
+/// it is, its name and whether its technical users can call. Anything else may be wrong at the
+/// source, and a missing structure would be worse: such a cell is mended or emptied. Any postal
+/// code is taken.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn parse(row: &Row<'_>, strict_siret: bool) -> Result<DirectoryEntry, RowError> {
+pub fn parse(row: &Row<'_>, strict_siret: bool) -> Result<ParsedLine, RowError> {
     let identifier = identifier(row, "TypeIdentifiant", "Identifiant", strict_siret)?;
-    let card = card(row)?;
-    Ok(DirectoryEntry {
+    let mut cells = Cells { row, mended: Vec::new() };
+    let card = card(&mut cells)?;
+    let entry = DirectoryEntry {
         identifier_type: identifier.kind().code(),
         identifier: identifier.value().to_owned(),
+        country_code: cells.country_code(&card.country),
         designation: card.designation,
         address_line: card.address_line,
         address_extra_1: card.address_extra_1,
         address_extra_2: card.address_extra_2,
         postal_code: card.postal_code,
         city: card.city,
-        country_code: country_code(row)?,
         country: card.country,
         email: card.email,
         phone: card.phone,
         active: card.active,
-        requires_payment_status: flag(row, "GestionStatutMiseEnPaiement", false)?,
-        requires_engagement: flag(row, "GestionEngagement", false)?,
-        requires_service: flag(row, "GestionService", false)?,
-        requires_service_engagement: flag(row, "GestionServiceEngagement", false)?,
-        edi_sender: flag(row, "EmetteurEdi", false)?,
-        edi_receiver: flag(row, "RecepteurEdi", false)?,
-        moa: flag(row, "EstMOA", false)?,
-        moa_only: flag(row, "EstMOAUniquement", false)?,
-    })
+        requires_payment_status: cells.flag("GestionStatutMiseEnPaiement"),
+        requires_engagement: cells.flag("GestionEngagement"),
+        requires_service: cells.flag("GestionService"),
+        requires_service_engagement: cells.flag("GestionServiceEngagement"),
+        edi_sender: cells.flag("EmetteurEdi"),
+        edi_receiver: cells.flag("RecepteurEdi"),
+        moa: cells.flag("EstMOA"),
+        moa_only: cells.flag("EstMOAUniquement"),
+    };
+    Ok(ParsedLine { entry, mended: cells.mended })
 }
 
 /// The structure identifier in two columns.
@@ -71,28 +95,95 @@ pub fn identifier(
     })
 }
 
-fn card(row: &Row<'_>) -> Result<StructureCard, RowError> {
-    let text = |column| row.get(column).to_owned();
-    let country = match row.get("LibellePays") {
-        "" if country_code(row)? == "FR" => "FRANCE",
+fn card(cells: &mut Cells<'_>) -> Result<StructureCard, RowError> {
+    let country = match cells.text("LibellePays") {
+        country if country.is_empty() && is_france(cells.row.get("CodePays")) => "FRANCE".into(),
         country => country,
     };
     let card = StructureCard {
-        designation: text("RaisonSociale"),
-        address_line: text("Adresse"),
-        address_extra_1: text("ComplementAdresse1"),
-        address_extra_2: text("ComplementAdresse2"),
-        postal_code: text("CodePostal"),
-        city: text("Ville"),
-        country: country.to_owned(),
-        email: text("Courriel"),
-        phone: text("NumTelephone"),
-        active: flag(row, "StructureActive", true)?,
+        designation: cells.kept("RaisonSociale", without_line_breaks(cells.row.get("RaisonSociale"))),
+        address_line: cells.text("Adresse"),
+        address_extra_1: cells.text("ComplementAdresse1"),
+        address_extra_2: cells.text("ComplementAdresse2"),
+        postal_code: cells.text("CodePostal"),
+        city: cells.text("Ville"),
+        country,
+        email: cells.email("Courriel"),
+        phone: cells.phone("NumTelephone"),
+        active: flag(cells.row, "StructureActive")?.unwrap_or(true),
     };
     card.checked().map_err(|errors| {
         let (field, error) = errors[0];
         RowError::Card { column: column_of(field), error }
     })
+}
+
+/// Reads cells that may be wrong, and remembers which were.
+struct Cells<'a> {
+    row: &'a Row<'a>,
+    mended: Vec<MendedCell>,
+}
+
+impl Cells<'_> {
+    /// A line break becomes a space, what cannot be displayed is left out, and what is too long for
+    /// the form is cut.
+    fn text(&mut self, column: &'static str) -> String {
+        let read = self.row.get(column);
+        let line = without_line_breaks(read);
+        let printable = line.chars().filter(|c| !is_unprintable(*c));
+        let kept: String = printable.take(MOST_CHARACTERS).collect();
+        self.kept(column, kept)
+    }
+
+    /// The first address, where there are several; nothing where there is none.
+    fn email(&mut self, column: &'static str) -> String {
+        let parts = self.row.get(column).split(|c: char| c.is_whitespace() || ";,/".contains(c));
+        let kept = parts.map(str::trim).find(|part| ContactAddress::parse(part).is_ok()).unwrap_or_default().to_owned();
+        self.kept(column, kept)
+    }
+
+    /// The first number, where there are several; nothing where there is none.
+    fn phone(&mut self, column: &'static str) -> String {
+        let mut parts = self.row.get(column).split([';', ',', '/', '\n', '\r']).map(str::trim);
+        let kept = parts.find(|part| part.chars().all(is_of_phone_number)).unwrap_or_default().to_owned();
+        self.kept(column, kept)
+    }
+
+    fn flag(&mut self, column: &'static str) -> bool {
+        flag(self.row, column)
+            .unwrap_or_else(|_| {
+                self.kept(column, "false".into());
+                None
+            })
+            .unwrap_or(false)
+    }
+
+    /// `FR` where the country is France or not said; empty for another one whose code is wrong.
+    fn country_code(&mut self, country: &str) -> String {
+        match self.row.get("CodePays") {
+            "" => "FR".into(),
+            code if code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) => code.to_ascii_uppercase(),
+            _ if is_france(country) => self.kept("CodePays", "FR".into()),
+            _ => self.kept("CodePays", String::new()),
+        }
+    }
+
+    /// Remembers that something else was read.
+    fn kept(&mut self, column: &'static str, kept: String) -> String {
+        let read = self.row.get(column);
+        if read != kept {
+            self.mended.push(MendedCell { column, read: Quoted::new(read), kept: Quoted::new(&kept) });
+        }
+        kept
+    }
+}
+
+fn is_france(country: &str) -> bool {
+    ["", "FR", "FRANCE"].iter().any(|name| country.eq_ignore_ascii_case(name))
+}
+
+fn without_line_breaks(text: &str) -> String {
+    text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// The column behind a field of the card.
@@ -110,23 +201,16 @@ fn column_of(field: CardField) -> &'static str {
     }
 }
 
-fn country_code(row: &Row<'_>) -> Result<String, RowError> {
-    match row.get("CodePays") {
-        "" => Ok("FR".into()),
-        code if code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic()) => Ok(code.to_ascii_uppercase()),
-        code => Err(RowError::CountryCode { column: "CodePays", value: Quoted::new(code) }),
-    }
-}
-
-fn flag(row: &Row<'_>, column: &'static str, unset: bool) -> Result<bool, RowError> {
+/// `None` where the cell is empty.
+fn flag(row: &Row<'_>, column: &'static str) -> Result<Option<bool>, RowError> {
     match row.get(column).to_lowercase().as_str() {
-        "" => Ok(unset),
-        "true" | "1" | "o" | "oui" => Ok(true),
-        "false" | "0" | "n" | "non" => Ok(false),
+        "" => Ok(None),
+        "true" | "1" | "o" | "oui" | "vrai" => Ok(Some(true)),
+        "false" | "0" | "n" | "non" | "faux" => Ok(Some(false)),
         _ => Err(RowError::NotOneOf {
             column,
             value: Quoted::new(row.get(column)),
-            allowed: "true, false, 1, 0, O, N, Oui, Non",
+            allowed: "true, false, 1, 0, O, N, Oui, Non, Vrai, Faux",
         }),
     }
 }
@@ -141,7 +225,7 @@ mod tests {
     const HEADER: &str =
         "TypeIdentifiant;Identifiant;RaisonSociale;StructureActive;EstMOA;Courriel;CodePays;LibellePays";
 
-    fn read(line: &str) -> Result<DirectoryEntry, String> {
+    fn read(line: &str) -> Result<ParsedLine, String> {
         let text = format!("{HEADER}\n{line}");
         let mut table = Table::read(text.as_bytes(), &REQUIRED).unwrap();
         let (_, row) = table.next_row().unwrap().unwrap();
@@ -152,7 +236,8 @@ mod tests {
     fn three_columns_make_a_structure() {
         let text = "TypeIdentifiant;Identifiant;RaisonSociale\nSIRET;217 500 016 00019;Ville de Paris";
         let mut table = Table::read(text.as_bytes(), &REQUIRED).unwrap();
-        let entry = parse(&table.next_row().unwrap().unwrap().1.unwrap(), true).unwrap();
+        let ParsedLine { entry, mended } = parse(&table.next_row().unwrap().unwrap().1.unwrap(), true).unwrap();
+        assert_eq!(mended, []);
         assert_eq!((entry.identifier_type, entry.identifier.as_str()), ("SIRET", "21750001600019"));
         assert!(entry.active && !entry.moa);
         assert_eq!((entry.country_code.as_str(), entry.country.as_str()), ("FR", "FRANCE"));
@@ -160,10 +245,18 @@ mod tests {
 
     #[test]
     fn booleans_come_in_many_words() {
-        for (word, value) in [("true", true), ("1", true), ("O", true), ("Oui", true), ("FALSE", false), ("non", false)]
-        {
-            let entry = read(&format!("1;21750001600019;Paris;{word};{word};;;")).unwrap();
-            assert_eq!((entry.active, entry.moa), (value, value), "{word}");
+        for (word, value) in [
+            ("true", true),
+            ("1", true),
+            ("O", true),
+            ("Oui", true),
+            ("VRAI", true),
+            ("FALSE", false),
+            ("non", false),
+            ("Faux", false),
+        ] {
+            let ParsedLine { entry, mended } = read(&format!("1;21750001600019;Paris;{word};{word};;;")).unwrap();
+            assert_eq!((entry.active, entry.moa, mended.len()), (value, value, 0), "{word}");
         }
     }
 
@@ -175,12 +268,25 @@ mod tests {
             ("1;2175;Paris;;;;;", "a SIRET has 14 digits"),
             ("1;21750001600019; ;;;;;", "RaisonSociale is missing"),
             ("1;21750001600019;Paris;maybe;;;;", "StructureActive is \"maybe\""),
-            ("1;21750001600019;Paris;;;no address;;", "Courriel is not an address"),
-            ("1;21750001600019;Paris;;;;FRA;", "CodePays is \"FRA\""),
             ("1;21750001600019;Pa\u{1b}[31mris;;;;;", "RaisonSociale holds a character"),
         ] {
             let error = read(line).unwrap_err();
             assert!(error.contains(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_cell_that_is_not_the_structure_s_own_name_never_costs_the_structure() {
+        for (line, message) in [
+            ("1;21750001600019;Paris;;;\"a@x.fr;b@x.fr\";;", "Courriel is \"a@x.fr;b@x.fr\": \"a@x.fr\" is kept"),
+            ("1;21750001600019;Paris;;;Néant;;", "Courriel is \"Néant\": \"\" is kept"),
+            ("1;21750001600019;Paris;;peut-être;;;", "EstMOA is \"peut-être\": \"false\" is kept"),
+            ("1;21750001600019;Paris;;;;FRA;", "CodePays is \"FRA\": \"FR\" is kept"),
+            ("1;21750001600019;Paris;;;;BEL;BELGIQUE", "CodePays is \"BEL\": \"\" is kept"),
+            ("1;21750001600019;Paris;;;;;\"FRAN\nCE\"", "LibellePays is \"FRAN\\nCE\": \"FRAN CE\" is kept"),
+        ] {
+            let mended: Vec<String> = read(line).unwrap().mended.iter().map(ToString::to_string).collect();
+            assert_eq!(mended, [message]);
         }
     }
 

@@ -29,7 +29,10 @@ pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outco
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
         report.line();
         match row.map_err(RowError::from).and_then(|row| directory_line::parse(&row, strict_siret)) {
-            Ok(entry) => batch.push(entry, &mut tally),
+            Ok(line) => {
+                line.mended.iter().for_each(|cell| Report::remark(number, cell));
+                batch.push(line.entry, &mut tally);
+            }
             Err(error) => report.bad(number, error),
         }
         if batch.entries.len() == BATCH {

@@ -21,8 +21,6 @@ pub enum RowError {
     Identifier { column: &'static str, value: Quoted, error: IdentifierError },
     #[error("{column} {}", card_problem(*.error))]
     Card { column: &'static str, error: StructureCardError },
-    #[error("{column} is {value}, which is not a two-letter country code")]
-    CountryCode { column: &'static str, value: Quoted },
     #[error(transparent)]
     Person(#[from] NewPersonErrors),
     #[error(transparent)]

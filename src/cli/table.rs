@@ -66,9 +66,15 @@ impl<R: BufRead> Table<R> {
     /// # Errors
     /// Where the file cannot be read.
     pub fn next_row(&mut self) -> io::Result<Option<(u64, Result<Row<'_>, LineError>)>> {
-        let Some((number, fields)) = self.lines.next_line()? else { return Ok(None) };
-        let columns = self.columns.as_slice();
-        Ok(Some((number, fields.and_then(|fields| Row::new(columns, fields)))))
+        while let Some((number, fields)) = self.lines.next_line()? {
+            // Spreadsheets write the separators of empty rows.
+            let is_blank = |fields: &Vec<String>| fields.iter().all(|field| field.trim().is_empty());
+            if !fields.as_ref().is_ok_and(is_blank) {
+                let columns = self.columns.as_slice();
+                return Ok(Some((number, fields.and_then(|fields| Row::new(columns, fields)))));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -104,10 +110,10 @@ mod tests {
 
     #[test]
     fn fields_are_found_by_name_whatever_their_order() {
-        let mut table = Table::read(" B ;A;C\n1;2;3;;\n".as_bytes(), &["A", "B"]).unwrap();
+        let mut table = Table::read(" B ;A;C\n;;\n1;2;3;;\n; ;;;;\n".as_bytes(), &["A", "B"]).unwrap();
         let (number, row) = table.next_row().unwrap().unwrap();
         let row = row.unwrap();
-        assert_eq!((number, row.get("A"), row.get("B"), row.get("Z")), (2, "2", "1", ""));
+        assert_eq!((number, row.get("A"), row.get("B"), row.get("Z")), (3, "2", "1", ""));
         assert!(table.next_row().unwrap().is_none());
     }
 

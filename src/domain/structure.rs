@@ -22,6 +22,9 @@ pub struct StructureCard {
     pub active: bool,
 }
 
+/// The longest text of a card, in characters.
+pub const MOST_CHARACTERS: usize = 250;
+
 /// The text fields of a card, in the order of the form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CardField {
@@ -90,7 +93,7 @@ impl StructureCard {
         let mut errors = Vec::new();
         for (field, text) in self.texts() {
             *text = text.trim().nfc().collect();
-            if text.chars().count() > 250 {
+            if text.chars().count() > MOST_CHARACTERS {
                 errors.push((field, StructureCardError::TooLong));
             } else if text.chars().any(is_unprintable) {
                 errors.push((field, StructureCardError::Unprintable));
@@ -102,7 +105,7 @@ impl StructureCard {
         if !self.email.is_empty() && ContactAddress::parse(&self.email).is_err() {
             errors.push((CardField::Email, StructureCardError::Email));
         }
-        if !self.phone.chars().all(|c| c.is_ascii_digit() || " .+()-".contains(c) || c == '\u{a0}' || c == '\u{202f}') {
+        if !self.phone.chars().all(is_of_phone_number) {
             errors.push((CardField::Phone, StructureCardError::Phone));
         }
         if errors.is_empty() { Ok(self) } else { Err(errors) }
@@ -121,6 +124,12 @@ impl StructureCard {
             (CardField::Phone, &mut self.phone),
         ]
     }
+}
+
+/// Whether a phone number may hold this character.
+#[must_use]
+pub fn is_of_phone_number(c: char) -> bool {
+    c.is_ascii_digit() || " .+()-\u{a0}\u{202f}".contains(c)
 }
 
 /// Whether this is the country of an address in France. An empty country means France.

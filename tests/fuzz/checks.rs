@@ -231,7 +231,10 @@ pub fn imports(data: &[u8]) {
     while let Some((_, row)) = table.next_row().expect("memory can be read") {
         let Ok(row) = row else { continue };
         match directory_line::parse(&row, true) {
-            Ok(entry) => assert!(!entry.designation.is_empty() && !entry.identifier.is_empty()),
+            Ok(line) => {
+                assert!(!line.entry.designation.is_empty() && !line.entry.identifier.is_empty());
+                assert!(line.mended.iter().all(|cell| !cell.to_string().chars().any(char::is_control)));
+            }
             Err(error) => assert!(!error.to_string().chars().any(char::is_control)),
         }
     }
