@@ -176,6 +176,7 @@ async fn all_pages_have_all_structures_once_whether_words_are_frequent_or_rare()
             json!({}),
             json!({"triSens": "Descendant"}),
             json!({"triColonne": "DesignationStructure"}),
+            json!({"triColonne": "DesignationStructure", "triSens": "Descendant"}),
             json!({"triColonne": "IdentifiantStructure", "triSens": "Descendant"}),
             json!({"triColonne": "Statut"}),
         ] {
@@ -189,11 +190,19 @@ async fn all_pages_have_all_structures_once_whether_words_are_frequent_or_rare()
         }
         let active = json!({"raisonSocialeStructure": search, "statutStructure": "ACTIF", "typeStructure": "PUBLIQUE"});
         let found = all_pages(&portal, &account, &active, &json!({})).await;
+        let by_name = all_pages(&portal, &account, &active, &json!({"triColonne": "DesignationStructure"})).await;
         let filter =
             "SELECT id FROM structures WHERE active AND identifier_type <> 'PARTICULIER' AND id = ANY ($1) ORDER BY id";
         let ids: Vec<i64> = expected.into_iter().collect();
-        let expected: Vec<i64> = sqlx::query_scalar(filter).bind(ids).fetch_all(&portal.pool).await.expect("ids");
+        let expected: Vec<i64> = sqlx::query_scalar(filter).bind(&ids).fetch_all(&portal.pool).await.expect("ids");
         assert_eq!(found, expected, "{search}, active");
+        let in_order: Vec<i64> =
+            sqlx::query_scalar("SELECT id FROM structures WHERE id = ANY ($1) ORDER BY search_text, id")
+                .bind(&expected)
+                .fetch_all(&portal.pool)
+                .await
+                .expect("ids");
+        assert_eq!(by_name, in_order, "{search}, active, by name");
     }
 }
 

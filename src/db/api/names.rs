@@ -53,13 +53,22 @@ impl Condition {
     /// Compares the name of a structure `s`. `search_text` is the name's key, a space and the
     /// identifier, which is no part of the name. A key contains no `%`, `_` or `\`.
     pub(super) fn push(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push(" AND ' ' || left(s.search_text, - length(s.identifier)) LIKE ").push_bind(self.pattern());
+    }
+
+    /// Compares the identifier too, so that the index in the order of names suffices. Finds all
+    /// that [`Self::push`] finds, and more.
+    pub(super) fn push_roughly(&self, query: &mut QueryBuilder<Postgres>) {
+        query.push(" AND ' ' || s.search_text LIKE ").push_bind(self.pattern());
+    }
+
+    fn pattern(&self) -> String {
         let word = &self.word;
-        let pattern = match self.place {
+        match self.place {
             Place::Whole => format!("% {word} %"),
             Place::Beginning => format!("% {word}%"),
             Place::Inside => format!("%{word}%"),
-        };
-        query.push(" AND ' ' || left(s.search_text, - length(s.identifier)) LIKE ").push_bind(pattern);
+        }
     }
 }
 
