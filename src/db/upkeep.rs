@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::{
-    api::{services, signing_keys, tokens},
+    api::{call_log, services, signing_keys, tokens},
     audit::{frequent, refusals},
     identity::{contact_addresses, invitations, mailboxes, second_factors, sessions, sign_in},
     members::requests,
@@ -29,6 +29,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     sessions::sweep(pool).await?;
     former_passwords::sweep(pool).await?;
     tokens::sweep(pool).await?;
+    call_log::sweep(pool).await?;
     services::sweep(pool).await?;
     signing_keys::sweep(pool).await?;
     invitations::sweep(pool).await?;

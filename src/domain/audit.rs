@@ -32,6 +32,8 @@ pub enum Action {
     TechnicalUserSuspended,
     TechnicalUserReactivated,
     TechnicalUserDeleted,
+    RestrictionsChanged,
+    NetworkLocked,
     ActRefused,
     CalendarLinkMade,
     CallsRefused,
@@ -54,7 +56,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -83,6 +85,8 @@ impl Action {
         Self::TechnicalUserSuspended,
         Self::TechnicalUserReactivated,
         Self::TechnicalUserDeleted,
+        Self::RestrictionsChanged,
+        Self::NetworkLocked,
         Self::ActRefused,
         Self::CalendarLinkMade,
         Self::CallsRefused,
@@ -104,7 +108,7 @@ impl Action {
     ];
 
     /// The actions that a structure's history can contain, by label. The others concern a person.
-    pub const OF_STRUCTURES: [Self; 22] = [
+    pub const OF_STRUCTURES: [Self; 24] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
@@ -118,6 +122,7 @@ impl Action {
         Self::MembershipChanged,
         Self::ContactAddressChanged,
         Self::StructureEdited,
+        Self::RestrictionsChanged,
         Self::LabelChanged,
         Self::ActRefused,
         Self::TechnicalUserReactivated,
@@ -127,6 +132,7 @@ impl Action {
         Self::TechnicalUserDeleted,
         Self::FormerPasswordEnded,
         Self::TechnicalUserSuspended,
+        Self::NetworkLocked,
     ];
 
     /// The code in the database.
@@ -161,6 +167,8 @@ impl Action {
             Self::TechnicalUserSuspended => "TECHNICAL_USER_SUSPENDED",
             Self::TechnicalUserReactivated => "TECHNICAL_USER_REACTIVATED",
             Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
+            Self::RestrictionsChanged => "RESTRICTIONS_CHANGED",
+            Self::NetworkLocked => "NETWORK_LOCKED",
             Self::ActRefused => "ACT_REFUSED",
             Self::CalendarLinkMade => "CALENDAR_LINK_MADE",
             Self::CallsRefused => "CALLS_REFUSED",
@@ -214,6 +222,8 @@ impl Action {
             Self::TechnicalUserSuspended => "Suspension d’un utilisateur technique",
             Self::TechnicalUserReactivated => "Réactivation d’un utilisateur technique",
             Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",
+            Self::RestrictionsChanged => "Modification des restrictions d’un utilisateur technique",
+            Self::NetworkLocked => "Verrouillage sur la première adresse",
             Self::ActRefused => "Opération refusée",
             Self::CalendarLinkMade => "Création d’un lien de calendrier",
             Self::CallsRefused => "Appels refusés",
@@ -254,9 +264,20 @@ pub enum CallRefusal {
     Deleted,
     /// The structure is inactive or has no principal manager, hence gives no rights.
     WithoutAuthority,
+    /// The address is in none of the account's networks.
+    OutsideNetworks,
+    /// A service that was shown the password did not say whose call it was, and the account takes
+    /// calls from some networks only.
+    UntoldAddress,
 }
 
 impl CallRefusal {
+    /// Whether the credential was right, and the address alone was not.
+    #[must_use]
+    pub fn is_about_networks(self) -> bool {
+        matches!(self, Self::OutsideNetworks | Self::UntoldAddress)
+    }
+
     /// « 3 appels : mot de passe incorrect ».
     #[must_use]
     pub fn counted(self, count: i32) -> String {
@@ -266,6 +287,8 @@ impl CallRefusal {
             Self::Suspended => "compte suspendu",
             Self::Deleted => "compte supprimé",
             Self::WithoutAuthority => "structure inactive ou sans gestionnaire principal",
+            Self::OutsideNetworks => "adresse hors des réseaux autorisés",
+            Self::UntoldAddress => "adresse de l’appelant non transmise par le service",
         };
         format!("{count} appel{}\u{a0}: {why}", if count > 1 { "s" } else { "" })
     }

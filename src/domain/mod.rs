@@ -15,6 +15,7 @@ pub mod notification;
 pub mod password;
 pub mod person;
 pub mod random;
+pub mod restrictions;
 pub mod role;
 pub mod rotation;
 mod scripts;

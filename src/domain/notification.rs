@@ -12,6 +12,10 @@ pub enum Notification {
     TechnicalUserCreated(AccountNotification),
     /// A technical user's password was reset.
     PasswordReset(AccountNotification),
+    /// The restrictions of a technical user changed.
+    RestrictionsChanged(RestrictionsNotice),
+    /// A technical user was called with its right credential, from outside its networks.
+    CallsOutsideNetworks(RefusedNetworkNotice),
     /// A technical user's password will expire.
     PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
@@ -102,6 +106,8 @@ impl Notification {
         match self {
             Self::TechnicalUserCreated(_)
             | Self::PasswordReset(_)
+            | Self::RestrictionsChanged(_)
+            | Self::CallsOutsideNetworks(_)
             | Self::PasswordExpiring(_)
             | Self::ManagerChanged { .. }
             | Self::ContactAddressChanged { .. }
@@ -163,6 +169,38 @@ pub struct AccountNotification {
     /// Until when the password that a reset replaced still works; `None` where it does not.
     #[serde(default, with = "time::serde::timestamp::option")]
     pub former_until: Option<OffsetDateTime>,
+}
+
+/// A change of a technical user's restrictions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestrictionsNotice {
+    pub technical_user_id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    /// The structure's name.
+    pub structure: String,
+    pub identifier: String,
+    /// The login of the person who did it.
+    pub actor: String,
+    #[serde(with = "time::serde::timestamp")]
+    pub at: OffsetDateTime,
+    /// What changed, before and after, in French.
+    pub changes: Vec<String>,
+}
+
+/// Calls from outside a technical user's networks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusedNetworkNotice {
+    pub technical_user_id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    /// The structure's name.
+    pub structure: String,
+    pub identifier: String,
+    /// From where and how often, in French.
+    pub calls: Vec<String>,
+    #[serde(with = "time::serde::timestamp")]
+    pub at: OffsetDateTime,
 }
 
 /// A password that will expire, for a reminder.

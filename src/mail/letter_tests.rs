@@ -1,7 +1,9 @@
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::notification::{AccountNotification, ExpiryNotice, SecondFactorChange};
+use crate::domain::notification::{
+    AccountNotification, ExpiryNotice, RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
+};
 
 const PORTAL: &str = "https://raccord.example";
 
@@ -54,6 +56,25 @@ fn notices() -> Vec<Notification> {
         Notification::TechnicalUserCreated(account()),
         Notification::PasswordReset(account()),
         Notification::PasswordReset(AccountNotification { former_until: Some(account().at), ..account() }),
+        Notification::RestrictionsChanged(RestrictionsNotice {
+            technical_user_id: 42,
+            login: account().login,
+            label: account().label,
+            structure: account().structure,
+            identifier: account().identifier,
+            actor: account().actor,
+            at: account().at,
+            changes: vec!["Réseaux autorisés\u{a0}: toute adresse → 192.0.2.0/24".into()],
+        }),
+        Notification::CallsOutsideNetworks(RefusedNetworkNotice {
+            technical_user_id: 42,
+            login: account().login,
+            label: account().label,
+            structure: account().structure,
+            identifier: account().identifier,
+            calls: vec!["3 appels\u{a0}: adresse hors des réseaux autorisés, depuis 203.0.113.7".into()],
+            at: account().at,
+        }),
         expiring(30),
         changed(true),
         changed(false),

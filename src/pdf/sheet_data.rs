@@ -14,6 +14,10 @@ pub struct ConnectionSheet<'a> {
     /// Drawn exactly, on one line.
     pub password: &'a str,
     pub contact_address: &'a str,
+    /// The networks from which the account may call; `None`: every address.
+    pub networks: Option<&'a str>,
+    /// Which structures it opens; `None`: all of its manager's.
+    pub structures: Option<&'a str>,
     pub structure_designation: &'a str,
     /// With its type: "SIRET 213 500 014 00019".
     pub structure_identifier: &'a str,

@@ -16,7 +16,7 @@ const DENSITIES: [Density; 4] = [
     Density { size: 10.0, gap: 1.0, lines: 8 },
     Density { size: 9.5, gap: 0.75, lines: 8 },
     Density { size: 9.0, gap: 0.5, lines: 8 },
-    Density { size: 8.0, gap: 0.3, lines: 4 },
+    Density { size: 8.0, gap: 0.3, lines: 3 },
 ];
 
 pub fn compose(sheet: &ConnectionSheet<'_>) -> Result<Canvas, PdfError> {
@@ -103,6 +103,8 @@ impl Page {
         self.row("Libellé", &[sheet.label.unwrap_or_default()]);
         self.row("Adresse de contact", &[sheet.contact_address]);
         self.row("Échéance du mot de passe", &[sheet.expires_on]);
+        self.row("Réseaux autorisés", &[sheet.networks.unwrap_or_default()]);
+        self.row("Structures ouvertes", &[sheet.structures.unwrap_or_default()]);
         self.row("Fiche émise le", &[sheet.issued_on]);
         self.canvas.end();
     }

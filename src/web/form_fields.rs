@@ -36,8 +36,31 @@ const GRACE: Field = Field {
     words: |hours| Grace::parse(hours).map_or(hours, |grace| grace.label()),
 };
 
+const RESTRICTIONS: &[Field] = &[
+    Field {
+        name: "reseaux",
+        caption: "Réseaux autorisés",
+        words: |code| match code {
+            "TOUTES" => "Toute adresse",
+            "VERROU" => "Verrouiller sur la première adresse qui appelle",
+            "LISTE" => "Ces réseaux",
+            other => other,
+        },
+    },
+    text("liste", "Liste des réseaux"),
+    Field {
+        name: "structures",
+        caption: "Structures",
+        words: |code| match code {
+            "TOUTES" => "Toutes celles du gestionnaire principal",
+            "CHOISIES" => "Celles que je choisis",
+            other => other,
+        },
+    },
+];
+
 /// Fields without a caption, such as tokens, are not listed.
-pub static FORMS: [(&str, &[Field]); 9] = [
+pub static FORMS: [(&str, &[Field]); 11] = [
     (
         paths::STRUCTURE,
         &[
@@ -63,5 +86,7 @@ pub static FORMS: [(&str, &[Field]); 9] = [
     (paths::TECHNICAL_USERS, &[LABEL]),
     (paths::LABEL, &[LABEL]),
     (paths::PASSWORD, &[GRACE]),
+    (paths::RESTRICTIONS, RESTRICTIONS),
+    (paths::RESTRICTIONS_CONFIRMATION, RESTRICTIONS),
     (paths::MY_CONTACT_ADDRESS, &[text("adresse-de-contact", "Adresse de contact")]),
 ];

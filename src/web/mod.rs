@@ -29,7 +29,7 @@ use portal::{
     my_account::{self, departure, second_factor},
     static_pages,
     structures::{self, history, succession},
-    technical_users::{self, confirmations, creation, label, summary},
+    technical_users::{self, confirmations, creation, label, restrictions, summary},
 };
 
 fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
@@ -102,6 +102,9 @@ pub fn routes() -> Vec<Route> {
         act(paths::REACTIVATION, post(technical_users::reactivate)),
         page(paths::DELETION, get(confirmations::delete)),
         act(paths::DELETION, post(technical_users::delete)),
+        page(paths::RESTRICTIONS, get(restrictions::form)),
+        act(paths::RESTRICTIONS, post(restrictions::step)),
+        act(paths::RESTRICTIONS_CONFIRMATION, post(restrictions::confirm)),
         page(paths::MY_ACCOUNT, get(my_account::page)),
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
         act(paths::MY_CONTACT_CONFIRMATION, post(my_account::send_confirmation_again)),

@@ -52,6 +52,8 @@ pub const FORMER_PASSWORD: &str = "/utilisateurs-techniques/{id}/ancien-mot-de-p
 pub const SUSPENSION: &str = "/utilisateurs-techniques/{id}/suspension";
 pub const REACTIVATION: &str = "/utilisateurs-techniques/{id}/reactivation";
 pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
+pub const RESTRICTIONS: &str = "/utilisateurs-techniques/{id}/restrictions";
+pub const RESTRICTIONS_CONFIRMATION: &str = "/utilisateurs-techniques/{id}/restrictions/confirmation";
 
 pub const INVITATION: &str = "/invitation/{token}";
 pub const CALENDAR: &str = "/calendrier/{token}";
@@ -177,6 +179,8 @@ filled! {
     suspension => SUSPENSION,
     reactivation => REACTIVATION,
     deletion => DELETION,
+    restrictions => RESTRICTIONS,
+    restrictions_confirmation => RESTRICTIONS_CONFIRMATION,
     invitation => INVITATION,
     calendar => CALENDAR,
     address_confirmation => ADDRESS_CONFIRMATION,

@@ -1,14 +1,17 @@
 //! The one place that says what a credential opens: for which account, for whom, and over which
 //! structure. Introspection, forward-auth and `/api/moi` ask here. What narrows an account belongs
-//! into the SQL functions below (`migrations/0141_authority.sql`), which all of them share:
-//! `structures_within_rights` (which structures) and `account_authority` with its twin
-//! `credential_authority` (whether at all).
+//! into the SQL functions below (`migrations/0160_restrictions.sql`), which all of them share:
+//! `structures_within_rights` (which structures), `account_standing` with its twin
+//! `credential_standing` (whether at all), and `network_admits` (from where).
 
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgPool, Postgres, QueryBuilder, Row};
 use time::{Duration, OffsetDateTime};
 
 use super::{Caller, PresentedCredentials};
-use crate::domain::structure_identifier::IdentifierType;
+use crate::domain::{
+    restrictions::{CallerAddress, scope},
+    structure_identifier::IdentifierType,
+};
 
 /// How long before its end a password is announced as ending.
 const ANNOUNCED: Duration = Duration::days(31);
@@ -23,9 +26,20 @@ pub struct Authority {
     pub password_ends: OffsetDateTime,
     /// Of the presented token; `None` for a password alone.
     pub token: Option<TokenFacts>,
-    /// Whether the structure that was asked for is within the account's rights: those of its
-    /// principal manager, now. `None` where none was asked for.
+    /// The structures within the account's rights, as `SIRET:21570004800014`, where they were
+    /// chosen: one more than a scope names, at most. `None`: all of its manager's.
+    pub chosen: Option<Vec<String>>,
+    /// Whether the structure that was asked for is within the account's rights now. `None` where
+    /// none was asked for.
     pub over_structure: Option<bool>,
+}
+
+impl Authority {
+    /// The scope that programs are told.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        scope(self.chosen.as_deref())
+    }
 }
 
 /// A structure in answers to programs.
@@ -48,7 +62,8 @@ pub struct TokenFacts {
 }
 
 /// Judges a credential (a Bearer, a password, or both) for Raccord's own API, in one statement.
-/// `None` where it opens nothing there, for whatever reason.
+/// `None` where it opens nothing there, for whatever reason. The texts are the networks from which
+/// the account may call, in CIDR notation; none where it may from every address.
 ///
 /// Fits [`Authentication::authenticate_with`] of `web::api`.
 ///
@@ -57,19 +72,31 @@ pub struct TokenFacts {
 pub async fn over_own_api(
     pool: &PgPool,
     presented: &PresentedCredentials,
-) -> sqlx::Result<Option<(Caller, Authority)>> {
-    let mut query = QueryBuilder::new("SELECT a.*, NULL::boolean AS over_structure FROM ");
+) -> sqlx::Result<Option<(Caller, (Authority, Vec<String>))>> {
+    let mut query = QueryBuilder::new("SELECT a.*, a.networks::text[] AS cidrs, NULL::boolean AS over_structure, ");
+    query.push(CHOSEN).push(" FROM ");
     push_authority(&mut query, presented);
     query.push(" a WHERE a.opens_api");
-    let row: Option<AuthorityRow> = query.build_query_as().fetch_optional(pool).await?;
-    Ok(row.map(AuthorityRow::authority))
+    let Some(row) = query.build().fetch_optional(pool).await? else { return Ok(None) };
+    let (caller, authority) = AuthorityRow::from_row(&row)?.authority();
+    Ok(Some((caller, (authority, row.try_get("cidrs")?))))
 }
+
+/// The structures of the account `a`, where they were chosen.
+pub(super) const CHOSEN: &str =
+    "CASE WHEN a.structures_chosen THEN chosen_structures(a.technical_user_id, a.manager_id) END AS chosen";
 
 /// Whether the credential `a` opens the service `v`.
 pub(super) const OPENS_SERVICE: &str = "(v.id = ANY (a.service_ids) OR a.service_ids IS NULL AND NOT v.needs_audience)";
 
-/// Appends the call of the SQL function that judges these credentials.
+/// Appends the call of the SQL function that judges these credentials. A token whose caller's
+/// address a service does not say counts: it was obtained inside the networks, and a change of them
+/// ended those before.
 pub(super) fn push_authority(query: &mut QueryBuilder<Postgres>, presented: &PresentedCredentials) {
+    if let (Some(token), None, CallerAddress::Untold) = (presented.token_hash(), &presented.verifiers, presented.from) {
+        query.push("token_standing(").push_bind(token.to_vec()).push(")");
+        return;
+    }
     presented.push_cheapest(query, ["password_authority(", "token_authority(", "credential_authority("]);
 }
 
@@ -81,7 +108,7 @@ pub(super) fn push_over_structure(query: &mut QueryBuilder<Postgres>, structure:
     };
     query.push(
         "EXISTS (SELECT FROM structures x
-                   JOIN structures_within_rights(a.technical_user_id, a.manager_id) r ON r.structure_id = x.id
+                   JOIN structures_within_rights(a.technical_user_id, a.manager_id, a.structures_chosen) r ON r.structure_id = x.id
                   WHERE x.identifier_type = ",
     );
     query.push_bind(kind.code()).push(" AND x.identifier = ").push_bind(value.to_owned()).push(")");
@@ -101,6 +128,7 @@ pub(super) struct AuthorityRow {
     token_issued: Option<OffsetDateTime>,
     token_ends: Option<OffsetDateTime>,
     over_structure: Option<bool>,
+    chosen: Option<Vec<String>>,
 }
 
 impl AuthorityRow {
@@ -118,6 +146,7 @@ impl AuthorityRow {
             structure,
             password_ends: self.password_ends,
             token,
+            chosen: self.chosen,
             over_structure: self.over_structure,
         };
         (caller, authority)

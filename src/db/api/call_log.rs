@@ -2,13 +2,18 @@
 
 use std::net::IpAddr;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::PresentedCredentials;
-use crate::domain::{
-    audit::{Action, CallRefusal},
-    technical_user::TechnicalUserStatus,
+use crate::{
+    db::outbox::{self, Cause},
+    domain::{
+        audit::{Action, CallRefusal},
+        notification::{Notification, RefusedNetworkNotice},
+        restrictions::CallerAddress,
+        technical_user::TechnicalUserStatus,
+    },
 };
 
 /// An account's last authenticated call.
@@ -20,6 +25,9 @@ pub struct LastCall {
     pub address: IpAddr,
     /// The `User-Agent`; may be empty.
     pub software: String,
+    /// The addresses from which the account called since the last writing. Not that of a service
+    /// that was shown a password and did not say whose call it was.
+    pub callers: Vec<IpAddr>,
 }
 
 /// Writes last calls, except where another instance has written a later one.
@@ -43,6 +51,62 @@ pub async fn write_calls(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> 
         &moments,
         &addresses,
         &software,
+    )
+    .execute(pool)
+    .await?;
+    write_callers(pool, calls).await
+}
+
+/// Writes from which addresses the accounts called; of each, once an hour, so that a steady caller
+/// costs a look-up.
+async fn write_callers(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> {
+    let callers = calls.iter().flat_map(|call| call.callers.iter().map(move |address| (call, address)));
+    let (mut ids, mut moments, mut addresses) = (Vec::new(), Vec::new(), Vec::new());
+    for (call, address) in callers {
+        ids.push(call.technical_user_id);
+        moments.push(call.at);
+        addresses.push(address.to_string());
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "INSERT INTO technical_user_callers (technical_user_id, address, last_call_at)
+         SELECT c.id, c.address::inet, c.at FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) c (id, at, address)
+          WHERE NOT EXISTS (SELECT FROM technical_user_callers k WHERE k.technical_user_id = c.id
+                               AND k.address = c.address::inet AND k.last_call_at > c.at - interval '1 hour')
+          ORDER BY c.id, c.address
+         ON CONFLICT (technical_user_id, address) DO UPDATE SET last_call_at = excluded.last_call_at",
+        &ids,
+        &moments,
+        &addresses,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// The addresses of one account that are kept.
+const MOST_CALLERS: i64 = 100;
+
+/// Deletes the addresses that did not call for 30 days, and those above [`MOST_CALLERS`] of an
+/// account that called longest ago.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM technical_user_callers WHERE last_call_at <= portal_now() - interval '30 days'")
+        .execute(pool)
+        .await?;
+    sqlx::query!(
+        "DELETE FROM technical_user_callers c USING (
+             SELECT k.technical_user_id, k.address FROM (
+                 SELECT technical_user_id FROM technical_user_callers GROUP BY 1 HAVING count(*) > $1) many
+             CROSS JOIN LATERAL (SELECT technical_user_id, address FROM technical_user_callers
+                                  WHERE technical_user_id = many.technical_user_id
+                                  ORDER BY last_call_at DESC, address OFFSET $1) k) old
+          WHERE c.technical_user_id = old.technical_user_id AND c.address = old.address",
+        MOST_CALLERS,
     )
     .execute(pool)
     .await?;
@@ -101,6 +165,17 @@ pub struct RefusedPassword {
     pub login: String,
     /// The checksum of a well-formed password; the password itself is not kept.
     pub checksum: Option<String>,
+    /// From where it was presented: by the caller, or by a service that was shown it.
+    pub address: IpAddr,
+    /// Where the call comes from.
+    pub from: CallerAddress,
+}
+
+/// A token that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RefusedToken {
+    /// SHA-256 of the token.
+    pub hash: Vec<u8>,
     pub address: IpAddr,
 }
 
@@ -115,17 +190,21 @@ pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, i32)]) -> 
     }
     let logins: Vec<_> = refused.iter().map(|(password, _)| password.login.clone()).collect();
     let checksums: Vec<_> = refused.iter().map(|(password, _)| password.checksum.clone()).collect();
+    let known = |address: CallerAddress| address.known().map(|address| address.to_string());
+    let addresses: Vec<_> = refused.iter().map(|(password, _)| known(password.from)).collect();
     let rows = sqlx::query!(
         r#"SELECT r.place AS "place!", t.id, t.status, t.expires_at <= portal_now() AS "expired!",
                   coalesce(a.active, false) AS "has_authority!",
                   t.password_checksum IS NULL OR coalesce(r.checksum IN (t.password_checksum, f.password_checksum), false)
-                      AS "may_be_right!"
-             FROM unnest($1::text[], $2::text[]) WITH ORDINALITY r (login, checksum, place)
+                      AS "may_be_right!",
+                  network_admits(t.network_rule, t.networks, r.address::inet) AS "is_admitted!"
+             FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY r (login, checksum, address, place)
              JOIN technical_users t ON t.login = r.login
              LEFT JOIN technical_user_authority a ON a.technical_user_id = t.id
              LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()"#,
         &logins,
         &checksums as &[Option<String>],
+        &addresses as &[Option<String>],
     )
     .fetch_all(pool)
     .await?;
@@ -137,9 +216,42 @@ pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, i32)]) -> 
             Some(TechnicalUserStatus::Suspended) | None => CallRefusal::Suspended,
             Some(TechnicalUserStatus::Active) if row.expired => CallRefusal::Expired,
             Some(TechnicalUserStatus::Active) if !row.has_authority => CallRefusal::WithoutAuthority,
-            Some(TechnicalUserStatus::Active) => CallRefusal::WrongPassword,
+            Some(TechnicalUserStatus::Active) if row.is_admitted => CallRefusal::WrongPassword,
+            Some(TechnicalUserStatus::Active) => match password.from {
+                CallerAddress::Known(_) => CallRefusal::OutsideNetworks,
+                CallerAddress::Untold => CallRefusal::UntoldAddress,
+            },
         };
         Some(RefusedCalls { technical_user_id: row.id, why, address: Some(password.address), count: *count })
+    });
+    Ok(found.collect())
+}
+
+/// Finds the accounts of refused tokens that were refused for the address alone. All others are
+/// left out: a token that ended is no sign of anything.
+///
+/// # Errors
+/// Database errors.
+pub async fn find_refused_tokens(pool: &PgPool, refused: &[(RefusedToken, i32)]) -> sqlx::Result<Vec<RefusedCalls>> {
+    if refused.is_empty() {
+        return Ok(Vec::new());
+    }
+    let hashes: Vec<_> = refused.iter().map(|(token, _)| token.hash.clone()).collect();
+    let addresses: Vec<_> = refused.iter().map(|(token, _)| token.address.to_canonical().to_string()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT r.place AS "place!", a.technical_user_id AS "id!"
+             FROM unnest($1::bytea[], $2::text[]) WITH ORDINALITY r (hash, address, place)
+            CROSS JOIN LATERAL token_standing(r.hash) a
+            WHERE NOT network_admits(a.network_rule, a.networks, r.address::inet)"#,
+        &hashes,
+        &addresses,
+    )
+    .fetch_all(pool)
+    .await?;
+    let found = rows.into_iter().filter_map(|row| {
+        let (token, count) = refused.get(usize::try_from(row.place - 1).ok()?)?;
+        let why = CallRefusal::OutsideNetworks;
+        Some(RefusedCalls { technical_user_id: row.id, why, address: Some(token.address), count: *count })
     });
     Ok(found.collect())
 }
@@ -155,7 +267,18 @@ pub struct RefusedCalls {
     pub count: i32,
 }
 
-/// Writes one event per group into the history of the account's structure.
+const OTHER_ADDRESSES: &str = "autres adresses";
+
+impl RefusedCalls {
+    /// « 3 appels : adresse hors des réseaux autorisés, depuis 203.0.113.7 », for a mail.
+    fn in_words(&self) -> String {
+        let address = self.address.map_or(OTHER_ADDRESSES.into(), |one| one.to_string());
+        format!("{}, depuis {address}", self.why.counted(self.count))
+    }
+}
+
+/// Writes one event per group into the history of the account's structure, and mails the contact
+/// address of accounts that were called from outside their networks, once an hour at most.
 ///
 /// # Errors
 /// Database errors; nothing is written then.
@@ -164,11 +287,10 @@ pub async fn write_refusals(pool: &PgPool, refusals: &[RefusedCalls]) -> sqlx::R
         return Ok(());
     }
     let ids: Vec<_> = refusals.iter().map(|refused| refused.technical_user_id).collect();
-    let addresses: Vec<_> = refusals
-        .iter()
-        .map(|refused| refused.address.map_or("autres adresses".into(), |one| one.to_string()))
-        .collect();
+    let addresses: Vec<_> =
+        refusals.iter().map(|refused| refused.address.map_or(OTHER_ADDRESSES.into(), |one| one.to_string())).collect();
     let details: Vec<_> = refusals.iter().map(|refused| refused.why.counted(refused.count)).collect();
+    let mut tx = pool.begin().await?;
     sqlx::query!(
         "INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)
          SELECT t.login, r.address, $4, t.structure_id, t.id, t.login, r.detail
@@ -179,7 +301,47 @@ pub async fn write_refusals(pool: &PgPool, refusals: &[RefusedCalls]) -> sqlx::R
         &details,
         Action::CallsRefused.code(),
     )
-    .execute(pool)
+    .execute(&mut *tx)
     .await?;
+    let outside: Vec<_> = refusals.iter().filter(|refused| refused.why.is_about_networks()).collect();
+    notify_of_networks(&mut tx, &outside).await?;
+    tx.commit().await
+}
+
+async fn notify_of_networks(conn: &mut PgConnection, refusals: &[&RefusedCalls]) -> sqlx::Result<()> {
+    let mut ids: Vec<_> = refusals.iter().map(|refused| refused.technical_user_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let due = sqlx::query!(
+        r#"WITH due AS (
+               SELECT id FROM technical_users
+                WHERE id = ANY ($1) AND coalesce(network_refusals_told_at <= portal_now() - interval '1 hour', true)
+                ORDER BY id FOR NO KEY UPDATE),
+           told AS (UPDATE technical_users t SET network_refusals_told_at = portal_now() FROM due WHERE t.id = due.id
+                    RETURNING t.id, t.login, t.label, t.structure_id)
+           SELECT t.id, t.login, t.label, s.designation, s.identifier, a.contact_address AS "contact_address!", portal_now() AS "at!"
+             FROM told t JOIN structures s ON s.id = t.structure_id
+             JOIN technical_user_authority a ON a.technical_user_id = t.id ORDER BY t.id"#,
+        &ids,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for account in due {
+        let of_account = refusals.iter().filter(|refused| refused.technical_user_id == account.id);
+        let notice = RefusedNetworkNotice {
+            technical_user_id: account.id,
+            login: account.login,
+            label: account.label,
+            structure: account.designation,
+            identifier: account.identifier,
+            calls: of_account.map(|refused| refused.in_words()).collect(),
+            at: account.at,
+        };
+        let notice = Notification::CallsOutsideNetworks(notice);
+        outbox::enqueue(conn, Cause::Portal, &account.contact_address, &notice).await?;
+    }
     Ok(())
 }

@@ -335,7 +335,7 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
     }
     if criteria.within_rights {
         query.push(
-            " AND EXISTS (SELECT FROM structures_within_rights(c.technical_user_id, c.manager_id) r WHERE r.structure_id = s.id)",
+            " AND EXISTS (SELECT FROM structures_within_rights(c.technical_user_id, c.manager_id, c.structures_chosen) r WHERE r.structure_id = s.id)",
         );
     }
 }
@@ -444,15 +444,16 @@ pub async fn consult(
                       SELECT t.expires_at FROM technical_users t
                        WHERE t.structure_id = s.id AND t.status = 'ACTIVE' AND t.expires_at > c.at
                        ORDER BY t.id = c.technical_user_id DESC, t.expires_at LIMIT 1) END AS technical_expiry
-             FROM api_caller($1, $2) c
+             FROM api_caller($1, $2, $6::text::inet) c
              LEFT JOIN structures s ON s.id = $3 OR (s.identifier_type = $4 AND s.identifier = $5)
-            CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM structures_within_rights(c.technical_user_id, c.manager_id) m
+            CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM structures_within_rights(c.technical_user_id, c.manager_id, c.structures_chosen) m
                                  WHERE m.structure_id = s.id) AS within) r"#,
         presented.token_hash(),
         digests.as_deref(),
         structure.id(),
         structure.identifier().map(|(kind, _)| kind),
         structure.identifier().map(|(_, text)| text),
+        presented.address(),
     )
     .fetch_optional(pool)
     .await?;

@@ -5,7 +5,7 @@ use sqlx::{FromRow, PgPool, QueryBuilder, Row};
 
 use super::{
     Caller, PresentedCredentials,
-    authority::{Authority, AuthorityRow, OPENS_SERVICE, push_authority, push_over_structure},
+    authority::{Authority, AuthorityRow, CHOSEN, OPENS_SERVICE, push_authority, push_over_structure},
 };
 use crate::domain::structure_identifier::IdentifierType;
 
@@ -40,7 +40,7 @@ pub async fn introspect(
     query.push_bind(&service.client_id).push(", ").push_bind(&service.secret_digest);
     query.push(") v LEFT JOIN LATERAL (SELECT a.*, ");
     push_over_structure(&mut query, structure);
-    query.push(" AS over_structure FROM ");
+    query.push(" AS over_structure, ").push(CHOSEN).push(" FROM ");
     push_authority(&mut query, presented);
     query.push(" a WHERE ").push(OPENS_SERVICE).push(") a ON true");
     let Some(row) = query.build().fetch_optional(pool).await? else { return Ok(None) };

@@ -1,4 +1,5 @@
-//! The current memberships (« rattachements ») of the caller's principal manager (rule 5).
+//! The current memberships (« rattachements ») of the caller's principal manager (rule 5), or those
+//! that were chosen for the caller.
 
 use sqlx::{PgPool, QueryBuilder, Row, postgres::PgRow};
 
@@ -24,7 +25,7 @@ pub struct ApiMemberships {
     pub total: i64,
 }
 
-/// The caller with a page of the principal manager's memberships; by structure id as default.
+/// The caller with a page of the memberships within its rights; by structure id as default.
 ///
 /// The most frequent call. The caller is authenticated once (`OFFSET 0` keeps the planner from
 /// doing it per membership) and is in every row, or in a single row without a membership. The page
@@ -48,7 +49,7 @@ pub async fn of_manager(
     query.push(
         " OFFSET 0) c LEFT JOIN LATERAL
           (SELECT m.membership_id AS id, m.structure_id, s.identifier_type, s.identifier, s.designation, m.role
-             FROM structures_within_rights(c.technical_user_id, c.manager_id) m
+             FROM structures_within_rights(c.technical_user_id, c.manager_id, c.structures_chosen) m
              JOIN structures s ON s.id = m.structure_id ",
     );
     query.push(page.order_of_structures());
@@ -85,14 +86,15 @@ fn unknown_word(column: usize) -> sqlx::Error {
     sqlx::Error::ColumnDecode { index: column.to_string(), source: "a word that this version does not know".into() }
 }
 
-/// How many memberships the caller's principal manager has.
+/// How many memberships are within the caller's rights.
 async fn count(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<i64> {
     let digests = presented.digests();
     sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2) c
-            CROSS JOIN LATERAL structures_within_rights(c.technical_user_id, c.manager_id)"#,
+        r#"SELECT count(*) AS "count!" FROM api_caller($1, $2, $3::text::inet) c
+            CROSS JOIN LATERAL structures_within_rights(c.technical_user_id, c.manager_id, c.structures_chosen)"#,
         presented.token_hash(),
         digests.as_deref(),
+        presented.address(),
     )
     .fetch_one(pool)
     .await

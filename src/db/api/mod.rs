@@ -17,26 +17,32 @@ pub mod verifiers;
 use sqlx::{PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use crate::domain::verifier::Verifier;
+use crate::domain::{restrictions::CallerAddress, verifier::Verifier};
 
-/// The credentials of a call. The database judges them in each statement.
-#[derive(Clone, Debug, Default)]
+/// The credentials of a call, and where it comes from. The database judges them in each statement.
+#[derive(Clone, Debug)]
 pub struct PresentedCredentials {
     /// SHA-256 of a Bearer.
     pub token_hash: Option<Vec<u8>>,
     /// Of a login and a password: the verifiers under each key of the key file, the first key's
     /// first.
     pub verifiers: Option<Vec<Verifier>>,
+    pub from: CallerAddress,
 }
 
 impl PresentedCredentials {
-    fn token_hash(&self) -> Option<&[u8]> {
+    pub(in crate::db) fn token_hash(&self) -> Option<&[u8]> {
         self.token_hash.as_deref()
     }
 
-    fn digests(&self) -> Option<Vec<Vec<u8>>> {
+    pub(in crate::db) fn digests(&self) -> Option<Vec<Vec<u8>>> {
         let verifiers = self.verifiers.as_ref()?;
         Some(verifiers.iter().map(|verifier| verifier.digest.clone()).collect())
+    }
+
+    /// The address of the call, as text.
+    pub(in crate::db) fn address(&self) -> Option<String> {
+        self.from.known().map(|address| address.to_string())
     }
 
     /// Appends the call of the SQL function that authenticates these credentials.
@@ -52,7 +58,7 @@ impl PresentedCredentials {
             (Some(token_hash), None) => query.push(token).push_bind(token_hash.clone()),
             (token_hash, digests) => query.push(both).push_bind(token_hash.clone()).push(", ").push_bind(digests),
         };
-        query.push(")");
+        query.push(", ").push_bind(self.address()).push("::text::inet)");
     }
 }
 
@@ -74,9 +80,10 @@ pub async fn caller(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Re
     let digests = presented.digests();
     sqlx::query_as!(
         Caller,
-        r#"SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM api_caller($1, $2)"#,
+        r#"SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM api_caller($1, $2, $3::text::inet)"#,
         presented.token_hash(),
         digests.as_deref(),
+        presented.address(),
     )
     .fetch_optional(pool)
     .await

@@ -49,20 +49,24 @@ pub enum TokenScope {
 ///
 /// # Errors
 /// Database errors.
-pub async fn issue(pool: &PgPool, presented: &PresentedCredentials, token: &NewToken) -> sqlx::Result<Option<Caller>> {
+pub async fn issue(
+    pool: &PgPool,
+    presented: &PresentedCredentials,
+    token: &NewToken,
+) -> sqlx::Result<Option<(Caller, ChosenStructures)>> {
     let digests = presented.digests();
     let (api, service_ids) = match &token.scope {
         TokenScope::All => (true, None),
         TokenScope::Named { api, service_ids } => (*api, Some(service_ids.as_slice())),
     };
-    let caller = sqlx::query_as!(
-        Caller,
-        r#"WITH caller AS (SELECT * FROM password_caller($1)),
+    let issued = sqlx::query!(
+        r#"WITH caller AS (SELECT * FROM password_caller($1, $8::text::inet)),
                 issued AS (INSERT INTO access_tokens (token_hash, technical_user_id, credential_version, expires_at,
                                                       opens_api, service_ids, token_id, issued_at)
                            SELECT $2, technical_user_id, credential_version, coalesce($7, at) + make_interval(secs => $3::int),
                                   $4, $5, $6, coalesce($7, at) FROM caller)
-           SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
+           SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset,
+                  CASE WHEN structures_chosen THEN chosen_structures(technical_user_id, manager_id) END AS chosen FROM caller"#,
         digests.as_deref(),
         token.hash,
         token.seconds,
@@ -70,13 +74,16 @@ pub async fn issue(pool: &PgPool, presented: &PresentedCredentials, token: &NewT
         service_ids,
         token.id,
         token.issued,
+        presented.address(),
     )
     .fetch_optional(pool)
     .await?;
-    if let Some(caller) = caller.filter(|_| ends_oldest(&token.hash)) {
-        end_oldest(pool, caller.technical_user_id).await?;
+    let Some(row) = issued else { return Ok(None) };
+    if ends_oldest(&token.hash) {
+        end_oldest(pool, row.technical_user_id).await?;
     }
-    Ok(caller)
+    let caller = Caller { technical_user_id: row.technical_user_id, at: row.at, sunset: row.sunset };
+    Ok(Some((caller, row.chosen)))
 }
 
 /// Drawn by the hash, which is as good as random.
@@ -101,6 +108,10 @@ async fn end_oldest(pool: &PgPool, technical_user_id: i64) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// The structures within the caller's rights where they were chosen, for its scope; `None`: all of
+/// its manager's.
+pub type ChosenStructures = Option<Vec<String>>;
+
 /// A service that a token request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
@@ -120,23 +131,26 @@ pub async fn targets(
     pool: &PgPool,
     presented: &PresentedCredentials,
     audiences: &[String],
-) -> sqlx::Result<Option<(Caller, Vec<Target>)>> {
+) -> sqlx::Result<Option<(Caller, ChosenStructures, Vec<Target>)>> {
     let digests = presented.digests();
     let rows = sqlx::query!(
         r#"SELECT c.technical_user_id AS "technical_user_id!", c.at AS "at!", c.sunset,
+                  CASE WHEN c.structures_chosen THEN chosen_structures(c.technical_user_id, c.manager_id) END AS chosen,
                   v.id AS "id?", v.audience AS "audience?", v.jwt AS "jwt?", v.token_seconds AS "token_seconds?"
-             FROM password_caller($1) c LEFT JOIN services v ON v.audience = ANY ($2) AND v.enabled ORDER BY v.id"#,
+             FROM password_caller($1, $3::text::inet) c LEFT JOIN services v ON v.audience = ANY ($2) AND v.enabled ORDER BY v.id"#,
         digests.as_deref(),
         audiences,
+        presented.address(),
     )
     .fetch_all(pool)
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
+    let chosen = first.chosen.clone();
     let targets = rows.into_iter().filter_map(|row| {
         Some(Target { service_id: row.id?, audience: row.audience?, jwt: row.jwt?, token_seconds: row.token_seconds? })
     });
-    Ok(Some((caller, targets.collect())))
+    Ok(Some((caller, chosen, targets.collect())))
 }
 
 /// Ends a token of the account whose password is presented (RFC 7009). A token that is unknown, or
@@ -152,12 +166,13 @@ pub async fn revoke(
     let digests = presented.digests();
     sqlx::query_as!(
         Caller,
-        r#"WITH caller AS (SELECT * FROM password_caller($1)),
+        r#"WITH caller AS (SELECT * FROM password_caller($1, $3::text::inet)),
                 ended AS (DELETE FROM access_tokens k USING caller c
                            WHERE k.token_hash = $2 AND k.technical_user_id = c.technical_user_id)
            SELECT technical_user_id AS "technical_user_id!", at AS "at!", sunset FROM caller"#,
         digests.as_deref(),
         token_hash,
+        presented.address(),
     )
     .fetch_optional(pool)
     .await

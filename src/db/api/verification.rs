@@ -5,7 +5,7 @@ use sqlx::{FromRow, PgPool, Postgres, QueryBuilder, Row};
 
 use super::{
     Caller, PresentedCredentials,
-    authority::{Authority, AuthorityRow, OPENS_SERVICE, push_authority, push_over_structure},
+    authority::{Authority, AuthorityRow, CHOSEN, OPENS_SERVICE, push_authority, push_over_structure},
 };
 use crate::domain::structure_identifier::IdentifierType;
 
@@ -70,7 +70,7 @@ pub async fn check(pool: &PgPool, presented: &PresentedCredentials, check: Check
 fn push_credential(query: &mut QueryBuilder<Postgres>, presented: &PresentedCredentials, check: Check<'_>) {
     query.push("SELECT a.*, ");
     push_over_structure(query, check.structure);
-    query.push(" AS over_structure FROM ");
+    query.push(" AS over_structure, ").push(CHOSEN).push(" FROM ");
     push_authority(query, presented);
     query.push(" a");
 }

@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 
-use super::{ManagedTechnicalUser, envelopes};
+use super::{
+    ManagedTechnicalUser, envelopes,
+    restrictions::{self, Restrictions},
+};
 use crate::{
     db::structures::history::{self, Cursor, EventFilter, PastEvent},
     domain::envelope::SessionSecret,
@@ -15,9 +18,11 @@ pub struct Details {
     pub events: Vec<PastEvent>,
     /// Whether the session can still display the password.
     pub is_waiting: bool,
+    pub restrictions: Restrictions,
 }
 
-/// Reads the last `limit` events of the account, and whether its password waits for this session.
+/// Reads the last `limit` events of the account, its restrictions, and whether its password waits
+/// for this session.
 ///
 /// # Errors
 /// Database errors.
@@ -30,5 +35,6 @@ pub async fn read(
     let filter = EventFilter::of_account(account.id());
     let events = history::page(pool, account.structure(), &filter, Cursor::Newest, limit).await?.events;
     let is_waiting = envelopes::is_waiting(pool, account, session).await?;
-    Ok(Details { events, is_waiting })
+    let restrictions = restrictions::read(pool, account).await?;
+    Ok(Details { events, is_waiting, restrictions })
 }

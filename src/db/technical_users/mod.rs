@@ -11,6 +11,7 @@ pub mod leaks;
 pub mod overview;
 pub mod reminders;
 pub mod reset;
+pub mod restrictions;
 
 use sqlx::{PgExecutor, PgPool, Postgres, Transaction};
 use thiserror::Error;
@@ -158,6 +159,10 @@ pub enum ChangeError {
     Deleted,
     #[error("the password has been reset in the meantime")]
     ResetMeanwhile,
+    #[error("the restrictions have been changed in the meantime")]
+    RestrictedMeanwhile,
+    #[error("a chosen structure is none of the manager's")]
+    OutsideRights,
     #[error(transparent)]
     FormReused(#[from] FormReused),
     #[error(transparent)]

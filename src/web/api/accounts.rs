@@ -207,6 +207,7 @@ mod tests {
     use futures_util::FutureExt;
 
     use super::*;
+    use crate::domain::restrictions::CallerAddress;
 
     #[test]
     fn an_account_that_leaves_answers_unread_gets_no_more_until_it_reads_and_others_do() {
@@ -224,7 +225,11 @@ mod tests {
     #[test]
     fn all_credentials_of_an_account_have_one_share() {
         let shares = AccountShares::of(12);
-        let token = |byte| PresentedCredentials { token_hash: Some(vec![byte; 32]), verifiers: None };
+        let token = |byte| PresentedCredentials {
+            token_hash: Some(vec![byte; 32]),
+            verifiers: None,
+            from: CallerAddress::Untold,
+        };
         assert_eq!(shares.find(&token(1)), None);
         shares.remember(&token(1), 7);
         shares.remember_token(&[2; 32], 7);

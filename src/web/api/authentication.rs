@@ -12,8 +12,8 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{accounts::Account, body, credentials, error::ApiError, state::ApiState};
 use crate::{
-    db::api::{self, Caller, PresentedCredentials},
-    domain::{credential::Credential, network::site_of, random},
+    db::api::{self, Caller, PresentedCredentials, call_log::RefusedToken},
+    domain::{credential::Credential, network::site_of, random, restrictions::CallerAddress},
     web::edge::context::{Principal, RequestContext, software},
 };
 
@@ -77,7 +77,9 @@ impl Authentication {
     fn without_credentials(parts: &Parts, state: &ApiState) -> Self {
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let software = software(&parts.headers);
-        Self { state: state.clone(), context, software, presented: PresentedCredentials::default(), credential: None }
+        let from = CallerAddress::Known(context.address);
+        let presented = PresentedCredentials { token_hash: None, verifiers: None, from };
+        Self { state: state.clone(), context, software, presented, credential: None }
     }
 
     fn present(&mut self, credential: Credential) -> Result<(), ApiError> {
@@ -111,7 +113,7 @@ impl Authentication {
         let _share = accounts.stranger(self.context.address).await?;
         let mut served = statement().await?;
         if served.is_none() {
-            self.write_missing_verifier().await?;
+            self.make_ready().await?;
             served = statement().await?;
         }
         let (caller, found) = served.ok_or(ApiError::Unauthorized)?;
@@ -119,15 +121,18 @@ impl Authentication {
         Ok(self.authenticated(&caller, found))
     }
 
-    /// Gives a right password its verifier, where it has none yet. Counts a wrong one.
+    /// Gives a right password its verifier, where it has none yet, and locks its account on this
+    /// address, where no call did so yet. Counts a wrong password.
     ///
     /// # Errors
     /// [`ApiError::Unauthorized`] where the credentials are not valid, or a temporary failure.
-    async fn write_missing_verifier(&self) -> Result<(), ApiError> {
+    async fn make_ready(&self) -> Result<(), ApiError> {
         let (Some(credential), Some(presented)) = (&self.credential, &self.presented.verifiers) else {
+            self.record_refused_token();
             return Err(ApiError::Unauthorized);
         };
-        if credentials::write_missing_verifier(&self.state, credential, presented, &self.context).await? {
+        let wrote = credentials::write_missing_verifier(&self.state, credential, presented, &self.context).await?;
+        if credentials::lock_network(&self.state, credential, &self.presented).await? || wrote {
             return Ok(());
         }
         if self.only_the_token_is_invalid().await? {
@@ -144,6 +149,12 @@ impl Authentication {
         let accounts = &self.state.accounts;
         let stranger = || Account::Stranger(site_of(self.context.address));
         accounts.answer(|| accounts.find(&self.presented).map_or_else(stranger, Account::Known), answer)
+    }
+
+    fn record_refused_token(&self) {
+        if let Some(hash) = self.presented.token_hash.clone() {
+            self.state.call_log.record_refused_token(RefusedToken { hash, address: self.context.address });
+        }
     }
 
     /// Clients send the right password beside a token that has expired: that is no failure of the

@@ -11,10 +11,13 @@ use std::{
 use crate::{
     db::api::{
         Caller, PresentedCredentials,
-        call_log::{self, ExpiringCall, LastCall, RefusedCalls, RefusedPassword},
+        call_log::{self, ExpiringCall, LastCall, RefusedCalls, RefusedPassword, RefusedToken},
         verifiers,
     },
-    domain::{audit::CallRefusal, rotation::Grace, technical_user::is_technical_login, verifier::Verifier},
+    domain::{
+        audit::CallRefusal, restrictions::CallerAddress, rotation::Grace, technical_user::is_technical_login,
+        verifier::Verifier,
+    },
 };
 use sqlx::PgPool;
 
@@ -29,6 +32,8 @@ const MAX_KINDS: usize = 10_000;
 /// The addresses, each with its reason, that an account's history tells apart in an hour. Refusals
 /// from further ones are one kind for each reason: a caller may have addresses without number.
 const MOST_KINDS_OF_AN_ACCOUNT: usize = 10;
+/// The addresses of an account's callers that are kept until the next flush.
+const MOST_CALLERS: usize = 16;
 /// Longer than any technical user's login.
 const MAX_LOGIN_BYTES: usize = 200;
 
@@ -60,28 +65,36 @@ pub struct CallLog {
     verifiers: Mutex<HashMap<i64, Vec<Verifier>>>,
     /// Refused passwords, not yet attributed to an account, with how often each was presented.
     refused: Mutex<HashMap<RefusedPassword, i32>>,
+    /// Refused tokens, of which those count whose caller's address alone was wrong.
+    refused_tokens: Mutex<HashMap<RefusedToken, i32>>,
     refusals: Mutex<HashMap<Kind, Refusals>>,
 }
 
 impl CallLog {
     /// Records an authenticated call.
     pub fn record_call(&self, caller: &Caller, presented: &PresentedCredentials, address: IpAddr, software: &str) {
-        self.record_last_call(caller, address, software);
+        self.record_last_call(caller, presented.from, address, software);
         self.record_expiring(caller, presented);
         if let Some(verifiers) = presented.verifiers.as_ref().filter(|verifiers| verifiers.len() > 1) {
             lock(&self.verifiers).insert(caller.technical_user_id, verifiers.clone());
         }
     }
 
-    fn record_last_call(&self, caller: &Caller, address: IpAddr, software: &str) {
+    fn record_last_call(&self, caller: &Caller, from: CallerAddress, address: IpAddr, software: &str) {
         let Caller { technical_user_id, at, .. } = *caller;
         let mut calls = lock(&self.calls);
-        match calls.get_mut(&technical_user_id) {
-            Some(kept) if kept.at >= at => {}
-            // The usual case; saves an allocation.
-            Some(kept) if kept.software == software => (kept.at, kept.address) = (at, address),
-            _ => {
-                calls.insert(technical_user_id, LastCall { technical_user_id, at, address, software: software.into() });
+        let kept = calls.entry(technical_user_id).or_insert_with(|| {
+            let (software, callers) = (software.into(), Vec::new());
+            LastCall { technical_user_id, at, address, software, callers }
+        });
+        if let Some(caller) = from.known() {
+            keep_caller(&mut kept.callers, caller);
+        }
+        if kept.at < at {
+            (kept.at, kept.address) = (at, address);
+            // The same one, as nearly always: saves an allocation.
+            if kept.software != software {
+                kept.software = software.into();
             }
         }
     }
@@ -103,6 +116,14 @@ impl CallLog {
         let mut refused = lock(&self.refused);
         if is_login && (refused.len() < MAX_KINDS || refused.contains_key(&password)) {
             *refused.entry(password).or_default() += 1;
+        }
+    }
+
+    /// Records a refused token.
+    pub fn record_refused_token(&self, token: RefusedToken) {
+        let mut refused = lock(&self.refused_tokens);
+        if refused.len() < MAX_KINDS || refused.contains_key(&token) {
+            *refused.entry(token).or_default() += 1;
         }
     }
 
@@ -150,6 +171,7 @@ impl CallLog {
         // Where this fails, the account's next call tries again.
         verifiers::renew(pool, &verifiers).await?;
         self.attribute_refused(pool).await?;
+        self.attribute_refused_tokens(pool).await?;
         let refusals = self.due_refusals(Instant::now() + ahead);
         call_log::write_refusals(pool, &refusals).await.inspect_err(|_| self.put_back(refusals))
     }
@@ -192,6 +214,14 @@ impl CallLog {
         }
     }
 
+    /// The same for tokens. What cannot be attributed now is left out: a token lives for minutes.
+    async fn attribute_refused_tokens(&self, pool: &PgPool) -> sqlx::Result<()> {
+        let refused: Vec<_> = take(&self.refused_tokens).into_iter().collect();
+        let found = call_log::find_refused_tokens(pool, &refused).await?;
+        self.count(&found, Instant::now());
+        Ok(())
+    }
+
     fn due_refusals(&self, due: Instant) -> Vec<RefusedCalls> {
         let mut buffer = lock(&self.refusals);
         buffer.retain(|_, refusals| refusals.count > 0 || refusals.not_before > due);
@@ -216,10 +246,20 @@ impl CallLog {
     }
 }
 
+fn keep_caller(callers: &mut Vec<IpAddr>, caller: IpAddr) {
+    if callers.len() < MOST_CALLERS && !callers.contains(&caller) {
+        callers.push(caller);
+    }
+}
+
 fn keep_later(calls: &mut HashMap<i64, LastCall>, call: LastCall) {
     let kept = calls.entry(call.technical_user_id).or_insert_with(|| call.clone());
+    for caller in &call.callers {
+        keep_caller(&mut kept.callers, *caller);
+    }
     if kept.at < call.at {
-        *kept = call;
+        let callers = std::mem::take(&mut kept.callers);
+        *kept = LastCall { callers, ..call };
     }
 }
 
@@ -270,7 +310,7 @@ mod tests {
     }
 
     fn refused(login: &str) -> RefusedPassword {
-        RefusedPassword { login: login.into(), checksum: None, address: HERE }
+        RefusedPassword { login: login.into(), checksum: None, address: HERE, from: CallerAddress::Known(HERE) }
     }
 
     #[test]

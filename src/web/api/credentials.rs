@@ -5,15 +5,33 @@ use super::{error::ApiError, state::ApiState};
 use crate::{
     db::{
         api::{
+            PresentedCredentials,
             call_log::RefusedPassword,
             verifiers::{self, UnverifiedPassword},
         },
+        technical_users::restrictions,
         throttles::{self, Begun, Key},
     },
-    domain::{credential::Credential, password, verifier::Verifier},
+    domain::{credential::Credential, password, restrictions::CallerAddress, verifier::Verifier},
     web::edge::context::RequestContext,
     work_queue::QueueKey,
 };
+
+/// Locks the account of a right password on the address of this call, where its manager wants that
+/// of the first one. False where the account takes calls already, or the password is wrong.
+///
+/// # Errors
+/// Database errors.
+pub async fn lock_network(
+    state: &ApiState,
+    credential: &Credential,
+    presented: &PresentedCredentials,
+) -> sqlx::Result<bool> {
+    if checksum(credential).is_none() {
+        return Ok(false);
+    }
+    restrictions::lock_on_first_call(state.database(), presented).await
+}
 
 /// Verifies a password that has no verifier under a key of the key file (it is older than
 /// verifiers, or its key was lost) with Argon2id, and writes its verifier. False where there is no
@@ -61,7 +79,7 @@ async fn matches(
 /// # Errors
 /// A temporary failure.
 pub async fn refuse(state: &ApiState, credential: &Credential, context: &RequestContext) -> Result<ApiError, ApiError> {
-    record_refused(state, credential, context);
+    record_refused(state, credential, context, CallerAddress::Known(context.address));
     count(state, throttles::api_keys(&credential.login, context.address)).await
 }
 
@@ -75,11 +93,12 @@ pub async fn refuse_service(state: &ApiState, client_id: &str, context: &Request
 
 /// Counts a refused password for the history. The entry is made later, so that the response takes
 /// the same time for every login.
-pub fn record_refused(state: &ApiState, credential: &Credential, context: &RequestContext) {
+pub fn record_refused(state: &ApiState, credential: &Credential, context: &RequestContext, from: CallerAddress) {
     state.call_log.record_refused(RefusedPassword {
         login: credential.login.clone(),
         checksum: checksum(credential).map(str::to_owned),
-        address: context.address,
+        address: from.known().unwrap_or(context.address),
+        from,
     });
 }
 

@@ -1,6 +1,8 @@
 //! `/api/oauth/introspect` (RFC 7662): tells a service what a token or a `cpro-account` opens
 //! there.
 
+use std::net::IpAddr;
+
 use axum::{
     Json,
     extract::{Request, State},
@@ -16,17 +18,18 @@ use super::{
     error::ApiError,
     oauth::{self, Form, NO_STORE, OauthError},
     state::ApiState,
-    token::SCOPE,
 };
 use crate::{
     db::api::{
         Caller, PresentedCredentials,
         authority::{Authority, OwnStructure},
+        call_log::RefusedToken,
         introspection::{self, PresentedService, Service},
     },
     domain::{
         credential::Credential,
         random,
+        restrictions::CallerAddress,
         structure_identifier::{IdentifierType, StructureIdentifier},
         technical_user::is_technical_login,
     },
@@ -49,7 +52,10 @@ pub struct IntrospectionAnswer {
 
 #[derive(JsonSchema, Serialize)]
 struct Opens {
-    scope: &'static str,
+    #[schemars(
+        title = "« openid » ; suivi, si le compte est limité à des structures choisies, de « structures-choisies » et, jusqu’à 20, de « structure:TYPE:IDENTIFIANT » pour chacune"
+    )]
+    scope: String,
     #[schemars(title = "L’identifiant de l’utilisateur technique, comme username et sub")]
     client_id: String,
     username: String,
@@ -69,9 +75,7 @@ struct Opens {
     structure: StructureAnswer,
     /// Where a structure was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        title = "Présent si « structure » est demandée : la structure entre dans les droits du gestionnaire principal"
-    )]
+    #[schemars(title = "Présent si « structure » est demandée : la structure entre dans les droits du compte")]
     structure_authorized: Option<bool>,
 }
 
@@ -108,11 +112,12 @@ pub async fn answer(State(state): State<ApiState>, request: Request) -> Result<R
 
 impl Opens {
     fn of(authority: Authority, audience: String, issuer: String) -> Self {
-        let Authority { login, structure, password_ends, token, over_structure } = authority;
+        let scope = authority.scope();
+        let Authority { login, structure, password_ends, token, over_structure, .. } = authority;
         let seconds = OffsetDateTime::unix_timestamp;
         let ends = token.as_ref().map_or(password_ends, |token| token.ends.min(password_ends));
         Self {
-            scope: SCOPE,
+            scope,
             client_id: login.clone(),
             username: login.clone(),
             sub: login,
@@ -138,6 +143,8 @@ struct Question<'a> {
     presented: Option<PresentedCredentials>,
     /// The login and password of `presented`.
     credential: Option<Credential>,
+    /// Where the call comes from that the service was sent.
+    from: CallerAddress,
     /// Whether the form is one that the service may send.
     asked: Result<Option<StructureIdentifier>, OauthError>,
 }
@@ -147,18 +154,20 @@ impl<'a> Question<'a> {
         let own = form.client(&parts.headers)?;
         let secret_digest = random::digest(own.password.expose());
         let token = form.get("token").unwrap_or_default();
+        let address = form.get("address").map(address).transpose();
+        let from = address.as_ref().ok().copied().flatten().map_or(CallerAddress::Untold, CallerAddress::Known);
         let (presented, credential) = if is_cpro_account(form, token) {
             let credential = Credential::from_cpro_account(token.as_bytes());
             let verifiers =
                 credential.as_ref().map(|shown| state.verifiers(shown)).transpose().map_err(ApiError::from)?;
-            (verifiers.map(|shown| PresentedCredentials { verifiers: Some(shown), token_hash: None }), credential)
+            (verifiers.map(|shown| PresentedCredentials { verifiers: Some(shown), token_hash: None, from }), credential)
         } else {
-            (Some(PresentedCredentials { token_hash: Some(random::digest(token)), verifiers: None }), None)
+            (Some(PresentedCredentials { token_hash: Some(random::digest(token)), verifiers: None, from }), None)
         };
         let asked = if token.is_empty() {
             Err(OauthError::InvalidRequest("Le parametre token est absent."))
         } else {
-            asked_structure(parts, form)
+            address.and_then(|_| asked_structure(parts, form))
         };
         Ok(Self {
             state,
@@ -167,6 +176,7 @@ impl<'a> Question<'a> {
             client_id: own.login,
             presented,
             credential,
+            from,
             asked,
         })
     }
@@ -182,7 +192,7 @@ impl<'a> Question<'a> {
         let (service, active) = found;
         self.context.set_principal(Principal::Service(service.id));
         let active = match active {
-            None if self.write_missing_verifier().await? => self.judge().await?.and_then(|(_, active)| active),
+            None if self.make_ready().await? => self.judge().await?.and_then(|(_, active)| active),
             active => active,
         };
         self.record(&service, active.as_ref().map(|(caller, _)| caller));
@@ -194,17 +204,18 @@ impl<'a> Question<'a> {
         let structure = self.asked.as_ref().ok().and_then(Option::as_ref);
         let structure = structure.map(|structure| (structure.kind(), structure.value()));
         // Nothing presented is judged as a token that does not exist.
-        let nothing = PresentedCredentials { token_hash: Some(Vec::new()), verifiers: None };
+        let nothing = PresentedCredentials { token_hash: Some(Vec::new()), verifiers: None, from: self.from };
         let presented = self.presented.as_ref().unwrap_or(&nothing);
         Ok(introspection::introspect(self.state.database(), &self.service, presented, structure).await?)
     }
 
-    async fn write_missing_verifier(&self) -> Result<bool, ApiError> {
-        let Some(credential) = &self.credential else { return Ok(false) };
-        let Some(verifiers) = self.presented.as_ref().and_then(|shown| shown.verifiers.as_ref()) else {
-            return Ok(false);
-        };
-        credentials::write_missing_verifier(self.state, credential, verifiers, &self.context).await
+    /// Gives a right password its verifier, where it has none yet, and locks its account on the
+    /// address that the service says, where no call did so yet. False where nothing changed.
+    async fn make_ready(&self) -> Result<bool, ApiError> {
+        let (Some(credential), Some(presented)) = (&self.credential, &self.presented) else { return Ok(false) };
+        let Some(verifiers) = &presented.verifiers else { return Ok(false) };
+        let wrote = credentials::write_missing_verifier(self.state, credential, verifiers, &self.context).await?;
+        Ok(credentials::lock_network(self.state, credential, presented).await? || wrote)
     }
 
     /// A password that a service was shown is a call of its account, or a refused one; a token's
@@ -213,11 +224,21 @@ impl<'a> Question<'a> {
         let log = &self.state.call_log;
         match (caller, &self.presented, &self.credential) {
             (Some(caller), Some(presented), Some(_)) => {
-                log.record_call(caller, presented, self.context.address, &format!("service {}", service.name));
+                let address = self.from.known().unwrap_or(self.context.address);
+                log.record_call(caller, presented, address, &format!("service {}", service.name));
             }
             (Some(caller), Some(presented), None) => log.record_expiring(caller, presented),
-            (None, _, Some(credential)) => credentials::record_refused(self.state, credential, &self.context),
+            (None, _, Some(credential)) => {
+                credentials::record_refused(self.state, credential, &self.context, self.from);
+            }
+            (None, Some(presented), None) => self.record_refused_token(presented),
             _ => {}
+        }
+    }
+
+    fn record_refused_token(&self, presented: &PresentedCredentials) {
+        if let (Some(hash), Some(address)) = (presented.token_hash.clone(), self.from.known()) {
+            self.state.call_log.record_refused_token(RefusedToken { hash, address });
         }
     }
 
@@ -233,6 +254,11 @@ fn asked_structure(parts: &Parts, form: &Form) -> Result<Option<StructureIdentif
     let in_query = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "structure");
     let in_query = in_query.as_ref().map(|(_, value)| &**value);
     form.get("structure").or(in_query).map(structure).transpose()
+}
+
+/// The caller's address that the form names.
+fn address(text: &str) -> Result<IpAddr, OauthError> {
+    text.parse().map_err(|_| OauthError::InvalidRequest("Le parametre address est une adresse IPv4 ou IPv6."))
 }
 
 /// Whether the value is that of a `cpro-account`. A hint is no more than that (RFC 7662 §2.1):

@@ -5,8 +5,12 @@ use axum::{Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{error::ApiError, state::ApiState, token::SCOPE};
-use crate::{db::api::signing_keys, domain::signing_key::coordinates, web::paths};
+use super::{error::ApiError, state::ApiState};
+use crate::{
+    db::api::signing_keys,
+    domain::{restrictions::OPEN_SCOPE, signing_key::coordinates},
+    web::paths,
+};
 
 const CLIENT_AUTHENTICATION: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
@@ -40,7 +44,7 @@ pub async fn answer(State(state): State<ApiState>) -> Json<Metadata> {
         token_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
         grant_types_supported: ["client_credentials"],
         response_types_supported: [],
-        scopes_supported: [SCOPE],
+        scopes_supported: [OPEN_SCOPE],
         introspection_endpoint: at(paths::API_INTROSPECTION),
         introspection_endpoint_auth_methods_supported: CLIENT_AUTHENTICATION,
         revocation_endpoint: at(paths::API_REVOCATION),

@@ -252,6 +252,7 @@ fn introspection(schemas: &mut Schemas) -> Value {
         properties: json!({
             "token": { "type": "string", "description": "Le jeton, ou la valeur de l’en-tête « cpro-account »" },
             "token_type_hint": { "type": "string", "description": "« cpro-account » pour la valeur de cet en-tête ; le reste est sans effet" },
+            "address": { "type": "string", "description": "L’adresse IPv4 ou IPv6 du client, telle que le service la voit. Sans elle, un cpro-account limité à des réseaux est inactif et un jeton compte" },
             "structure": { "type": "string", "pattern": "^(SIRET:[0-9]{14}|(UE_HORS_FRANCE|HORS_UE|RIDET|TAHITI|AUTRE|PARTICULIER):[A-Za-z0-9_-]{1,80})$", "description": "La structure concernée par l’appel, comme SIRET:21570004800014" },
         }),
         required: &["token"],

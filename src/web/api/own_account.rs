@@ -7,7 +7,6 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{
     authentication::Authentication, error::ApiError, introspection::StructureAnswer, state::ApiState, success::SUCCESS,
-    token::SCOPE,
 };
 use crate::db::api::authority;
 
@@ -19,14 +18,18 @@ pub struct OwnAccountAnswer {
     #[schemars(title = "L’identifiant de connexion")]
     login: String,
     structure: StructureAnswer,
-    scope: &'static str,
+    #[schemars(title = "Comme dans la réponse à une introspection")]
+    scope: String,
     #[schemars(title = "L’échéance du mot de passe présenté, ou de celui qui a obtenu le jeton (RFC 3339)")]
     date_expiration_mot_passe: String,
     #[schemars(title = "Les jours entiers qui restent jusqu’à cette échéance")]
     jours_restants: i64,
-    /// None yet.
-    #[schemars(title = "Les réseaux autorisés ; vide : toute adresse")]
+    #[schemars(title = "Les réseaux autorisés, en notation CIDR ; vide : toute adresse")]
     reseaux: Vec<String>,
+    #[schemars(
+        title = "Vrai : le compte n’ouvre que des structures choisies parmi celles du gestionnaire principal, que recuperer/rattachements énumère"
+    )]
+    structures_choisies: bool,
 }
 
 /// Answers what the caller's account is.
@@ -38,16 +41,17 @@ pub async fn answer(State(state): State<ApiState>, authentication: Authenticatio
         let judged = authority::over_own_api(state.database(), &authentication.presented).await?;
         Ok(judged.map(|(caller, authority)| (caller, (caller.at, authority))))
     };
-    let (at, authority) = authentication.authenticate_with(statement).await?;
+    let (at, (authority, networks)) = authentication.authenticate_with(statement).await?;
     let ends = authority.password_ends.replace_nanosecond(0).unwrap_or(authority.password_ends);
     authentication.answer(&OwnAccountAnswer {
         code_retour: 0,
         libelle: SUCCESS,
+        scope: authority.scope(),
+        structures_choisies: authority.chosen.is_some(),
         login: authority.login,
         structure: authority.structure.into(),
-        scope: SCOPE,
         date_expiration_mot_passe: ends.format(&Rfc3339).map_err(|_| ApiError::Internal)?,
         jours_restants: (authority.password_ends - at).whole_days(),
-        reseaux: Vec::new(),
+        reseaux: networks,
     })
 }

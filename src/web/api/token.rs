@@ -21,14 +21,12 @@ use crate::{
         tokens::{self, NewToken, TokenScope},
     },
     domain::{
-        random,
+        random, restrictions,
         service::DEFAULT_TOKEN_SECONDS,
         signing_key::{Claims, SigningKey},
     },
 };
 
-/// The one scope that there is.
-pub const SCOPE: &str = "openid";
 /// The services that one token may name.
 const MOST_RESOURCES: usize = 20;
 
@@ -39,7 +37,10 @@ pub struct TokenAnswer {
     token_type: &'static str,
     #[schemars(title = "La durée de vie du jeton, en secondes")]
     expires_in: i32,
-    scope: &'static str,
+    #[schemars(
+        title = "« openid » ; davantage pour un compte limité à des structures choisies, comme dans la réponse à une introspection"
+    )]
+    scope: String,
 }
 
 /// Issues a token; the database stores its hash.
@@ -62,12 +63,13 @@ pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Re
         narrowed(&state, &authentication, &login, &resources).await?
     };
     let statement = || async {
-        let caller = tokens::issue(state.database(), &authentication.presented, &stored).await?;
-        Ok(caller.map(|caller| (caller, caller.technical_user_id)))
+        let issued = tokens::issue(state.database(), &authentication.presented, &stored).await?;
+        Ok(issued.map(|(caller, chosen)| (caller, (caller.technical_user_id, chosen))))
     };
-    let technical_user_id = authentication.authenticate_with(statement).await?;
+    let (technical_user_id, chosen) = authentication.authenticate_with(statement).await?;
     state.accounts.remember_token(&stored.hash, technical_user_id);
-    let answer = TokenAnswer { access_token: token, token_type: "Bearer", expires_in: stored.seconds, scope: SCOPE };
+    let scope = restrictions::scope(chosen.as_deref());
+    let answer = TokenAnswer { access_token: token, token_type: "Bearer", expires_in: stored.seconds, scope };
     Ok((NO_STORE, Json(answer)).into_response())
 }
 
@@ -106,9 +108,9 @@ async fn narrowed(
     }
     let statement = || async {
         let found = tokens::targets(state.database(), &authentication.presented, resources).await?;
-        Ok(found.map(|(caller, targets)| (caller, (caller, targets))))
+        Ok(found.map(|(caller, chosen, targets)| (caller, (caller, chosen, targets))))
     };
-    let (caller, targets) = authentication.authenticate_with(statement).await?;
+    let (caller, chosen, targets) = authentication.authenticate_with(statement).await?;
     let api = named.contains(&own.as_str());
     let is_known = |name: &&str| *name == own || targets.iter().any(|target| target.audience == **name);
     if !named.iter().all(is_known) {
@@ -117,30 +119,37 @@ async fn narrowed(
     let scope = TokenScope::Named { api, service_ids: targets.iter().map(|target| target.service_id).collect() };
     let seconds = targets.iter().map(|target| target.token_seconds).min().unwrap_or(DEFAULT_TOKEN_SECONDS);
     if targets.iter().any(|target| target.jwt) {
-        return signed(state, caller, login, &named, opaque(seconds, scope).1).await;
+        let told = Told { login, audiences: &named, scope: restrictions::scope(chosen.as_deref()) };
+        return signed(state, caller, &told, opaque(seconds, scope).1).await;
     }
     Ok(opaque(seconds, scope))
+}
+
+/// What a JWT says of its account.
+struct Told<'a> {
+    login: &'a str,
+    audiences: &'a [&'a str],
+    scope: String,
 }
 
 /// The JWT for what was to be an opaque token.
 async fn signed(
     state: &ApiState,
     caller: Caller,
-    login: &str,
-    audiences: &[&str],
+    told: &Told<'_>,
     token: NewToken,
 ) -> Result<(String, NewToken), OauthError> {
     let key = signing_key(state).await?;
     let issued = caller.at.replace_nanosecond(0).unwrap_or(caller.at);
     let claims = Claims {
         iss: &state.app.settings.public_url,
-        sub: login,
-        client_id: login,
-        aud: audiences,
+        sub: told.login,
+        client_id: told.login,
+        aud: told.audiences,
         iat: issued.unix_timestamp(),
         exp: issued.unix_timestamp() + i64::from(token.seconds),
         jti: &token.id,
-        scope: SCOPE,
+        scope: &told.scope,
     };
     let jwt = key.sign(&claims);
     let stored = NewToken { hash: random::digest(&jwt), issued: Some(issued), ..token };

@@ -18,7 +18,7 @@ use axum::{
 };
 use time::format_description::well_known::Rfc3339;
 
-use super::{authentication::Authentication, error::ApiError, introspection, state::ApiState, token::SCOPE};
+use super::{authentication::Authentication, error::ApiError, introspection, state::ApiState};
 use crate::{
     db::api::{
         authority::Authority,
@@ -155,7 +155,7 @@ fn identity(authority: &Authority, asked: Option<&Named>) -> HeaderMap {
     let headers = [
         ("x-raccord-login", authority.login.clone()),
         ("x-raccord-structure", format!("{}:{}", structure.identifier_type, structure.identifier)),
-        ("x-raccord-scope", SCOPE.to_owned()),
+        ("x-raccord-scope", authority.scope()),
         ("x-raccord-expiration", ends),
         ("x-raccord-for-structure", asked),
         ("x-raccord-structure-authorized", is_authorized.to_owned()),

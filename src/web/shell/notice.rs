@@ -30,6 +30,7 @@ pub enum Notice {
     Suspended,
     Reactivated,
     Deleted,
+    RestrictionsSaved,
     ContactAddressSaved,
     AccountsContactAddressSaved,
     ContactAddressConfirmed,

@@ -4,6 +4,10 @@ pub mod confirmations;
 pub mod creation;
 pub mod label;
 pub mod pages;
+pub mod restrictions;
+pub mod restrictions_form;
+pub mod restrictions_pages;
+pub mod restrictions_view;
 pub mod summary;
 
 use axum::{
@@ -38,6 +42,7 @@ use crate::{
     work_queue::QueueKey,
 };
 use pages::{Account, SecretState, TechnicalUserPage};
+use restrictions_view::RestrictionsView;
 
 const EVENTS_ON_PAGE: u32 = 10;
 const LABEL_TAKEN: &str =
@@ -83,6 +88,7 @@ async fn account_page(
         structure: StructureName::from(account.structure()),
         account: Account::from(managed),
         secret: SecretState::new(account.account(), details.is_waiting),
+        restrictions: RestrictionsView::from(&details.restrictions),
         label,
         errors,
         events: details.events.into_iter().map(Into::into).collect(),
@@ -124,7 +130,10 @@ impl From<ChangeError> for AppError {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::NotManager(_) | ChangeError::Deleted => Self::NotFound,
-            ChangeError::ResetMeanwhile | ChangeError::FormReused(_) => Self::Conflict,
+            ChangeError::ResetMeanwhile | ChangeError::RestrictedMeanwhile | ChangeError::FormReused(_) => {
+                Self::Conflict
+            }
+            ChangeError::OutsideRights => Self::Unprocessable,
             ChangeError::Database(error) => error.into(),
         }
     }

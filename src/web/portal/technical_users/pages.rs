@@ -3,6 +3,7 @@
 use askama::Template;
 use time::OffsetDateTime;
 
+use super::restrictions_view::RestrictionsView;
 use crate::{
     db::technical_users::TechnicalUser,
     web::{
@@ -40,6 +41,7 @@ pub struct TechnicalUserPage {
     pub structure: StructureName,
     pub account: Account,
     pub secret: SecretState,
+    pub restrictions: RestrictionsView,
     /// « Libellé », as typed.
     pub label: String,
     pub errors: Errors,

@@ -12,12 +12,15 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::pages::Account;
+use super::{pages::Account, restrictions_view::RestrictionsView};
 
 use crate::{
     db::{
         structures::ManagedStructure,
-        technical_users::envelopes::{self, Display, Exported},
+        technical_users::{
+            envelopes::{self, Display, Exported},
+            restrictions,
+        },
     },
     domain::{password::Password, random},
     french,
@@ -50,7 +53,7 @@ pub async fn page(
     } else {
         not_displayable(&managed)
     };
-    render(&summary_page(&state, &managed, password))
+    render(&summary_page(&state, &managed, password).await?)
 }
 
 async fn open(state: &AppState, managed: &ManagedAccount) -> Result<SummaryPassword, AppError> {
@@ -82,16 +85,21 @@ fn cpro_account(login: &str, password: &Password) -> String {
     BASE64.encode(format!("{login}:{}", password.expose()).as_bytes())
 }
 
-fn summary_page(state: &AppState, managed: &ManagedAccount, password: SummaryPassword) -> SummaryPage {
+async fn summary_page(
+    state: &AppState,
+    managed: &ManagedAccount,
+    password: SummaryPassword,
+) -> Result<SummaryPage, AppError> {
     let account = &managed.account;
-    SummaryPage {
+    Ok(SummaryPage {
+        restrictions: RestrictionsView::from(&restrictions::read(&state.pool, account).await?),
         layout: managed.layout(state, None),
         structure: StructureName::from(account.structure()),
         structure_address: postal_address(account.structure()),
         account: Account::from(managed),
         password,
         idempotency_token: random::token(&mut random::os_rng()),
-    }
+    })
 }
 
 /// The structure's postal address, line by line, without empty lines.
@@ -115,6 +123,8 @@ pub struct ExportForm {
 
 /// « Exporter les informations de connexion »: the PDF, for the page that displayed the password.
 /// It may be exported several times.
+///
+/// Two calls of `db`: the password's envelope, and the restrictions.
 pub async fn export(
     State(state): State<AppState>,
     managed: ManagedAccount,
@@ -124,12 +134,14 @@ pub async fn export(
     let nonce_hash = random::digest(&form.nonce);
     let exported = envelopes::export(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await?;
     let Some(exported) = exported else {
-        return page_with_status(StatusCode::CONFLICT, &summary_page(&state, &managed, not_displayable(&managed)));
+        let page = summary_page(&state, &managed, not_displayable(&managed)).await?;
+        return page_with_status(StatusCode::CONFLICT, &page);
     };
+    let restrictions = RestrictionsView::from(&restrictions::read(&state.pool, account).await?);
     let name = format!("attachment; filename=\"raccord-{}.pdf\"", account.account().login);
     let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
     let (key, url) = (QueueKey::Person(managed.visitor.person.user_id), state.settings.public_url.clone());
-    let pdf = state.work_queue.run(key, move || connection_sheet(&url, &managed, &exported)).await??;
+    let pdf = state.work_queue.run(key, move || connection_sheet(&url, &managed, &exported, &restrictions)).await??;
     let mut response = pdf.to_vec().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
     response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
@@ -140,17 +152,21 @@ fn connection_sheet(
     api_url: &str,
     managed: &ManagedAccount,
     exported: &Exported,
+    restrictions: &RestrictionsView,
 ) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let (account, structure) = (managed.account.account(), managed.account.structure());
     let address = postal_address(structure);
     let identifier =
         format!("{} {}", structure.identifier_type().code(), filters::spaced_identifier(structure.identifier()));
+    let (networks, structures) = restrictions.lines();
     let sheet = ConnectionSheet {
         service_name: "Raccord",
         login: &account.login,
         label: account.label.as_deref(),
         password: exported.password.expose(),
         contact_address: structure.contact_address(),
+        networks: networks.as_deref(),
+        structures: structures.as_deref(),
         structure_designation: structure.designation(),
         structure_identifier: &identifier,
         structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -177,6 +193,7 @@ pub struct SummaryPage {
     /// The structure's postal address, line by line.
     pub structure_address: Vec<String>,
     pub account: Account,
+    pub restrictions: RestrictionsView,
     pub password: SummaryPassword,
     /// For the reset that the page offers if the password cannot be displayed.
     pub idempotency_token: String,
