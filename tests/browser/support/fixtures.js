@@ -68,15 +68,26 @@ async function addAccounts(portal, structures, people) {
              ${call ? `now() - interval '3 hours', '${call.address}', '${call.software}'` : "NULL, NULL, NULL"}
         FROM structure RETURNING id`);
   }
-  const { full, long } = structures;
+  const { full, long, work } = structures;
   const accounts = {
     known: await add(full, { label: "Logiciel de paie", by: people.former, call: { address: "2001:db8:4d2:91::1c3f", software: "Java/21.0.4" } }),
     today: await add(full, { label: "Gestion des marchés", days: 0, exported: true }),
     expired: await add(full, { label: "Ancien logiciel", days: -9 }),
     suspended: await add(full, { label: "Prestataire", status: "SUSPENDED" }),
     never: await add(full, { shown: false }),
+    restricted: await add(work, { label: "Portail fournisseurs", call: { address: "192.0.2.7", software: "Odoo 17" } }),
     long: await add(long, { label: longLabel, days: 20, call: { address: "2001:db8:4d2:91:ffff:ffff:ffff:1c3f", software: longName } }),
   };
+  await portal.sql(`
+    UPDATE technical_users SET network_rule = 'LIST', networks = '{192.0.2.0/24,2001:db8:4d2::/48}', structures_chosen = true
+     WHERE id = ${accounts.restricted};
+    INSERT INTO technical_user_structures SELECT ${accounts.restricted}, structure_id FROM memberships
+     WHERE user_id = (SELECT id FROM users WHERE login = '${portal.manager.login}') ORDER BY structure_id LIMIT 14;
+    INSERT INTO technical_user_callers (technical_user_id, address, last_call_at) VALUES
+      (${accounts.restricted}, '192.0.2.7', now() - interval '3 hours'),
+      (${accounts.restricted}, '2001:db8:4d2:91:ffff:ffff:ffff:1c3f', now() - interval '9 days'),
+      (${accounts.never}, '203.0.113.7', now() - interval '3 hours'),
+      (${accounts.never}, '192.0.2.7', now() - interval '2 days')`);
   await portal.sql(`
     INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, set_by, shown_at, ends_at, last_call_at)
     SELECT id, 0, password_hash, password_set_by, now(), now() + interval '2 days', now() FROM technical_users WHERE id = ${accounts.today}`);

@@ -30,6 +30,16 @@ const notices = (people) => ({
   "creation-noms-longs": { kind: "technical_user_created", ...account, label: longLabel, structure: longName },
   reinitialisation: { kind: "password_reset", ...account, label: null },
   "reinitialisation-ancien-garde": { kind: "password_reset", ...account, former_until: at },
+  "restrictions-modifiees": {
+    kind: "restrictions_changed",
+    ...account,
+    changes: ["Réseaux autorisés\u{a0}: toute adresse → 192.0.2.0/24, 2001:db8:4d2::/48", "Structures\u{a0}: toutes celles du gestionnaire → 1 choisie (21280085300015)"],
+  },
+  "appels-hors-reseaux": {
+    kind: "calls_outside_networks",
+    ...account,
+    calls: ["3 appels\u{a0}: adresse hors des réseaux autorisés, depuis 203.0.113.7", "1 appel\u{a0}: adresse hors des réseaux autorisés, depuis 2001:db8:4d2:91:ffff:ffff:ffff:1c3f"],
+  },
   "echeance-60-jours": { kind: "password_expiring", ...account, days_left: 60 },
   "echeance-demain": { kind: "password_expiring", ...account, days_left: 1 },
   "echeance-aujourdhui": { kind: "password_expiring", ...account, label: null, days_left: 0 },
