@@ -9,7 +9,7 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 16] = [
+const DO_NOT_ASK: [(&str, &str); 17] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),
@@ -23,6 +23,7 @@ const DO_NOT_ASK: [(&str, &str); 16] = [
     ("/mon-compte/demandes-de-rattachement", "asks for something that another person decides"),
     ("/mon-compte/demandes-de-rattachement/{id}/annulation", "takes an own request back"),
     ("/demandes-de-rattachement/{id}/refus", "gives nothing; the person may ask again"),
+    ("/utilisateurs-techniques/{id}/restrictions", "shows what would change; the confirmation asks"),
     ("/utilisateurs-techniques/{id}/libelle", "changes a name that no right depends on"),
     ("/utilisateurs-techniques/{id}/recapitulatif/fermeture", "destroys what was displayed"),
     (
@@ -100,6 +101,9 @@ impl Scene {
                 ("nom", "Petit"),
                 ("role", "GESTIONNAIRE_SECONDAIRE"),
             ]),
+            "confirmation" if route.ends_with("/restrictions/confirmation") => {
+                typed(&[("reseaux", "LISTE"), ("liste", "192.0.2.7"), ("structures", "TOUTES"), ("version", "0")])
+            }
             "role" | "validation" => typed(&[("role", "GESTIONNAIRE_SECONDAIRE")]),
             "utilisateurs-techniques" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "Paie")]),
             "mot-de-passe" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("version", "1"), ("ancien", "24")]),
@@ -151,6 +155,7 @@ async fn state(portal: &TestPortal) -> Vec<String> {
         "memberships",
         "membership_requests",
         "technical_users",
+        "technical_user_structures",
         "former_passwords",
         "envelopes",
         "second_factors",

@@ -2,6 +2,7 @@
 //! A program that is not installed is skipped, and says so; `bin/test` installs all of them.
 
 mod journey;
+mod namespaces;
 mod program;
 mod small_api;
 
@@ -45,4 +46,12 @@ async fn haproxy_lets_living_tokens_for_its_service_in_and_nothing_else() {
     world.takes_signed_tokens_alone().await;
     world.passes_nothing_forged_on().await;
     world.denies_without_raccord(Credential::Jwt).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_nginx_each_network_is_told_from_the_other() {
+    let Some(networks) = namespaces::Pair::make() else { return };
+    let Some(world) = World::start_at(Gateway::Nginx, networks.gateway()).await else { return };
+    world.opens_to_one_of_two_networks(&networks).await;
+    world.is_locked_by_the_first_of_two_networks(&networks).await;
 }

@@ -26,6 +26,7 @@ mod members;
 mod model;
 mod operator;
 mod reset;
+mod restrictions;
 mod rotation;
 mod sessions;
 mod shown_once;

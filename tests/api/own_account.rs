@@ -35,7 +35,7 @@ async fn an_account_is_told_who_it_is_and_how_long_its_password_lives() {
         let expected = json!({
             "codeRetour": 0, "libelle": "TRA_MSG_00.000", "login": account.login,
             "structure": { "type": "SIRET", "identifiant": "21690123100011", "designation": "Mairie de Lyon" },
-            "scope": "openid", "dateExpirationMotPasse": ends, "joursRestants": 10, "reseaux": [],
+            "scope": "openid", "dateExpirationMotPasse": ends, "joursRestants": 10, "reseaux": [], "structuresChoisies": false,
         });
         assert_eq!((answer.status.as_u16(), answer.json()), (200, expected));
         assert_eq!(answer.header("cache-control"), Some("no-store"));

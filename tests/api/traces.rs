@@ -2,7 +2,7 @@
 
 use raccord::{
     db::api::{Caller, PresentedCredentials},
-    domain::technical_user::TechnicalUserStatus,
+    domain::{restrictions::CallerAddress, technical_user::TechnicalUserStatus},
 };
 
 use super::portal_with_account;
@@ -37,7 +37,9 @@ async fn the_last_call_is_kept_with_its_caller_and_without_a_write_per_call() {
     let late = portal.second_instance().api();
     let before = time::OffsetDateTime::now_utc() - time::Duration::hours(1);
     let caller = Caller { technical_user_id: account.id, at: before, sunset: None };
-    late.call_log.record_call(&caller, &PresentedCredentials::default(), "192.0.2.9".parse().unwrap(), "curl");
+    let address = "192.0.2.9".parse().unwrap();
+    let presented = PresentedCredentials { token_hash: None, verifiers: None, from: CallerAddress::Known(address) };
+    late.call_log.record_call(&caller, &presented, address, "curl");
     late.call_log.flush(&portal.pool).await.unwrap();
     assert_eq!(portal.last_call_of(account.id).await.as_deref(), Some("192.0.2.8 PHP/8.4"));
 }

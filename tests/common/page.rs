@@ -95,7 +95,11 @@ impl Page {
             .filter(|form| attribute(form.attributes, "method").as_deref() == Some("post"))
             .filter(|form| attribute(form.attributes, "action").as_deref() == Some(action));
         let form = posts.next().unwrap_or_else(|| panic!("no form posts to {action}: {}", self.0));
-        elements(form.content, "input").filter_map(|input| field(input.attributes)).collect()
+        let texts = elements(form.content, "textarea").filter_map(|area| {
+            let typed = area.content.strip_prefix('\n').unwrap_or(area.content);
+            Some((attribute(area.attributes, "name")?, decode(typed)))
+        });
+        elements(form.content, "input").filter_map(|input| field(input.attributes)).chain(texts).collect()
     }
 
     pub fn has_form(&self, action: &str) -> bool {
@@ -125,7 +129,7 @@ impl Page {
 fn field(attributes: &str) -> Option<(String, String)> {
     let kind = attribute(attributes, "type").unwrap_or_default();
     let is_chosen = attributes.split_whitespace().any(|word| word == "checked");
-    let sends = kind != "radio" || is_chosen;
+    let sends = !matches!(kind.as_str(), "radio" | "checkbox") || is_chosen;
     sends.then_some(())?;
     Some((attribute(attributes, "name")?, attribute(attributes, "value").unwrap_or_default()))
 }

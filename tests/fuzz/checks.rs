@@ -33,6 +33,7 @@ use crate::{
         password::{self, PasswordHash},
         person::{ChosenPasswordError, TypedPassword, check_chosen_password, normalized_login},
         random::os_rng,
+        restrictions::{MOST_NETWORKS, MOST_STRUCTURES, NetworkRule, Networks},
         second_factor::{Keyring, TotpSecret, recovery_digest, six_digits},
         service::{self, Audience, Keep, ServiceName},
         structure::StructureCard,
@@ -56,12 +57,13 @@ use crate::{
 pub type Check = fn(&[u8]);
 
 /// Every check by its target's name in `tests/fuzz`.
-pub const CHECKS: [(&str, Check); 13] = [
+pub const CHECKS: [(&str, Check); 14] = [
     ("names", names),
     ("identifier", identifier),
     ("credential", credential),
     ("password", password),
     ("service", service),
+    ("networks", networks),
     ("chosen_password", chosen_password),
     ("second_factor", second_factor),
     ("imports", imports),
@@ -173,6 +175,27 @@ pub fn service(data: &[u8]) {
         HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"))]);
     if let Ok(form) = OauthForm::parse(&headers, data) {
         assert!(form.all("token").count() <= 1 && form.all(RESOURCE).all(|resource| !resource.is_empty()));
+    }
+}
+
+/// The networks of an account, and the form of its restrictions: what is read reads back as it is
+/// shown and as it is stored, and its first address is in it.
+pub fn networks(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    match Networks::parse(&text) {
+        Ok(networks) => {
+            let rule = NetworkRule::Listed(networks);
+            assert!((1..=MOST_NETWORKS).contains(&rule.networks().len()));
+            assert_eq!(NetworkRule::from_stored(rule.code(), &rule.cidrs()).as_ref(), Some(&rule));
+            let shown = rule.networks().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            assert_eq!(Networks::parse(&shown).map(NetworkRule::Listed).as_ref(), Ok(&rule));
+        }
+        Err(error) => assert!(error.to_string().chars().count() < 300),
+    }
+    let fields = form_urlencoded::parse(data).into_owned().collect();
+    let read = portal::technical_users::restrictions_form::RestrictionsForm::read(&fields);
+    if let Some(Ok(asked)) = read.map(|(form, _)| form.asked()) {
+        assert!(asked.structures.ids().len() <= MOST_STRUCTURES);
     }
 }
 

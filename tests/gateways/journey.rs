@@ -1,6 +1,7 @@
 //! A gateway between Raccord, an API and callers of every kind, and what must hold there.
 
 use std::{
+    net::SocketAddr,
     thread,
     time::{Duration, Instant},
 };
@@ -11,12 +12,13 @@ use raccord::{
 };
 
 use super::{
+    namespaces::Pair,
     program::{Gateway, Running, Values},
     small_api::{Seen, SmallApi},
 };
 use crate::{
     common::{Account, Program, Takes, TestPortal, TestService, cpro_account},
-    operator::binary::{Directory, Serving, raccord, run, send},
+    operator::binary::{Directory, Serving, free_address, raccord, run, send},
 };
 
 const KEY_FILE: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key");
@@ -51,6 +53,11 @@ pub struct World {
 impl World {
     /// `None` where the gateway is not installed.
     pub async fn start(gateway: Gateway) -> Option<Self> {
+        Self::start_at(gateway, free_address()).await
+    }
+
+    /// The gateway listens at this address.
+    pub async fn start_at(gateway: Gateway, address: SocketAddr) -> Option<Self> {
         let portal = TestPortal::with(&[("RACCORD_SECRET_KEY_FILE", KEY_FILE)]).await;
         portal.anne_and_bruno().await;
         let account = portal.account(1).await;
@@ -69,7 +76,7 @@ impl World {
             service_secret: &service.secret,
             siret: OUTSIDE,
         };
-        let running = Running::start(gateway, &directory, &values)?;
+        let running = Running::start(gateway, address, &directory, &values)?;
         Some(Self { gateway, portal, account, service, api, running, raccord, directory })
     }
 
@@ -169,6 +176,35 @@ impl World {
             assert!(head.contains("\nwww-authenticate: "), "{:?} {head}", self.gateway);
         }
         assert!(self.api.take().is_empty(), "{:?}: nothing reached the API", self.gateway);
+    }
+
+    /// The account may call from the first network only.
+    pub async fn opens_to_one_of_two_networks(&self, networks: &Pair) {
+        let own = format!("{}/32", Pair::client(1));
+        self.set_networks("LIST", &format!("{{{own}}}")).await;
+        assert_eq!([1, 2].map(|network| self.status_from(networks, network)), [200, 401]);
+        self.set_networks("LIST", "{10.231.2.0/24}").await;
+        assert_eq!([1, 2].map(|network| self.status_from(networks, network)), [401, 200]);
+        assert_eq!(self.api.take().len(), 2);
+    }
+
+    /// The second network calls first.
+    pub async fn is_locked_by_the_first_of_two_networks(&self, networks: &Pair) {
+        self.set_networks("LOCK", "{}").await;
+        assert_eq!([2, 1, 2].map(|network| self.status_from(networks, network)), [200, 401, 200]);
+        let locked = "SELECT networks::text FROM technical_users WHERE id = $1";
+        let expected = format!("{{{}/32}}", Pair::client(2));
+        assert_eq!(self.portal.text(locked, &[self.account.id]).await, expected);
+    }
+
+    fn status_from(&self, networks: &Pair, network: u8) -> u16 {
+        networks.status(network, "/factures/7", &format!("cpro-account: {}", self.account.cpro_account()))
+    }
+
+    async fn set_networks(&self, rule: &str, networks: &str) {
+        let update = "UPDATE technical_users SET network_rule = $2, networks = $3::text::cidr[] WHERE id = $1";
+        let update = sqlx::query(update).bind(self.account.id).bind(rule).bind(networks);
+        update.execute(&self.portal.pool).await.expect("a rule");
     }
 
     pub async fn passes_nothing_forged_on(&self) {

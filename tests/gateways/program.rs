@@ -94,12 +94,11 @@ pub struct Running {
 
 impl Running {
     /// Starts the gateway and waits until it listens. `None` where it is not installed.
-    pub fn start(gateway: Gateway, directory: &Directory, values: &Values<'_>) -> Option<Self> {
+    pub fn start(gateway: Gateway, address: SocketAddr, directory: &Directory, values: &Values<'_>) -> Option<Self> {
         let Some(program) = gateway.program() else {
             eprintln!("skipped: {gateway:?} is not installed (bin/test installs it)");
             return None;
         };
-        let address = free_address();
         let text = gateway.configuration(address, values).replace("/etc/haproxy", &text_of(directory.path()));
         let file = directory.file(gateway.file(), text.as_bytes());
         let log = directory.path().join("gateway.log");

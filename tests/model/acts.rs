@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use raccord::domain::{role::Role, technical_user::TechnicalUserStatus as Status};
 
-use super::state::{HOUR, MINUTE, PEOPLE};
+use super::state::{HOUR, MINUTE, Networks, PEOPLE};
 
 /// The person who acts: the principal manager at that time, or one by number.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +104,7 @@ pub enum AccountAct {
     Reset(Reset),
     EndFormer,
     ChangeStatus { status: Status },
+    Restrict { networks: Networks },
     Look,
 }
 
@@ -177,6 +178,8 @@ fn account_act() -> impl Strategy<Value = AccountAct> {
         }),
         2 => Just(AccountAct::EndFormer),
         3 => status.prop_map(|status| AccountAct::ChangeStatus { status }),
+        2 => prop::sample::select(vec![Networks::Any, Networks::Any, Networks::Lock, Networks::Ours, Networks::Others])
+            .prop_map(|networks| AccountAct::Restrict { networks }),
         6 => Just(AccountAct::Look),
     ]
 }

@@ -9,7 +9,7 @@ use raccord::domain::{audit::Action, role::Role, technical_user::TechnicalUserSt
 
 use super::{
     acts::{AccountAct, Act, Creation, Reset, Shown, Which, Who},
-    state::{Display, Entry, MOST_ACCOUNTS, Outcome, PEOPLE, Secret, State},
+    state::{Display, Entry, MOST_ACCOUNTS, Networks, Outcome, PEOPLE, Secret, State},
 };
 use crate::common::{
     Answer, Browser, Call, HEALTH, PASSWORD, Page, Person, Server, Structure, TOKEN, TestPortal, cpro_account,
@@ -146,6 +146,7 @@ impl Life {
                 let path = self.path(account, act);
                 self.post(visit, &path, vec![], |state| state.change_status(who, account, status)).await;
             }
+            AccountAct::Restrict { networks } => self.restrict(visit, account, networks).await,
             AccountAct::Look => self.look(visit, account).await,
         }
     }
@@ -271,6 +272,20 @@ impl Life {
         let fields = vec![("libelle".into(), label.to_owned()), ("precedent".into(), seen)];
         let path = self.path(account, "/libelle");
         self.post(visit, &path, fields, |state| state.relabel(visit.who, account, label)).await;
+    }
+
+    async fn restrict(&mut self, visit: Visit, account: usize, networks: Networks) {
+        let (choice, list) = match networks {
+            Networks::Any => ("TOUTES", ""),
+            Networks::Lock | Networks::Locked => ("VERROU", ""),
+            Networks::Ours => ("LISTE", "10.0.0.0/8"),
+            Networks::Others => ("LISTE", "203.0.113.0/24\n2001:db8::/32"),
+        };
+        let version = self.state.restrictions_version(account).to_string();
+        let fields = [("reseaux", choice), ("liste", list), ("structures", "TOUTES"), ("version", &version)];
+        let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        let path = self.path(account, "/restrictions/confirmation");
+        self.post(visit, &path, fields, |state| state.restrict(visit.who, account, networks)).await;
     }
 
     async fn display(&mut self, visit: Visit, account: usize) {
@@ -450,7 +465,7 @@ impl Life {
         let (login, password, own) = self.credential(shown);
         let call = Call::get(HEALTH).with("cpro-account", &cpro_account(&login, &password));
         let status = self.visitor(second).send(call).await.status;
-        let opens = own.is_some_and(|(account, version)| self.state.opens(account, version));
+        let opens = own.is_some_and(|(account, version)| self.state.call(account, version));
         assert_eq!(status, if opens { 200 } else { 401 }, "{login}, {own:?}");
     }
 
@@ -510,7 +525,7 @@ impl Life {
         assert_eq!(people(&refused), people(&attempted));
         assert!(refused.len() <= attempted.len());
         assert!(refused.iter().all(|entry| entry.subject.is_empty() || attempted.contains(entry)));
-        let kinds = ["technical_user_created", "password_reset", "manager_changed"];
+        let kinds = ["technical_user_created", "password_reset", "manager_changed", "restrictions_changed"];
         let mut mails = self.portal.mails().await;
         mails.retain(|mail| kinds.iter().any(|kind| mail.ends_with(kind)));
         assert_eq!(mails, self.state.mails);

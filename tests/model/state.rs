@@ -67,6 +67,20 @@ struct Password {
     shown: bool,
 }
 
+/// From where an account may call. Each call of a life comes from another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Networks {
+    Any,
+    /// The first address that calls.
+    Lock,
+    /// Those from which all calls come.
+    Ours,
+    /// Those from which none comes.
+    Others,
+    /// The one address that took the lock.
+    Locked,
+}
+
 #[derive(Clone, Debug)]
 pub struct Account {
     pub login: String,
@@ -76,6 +90,9 @@ pub struct Account {
     former: Option<Password>,
     envelope: Option<Envelope>,
     tokens: Vec<Token>,
+    networks: Networks,
+    /// Of the restrictions.
+    restrictions: i32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -253,6 +270,8 @@ impl State {
             former: None,
             envelope: self.envelope(who),
             tokens: Vec::new(),
+            networks: Networks::Any,
+            restrictions: 0,
         });
         self.remember_of(Action::TechnicalUserCreated, self.accounts.len() - 1);
         self.mails.push(format!("{} technical_user_created", self.addresses[who]));
@@ -371,6 +390,47 @@ impl State {
         Outcome::Done
     }
 
+    pub fn restrict(&mut self, who: usize, account: usize, networks: Networks) -> Outcome {
+        if let Err(outcome) = self.on_account(who, account, Kind::SensitiveAct) {
+            return outcome;
+        }
+        let restricted = &mut self.accounts[account];
+        if restricted.networks == networks {
+            return Outcome::Done;
+        }
+        restricted.networks = networks;
+        restricted.restrictions += 1;
+        if networks != Networks::Any {
+            restricted.tokens.clear();
+        }
+        self.remember_of(Action::RestrictionsChanged, account);
+        self.mails.push(format!("{} restrictions_changed", self.addresses[who]));
+        Outcome::Done
+    }
+
+    pub fn restrictions_version(&self, account: usize) -> i32 {
+        self.accounts[account].restrictions
+    }
+
+    /// A call with this version of the password: whether it is served. The first one takes a lock.
+    pub fn call(&mut self, account: usize, version: i32) -> bool {
+        if !self.opens(account, version) {
+            return false;
+        }
+        let called = &mut self.accounts[account];
+        match called.networks {
+            Networks::Any | Networks::Ours => true,
+            Networks::Others | Networks::Locked => false,
+            Networks::Lock => {
+                called.networks = Networks::Locked;
+                let login = called.login.clone();
+                let action = Action::NetworkLocked.label().into();
+                self.history.push(Entry { action, subject: login.clone(), actor: login });
+                true
+            }
+        }
+    }
+
     // The structure and its people.
 
     pub fn designate(&mut self, who: usize, whom: usize) -> Outcome {
@@ -469,7 +529,7 @@ impl State {
 
     /// The number of the token that this version of the password obtains.
     pub fn give_token(&mut self, account: usize, version: i32) -> Option<usize> {
-        self.opens(account, version).then(|| {
+        self.call(account, version).then(|| {
             self.tokens_given += 1;
             let (number, until) = (self.tokens_given, self.now + 15 * MINUTE);
             self.accounts[account].tokens.push(Token { number, version, until });
@@ -480,9 +540,10 @@ impl State {
     pub fn token_opens(&self, number: usize) -> bool {
         (0..self.accounts.len()).any(|account| {
             let tokens = &self.accounts[account].tokens;
-            tokens
-                .iter()
-                .any(|token| token.number == number && token.until > self.now && self.opens(account, token.version))
+            matches!(self.accounts[account].networks, Networks::Any | Networks::Ours)
+                && tokens
+                    .iter()
+                    .any(|token| token.number == number && token.until > self.now && self.opens(account, token.version))
         })
     }
 
