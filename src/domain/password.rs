@@ -182,8 +182,8 @@ pub struct Argon2id {
 const CAPACITY: usize = 33 * 1024;
 
 impl Argon2id {
-    /// Hashes a password with the given salt. Its accents are composed first (RFC 8265 §4.2.2): some
-    /// systems send them apart from their letters.
+    /// Hashes a password with the given salt. Its accents are composed first (RFC 8265 §4.2.2):
+    /// some systems send them apart from their letters.
     #[must_use]
     pub fn hash(&mut self, password: &str, salt: [u8; 16]) -> PasswordHash {
         let password = &*composed(password);

@@ -71,7 +71,8 @@ pub struct StrangersShare {
 }
 
 impl AccountShares {
-    /// For a pool with so many connections: one account may have two thirds of them, strangers half.
+    /// For a pool with so many connections: one account may have two thirds of them, strangers
+    /// half.
     pub fn of(connections: u32) -> Self {
         Self {
             statements: Shares::of((connections * 2 / 3).max(1)),
