@@ -66,6 +66,24 @@ async fn of_many_passwords_guessed_together_no_more_are_judged_than_one_after_th
 }
 
 #[tokio::test]
+async fn no_delay_that_can_be_caused_on_purpose_shows_that_a_login_is_unknown() {
+    use raccord::{db::throttles::secret_bucket, domain::network::networks_of};
+
+    let portal = TestPortal::start().await;
+    let (unknown, address) = ("inconnue@x.fr", "203.0.113.5");
+    let network = &networks_of(address.parse().expect("an address"))[0].name;
+    // The bucket of a login whose subject had no secret.
+    let bucket = |login: &str| secret_bucket(&format!("{login} "), network);
+    let mut others = (0..5_000_000).map(|number| format!("autre{number}@x.fr"));
+    let other = others.find(|other| bucket(other) == bucket(unknown)).expect("another one in it");
+    let attempt = async |login: &str| sign_in(&portal.browser().with_address(address), login, WRONG).await.status;
+    for _ in 0..5 {
+        assert_eq!(attempt(&other).await, 422);
+    }
+    assert_eq!((attempt(&other).await.as_u16(), attempt(unknown).await.as_u16()), (429, 422));
+}
+
+#[tokio::test]
 async fn a_right_password_takes_its_attempt_back() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;

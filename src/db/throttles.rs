@@ -129,11 +129,12 @@ pub enum Source {
 }
 
 impl Source {
-    /// The keys of attempts to sign in with this login and this password, narrowest first. A new
-    /// password begins new counts.
+    /// The keys of attempts to sign in with this login, narrowest first. `secret` is the hash of
+    /// its password, so that a new password begins new counts; for a login without one, another
+    /// secret of the login: if its keys could be computed, they would show that it has none.
     #[must_use]
-    pub fn sign_in_keys(&self, login: &str, password_hash: Option<&str>) -> Vec<Key> {
-        let subject = format!("{login} {}", password_hash.unwrap_or_default());
+    pub fn sign_in_keys(&self, login: &str, secret: &str) -> Vec<Key> {
+        let subject = format!("{login} {secret}");
         match self {
             Self::KnownBrowser(number) => keys_of_browser(number, |place| Scope::KnownBrowser.key(&subject, place)),
             Self::Address(address) => {
@@ -183,8 +184,8 @@ pub fn bucket(login: &str, network: &str) -> String {
 }
 
 /// One of 262,144 subjects, where a shared delay must not be caused on purpose. `secret` holds the
-/// salted hash of a person's password, so that others cannot compute which logins and networks
-/// share a person's subject; to hit it blindly takes more failures an hour than are judged.
+/// salted hash of a person's password, or what stands for it, so that others cannot compute which
+/// logins and networks share a subject; to hit it blindly takes more failures an hour than are judged.
 #[must_use]
 pub fn secret_bucket(secret: &str, network: &str) -> String {
     let digest = digest(format!("{network} {secret}"));

@@ -128,12 +128,22 @@ impl Keyring {
     /// guessed without the key. The same each time, so a mail that is sent twice has the same text.
     #[must_use]
     pub fn link_token(&self, message_id: &str) -> String {
+        self.derived_text("raccord mail link 1", message_id)
+    }
+
+    /// What stands for the password hash of a login that has none, where a secret of the login is
+    /// needed. Always the same for a login.
+    #[must_use]
+    pub fn stand_in_for_hash(&self, login: &str) -> String {
+        self.derived_text("raccord login without password 1", login)
+    }
+
+    fn derived_text(&self, label: &str, about: &str) -> String {
         let (_, key) = &self.0[0];
-        let about = [b"raccord mail link 1".as_slice(), message_id.as_bytes()].concat();
-        let mut token = Zeroizing::new([0; 32]);
-        wiped(|| Hkdf::<Sha256>::new(None, &**key).expand(&about, &mut *token))
+        let mut derived = Zeroizing::new([0; 32]);
+        wiped(|| Hkdf::<Sha256>::new(None, &**key).expand(format!("{label}{about}").as_bytes(), &mut *derived))
             .expect("32 bytes are within HKDF's limit");
-        BASE64URL_NOPAD.encode(&*token)
+        BASE64URL_NOPAD.encode(&*derived)
     }
 
     /// Keys for another purpose, which the label names: one derived from each key, with its name.

@@ -41,16 +41,17 @@ pub enum Attempt {
 }
 
 /// The credentials of a normalized login, unless too many passwords were wrong from this source.
+/// `stand_in` is a secret of the login that stands for a password hash where it has none.
 ///
 /// # Errors
 /// Database errors.
-pub async fn attempt(pool: &PgPool, login: &str, source: &Source) -> sqlx::Result<Attempt> {
+pub async fn attempt(pool: &PgPool, login: &str, stand_in: &str, source: &Source) -> sqlx::Result<Attempt> {
     let mut tx = pool.begin().await?;
     let row = sqlx::query!("SELECT id, login, password_hash FROM users WHERE login = $1", login)
         .fetch_optional(&mut *tx)
         .await?;
     let hash = row.as_ref().and_then(|row| row.password_hash.as_deref());
-    let counted = match throttles::begin(&mut tx, source.sign_in_keys(login, hash)).await? {
+    let counted = match throttles::begin(&mut tx, source.sign_in_keys(login, hash.unwrap_or(stand_in))).await? {
         Begun::Wait(seconds) => return Ok(Attempt::Wait(seconds)),
         Begun::Counted(counted) => counted,
     };

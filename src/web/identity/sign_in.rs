@@ -21,7 +21,7 @@ use crate::{
             passwords, sessions,
             sign_in::{self, Attempt, Credentials},
         },
-        throttles::Counted,
+        throttles::{Counted, Source},
     },
     domain::{
         audit::Actor,
@@ -93,7 +93,8 @@ pub async fn submit(
     let login = normalized_login(&form.identifiant);
     let turn = browser.turn(&state).await?;
     let source = browser.source(&state, &login).await?;
-    let (credentials, counted) = match sign_in::attempt(&state.strangers_pool, &login, &source).await? {
+    let stand_in = state.keys()?.stand_in_for_hash(&login);
+    let (credentials, counted) = match sign_in::attempt(&state.strangers_pool, &login, &stand_in, &source).await? {
         Attempt::Wait(seconds) => return refuse(SignInRefusal::TooManyAttempts { seconds }),
         Attempt::Verify { credentials, counted } => (credentials, counted),
     };
@@ -103,7 +104,7 @@ pub async fn submit(
         Some(credentials) => Actor { user_id: Some(credentials.user_id), name: login.clone(), address },
         None => Actor::unknown(address),
     };
-    let Some(verified) = verify(&state, &browser, credentials, &form.password, counted).await? else {
+    let Some(verified) = verify(&state, &browser, &source, credentials, &form.password, counted).await? else {
         sign_in::record_wrong_password(&state.strangers_pool, &actor).await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
@@ -138,13 +139,18 @@ async fn begin(
 async fn verify(
     state: &AppState,
     browser: &Browser,
+    source: &Source,
     credentials: Option<Credentials>,
     password: &TypedPassword,
     counted: Counted,
 ) -> Result<Option<VerifiedPassword>, AppError> {
     let known = credentials.and_then(|known| Some((known.user_id, known.password_hash?)));
     let hash = known.as_ref().map(|(_, hash)| hash.clone());
-    let key = QueueKey::portal(browser.address);
+    // A browser in which the person has signed in before is not kept out by a flood of strangers.
+    let key = match (source, &known) {
+        (Source::KnownBrowser(_), Some((user_id, _))) => QueueKey::Person(*user_id),
+        _ => QueueKey::portal(browser.address),
+    };
     let is_right = verify_counted(state, key, password.clone(), hash, &counted).await?;
     Ok(known.filter(|_| is_right).map(|(user_id, hash)| VerifiedPassword { user_id, hash, counted }))
 }
