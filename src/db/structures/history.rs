@@ -203,8 +203,8 @@ async fn accounts(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> s
     sqlx::query_scalar!(
         "WITH named AS (
              SELECT id, lower(login) = lower($2) AS exactly FROM technical_users
-              WHERE structure_id = $1 AND (position(lower(regexp_replace($2, '\\s', '', 'g')) IN search_text) > 0
-                 OR search_key($2) <> '' AND position(search_key($2) IN search_text) > 0))
+              WHERE structure_id = $1 AND (position((SELECT lower(regexp_replace($2, '\\s', '', 'g'))) IN search_text) > 0
+                 OR (SELECT search_key($2)) <> '' AND position((SELECT search_key($2)) IN search_text) > 0))
          SELECT id FROM named WHERE exactly OR NOT EXISTS (SELECT FROM named WHERE exactly)",
         structure.id(),
         typed,
@@ -227,7 +227,7 @@ async fn actors(pool: &PgPool, structure: &ManagedStructure, typed: &str) -> sql
            named AS (
                SELECT a.actor, lower(a.actor) = lower($2) AS exactly FROM actors a LEFT JOIN users u ON u.login = a.actor
                 WHERE position(lower($2) IN lower(a.actor)) > 0
-                   OR search_key($2) <> '' AND position(search_key($2) IN search_key(concat_ws(' ', u.first_name, u.last_name, u.first_name))) > 0)
+                   OR (SELECT search_key($2)) <> '' AND position((SELECT search_key($2)) IN search_key(concat_ws(' ', u.first_name, u.last_name, u.first_name))) > 0)
            SELECT actor AS "actor!" FROM named WHERE exactly OR NOT EXISTS (SELECT FROM named WHERE exactly)"#,
         structure.id(),
         typed,

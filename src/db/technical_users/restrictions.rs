@@ -131,8 +131,8 @@ pub async fn page(
                   count(*) OVER () AS "total!"
              FROM memberships m JOIN structures s ON s.id = m.structure_id
             WHERE m.user_id = $1
-              AND ($2 = '' OR position(replace(search_key($2), ' ', '') IN replace(s.search_text, ' ', '')) > 0
-                   OR position(lower(regexp_replace($2, '\s', '', 'g')) IN lower(s.identifier)) > 0)
+              AND ($2 = '' OR position((SELECT replace(search_key($2), ' ', '')) IN replace(s.search_text, ' ', '')) > 0
+                   OR position((SELECT lower(regexp_replace($2, '\s', '', 'g'))) IN lower(s.identifier)) > 0)
             ORDER BY s.search_text, s.id OFFSET $3 LIMIT $4"#,
         account.structure().manager_id(),
         search,
