@@ -18,6 +18,7 @@ mod chain;
 mod directory;
 mod load;
 mod nginx;
+mod peers;
 mod program;
 mod refusals;
 
@@ -28,6 +29,7 @@ use common::{Takes, TestPortal, TestService};
 use directory::Portal;
 use load::{CONNECTIONS, Measure, Variant, milliseconds, percentile};
 use nginx::Nginx;
+use peers::Peers;
 use raccord::{
     db,
     settings::Settings,
@@ -55,17 +57,20 @@ struct Wanted {
     variant: Option<String>,
     /// Accounts of the second half of the first table.
     accounts: usize,
+    /// Whether the first table has systems of other projects too.
+    peers: bool,
     /// Directories to compare.
     sizes: Vec<i64>,
 }
 
 impl Wanted {
     fn read() -> Self {
-        let mut wanted = Self { variant: None, accounts: 0, sizes: Vec::new() };
+        let mut wanted = Self { variant: None, accounts: 0, peers: false, sizes: Vec::new() };
         let mut arguments = env::args().skip(1).filter(|argument| argument != "--bench");
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--many" => wanted.accounts = MANY,
+                "--peers" => wanted.peers = true,
                 "--size" => {
                     let size = arguments.next().and_then(|size| size.parse().ok());
                     wanted.sizes.push(size.expect("--size needs a number of structures"));
@@ -107,11 +112,18 @@ async fn measure_calls(wanted: &Wanted) {
         variants.push(calls("nginx, check", nginx.checking, &one));
         variants.extend(many.map(|many| calls("nginx, check, many", nginx.checking, many)));
     }
+    let peers = if wanted.peers { Some(Peers::start().await) } else { None };
+    if let Some(peers) = &peers {
+        variants.extend(peers.variants().await);
+    }
     if let Some(name) = &wanted.variant {
         variants.retain(|variant| variant.name == *name);
     }
     let rounds = measure_rounds(&variants, &backends(&pool).await).await;
     print_calls(&variants, &rounds);
+    if peers.is_some() {
+        peers::print_legend();
+    }
     if wanted.variant.is_none() {
         refusals::print(&refusals::measure(&portal, raccord).await);
     }
@@ -194,7 +206,7 @@ async fn measure_rounds(variants: &[Variant], backends: &[String]) -> Vec<Vec<Me
 
 fn print_calls(variants: &[Variant], rounds: &[Vec<Measure>]) {
     println!("{MEMBERSHIPS} memberships, {CONNECTIONS} connections, {ROUNDS} rounds of 2 s each");
-    println!("{:20} {:>12} {:>10} {:>16} {:>16}", "", "requests/s", "of bare", "µs here", "µs in database");
+    println!("{:27} {:>12} {:>10} {:>16} {:>16}", "", "requests/s", "of bare", "µs here", "µs in database");
     let median = |measures: &[Measure], figure: fn(&Measure) -> u64| {
         percentile(&measures.iter().map(figure).collect::<Vec<_>>(), 50)
     };
@@ -207,7 +219,7 @@ fn print_calls(variants: &[Variant], rounds: &[Vec<Measure>]) {
         let own = own.expect("it is in the table");
         let share = bare.map_or_else(String::new, |bare| format!("{}%", own * 100 / bare));
         let (own_cpu, database_cpu) = (median(measures, |m| m.own_cpu), median(measures, |m| m.database_cpu));
-        println!("{:20} {own:>12} {share:>10} {own_cpu:>16} {database_cpu:>16}", variant.name);
+        println!("{:27} {own:>12} {share:>10} {own_cpu:>16} {database_cpu:>16}", variant.name);
     }
 }
 
