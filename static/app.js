@@ -4,7 +4,6 @@ copyButtons();
 dialogButtons();
 confirmedForms();
 printButtons();
-rowNames();
 busyForms();
 exportForms();
 sessionWarning();
@@ -160,15 +159,6 @@ function adviceOn(password) {
   if (new Set(password.toLowerCase()).size < 6) return "Facile à deviner : trop de caractères identiques.";
   if (length < 20) return "Solidité suffisante. Quelques mots de plus la renforceraient.";
   return "Bonne solidité.";
-}
-
-// A click on a row's name follows the row's link, unless it selects text. Keyboards use the link.
-function rowNames() {
-  for (const name of document.querySelectorAll("[data-opens]")) {
-    const link = name.parentElement.querySelector("a");
-    name.classList.add("opens");
-    name.addEventListener("click", () => getSelection().isCollapsed && link.click());
-  }
 }
 
 // One submission at a time. The button keeps its focus and is marked disabled; Back frees it.

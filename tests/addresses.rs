@@ -96,7 +96,7 @@ async fn a_person_found_by_login_is_named_once_they_have_signed_in() {
         let fiche = format!("/structures/{}", structure.id);
         let row =
             browser.open(&fiche).await.rows().into_iter().find(|row| row[0].starts_with("Invité")).expect("a row");
-        assert_eq!((row[0].as_str(), &row[1]), ("Invité, en attente d’acceptation", typed));
+        assert_eq!((row[0].as_str(), &row[1]), ("Invité, en attente", typed));
         let pages = [
             fiche.clone(),
             format!("{fiche}/gestionnaire-principal"),

@@ -30,9 +30,13 @@ async fn the_whole_way_from_the_list_to_the_new_account() {
     assert!(summary.password().is_some());
     let close = summary.html().split("action=\"").find(|rest| rest.contains("/recapitulatif/fermeture")).unwrap();
     let close = close.split('"').next().unwrap();
-    assert_eq!(browser.submit(&summary, close, &[]).await.location(), format!("/structures/{}", structure.id));
+    // Back at the row of the new account.
+    let account = portal.account_ids().await[0];
+    let arrival = format!("/structures/{}#compte-{account}", structure.id);
+    assert_eq!(browser.submit(&summary, close, &[]).await.location(), arrival);
     let fiche = browser.open(&format!("/structures/{}", structure.id)).await;
     let row = fiche.rows().into_iter().find(|row| row.get(1) == Some(&login)).expect("the account is on the page");
+    assert!(fiche.html().contains(&format!("<tr id=\"compte-{account}\">")), "{}", fiche.html());
     assert_eq!(row[0], "Logiciel de facturation");
     assert_eq!(row[2..5], ["Utilisateur technique".to_owned(), manager.contact_address, "Actif".into()]);
     assert_eq!(row[6], "Jamais");

@@ -185,14 +185,14 @@ async fn a_manager_finds_what_is_to_be_renewed() {
     for (query, expected) in [
         ("", vec!["=Formule", "Régie", "Paie"]),
         ("?tri=structure", vec!["Paie", "Régie", "=Formule"]),
-        ("?echeance=60-jours", vec!["=Formule", "Régie"]),
-        ("?echeance=expiree", vec!["=Formule"]),
+        ("?etat=a-renouveler", vec!["Régie"]),
+        ("?etat=expire", vec![]),
         ("?etat=actif", vec!["Régie", "Paie"]),
         ("?etat=suspendu", vec!["=Formule"]),
         ("?recherche=regie", vec!["Régie"]),
         ("?recherche=numero+001", vec!["Paie"]),
         ("?recherche=ailleurs", vec![]),
-        ("?echeance=n%27importe&etat=quoi&tri=%00", vec!["=Formule", "Régie", "Paie"]),
+        ("?etat=quoi&tri=%00", vec!["=Formule", "Régie", "Paie"]),
     ] {
         assert_eq!(labels(browser.open(&format!("{list}{query}")).await.rows()), expected, "{query}");
     }
@@ -202,7 +202,7 @@ async fn a_manager_finds_what_is_to_be_renewed() {
     let sorted = browser.open("/activites?tri=echeance").await;
     assert_eq!(names(sorted.rows())[0], structures[2].designation);
 
-    let csv = browser.get(&format!("{list}.csv?echeance=expiree")).await;
+    let csv = browser.get(&format!("{list}.csv?etat=suspendu")).await;
     assert_eq!(csv.header("content-type"), Some("text/csv; charset=utf-8"));
     let text = csv.body_text();
     assert!(text.starts_with('\u{feff}') && text.lines().count() == 2, "{text}");
@@ -306,4 +306,39 @@ async fn a_calendar_is_a_download_and_nobody_leaves_more_than_two_unread() {
     for path in ["/activites/echeances.ics", &format!("/calendrier/{link}")] {
         assert!(browser.get(path).await.body_text().starts_with("BEGIN:VCALENDAR"), "{path}");
     }
+}
+
+/// The link that a page about the calendar shows.
+fn link_on(page: &crate::common::Page) -> String {
+    let html = page.html();
+    let from = html.find("/calendrier/").expect("a link");
+    html[from..].split('"').next().expect("its end").to_owned()
+}
+
+#[tokio::test]
+async fn the_calendar_shows_the_next_dates_and_its_link_can_be_revoked() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 12).await;
+    let browser = portal.signed_in(&manager).await;
+    let page = browser.open("/activites/echeances").await;
+    page.assert_says("Aucun mot de passe n’a d’échéance");
+    assert!(!page.has_form("/activites/echeances/revocation"));
+    for (number, structure) in structures.iter().enumerate() {
+        let account = portal.create_account(&browser, structure.id, &format!("ERP {number}")).await;
+        portal.expire_in(account, &format!("{} days", 12 - number)).await;
+    }
+    let page = browser.open("/activites/echeances").await;
+    let rows = page.rows();
+    assert_eq!((rows.len(), &*rows[0][1], &*rows[9][1]), (10, "ERP 11", "ERP 2"), "{rows:?}");
+    assert_eq!(page.link("Voir les 12 échéances"), "/activites/utilisateurs-techniques");
+    let link = link_on(&browser.submit(&page, "/activites/echeances", &[]).await.page());
+    assert_eq!(portal.browser().get(&link).await.status, 200);
+    // It takes away what a link gives: no fresh authentication is needed.
+    portal.move_clock("16 minutes").await;
+    let page = browser.open("/activites/echeances").await;
+    let told = browser.submit(&page, "/activites/echeances/revocation", &[]).await.location();
+    browser.open(&told).await.assert_says("Le lien d’abonnement est révoqué");
+    assert_eq!(portal.browser().get(&link).await.status, 404);
+    browser.post("/activites/echeances/revocation", &[]).await.location();
+    assert_eq!(portal.events_of("CALENDAR_LINK_REVOKED").await, 1, "what was not there is not revoked");
 }

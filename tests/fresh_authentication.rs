@@ -9,7 +9,7 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 17] = [
+const DO_NOT_ASK: [(&str, &str); 18] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),
@@ -24,6 +24,7 @@ const DO_NOT_ASK: [(&str, &str); 17] = [
     ("/mon-compte/demandes-de-rattachement/{id}/annulation", "takes an own request back"),
     ("/demandes-de-rattachement/{id}/refus", "gives nothing; the person may ask again"),
     ("/utilisateurs-techniques/{id}/restrictions", "shows what would change; the confirmation asks"),
+    ("/activites/echeances/revocation", "takes away what a link gives"),
     ("/utilisateurs-techniques/{id}/libelle", "changes a name that no right depends on"),
     ("/utilisateurs-techniques/{id}/recapitulatif/fermeture", "destroys what was displayed"),
     (

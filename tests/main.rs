@@ -25,6 +25,7 @@ mod malformed;
 mod members;
 mod model;
 mod operator;
+mod priorities;
 mod reset;
 mod restrictions;
 mod rotation;

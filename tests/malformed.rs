@@ -135,6 +135,8 @@ async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
     // The acts that need no field.
     let needs_nothing = [
         "fermeture",
+        "revocation",
+        "{id}/invitation",
         "suspension",
         "reactivation",
         "suppression",

@@ -42,10 +42,14 @@ async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
     }
     let rows = browser.open(&format!("/structures/{}", structure.id)).await.rows();
     let row = rows.iter().find(|row| row[1] == "Lou.Petit@exemple.fr").expect("the row of Lou Petit");
-    let expected = ["Utilisateur Modifier le rôle Retirer", "Affichée après acceptation", "En attente"];
-    assert_eq!((&*row[0], &row[2..5]), ("Invité, en attente d’acceptation", &expected.map(String::from)[..]));
-    let mails = portal.mails().await;
-    assert_eq!(mails, ["Lou.Petit@exemple.fr invitation", "Lou.Petit@exemple.fr membership_changed"]);
+    let acts = "Utilisateur Renvoyer l’invitation Modifier le rôle Retirer";
+    let expected = [acts, "Affichée après acceptation", "Invité, en attente"];
+    assert_eq!((&*row[0], &row[2..5]), ("Invité, en attente", &expected.map(String::from)[..]));
+    // One mail: it says by whom, where and as what, and has the link.
+    assert_eq!(portal.mails().await, ["Lou.Petit@exemple.fr invitation"]);
+    let joins = &portal.mails_of("invitation").await[0].notice["joins"];
+    assert_eq!((&joins["inviter"], &joins["role"]), (&manager.full_name.into(), &"Utilisateur".into()));
+    assert_eq!(joins["structure"], structure.designation);
     assert_eq!(portal.events().await[1..], ["PERSON_INVITED", "MEMBER_INVITED"]);
     notices(&portal).await;
 }
@@ -214,7 +218,7 @@ async fn the_principal_manager_validates_with_a_role_or_refuses() {
     let told = browser.post(&format!("/demandes-de-rattachement/{}/refus", ids[1]), &[]).await.location();
     let page = browser.open(&told).await;
     page.assert_says("La demande est refusée.");
-    assert_eq!(page.rows().len(), 1, "the structure alone is left");
+    assert!(page.rows().is_empty() && page.text().contains(&structure.designation), "the structure alone is left");
     browser.post(&accept, &[("role", "UTILISATEUR")]).await.refusal(404);
     assert_eq!(portal.roles_of(&noor).await, ["SECONDARY_MANAGER"]);
     assert_eq!(portal.roles_of(&sacha).await.len(), 0);
@@ -311,9 +315,9 @@ async fn a_manager_writes_to_many_people_in_a_row_and_then_waits_for_an_hour() {
     browser.post(&role, &[("role", roles[1])]).await.location();
     let (other, theirs) = portal.manager_with_structures("Alix", 1).await;
     invite(&portal.signed_in(&other).await, &theirs[0], "autre@exemple.fr").await.location();
-    // Added since: the other manager, and the person that they invited.
+    // Added since: the other manager, and the person that they invited, who is mailed.
     assert_eq!(portal.count("users").await, people + 2);
-    assert_eq!(portal.mails().await.len(), mails + 2);
+    assert_eq!(portal.mails().await.len(), mails + 1);
     portal.move_clock("61 minutes").await;
     let browser = portal.signed_in(&manager).await;
     for number in 0..3 {
@@ -423,4 +427,77 @@ async fn requests_made_and_taken_back_mail_a_manager_twenty_times_and_then_wait_
     assert_eq!((portal.mails_of("membership_requested").await.len(), refused), (20, 20));
     portal.move_clock("90 minutes").await;
     ask(&portal.signed_in(&noor).await, "SIRET", &structures[0].identifier).await.location();
+}
+
+/// An invitation that was lost or has ended is sent again: to whom the portal did not know with a
+/// link of seven days, to whom it knew without one. The manager sees no difference.
+#[tokio::test]
+async fn an_invitation_is_sent_again_three_times_a_day_whether_the_portal_knew_the_person_or_not() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    let browser = portal.signed_in(&manager).await;
+    for address in ["alix@exemple.fr", &noor.login] {
+        invite(&browser, &structure, address, "UTILISATEUR").await.location();
+    }
+    let alix = portal.person_with_login("alix@exemple.fr").await;
+    for person in [&alix, &noor] {
+        let again = format!("/rattachements/{}/invitation", portal.membership_of(person).await);
+        for _ in 0..2 {
+            let told = browser.post(&again, &[]).await.location();
+            browser.open(&told).await.assert_says("L’invitation est envoyée de nouveau.");
+        }
+        browser.post(&again, &[]).await.refusal(429);
+    }
+    assert_eq!(portal.mails_of("invitation").await.len(), 3);
+    assert_eq!(portal.mails_of("membership_changed").await.len(), 3);
+    assert_eq!(portal.events_of("INVITATION_SENT_AGAIN").await, 4);
+    // The link is the new person's for seven days, and works once.
+    let sent = portal.send_mails().await;
+    let token = sent.iter().find_map(|mail| mail.split("/invitation/").nth(1)?.get(..43)).expect("a link");
+    let link = format!("/invitation/{token}");
+    portal.move_clock("167 hours").await;
+    let chosen = [("nouveau-mot-de-passe", "sept ponts sur la Loire")];
+    portal.browser().post(&link, &chosen).await.location();
+    portal.browser().post(&link, &chosen).await.refusal(404);
+    // Once a person has signed in, nothing is sent any more.
+    portal.signed_in(&noor).await;
+    let browser = portal.signed_in(&manager).await;
+    let mails = portal.mails().await.len();
+    let again = format!("/rattachements/{}/invitation", portal.membership_of(&noor).await);
+    browser.post(&again, &[]).await.location();
+    assert_eq!(portal.mails().await.len(), mails);
+    let rows = browser.open(&format!("/structures/{}", structure.id)).await.rows();
+    let row = rows.iter().find(|row| row[0] == noor.full_name).expect("the row of Noor Martin");
+    assert_eq!((&*row[2], &*row[4]), ("Utilisateur Modifier le rôle Retirer", "Actif"));
+}
+
+#[tokio::test]
+async fn an_invitation_ends_after_seven_days_and_a_new_link_can_be_asked_for_meanwhile() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    invite(&portal.signed_in(&manager).await, &structure, "alix@exemple.fr", "UTILISATEUR").await.location();
+    let sent = portal.send_mails().await;
+    let token = sent.iter().find_map(|mail| mail.split("/invitation/").nth(1)?.get(..43)).expect("a link");
+    assert!(sent.iter().any(|mail| mail.contains("7=C2=A0jours") || mail.contains("7\u{a0}jours")), "{sent:?}");
+    portal.move_clock("10 minutes").await;
+    portal.browser().post("/mot-de-passe-oublie", &[("identifiant", "alix@exemple.fr")]).await.location();
+    assert_eq!(portal.mails_of("password_forgotten").await.len(), 1, "the invitation is no reason to wait");
+    portal.move_clock("169 hours").await;
+    portal.browser().get(&format!("/invitation/{token}")).await.refusal(404);
+}
+
+#[tokio::test]
+async fn a_member_sees_who_the_principal_manager_is_and_the_address_once_it_is_confirmed() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    portal.attach(&noor, &structure, Role::SecondaryManager).await;
+    let browser = portal.signed_in(&noor).await;
+    let cell = async || browser.open("/mon-compte").await.rows()[0][4].clone();
+    assert_eq!(cell().await, format!("{} {}", manager.full_name, manager.contact_address));
+    let theirs = portal.signed_in(&manager).await;
+    theirs.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "tiers@autre.example")]).await.location();
+    assert_eq!(cell().await, manager.full_name);
+    assert_eq!(theirs.open("/mon-compte").await.rows()[0][4], "Vous-même");
 }

@@ -347,3 +347,22 @@ async fn a_person_has_a_hundred_sessions_and_another_one_ends_the_longest_unused
         sqlx::query_scalar("SELECT count(*) FROM sessions").fetch_one(&portal.pool).await.expect("a count");
     assert_eq!(count, 100);
 }
+
+#[tokio::test]
+async fn all_other_sessions_are_closed_at_once_and_no_browser_but_this_one_stays_known() {
+    let mut portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let (here, there) = (portal.signed_in(&manager).await, portal.signed_in(&manager).await);
+    let stranger = portal.signed_in(&portal.person("Sacha").await).await;
+    let close = "/mon-compte/sessions/fermeture";
+    assert!(here.open("/mon-compte").await.has_form(close));
+    portal.move_clock("16 minutes").await;
+    assert_eq!(here.post(close, &[]).await.refusal(403).heading(), "Confirmez votre identité");
+    portal.move_clock("14 minutes").await;
+    let told = here.post(close, &[]).await.location();
+    let page = here.open(&told).await;
+    page.assert_says("Toutes vos autres sessions sont fermées.");
+    assert!(!page.has_form(close), "there is none to close");
+    assert!(is_in(&here).await && !is_in(&there).await && is_in(&stranger).await);
+    assert_eq!(portal.details_of("SESSION_CLOSED").await, ["toutes les autres sessions"]);
+}

@@ -278,7 +278,7 @@ async fn a_password_is_compared_as_it_was_typed_and_does_not_expire() {
 }
 
 #[tokio::test]
-async fn an_invitation_dies_after_an_hour() {
+async fn a_link_to_choose_another_password_dies_after_an_hour() {
     let mut portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     let link = portal.invitation(&noor).await;

@@ -135,7 +135,7 @@ async fn an_inactive_structure_takes_no_new_account() {
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
     let url = format!("/structures/{}", structure.id);
-    let fiche = browser.open(&url).await;
+    let fiche = browser.open(&format!("{url}/informations-generales")).await;
     let typed = [("designation", "Mairie de Rennes"), ("statut", "INACTIVE")];
     let told = browser.submit(&fiche, &url, &typed).await.location();
     assert!(browser.open(&told).await.text().contains("Les informations générales sont enregistrées."));

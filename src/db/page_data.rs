@@ -4,16 +4,21 @@
 use sqlx::{PgPool, Postgres, Transaction};
 
 use super::{
+    identity::calendar_links,
     members::{
         memberships::{self, Member},
         requests::{self, PendingRequest},
     },
     structures::{
-        ManagedStructure, card,
+        ManagedStructure,
         history::{self, Cursor, EventFilter, PastEvent},
         list::{self, StructureFilter, StructureRow},
     },
-    technical_users::{self, TechnicalUser},
+    technical_users::{
+        self, TechnicalUser,
+        deadlines::{self, NextDeadline},
+        overview::{self, AccountFilter, DueCounts, OverviewRow},
+    },
 };
 
 /// What « Fiche structure » shows beside the card.
@@ -23,8 +28,6 @@ pub struct StructureContents {
     pub members: Vec<Member>,
     /// The oldest first.
     pub technical_users: Vec<TechnicalUser>,
-    /// The number of technical users that can call the API.
-    pub working: u64,
     /// The latest events, newest first.
     pub events: Vec<PastEvent>,
 }
@@ -37,10 +40,9 @@ pub async fn structure(pool: &PgPool, structure: &ManagedStructure, events: u32)
     let mut tx = begin(pool).await?;
     let members = memberships::of_structure(&mut *tx, structure).await?;
     let technical_users = technical_users::of_structure(&mut *tx, structure).await?;
-    let working = card::count_working(&mut *tx, structure).await?;
     let page = history::page(&mut *tx, structure, &EventFilter::default(), Cursor::Newest, events).await?;
     tx.commit().await?;
-    Ok(StructureContents { members, technical_users, working, events: page.events })
+    Ok(StructureContents { members, technical_users, events: page.events })
 }
 
 /// What « Activités du gestionnaire » shows.
@@ -50,6 +52,8 @@ pub struct ActivitiesContents {
     pub structures: Vec<StructureRow>,
     /// The oldest pending requests.
     pub requests: Vec<PendingRequest>,
+    /// What is to be done about technical users.
+    pub due: DueCounts,
 }
 
 /// Which part of « Activités du gestionnaire » to read.
@@ -72,8 +76,56 @@ pub async fn activities(pool: &PgPool, manager_id: i64, part: ActivitiesPart<'_>
     let mut tx = begin(pool).await?;
     let structures = list::page_of_managed(&mut *tx, manager_id, part.filter, part.offset, part.limit).await?;
     let requests = requests::of_manager(&mut *tx, manager_id, part.requests).await?;
+    let due = overview::count_due(&mut *tx, manager_id).await?;
     tx.commit().await?;
-    Ok(ActivitiesContents { structures, requests })
+    Ok(ActivitiesContents { structures, requests, due })
+}
+
+/// What « Utilisateurs techniques » of a manager shows.
+#[derive(Clone, Debug)]
+pub struct OverviewContents {
+    /// A page of the accounts.
+    pub accounts: Vec<OverviewRow>,
+    pub due: DueCounts,
+}
+
+/// Reads a page of « Utilisateurs techniques ».
+///
+/// # Errors
+/// Database errors.
+pub async fn overview(
+    pool: &PgPool,
+    manager_id: i64,
+    filter: &AccountFilter,
+    offset: i64,
+    limit: i64,
+) -> sqlx::Result<OverviewContents> {
+    let mut tx = begin(pool).await?;
+    let accounts = overview::page(&mut *tx, manager_id, filter, offset, limit).await?;
+    let due = overview::count_due(&mut *tx, manager_id).await?;
+    tx.commit().await?;
+    Ok(OverviewContents { accounts, due })
+}
+
+/// What « Calendrier des échéances » shows.
+#[derive(Clone, Debug)]
+pub struct CalendarContents {
+    /// The next deadlines, soonest first.
+    pub next: Vec<NextDeadline>,
+    /// Whether the manager has a link to subscribe by.
+    pub has_link: bool,
+}
+
+/// Reads « Calendrier des échéances », with the next `deadlines` deadlines.
+///
+/// # Errors
+/// Database errors.
+pub async fn calendar(pool: &PgPool, manager_id: i64, deadlines: i64) -> sqlx::Result<CalendarContents> {
+    let mut tx = begin(pool).await?;
+    let next = deadlines::next(&mut *tx, manager_id, deadlines).await?;
+    let has_link = calendar_links::exists(&mut *tx, manager_id).await?;
+    tx.commit().await?;
+    Ok(CalendarContents { next, has_link })
 }
 
 /// A transaction whose statements all see the same snapshot.

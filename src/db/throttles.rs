@@ -44,6 +44,8 @@ pub enum Scope {
     MembershipRequest,
     /// Mails to other people that a manager causes: each counts.
     MemberMail,
+    /// Invitations of one person by one manager: each counts.
+    Invitation,
     /// Changes of a person's own contact address, which mail the old and the new one: each counts.
     ContactAddress,
     /// A technical user's password at the API, by [`bucket`].
@@ -85,6 +87,7 @@ impl Scope {
             Self::PasswordLink => "PASSWORD_LINK",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::MemberMail => "MEMBER_MAIL",
+            Self::Invitation => "INVITATION",
             Self::ContactAddress => "CONTACT_ADDRESS",
             Self::Api => "API",
             Self::Service => "SERVICE",

@@ -15,6 +15,7 @@ pub enum Action {
     ContactAddressConfirmed,
     StructureEdited,
     MemberInvited,
+    InvitationSentAgain,
     MembershipChanged,
     MembershipRemoved,
     MembershipLeft,
@@ -36,6 +37,7 @@ pub enum Action {
     NetworkLocked,
     ActRefused,
     CalendarLinkMade,
+    CalendarLinkRevoked,
     CallsRefused,
     IdentityConfirmed,
     IdentityNotConfirmed,
@@ -56,7 +58,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 50] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -68,6 +70,7 @@ impl Action {
         Self::ContactAddressConfirmed,
         Self::StructureEdited,
         Self::MemberInvited,
+        Self::InvitationSentAgain,
         Self::MembershipChanged,
         Self::MembershipRemoved,
         Self::MembershipLeft,
@@ -89,6 +92,7 @@ impl Action {
         Self::NetworkLocked,
         Self::ActRefused,
         Self::CalendarLinkMade,
+        Self::CalendarLinkRevoked,
         Self::CallsRefused,
         Self::IdentityConfirmed,
         Self::IdentityNotConfirmed,
@@ -108,7 +112,7 @@ impl Action {
     ];
 
     /// The actions that a structure's history can contain, by label. The others concern a person.
-    pub const OF_STRUCTURES: [Self; 24] = [
+    pub const OF_STRUCTURES: [Self; 25] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
@@ -124,6 +128,7 @@ impl Action {
         Self::StructureEdited,
         Self::RestrictionsChanged,
         Self::LabelChanged,
+        Self::InvitationSentAgain,
         Self::ActRefused,
         Self::TechnicalUserReactivated,
         Self::MembershipRequestRefused,
@@ -150,6 +155,7 @@ impl Action {
             Self::ContactAddressConfirmed => "CONTACT_ADDRESS_CONFIRMED",
             Self::StructureEdited => "STRUCTURE_EDITED",
             Self::MemberInvited => "MEMBER_INVITED",
+            Self::InvitationSentAgain => "INVITATION_SENT_AGAIN",
             Self::MembershipChanged => "MEMBERSHIP_CHANGED",
             Self::MembershipRemoved => "MEMBERSHIP_REMOVED",
             Self::MembershipLeft => "MEMBERSHIP_LEFT",
@@ -171,6 +177,7 @@ impl Action {
             Self::NetworkLocked => "NETWORK_LOCKED",
             Self::ActRefused => "ACT_REFUSED",
             Self::CalendarLinkMade => "CALENDAR_LINK_MADE",
+            Self::CalendarLinkRevoked => "CALENDAR_LINK_REVOKED",
             Self::CallsRefused => "CALLS_REFUSED",
             Self::IdentityConfirmed => "IDENTITY_CONFIRMED",
             Self::IdentityNotConfirmed => "IDENTITY_NOT_CONFIRMED",
@@ -205,6 +212,7 @@ impl Action {
             Self::ContactAddressConfirmed => "Confirmation de l’adresse de contact",
             Self::StructureEdited => "Modification de la fiche structure",
             Self::MemberInvited => "Invitation à rejoindre la structure",
+            Self::InvitationSentAgain => "Nouvel envoi d’une invitation",
             Self::MembershipChanged => "Modification d’un rattachement",
             Self::MembershipRemoved => "Retrait d’un rattachement",
             Self::MembershipLeft => "Départ de la structure",
@@ -226,6 +234,7 @@ impl Action {
             Self::NetworkLocked => "Verrouillage sur la première adresse",
             Self::ActRefused => "Opération refusée",
             Self::CalendarLinkMade => "Création d’un lien de calendrier",
+            Self::CalendarLinkRevoked => "Révocation du lien de calendrier",
             Self::CallsRefused => "Appels refusés",
             Self::IdentityConfirmed => "Confirmation de l’identité",
             Self::IdentityNotConfirmed => "Échec de confirmation de l’identité",

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-/// A link to choose a password: an invitation, or an answer to « Mot de passe oublié ».
+/// An invitation's link, by which a person chooses their first password. It opens nothing else.
+pub const INVITATION: Duration = Duration::from_hours(7 * 24);
+
+/// A link to choose another password: an answer to « Mot de passe oublié », or help of the
+/// operator.
 pub const PASSWORD_CHOICE: Duration = Duration::from_hours(1);
 
 /// A link to confirm a contact address.

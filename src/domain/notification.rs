@@ -53,7 +53,12 @@ pub enum Notification {
     ContactAddressToConfirm { user_id: i64, address: String },
     /// The recipient is invited to choose a password. The link is made with the mail's text, so
     /// that the outbox contains no secret.
-    Invitation { user_id: i64 },
+    Invitation {
+        user_id: i64,
+        /// Into which structure; `None` where the operator invites.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        joins: Option<Joining>,
+    },
     /// A link was requested for the recipient's forgotten password. It is made as for an
     /// invitation.
     PasswordForgotten { user_id: i64 },
@@ -125,6 +130,18 @@ impl Notification {
             | Self::NoticesLeftOut => false,
         }
     }
+}
+
+/// The structure that a person is invited to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joining {
+    /// The structure's name.
+    pub structure: String,
+    pub identifier: String,
+    /// The label of the role.
+    pub role: String,
+    /// The full name of the person who invites.
+    pub inviter: String,
 }
 
 /// How a second factor changed.
@@ -271,5 +288,7 @@ mod tests {
             panic!("it is read")
         };
         assert!(is_recipient && known_accounts.is_empty());
+        let old = serde_json::from_str(r#"{"kind":"invitation","user_id":7}"#);
+        assert!(matches!(old, Ok(Notification::Invitation { user_id: 7, joins: None })));
     }
 }

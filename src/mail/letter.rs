@@ -1,5 +1,7 @@
 //! Renders a mail's subject, plain text and HTML from `templates/mails`.
 
+use std::time::Duration;
+
 use askama::Template;
 
 use super::foreign_text;
@@ -21,8 +23,19 @@ pub(super) struct Guest {
     pub name: String,
     pub login: String,
     pub token: String,
-    /// Minutes for which the link is valid.
-    pub minutes: u64,
+    /// How long the link is valid.
+    pub lifetime: Duration,
+}
+
+impl Guest {
+    /// « 60 minutes », « 24 heures », « 7 jours ».
+    fn validity(&self) -> String {
+        match self.lifetime.as_secs() / 60 {
+            minutes @ ..=60 => format!("{minutes}\u{a0}minutes"),
+            minutes if minutes <= 48 * 60 => format!("{}\u{a0}heures", minutes / 60),
+            minutes => format!("{}\u{a0}jours", minutes / (24 * 60)),
+        }
+    }
 }
 
 #[derive(Template)]

@@ -2,7 +2,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::domain::notification::{
-    AccountNotification, ExpiryNotice, RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
+    AccountNotification, ExpiryNotice, Joining, RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
 };
 
 const PORTAL: &str = "https://raccord.example";
@@ -35,7 +35,22 @@ fn expiring(days_left: i32) -> Notification {
 }
 
 fn guest() -> Guest {
-    Guest { name: "Claire Fontaine".into(), login: "claire".into(), token: "s3cret-token".into(), minutes: 60 }
+    Guest {
+        name: "Claire Fontaine".into(),
+        login: "claire".into(),
+        token: "s3cret-token".into(),
+        lifetime: Duration::from_hours(1),
+    }
+}
+
+fn invitation() -> Notification {
+    let joins = Joining {
+        structure: "Ville de Paris".into(),
+        identifier: "21750001600019".into(),
+        role: "Utilisateur".into(),
+        inviter: "Claire Fontaine".into(),
+    };
+    Notification::Invitation { user_id: 1, joins: Some(joins) }
 }
 
 fn notices() -> Vec<Notification> {
@@ -95,7 +110,8 @@ fn notices() -> Vec<Notification> {
             member: "Mathieu Lenoir".into(),
         },
         Notification::ContactAddressToConfirm { user_id: 1, address: "claire@mairie.example".into() },
-        Notification::Invitation { user_id: 1 },
+        Notification::Invitation { user_id: 1, joins: None },
+        invitation(),
         Notification::PasswordForgotten { user_id: 1 },
         Notification::PasswordChosen { login: "claire".into(), at: account().at },
         second_factor(SecondFactorChange::Enabled),
@@ -178,7 +194,7 @@ fn an_account_without_label_leaves_no_gap() {
 
 #[test]
 fn an_invitation_carries_its_link_once_in_each_form() {
-    let Letter { text, html, .. } = letter(&Notification::Invitation { user_id: 1 });
+    let Letter { text, html, .. } = letter(&invitation());
     for form in [text, html] {
         assert_eq!(form.matches("https://raccord.example/invitation/s3cret-token").count(), 1, "{form}");
     }
@@ -229,7 +245,7 @@ fn notices_with(text: &str) -> Vec<Notification> {
             login: "mathieu".into(),
         },
         Notification::MembershipRefused { structure: name(), identifier: identifier() },
-        Notification::Invitation { user_id: 1 },
+        invitation(),
         Notification::PasswordForgotten { user_id: 1 },
     ]
 }

@@ -138,7 +138,7 @@ impl MailSender {
     async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<Option<(String, Message)>, SendError> {
         let notice: Notification = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
-            Notification::Invitation { user_id } | Notification::PasswordForgotten { user_id } => {
+            Notification::Invitation { user_id, .. } | Notification::PasswordForgotten { user_id } => {
                 let (address, guest) = self.create_link(conn, user_id, &mail.recipient, &self.message_id(mail)).await?;
                 (address, Some(guest))
             }
@@ -175,12 +175,10 @@ impl MailSender {
     ) -> Result<(String, Guest), SendError> {
         let guest = invitations::find_guest(&mut *conn, user_id, mailbox).await?.ok_or(SendError::NoGuest)?;
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
-        invitations::create(conn, user_id, &guest.address, &random::digest(&token)).await?;
+        let lifetime = if guest.has_password { link_lifetime::PASSWORD_CHOICE } else { link_lifetime::INVITATION };
+        invitations::create(conn, user_id, &guest.address, &random::digest(&token), lifetime).await?;
         let name = format!("{} {}", guest.first_name, guest.last_name);
-        Ok((
-            guest.address,
-            Guest { name, login: guest.login, token, minutes: link_lifetime::PASSWORD_CHOICE.as_secs() / 60 },
-        ))
+        Ok((guest.address, Guest { name, login: guest.login, token, lifetime }))
     }
 
     /// The same for a link that confirms an address. `None` where it does not wait for that any
@@ -194,8 +192,8 @@ impl MailSender {
     ) -> Result<Option<Guest>, SendError> {
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
         let name = contact_addresses::create_link(conn, user_id, address, &random::digest(&token)).await?;
-        let minutes = link_lifetime::ADDRESS_CONFIRMATION.as_secs() / 60;
-        Ok(name.map(|name| Guest { name, login: String::new(), token, minutes }))
+        let lifetime = link_lifetime::ADDRESS_CONFIRMATION;
+        Ok(name.map(|name| Guest { name, login: String::new(), token, lifetime }))
     }
 
     /// The same at each attempt, and unique even where a recreated database reuses the numbers.

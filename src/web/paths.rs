@@ -14,12 +14,14 @@ pub const ACTIVITIES: &str = "/activites";
 pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";
 pub const OVERVIEW_CSV: &str = "/activites/utilisateurs-techniques.csv";
 pub const DEADLINES: &str = "/activites/echeances";
+pub const CALENDAR_LINK_END: &str = "/activites/echeances/revocation";
 pub const DEADLINES_FILE: &str = "/activites/echeances.ics";
 pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
 pub const MY_CONTACT_CONFIRMATION: &str = "/mon-compte/adresse-de-contact/confirmation";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
 pub const MY_MEMBERSHIP_END: &str = "/mon-compte/rattachements/{id}/depart";
+pub const MY_OTHER_SESSIONS_CLOSE: &str = "/mon-compte/sessions/fermeture";
 pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
 pub const SECOND_FACTOR: &str = "/mon-compte/double-authentification";
 pub const SECOND_FACTOR_SETUP: &str = "/mon-compte/double-authentification/activation";
@@ -30,6 +32,7 @@ pub const MY_REQUESTS: &str = "/mon-compte/demandes-de-rattachement";
 pub const MY_REQUEST_WITHDRAWAL: &str = "/mon-compte/demandes-de-rattachement/{id}/annulation";
 
 pub const STRUCTURE: &str = "/structures/{id}";
+pub const STRUCTURE_CARD: &str = "/structures/{id}/informations-generales";
 pub const STRUCTURE_MANAGER: &str = "/structures/{id}/gestionnaire-principal";
 pub const MEMBER_INVITATION: &str = "/structures/{id}/membres/invitation";
 pub const STRUCTURE_HISTORY: &str = "/structures/{id}/historique";
@@ -38,6 +41,7 @@ pub const TECHNICAL_USER_FORM: &str = "/structures/{id}/utilisateurs-techniques/
 pub const TECHNICAL_USERS: &str = "/structures/{id}/utilisateurs-techniques";
 
 pub const MEMBER_ROLE: &str = "/rattachements/{id}/role";
+pub const MEMBER_INVITATION_AGAIN: &str = "/rattachements/{id}/invitation";
 pub const MEMBER_REMOVAL: &str = "/rattachements/{id}/retrait";
 pub const REQUEST_ACCEPTANCE: &str = "/demandes-de-rattachement/{id}/validation";
 pub const REQUEST_REFUSAL: &str = "/demandes-de-rattachement/{id}/refus";
@@ -141,6 +145,12 @@ pub fn account_history(structure_id: impl std::fmt::Display, login: &str) -> Str
     form_urlencoded::Serializer::for_suffix(base.clone(), base.len()).append_pair("compte", login).finish()
 }
 
+/// The id of a technical user's row on « Fiche structure », which a link may lead to.
+#[must_use]
+pub fn account_row(id: impl std::fmt::Display) -> String {
+    format!("compte-{id}")
+}
+
 /// Fills the single `{…}` of a pattern.
 fn fill(pattern: &str, value: impl std::fmt::Display) -> String {
     let open = pattern.find('{').unwrap_or(pattern.len());
@@ -160,7 +170,9 @@ filled! {
     my_request_withdrawal => MY_REQUEST_WITHDRAWAL,
     structure => STRUCTURE,
     member_invitation => MEMBER_INVITATION,
+    structure_card => STRUCTURE_CARD,
     member_role => MEMBER_ROLE,
+    member_invitation_again => MEMBER_INVITATION_AGAIN,
     member_removal => MEMBER_REMOVAL,
     request_acceptance => REQUEST_ACCEPTANCE,
     request_refusal => REQUEST_REFUSAL,

@@ -29,6 +29,17 @@ impl TestPortal {
         sqlx::query(update).bind(account).bind(interval).execute(&self.pool).await.expect("an expiry");
     }
 
+    /// As if calls of the account had been refused this long after now; the password is older.
+    pub async fn refuse_calls(&self, account: i64, after: &str) {
+        let update = "UPDATE technical_users SET last_refused_at = portal_now() + $2::text::interval WHERE id = $1";
+        sqlx::query(update).bind(account).bind(after).execute(&self.pool).await.expect("a refusal");
+    }
+
+    /// Writes the calls that this instance remembers.
+    pub async fn flush_calls(&self) {
+        self.api().call_log.flush(&self.pool).await.expect("it is written");
+    }
+
     /// Lets the account's password expire at this instant.
     pub async fn set_expiry(&self, account: i64, instant: &str) {
         let update = "UPDATE technical_users SET expires_at = $2::text::timestamptz WHERE id = $1";

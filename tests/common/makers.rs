@@ -8,6 +8,7 @@ use std::sync::{
 use raccord::{
     db::api::verifiers,
     domain::{
+        link_lifetime,
         password::{Argon2id, Password, PasswordHash},
         random,
         role::Role,
@@ -187,9 +188,15 @@ impl TestPortal {
         let token = random::token(&mut random::os_rng());
         let mut conn = self.pool.acquire().await.expect("a connection");
         let hash = random::digest(&token);
-        raccord::db::identity::invitations::create(&mut conn, person.id, &person.contact_address, &hash)
-            .await
-            .expect("an invitation");
+        raccord::db::identity::invitations::create(
+            &mut conn,
+            person.id,
+            &person.contact_address,
+            &hash,
+            link_lifetime::PASSWORD_CHOICE,
+        )
+        .await
+        .expect("an invitation");
         format!("/invitation/{token}")
     }
 }

@@ -379,7 +379,7 @@ impl Life {
     async fn activate(&mut self, visit: Visit, active: bool) {
         let path = format!("/structures/{}", self.structure.id);
         self.be_signed_in(visit, &path).await;
-        let mut fields = match self.at(visit).get(&path).await {
+        let mut fields = match self.at(visit).get(&format!("{path}/informations-generales")).await {
             page if page.status == 200 => page.page().form(&path),
             _ => vec![],
         };

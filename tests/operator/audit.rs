@@ -159,7 +159,7 @@ async fn acts_that_happen_together_make_one_chain_without_a_hole() {
         let browser = &browser;
         async move {
             let path = format!("/structures/{}", structure.id);
-            let page = browser.open(&path).await;
+            let page = browser.open(&format!("{path}/informations-generales")).await;
             browser.submit(&page, &path, &[("ville", "Évreux")]).await.location();
         }
     });

@@ -277,8 +277,9 @@ impl RefusedCalls {
     }
 }
 
-/// Writes one event per group into the history of the account's structure, and mails the contact
-/// address of accounts that were called from outside their networks, once an hour at most.
+/// Writes one event per group into the history of the account's structure, and when it was into the
+/// account. Mails the contact address of accounts that were called from outside their networks,
+/// once an hour at most.
 ///
 /// # Errors
 /// Database errors; nothing is written then.
@@ -292,7 +293,11 @@ pub async fn write_refusals(pool: &PgPool, refusals: &[RefusedCalls]) -> sqlx::R
     let details: Vec<_> = refusals.iter().map(|refused| refused.why.counted(refused.count)).collect();
     let mut tx = pool.begin().await?;
     sqlx::query!(
-        "INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)
+        "WITH refused AS (
+             SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE),
+         marked AS (
+             UPDATE technical_users t SET last_refused_at = portal_now() FROM refused WHERE t.id = refused.id)
+         INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)
          SELECT t.login, r.address, $4, t.structure_id, t.id, t.login, r.detail
            FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY r (id, address, detail, place)
            JOIN technical_users t ON t.id = r.id ORDER BY r.place",

@@ -157,6 +157,10 @@ pub struct MembershipRow {
     pub role: String,
     /// Whether the structure is active.
     pub active: bool,
+    /// The full name of its principal manager, where it has one.
+    pub manager_name: Option<String>,
+    /// How to reach them, where the address is confirmed.
+    pub manager_address: Option<String>,
     /// How many memberships the person has in all.
     pub total: i64,
 }
@@ -173,8 +177,10 @@ async fn memberships(conn: &mut PgConnection, user_id: i64, slice: Slice) -> sql
     sqlx::query_as!(
         MembershipRow,
         r#"SELECT m.id, m.created_at AS attached_at, m.attached_by, s.id AS structure_id, s.designation, s.identifier_type, s.identifier, m.role, s.active,
+                  p.first_name || ' ' || p.last_name AS manager_name,
+                  CASE WHEN p.contact_address_confirmed_at IS NOT NULL THEN p.contact_address END AS manager_address,
                   count(*) OVER () AS "total!"
-             FROM memberships m JOIN structures s ON s.id = m.structure_id
+             FROM memberships m JOIN structures s ON s.id = m.structure_id LEFT JOIN users p ON p.id = s.principal_manager_id
             WHERE m.user_id = $1 ORDER BY s.search_text, s.id OFFSET $2 LIMIT $3"#,
         user_id,
         slice.offset,

@@ -1,6 +1,6 @@
 //! Secret links, one for each person, by which calendar programs read the person's deadlines.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 
 use super::locks;
 use crate::{
@@ -23,6 +23,16 @@ const NEW_LINKS: RateLimit = RateLimit { most: 10, minutes: 60 };
 /// Database errors.
 pub async fn find_owner(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1", token_hash).fetch_optional(pool).await
+}
+
+/// Whether the person has a link.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn exists(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"SELECT calendar_token_hash IS NOT NULL AS "exists!" FROM users WHERE id = $1"#, user_id)
+        .fetch_one(executor)
+        .await
 }
 
 /// What became of a new link.
@@ -63,4 +73,27 @@ pub async fn replace(
     audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkMade) }).await?;
     tx.commit().await?;
     Ok(NewLink::Made)
+}
+
+/// Ends the person's link. Writes nothing where they have none, or where the session was ended
+/// meanwhile.
+///
+/// # Errors
+/// Database errors.
+pub async fn revoke(pool: &PgPool, actor: &Actor, session: &SessionSecret, user_id: i64) -> sqlx::Result<()> {
+    let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, session).await? {
+        return Ok(());
+    }
+    let revoked = sqlx::query!(
+        "UPDATE users SET calendar_token_hash = NULL WHERE id = $1 AND calendar_token_hash IS NOT NULL",
+        user_id
+    )
+    .execute(&mut *tx)
+    .await?;
+    if revoked.rows_affected() == 0 {
+        return Ok(());
+    }
+    audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkRevoked) }).await?;
+    tx.commit().await
 }

@@ -16,7 +16,6 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         known_browser::Epoch,
-        link_lifetime,
         network::{Breadth, networks_of},
         notification::Notification,
         password::PasswordHash,
@@ -67,20 +66,26 @@ pub struct Invited {
     pub known_words: Vec<String>,
 }
 
-/// Makes a link that is mailed to `address`, valid for [`link_lifetime::PASSWORD_CHOICE`]; only the
-/// hash of its token is stored. The person's older links stay: otherwise whoever asks for another
-/// one would end the link that the person has just been mailed. All end when one is used.
+/// Makes a link that is mailed to `address`; only the hash of its token is stored. The person's
+/// older links stay: otherwise whoever asks for another one would end the link that the person has
+/// just been mailed. All end when one is used.
 ///
 /// # Errors
 /// Database errors.
-pub async fn create(conn: &mut PgConnection, user_id: i64, address: &str, token_hash: &[u8]) -> sqlx::Result<()> {
+pub async fn create(
+    conn: &mut PgConnection,
+    user_id: i64,
+    address: &str,
+    token_hash: &[u8],
+    lifetime: Duration,
+) -> sqlx::Result<()> {
     sqlx::query!(
         "INSERT INTO invitations (token_hash, user_id, address, expires_at)
          VALUES ($1, $2, $3, portal_now() + $4::interval)",
         token_hash,
         user_id,
         address,
-        link_lifetime::PASSWORD_CHOICE as _,
+        lifetime as _,
     )
     .execute(conn)
     .await?;
@@ -96,6 +101,8 @@ pub struct Guest {
     pub address: String,
     pub first_name: String,
     pub last_name: String,
+    /// Whether the person has had a password before.
+    pub has_password: bool,
 }
 
 /// The person with this number, who is to get a link in this mailbox.
@@ -105,7 +112,7 @@ pub struct Guest {
 pub async fn find_guest(conn: &mut PgConnection, user_id: i64, mailbox: &str) -> sqlx::Result<Option<Guest>> {
     sqlx::query_as!(
         Guest,
-        r#"SELECT login, first_name, last_name,
+        r#"SELECT login, first_name, last_name, password_hash IS NOT NULL AS "has_password!",
                   coalesce((SELECT address FROM person_mailboxes WHERE user_id = $1 AND lower(address) = lower($2) LIMIT 1),
                            confirmed_address, contact_address) AS "address!"
              FROM users WHERE id = $1"#,
@@ -290,7 +297,7 @@ async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) ->
               WHERE NOT EXISTS (SELECT FROM mails m WHERE m.recipient = p.address AND m.sent_at IS NULL AND m.notice = p.notice)
                 AND NOT EXISTS (SELECT FROM invitations i WHERE i.user_id = p.id AND i.used_at IS NULL
                                    AND lower(coalesce(i.address, p.address)) = lower(p.address)
-                                   AND i.expires_at > portal_now() + $6::interval)
+                                   AND i.created_at > portal_now() - $6::interval)
                 AND (p.is_confirmed
                      OR NOT EXISTS (SELECT FROM mails m WHERE lower(m.recipient) = lower(p.address)
                                        AND m.notice->>'kind' = 'password_forgotten'
@@ -302,7 +309,7 @@ async fn mail_and_record(conn: &mut PgConnection, actor: &Actor, named: &str) ->
         actor.name,
         actor.address,
         Action::PasswordLinkAsked.code(),
-        link_lifetime::PASSWORD_CHOICE.saturating_sub(PAUSE) as _,
+        PAUSE as _,
         &ids,
         &recipients,
         &notices as _,

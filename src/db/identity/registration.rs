@@ -41,6 +41,26 @@ pub(in crate::db) async fn register(
     Ok(Registered { user_id, is_new: false })
 }
 
+/// Registers a person whom a manager invites, unless the login is known; the caller mails the
+/// invitation. Their address waits to be confirmed, by the invitation's link.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn register_invited(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    person: &NewPerson,
+) -> sqlx::Result<i64> {
+    let Some(user_id) = insert(conn, person, None).await? else {
+        return sqlx::query_scalar!("SELECT id FROM users WHERE login = $1", person.login()).fetch_one(conn).await;
+    };
+    sqlx::query!("UPDATE users SET contact_address_confirmed_at = NULL WHERE id = $1", user_id)
+        .execute(&mut *conn)
+        .await?;
+    audit::record(conn, Event { subject: person.login(), ..Event::of(actor, Action::PersonInvited) }).await?;
+    Ok(user_id)
+}
+
 /// Inserts a person; `None` where the login is taken. The contact address counts as confirmed. A
 /// person without a password counts as invited until their first sign-in.
 ///
@@ -72,7 +92,7 @@ async fn send_invitation(
     login: &str,
     address: &str,
 ) -> sqlx::Result<()> {
-    outbox::enqueue(conn, actor, address, &Notification::Invitation { user_id }).await?;
+    outbox::enqueue(conn, actor, address, &Notification::Invitation { user_id, joins: None }).await?;
     audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
 }
 
@@ -91,13 +111,4 @@ pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::R
     }
     tx.commit().await?;
     Ok(registered)
-}
-
-/// Lets the address of a person whom a manager has just registered wait for their first link.
-///
-/// # Errors
-/// Database errors.
-pub(in crate::db) async fn await_confirmation(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE users SET contact_address_confirmed_at = NULL WHERE id = $1", user_id).execute(conn).await?;
-    Ok(())
 }

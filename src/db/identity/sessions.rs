@@ -308,6 +308,29 @@ pub async fn close(
     tx.commit().await
 }
 
+/// « Fermer toutes les autres sessions »: ends all sessions of a person but `current`, and the
+/// marks of all known browsers, as a new password does. Returns the new epoch of known browsers;
+/// `None`, and nothing written, where the session has ended.
+///
+/// # Errors
+/// Database errors.
+pub async fn close_others(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    current: &SessionSecret,
+) -> sqlx::Result<Option<Epoch>> {
+    let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, current).await? {
+        return Ok(None);
+    }
+    let epoch = end_all_but(&mut tx, user_id, Some(current)).await?;
+    let event = Event { detail: "toutes les autres sessions", ..Event::of(actor, Action::SessionClosed) };
+    frequent::record_or_count(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(Some(epoch))
+}
+
 /// Signs a person out: their session ends, with its envelopes.
 ///
 /// # Errors

@@ -35,6 +35,11 @@ impl Member {
         format!("{} {}", self.first_name, self.last_name)
     }
 
+    /// Whether the person was invited and has not signed in since: an invitation may be sent again.
+    pub fn is_invited(&self) -> bool {
+        self.invited_as.is_some() || !self.active
+    }
+
     /// The name that the structure's manager sees.
     pub fn shown_name(&self) -> String {
         self.invited_as.clone().unwrap_or_else(|| self.full_name())

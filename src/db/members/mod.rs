@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 pub use self::new_membership::MemberError;
 use self::{
     memberships::Member,
-    new_membership::{Grant, notify},
+    new_membership::{Grant, Mailed, notify},
 };
 use super::{
     audit::{self, Event},
@@ -91,7 +91,7 @@ pub async fn invite(
     let typed = person.contact_address().as_str();
     let user_id = match find_person(&mut tx, typed).await? {
         Some(user_id) => user_id,
-        None => register(&mut tx, actor, person).await?,
+        None => registration::register_invited(&mut tx, actor, person).await?,
     };
     let (action, invited_as) = (Action::MemberInvited, Some(typed));
     let grant = Grant { actor, action, structure: &structure, user_id, role, invited_as };
@@ -103,14 +103,27 @@ pub async fn invite(
     Ok(())
 }
 
-/// Registers a person whom the portal does not know. Their address is what a manager typed: it
-/// waits to be confirmed, by the link of their invitation.
-async fn register(conn: &mut PgConnection, actor: &Actor, person: &NewPerson) -> sqlx::Result<i64> {
-    let registered = registration::register(conn, actor, person).await?;
-    if registered.is_new {
-        registration::await_confirmation(conn, registered.user_id).await?;
+/// « Renvoyer l’invitation »: mails a person who has not signed in since they were invited what
+/// they were mailed then. Nothing is written for any other member.
+///
+/// # Errors
+/// [`MemberError`].
+pub async fn invite_again(pool: &PgPool, actor: &Actor, managed: &ManagedMember) -> Result<(), MemberError> {
+    let mut tx = pool.begin().await?;
+    let structure = structures::lock_managed(&mut tx, &managed.structure).await?.ok_or(NotManager)?;
+    let members = memberships::of_structure(&mut *tx, &structure).await?;
+    let membership_id = managed.member.membership_id;
+    let Some(member) = members.into_iter().find(|m| m.membership_id == membership_id && m.is_invited()) else {
+        return Ok(());
+    };
+    if let Mailed::TooOften { seconds } = new_membership::invite(&mut tx, actor, &structure, &member).await? {
+        return Err(MemberError::TooMany { seconds });
     }
-    Ok(registered.user_id)
+    count_mail(&mut tx, actor).await?;
+    let event = event(actor, managed, Action::InvitationSentAgain, member.role.label());
+    audit::record(&mut tx, event).await?;
+    tx.commit().await?;
+    Ok(())
 }
 
 /// Counts a mail that the manager causes to be sent to another person.

@@ -3,16 +3,17 @@
 use sqlx::PgConnection;
 use thiserror::Error;
 
-use super::memberships;
+use super::memberships::{self, Member};
 use crate::{
     db::{
         audit::{self, Event},
         outbox,
         structures::{ManagedStructure, NotManager},
+        throttles::{self, RateLimit, Scope},
     },
     domain::{
         audit::{Action, Actor},
-        notification::Notification,
+        notification::{Joining, Notification},
         role::Role,
     },
 };
@@ -57,8 +58,12 @@ pub(super) async fn give(conn: &mut PgConnection, grant: Grant<'_>) -> Result<bo
     if role == Role::PrincipalManager {
         return Err(MemberError::PrincipalManager);
     }
-    let person =
-        sqlx::query!("SELECT login, contact_address FROM users WHERE id = $1", user_id).fetch_one(&mut *conn).await?;
+    let person = sqlx::query!(
+        r#"SELECT login, contact_address, password_hash IS NOT NULL AS "has_password!" FROM users WHERE id = $1"#,
+        user_id
+    )
+    .fetch_one(&mut *conn)
+    .await?;
     match memberships::role_of(conn, structure.id(), user_id).await? {
         Some(current) if current == role => return Ok(false),
         Some(current) => return Err(MemberError::OtherRole(current)),
@@ -75,8 +80,80 @@ pub(super) async fn give(conn: &mut PgConnection, grant: Grant<'_>) -> Result<bo
         ..Event::of(actor, action)
     };
     audit::record(conn, event).await?;
-    notify(conn, actor, structure, &person.contact_address, Some(role)).await?;
+    // More invitations than a person is mailed: they still learn of the membership.
+    let invitation = Invitation { user_id, role, has_password: person.has_password, address: &person.contact_address };
+    if invited_as.is_none() || matches!(send(conn, actor, structure, invitation).await?, Mailed::TooOften { .. }) {
+        notify(conn, actor, structure, &person.contact_address, Some(role)).await?;
+    }
     Ok(true)
+}
+
+/// Invitations that a person is mailed by one manager in a day, for whichever structures: their
+/// mailbox may be a stranger's.
+const INVITATIONS: RateLimit = RateLimit { most: 3, minutes: 24 * 60 };
+
+/// What became of an invitation's mail.
+pub(super) enum Mailed {
+    Written,
+    /// The manager has had this person mailed too often: seconds to wait.
+    TooOften {
+        seconds: u32,
+    },
+}
+
+struct Invitation<'a> {
+    user_id: i64,
+    role: Role,
+    has_password: bool,
+    address: &'a str,
+}
+
+/// Mails a member their invitation again.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn invite(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure: &ManagedStructure,
+    member: &Member,
+) -> sqlx::Result<Mailed> {
+    let Member { user_id, role, active, contact_address, .. } = member;
+    let invitation = Invitation { user_id: *user_id, role: *role, has_password: *active, address: contact_address };
+    send(conn, actor, structure, invitation).await
+}
+
+/// Mails a person that they are invited: with a link where they are to choose their first password.
+/// Both kinds are counted alike, so that a manager cannot tell them apart.
+async fn send(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure: &ManagedStructure,
+    invitation: Invitation<'_>,
+) -> sqlx::Result<Mailed> {
+    let Invitation { user_id, role, has_password, address } = invitation;
+    let key = Scope::Invitation.key(&format!("{}:{user_id}", structure.manager_id()), "");
+    if let Some(seconds) = throttles::consume(conn, key, INVITATIONS).await? {
+        return Ok(Mailed::TooOften { seconds });
+    }
+    if has_password {
+        notify(conn, actor, structure, address, Some(role)).await?;
+        return Ok(Mailed::Written);
+    }
+    let inviter = sqlx::query_scalar!(
+        r#"SELECT first_name || ' ' || last_name AS "name!" FROM users WHERE id = $1"#,
+        structure.manager_id(),
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let joins = Joining {
+        structure: structure.designation().into(),
+        identifier: structure.identifier().into(),
+        role: role.label().into(),
+        inviter,
+    };
+    outbox::enqueue(conn, actor, address, &Notification::Invitation { user_id, joins: Some(joins) }).await?;
+    Ok(Mailed::Written)
 }
 
 /// Mails a person their new role in the structure, or, with `None`, that they are no longer a

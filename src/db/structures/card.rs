@@ -97,10 +97,7 @@ pub async fn edit(
 ///
 /// # Errors
 /// Database errors.
-pub(in crate::db) async fn count_working(
-    executor: impl PgExecutor<'_>,
-    structure: &ManagedStructure,
-) -> sqlx::Result<u64> {
+pub async fn count_working(executor: impl PgExecutor<'_>, structure: &ManagedStructure) -> sqlx::Result<u64> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM technical_users
             WHERE structure_id = $1 AND status = 'ACTIVE' AND days_until(expires_at) >= 0"#,

@@ -1,6 +1,6 @@
 //! When the passwords of a manager's technical users expire, for calendars.
 
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use crate::db::identity::calendar_links;
@@ -35,6 +35,45 @@ pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Dead
         manager_id,
     )
     .fetch_all(pool)
+    .await
+}
+
+/// One of the next deadlines, as the page about the calendar lists it.
+#[derive(Clone, Debug)]
+pub struct NextDeadline {
+    pub technical_user_id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    pub structure_id: i64,
+    /// The structure's name.
+    pub structure: String,
+    pub expires_at: OffsetDateTime,
+    /// Calendar days until then in Paris; negative once it is past.
+    pub days_left: i32,
+    /// The number of deadlines in all.
+    pub total: i64,
+}
+
+/// The first of the deadlines that [`of_manager`] gives.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn next(
+    executor: impl PgExecutor<'_>,
+    manager_id: i64,
+    limit: i64,
+) -> sqlx::Result<Vec<NextDeadline>> {
+    sqlx::query_as!(
+        NextDeadline,
+        r#"SELECT t.id AS technical_user_id, t.login, t.label, s.id AS structure_id, s.designation AS structure,
+                  t.expires_at, days_until(t.expires_at) AS "days_left!", count(*) OVER () AS "total!"
+             FROM structures s JOIN technical_users t ON t.structure_id = s.id AND t.status = 'ACTIVE'
+            WHERE s.principal_manager_id = $1 AND s.active
+            ORDER BY t.expires_at, t.id LIMIT $2"#,
+        manager_id,
+        limit,
+    )
+    .fetch_all(executor)
     .await
 }
 

@@ -53,6 +53,8 @@ pub struct TechnicalUser {
     pub last_call_software: Option<String>,
     /// Whether a working password was shown to a former principal manager.
     pub known_to_another: bool,
+    /// Whether calls are refused at present.
+    pub failing: bool,
     /// Until when the password before this one works, if it still does.
     pub former_until: Option<OffsetDateTime>,
     /// The last call with the password before this one.
@@ -138,6 +140,7 @@ async fn select(
                   t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
                   (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
+                  is_failing(t.last_refused_at, t.last_call_at, t.password_set_at) AS "failing!",
                   f.ends_at AS "former_until?", f.last_call_at AS former_last_call_at
              FROM technical_users t JOIN users u ON u.id = t.created_by
              LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()

@@ -1,6 +1,6 @@
 //! All technical users of a manager's structures in one list.
 
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use crate::domain::{structure_identifier::IdentifierType, technical_user::TechnicalUserStatus};
@@ -11,30 +11,36 @@ pub struct AccountFilter {
     /// Part of a label, a login, or a structure's name or identifier, ignoring case and accents.
     /// Empty: all.
     pub search: String,
-    pub expiry: ExpiryFilter,
     pub status: StatusFilter,
     pub order: Order,
 }
 
-/// When the password expires.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ExpiryFilter {
-    #[default]
-    Any,
-    /// Within 60 days, as the first reminder, or already expired.
-    Soon,
-    Past,
-}
-
-/// Filters by status.
+/// Filters by what an account is, or by what is to be done about it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StatusFilter {
     #[default]
     Any,
+    /// Neither suspended nor expired.
     Active,
+    /// Not suspended, with a password that has expired.
+    Expired,
+    /// Not suspended, with a password that expires within 60 days, as the first reminder.
+    ToRenew,
+    /// Calls are refused at present, whatever the reason.
+    Failing,
     Suspended,
     /// The password was shown to a person who is no longer the principal manager.
     KnownToAnother,
+}
+
+/// How many accounts each filter finds that asks for something to be done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct DueCounts {
+    pub expired: i64,
+    pub to_renew: i64,
+    pub failing: i64,
+    pub suspended: i64,
+    pub known_to_another: i64,
 }
 
 /// The order of the list.
@@ -78,8 +84,37 @@ pub struct OverviewRow {
     pub contact_address: String,
     /// Whether the password was shown to a person who is no longer the principal manager.
     pub known_to_another: bool,
+    /// Whether calls are refused at present.
+    pub failing: bool,
     /// The number of matching accounts, on all pages.
     pub total: i64,
+}
+
+/// Counts what is to be done in the structures whose principal manager is `manager_id`, by the
+/// conditions of the filters: a count and its list agree. One statement, over the same rows as
+/// [`page`].
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn count_due(executor: impl PgExecutor<'_>, manager_id: i64) -> sqlx::Result<DueCounts> {
+    let mut query = QueryBuilder::new("SELECT ");
+    for (place, (status, name)) in [
+        (StatusFilter::Expired, "expired"),
+        (StatusFilter::ToRenew, "to_renew"),
+        (StatusFilter::Failing, "failing"),
+        (StatusFilter::Suspended, "suspended"),
+        (StatusFilter::KnownToAnother, "known_to_another"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        query.push(if place > 0 { ", " } else { "" }).push("count(*) FILTER (WHERE ");
+        push_status(&mut query, manager_id, status);
+        query.push(") AS ").push(name);
+    }
+    query.push(" FROM structures s JOIN technical_users t ON t.structure_id = s.id WHERE s.principal_manager_id = ");
+    query.push_bind(manager_id).push(" AND t.status <> 'DELETED'");
+    query.build_query_as().fetch_one(executor).await
 }
 
 /// One page of the technical users, without deleted ones, of the structures whose principal manager
@@ -91,8 +126,8 @@ pub struct OverviewRow {
 ///
 /// # Errors
 /// Database errors.
-pub async fn page(
-    pool: &PgPool,
+pub(in crate::db) async fn page(
+    executor: impl PgExecutor<'_>,
     manager_id: i64,
     filter: &AccountFilter,
     offset: i64,
@@ -106,7 +141,7 @@ pub async fn page(
         .push(", (SELECT count(*) FROM matching) AS total FROM (SELECT id, row_number() OVER (ORDER BY ")
         .push(filter.order.columns());
     query.push(") AS place FROM page) p").push(JOINED_ACCOUNTS).push(" ORDER BY place");
-    query.build_query_as().fetch_all(pool).await
+    query.build_query_as().fetch_all(executor).await
 }
 
 /// The ids of all matching accounts, in order: an export reads their [`rows`] in batches.
@@ -163,7 +198,7 @@ fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
          u.contact_address, ",
     );
     push_known(query, manager_id);
-    query.push(" AS known_to_another");
+    query.push(" AS known_to_another, ").push(FAILING).push(" AS failing");
 }
 
 /// The search text is normalized in subqueries, which run once; inline, a generic plan would
@@ -177,20 +212,28 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, filter: &A
         query.push(" OR position((SELECT lower(regexp_replace(").push_bind(text());
         query.push(", '\\s', '', 'g'))) IN t.search_text) > 0)");
     }
-    query.push(match filter.expiry {
-        ExpiryFilter::Any => "",
-        ExpiryFilter::Soon => " AND t.expires_at < (SELECT end_of_days(60))",
-        ExpiryFilter::Past => " AND t.expires_at <= (SELECT portal_now())",
-    });
-    match filter.status {
-        StatusFilter::Any => {}
-        StatusFilter::Active => push_status(query, TechnicalUserStatus::Active),
-        StatusFilter::Suspended => push_status(query, TechnicalUserStatus::Suspended),
-        StatusFilter::KnownToAnother => {
-            query.push(" AND ");
-            push_known(query, manager_id);
-        }
+    if filter.status != StatusFilter::Any {
+        query.push(" AND ");
+        push_status(query, manager_id, filter.status);
     }
+}
+
+const FAILING: &str = "is_failing(t.last_refused_at, t.last_call_at, t.password_set_at)";
+
+/// The condition of a filter on the account `t`.
+fn push_status(query: &mut QueryBuilder<Postgres>, manager_id: i64, status: StatusFilter) {
+    let condition = match status {
+        StatusFilter::Any => "true",
+        StatusFilter::Active => "t.status = 'ACTIVE' AND t.expires_at > (SELECT portal_now())",
+        StatusFilter::Expired => "t.status = 'ACTIVE' AND t.expires_at <= (SELECT portal_now())",
+        StatusFilter::ToRenew => {
+            "t.status = 'ACTIVE' AND t.expires_at > (SELECT portal_now()) AND t.expires_at < (SELECT end_of_days(60))"
+        }
+        StatusFilter::Failing => FAILING,
+        StatusFilter::Suspended => "t.status = 'SUSPENDED'",
+        StatusFilter::KnownToAnother => return push_known(query, manager_id),
+    };
+    query.push(condition);
 }
 
 /// The condition of the view `passwords_known_to_others`, for one manager: former passwords that
@@ -202,8 +245,4 @@ fn push_known(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
                         WHERE f.ends_at > portal_now() AND known_to_another(f.shown_at, f.set_by, ",
     );
     query.push_bind(manager_id).push(")))");
-}
-
-fn push_status(query: &mut QueryBuilder<Postgres>, status: TechnicalUserStatus) {
-    query.push(" AND t.status = ").push_bind(status.code());
 }

@@ -52,6 +52,11 @@ pub fn breakable(text: &str, _: &dyn Values) -> Result<Safe<String>> {
 /// A number in French, « 5 000 », with narrow no-break spaces.
 #[askama::filter_fn]
 pub fn count(number: &u64, _: &dyn Values) -> Result<String> {
+    Ok(in_french(*number))
+}
+
+/// « 5 000 », with narrow no-break spaces.
+pub fn in_french(number: u64) -> String {
     let digits = number.to_string();
     let mut spaced = String::with_capacity(digits.len() + digits.len() / 3 * 3);
     for (at, digit) in digits.chars().enumerate() {
@@ -60,7 +65,7 @@ pub fn count(number: &u64, _: &dyn Values) -> Result<String> {
         }
         spaced.push(digit);
     }
-    Ok(spaced)
+    spaced
 }
 
 /// A SIRET in groups separated by narrow no-break spaces, for the PDF; any other identifier as it

@@ -19,6 +19,7 @@ pub enum Notice {
     StructureSaved,
     ManagerDesignated,
     MemberInvited,
+    InvitationSentAgain,
     MemberRoleChanged,
     MemberRemoved,
     MembershipRequested,
@@ -38,6 +39,8 @@ pub enum Notice {
     OwnPasswordChanged,
     StructureLeft,
     SessionClosed,
+    OtherSessionsClosed,
+    CalendarLinkRevoked,
     SecondFactorDisabled,
 }
 

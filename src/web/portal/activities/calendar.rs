@@ -8,16 +8,17 @@ use std::fmt::Write;
 use askama::Template;
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::header,
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use time::OffsetDateTime;
 
 use crate::{
     db::{
         identity::calendar_links::{self, NewLink},
-        technical_users::deadlines::{self, Deadline},
+        page_data::{self as contents, CalendarContents},
+        technical_users::deadlines::{self, Deadline, NextDeadline},
     },
     domain::{characters::is_control_or_line_end, random},
     french,
@@ -31,46 +32,78 @@ use crate::{
             visitor::Visitor,
         },
         paths,
-        shell::layout::{Layout, Tab},
+        shell::{
+            filters,
+            layout::{Layout, Tab},
+            notice::{Notice, NoticeQuery},
+            values::{Expiry, Id},
+        },
     },
 };
 
+/// Deadlines on the page; the list of technical users has all of them.
+const MOST_DEADLINES: i64 = 10;
+
 /// The page about the calendar.
-pub async fn page(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
-    render(&calendar_page(&state, &visitor, None)?)
+pub async fn page(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Query(notice): Query<NoticeQuery>,
+) -> Result<Response, AppError> {
+    render(&calendar_page(&state, &visitor, None, notice.notice()).await?)
 }
 
-fn calendar_page(state: &AppState, visitor: &Visitor, link: Option<String>) -> Result<CalendarPage, AppError> {
-    if !visitor.person.is_principal_manager {
-        return Err(AppError::Forbidden);
-    }
-    Ok(CalendarPage { layout: state.layout(&visitor.person, Tab::Activities, None), link })
+async fn calendar_page(
+    state: &AppState,
+    visitor: &Visitor,
+    link: Option<String>,
+    notice: Option<Notice>,
+) -> Result<CalendarPage, AppError> {
+    let manager_id = manager_id(visitor)?;
+    let CalendarContents { next, has_link } = contents::calendar(&state.pool, manager_id, MOST_DEADLINES).await?;
+    Ok(CalendarPage {
+        layout: state.layout(&visitor.person, Tab::Activities, notice),
+        link,
+        has_link,
+        total: next.first().map_or(0, |deadline| deadline.total.unsigned_abs()),
+        deadlines: next.into_iter().map(DeadlineRow::from).collect(),
+    })
+}
+
+/// The visitor's id, if they are a principal manager.
+fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
+    if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
 }
 
 /// Makes a new link, shown only this once. The previous one stops working.
+///
+/// Two calls of `db`: the page is read after the link is made.
 pub async fn make_link(
     State(state): State<AppState>,
     visitor: Visitor,
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
+    let manager_id = manager_id(&visitor)?;
     let token = random::token(&mut random::os_rng());
     let link = format!("{}{}", state.settings.public_url, paths::calendar(&token));
-    let page = calendar_page(&state, &visitor, Some(link))?;
     let hash = random::digest(&token);
-    let Visitor { person, session, actor, .. } = &visitor;
-    match calendar_links::replace(&state.pool, actor, session, person.user_id, &hash).await? {
-        NewLink::Made => render(&page),
+    match calendar_links::replace(&state.pool, &visitor.actor, &visitor.session, manager_id, &hash).await? {
+        NewLink::Made => render(&calendar_page(&state, &visitor, Some(link), None).await?),
         NewLink::TooOften { seconds } => Err(AppError::TooManyRequests { seconds }),
         NewLink::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
     }
 }
 
+/// « Révoquer le lien ».
+pub async fn revoke_link(State(state): State<AppState>, visitor: Visitor) -> Result<Redirect, AppError> {
+    let manager_id = manager_id(&visitor)?;
+    calendar_links::revoke(&state.pool, &visitor.actor, &visitor.session, manager_id).await?;
+    Ok(Redirect::to(&Notice::CalendarLinkRevoked.on(paths::DEADLINES)))
+}
+
 /// The calendar of the visitor.
 pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
-    if !visitor.person.is_principal_manager {
-        return Err(AppError::Forbidden);
-    }
-    let manager_id = visitor.person.user_id;
+    let manager_id = manager_id(&visitor)?;
     let deadlines = deadlines::of_manager(&state.pool, manager_id).await?;
     answer(&state, manager_id, &deadlines)
 }
@@ -175,6 +208,34 @@ struct CalendarPage {
     layout: Layout,
     /// The link to subscribe to, if it has just been made.
     link: Option<String>,
+    /// Whether there is a link.
+    has_link: bool,
+    /// The next deadlines.
+    deadlines: Vec<DeadlineRow>,
+    /// The number of deadlines, listed or not.
+    total: u64,
+}
+
+/// A deadline of the list.
+struct DeadlineRow {
+    account_id: Id,
+    /// The label, or the login where there is none.
+    name: String,
+    structure_id: Id,
+    structure: String,
+    expiry: Expiry,
+}
+
+impl From<NextDeadline> for DeadlineRow {
+    fn from(next: NextDeadline) -> Self {
+        Self {
+            account_id: next.technical_user_id,
+            name: next.label.unwrap_or(next.login),
+            structure_id: next.structure_id,
+            structure: next.structure,
+            expiry: Expiry { at: next.expires_at, days_left: next.days_left.into() },
+        }
+    }
 }
 
 #[cfg(test)]

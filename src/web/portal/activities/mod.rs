@@ -12,11 +12,13 @@ use axum::{
 use serde::Deserialize;
 use time::OffsetDateTime;
 
+use self::pages::DueLink;
 use crate::{
     db::{
         members::requests::PendingRequest,
         page_data::{self as contents, ActivitiesContents, ActivitiesPart},
         structures::list::{StructureFilter, StructureOrder, StructureRow},
+        technical_users::overview::StatusFilter,
     },
     web::{
         edge::{
@@ -79,7 +81,7 @@ pub async fn page(
         limit: PER_PAGE.into(),
         requests: MOST_REQUESTS,
     };
-    let ActivitiesContents { structures, requests } =
+    let ActivitiesContents { structures, requests, due } =
         contents::activities(&state.pool, visitor.person.user_id, part).await?;
     // Past the last page, after a change of search for example.
     if structures.is_empty() && current > 1 {
@@ -87,6 +89,7 @@ pub async fn page(
     }
     let total = structures.first().map_or(0, |row| row.total.unsigned_abs());
     let StructureFilter { search, due_soon, order } = filter;
+    let is_narrowed = due_soon || !search.is_empty();
     let by_expiry = order == StructureOrder::Expiry;
     let chosen = [("recherche", &search), ("echeance", &query.echeance), ("tri", &query.tri)];
     let base = pages_of(paths::ACTIVITIES, &chosen);
@@ -94,9 +97,12 @@ pub async fn page(
         layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
         requests_total: requests.first().map_or(0, |request| request.total.unsigned_abs()),
         requests: requests.into_iter().map(RequestRow::from).collect(),
-        is_narrowed: due_soon || !search.is_empty(),
+        due: DueLink::of(due, StatusFilter::Any),
+        is_narrowed,
+        is_single: !is_narrowed && total == 1,
+        max_technical_users: state.settings.account_rules.max_per_structure.unsigned_abs().into(),
         query: search,
-        due: [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)],
+        deadlines: [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)],
         order: [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)],
         rows: structures.into_iter().map(ManagedStructureRow::from).collect(),
         total,
@@ -132,8 +138,13 @@ struct ActivitiesPage {
     requests_total: u64,
     /// The search text, or empty.
     query: String,
+    /// What is to be done about technical users.
+    due: Vec<DueLink>,
+    /// Whether the visitor manages one structure, which needs no list.
+    is_single: bool,
+    max_technical_users: u64,
     /// Value, label, and whether it is selected.
-    due: [(&'static str, &'static str, bool); 2],
+    deadlines: [(&'static str, &'static str, bool); 2],
     order: [(&'static str, &'static str, bool); 2],
     /// Whether a filter is set.
     is_narrowed: bool,

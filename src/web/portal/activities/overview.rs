@@ -7,9 +7,12 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::pages::{AccountRow, OverviewPage, Selection};
+use super::pages::{AccountRow, DueLink, OverviewPage, Selection, status_of_word};
 use crate::{
-    db::technical_users::overview::{self, AccountFilter, ExpiryFilter, Order, OverviewRow, StatusFilter},
+    db::{
+        page_data::{self as contents, OverviewContents},
+        technical_users::overview::{self, AccountFilter, Order, OverviewRow},
+    },
     web::{
         edge::{
             error::{AppError, page as render},
@@ -34,7 +37,6 @@ const PER_BATCH: usize = 200;
 #[serde(default)]
 pub struct OverviewQuery {
     recherche: String,
-    echeance: String,
     etat: String,
     tri: String,
 }
@@ -43,17 +45,7 @@ impl OverviewQuery {
     pub(crate) fn filter(&self) -> AccountFilter {
         AccountFilter {
             search: self.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
-            expiry: match self.echeance.as_str() {
-                "60-jours" => ExpiryFilter::Soon,
-                "expiree" => ExpiryFilter::Past,
-                _ => ExpiryFilter::Any,
-            },
-            status: match self.etat.as_str() {
-                "actif" => StatusFilter::Active,
-                "suspendu" => StatusFilter::Suspended,
-                "connu" => StatusFilter::KnownToAnother,
-                _ => StatusFilter::Any,
-            },
+            status: status_of_word(&self.etat),
             order: match self.tri.as_str() {
                 "structure" => Order::Structure,
                 "appel" => Order::LastCall,
@@ -62,8 +54,8 @@ impl OverviewQuery {
         }
     }
 
-    pub(crate) fn choices(&self) -> [(&str, &String); 4] {
-        [("recherche", &self.recherche), ("echeance", &self.echeance), ("etat", &self.etat), ("tri", &self.tri)]
+    pub(crate) fn choices(&self) -> [(&str, &String); 3] {
+        [("recherche", &self.recherche), ("etat", &self.etat), ("tri", &self.tri)]
     }
 }
 
@@ -76,15 +68,17 @@ pub async fn page(
 ) -> Result<Response, AppError> {
     let (filter, current) = (query.filter(), page.number());
     let offset = i64::from((current - 1) * PER_PAGE);
-    let rows = overview::page(&state.pool, manager_id(&visitor)?, &filter, offset, PER_PAGE.into()).await?;
-    if rows.is_empty() && current > 1 {
+    let OverviewContents { accounts, due } =
+        contents::overview(&state.pool, manager_id(&visitor)?, &filter, offset, PER_PAGE.into()).await?;
+    if accounts.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }
-    let total = rows.first().map_or(0, |row| row.total.unsigned_abs());
+    let total = accounts.first().map_or(0, |row| row.total.unsigned_abs());
     let base = pages_of(paths::OVERVIEW, &query.choices());
     render(&OverviewPage {
         layout: state.layout(&visitor.person, Tab::Activities, None),
-        rows: rows.into_iter().map(AccountRow::from).collect(),
+        due: DueLink::of(due, filter.status),
+        rows: accounts.into_iter().map(AccountRow::from).collect(),
         total,
         pagination: Pagination::new(current, total, PER_PAGE, base),
         csv_url: url_of(paths::OVERVIEW_CSV, &query.choices()),
@@ -118,6 +112,7 @@ pub async fn csv(
         "Adresse de contact",
         "Échéance du mot de passe (heure de Paris)",
         "Dernier appel (heure de Paris)",
+        "En échec",
         "Connu d’un ancien gestionnaire",
     ];
     let batches = stream::try_unfold((state.pool.clone(), ids, 0), move |(pool, ids, from)| async move {
@@ -131,12 +126,25 @@ pub async fn csv(
     export::stream("utilisateurs-techniques.csv", share, head, batches)
 }
 
-fn line(row: OverviewRow) -> [String; 10] {
+fn line(row: OverviewRow) -> [String; 11] {
     let status = AccountRow::status_of(&row).label().to_owned();
     let last_call = row.last_call_at.map(export::instant).unwrap_or_default();
     let expiry = export::instant(row.expires_at);
     let label = row.label.unwrap_or_default();
     let (kind, identifier) = (row.identifier_type.code().to_owned(), row.identifier);
-    let known = if row.known_to_another { "Oui" } else { "Non" }.to_owned();
-    [label, row.login, row.designation, kind, identifier, status, row.contact_address, expiry, last_call, known]
+    let yes = |holds: bool| if holds { "Oui" } else { "Non" }.to_owned();
+    let (known, failing) = (yes(row.known_to_another), yes(row.failing));
+    [
+        label,
+        row.login,
+        row.designation,
+        kind,
+        identifier,
+        status,
+        row.contact_address,
+        expiry,
+        last_call,
+        failing,
+        known,
+    ]
 }

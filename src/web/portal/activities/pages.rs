@@ -4,12 +4,15 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::technical_users::overview::{AccountFilter, ExpiryFilter, Order, OverviewRow, StatusFilter},
-    web::shell::{
-        filters,
-        layout::Layout,
-        pagination::Pagination,
-        values::{AccountStatus, Expiry, Id, StructureName},
+    db::technical_users::overview::{AccountFilter, DueCounts, Order, OverviewRow, StatusFilter},
+    web::{
+        paths,
+        shell::{
+            filters,
+            layout::Layout,
+            pagination::Pagination,
+            values::{AccountStatus, Expiry, Id, StructureName},
+        },
     },
 };
 
@@ -18,6 +21,7 @@ use crate::{
 #[template(path = "activities/overview.html")]
 pub struct OverviewPage {
     pub layout: Layout,
+    pub due: Vec<DueLink>,
     pub selection: Selection,
     pub rows: Vec<AccountRow>,
     /// The number of matching accounts.
@@ -26,12 +30,80 @@ pub struct OverviewPage {
     pub csv_url: String,
 }
 
-/// The search form: text, filters and order.
+/// A kind of thing to do about technical users, with the list that it leads to.
+pub struct DueLink {
+    /// « 2 à renouveler sous 60 jours ».
+    pub words: String,
+    pub url: String,
+    /// The style of its badge.
+    pub tone: &'static str,
+    /// Whether its list is the one that is shown.
+    pub is_current: bool,
+}
+
+impl DueLink {
+    /// What is to be done, the most urgent first. What is not to be done is left out.
+    pub fn of(counts: DueCounts, shown: StatusFilter) -> Vec<Self> {
+        let plural = |count: i64| if count > 1 { "s" } else { "" };
+        let DueCounts { expired, to_renew, failing, suspended, known_to_another } = counts;
+        let kinds = [
+            (StatusFilter::Expired, expired, format!("expiré{}", plural(expired)), "bad"),
+            (StatusFilter::ToRenew, to_renew, "à renouveler sous 60 jours".to_owned(), "warn"),
+            (StatusFilter::Failing, failing, "en échec".to_owned(), "bad"),
+            (StatusFilter::Suspended, suspended, format!("suspendu{}", plural(suspended)), "off"),
+            (
+                StatusFilter::KnownToAnother,
+                known_to_another,
+                format!("connu{} d’un ancien gestionnaire", plural(known_to_another)),
+                "warn",
+            ),
+        ];
+        let to_do = kinds.into_iter().filter(|(_, count, ..)| *count > 0);
+        to_do
+            .map(|(status, count, words, tone)| Self {
+                words: format!("{} {words}", filters::in_french(count.unsigned_abs())),
+                url: format!("{}?etat={}", paths::OVERVIEW, status_word(status)),
+                tone,
+                is_current: status == shown,
+            })
+            .collect()
+    }
+}
+
+/// The word of a filter in the URL.
+pub fn status_word(status: StatusFilter) -> &'static str {
+    match status {
+        StatusFilter::Any => "",
+        StatusFilter::Active => "actif",
+        StatusFilter::Expired => "expire",
+        StatusFilter::ToRenew => "a-renouveler",
+        StatusFilter::Failing => "echec",
+        StatusFilter::Suspended => "suspendu",
+        StatusFilter::KnownToAnother => "connu",
+    }
+}
+
+/// The filters, in the order of the choice.
+const STATUSES: [(StatusFilter, &str); 7] = [
+    (StatusFilter::Any, "Tous"),
+    (StatusFilter::Active, "Actifs"),
+    (StatusFilter::Expired, "Expirés"),
+    (StatusFilter::ToRenew, "À renouveler sous 60 jours"),
+    (StatusFilter::Failing, "En échec"),
+    (StatusFilter::Suspended, "Suspendus"),
+    (StatusFilter::KnownToAnother, "Connus d’un ancien gestionnaire"),
+];
+
+/// The filter that a word of the URL names; an unknown word names none.
+pub fn status_of_word(word: &str) -> StatusFilter {
+    STATUSES.into_iter().map(|(status, _)| status).find(|status| status_word(*status) == word).unwrap_or_default()
+}
+
+/// The search form: text, filter and order.
 pub struct Selection {
     pub query: String,
     /// Value, label, and whether it is selected.
-    pub expiry: [(&'static str, &'static str, bool); 3],
-    pub status: [(&'static str, &'static str, bool); 4],
+    pub status: [(&'static str, &'static str, bool); 7],
     pub order: [(&'static str, &'static str, bool); 3],
     /// Whether a filter is set.
     pub is_narrowed: bool,
@@ -39,21 +111,11 @@ pub struct Selection {
 
 impl From<AccountFilter> for Selection {
     fn from(filter: AccountFilter) -> Self {
-        let AccountFilter { search, expiry, status, order } = filter;
+        let AccountFilter { search, status, order } = filter;
         Self {
-            is_narrowed: !search.is_empty() || expiry != ExpiryFilter::Any || status != StatusFilter::Any,
+            is_narrowed: !search.is_empty() || status != StatusFilter::Any,
             query: search,
-            expiry: [
-                ("", "Toutes", expiry == ExpiryFilter::Any),
-                ("60-jours", "À renouveler sous 60 jours", expiry == ExpiryFilter::Soon),
-                ("expiree", "Expirées", expiry == ExpiryFilter::Past),
-            ],
-            status: [
-                ("", "Tous", status == StatusFilter::Any),
-                ("actif", "Actifs", status == StatusFilter::Active),
-                ("suspendu", "Suspendus", status == StatusFilter::Suspended),
-                ("connu", "Connus d’un ancien gestionnaire", status == StatusFilter::KnownToAnother),
-            ],
+            status: STATUSES.map(|(choice, label)| (status_word(choice), label, choice == status)),
             order: [
                 ("", "Échéance la plus proche", order == Order::Expiry),
                 ("structure", "Nom de la structure", order == Order::Structure),
@@ -73,6 +135,8 @@ pub struct AccountRow {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
+    /// Whether calls are refused at present.
+    pub failing: bool,
     pub last_call_at: Option<OffsetDateTime>,
 }
 
@@ -98,6 +162,7 @@ impl From<OverviewRow> for AccountRow {
             },
             expiry: Expiry { at: row.expires_at, days_left: row.days_left.into() },
             known_to_another: row.known_to_another,
+            failing: row.failing,
             last_call_at: row.last_call_at,
         }
     }

@@ -162,6 +162,16 @@ pub async fn invite(State(state): State<AppState>, managed: Managed, FreshForm(f
     refuse(form, Errors(vec![FieldError { field: "adresse", message }]))
 }
 
+/// « Renvoyer l’invitation ».
+pub async fn invite_again(
+    State(state): State<AppState>,
+    membership: ManagedMembership,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Redirect, AppError> {
+    members::invite_again(&state.pool, &membership.visitor.actor, &membership.managed).await?;
+    Ok(back(&membership, Notice::InvitationSentAgain))
+}
+
 /// « Modifier le rôle »: the confirmation page.
 pub async fn role(State(state): State<AppState>, managed: ManagedMembership) -> Answer {
     page(&act_page(&state, &managed, MemberAct::ChangeRole))

@@ -258,3 +258,17 @@ pub async fn close_session(
     sessions::close(&state.pool, &visitor.actor, visitor.person.user_id, &visitor.session, id).await?;
     Ok(Redirect::to(&Notice::SessionClosed.on(paths::MY_ACCOUNT)))
 }
+
+/// « Fermer toutes les autres sessions ».
+pub async fn close_other_sessions(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    browser: Browser,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Response, AppError> {
+    let person = &visitor.person;
+    let closed = sessions::close_others(&state.pool, &visitor.actor, person.user_id, &visitor.session).await?;
+    let epoch = closed.ok_or(AppError::SignInRequired { expired: true, return_to: None })?;
+    let answer = Redirect::to(&Notice::OtherSessionsClosed.on(paths::MY_ACCOUNT)).into_response();
+    Ok(browser.mark_known(&state, &person.login, epoch, answer))
+}

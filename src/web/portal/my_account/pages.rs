@@ -50,6 +50,15 @@ pub struct MembershipRow {
     pub role: &'static str,
     /// Whether the person may open its page.
     pub managed: bool,
+    /// The principal manager, where that is another person.
+    pub manager: Option<Contact>,
+}
+
+/// A person to turn to.
+pub struct Contact {
+    pub name: String,
+    /// A confirmed address.
+    pub address: Option<String>,
 }
 
 /// An open session.
@@ -66,12 +75,14 @@ pub struct SessionRow {
 impl From<account::MembershipRow> for MembershipRow {
     fn from(row: account::MembershipRow) -> Self {
         let role = row.role();
+        let manager = row.manager_name.map(|name| Contact { name, address: row.manager_address });
         Self {
             id: row.id,
             attached_at: row.attached_at,
             attached_by: row.attached_by,
             role: role.label(),
             managed: role == Role::PrincipalManager,
+            manager: manager.filter(|_| role != Role::PrincipalManager),
             structure: StructureName {
                 id: row.structure_id,
                 designation: row.designation,

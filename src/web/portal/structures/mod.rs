@@ -1,5 +1,6 @@
 //! « Fiche structure »: a structure's card, members, technical users and history.
 
+pub mod arrival;
 pub mod history;
 mod pages;
 pub mod succession;
@@ -32,7 +33,9 @@ use crate::{
         },
     },
 };
-use pages::{Candidate, DeactivationPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow};
+use pages::{
+    Candidate, CardPage, DeactivationPage, ManagerView, MemberRow, StructureForm, StructurePage, TechnicalUserRow,
+};
 
 const EVENTS_ON_PAGE: u32 = 5;
 /// The value that « Confirmer » sends, in the dialog and on the confirmation page. « Revenir au
@@ -45,28 +48,15 @@ pub async fn page(
     managed: Managed,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
-    let form = StructureForm::from(managed.structure.card());
-    render(&structure_page(&state, &managed, form, Errors::none(), notice.notice()).await?)
-}
-
-async fn structure_page(
-    state: &AppState,
-    managed: &Managed,
-    form: StructureForm,
-    errors: Errors,
-    notice: Option<Notice>,
-) -> Result<StructurePage, AppError> {
     let structure = &managed.structure;
     let contents = contents::structure(&state.pool, structure, EVENTS_ON_PAGE).await?;
-    let StructureContents { members, technical_users, working, events } = contents;
+    let StructureContents { members, technical_users, events } = contents;
     let limit = state.settings.account_rules.max_per_structure.unsigned_abs();
-    Ok(StructurePage {
-        layout: managed.layout(state, notice),
+    render(&StructurePage {
+        layout: managed.layout(&state, notice.notice()),
         structure: StructureName::from(structure),
-        form,
-        errors,
+        card: StructureForm::from(structure.card()),
         can_create: structure.card().active && (technical_users.len() as u64) < limit,
-        working,
         max_technical_users: limit,
         candidates: Candidate::among(&members, structure, None),
         manager: ManagerView {
@@ -81,6 +71,23 @@ async fn structure_page(
         members: members.iter().map(MemberRow::from).collect(),
         events: events.into_iter().map(Into::into).collect(),
     })
+}
+
+/// « Modifier les informations générales »: the form.
+pub async fn card_form(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
+    let form = StructureForm::from(managed.structure.card());
+    render(&card_page(&state, &managed, form, Errors::none()).await?)
+}
+
+async fn card_page(
+    state: &AppState,
+    managed: &Managed,
+    form: StructureForm,
+    errors: Errors,
+) -> Result<CardPage, AppError> {
+    let working = card::count_working(&state.pool, &managed.structure).await?;
+    let (layout, structure) = (managed.layout(state, None), StructureName::from(&managed.structure));
+    Ok(CardPage { layout, structure, form, errors, working })
 }
 
 /// Any other value is an error, so that a garbled form neither stops a structure nor reactivates
@@ -141,14 +148,14 @@ pub async fn edit(
     let card = match typed.checked_as_typed() {
         Ok(card) => card,
         Err(errors) => {
-            let page = structure_page(&state, &managed, form, messages(errors), None).await?;
+            let page = card_page(&state, &managed, form, messages(errors)).await?;
             return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
     let confirmation = match answer {
         None => Confirmation::Missing,
         Some(CONFIRMED) => Confirmation::Given,
-        Some(_) => return render(&structure_page(&state, &managed, form, Errors::none(), None).await?),
+        Some(_) => return render(&card_page(&state, &managed, form, Errors::none()).await?),
     };
     let (visitor, consent) = (&managed.visitor, Consent { confirmation, is_fresh: managed.visitor.person.is_fresh });
     match card::edit(&state.pool, &visitor.actor, &managed.structure, &card, consent).await? {

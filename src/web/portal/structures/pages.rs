@@ -19,12 +19,9 @@ use crate::{
 pub struct StructurePage {
     pub layout: Layout,
     pub structure: StructureName,
-    pub form: StructureForm,
-    pub errors: Errors,
+    pub card: StructureForm,
     pub members: Vec<MemberRow>,
     pub technical_users: Vec<TechnicalUserRow>,
-    /// The number of them that can call the API.
-    pub working: u64,
     pub max_technical_users: u64,
     /// Whether one more technical user may be created.
     pub can_create: bool,
@@ -33,6 +30,18 @@ pub struct StructurePage {
     pub candidates: Vec<Candidate>,
     /// The last few audit events.
     pub events: Vec<EventRow>,
+}
+
+/// « Modifier les informations générales ».
+#[derive(Template)]
+#[template(path = "structures/card.html")]
+pub struct CardPage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub form: StructureForm,
+    pub errors: Errors,
+    /// The number of the structure's technical users that can call the API.
+    pub working: u64,
 }
 
 /// « Rendre la structure inactive »: the confirmation page. It carries the typed form.
@@ -45,7 +54,7 @@ pub struct DeactivationPage {
     pub working: u64,
 }
 
-/// « Informations générales », as typed.
+/// « Informations générales », as stored or as typed.
 #[derive(Default)]
 pub struct StructureForm {
     pub designation: String,
@@ -69,7 +78,8 @@ pub struct MemberRow {
     pub contact_address: String,
     /// Whether the person has confirmed the address, or is yet to choose a password.
     pub is_address_confirmed: bool,
-    pub active: bool,
+    /// Whether the person has been invited and has not signed in since.
+    pub is_invited: bool,
     /// Whether name and address are hidden until the person signs in.
     pub is_pending: bool,
     /// For the acts on the member; `None` for the principal manager, on whom there are none.
@@ -85,6 +95,8 @@ pub struct TechnicalUserRow {
     pub status: AccountStatus,
     pub expiry: Expiry,
     pub known_to_another: bool,
+    /// Whether calls are refused at present.
+    pub failing: bool,
     pub last_call: Option<LastCall>,
 }
 
@@ -122,6 +134,13 @@ impl StructurePage {
 }
 
 impl StructureForm {
+    /// The postal address, line by line.
+    pub fn address_lines(&self) -> Vec<String> {
+        let town = format!("{} {}", self.postal_code, self.city);
+        let lines = [&self.address, &self.address_complement, &self.address_complement_2, &town, &self.country];
+        lines.into_iter().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    }
+
     /// The names and values of the form's fields.
     pub fn fields(&self) -> [(&'static str, &str); 10] {
         [
@@ -164,7 +183,7 @@ impl From<&Member> for MemberRow {
             role: member.role.label(),
             contact_address: member.contact_address.clone(),
             is_address_confirmed: member.is_address_confirmed || !member.active,
-            active: member.active,
+            is_invited: member.is_invited(),
             is_pending: member.invited_as.is_some(),
             acts: (member.role != Role::PrincipalManager).then(|| MemberView::from(member)),
         }
@@ -179,6 +198,7 @@ impl TechnicalUserRow {
             expiry: Expiry::from(&account),
             last_call: LastCall::of(&account),
             known_to_another: account.known_to_another,
+            failing: account.failing,
             contact_address: structure.contact_address().to_owned(),
             label: account.label,
             login: account.login,
