@@ -1,10 +1,15 @@
 //! Statements that only the demonstration uses: people with passwords and accounts with a past.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-use time::OffsetDateTime;
 
 use super::identity::registration;
-use crate::domain::{audit::Action, new_person::NewPerson, password::PasswordHash, role::Role};
+use crate::domain::{
+    audit::{Action, CallRefusal},
+    new_person::NewPerson,
+    password::PasswordHash,
+    role::Role,
+    rotation::Grace,
+};
 
 /// What a database contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,10 +114,10 @@ pub struct DemoAccount<'a> {
     /// The index of its structure among the manager's, by designation, from 0.
     pub place: i64,
     pub label: &'a str,
-    pub suspended: bool,
     /// Days until the password expires; negative where it has expired.
     pub days_left: i32,
     pub last_call: Option<DemoCall<'a>>,
+    pub story: Story,
 }
 
 /// The last call of a [`DemoAccount`].
@@ -123,72 +128,230 @@ pub struct DemoCall<'a> {
     pub software: &'a str,
 }
 
-/// Adds a technical user with an unknown password, and the event of its creation.
+/// What happened to a [`DemoAccount`] beside its creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Story {
+    Usual,
+    Suspended {
+        days_ago: i32,
+    },
+    /// Calls have been refused for two days.
+    Failing {
+        why: CallRefusal,
+        count: i32,
+    },
+    /// Made by the manager before the present one.
+    KnownToFormerManager,
+    /// Reset two days ago, and the password before works for another day.
+    FormerPasswordWorks,
+    /// The answer to its creation was lost.
+    NeverShown,
+}
+
+/// The people of an account's history, by id.
+#[derive(Clone, Copy, Debug)]
+pub struct DemoManagers {
+    pub present: i64,
+    pub former: i64,
+}
+
+/// An event of the past, not recorded yet.
+#[derive(Debug)]
+pub struct DemoEvent {
+    minutes_ago: i32,
+    /// `None`: the account itself, by a call.
+    actor_id: Option<i64>,
+    action: Action,
+    account_id: i64,
+    detail: String,
+}
+
+/// Adds a technical user with an unknown password. Returns the events of its past.
 ///
 /// # Errors
 /// Database errors.
 pub async fn add_account(
     conn: &mut PgConnection,
-    manager_id: i64,
+    managers: DemoManagers,
     account: DemoAccount<'_>,
     hash: &PasswordHash,
     lifetime_days: i32,
-) -> sqlx::Result<()> {
-    let made = sqlx::query!(
+) -> sqlx::Result<Vec<DemoEvent>> {
+    let maker = if account.story == Story::KnownToFormerManager { managers.former } else { managers.present };
+    let account_id = insert_account(conn, managers.present, maker, account, hash, lifetime_days).await?;
+    if account.story == Story::FormerPasswordWorks {
+        sqlx::query!(
+            "INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, set_by, shown_at, ends_at, last_call_at)
+             SELECT id, 0, password_hash, password_set_by, password_set_at - interval '60 days',
+                    portal_now() + interval '1 day', portal_now() - interval '2 hours' FROM technical_users WHERE id = $1",
+            account_id,
+        )
+        .execute(conn)
+        .await?;
+    }
+    Ok(past(managers, maker, account_id, account, lifetime_days))
+}
+
+/// The structure is the present manager's; `maker` made the account.
+async fn insert_account(
+    conn: &mut PgConnection,
+    manager_id: i64,
+    maker: i64,
+    account: DemoAccount<'_>,
+    hash: &PasswordHash,
+    lifetime_days: i32,
+) -> sqlx::Result<i64> {
+    let refused_minutes_ago = matches!(account.story, Story::Failing { .. }).then_some(LAST_REFUSAL);
+    sqlx::query_scalar!(
         "WITH structure AS (
            UPDATE structures SET next_technical_number = next_technical_number + 1
             WHERE id = (SELECT id FROM structures WHERE principal_manager_id = $1 ORDER BY designation, id OFFSET $2 LIMIT 1)
            RETURNING id, identifier, next_technical_number - 1 AS number
          )
          INSERT INTO technical_users (structure_id, number, login, label, status, created_at, created_by, password_hash,
-                password_set_at, password_set_by, password_shown_at, expires_at,
-                last_call_at, last_call_address, last_call_software)
+                password_set_at, password_set_by, password_shown_at, password_exported_at, expires_at,
+                last_call_at, last_call_address, last_call_software, last_refused_at)
          SELECT s.id, s.number, 'TECH_' || s.number || '_' || s.identifier || '@cpro.fr', $3,
-                CASE WHEN $4 THEN 'SUSPENDED' ELSE 'ACTIVE' END, set_at, $1, $5, set_at, $1, set_at, expires_at,
-                portal_now() - make_interval(hours => $8), $9, $10
-           FROM structure s, LATERAL (SELECT portal_now() + make_interval(days => $6) AS expires_at) e,
-                LATERAL (SELECT least(portal_now(), expires_at - make_interval(days => $7)) AS set_at) t
-         RETURNING id, created_at",
+                CASE WHEN $4 THEN 'SUSPENDED' ELSE 'ACTIVE' END, set_at, $5, $6, set_at, $5,
+                CASE WHEN NOT $7 THEN set_at END, CASE WHEN NOT $7 THEN set_at END, expires_at,
+                portal_now() - make_interval(hours => $10), $11, $12, portal_now() - make_interval(mins => $13)
+           FROM structure s, LATERAL (SELECT portal_now() + make_interval(days => $8) AS expires_at) e,
+                LATERAL (SELECT least(portal_now(), expires_at - make_interval(days => $9)) AS set_at) t
+         RETURNING id",
         manager_id,
         account.place,
         account.label,
-        account.suspended,
+        matches!(account.story, Story::Suspended { .. }),
+        maker,
         hash.as_phc(),
+        account.story == Story::NeverShown,
         account.days_left,
         lifetime_days,
         account.last_call.map(|call| call.hours_ago),
         account.last_call.map(|call| call.address),
         account.last_call.map(|call| call.software),
+        refused_minutes_ago,
     )
-    .fetch_one(&mut *conn)
-    .await?;
-    record_creation(conn, manager_id, made.id, made.created_at).await
+    .fetch_one(conn)
+    .await
 }
 
-/// The date of an event is the database's: the clock of this transaction is moved for it, and back.
-async fn record_creation(
-    conn: &mut PgConnection,
-    manager_id: i64,
+const DAY: i32 = 24 * 60;
+/// Minutes since the last refused call of a failing account, and since the first one.
+const LAST_REFUSAL: i32 = 25;
+const FIRST_REFUSAL: i32 = 2 * DAY;
+
+/// The events of an account's past.
+fn past(
+    managers: DemoManagers,
+    maker: i64,
     account_id: i64,
-    created_at: OffsetDateTime,
-) -> sqlx::Result<()> {
+    account: DemoAccount<'_>,
+    lifetime_days: i32,
+) -> Vec<DemoEvent> {
+    let set = (lifetime_days - account.days_left).max(0) * DAY;
+    let event = |minutes_ago: i32, actor_id, action, detail: &str| DemoEvent {
+        minutes_ago: minutes_ago.max(0),
+        actor_id,
+        action,
+        account_id,
+        detail: detail.to_owned(),
+    };
+    let by = |id, minutes_ago, action, detail| event(minutes_ago, Some(id), action, detail);
+    let is_reset = account.story == Story::FormerPasswordWorks;
+    let created = if is_reset { set + 60 * DAY } else { set };
+    let mut events = vec![by(maker, created, Action::TechnicalUserCreated, account.label)];
+    if account.story != Story::NeverShown {
+        events.push(by(maker, created - 1, Action::PasswordShown, ""));
+        events.push(by(maker, created - 2, Action::PasswordExported, ""));
+    }
+    match account.story {
+        Story::Usual | Story::NeverShown => {}
+        Story::Suspended { days_ago } => {
+            events.push(by(managers.present, days_ago * DAY, Action::TechnicalUserSuspended, ""));
+        }
+        Story::Failing { why, count } => {
+            events.push(event(FIRST_REFUSAL, None, Action::CallsRefused, &why.counted(1)));
+            events.push(event(LAST_REFUSAL, None, Action::CallsRefused, &why.counted(count)));
+        }
+        Story::KnownToFormerManager => events.push(by(managers.former, 20 * DAY, Action::ManagerChanged, "")),
+        Story::FormerPasswordWorks => {
+            events.push(by(maker, set, Action::PasswordReset, Grace::ThreeDays.detail()));
+            events.push(by(maker, set - 1, Action::PasswordShown, ""));
+            events.push(by(maker, set - 2, Action::PasswordExported, ""));
+        }
+    }
+    events
+}
+
+/// Records the events, the oldest first. The date of an event is the database's: the clock of this
+/// transaction is moved for each, and back.
+///
+/// # Errors
+/// Database errors.
+pub async fn record_past(conn: &mut PgConnection, mut events: Vec<DemoEvent>) -> sqlx::Result<()> {
+    events.sort_by_key(|event| std::cmp::Reverse(event.minutes_ago));
     let offset =
         sqlx::query_scalar!("SELECT current_setting('raccord.clock_offset', true)").fetch_one(&mut *conn).await?;
-    sqlx::query!("SELECT set_config('raccord.clock_offset', ($1 - now())::text, true)", created_at)
+    let offset = offset.filter(|offset| !offset.is_empty()).unwrap_or_else(|| "0".into());
+    for event in events {
+        sqlx::query!(
+            "SELECT set_config('raccord.clock_offset', ($1::text::interval - make_interval(mins => $2))::text, true)",
+            offset,
+            event.minutes_ago,
+        )
         .fetch_one(&mut *conn)
         .await?;
-    sqlx::query!(
-        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
-         SELECT u.id, u.login, 'démonstration', $3, a.structure_id, a.id, a.login, a.label
-           FROM technical_users a, users u WHERE u.id = $1 AND a.id = $2",
-        manager_id,
-        account_id,
-        Action::TechnicalUserCreated.code(),
-    )
-    .execute(&mut *conn)
-    .await?;
-    sqlx::query!("SELECT set_config('raccord.clock_offset', $1, true)", offset.unwrap_or_default())
-        .fetch_one(conn)
+        sqlx::query!(
+            "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
+             SELECT u.id, coalesce(u.login, a.login), CASE WHEN u.id IS NULL THEN a.last_call_address ELSE 'démonstration' END, $3,
+                    a.structure_id, CASE WHEN $3 <> 'MANAGER_CHANGED' THEN a.id END,
+                    CASE WHEN $3 <> 'MANAGER_CHANGED' THEN a.login
+                         ELSE (SELECT p.login FROM structures s JOIN users p ON p.id = s.principal_manager_id WHERE s.id = a.structure_id) END, $4
+               FROM technical_users a LEFT JOIN users u ON u.id = $1 WHERE a.id = $2",
+            event.actor_id,
+            event.account_id,
+            event.action.code(),
+            event.detail,
+        )
+        .execute(&mut *conn)
         .await?;
+    }
+    sqlx::query!("SELECT set_config('raccord.clock_offset', $1, true)", offset).fetch_one(conn).await?;
+    Ok(())
+}
+
+/// Keeps the manager before the present one as secondary manager of the structures whose passwords
+/// they know.
+///
+/// # Errors
+/// Database errors.
+pub async fn keep_former_manager(conn: &mut PgConnection, former: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO memberships (user_id, structure_id, role)
+         SELECT DISTINCT $1::bigint, structure_id, 'SECONDARY_MANAGER' FROM technical_users WHERE password_set_by = $1",
+        former,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Invites a person to the structure at this place among the manager's.
+///
+/// # Errors
+/// Database errors.
+pub async fn invite(conn: &mut PgConnection, manager_id: i64, place: i64, person: &NewPerson) -> sqlx::Result<()> {
+    let invited = registration::insert(&mut *conn, person, None).await?;
+    sqlx::query!(
+        "INSERT INTO memberships (user_id, structure_id, role, invited_as)
+         SELECT $1, id, 'USER', $2 FROM structures WHERE principal_manager_id = $3 ORDER BY designation, id OFFSET $4 LIMIT 1",
+        invited.ok_or(sqlx::Error::RowNotFound)?,
+        person.contact_address().as_str(),
+        manager_id,
+        place,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

@@ -9,13 +9,13 @@ use thiserror::Error;
 use super::{directory_line, table::Table};
 use crate::{
     db::{
-        demo::{self, DemoState},
+        demo::{self, DemoManagers, DemoState},
         structures::directory::{self, DirectoryEntry},
     },
     domain::{
         audit::Actor,
         new_person::NewPerson,
-        password::{Argon2id, Password},
+        password::{Argon2id, Password, PasswordHash},
         random,
         role::Role,
     },
@@ -107,13 +107,31 @@ async fn write_all(conn: &mut PgConnection, settings: &Settings) -> Result<Crede
     demo::give_structures(conn, ids[1], &identifiers[FIRST_MANAGER_STRUCTURES..=FIRST_MANAGER_STRUCTURES]).await?;
     demo::join_first_structures(conn, ids[0], ids[2], Role::SecondaryManager, SHARED_STRUCTURES).await?;
     demo::join_first_structures(conn, ids[0], ids[3], Role::User, SHARED_STRUCTURES).await?;
-    for account in accounts::ACCOUNTS {
-        // The password is discarded: these accounts are for display only.
-        let hash = argon2id.hash(Password::generate(&mut rng).expose(), random::bytes(&mut rng));
-        demo::add_account(conn, ids[0], account, &hash, settings.account_rules.password_lifetime_days).await?;
-    }
+    // The passwords are discarded: these accounts and people are for display only, with one hash.
+    let hash = argon2id.hash(Password::generate(&mut rng).expose(), random::bytes(&mut rng));
+    let former = demo::add_person(conn, &person("Odile", "Garnier"), &hash).await?;
+    add_accounts(conn, DemoManagers { present: ids[0], former }, &hash, settings).await?;
+    demo::invite(conn, ids[0], INVITED_AT, &person("Paul", "Rey")).await?;
     demo::mark(conn).await?;
     Ok(credentials)
+}
+
+/// The place of the structure that a person is invited to who has not answered.
+const INVITED_AT: i64 = 12;
+
+async fn add_accounts(
+    conn: &mut PgConnection,
+    managers: DemoManagers,
+    hash: &PasswordHash,
+    settings: &Settings,
+) -> sqlx::Result<()> {
+    let mut past = Vec::new();
+    for account in accounts::accounts() {
+        let lifetime = settings.account_rules.password_lifetime_days;
+        past.extend(demo::add_account(conn, managers, account, hash, lifetime).await?);
+    }
+    demo::record_past(conn, past).await?;
+    demo::keep_former_manager(conn, managers.former).await
 }
 
 fn person(first_name: &str, last_name: &str) -> NewPerson {
