@@ -57,7 +57,7 @@ test("a click on a structure’s name opens its card", async () => {
   const visitor = await newVisitor(browser, portal);
   await visitor.signIn(portal.manager);
   const structure = await structureWith(visitor, 0);
-  await visitor.page.getByRole("rowheader", { name: structure, exact: true }).click();
+  await visitor.follow(structure);
   await visitor.seesTitle(structure);
   await visitor.leave();
 });

@@ -27,12 +27,12 @@ for (const { javaScript, name, suffix } of scriptings) {
     await visitor.seesTitle("Utilisateurs techniques");
     const all = await page.locator("tbody tr").count();
     await picture(visitor, "tous");
-    await page.getByLabel("Échéance", { exact: true }).selectOption("Expirées");
+    await page.getByLabel("Statut", { exact: true }).selectOption("Expirés");
     await visitor.press("Rechercher");
     await visitor.sees("Afficher tous les utilisateurs techniques");
     const expired = await page.locator("tbody tr").count();
     assert(expired > 0 && expired < all, `${expired} of ${all}`);
-    await picture(visitor, "expirees");
+    await picture(visitor, "expires");
     const file = await download(visitor, "Exporter (CSV)");
     assert.equal(file.name, "utilisateurs-techniques.csv");
     const csv = await readFile(file.path, "utf8");
@@ -61,7 +61,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     await visitor.signIn(portal.manager);
     await visitor.follow("Utilisateurs techniques");
     await page.getByLabel("Rechercher un utilisateur technique").fill("PROGICIEL");
-    await page.getByLabel("Statut").selectOption("Actifs");
+    await page.getByLabel("Statut", { exact: true }).selectOption("Actifs");
     await page.getByLabel("Trier par").selectOption("Nom de la structure");
     await visitor.press("Rechercher");
     await visitor.sees(/^120 utilisateurs techniques .* page 1 sur 3$/);
@@ -78,7 +78,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     assert.deepEqual(seen.map(plain), seen.map(plain).sort());
     const file = await download(visitor, "Exporter (CSV)");
     assert.equal((await readFile(file.path, "utf8")).trim().split("\n").length, 121);
-    await page.getByLabel("Statut").selectOption("Connus d’un ancien gestionnaire");
+    await page.getByLabel("Statut", { exact: true }).selectOption("Connus d’un ancien gestionnaire");
     await visitor.press("Rechercher");
     await visitor.sees("Aucun utilisateur technique ne correspond à cette recherche.");
     await visitor.leave();
@@ -91,6 +91,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     await visitor.follow("Calendrier des échéances");
     await visitor.seesTitle("Calendrier des échéances");
     await picture(visitor, "calendrier");
+    await visitor.sees("Prochaines échéances");
     await visitor.press("Créer un lien d’abonnement");
     const link = await page.getByLabel("Lien d’abonnement").inputValue();
     await picture(visitor, "lien");
@@ -106,6 +107,9 @@ for (const { javaScript, name, suffix } of scriptings) {
     const file = await download(visitor, "Télécharger les échéances (.ics)");
     assert.equal(await readFile(file.path, "utf8"), calendar);
     portal.remember(link.split("/").pop());
+    await visitor.press("Révoquer le lien");
+    await visitor.sees("Le lien d’abonnement est révoqué");
+    assert.equal((await fetch(link)).status, 404);
     await visitor.leave();
   });
 }

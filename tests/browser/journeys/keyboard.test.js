@@ -41,11 +41,6 @@ test("an account is created, its password kept and reset by the keyboard alone",
   await person.tabTo(`Modifier la fiche structure ${structure}`);
   await person.opens("Enter", structure);
 
-  // The table of contents leads to the block, and Tab goes on from there.
-  await person.tabTo("Utilisateurs rattachés à la structure");
-  await person.keys.press("Enter");
-  await person.tab();
-  assert(await page.evaluate(() => document.activeElement.closest("section")?.querySelector("#utilisateurs-rattaches")), "in the block");
   await person.tabTo("Créer un utilisateur technique");
   await person.opens("Enter", "Saisie utilisateur technique");
 

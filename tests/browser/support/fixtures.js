@@ -91,6 +91,9 @@ async function addAccounts(portal, structures, people) {
   await portal.sql(`
     INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, set_by, shown_at, ends_at, last_call_at)
     SELECT id, 0, password_hash, password_set_by, now(), now() + interval '2 days', now() FROM technical_users WHERE id = ${accounts.today}`);
+  // Its software still calls.
+  await portal.sql(`UPDATE technical_users SET password_set_at = now() - interval '433 days', last_refused_at = now() - interval '2 hours'
+                     WHERE id = ${accounts.expired}`);
   return accounts;
 }
 

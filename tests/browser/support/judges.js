@@ -155,6 +155,34 @@ export async function spacing(page, what) {
   return [...found, ...cut];
 }
 
+/** Windows of a desktop and of a telephone, and how far down the main button may begin. */
+const firstScreens = [
+  { width: 1280, height: 900, most: 720 },
+  { width: 390, height: 844, most: 900 },
+];
+
+/**
+ * What the page is for comes first: its main button, the first that looks like one, begins in the
+ * first screen. A page without such a button is for reading. The window is as before afterwards.
+ */
+export async function mainButton(page) {
+  const found = [];
+  for (const { width, height, most } of firstScreens) {
+    await page.setViewportSize({ width, height });
+    const button = await page.evaluate(() => {
+      const within = document.querySelector("dialog[open]") ?? document.querySelector("main");
+      const buttons = [...within.querySelectorAll(".button:not(.button-secondary, .button-quiet, .button-danger-quiet, .button-small)")];
+      const first = buttons.find((button) => button.checkVisibility());
+      // After a mistake, its summary comes first.
+      const comesFirst = document.querySelector(".error-summary");
+      return first && !comesFirst && { text: first.textContent.trim(), top: Math.round(first.getBoundingClientRect().top + (within.matches("dialog") ? 0 : scrollY)) };
+    });
+    if (button && button.top > most) found.push(`${width} × ${height}: « ${button.text} » begins at ${button.top} px, below ${most}`);
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+  return found;
+}
+
 /** Forced colours remove backgrounds: shapes must have a border. */
 export async function borders(page) {
   return page.evaluate(() => {

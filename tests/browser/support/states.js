@@ -18,6 +18,7 @@ import { beginSecondFactor, code, codeField, confirmKey, giveCode, secondFactorP
 
 const at = (path) => (walk) => walk.page.goto(typeof path === "function" ? path(walk) : path);
 const structure = (name, rest = "") => at(({ fixtures }) => `/structures/${fixtures.structures[name]}${rest}`);
+const cardForm = "/informations-generales";
 const account = (name, rest = "") => at(({ fixtures }) => `/utilisateurs-techniques/${fixtures.accounts[name]}${rest}`);
 
 /** One thing after the other. */
@@ -95,7 +96,7 @@ const member = [
 const managerOfOne = [
   ["activites-une-structure", at("/activites")],
   ["utilisateurs-techniques-aucun", at("/activites/utilisateurs-techniques")],
-  ["echeances-aucune", at("/activites?echeance=60")],
+  ["calendrier-sans-echeance", at("/activites/echeances")],
   ["demandes-vides", at("/mon-compte/demandes-de-rattachement")],
   ["demandes-en-erreur", then(at("/mon-compte/demandes-de-rattachement"), ({ visitor }) => requestMembership(visitor, "123")), 422],
   ["demandes-en-attente", requestToBeAttached],
@@ -110,20 +111,27 @@ const manager = [
   ["activites-sans-resultat", at("/activites?recherche=Introuvable-sur-Loire")],
   ["activites-echeances", at("/activites?echeance=60-jours&tri=echeance")],
   ["utilisateurs-techniques", at("/activites/utilisateurs-techniques")],
+  ["utilisateurs-techniques-en-echec", at("/activites/utilisateurs-techniques?etat=echec")],
   ["utilisateurs-techniques-sans-resultat", at("/activites/utilisateurs-techniques?recherche=introuvable")],
   ["calendrier", at("/activites/echeances")],
   ["calendrier-lien", then(at("/activites/echeances"), press("Créer un lien d’abonnement"))],
+  ["calendrier-lien-en-service", at("/activites/echeances")],
+  ["calendrier-lien-revoque", then(press("Révoquer le lien"), sees("Le lien d’abonnement est révoqué"))],
   ["fiche-sans-utilisateur-technique", structure("empty")],
   ["fiche-deux-utilisateurs-techniques", structure("two")],
   ["fiche-complete", structure("full")],
   ["fiche-inactive", structure("inactive")],
   ["fiche-noms-longs", structure("long")],
   ["fiche-membre-en-attente", pendingMember],
-  ["fiche-enregistree", then(structure("empty"), press("Enregistrer"), sees("Les informations générales sont enregistrées."))],
-  ["fiche-en-erreur", then(structure("empty"), fill("Désignation", ""), fill("Adresse électronique", "pas une adresse"), press("Enregistrer")), 422],
-  ["fiche-code-postal-en-erreur", then(structure("empty"), fill("Code postal", "9"), press("Enregistrer")), 422],
-  ["fiche-popup-inactive", then(structure("two"), check("Inactive"), press("Enregistrer"))],
-  ["fiche-confirmation-inactive", then(structure("two"), check("Inactive"), tamper(() => document.getElementById("fiche").submit()))],
+  ["fiche-compte-cree", at(({ fixtures }) => `/structures/${fixtures.structures.full}#compte-${fixtures.accounts.never}`)],
+  ["fiche-invitation-renvoyee", then(structure("full"), press("Renvoyer l’invitation"), sees("L’invitation est envoyée de nouveau."))],
+  ["fiche-modification", structure("two", cardForm)],
+  ["fiche-modification-noms-longs", structure("long", cardForm)],
+  ["fiche-enregistree", then(structure("empty", cardForm), press("Enregistrer"), sees("Les informations générales sont enregistrées."))],
+  ["fiche-en-erreur", then(structure("empty", cardForm), fill("Désignation", ""), fill("Adresse électronique", "pas une adresse"), press("Enregistrer")), 422],
+  ["fiche-code-postal-en-erreur", then(structure("empty", cardForm), fill("Code postal", "9"), press("Enregistrer")), 422],
+  ["fiche-popup-inactive", then(structure("two", cardForm), check("Inactive"), press("Enregistrer"))],
+  ["fiche-confirmation-inactive", then(structure("two", cardForm), check("Inactive"), tamper(() => document.getElementById("fiche").submit()))],
   ["fiche-popup-gestionnaire", then(structure("empty"), press(designation))],
   ["fiche-popup-role", then(structure("full"), pressFirst("Modifier le rôle"))],
   ["fiche-popup-retrait", then(structure("long"), pressFirst("Retirer"))],
@@ -191,6 +199,8 @@ const manager = [
   ["confirmation-reactivation", account("suspended", "/reactivation")],
   ["confirmation-suppression", account("known", "/suppression")],
   ["mon-compte", at("/mon-compte")],
+  ["mon-compte-sessions", otherSession],
+  ["mon-compte-sessions-fermees", then(press("Fermer toutes les autres sessions"), sees("Toutes vos autres sessions sont fermées."))],
   ["mon-compte-en-erreur", then(at("/mon-compte"), fill("Adresse de contact", "pas une adresse"), press("Enregistrer l’adresse de contact")), 422],
   ["mon-compte-mot-de-passe-en-erreur", then(at("/mon-compte"), fill("Mot de passe actuel", "faux"), fill("Nouveau mot de passe", "court"), press("Changer mon mot de passe")), 422],
   ["confirmation-identite", then(structure("empty", "/utilisateurs-techniques/nouveau"), grownStale(press("Créer l’utilisateur technique"))), 403],
@@ -310,6 +320,14 @@ async function withRequests({ page, portal, fixtures }) {
   await portal.sql(`INSERT INTO membership_requests (user_id, identifier_type, identifier)
                     SELECT ${fixtures.people.long}, identifier_type, identifier FROM structures WHERE id = ${fixtures.structures.work}`);
   await page.goto("/activites");
+}
+
+/** The person is signed in elsewhere, too. */
+async function otherSession({ page, portal }) {
+  await portal.sql(`INSERT INTO sessions (id_hash, data, user_id, address, software)
+                    SELECT sha256('ailleurs'), '{}', id, '192.0.2.80', 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+                      FROM users WHERE login = '${portal.manager.login}'`);
+  await page.goto("/mon-compte");
 }
 
 function membershipOf(person, act) {
