@@ -188,7 +188,8 @@ pub fn bucket(login: &str, network: &str) -> String {
 
 /// One of 262,144 subjects, where a shared delay must not be caused on purpose. `secret` holds the
 /// salted hash of a person's password, or what stands for it, so that others cannot compute which
-/// logins and networks share a subject; to hit it blindly takes more failures an hour than are judged.
+/// logins and networks share a subject; to hit it blindly takes more failures an hour than are
+/// judged.
 #[must_use]
 pub fn secret_bucket(secret: &str, network: &str) -> String {
     let digest = digest(format!("{network} {secret}"));
