@@ -17,6 +17,9 @@ use crate::domain::credential::Credential;
 /// The parameter that may occur several times (RFC 8707).
 pub const RESOURCE: &str = "resource";
 
+/// The most parameters of a form: RFC 6749 has five, and `resource` may be given 20 times.
+const MOST_PARAMETERS: usize = 64;
+
 /// The error response (RFC 6749 §5.2).
 #[derive(JsonSchema, Serialize)]
 pub struct OauthRefusal {
@@ -113,6 +116,10 @@ impl Form {
         }
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
         for (name, value) in form_urlencoded::parse(body) {
+            // Each is compared with all before it.
+            if parameters.len() >= MOST_PARAMETERS {
+                return Err(OauthError::InvalidRequest("Le corps a trop de parametres."));
+            }
             let value = Zeroizing::new(value.into_owned());
             if name != RESOURCE && parameters.iter().any(|(seen, _)| *seen == name) {
                 return Err(OauthError::InvalidRequest("Un parametre est donne plusieurs fois."));
@@ -195,16 +202,27 @@ mod tests {
         assert_eq!(read("client_secret=", Some("nocolon")), Err(OauthError::InvalidClient));
     }
 
+    fn form_headers() -> HeaderMap {
+        let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+        HeaderMap::from_iter([(header::CONTENT_TYPE, kind)])
+    }
+
     #[test]
     fn resources_may_be_several_and_empty_values_are_none() {
-        let headers = HeaderMap::from_iter([(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/x-www-form-urlencoded"),
-        )]);
-        let form = Form::parse(&headers, b"resource=a&token=&resource=&resource=b").unwrap();
+        let form = Form::parse(&form_headers(), b"resource=a&token=&resource=&resource=b").unwrap();
         assert_eq!(form.all(RESOURCE).collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(form.get("token"), None);
         assert!(Form::parse(&HeaderMap::new(), b"a=b").is_err());
+    }
+
+    #[test]
+    fn a_form_of_very_many_parameters_is_refused_before_they_are_compared() {
+        let body: String = (0..16_000_u32).map(|number| number.to_string() + "&").collect();
+        let start = std::time::Instant::now();
+        assert!(matches!(Form::parse(&form_headers(), body.as_bytes()), Err(OauthError::InvalidRequest(_))));
+        assert!(start.elapsed() < std::time::Duration::from_millis(50));
+        let few = "resource=a&".repeat(20) + "grant_type=client_credentials&client_id=b&client_secret=c";
+        assert!(Form::parse(&form_headers(), few.as_bytes()).is_ok());
     }
 
     #[test]
