@@ -6,8 +6,8 @@ use crate::{
 };
 
 /// A call some hours ago. The addresses are from the documentation ranges (RFC 5737).
-const fn call(hours_ago: i32, address: &'static str, software: &'static str) -> Option<DemoCall<'static>> {
-    Some(DemoCall { hours_ago, address, software })
+const fn call(hours_ago: i32, address: &'static str, software: &'static str) -> DemoCall<'static> {
+    DemoCall { hours_ago, address, software }
 }
 
 /// The first ones have structures and labels of their own. None is on the first structure, which is
@@ -17,28 +17,28 @@ const NAMED: [DemoAccount<'static>; 6] = [
         place: 2,
         label: "Logiciel comptable",
         days_left: 12,
-        last_call: call(3, "192.0.2.17", "Odoo/17.0 l10n_fr_chorus"),
+        last_call: Some(call(3, "192.0.2.17", "Odoo/17.0 l10n_fr_chorus")),
         story: Story::Usual,
     },
     DemoAccount {
         place: 2,
         label: "Archivage des factures",
         days_left: 318,
-        last_call: call(26, "192.0.2.17", "chorus-api/1.4 python-requests/2.32"),
+        last_call: Some(call(26, "192.0.2.17", "chorus-api/1.4 python-requests/2.32")),
         story: Story::Usual,
     },
     DemoAccount {
         place: 3,
         label: "Ancien logiciel de facturation",
         days_left: -9,
-        last_call: call(24 * 10, "198.51.100.8", "Java/17.0.11"),
+        last_call: Some(call(24 * 10, "198.51.100.8", "Java/17.0.11")),
         story: Story::Usual,
     },
     DemoAccount {
         place: 4,
         label: "Prestataire d’essai",
         days_left: 190,
-        last_call: call(24 * 41, "203.0.113.60", "curl/8.5.0"),
+        last_call: Some(call(24 * 41, "203.0.113.60", "curl/8.5.0")),
         story: Story::Suspended { days_ago: 40 },
     },
     DemoAccount { place: 5, label: "Portail des marchés", days_left: 420, last_call: None, story: Story::Usual },
@@ -46,7 +46,7 @@ const NAMED: [DemoAccount<'static>; 6] = [
         place: 6,
         label: "Plateforme agréée",
         days_left: 55,
-        last_call: call(1, "198.51.100.23", "Go-http-client/2.0"),
+        last_call: Some(call(1, "198.51.100.23", "Go-http-client/2.0")),
         story: Story::Usual,
     },
 ];
@@ -96,7 +96,7 @@ pub fn accounts() -> Vec<DemoAccount<'static>> {
             _ if days_left < 0 => Some(-days_left * 24),
             _ => Some(1 + number * 7 % 72),
         };
-        let last_call = hours_ago.and_then(|hours| call(hours, address, software));
+        let last_call = hours_ago.map(|hours| call(hours, address, software));
         DemoAccount { place: i64::from(12 + 4 * number), label, days_left, last_call, story }
     });
     NAMED.into_iter().chain(others).collect()

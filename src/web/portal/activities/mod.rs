@@ -100,7 +100,7 @@ pub async fn page(
         due: DueLink::of(due, StatusFilter::Any),
         is_narrowed,
         is_single: !is_narrowed && total == 1,
-        max_technical_users: state.settings.account_rules.max_per_structure.unsigned_abs().into(),
+        max_technical_users: state.settings.account_rules.max_per_structure.unsigned_abs(),
         query: search,
         deadlines: [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)],
         order: [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)],
