@@ -87,12 +87,12 @@ async fn searches_of_one_account_delay_no_page_and_wait_for_one_another() {
     // Every call takes a second.
     portal
         .execute(
-            "ALTER FUNCTION password_caller(bytea[]) RENAME TO fast_password_caller;
-             CREATE FUNCTION password_caller(shown_verifiers bytea[]) RETURNS TABLE (technical_user_id bigint,
-                 manager_id bigint, at timestamptz, sunset timestamptz, credential_version integer)
+            "ALTER FUNCTION password_caller(bytea[], inet) RENAME TO fast_password_caller;
+             CREATE FUNCTION password_caller(shown_verifiers bytea[], caller inet) RETURNS TABLE (technical_user_id bigint,
+                 manager_id bigint, structures_chosen boolean, at timestamptz, sunset timestamptz, credential_version integer)
              LANGUAGE plpgsql STABLE AS $$ BEGIN
                  PERFORM pg_sleep(1);
-                 RETURN QUERY SELECT c.* FROM fast_password_caller(shown_verifiers) c;
+                 RETURN QUERY SELECT c.* FROM fast_password_caller(shown_verifiers, caller) c;
              END $$",
         )
         .await;
