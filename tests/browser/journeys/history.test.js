@@ -70,7 +70,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     assert.equal(await field("Personne").inputValue(), "");
 
     // From the account's page, what happened to the account.
-    await visitor.follow("Fiche structure");
+    await visitor.follow(structure);
     await visitor.follow("Paie");
     await visitor.follow("Voir tout l’historique de ce compte");
     assert.equal(await field("Compte").inputValue(), login);
