@@ -47,6 +47,10 @@ fn rule(method: &Method, path: &str) -> Open {
         ("POST", "/mon-compte/sessions/{id}/fermeture" | "/mon-compte/sessions/fermeture") => Open::SignedIn,
         // Of an own membership; others get 404.
         ("GET" | "POST", "/mon-compte/rattachements/{id}/depart") => Open::SignedIn,
+        // Of an offer to this person; others get 404.
+        ("GET", "/mon-compte/propositions/{id}") => Open::SignedIn,
+        ("POST", "/mon-compte/propositions/{id}/acceptation") => Open::SignedIn,
+        ("POST", "/mon-compte/propositions/{id}/refus") => Open::SignedIn,
         ("GET" | "POST", "/mon-compte/demandes-de-rattachement") => Open::SignedIn,
         ("POST", "/mon-compte/demandes-de-rattachement/{id}/annulation") => Open::SignedIn,
         ("GET", path) if path.starts_with("/activites") => Open::AnyManager,
@@ -55,6 +59,7 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET", "/calendrier/{token}") => Open::Public,
         ("GET" | "POST", "/structures/{id}" | "/structures/{id}/gestionnaire-principal") => Open::ItsManager,
         ("GET", "/structures/{id}/informations-generales") => Open::ItsManager,
+        ("POST", "/structures/{id}/gestionnaire-principal/annulation") => Open::ItsManager,
         ("GET", "/structures/{id}/historique" | "/structures/{id}/historique.csv") => Open::ItsManager,
         ("GET" | "POST", "/structures/{id}/membres/invitation") => Open::ItsManager,
         ("GET" | "POST", "/rattachements/{id}/role" | "/rattachements/{id}/retrait") => Open::ItsManager,
@@ -137,12 +142,15 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
     let member = portal.person("Lou").await;
     portal.attach(&member, &structure, Role::User).await;
     let membership = portal.membership_of(&member).await;
-    portal.attach(&manager, &portal.structure("Une autre").await, Role::User).await;
+    let (_, offered) = portal.manager_with_structures("Alix", 1).await;
+    portal.attach(&manager, &offered[0], Role::User).await;
+    portal.offer(&offered[0], &manager).await;
     let own = portal.find_membership(&manager).await.expect("a membership");
     let browser = portal.signed_in(&manager).await;
     for route in web::routes() {
         let account = portal.technical_user(&structure, &manager).await;
         let id = match route.path.split('/').nth(1) {
+            Some("mon-compte") if route.path.starts_with("/mon-compte/propositions/") => offered[0].id,
             Some("mon-compte") => own,
             Some("utilisateurs-techniques") => account,
             Some("rattachements") => membership,

@@ -9,7 +9,7 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 18] = [
+const DO_NOT_ASK: [(&str, &str); 20] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),
@@ -22,6 +22,8 @@ const DO_NOT_ASK: [(&str, &str); 18] = [
     ("/session/prolongation", "counts as a request; the session ends after twelve hours all the same"),
     ("/mon-compte/demandes-de-rattachement", "asks for something that another person decides"),
     ("/mon-compte/demandes-de-rattachement/{id}/annulation", "takes an own request back"),
+    ("/structures/{id}/gestionnaire-principal/annulation", "takes an own offer back"),
+    ("/mon-compte/propositions/{id}/refus", "gives nothing; the manager may offer again"),
     ("/demandes-de-rattachement/{id}/refus", "gives nothing; the person may ask again"),
     ("/utilisateurs-techniques/{id}/restrictions", "shows what would change; the confirmation asks"),
     ("/activites/echeances/revocation", "takes away what a link gives"),
@@ -57,6 +59,8 @@ struct Scene {
     account: i64,
     membership: i64,
     own_membership: i64,
+    /// A structure that the manager is offered.
+    offered: i64,
     request: i64,
 }
 
@@ -66,13 +70,17 @@ impl Scene {
         let structure = structures.remove(0);
         let successor = portal.person(&format!("Noor{number}")).await;
         portal.attach(&successor, &structure, Role::User).await;
-        portal.attach(&manager, &portal.structure("Une autre").await, Role::User).await;
+        let offered = portal.structure("Une autre").await;
+        portal.attach(&portal.person(&format!("Alix{number}")).await, &offered, Role::PrincipalManager).await;
+        portal.attach(&manager, &offered, Role::User).await;
+        portal.offer(&offered, &manager).await;
         let asker = portal.person(&format!("Sacha{number}")).await;
         Self {
             browser: portal.signed_in(&manager).await,
             account: portal.technical_user(&structure, &manager).await,
             membership: portal.membership_of(&successor).await,
             own_membership: portal.find_membership(&manager).await.expect("a membership"),
+            offered: offered.id,
             request: portal.membership_request(&asker, &structure).await,
             structure,
             successor,
@@ -83,6 +91,7 @@ impl Scene {
         let id = match route.split('/').nth(1) {
             Some("utilisateurs-techniques") => self.account,
             Some("rattachements") => self.membership,
+            Some("mon-compte") if route.starts_with("/mon-compte/propositions/") => self.offered,
             Some("mon-compte") => self.own_membership,
             Some("demandes-de-rattachement") => self.request,
             _ => self.structure.id,
@@ -155,6 +164,7 @@ async fn state(portal: &TestPortal) -> Vec<String> {
         "structures",
         "memberships",
         "membership_requests",
+        "succession_offers",
         "technical_users",
         "technical_user_structures",
         "former_passwords",

@@ -2,10 +2,7 @@
 //! reset.
 
 use raccord::{
-    db::{
-        members::{import, succession},
-        structures,
-    },
+    db::members::import,
     domain::{
         audit::Actor,
         new_person::NewPerson,
@@ -29,10 +26,9 @@ async fn structure_with_accounts(portal: &TestPortal) -> (Person, Structure, i64
     (camille, structure, seen)
 }
 
-async fn hand_over(portal: &TestPortal, structure: &Structure, from: &Person, to: &Person) {
+async fn hand_over(portal: &TestPortal, structure: &Structure, to: &Person) {
     portal.attach(to, structure, Role::SecondaryManager).await;
-    let managed = structures::find_managed(&portal.pool, from.id, structure.id).await.unwrap().expect("the manager");
-    succession::designate(&portal.pool, &Actor::operator(), &managed, to.id).await.unwrap();
+    portal.hand_over(structure, to).await;
 }
 
 fn flagged(page: &Page) -> Vec<String> {
@@ -50,7 +46,7 @@ async fn a_password_that_the_former_manager_saw_is_flagged_until_it_is_reset() {
     let (camille, structure, seen) = structure_with_accounts(&portal).await;
     let noor = portal.person("Noor").await;
     assert_eq!(flags(&portal.signed_in(&camille).await, &structure).await, (vec![], vec![]));
-    hand_over(&portal, &structure, &camille, &noor).await;
+    hand_over(&portal, &structure, &noor).await;
     let browser = portal.signed_in(&noor).await;
     assert_eq!(flags(&browser, &structure).await, (vec!["Vu".to_owned()], vec!["Vu".to_owned()]));
     let narrowed = browser.open(&format!("{LIST}?etat=connu")).await.rows();
@@ -71,7 +67,7 @@ async fn the_new_manager_is_mailed_the_accounts_and_the_former_one_is_not() {
     let portal = TestPortal::start().await;
     let (camille, structure, _) = structure_with_accounts(&portal).await;
     let noor = portal.person("Noor").await;
-    hand_over(&portal, &structure, &camille, &noor).await;
+    hand_over(&portal, &structure, &noor).await;
     let mails = portal.mails_of("manager_changed").await;
     let known = mails.iter().map(|mail| format!("{} {}", mail.recipient, mail.notice["known_accounts"]));
     let login = format!("TECH_1_{}@cpro.fr", structure.identifier);
@@ -84,10 +80,10 @@ async fn who_comes_back_knows_her_own_passwords_and_not_the_others() {
     let portal = TestPortal::start().await;
     let (camille, structure, _) = structure_with_accounts(&portal).await;
     let noor = portal.person("Noor").await;
-    hand_over(&portal, &structure, &camille, &noor).await;
+    hand_over(&portal, &structure, &noor).await;
     let browser = portal.signed_in(&noor).await;
     portal.create_and_show(&browser, structure.id, "Nouveau").await;
-    hand_over(&portal, &structure, &noor, &camille).await;
+    hand_over(&portal, &structure, &camille).await;
     let browser = portal.signed_in(&camille).await;
     assert_eq!(flags(&browser, &structure).await.0, ["Nouveau"]);
 }

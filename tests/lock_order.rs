@@ -3,14 +3,14 @@
 
 use raccord::domain::role::Role;
 
-use crate::common::{Answer, Browser, Person, Structure, TestPortal};
+use crate::common::{Answer, Browser, Person, Structure, TestPortal, acceptance};
 
-/// A manager with a session, and a member who may succeed.
-async fn scene(portal: &TestPortal) -> (Browser, Structure, Person) {
+/// A manager with a session, and a member with one who may succeed.
+async fn scene(portal: &TestPortal) -> (Browser, Structure, Browser, Person) {
     let (manager, structure) = portal.manager().await;
     let successor = portal.person("Dominique").await;
     portal.attach(&successor, &structure, Role::SecondaryManager).await;
-    (portal.signed_in(&manager).await, structure, successor)
+    (portal.signed_in(&manager).await, structure, portal.signed_in(&successor).await, successor)
 }
 
 fn post(browser: &Browser, path: String, fields: &[(&str, &str)]) -> tokio::task::JoinHandle<Answer> {
@@ -27,16 +27,16 @@ fn get(browser: &Browser, path: String) -> tokio::task::JoinHandle<Answer> {
     tokio::spawn(async move { browser.get(&path).await })
 }
 
-fn designate(browser: &Browser, structure: &Structure, successor: &Person) -> tokio::task::JoinHandle<Answer> {
-    let path = format!("/structures/{}/gestionnaire-principal", structure.id);
-    post(browser, path, &[("membre", &successor.id.to_string())])
+fn accept(heir: &Browser, structure: &Structure) -> tokio::task::JoinHandle<Answer> {
+    post(heir, acceptance(structure), &[])
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_password_is_displayed_and_exported_while_its_structure_is_handed_over() {
     for exports in [false, true] {
         let portal = TestPortal::start().await;
-        let (browser, structure, successor) = scene(&portal).await;
+        let (browser, structure, heir, successor) = scene(&portal).await;
+        portal.offer(&structure, &successor).await;
         let id = portal.create_account(&browser, structure.id, "ERP").await;
         let summary = format!("/utilisateurs-techniques/{id}/recapitulatif");
         let nonce = if exports { browser.open(&summary).await.field("nonce") } else { String::new() };
@@ -47,10 +47,10 @@ async fn a_password_is_displayed_and_exported_while_its_structure_is_handed_over
             get(&browser, summary)
         };
         portal.until_locked(1).await;
-        let designation = designate(&browser, &structure, &successor);
+        let succession = accept(&heir, &structure);
         portal.until_locked(2).await;
         account.commit().await.expect("the account is free again");
-        let statuses = [reading.await.expect("an answer").status, designation.await.expect("an answer").status];
+        let statuses = [reading.await.expect("an answer").status, succession.await.expect("an answer").status];
         assert_eq!(statuses.map(|status| status.as_u16()), [200, 303], "exports: {exports}");
     }
 }
@@ -58,16 +58,17 @@ async fn a_password_is_displayed_and_exported_while_its_structure_is_handed_over
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_is_changed_while_a_structure_of_the_same_person_is_handed_over() {
     let portal = TestPortal::start().await;
-    let (browser, structure, successor) = scene(&portal).await;
+    let (browser, structure, heir, successor) = scene(&portal).await;
+    portal.offer(&structure, &successor).await;
     let id = portal.create_account(&browser, structure.id, "ERP").await;
     let envelope = portal.hold_envelope(id).await;
-    let designation = designate(&browser, &structure, &successor);
+    let succession = accept(&heir, &structure);
     portal.until_locked(1).await;
     let address = "/mon-compte/adresse-de-contact".to_owned();
     let change = post(&browser, address, &[("adresse-de-contact", "nouvelle@exemple.fr")]);
     portal.until_locked(2).await;
     envelope.commit().await.expect("the envelope is free again");
-    let statuses = [designation.await.expect("an answer").status, change.await.expect("an answer").status];
+    let statuses = [succession.await.expect("an answer").status, change.await.expect("an answer").status];
     assert_eq!(statuses.map(|status| status.as_u16()), [303, 303]);
 }
 
@@ -76,25 +77,25 @@ async fn an_address_is_changed_while_a_structure_of_the_same_person_is_handed_ov
 #[tokio::test(flavor = "multi_thread")]
 async fn three_hundred_successions_meet_displays_resets_and_suspensions_without_a_deadlock() {
     let portal = TestPortal::start().await;
-    let (first, structure, successor) = scene(&portal).await;
+    let (first, structure, second, successor) = scene(&portal).await;
     let manager = portal.person_with_login("camille.martin@exemple.fr").await;
-    let second = portal.signed_in(&successor).await;
     let (shown, other) = (
         portal.create_account(&first, structure.id, "ERP").await,
         portal.create_account(&first, structure.id, "Paie").await,
     );
     let mut sides = [(first, manager), (second, successor)];
     for round in 0..300 {
-        let [(leaving, _), (_, next)] = &sides;
+        let [(leaving, _), (coming, next)] = &sides;
         reset(&portal, leaving, shown, &format!("jeton-affichage-{round:05}"))
             .await
             .await
             .expect("an answer")
             .location();
+        portal.offer(&structure, next).await;
         let path = |act: &str| format!("/utilisateurs-techniques/{other}/{act}");
         let acts = [
             get(leaving, format!("/utilisateurs-techniques/{shown}/recapitulatif")),
-            designate(leaving, &structure, next),
+            accept(coming, &structure),
             match round % 3 {
                 0 => post(leaving, path("suspension"), &[]),
                 1 => post(leaving, path("reactivation"), &[]),

@@ -24,6 +24,7 @@ mod lock_order;
 mod malformed;
 mod members;
 mod model;
+mod offers;
 mod operator;
 mod priorities;
 mod reset;

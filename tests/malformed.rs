@@ -143,6 +143,7 @@ async fn malformed_bodies_are_refused_on_every_route_and_change_nothing() {
         "ancien-mot-de-passe",
         "echeances",
         "annulation",
+        "acceptation",
         "prolongation",
         "adresse-de-contact/confirmation",
         "double-authentification/activation",

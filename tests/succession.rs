@@ -3,7 +3,7 @@
 
 use raccord::domain::role::Role;
 
-use crate::common::{Browser, PASSWORD, Page, TestPortal};
+use crate::common::{Browser, PASSWORD, Page, TestPortal, acceptance};
 
 #[tokio::test]
 async fn the_database_holds_a_structure_to_one_principal_manager() {
@@ -32,12 +32,13 @@ async fn address_and_rights_follow_the_new_manager() {
     let id = portal.create_account(&browser, structures[0].id, "ERP").await;
     let action = format!("/structures/{}/gestionnaire-principal", structures[0].id);
     browser.post(&action, &[("membre", "0")]).await.refusal(422);
-    let told = browser.post(&action, &[("membre", &successor.id.to_string())]).await.location();
-    assert!(browser.open(&told).await.text().contains("Le nouveau gestionnaire principal est désigné."));
+    browser.post(&action, &[("membre", &successor.id.to_string())]).await.location();
+    let heir = portal.signed_in(&successor).await;
+    let told = heir.post(&acceptance(&structures[0]), &[]).await.location();
+    heir.open(&told).await.assert_says("Vous êtes gestionnaire principal de cette structure.");
     browser.get(&format!("/structures/{}", structures[0].id)).await.refusal(404);
     browser.post(&format!("/utilisateurs-techniques/{id}/suspension"), &[]).await.refusal(404);
 
-    let heir = portal.signed_in(&successor).await;
     let page = heir.open(&format!("/utilisateurs-techniques/{id}")).await;
     assert!(page.fact("Adresse de contact").starts_with(&successor.contact_address));
     assert!(heir.open(&format!("/structures/{}", structures[0].id)).await.text().contains("Opération refusée"));
@@ -72,16 +73,17 @@ async fn only_who_has_signed_in_once_becomes_principal_manager() {
     let link = portal.invitation(&lou).await;
     portal.browser().post(&link, &[("nouveau-mot-de-passe", PASSWORD)]).await.location();
     refused(invited).await;
-    portal.signed_in(&lou).await;
+    let heir = portal.signed_in(&lou).await;
     assert!(!browser.open(&action).await.text().contains(invited));
     browser.post(&action, &membre).await.location();
+    heir.post(&acceptance(&structure), &[]).await.location();
     assert_eq!(portal.principal_managers().await, ["lou@exemple.fr"]);
 }
 
 /// A manager could otherwise attach any person by their login, and lend the structure's technical
 /// users that person's rights without their knowledge.
 #[tokio::test]
-async fn a_known_person_becomes_principal_manager_only_once_they_have_signed_in_since_they_were_attached() {
+async fn a_known_person_is_offered_a_structure_only_once_they_have_signed_in_since_they_were_attached() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let noor = portal.person("Noor").await;
@@ -103,6 +105,8 @@ async fn a_known_person_becomes_principal_manager_only_once_they_have_signed_in_
     portal.signed_in(&noor).await;
     assert!(browser.open(&action).await.html().contains(&offered));
     browser.post(&action, &membre).await.location();
+    assert_eq!(portal.principal_managers().await, [manager.login.as_str()], "offered is not accepted");
+    portal.signed_in(&noor).await.post(&acceptance(&structure), &[]).await.location();
     assert_eq!(portal.principal_managers().await, [noor.login.as_str()]);
 }
 

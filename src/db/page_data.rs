@@ -7,6 +7,7 @@ use super::{
     identity::calendar_links,
     members::{
         memberships::{self, Member},
+        offers::{self, OwnOffer, PendingOffer},
         requests::{self, PendingRequest},
     },
     structures::{
@@ -26,6 +27,8 @@ use super::{
 pub struct StructureContents {
     /// The principal manager first.
     pub members: Vec<Member>,
+    /// The offer of the structure to a member that waits for an answer.
+    pub offer: Option<PendingOffer>,
     /// The oldest first.
     pub technical_users: Vec<TechnicalUser>,
     /// The latest events, newest first.
@@ -39,10 +42,11 @@ pub struct StructureContents {
 pub async fn structure(pool: &PgPool, structure: &ManagedStructure, events: u32) -> sqlx::Result<StructureContents> {
     let mut tx = begin(pool).await?;
     let members = memberships::of_structure(&mut *tx, structure).await?;
+    let offer = offers::of_structure(&mut *tx, structure).await?;
     let technical_users = technical_users::of_structure(&mut *tx, structure).await?;
     let page = history::page(&mut *tx, structure, &EventFilter::default(), Cursor::Newest, events).await?;
     tx.commit().await?;
-    Ok(StructureContents { members, technical_users, events: page.events })
+    Ok(StructureContents { members, offer, technical_users, events: page.events })
 }
 
 /// What « Activités du gestionnaire » shows.
@@ -52,6 +56,8 @@ pub struct ActivitiesContents {
     pub structures: Vec<StructureRow>,
     /// The oldest pending requests.
     pub requests: Vec<PendingRequest>,
+    /// Structures that the manager is offered.
+    pub offers: Vec<OwnOffer>,
     /// What is to be done about technical users.
     pub due: DueCounts,
 }
@@ -76,9 +82,10 @@ pub async fn activities(pool: &PgPool, manager_id: i64, part: ActivitiesPart<'_>
     let mut tx = begin(pool).await?;
     let structures = list::page_of_managed(&mut *tx, manager_id, part.filter, part.offset, part.limit).await?;
     let requests = requests::of_manager(&mut *tx, manager_id, part.requests).await?;
+    let offers = offers::own(&mut *tx, manager_id).await?;
     let due = overview::count_due(&mut *tx, manager_id).await?;
     tx.commit().await?;
-    Ok(ActivitiesContents { structures, requests, due })
+    Ok(ActivitiesContents { structures, requests, offers, due })
 }
 
 /// What « Utilisateurs techniques » of a manager shows.

@@ -6,7 +6,7 @@ use super::{
     api::{call_log, services, signing_keys, tokens},
     audit::{frequent, refusals},
     identity::{contact_addresses, invitations, mailboxes, second_factors, sessions, sign_in},
-    members::requests,
+    members::{offers, requests},
     technical_users::{envelopes, former_passwords, idempotency},
     throttles,
 };
@@ -36,6 +36,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     contact_addresses::sweep(pool).await?;
     mailboxes::sweep(pool).await?;
     requests::sweep(pool).await?;
+    offers::sweep(pool).await?;
     throttles::sweep(pool).await?;
     second_factors::sweep(pool).await?;
     sign_in::sweep(pool).await?;

@@ -23,6 +23,9 @@ pub enum Action {
     MembershipRequestAccepted,
     MembershipRequestRefused,
     MembershipRequestWithdrawn,
+    SuccessionOffered,
+    SuccessionDeclined,
+    SuccessionWithdrawn,
     ManagerChanged,
     TechnicalUserCreated,
     LabelChanged,
@@ -58,7 +61,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 53] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -78,6 +81,9 @@ impl Action {
         Self::MembershipRequestAccepted,
         Self::MembershipRequestRefused,
         Self::MembershipRequestWithdrawn,
+        Self::SuccessionOffered,
+        Self::SuccessionDeclined,
+        Self::SuccessionWithdrawn,
         Self::ManagerChanged,
         Self::TechnicalUserCreated,
         Self::LabelChanged,
@@ -112,10 +118,11 @@ impl Action {
     ];
 
     /// The actions that a structure's history can contain, by label. The others concern a person.
-    pub const OF_STRUCTURES: [Self; 25] = [
+    pub const OF_STRUCTURES: [Self; 28] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
+        Self::SuccessionWithdrawn,
         Self::CallsRefused,
         Self::ManagerChanged,
         Self::TechnicalUserCreated,
@@ -130,8 +137,10 @@ impl Action {
         Self::LabelChanged,
         Self::InvitationSentAgain,
         Self::ActRefused,
+        Self::SuccessionOffered,
         Self::TechnicalUserReactivated,
         Self::MembershipRequestRefused,
+        Self::SuccessionDeclined,
         Self::PasswordReset,
         Self::MembershipRemoved,
         Self::TechnicalUserDeleted,
@@ -163,6 +172,9 @@ impl Action {
             Self::MembershipRequestAccepted => "MEMBERSHIP_REQUEST_ACCEPTED",
             Self::MembershipRequestRefused => "MEMBERSHIP_REQUEST_REFUSED",
             Self::MembershipRequestWithdrawn => "MEMBERSHIP_REQUEST_WITHDRAWN",
+            Self::SuccessionOffered => "SUCCESSION_OFFERED",
+            Self::SuccessionDeclined => "SUCCESSION_DECLINED",
+            Self::SuccessionWithdrawn => "SUCCESSION_WITHDRAWN",
             Self::ManagerChanged => "MANAGER_CHANGED",
             Self::TechnicalUserCreated => "TECHNICAL_USER_CREATED",
             Self::LabelChanged => "TECHNICAL_USER_LABEL_CHANGED",
@@ -220,6 +232,9 @@ impl Action {
             Self::MembershipRequestAccepted => "Acceptation d’une demande de rattachement",
             Self::MembershipRequestRefused => "Refus d’une demande de rattachement",
             Self::MembershipRequestWithdrawn => "Annulation d’une demande de rattachement",
+            Self::SuccessionOffered => "Proposition de désignation",
+            Self::SuccessionDeclined => "Refus d’une proposition de désignation",
+            Self::SuccessionWithdrawn => "Annulation d’une proposition de désignation",
             Self::ManagerChanged => "Changement de gestionnaire principal",
             Self::TechnicalUserCreated => "Création d’un utilisateur technique",
             Self::LabelChanged => "Modification du libellé",

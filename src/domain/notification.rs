@@ -32,6 +32,8 @@ pub enum Notification {
         #[serde(default)]
         known_accounts: Vec<String>,
     },
+    /// The recipient is offered a structure by its principal manager, `manager`.
+    SuccessionOffered { structure: String, identifier: String, structure_id: i64, manager: String },
     /// The recipient's role in a structure changed; `None`: no longer a member.
     MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
     /// A person requests a membership in a structure whose principal manager is the recipient.
@@ -121,6 +123,7 @@ impl Notification {
             | Self::NewSignIn { .. }
             | Self::WrongCodes { .. } => true,
             Self::MembershipChanged { .. }
+            | Self::SuccessionOffered { .. }
             | Self::MembershipRequested { .. }
             | Self::MembershipRefused { .. }
             | Self::ContactAddressToConfirm { .. }

@@ -95,6 +95,12 @@ fn notices() -> Vec<Notification> {
         changed(false),
         membership(Some("Utilisateur")),
         membership(None),
+        Notification::SuccessionOffered {
+            structure: "Ville de Paris".into(),
+            identifier: "21750001600019".into(),
+            structure_id: 7,
+            manager: "Mathieu Lenoir".into(),
+        },
         Notification::MembershipRequested {
             structure: "Ville de Paris".into(),
             identifier: "21750001600019".into(),
@@ -238,6 +244,12 @@ fn notices_with(text: &str) -> Vec<Notification> {
         changed(false),
         membership(Some("Utilisateur")),
         membership(None),
+        Notification::SuccessionOffered {
+            structure: name(),
+            identifier: identifier(),
+            structure_id: 7,
+            manager: name(),
+        },
         Notification::MembershipRequested {
             structure: name(),
             identifier: identifier(),

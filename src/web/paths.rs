@@ -30,10 +30,14 @@ pub const SECOND_FACTOR_END: &str = "/mon-compte/double-authentification/desacti
 pub const RECOVERY_CODES: &str = "/mon-compte/double-authentification/codes-de-secours";
 pub const MY_REQUESTS: &str = "/mon-compte/demandes-de-rattachement";
 pub const MY_REQUEST_WITHDRAWAL: &str = "/mon-compte/demandes-de-rattachement/{id}/annulation";
+pub const MY_OFFER: &str = "/mon-compte/propositions/{id}";
+pub const MY_OFFER_ACCEPTANCE: &str = "/mon-compte/propositions/{id}/acceptation";
+pub const MY_OFFER_REFUSAL: &str = "/mon-compte/propositions/{id}/refus";
 
 pub const STRUCTURE: &str = "/structures/{id}";
 pub const STRUCTURE_CARD: &str = "/structures/{id}/informations-generales";
 pub const STRUCTURE_MANAGER: &str = "/structures/{id}/gestionnaire-principal";
+pub const OFFER_WITHDRAWAL: &str = "/structures/{id}/gestionnaire-principal/annulation";
 pub const MEMBER_INVITATION: &str = "/structures/{id}/membres/invitation";
 pub const STRUCTURE_HISTORY: &str = "/structures/{id}/historique";
 pub const STRUCTURE_HISTORY_CSV: &str = "/structures/{id}/historique.csv";
@@ -168,6 +172,9 @@ filled! {
     my_membership_end => MY_MEMBERSHIP_END,
     my_session_close => MY_SESSION_CLOSE,
     my_request_withdrawal => MY_REQUEST_WITHDRAWAL,
+    my_offer => MY_OFFER,
+    my_offer_acceptance => MY_OFFER_ACCEPTANCE,
+    my_offer_refusal => MY_OFFER_REFUSAL,
     structure => STRUCTURE,
     member_invitation => MEMBER_INVITATION,
     structure_card => STRUCTURE_CARD,
@@ -177,6 +184,7 @@ filled! {
     request_acceptance => REQUEST_ACCEPTANCE,
     request_refusal => REQUEST_REFUSAL,
     structure_manager => STRUCTURE_MANAGER,
+    offer_withdrawal => OFFER_WITHDRAWAL,
     structure_history => STRUCTURE_HISTORY,
     structure_history_csv => STRUCTURE_HISTORY_CSV,
     technical_user_form => TECHNICAL_USER_FORM,

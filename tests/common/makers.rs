@@ -183,6 +183,13 @@ impl TestPortal {
         query.fetch_one(&self.pool).await.expect("a new request")
     }
 
+    /// An offer of the structure by its principal manager to a member.
+    pub async fn offer(&self, structure: &Structure, successor: &Person) {
+        let insert = "INSERT INTO succession_offers (structure_id, successor_id, offered_by)
+                      SELECT id, $2, principal_manager_id FROM structures WHERE id = $1";
+        sqlx::query(insert).bind(structure.id).bind(successor.id).execute(&self.pool).await.expect("an offer");
+    }
+
     /// An invitation's link, mailed to the person's contact address.
     pub async fn invitation(&self, person: &Person) -> String {
         let token = random::token(&mut random::os_rng());

@@ -12,7 +12,7 @@ use sqlx::PgPool;
 use super::{
     browser::{Browser, Server},
     cluster::Database,
-    makers::{PASSWORD, Person},
+    makers::{PASSWORD, Person, Structure},
     page::Page,
     program::Program,
 };
@@ -134,6 +134,14 @@ impl TestPortal {
         id.and_then(|id| id.parse().ok()).unwrap_or_else(|| panic!("{location} is no récapitulatif"))
     }
 
+    /// A member accepts the structure, which its principal manager offers them.
+    pub async fn hand_over(&self, structure: &Structure, successor: &Person) -> Browser {
+        self.offer(structure, successor).await;
+        let heir = self.signed_in(successor).await;
+        heir.post(&acceptance(structure), &[]).await.location();
+        heir
+    }
+
     /// Creates an account and opens its récapitulatif: id, page, password.
     pub async fn create_and_show(&self, browser: &Browser, structure_id: i64, label: &str) -> (i64, Page, String) {
         let id = self.create_account(browser, structure_id, label).await;
@@ -178,4 +186,9 @@ fn serve(database: &Database, settings: &Settings) -> Server {
     let pool = db::pool(database.options(), settings.database_connections);
     let state = AppState::new(pool, settings.clone()).expect("no theme to read");
     Server::local(state)
+}
+
+/// Where an offer of the structure is accepted.
+pub fn acceptance(structure: &Structure) -> String {
+    format!("/mon-compte/propositions/{}/acceptation", structure.id)
 }

@@ -51,6 +51,13 @@ pub enum Act {
         who: Who,
         whom: usize,
     },
+    Answer {
+        whom: usize,
+        accepts: bool,
+    },
+    Withdraw {
+        who: Who,
+    },
     Invite {
         who: Who,
         whom: usize,
@@ -143,6 +150,8 @@ pub fn any_act() -> impl Strategy<Value = (Act, bool)> {
         28 => (who(), which(), account_act())
             .prop_map(|(who, account, act)| Act::OnAccount { who, account, act }),
         3 => (who(), one()).prop_map(|(who, whom)| Act::Designate { who, whom }),
+        4 => (one(), often()).prop_map(|(whom, accepts)| Act::Answer { whom, accepts }),
+        1 => who().prop_map(|who| Act::Withdraw { who }),
         2 => (who(), one(), role()).prop_map(|(who, whom, role)| Act::Invite { who, whom, role }),
         3 => (who(), one(), prop::option::weighted(0.7, role()))
             .prop_map(|(who, whom, role)| Act::ChangeRole { who, whom, role }),

@@ -111,6 +111,12 @@ impl Life {
                 self.act_on(visit(self, who), account, act).await;
             }
             Act::Designate { who, whom } => self.designate(visit(self, who), whom).await,
+            Act::Answer { whom, accepts } => self.answer(Visit { who: whom, second }, accepts).await,
+            Act::Withdraw { who } => {
+                let (visit, path) =
+                    (visit(self, who), format!("/structures/{}/gestionnaire-principal/annulation", self.structure.id));
+                self.post(visit, &path, vec![], |state| state.withdraw(visit.who)).await;
+            }
             Act::Invite { who, whom, role } => self.invite(visit(self, who), whom, role).await,
             Act::ChangeRole { who, whom, role } => self.change_role(visit(self, who), whom, role).await,
             Act::Activate { who, active } => self.activate(visit(self, who), active).await,
@@ -353,6 +359,13 @@ impl Life {
         self.post(visit, &path, fields, |state| state.designate(visit.who, whom)).await;
     }
 
+    /// The answer to an offer, if there is one.
+    async fn answer(&mut self, visit: Visit, accepts: bool) {
+        let act = if accepts { "acceptation" } else { "refus" };
+        let path = format!("/mon-compte/propositions/{}/{act}", self.structure.id);
+        self.post(visit, &path, vec![], |state| state.answer(visit.who, accepts)).await;
+    }
+
     async fn invite(&mut self, visit: Visit, whom: usize, role: Role) {
         let path = format!("/structures/{}/membres/invitation", self.structure.id);
         let fields = [
@@ -525,7 +538,13 @@ impl Life {
         assert_eq!(people(&refused), people(&attempted));
         assert!(refused.len() <= attempted.len());
         assert!(refused.iter().all(|entry| entry.subject.is_empty() || attempted.contains(entry)));
-        let kinds = ["technical_user_created", "password_reset", "manager_changed", "restrictions_changed"];
+        let kinds = [
+            "technical_user_created",
+            "password_reset",
+            "manager_changed",
+            "succession_offered",
+            "restrictions_changed",
+        ];
         let mut mails = self.portal.mails().await;
         mails.retain(|mail| kinds.iter().any(|kind| mail.ends_with(kind)));
         assert_eq!(mails, self.state.mails);

@@ -135,8 +135,16 @@ pub struct State {
     pub history: Vec<Entry>,
     /// Recipient and kind of the mails about passwords and managers.
     pub mails: Vec<String>,
+    offer: Option<Offer>,
     sessions_begun: u64,
     tokens_given: usize,
+}
+
+/// Of the manager to a member.
+#[derive(Clone, Copy, Debug)]
+struct Offer {
+    to: usize,
+    until: i64,
 }
 
 impl State {
@@ -153,6 +161,7 @@ impl State {
             accounts: Vec::new(),
             history: Vec::new(),
             mails: Vec::new(),
+            offer: None,
             sessions_begun: 0,
             tokens_given: 0,
         }
@@ -179,7 +188,7 @@ impl State {
             let tokens = account.tokens.iter().map(|token| token.until);
             passwords.chain(account.envelope.iter().map(|envelope| envelope.until)).chain(tokens)
         });
-        sessions.chain(accounts)
+        sessions.chain(accounts).chain(self.offer.iter().map(|offer| offer.until))
     }
 
     // Sessions.
@@ -440,17 +449,62 @@ impl State {
         if whom == who || self.roles[whom].is_none() {
             return Outcome::Refused;
         }
-        self.roles[who] = Some(Role::SecondaryManager);
+        if self.offered().is_some_and(|to| to == whom) {
+            return Outcome::Done;
+        }
+        self.offer = Some(Offer { to: whom, until: self.now + 14 * 24 * HOUR });
+        self.remember(Action::SuccessionOffered, self.logins[whom].clone(), who);
+        self.mails.push(format!("{} succession_offered", self.addresses[whom]));
+        Outcome::Done
+    }
+
+    /// To whom the structure is offered.
+    fn offered(&self) -> Option<usize> {
+        self.offer.filter(|offer| self.now < offer.until).map(|offer| offer.to)
+    }
+
+    pub fn withdraw(&mut self, who: usize) -> Outcome {
+        if let Err(outcome) = self.on_structure(who, Kind::Act) {
+            return outcome;
+        }
+        if let Some(to) = self.offered() {
+            self.offer = None;
+            self.remember(Action::SuccessionWithdrawn, self.logins[to].clone(), who);
+        }
+        Outcome::Done
+    }
+
+    pub fn answer(&mut self, whom: usize, accepts: bool) -> Outcome {
+        if let Some(outcome) = self.challenge(whom, if accepts { Kind::SensitiveAct } else { Kind::Act }) {
+            return outcome;
+        }
+        if accepts && whom == self.manager {
+            return Outcome::Done;
+        }
+        if self.offered() != Some(whom) {
+            return Outcome::NotFound;
+        }
+        self.offer = None;
+        if accepts {
+            self.succeed(whom);
+        } else {
+            self.remember(Action::SuccessionDeclined, self.logins[whom].clone(), whom);
+        }
+        Outcome::Done
+    }
+
+    fn succeed(&mut self, whom: usize) {
+        let former = self.manager;
+        self.roles[former] = Some(Role::SecondaryManager);
         self.roles[whom] = Some(Role::PrincipalManager);
         self.manager = whom;
         for account in &mut self.accounts {
             account.envelope = None;
         }
-        self.remember(Action::ManagerChanged, self.logins[whom].clone(), who);
-        for told in [whom, who] {
+        self.remember(Action::ManagerChanged, self.logins[whom].clone(), whom);
+        for told in [whom, former] {
             self.mails.push(format!("{} manager_changed", self.addresses[told]));
         }
-        Outcome::Done
     }
 
     pub fn invite(&mut self, who: usize, whom: usize, role: Role) -> Outcome {
@@ -485,6 +539,9 @@ impl State {
         }
         if role != Some(current) {
             self.roles[whom] = role;
+            if role.is_none() {
+                self.offer = self.offer.filter(|offer| offer.to != whom);
+            }
             let action = if role.is_some() { Action::MembershipChanged } else { Action::MembershipRemoved };
             self.remember(action, self.logins[whom].clone(), who);
         }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     db::{
         audit::{self, Event},
+        members::offers::{self, OwnOffer},
         throttles::{self, Key, RateLimit, Scope},
     },
     domain::{
@@ -107,6 +108,8 @@ pub struct Account {
     pub confirmed_address: Option<String>,
     /// Addresses that were confirmed before, to which they go as well for a while.
     pub former_addresses: Vec<FormerAddress>,
+    /// Structures that the person is offered.
+    pub offers: Vec<OwnOffer>,
     /// One page of the memberships.
     pub memberships: Vec<MembershipRow>,
     /// The open sessions, the latest seen first.
@@ -135,6 +138,7 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
         is_address_confirmed: facts.is_address_confirmed,
         confirmed_address: facts.confirmed_address,
         former_addresses: mailboxes::former(&mut conn, user_id).await?,
+        offers: offers::own(&mut *conn, user_id).await?,
         memberships: memberships(&mut conn, user_id, slice).await?,
         sessions: sessions::open_sessions(&mut conn, user_id, current).await?,
     })

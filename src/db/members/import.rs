@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{
     memberships,
-    succession::{self, DesignateError},
+    succession::{self, SuccessionError},
 };
 use crate::{
     db::{
@@ -32,12 +32,12 @@ pub enum AttachError {
     Database(#[from] sqlx::Error),
 }
 
-impl From<DesignateError> for AttachError {
-    fn from(error: DesignateError) -> Self {
+impl From<SuccessionError> for AttachError {
+    fn from(error: SuccessionError) -> Self {
         match error {
-            DesignateError::Database(error) => Self::Database(error),
+            SuccessionError::Database(error) => Self::Database(error),
             // The structure is locked and the successor was just made a member.
-            other => Self::Database(sqlx::Error::Protocol(other.to_string())),
+            other @ SuccessionError::NotAnotherMember => Self::Database(sqlx::Error::Protocol(other.to_string())),
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod departure;
 pub mod import;
 pub mod memberships;
 mod new_membership;
+pub mod offers;
 pub mod requests;
 pub mod succession;
 

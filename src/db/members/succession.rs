@@ -1,18 +1,25 @@
-//! Replaces the principal manager of a structure by another member.
+//! Replaces the principal manager of a structure by another member, who accepts it, or whom the
+//! operator appoints.
 
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
-use super::memberships::{self, Member};
+use super::{
+    MemberError, count_mail,
+    memberships::{self, Member},
+    offers,
+};
 use crate::{
     db::{
         audit::{self, Event},
+        identity::locks,
         outbox,
         structures::{self, ManagedStructure, NotManager},
         technical_users::envelopes,
     },
     domain::{
         audit::{Action, Actor},
+        envelope::SessionSecret,
         notification::Notification,
         role::Role,
     },
@@ -20,80 +27,201 @@ use crate::{
 
 /// Why the principal manager was not replaced.
 #[derive(Debug, Error)]
-pub enum DesignateError {
+pub enum SuccessionError {
+    #[error("not another member of the structure")]
+    NotAnotherMember,
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+/// Why a structure was not offered.
+#[derive(Debug, Error)]
+pub enum OfferError {
     #[error(transparent)]
     NotManager(#[from] NotManager),
     #[error("not another member of the structure")]
     NotAnotherMember,
     #[error("the person has not signed in since they were invited or attached")]
     NotSignedInSince,
+    #[error("the manager has written to too many people")]
+    TooMany { seconds: u32 },
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
 
-/// A succession that took place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Designated {
-    /// Whether the former manager is still principal manager of another structure.
-    pub manages_others: bool,
+impl From<SuccessionError> for OfferError {
+    fn from(error: SuccessionError) -> Self {
+        match error {
+            SuccessionError::NotAnotherMember => Self::NotAnotherMember,
+            SuccessionError::Database(error) => Self::Database(error),
+        }
+    }
 }
 
-/// Makes another member the principal manager; the former one becomes a secondary manager. In the
-/// same transaction, contact address and rights of the technical users change, since both are
-/// derived (rules 5 and 6), envelopes that the former manager has not opened are destroyed, and
-/// both are mailed. The new one's mail names the accounts whose password the former one knows. The
-/// new one must have signed in since they were invited or attached: an invitation alone, to
-/// whatever address, gives no structure away, and takes no person's rights for its technical users.
+impl From<MemberError> for OfferError {
+    fn from(error: MemberError) -> Self {
+        match error {
+            MemberError::TooMany { seconds } => Self::TooMany { seconds },
+            MemberError::Database(error) => Self::Database(error),
+            _ => Self::NotAnotherMember,
+        }
+    }
+}
+
+/// Offers the structure to another member, and mails them. It replaces an earlier offer; repeating
+/// it changes nothing. The member must have signed in since they were invited or attached, so that
+/// no structure is offered to whatever address a manager typed.
 ///
 /// # Errors
-/// [`DesignateError`].
-pub async fn designate(
+/// [`OfferError`].
+pub async fn offer(
     pool: &PgPool,
     actor: &Actor,
     structure: &ManagedStructure,
-    new_manager_id: i64,
-) -> Result<Designated, DesignateError> {
+    successor_id: i64,
+) -> Result<(), OfferError> {
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     let members = memberships::of_structure(&mut *tx, &structure).await?;
-    let successor = find_successor(&structure, &members, new_manager_id)?;
+    let successor = find_successor(&structure, &members, successor_id)?;
     if !successor.has_signed_in {
-        return Err(DesignateError::NotSignedInSince);
+        return Err(OfferError::NotSignedInSince);
     }
-    hand_over(&mut tx, actor, &structure, &members, successor).await?;
-    let manages_others = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM structures WHERE principal_manager_id = $1) AS "exists!""#,
-        structure.manager_id(),
-    )
-    .fetch_one(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    Ok(Designated { manages_others })
+    if !offers::write(&mut tx, &structure, successor).await? {
+        return Ok(());
+    }
+    count_mail(&mut tx, actor).await?;
+    record(&mut tx, actor, structure.id(), &successor.login, Action::SuccessionOffered).await?;
+    let manager = members.iter().find(|member| member.user_id == structure.manager_id());
+    let notice = Notification::SuccessionOffered {
+        structure: structure.designation().into(),
+        identifier: structure.identifier().into(),
+        structure_id: structure.id(),
+        manager: manager.map(Member::full_name).unwrap_or_default(),
+    };
+    outbox::enqueue(&mut tx, actor, &successor.contact_address, &notice).await?;
+    Ok(tx.commit().await?)
 }
 
-/// The operator's succession, to a person who may not have signed in yet, in the transaction of a
-/// caller that has locked the structure.
+/// « Annuler la proposition », by the principal manager. Does nothing if there is none.
 ///
 /// # Errors
-/// [`DesignateError`].
+/// Database errors; [`NotManager`].
+pub async fn withdraw(pool: &PgPool, actor: &Actor, structure: &ManagedStructure) -> Result<(), OfferError> {
+    let mut tx = pool.begin().await?;
+    let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
+    let Some(offer) = offers::of_structure(&mut *tx, &structure).await? else { return Ok(()) };
+    offers::end(&mut tx, structure.id()).await?;
+    record(&mut tx, actor, structure.id(), &offer.successor_login, Action::SuccessionWithdrawn).await?;
+    Ok(tx.commit().await?)
+}
+
+/// What became of a successor's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// Or it was so already.
+    Done,
+    /// The offer does not stand any more. Nothing was written.
+    NoOffer,
+    /// The session was ended meanwhile. Nothing was written.
+    SessionEnded,
+}
+
+/// A member who answers an offer.
+#[derive(Clone, Copy)]
+pub struct Answer<'a> {
+    pub actor: &'a Actor,
+    pub session: &'a SessionSecret,
+    pub user_id: i64,
+    pub structure_id: i64,
+}
+
+/// « Accepter »: the member becomes the principal manager, see [`appoint`]. Parallel acceptances
+/// take effect once.
+///
+/// # Errors
+/// Database errors.
+pub async fn accept(pool: &PgPool, answer: Answer<'_>) -> sqlx::Result<Answered> {
+    let Answer { actor, session, user_id, structure_id } = answer;
+    let mut tx = pool.begin().await?;
+    if !lock(&mut tx, user_id, structure_id).await? {
+        return Ok(Answered::NoOffer);
+    }
+    if !locks::person_in_session(&mut tx, user_id, session).await? {
+        return Ok(Answered::SessionEnded);
+    }
+    if structures::find_managed(&mut *tx, user_id, structure_id).await?.is_some() {
+        return Ok(Answered::Done);
+    }
+    let Some(offered_by) = offers::take(&mut tx, user_id, structure_id).await? else { return Ok(Answered::NoOffer) };
+    let Some(structure) = structures::find_managed(&mut *tx, offered_by, structure_id).await? else {
+        return Ok(Answered::NoOffer);
+    };
+    match appoint(&mut tx, actor, &structure, user_id).await {
+        Ok(()) => {}
+        Err(SuccessionError::NotAnotherMember) => return Ok(Answered::NoOffer),
+        Err(SuccessionError::Database(error)) => return Err(error),
+    }
+    tx.commit().await?;
+    Ok(Answered::Done)
+}
+
+/// « Refuser ».
+///
+/// # Errors
+/// Database errors.
+pub async fn decline(pool: &PgPool, answer: Answer<'_>) -> sqlx::Result<Answered> {
+    let Answer { actor, user_id, structure_id, .. } = answer;
+    let mut tx = pool.begin().await?;
+    if !lock(&mut tx, user_id, structure_id).await? || offers::take(&mut tx, user_id, structure_id).await?.is_none() {
+        return Ok(Answered::NoOffer);
+    }
+    record(&mut tx, actor, structure_id, &actor.name, Action::SuccessionDeclined).await?;
+    tx.commit().await?;
+    Ok(Answered::Done)
+}
+
+/// Locks the structure, as every act on one does. False, without a lock, for who is no member.
+async fn lock(conn: &mut PgConnection, user_id: i64, structure_id: i64) -> sqlx::Result<bool> {
+    let locked = sqlx::query!(
+        "SELECT id FROM structures s WHERE id = $1
+            AND EXISTS (SELECT FROM memberships m WHERE m.structure_id = s.id AND m.user_id = $2) FOR NO KEY UPDATE",
+        structure_id,
+        user_id,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(locked.is_some())
+}
+
+/// Makes another member the principal manager, in the transaction of a caller that has locked the
+/// structure; the former one becomes a secondary manager. In the same transaction, contact address
+/// and rights of the technical users change, since both are derived (rules 5 and 6), envelopes that
+/// the former manager has not opened are destroyed, and both are mailed. The new one's mail names
+/// the accounts whose password the former one knows. The new one has accepted an
+/// [offer](offers), or the operator appoints them.
+///
+/// # Errors
+/// [`SuccessionError`].
 pub(super) async fn appoint(
     conn: &mut PgConnection,
     actor: &Actor,
     structure: &ManagedStructure,
     new_manager_id: i64,
-) -> Result<(), DesignateError> {
+) -> Result<(), SuccessionError> {
     let members = memberships::of_structure(&mut *conn, structure).await?;
     let successor = find_successor(structure, &members, new_manager_id)?;
     Ok(hand_over(conn, actor, structure, &members, successor).await?)
 }
 
+/// The member who would replace the principal manager.
 fn find_successor<'a>(
     structure: &ManagedStructure,
     members: &'a [Member],
     new_manager_id: i64,
-) -> Result<&'a Member, DesignateError> {
+) -> Result<&'a Member, SuccessionError> {
     let mut others = members.iter().filter(|member| member.user_id != structure.manager_id());
-    others.find(|member| member.user_id == new_manager_id).ok_or(DesignateError::NotAnotherMember)
+    others.find(|member| member.user_id == new_manager_id).ok_or(SuccessionError::NotAnotherMember)
 }
 
 async fn hand_over(
@@ -111,12 +239,7 @@ async fn hand_over(
         let notice = manager_changed(structure, successor.shown_name(), Recipient::FormerManager);
         outbox::enqueue(conn, actor, &former.contact_address, &notice).await?;
     }
-    let event = Event {
-        structure_id: Some(structure.id()),
-        subject: &successor.login,
-        ..Event::of(actor, Action::ManagerChanged)
-    };
-    audit::record(conn, event).await
+    record(conn, actor, structure.id(), &successor.login, Action::ManagerChanged).await
 }
 
 /// Mails a manager who replaces no other, if people who are no longer managers know passwords of
@@ -138,6 +261,16 @@ pub(super) async fn warn_of_known_passwords(
     let name = manager.map(Member::full_name).unwrap_or_default();
     let notice = manager_changed(structure, name, Recipient::NewManager { known_accounts });
     outbox::enqueue(conn, actor, structure.contact_address(), &notice).await
+}
+
+async fn record(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure_id: i64,
+    subject: &str,
+    action: Action,
+) -> sqlx::Result<()> {
+    audit::record(conn, Event { structure_id: Some(structure_id), subject, ..Event::of(actor, action) }).await
 }
 
 /// The recipient of the mail about a new principal manager.
@@ -164,7 +297,7 @@ fn manager_changed(structure: &ManagedStructure, new_manager: String, recipient:
 }
 
 /// Changes roles and pointer together: two deferred foreign keys compare them at the end of the
-/// transaction.
+/// transaction. An offer of the structure ends: it was of the former manager.
 ///
 /// # Errors
 /// Database errors.
@@ -177,6 +310,7 @@ pub(super) async fn replace(
     memberships::demote_principal_manager(conn, structure_id).await?;
     memberships::set_role(conn, actor, structure_id, new_manager_id, Role::PrincipalManager).await?;
     structures::set_principal_manager(conn, structure_id, new_manager_id).await?;
+    offers::end(conn, structure_id).await?;
     envelopes::end_of_structure(conn, structure_id).await
 }
 

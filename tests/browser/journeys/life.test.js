@@ -7,6 +7,7 @@ import { newVisitor } from "../support/browser.js";
 import {
   confirmationOf,
   createTechnicalUser,
+  acceptStructure,
   designateNadia,
   designation,
   exportSheet,
@@ -249,7 +250,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     await visitor.leave();
     const successor = await newVisitor(browser, portal, { javaScript });
     await successor.signIn(portal.secondaryManager);
-    await openStructure(successor, structure);
+    await acceptStructure(successor);
     await successor.row("Paie").getByText("Connu d’un ancien gestionnaire").waitFor();
     await successor.look(`connu-fiche-${suffix}`);
     for (const width of [1280, 1000, 320]) {

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { newVisitor } from "../support/browser.js";
 import {
+  acceptStructure,
   confirm,
   createTechnicalUser,
   designateNadia,
@@ -40,13 +41,18 @@ for (const { javaScript, name, suffix } of scriptings) {
     await designateNadia(visitor);
     await visitor.look(`apres-designation-${suffix}`);
 
+    // Nothing changes until the person accepts.
+    assert.equal((await portal.memberships(login, password)).length, before.length);
+    const successor = await newVisitor(browser, portal, { javaScript });
+    await successor.signIn(portal.secondaryManager);
+    await successor.look(`proposition-recue-${suffix}`);
+    await acceptStructure(successor);
+
     // The twelve structures that the new manager is a member of.
     const now = await portal.memberships(login, password);
     assert.equal(now.length, 12);
     assert(before.length > now.length);
-    const successor = await newVisitor(browser, portal, { javaScript });
-    await successor.signIn(portal.secondaryManager);
-    await openStructure(successor, structure);
+    await successor.seesTitle(structure);
     await successor.row("Succession").getByRole("cell", { name: portal.secondaryManager.login }).waitFor();
     await successor.leave();
 

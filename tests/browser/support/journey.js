@@ -88,14 +88,21 @@ export async function confirm(visitor, button) {
 }
 
 /**
- * Makes the demonstration's secondary manager the principal manager of the structure whose form is
- * open.
+ * Offers the structure whose form is open to the demonstration's secondary manager.
  */
 export async function designateNadia(visitor) {
   const form = confirmationOf(visitor);
   await form.getByLabel("Nouveau gestionnaire principal").selectOption({ label: "Nadia Benali (Gestionnaire secondaire)" });
   await visitor.press("Confirmer", form);
-  await visitor.sees("Le nouveau gestionnaire principal est désigné.");
+  await visitor.sees("La désignation est proposée.");
+}
+
+/** Accepts the structure that the visitor is offered, and sees its page. */
+export async function acceptStructure(visitor) {
+  await visitor.page.getByRole("link", { name: "Examiner la proposition" }).first().click();
+  await visitor.seesTitle("Examiner la proposition");
+  await visitor.press("Accepter");
+  await visitor.sees("Vous êtes gestionnaire principal de cette structure.");
 }
 
 export const requestKept = "Votre demande est enregistrée.";

@@ -46,6 +46,8 @@ const notices = (people) => ({
   "gestionnaire-nouveau": { ...manager, is_recipient: true, known_accounts: [account.login, "TECH_2_21280085300015@cpro.fr"] },
   "gestionnaire-nouveau-sans-compte": { ...manager, is_recipient: true, known_accounts: [] },
   "gestionnaire-ancien": { ...manager, is_recipient: false, known_accounts: [] },
+  proposition: { kind: "succession_offered", ...structure, structure_id: 1, manager: "Claire Fontaine" },
+  "proposition-noms-longs": { kind: "succession_offered", ...structure, structure: longName, structure_id: 1, manager: longLabel },
   rattachement: { ...membership, role: "Gestionnaire secondaire" },
   "rattachement-fin": { ...membership, role: null },
   depart: { kind: "member_left", ...structure, member: "Lou Petit (lou.petit@exemple.fr)" },

@@ -71,6 +71,8 @@ const nobody = [
 const member = [
   ["mon-compte-utilisateur", at("/mon-compte")],
   ["mon-compte-ancienne-adresse", formerAddress],
+  ["mon-compte-proposition", offeredStructure],
+  ["proposition", offerToAnswer],
   ["mon-compte-depart", then(at("/mon-compte"), pressFirst("Quitter cette structure"))],
   ["mon-compte-adresse-a-confirmer", unconfirmedAddress],
   ["mon-compte-adresse-renvoyee", then(press("Renvoyer le message de confirmation"), sees("Un nouveau message de confirmation part"))],
@@ -123,6 +125,7 @@ const manager = [
   ["fiche-inactive", structure("inactive")],
   ["fiche-noms-longs", structure("long")],
   ["fiche-membre-en-attente", pendingMember],
+  ["fiche-designation-proposee", offerThatWaits],
   ["fiche-compte-cree", at(({ fixtures }) => `/structures/${fixtures.structures.full}#compte-${fixtures.accounts.never}`)],
   ["fiche-invitation-renvoyee", then(structure("full"), press("Renvoyer l’invitation"), sees("L’invitation est envoyée de nouveau."))],
   ["fiche-modification", structure("two", cardForm)],
@@ -299,6 +302,31 @@ async function pendingMember({ page, portal, fixtures }) {
   await page.goto(`/structures/${structures.full}`);
 }
 pendingMember.undo = ({ portal }) => portal.sql("UPDATE memberships SET invited_as = NULL; UPDATE users SET contact_address_confirmed_at = portal_now() WHERE former_contact_address IS NULL");
+
+/** Offers a structure to one of its members. */
+const offer = (portal, structure, successor) => portal.sql(`
+  INSERT INTO succession_offers (structure_id, successor_id, offered_by)
+  SELECT s.id, m.user_id, s.principal_manager_id FROM structures s JOIN memberships m ON m.structure_id = s.id JOIN users u ON u.id = m.user_id
+   WHERE ${structure} AND ${successor} AND m.user_id <> s.principal_manager_id ORDER BY s.id LIMIT 1 RETURNING structure_id`);
+const withoutOffer = ({ portal }) => portal.sql("DELETE FROM succession_offers");
+
+async function offeredStructure({ page, portal }) {
+  await offer(portal, "true", `u.login = '${portal.member.login}'`);
+  await page.goto("/mon-compte");
+}
+offeredStructure.undo = withoutOffer;
+
+async function offerToAnswer({ page, portal }) {
+  const id = await offer(portal, "true", `u.login = '${portal.member.login}'`);
+  await page.goto(`/mon-compte/propositions/${id}`);
+}
+offerToAnswer.undo = withoutOffer;
+
+async function offerThatWaits({ page, portal, fixtures }) {
+  await offer(portal, `s.id = ${fixtures.structures.long}`, `u.id = ${fixtures.people.long}`);
+  await page.goto(`/structures/${fixtures.structures.long}`);
+}
+offerThatWaits.undo = withoutOffer;
 
 async function requestToBeAttached({ visitor, page, portal, fixtures }) {
   const identifier = await portal.sql(`SELECT identifier FROM structures WHERE id = ${fixtures.structures.work}`);

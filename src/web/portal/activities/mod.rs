@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use self::pages::DueLink;
 use crate::{
     db::{
-        members::requests::PendingRequest,
+        members::{offers::OwnOffer, requests::PendingRequest},
         page_data::{self as contents, ActivitiesContents, ActivitiesPart},
         structures::list::{StructureFilter, StructureOrder, StructureRow},
         technical_users::overview::StatusFilter,
@@ -81,7 +81,7 @@ pub async fn page(
         limit: PER_PAGE.into(),
         requests: MOST_REQUESTS,
     };
-    let ActivitiesContents { structures, requests, due } =
+    let ActivitiesContents { structures, requests, offers, due } =
         contents::activities(&state.pool, visitor.person.user_id, part).await?;
     // Past the last page, after a change of search for example.
     if structures.is_empty() && current > 1 {
@@ -97,6 +97,7 @@ pub async fn page(
         layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
         requests_total: requests.first().map_or(0, |request| request.total.unsigned_abs()),
         requests: requests.into_iter().map(RequestRow::from).collect(),
+        offers,
         due: DueLink::of(due, StatusFilter::Any),
         is_narrowed,
         is_single: !is_narrowed && total == 1,
@@ -136,6 +137,8 @@ struct ActivitiesPage {
     requests: Vec<RequestRow>,
     /// The number of pending requests, listed or not.
     requests_total: u64,
+    /// Structures that the visitor is offered.
+    offers: Vec<OwnOffer>,
     /// The search text, or empty.
     query: String,
     /// What is to be done about technical users.

@@ -1,6 +1,7 @@
 //! « Mon compte »: a person's own data, password, memberships and sessions.
 
 pub mod departure;
+pub mod offers;
 pub mod pages;
 pub mod second_factor;
 
@@ -94,6 +95,7 @@ async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> R
         technical_users: account.technical_users.unsigned_abs(),
         errors: shown.errors,
         memberships: account.memberships.into_iter().map(Into::into).collect(),
+        offers: account.offers,
         memberships_total: total,
         pagination: Pagination::new(shown.page, total, MEMBERSHIPS_PER_PAGE, format!("{}?page=", paths::MY_ACCOUNT)),
         sessions: account.sessions.into_iter().map(Into::into).collect(),

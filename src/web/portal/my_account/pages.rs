@@ -4,7 +4,10 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::identity::{account, mailboxes::FormerAddress, sessions::OpenSession},
+    db::{
+        identity::{account, mailboxes::FormerAddress, sessions::OpenSession},
+        members::offers::OwnOffer,
+    },
     domain::{role::Role, user_agent},
     web::shell::{filters, form::Errors, layout::Layout, pagination::Pagination, values::StructureName},
 };
@@ -27,6 +30,8 @@ pub struct MyAccountPage {
     pub technical_users: u64,
     /// Errors of whichever form was sent.
     pub errors: Errors,
+    /// Structures that the person is offered.
+    pub offers: Vec<OwnOffer>,
     pub memberships: Vec<MembershipRow>,
     pub memberships_total: u64,
     pub pagination: Pagination,

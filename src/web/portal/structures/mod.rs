@@ -50,7 +50,7 @@ pub async fn page(
 ) -> Result<Response, AppError> {
     let structure = &managed.structure;
     let contents = contents::structure(&state.pool, structure, EVENTS_ON_PAGE).await?;
-    let StructureContents { members, technical_users, events } = contents;
+    let StructureContents { members, offer, technical_users, events } = contents;
     let limit = state.settings.account_rules.max_per_structure.unsigned_abs();
     render(&StructurePage {
         layout: managed.layout(&state, notice.notice()),
@@ -68,6 +68,7 @@ pub async fn page(
             contact_address: structure.contact_address().to_owned(),
         },
         technical_users: technical_users.into_iter().map(|account| TechnicalUserRow::new(account, structure)).collect(),
+        offer,
         members: members.iter().map(MemberRow::from).collect(),
         events: events.into_iter().map(Into::into).collect(),
     })

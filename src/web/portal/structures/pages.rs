@@ -3,7 +3,11 @@
 use askama::Template;
 
 use crate::{
-    db::{members::memberships::Member, structures::ManagedStructure, technical_users::TechnicalUser},
+    db::{
+        members::{memberships::Member, offers::PendingOffer},
+        structures::ManagedStructure,
+        technical_users::TechnicalUser,
+    },
     domain::{role::Role, structure::StructureCard},
     web::shell::{
         filters,
@@ -26,6 +30,8 @@ pub struct StructurePage {
     /// Whether one more technical user may be created.
     pub can_create: bool,
     pub manager: ManagerView,
+    /// The offer of the structure that waits for an answer.
+    pub offer: Option<PendingOffer>,
     /// The members who could become principal manager.
     pub candidates: Vec<Candidate>,
     /// The last few audit events.

@@ -11,7 +11,7 @@ use super::pages::{Candidate, DesignateManagerPage};
 use crate::{
     db::members::{
         memberships,
-        succession::{self, DesignateError},
+        succession::{self, OfferError},
     },
     web::{
         edge::{
@@ -43,30 +43,40 @@ pub async fn confirmation(
     page(&confirmation_page(&state, &managed, form.membre.parse().ok(), Errors::none()).await?)
 }
 
-/// Designates the new manager. The former one may no longer open the structure's page, so the
-/// answer leads to a page that they may open.
+/// Offers the structure to the person, who accepts or declines in « Mon compte ».
 ///
 /// Two calls of `db` only after a refusal: the page is read after the transaction that refused.
-pub async fn designate(
+pub async fn offer(
     State(state): State<AppState>,
     managed: Managed,
     FreshForm(form): FreshForm<MemberForm>,
 ) -> Result<Response, AppError> {
     let chosen = form.membre.parse().unwrap_or(0);
-    match succession::designate(&state.pool, &managed.visitor.actor, &managed.structure, chosen).await {
-        Ok(designated) => {
-            let next = if designated.manages_others { paths::ACTIVITIES } else { paths::MY_ACCOUNT };
-            Ok(Redirect::to(&Notice::ManagerDesignated.on(next)).into_response())
-        }
-        Err(DesignateError::NotManager(_)) => Err(AppError::NotFound),
+    match succession::offer(&state.pool, &managed.visitor.actor, &managed.structure, chosen).await {
+        Ok(()) => Ok(back(&managed, Notice::SuccessionOffered)),
+        Err(OfferError::NotManager(_)) => Err(AppError::NotFound),
         // The same for both: otherwise numbers of people could be tried for that of an invited one.
-        Err(DesignateError::NotAnotherMember | DesignateError::NotSignedInSince) => {
+        Err(OfferError::NotAnotherMember | OfferError::NotSignedInSince) => {
             let message = "Choisissez une autre personne rattachée à la structure. Une personne invitée peut être \
                 désignée dès qu’elle s’est connectée au portail.";
             refused(&state, &managed, message.to_owned()).await
         }
-        Err(DesignateError::Database(error)) => Err(error.into()),
+        Err(OfferError::TooMany { seconds }) => Err(AppError::TooManyRequests { seconds }),
+        Err(OfferError::Database(error)) => Err(error.into()),
     }
+}
+
+/// Withdraws the offer.
+pub async fn withdraw(State(state): State<AppState>, managed: Managed) -> Result<Response, AppError> {
+    match succession::withdraw(&state.pool, &managed.visitor.actor, &managed.structure).await {
+        Ok(()) => Ok(back(&managed, Notice::SuccessionWithdrawn)),
+        Err(OfferError::Database(error)) => Err(error.into()),
+        Err(_) => Err(AppError::NotFound),
+    }
+}
+
+fn back(managed: &Managed, notice: Notice) -> Response {
+    Redirect::to(&notice.on(&paths::structure(managed.structure.id()))).into_response()
 }
 
 async fn refused(state: &AppState, managed: &Managed, message: String) -> Result<Response, AppError> {
