@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_database_elsewhere_whose_certificate_is_not_checked_is_told() {
+    fn an_unchecked_certificate_of_a_remote_database_is_reported() {
         let told = |url: &str| read("DATABASE_URL", url).unwrap().unproven_databases();
         for url in ["db.example/raccord", "db.example/raccord?sslmode=require", "192.0.2.1/raccord?sslmode=prefer"] {
             assert_eq!(told(&format!("postgres://raccord@{url}")), ["DATABASE_URL"], "{url}");

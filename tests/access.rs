@@ -84,7 +84,7 @@ async fn status(browser: &Browser, method: &Method, path: &str) -> (u16, String)
 }
 
 #[tokio::test]
-async fn every_route_is_open_to_whom_it_should_be_and_to_nobody_else() {
+async fn every_route_is_open_to_the_people_it_should_be_and_to_no_others() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let account = portal.technical_user(&structure, &manager).await;

@@ -36,7 +36,7 @@ async fn ask_link(portal: &TestPortal, named: &str) {
 }
 
 #[tokio::test]
-async fn who_names_the_address_of_another_is_not_invited_in_their_place() {
+async fn naming_the_address_of_another_person_invites_no_one_in_their_place() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let hugo = portal.person("Hugo").await;

@@ -108,7 +108,7 @@ async fn the_rights_are_the_managers_and_live() {
 }
 
 #[tokio::test]
-async fn memberships_are_told_as_chorus_pro_tells_them() {
+async fn memberships_have_the_form_of_chorus_pro() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();
     let body = r#"{"parametresRecherche":{"nbResultatsParPage":"2","pageResultatDemandee":1,"triColonne":"DesignationStructure","triSens":"Descendant"},"autre":1}"#;
@@ -256,7 +256,7 @@ async fn a_token_dies_after_a_quarter_of_an_hour() {
 }
 
 #[tokio::test]
-async fn every_mistake_is_told_in_json() {
+async fn every_mistake_is_reported_in_json() {
     let (portal, account) = portal_with_account().await;
     let header = account.cpro_account();
     let headers = [("cpro-account", header.as_str())];

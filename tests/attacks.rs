@@ -12,7 +12,7 @@ const NEW_PASSWORD: &str = "trois moulins sur la colline";
 const MARKUP: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{7*7}}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_who_follow_one_link_together_one_chooses_the_password() {
+async fn of_many_uses_of_one_link_at_once_one_chooses_the_password() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
     let link = portal.invitation(&sacha).await;

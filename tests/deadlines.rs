@@ -133,7 +133,7 @@ async fn instances_that_remind_together_send_one_mail() {
 }
 
 #[tokio::test]
-async fn nobody_is_reminded_of_what_no_longer_counts() {
+async fn no_reminder_is_sent_of_what_no_longer_counts() {
     let mut portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let renewed = portal.technical_user(&structure, &manager).await;
@@ -291,7 +291,7 @@ async fn one_date_of_expiry_stands_on_every_screen_and_in_the_pdf() {
 }
 
 #[tokio::test]
-async fn a_calendar_is_a_download_and_nobody_leaves_more_than_two_unread() {
+async fn a_calendar_is_a_download_and_a_person_leaves_two_unread_at_most() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;

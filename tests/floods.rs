@@ -100,7 +100,7 @@ async fn however_many_wrong_passwords_wait_the_calls_of_accounts_are_served() {
 }
 
 #[tokio::test]
-async fn what_must_wait_is_told_so_and_waits_for_no_lock() {
+async fn what_must_wait_is_refused_and_waits_for_no_lock() {
     let portal = TestPortal::start().await;
     let key = Scope::SignIn.key("sacha", "2001:db8:1::/48");
     for _ in 0..5 {

@@ -26,7 +26,7 @@ async fn sign_in(portal: &TestPortal, person: &Person, password: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn who_forgot_her_password_chooses_another_by_a_link_that_serves_once() {
+async fn a_forgotten_password_is_replaced_by_a_link_that_serves_once() {
     let portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     let open = portal.signed_in(&noor).await;
@@ -53,7 +53,7 @@ async fn who_forgot_her_password_chooses_another_by_a_link_that_serves_once() {
 }
 
 #[tokio::test]
-async fn the_answer_does_not_tell_who_is_known() {
+async fn the_answer_does_not_reveal_known_people() {
     let portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     for named in
@@ -75,7 +75,7 @@ async fn the_answer_does_not_tell_who_is_known() {
 }
 
 #[tokio::test]
-async fn a_link_lives_its_hour_whoever_asks_again_and_dies_with_the_first_that_is_used() {
+async fn a_link_lives_its_hour_despite_other_requests_and_dies_with_the_first_use() {
     let mut portal = TestPortal::start().await;
     let noor = portal.person("Noor").await;
     ask(&portal, &noor.login).await;
@@ -205,7 +205,7 @@ async fn a_link_that_waited_in_the_outbox_goes_to_a_mailbox_of_now() {
 
 /// An address that was never confirmed may be a stranger's, whom others could have mailed for ever.
 #[tokio::test]
-async fn a_stranger_who_never_confirmed_their_address_is_mailed_ten_links_a_day_whoever_asks() {
+async fn an_unconfirmed_address_gets_ten_links_a_day_whatever_is_asked() {
     let mut portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let form = [("adresse", "tiers@autre.example"), ("prenom", "Lou"), ("nom", "Petit"), ("role", "UTILISATEUR")];

@@ -178,7 +178,7 @@ async fn state(portal: &TestPortal) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_act_asks_who_signed_in_long_ago_or_stands_in_a_list_with_its_reason() {
+async fn every_act_wants_a_fresh_authentication_or_stands_in_a_list_with_its_reason() {
     let portal = TestPortal::start().await;
     let acts = web::routes().into_iter().filter(|route| route.method == Method::POST);
     let mut unused: Vec<&str> = DO_NOT_ASK.iter().map(|(path, _)| *path).collect();

@@ -21,22 +21,22 @@ async fn opens_and_closes(gateway: Gateway) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nginx_lets_in_whom_raccord_lets_in() {
+async fn nginx_lets_in_the_accounts_that_raccord_lets_in() {
     opens_and_closes(Gateway::Nginx).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn caddy_lets_in_whom_raccord_lets_in() {
+async fn caddy_lets_in_the_accounts_that_raccord_lets_in() {
     opens_and_closes(Gateway::Caddy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn envoy_lets_in_whom_raccord_lets_in() {
+async fn envoy_lets_in_the_accounts_that_raccord_lets_in() {
     opens_and_closes(Gateway::Envoy).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn apache_lets_in_whom_raccord_lets_in() {
+async fn apache_lets_in_the_accounts_that_raccord_lets_in() {
     opens_and_closes(Gateway::Apache).await;
 }
 

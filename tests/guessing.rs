@@ -100,7 +100,7 @@ async fn a_right_password_takes_its_attempt_back() {
 }
 
 #[tokio::test]
-async fn a_neighbour_who_guesses_keeps_nobody_from_confirming_their_identity() {
+async fn guesses_of_a_neighbour_keep_no_other_person_from_confirming_their_identity() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
@@ -146,7 +146,7 @@ async fn a_browser_in_which_a_person_has_signed_in_is_not_kept_out_by_neighbours
 }
 
 #[tokio::test]
-async fn one_browser_is_known_for_the_last_four_people_who_signed_in() {
+async fn one_browser_is_known_for_the_last_four_people_of_its_sign_ins() {
     let portal = TestPortal::start().await;
     let shared = portal.browser();
     let mut people = Vec::new();

@@ -71,7 +71,7 @@ async fn pages_lead_through_all_of_it_once_and_back() {
 }
 
 #[tokio::test]
-async fn events_of_one_instant_are_told_apart_by_their_number() {
+async fn events_of_one_instant_differ_by_their_number() {
     let (portal, manager, structure, _) = portal_with_history(0).await;
     for number in 1..=101 {
         let refused = event_of(&structure, "ACT_REFUSED");
@@ -129,7 +129,7 @@ async fn it_is_narrowed_by_act_period_account_and_person() {
 }
 
 #[tokio::test]
-async fn a_part_of_a_name_finds_and_a_whole_one_finds_nobody_else() {
+async fn a_part_of_a_name_finds_and_a_whole_one_finds_no_other() {
     let (portal, manager, structure, login) = portal_with_history(5).await;
     let chloe = portal.person("Chloé").await;
     let other = portal.technical_user(&structure, &manager).await;

@@ -159,7 +159,7 @@ pub async fn give_password(browser: Browser, person: &Person) -> Browser {
 }
 
 #[tokio::test]
-async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
+async fn with_a_second_factor_a_sign_in_takes_a_code_that_serves_once() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let (key, _) = enrol(&portal, &portal.signed_in(&manager).await).await;
@@ -200,7 +200,7 @@ async fn who_has_a_second_factor_signs_in_with_a_code_that_serves_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_many_who_give_one_code_together_one_gets_in() {
+async fn of_many_uses_of_one_code_at_once_one_gets_in() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let (key, codes) = enrol(&portal, &portal.signed_in(&manager).await).await;
@@ -384,7 +384,7 @@ async fn a_password_chosen_by_a_link_still_wants_the_code() {
 }
 
 #[tokio::test]
-async fn changing_the_second_factor_wants_password_and_code_of_who_signed_in_long_ago() {
+async fn changing_the_second_factor_long_after_sign_in_wants_password_and_code() {
     let mut portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
@@ -406,7 +406,7 @@ async fn changing_the_second_factor_wants_password_and_code_of_who_signed_in_lon
 }
 
 #[tokio::test]
-async fn every_act_on_a_second_factor_asks_who_signed_in_long_ago() {
+async fn every_act_on_a_second_factor_wants_a_fresh_authentication() {
     let mut portal = TestPortal::start().await;
     let (manager, sacha) = (portal.manager().await.0, portal.person("Sacha").await);
     let (with, without) = (portal.signed_in(&manager).await, portal.signed_in(&sacha).await);
@@ -482,7 +482,7 @@ async fn the_operator_takes_a_lost_second_factor_away() {
 }
 
 #[tokio::test]
-async fn a_sign_in_from_elsewhere_is_told_once() {
+async fn a_sign_in_from_elsewhere_is_mailed_once() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
     let sign_in = async |address: &str| {

@@ -76,7 +76,7 @@ async fn the_new_manager_is_mailed_the_accounts_and_the_former_one_is_not() {
 }
 
 #[tokio::test]
-async fn who_comes_back_knows_her_own_passwords_and_not_the_others() {
+async fn a_returning_manager_knows_the_own_passwords_and_not_the_others() {
     let portal = TestPortal::start().await;
     let (camille, structure, _) = structure_with_accounts(&portal).await;
     let noor = portal.person("Noor").await;

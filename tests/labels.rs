@@ -69,7 +69,7 @@ async fn a_label_that_cannot_be_kept_is_shown_again_with_the_reason() {
 }
 
 #[tokio::test]
-async fn what_somebody_else_has_written_meanwhile_is_not_written_over_unseen() {
+async fn a_change_by_another_person_is_not_overwritten_unseen() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;

@@ -28,7 +28,7 @@ async fn notices(portal: &TestPortal) -> Vec<Notification> {
 }
 
 #[tokio::test]
-async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
+async fn an_unknown_person_is_registered_attached_and_invited() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
@@ -55,7 +55,7 @@ async fn a_person_who_is_unknown_is_registered_attached_and_invited() {
 }
 
 #[tokio::test]
-async fn a_person_who_is_known_by_login_or_contact_address_is_attached_as_she_is() {
+async fn a_known_person_is_attached_unchanged() {
     let portal = TestPortal::start().await;
     let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
     let noor = portal.person("Noor").await;

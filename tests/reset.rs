@@ -27,7 +27,7 @@ async fn the_new_password_works_and_the_old_one_is_dead_with_its_tokens() {
 }
 
 #[tokio::test]
-async fn of_two_resets_from_the_same_page_one_holds_and_the_other_is_told() {
+async fn of_two_resets_from_the_same_page_one_holds_and_the_other_is_refused() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;

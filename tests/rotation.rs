@@ -89,7 +89,7 @@ async fn a_password_that_has_expired_or_is_suspended_cannot_be_kept() {
 }
 
 #[tokio::test]
-async fn a_former_manager_who_knows_the_kept_password_is_still_flagged() {
+async fn a_former_manager_with_the_kept_password_is_still_flagged() {
     let portal = TestPortal::start().await;
     let (camille, structure) = portal.manager().await;
     let (id, _, _) = portal.create_and_show(&portal.signed_in(&camille).await, structure.id, "ERP").await;

@@ -48,7 +48,7 @@ async fn a_session_that_was_left_or_closed_is_over() {
 }
 
 #[tokio::test]
-async fn a_sign_in_takes_no_session_that_somebody_chose() {
+async fn a_sign_in_takes_no_session_that_was_chosen_before() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let first = portal.signed_in(&manager).await;
@@ -65,7 +65,7 @@ async fn a_sign_in_takes_no_session_that_somebody_chose() {
 }
 
 #[tokio::test]
-async fn who_changes_the_password_stays_and_others_must_sign_in_again() {
+async fn a_password_change_keeps_this_session_and_ends_the_others() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let (here, there) = (portal.signed_in(&manager).await, portal.signed_in(&manager).await);
@@ -119,7 +119,7 @@ async fn a_session_that_is_closed_while_it_is_confirmed_stays_closed() {
 }
 
 #[tokio::test]
-async fn who_signs_in_with_a_password_that_is_replaced_in_that_moment_gets_no_session() {
+async fn a_sign_in_with_a_password_replaced_in_that_moment_gets_no_session() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
     // The change of the password has begun, and the sign-in has already verified the old one.
@@ -253,7 +253,7 @@ async fn a_session_ends_after_30_idle_minutes_and_12_hours_in_all() {
 }
 
 #[tokio::test]
-async fn nobody_gets_a_cookie_who_has_not_signed_in() {
+async fn no_cookie_is_set_before_a_sign_in() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let account = portal.technical_user(&structure, &manager).await;

@@ -26,7 +26,7 @@ async fn the_first_page_shows_it_and_f5_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn one_of_fifty_who_come_together_sees_it() {
+async fn one_of_fifty_at_once_sees_it() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;

@@ -8,7 +8,7 @@ const WRONG: &str = "Identifiant ou mot de passe incorrect.";
 const TECHNICAL: &str = "Un compte technique ne permet pas de se connecter au portail.";
 
 #[tokio::test]
-async fn a_manager_signs_in_and_arrives_at_her_structures() {
+async fn a_manager_signs_in_and_arrives_at_the_structures() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let browser = portal.browser();
@@ -23,7 +23,7 @@ async fn a_manager_signs_in_and_arrives_at_her_structures() {
 }
 
 #[tokio::test]
-async fn who_manages_nothing_arrives_at_her_own_account_and_sees_no_tab() {
+async fn a_person_without_structures_arrives_at_my_account_and_sees_no_tab() {
     let portal = TestPortal::start().await;
     let person = portal.person("Sacha").await;
     let browser = portal.signed_in(&person).await;
@@ -291,7 +291,7 @@ async fn a_link_to_choose_another_password_dies_after_an_hour() {
 }
 
 #[tokio::test]
-async fn what_is_typed_for_a_login_that_nobody_has_is_kept_nowhere() {
+async fn what_is_typed_for_an_unknown_login_is_kept_nowhere() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
     // A password in the wrong field.

@@ -50,7 +50,7 @@ async fn address_and_rights_follow_the_new_manager() {
 /// A stolen session could otherwise invite an address of the thief's own, and give it the structure
 /// before its owner proves anything.
 #[tokio::test]
-async fn only_who_has_signed_in_once_becomes_principal_manager() {
+async fn a_principal_manager_must_have_signed_in_once() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
@@ -150,7 +150,7 @@ async fn an_inactive_structure_takes_no_new_account() {
 }
 
 #[tokio::test]
-async fn only_who_has_technical_users_is_told_that_they_follow_the_new_address() {
+async fn only_managers_of_technical_users_read_that_these_follow_the_new_address() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
@@ -195,7 +195,7 @@ async fn ten_changes_of_an_address_are_made_in_a_row_and_others_after_an_hour() 
 
 /// The rights are read again in the transaction of the act.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_replaced_while_an_act_is_under_way_is_refused_by_the_act_itself() {
+async fn an_act_of_a_manager_replaced_meanwhile_is_refused_by_the_act_itself() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let (successor, member) = (portal.person("Alix").await, portal.person("Lou").await);

@@ -44,7 +44,7 @@ fn confirming(browser: &Browser) -> JoinHandle<Answer> {
 }
 
 #[tokio::test]
-async fn a_password_that_was_replaced_meanwhile_is_not_changed_by_who_knew_the_old_one() {
+async fn a_password_that_was_replaced_meanwhile_is_not_changed_with_the_old_one() {
     let portal = TestPortal::start().await;
     let sacha = portal.person("Sacha").await;
     let thief = portal.signed_in(&sacha).await;

@@ -16,7 +16,7 @@ async fn raised(portal: &TestPortal, code: &str) -> sqlx::Error {
 }
 
 #[tokio::test]
-async fn a_state_that_passes_is_told_from_a_statement_that_is_wrong() {
+async fn a_temporary_failure_differs_from_a_wrong_statement() {
     let portal = TestPortal::start().await;
     for code in [
         "08000", "08003", "08006", "08P01", // the connection
@@ -38,7 +38,7 @@ async fn a_state_that_passes_is_told_from_a_statement_that_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_lets_nobody_in_is_told_as_unavailable_and_recovers() {
+async fn a_database_that_accepts_no_connection_is_unavailable_and_recovers() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;

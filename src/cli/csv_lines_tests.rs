@@ -43,7 +43,7 @@ fn line_numbers_count_blank_lines_and_those_within_quotes() {
 }
 
 #[test]
-fn a_quote_that_nobody_closes_spoils_its_own_line_only() {
+fn an_unclosed_quote_spoils_its_own_line_only() {
     let text = "a;b\n1;\"open\n2;ok\n3;ok\n";
     assert_eq!(
         read(text.as_bytes()),

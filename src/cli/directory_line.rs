@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_is_told_which_column_is_wrong() {
+    fn a_refused_line_names_the_wrong_column() {
         for (line, told) in [
             ("9;21750001600019;Paris;;;;;", "TypeIdentifiant is \"9\""),
             ("1;21750001600018;Paris;;;;;", "Identifiant is \"21750001600018\": the SIRET's control digit is wrong"),

@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_cannot_be_used_is_told_why() {
+    fn an_unusable_header_is_refused_with_the_reason() {
         let error = |text: &str| Table::read(text.as_bytes(), &["A", "B"]).err().unwrap().to_string();
         assert!(error("").contains("empty"));
         assert!(error("A;C\n").contains("no column B"));

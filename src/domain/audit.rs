@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_is_nobody_of_the_portal() {
+    fn the_operator_is_no_person_of_the_portal() {
         let operator = Actor::operator();
         assert_eq!((operator.user_id, operator.name.as_str()), (None, "opérateur"));
     }

@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_told_why() {
+    fn others_read_the_reason() {
         assert_eq!(ContactAddress::parse("  "), Err(ContactAddressError::Empty));
         for text in [
             "a",

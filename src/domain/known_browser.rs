@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browser_is_known_for_the_people_who_signed_in_last_and_keeps_its_number() {
+    fn a_browser_is_known_for_the_people_of_its_last_sign_ins_and_keeps_its_number() {
         let keys = keyring(&[1]);
         let mut mark = marked(&keys, None, "a@exemple.fr");
         let number = keys.known_browser(&mark, "a@exemple.fr").unwrap();

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_registered_is_told_why() {
+    fn what_cannot_be_registered_is_refused_with_the_reason() {
         assert_eq!(check("", "Martin", "a@b.fr"), wrong_login(LoginError::Missing));
         assert_eq!(check("TECH_1_2@cpro.fr", "Martin", "a@b.fr"), wrong_login(LoginError::Technical));
         assert_eq!(check("hélène", "Martin", "a@b.fr"), wrong_login(LoginError::Character));

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_is_told_as_people_say_it() {
+    fn a_delay_is_written_as_people_say_it() {
         let delays = [-1, 0, 1, 2, 60].map(|days| expiry(days).delay());
         assert_eq!(delays, ["aujourd’hui", "aujourd’hui", "demain", "dans 2 jours", "dans 60 jours"]);
     }

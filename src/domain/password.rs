@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weaker_hash_still_verifies_and_is_told_outdated() {
+    fn a_weaker_hash_still_verifies_and_is_reported_outdated() {
         let stored = "$argon2id$v=19$m=1024,t=1,p=1$BwcHBwcHBwcHBwcHBwcHBw$";
         assert!(
             PasswordHash::from_stored(format!("{stored}AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")).is_outdated()

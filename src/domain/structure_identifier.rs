@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_siret_is_told_why() {
+    fn a_wrong_siret_is_refused_with_the_reason() {
         assert_eq!(siret(""), Err(IdentifierError::Empty));
         assert_eq!(siret("2175000160001"), Err(IdentifierError::SiretLength));
         assert_eq!(siret("2175000160001A"), Err(IdentifierError::SiretLength));

@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_label_is_told_with_both() {
+    fn a_change_of_label_records_the_old_and_the_new_one() {
         let changes = [(Some("ERP"), Some("Paie")), (None, Some("Paie")), (Some("ERP"), None)];
         let told = changes.map(|(before, after)| label_change(before, after).replace('\u{202f}', " "));
         assert_eq!(told, ["« ERP » remplacé par « Paie »", "« Paie » ajouté", "« ERP » retiré"]);

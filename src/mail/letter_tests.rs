@@ -303,7 +303,7 @@ fn no_mail_makes_a_link_of_a_text_that_a_stranger_chose() {
 
 /// A person who signs in with a stolen password controls the `User-Agent` that their client sends.
 #[test]
-fn a_stranger_writes_nothing_into_the_mail_about_her_sign_in() {
+fn the_mail_about_a_sign_in_holds_no_text_of_the_client() {
     let mail_about = |software: &str| {
         let (login, address, at) = ("claire".into(), "192.0.2.7".into(), account().at);
         letter(&Notification::NewSignIn { login, address, software: software.into(), at })

@@ -169,7 +169,7 @@ async fn a_structure_is_consulted_and_its_privacies_only_within_the_rights() {
 }
 
 #[tokio::test]
-async fn the_expiry_told_is_the_callers_own_or_the_next_to_come() {
+async fn the_expiry_shown_is_the_callers_own_or_the_next_to_come() {
     let (portal, account) = portal_with_account().await;
     portal.set_expiry(account.id, "2200-01-02T00:00:00Z").await;
     for (structure, expiry) in [

@@ -22,7 +22,7 @@ use crate::common::{
 
 const BASIC: &str = r#"Basic realm="PISTE", charset="UTF-8""#;
 
-async fn told_of_password(program: &Program, service: &TestService, account: &Account) -> Value {
+async fn introspect_password(program: &Program, service: &TestService, account: &Account) -> Value {
     let value = account.cpro_account();
     let answer = program.introspect(service, &[("token", &value), ("token_type_hint", "cpro-account")]).await;
     assert_eq!(answer.status, 200, "{}", answer.body_text());
@@ -34,7 +34,7 @@ fn inactive() -> Value {
 }
 
 #[tokio::test]
-async fn a_service_is_told_whose_token_it_is_and_until_when() {
+async fn introspection_names_the_account_and_the_end_of_a_token() {
     let (portal, account) = portal_with_account().await;
     let service = portal.service("factures", Takes::EveryToken).await;
     let program = portal.program();
@@ -55,7 +55,7 @@ async fn a_service_is_told_whose_token_it_is_and_until_when() {
         "structure": { "type": "SIRET", "identifiant": "21690123100011", "designation": "Mairie de Lyon" },
     });
     assert_eq!(told, expected);
-    let mut of_password = told_of_password(&program, &service, &account).await;
+    let mut of_password = introspect_password(&program, &service, &account).await;
     let password_ends =
         portal.number("SELECT floor(extract(epoch FROM expires_at))::bigint FROM technical_users", &[]).await;
     assert_eq!(of_password["exp"], password_ends);
@@ -66,12 +66,12 @@ async fn a_service_is_told_whose_token_it_is_and_until_when() {
 }
 
 #[tokio::test]
-async fn a_token_never_outlives_its_password_in_what_is_told() {
+async fn introspection_never_reports_a_token_beyond_its_password() {
     let (portal, account) = portal_with_account().await;
     let service = portal.service("factures", Takes::EveryToken).await;
     let token = portal.program().token(&account).await;
     portal.expire_in(account.id, "1 minute").await;
-    let told = portal.program().told_of(&service, &token).await;
+    let told = portal.program().introspect_token(&service, &token).await;
     assert_eq!(
         told["exp"],
         portal.number("SELECT floor(extract(epoch FROM expires_at))::bigint FROM technical_users", &[]).await
@@ -79,7 +79,7 @@ async fn a_token_never_outlives_its_password_in_what_is_told() {
 }
 
 #[tokio::test]
-async fn whatever_ends_a_credential_is_told_at_the_next_question_to_another_instance() {
+async fn whatever_ends_a_credential_counts_at_the_next_question_to_another_instance() {
     let actor = Actor::operator();
     for end in ["reset", "suspension", "deletion", "former password", "expiry", "inactive structure"] {
         let (portal, account) = portal_with_account().await;
@@ -89,8 +89,8 @@ async fn whatever_ends_a_credential_is_told_at_the_next_question_to_another_inst
             reset(&portal, &account, Grace::Day).await;
         }
         let token = other.token(&account).await;
-        assert_eq!(other.told_of(&service, &token).await["active"], true, "{end}");
-        assert_eq!(told_of_password(&other, &service, &account).await["active"], true, "{end}");
+        assert_eq!(other.introspect_token(&service, &token).await["active"], true, "{end}");
+        assert_eq!(introspect_password(&other, &service, &account).await["active"], true, "{end}");
         let managed = managed(&portal, account.id).await;
         let change = async |status| changes::change_status(&portal.pool, &actor, &managed, status).await.unwrap();
         match end {
@@ -101,8 +101,8 @@ async fn whatever_ends_a_credential_is_told_at_the_next_question_to_another_inst
             "expiry" => portal.expire_in(account.id, "0 seconds").await,
             _ => portal.set_active(1, false).await,
         }
-        assert_eq!(other.told_of(&service, &token).await, inactive(), "{end}");
-        assert_eq!(told_of_password(&other, &service, &account).await, inactive(), "{end}");
+        assert_eq!(other.introspect_token(&service, &token).await, inactive(), "{end}");
+        assert_eq!(introspect_password(&other, &service, &account).await, inactive(), "{end}");
     }
 }
 
@@ -178,7 +178,7 @@ async fn the_structure_that_is_asked_for_is_judged_by_the_managers_rights_now() 
     assert_eq!(within(&token, "", paris).await, false, "the manager has left it");
     portal.replace_manager(1, BRUNO).await;
     assert_eq!(within(&token, "", "SIRET:21690123100011").await, true);
-    assert_eq!(program.told_of(&service, &token).await.get("structure_authorized"), None);
+    assert_eq!(program.introspect_token(&service, &token).await.get("structure_authorized"), None);
 }
 
 #[tokio::test]
@@ -261,7 +261,7 @@ async fn a_password_without_a_verifier_is_known_to_services_too() {
     portal.anne_and_bruno().await;
     let account = portal.account_without_verifier(1).await;
     let service = portal.service("factures", Takes::EveryToken).await;
-    assert_eq!(told_of_password(&portal.program(), &service, &account).await["active"], true);
+    assert_eq!(introspect_password(&portal.program(), &service, &account).await["active"], true);
     assert_eq!(portal.count("password_verifiers").await, 1);
 }
 
@@ -270,9 +270,9 @@ async fn what_a_service_was_shown_stands_on_the_accounts_page_and_in_the_history
     let (portal, account) = portal_with_account().await;
     let service = portal.service("factures", Takes::EveryToken).await;
     let program = portal.program();
-    told_of_password(&program, &service, &account).await;
+    introspect_password(&program, &service, &account).await;
     let wrong = Account { password: Password::generate(&mut os_rng()), ..account.clone() };
-    told_of_password(&program, &service, &wrong).await;
+    introspect_password(&program, &service, &wrong).await;
     portal.api().call_log.flush_all(&portal.pool).await.unwrap();
     let software = portal.text("SELECT last_call_software FROM technical_users", &[]).await;
     assert_eq!(software, "service factures");
@@ -293,7 +293,7 @@ async fn wrong_secrets_are_delayed_and_the_right_one_is_not() {
     }
     assert_eq!(statuses[..5], [401; 5]);
     assert_eq!(statuses[7], 429);
-    assert_eq!(program.told_of(&service, &token).await["active"], true);
+    assert_eq!(program.introspect_token(&service, &token).await["active"], true);
 }
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn answers_are_counted_by_service_and_not_by_account() {
     let program = portal.program();
     let token = program.token(&account).await;
     for token in [token.as_str(), "unknown", "unknown too"] {
-        program.told_of(&service, token).await;
+        program.introspect_token(&service, token).await;
     }
     let metrics = probes::metrics_router(portal.state());
     let page = Program::new(Server::new(metrics, String::new())).get("/metrics").await;

@@ -52,7 +52,7 @@ async fn a_service_that_wants_them_gets_signed_tokens_when_it_is_named() {
     let token = answer.json()["access_token"].as_str().unwrap().to_owned();
     let (head, mut claims) = verified(&program, &token).await.expect("a good signature");
     assert_eq!(head, json!({ "typ": "at+jwt", "alg": "ES256", "kid": published(&program).await[0] }));
-    let told = program.told_of(&service, &token).await;
+    let told = program.introspect_token(&service, &token).await;
     for name in ["iss", "sub", "client_id", "aud", "iat", "exp", "jti", "scope"] {
         assert_eq!(told[name], claims[name], "introspection tells the same: {name}");
     }
@@ -78,7 +78,7 @@ async fn a_token_for_several_names_them_all() {
     let token = program.token_for(&account, &[&other.audience, &one.audience]).await;
     let (_, claims) = verified(&program, &token).await.unwrap();
     assert_eq!(claims["aud"], json!([one.audience, other.audience]));
-    assert_eq!(program.told_of(&other, &token).await["active"], true);
+    assert_eq!(program.introspect_token(&other, &token).await["active"], true);
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_changed_token_is_known_to_none() {
     let other = BASE64URL_NOPAD.encode(other.to_string().as_bytes());
     let none = BASE64URL_NOPAD.encode(br#"{"typ":"at+jwt","alg":"none"}"#);
     for changed in [format!("{head}.{other}.{signature}"), format!("{none}.{claims}."), format!("{head}.{claims}.")] {
-        assert_eq!(program.told_of(&service, &changed).await, json!({ "active": false }));
+        assert_eq!(program.introspect_token(&service, &changed).await, json!({ "active": false }));
     }
 }
 
@@ -106,7 +106,7 @@ async fn a_revoked_token_is_inactive_where_raccord_is_asked() {
     let token = program.token_for(&account, &[&service.audience]).await;
     let fields = [("client_id", &*account.login), ("client_secret", account.password.expose()), ("token", &token)];
     assert_eq!(program.post_form(REVOKE, &fields).await.status, 200);
-    assert_eq!(program.told_of(&service, &token).await, json!({ "active": false }));
+    assert_eq!(program.introspect_token(&service, &token).await, json!({ "active": false }));
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ async fn by_password(program: &Program, account: &Account) -> Answer {
 }
 
 #[tokio::test]
-async fn an_account_is_told_who_it_is_and_how_long_its_password_lives() {
+async fn an_account_reads_its_identity_and_the_end_of_its_password() {
     let (portal, account) = portal_with_account().await;
     portal.expire_in(account.id, "10 days 1 hour").await;
     let ends = portal
@@ -44,7 +44,7 @@ async fn an_account_is_told_who_it_is_and_how_long_its_password_lives() {
 }
 
 #[tokio::test]
-async fn a_former_password_is_told_its_own_end() {
+async fn calls_with_a_former_password_get_its_own_end() {
     let (portal, account) = portal_with_account().await;
     let new = reset(&portal, &account, Grace::Day).await;
     let days = async |account: &Account| by_password(&portal.program(), account).await.json()["joursRestants"].clone();

@@ -21,7 +21,7 @@ async fn a_revoked_token_is_dead_at_the_next_call_and_the_next_question() {
     let other = Program::new(portal.second_instance());
     assert_eq!(revoke(&program, &account, &[("token", &token), ("token_type_hint", "access_token")]).await, 200);
     assert!(!opens(&other, &token).await && opens(&other, &kept).await);
-    assert_eq!(other.told_of(&service, &token).await, serde_json::json!({ "active": false }));
+    assert_eq!(other.introspect_token(&service, &token).await, serde_json::json!({ "active": false }));
     // Again, and one that never was.
     assert_eq!(revoke(&program, &account, &[("token", &token)]).await, 200);
     assert_eq!(revoke(&program, &account, &[("token", "unknown")]).await, 200);

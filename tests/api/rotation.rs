@@ -95,7 +95,7 @@ async fn the_clock_that_counts_is_the_databases() {
 }
 
 #[tokio::test]
-async fn the_old_password_never_outlives_its_own_end_and_its_callers_are_told() {
+async fn the_old_password_never_outlives_its_own_end_and_its_callers_read_it() {
     let (portal, old) = portal_with_account().await;
     portal.expire_in(old.id, "5 hours").await;
     let own_end = portal.expiry_of(old.id).await;
@@ -205,7 +205,7 @@ async fn a_leaked_old_password_finds_its_account_while_it_works() {
 }
 
 #[tokio::test]
-async fn who_is_not_the_manager_any_more_cannot_end_it() {
+async fn a_former_manager_cannot_end_it() {
     let (portal, old) = portal_with_account().await;
     reset(&portal, &old, Grace::Day).await;
     let managed = managed(&portal, old.id).await;

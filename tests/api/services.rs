@@ -13,7 +13,7 @@ use super::portal_with_account;
 use crate::common::{HEALTH, Program, Takes, TestPortal, TestService};
 
 async fn is_active(program: &Program, service: &TestService, token: &str) -> bool {
-    program.told_of(service, token).await["active"] == true
+    program.introspect_token(service, token).await["active"] == true
 }
 
 async fn opens_api(program: &Program, token: &str) -> bool {
@@ -84,7 +84,7 @@ async fn the_shortest_lifetime_of_the_named_services_counts() {
     for (resources, seconds) in [(vec![&*one.audience], 900), (vec![&*one.audience, &*other.audience], 60)] {
         let answer = program.ask_token(&account, &resources).await;
         assert_eq!(answer.json()["expires_in"], seconds);
-        let told = program.told_of(&one, answer.json()["access_token"].as_str().unwrap()).await;
+        let told = program.introspect_token(&one, answer.json()["access_token"].as_str().unwrap()).await;
         assert_eq!(told["exp"].as_i64().unwrap() - told["iat"].as_i64().unwrap(), seconds);
     }
 }

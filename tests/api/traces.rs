@@ -59,7 +59,7 @@ async fn what_a_write_could_not_keep_is_kept_by_the_next() {
 }
 
 #[tokio::test]
-async fn refused_calls_are_told_to_the_manager_in_groups_with_their_reason() {
+async fn refused_calls_are_shown_in_groups_with_their_reason() {
     let (portal, account) = portal_with_account().await;
     let other = portal.account(2).await;
     portal.set_status(other.id, TechnicalUserStatus::Suspended).await;

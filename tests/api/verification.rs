@@ -244,7 +244,7 @@ async fn a_service_that_needs_to_be_named_takes_no_other_token_and_no_password()
 }
 
 #[tokio::test]
-async fn a_service_that_is_unknown_or_disabled_is_told_to_valid_callers_alone() {
+async fn an_unknown_or_disabled_service_is_reported_to_valid_callers_only() {
     let (portal, account) = portal_with_account().await;
     portal.service("factures", Takes::EveryToken).await;
     let program = portal.program();
@@ -286,7 +286,7 @@ async fn reset_suspension_and_expiry_act_on_the_next_check_of_every_instance() {
 }
 
 #[tokio::test]
-async fn a_gateway_is_told_to_wait_and_nginx_in_its_own_words() {
+async fn a_throttled_gateway_gets_retry_after_and_nginx_a_403() {
     let (portal, account) = portal_with_account().await;
     let (program, wrong) = (portal.program(), [("cpro-account", cpro_account(&account.login, "faux"))]);
     for _ in 0..5 {
@@ -341,7 +341,7 @@ async fn checks_are_counted_by_service_and_not_by_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_hides_its_clients_is_told_to_the_operator_once() {
+async fn a_gateway_that_hides_its_clients_is_logged_once() {
     let (portal, account) = portal_with_account().await;
     let warnings = |trusted: &str| {
         let directory = Directory::create();

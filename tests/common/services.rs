@@ -92,7 +92,7 @@ impl Program {
     }
 
     /// What this service is told of a token.
-    pub async fn told_of(&self, service: &TestService, token: &str) -> Value {
+    pub async fn introspect_token(&self, service: &TestService, token: &str) -> Value {
         let answer = self.introspect(service, &[("token", token)]).await;
         assert_eq!(answer.status, 200, "{}", answer.body_text());
         answer.json()

@@ -52,7 +52,7 @@ async fn tamper(portal: &TestPortal, statements: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_history_that_nobody_touched_is_whole_and_keeps_its_heads() {
+async fn an_untouched_history_is_whole_and_keeps_its_heads() {
     let portal = with_history().await;
     let before = head(&portal);
     assert!(before.starts_with("9:"), "{before}");

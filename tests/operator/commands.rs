@@ -152,7 +152,7 @@ async fn managers_are_imported_invited_and_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_is_invited_and_a_wrong_address_is_told() {
+async fn a_person_is_invited_and_a_wrong_address_is_refused() {
     let portal = TestPortal::start().await;
     let invite = |contact: &str| {
         let arguments = [
@@ -177,7 +177,7 @@ async fn a_person_is_invited_and_a_wrong_address_is_told() {
 
 /// Where a thief has confirmed an address of their own, the operator gives the owner theirs back.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_operator_replaces_the_address_of_a_known_person_only_when_told_to() {
+async fn the_operator_replaces_the_address_of_a_known_person_only_on_request() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let invite = |further: &[&str]| {
@@ -211,7 +211,7 @@ async fn the_operator_replaces_the_address_of_a_known_person_only_when_told_to()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leaked_password_is_told_by_its_login_as_long_as_it_is_good() {
+async fn a_leaked_password_is_reported_by_login_while_it_is_valid() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
@@ -237,7 +237,7 @@ async fn a_leaked_password_is_told_by_its_login_as_long_as_it_is_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_has_lost_the_second_factor_is_let_in_without_it_and_told() {
+async fn a_lost_second_factor_is_removed_by_the_operator_and_mailed() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;

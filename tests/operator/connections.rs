@@ -141,7 +141,7 @@ async fn the_metrics_listener_has_the_same_limits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn thousands_of_idle_connections_take_nobodys_place() {
+async fn thousands_of_idle_connections_take_no_place() {
     let count = std::env::var("RACCORD_TEST_CONNECTIONS").ok().and_then(|count| count.parse().ok()).unwrap_or(2_000);
     let portal = TestPortal::start().await;
     let directory = Directory::create();
@@ -174,7 +174,7 @@ fn memory(pid: u32) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_too_long_is_told_so() {
+async fn what_is_too_long_is_refused() {
     let portal = TestPortal::start().await;
     let directory = Directory::create();
     let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);

@@ -34,7 +34,7 @@ fn costly_password() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_person_who_tries_costly_new_passwords_delays_no_other_person() {
+async fn costly_new_passwords_of_one_person_delay_no_other_person() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let directory = Directory::create();

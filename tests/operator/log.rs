@@ -10,7 +10,7 @@ use super::{
 use crate::common::{Call, HEALTH, TestPortal};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_log_says_when_from_where_who_asked_for_what_and_what_came_of_it() {
+async fn each_log_line_has_time_address_principal_request_and_status() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let stranger = portal.person("Sacha").await;

@@ -68,7 +68,7 @@ fn until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_exhausted_pool_is_told_in_time_and_passes() {
+async fn an_exhausted_pool_is_reported_in_time_and_recovers() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let directory = Directory::create();
@@ -99,7 +99,7 @@ async fn an_exhausted_pool_is_told_in_time_and_passes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_says_nothing_any_more_is_told_in_time() {
+async fn a_silent_database_is_reported_in_time() {
     let postgres = Postgres::start(&[]);
     let portal = TestPortal::over(&postgres.url("raccord", "raccord")).await;
     let (manager, structure) = portal.manager().await;
@@ -245,7 +245,7 @@ async fn what_was_acknowledged_survives_the_loss_of_the_primary() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_only_database_is_never_told_as_success() {
+async fn a_read_only_database_is_never_reported_as_success() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let directory = Directory::create();
@@ -296,7 +296,7 @@ impl Drop for SmallDisk {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_is_never_told_as_success() {
+async fn a_full_disk_is_never_reported_as_success() {
     let Some(disk) = SmallDisk::mount(48) else {
         eprintln!("SKIPPED: only root may mount a small disk");
         return;
@@ -393,7 +393,7 @@ async fn one_instance_creates_another_displays_a_third_exports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_was_demoted_between_form_and_post_is_refused_and_remembered() {
+async fn a_member_demoted_between_form_and_post_is_refused_and_remembered() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let (successor, others) = portal.manager_with_structures("Alix", 2).await;

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_extract_is_whole_and_names_nobody_twice() {
+    fn the_extract_is_whole_and_names_no_person_twice() {
         let structures = structures();
         let identifiers: HashSet<_> = structures.iter().map(|entry| &entry.identifier).collect();
         assert!(structures.len() > FIRST_MANAGER_STRUCTURES + 20 && structures.iter().all(|entry| entry.active));

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bearer_is_told_from_anything_else() {
+    fn a_bearer_is_recognised_among_other_schemes() {
         let of = |text: &'static str| bearer_of(&HeaderValue::from_static(text)).map(<[u8]>::to_vec);
         assert_eq!(of("Bearer abc"), Some(b"abc".to_vec()));
         assert_eq!(of("bearer  abc "), Some(b"abc".to_vec()));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn expiry_is_told_twice() {
+    fn expiry_stands_in_two_headers() {
         let sunset = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
         let values: Vec<_> = expiry_headers(sunset).map(|(_, value)| value).collect();
         assert_eq!(values, ["Fri, 15 Jan 2027 08:00:00 GMT", "2027-01-15T08:00:00Z"]);

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_carried_and_what_nobody_typed_is_nothing() {
+    fn secrets_are_not_carried_and_empty_fields_are_nothing() {
         for secret in ["mot-de-passe-actuel", "nouveau-mot-de-passe", "code", "nonce"] {
             assert!(kept("/mon-compte", &[("identifiant", "sacha"), (secret, "x")]).is_none(), "{secret}");
         }

@@ -27,8 +27,8 @@ export async function structureWith(visitor, technicalUsers) {
 }
 
 /**
- * From anywhere to what the search of the manager's tab finds. With one structure there is no search:
- * its card is there.
+ * From anywhere to what the search of the manager's tab finds. With one structure there is no
+ * search: its card is there.
  */
 export async function searchStructure(visitor, name) {
   await visitor.follow(managersTab);
