@@ -16,7 +16,13 @@ const TURNS: usize = 20;
 
 /// What is wrong with a credential, and what makes it so: SQL for the account whose login is $1.
 const KINDS: [(&str, &str); 5] = [
-    ("unknown login", "UPDATE technical_users SET login = 'TECH_9_' || id || '@cpro.fr' WHERE login = $1"),
+    // Its verifier ends too: it would be found by that alone.
+    (
+        "unknown login",
+        "WITH ended AS (DELETE FROM password_verifiers v USING technical_users t
+                                       WHERE t.id = v.technical_user_id AND t.login = $1)
+                       UPDATE technical_users SET login = 'TECH_9_' || id || '@cpro.fr' WHERE login = $1",
+    ),
     (
         "wrong password",
         "UPDATE password_verifiers v SET verifier = sha256(v.verifier) FROM technical_users t
