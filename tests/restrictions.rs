@@ -75,7 +75,7 @@ async fn by_token(program: &Program, token: &str) -> u16 {
     program.call(HEALTH, &[("authorization", &format!("Bearer {token}"))], "").await.status.as_u16()
 }
 
-/// What the service is told of a credential that came from `address`, where it says it.
+/// The answer about a credential that came from `address`, where it says it.
 async fn told(program: &Program, service: &TestService, token: &str, address: Option<&str>) -> Value {
     let mut fields = vec![("token", token)];
     fields.extend(address.map(|address| ("address", address)));
@@ -258,7 +258,7 @@ async fn a_gateway_s_client_counts_and_not_the_gateway() {
     assert_eq!(get(&portal.program().with_address(ELSEWHERE), "/api/verification", &headers).await.status, 401);
 }
 
-/// What programs are told of the account's structures, among those numbered 1 to 3: memberships,
+/// The answers about the account’s structures, among those numbered 1 to 3: memberships,
 /// search, introspection, gateway; and the scope.
 async fn open_structures(program: &Program, account: &Account, service: &TestService) -> (Vec<BTreeSet<i64>>, String) {
     const IDENTIFIERS: [&str; 3] = ["21690123100011", "21750001600019", "35600000000048"];

@@ -295,7 +295,7 @@ fn shortened(text: &str) -> String {
 /// The most structures that a scope names one by one.
 pub const MOST_SCOPE_STRUCTURES: usize = 20;
 
-/// What a credential is told to open (`scope`, RFC 6749 §3.3). `chosen` are the structures within
+/// What a credential opens, as a `scope` (RFC 6749 §3.3). `chosen` are the structures within
 /// the rights of an account whose structures were chosen, as `SIRET:21570004800014`; at least one
 /// more than [`MOST_SCOPE_STRUCTURES`] where there are more. `None` for all of its manager's.
 #[must_use]

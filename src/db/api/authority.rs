@@ -35,7 +35,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// The scope that programs are told.
+    /// The `scope` in answers to programs.
     #[must_use]
     pub fn scope(&self) -> String {
         scope(self.chosen.as_deref())
