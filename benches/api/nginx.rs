@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command},
     thread,
@@ -12,7 +12,7 @@ use std::{
 
 use axum::{Router, routing::any};
 
-use crate::bare;
+use crate::{bare, load::free_address};
 
 const PROGRAM: &str = "/usr/sbin/nginx";
 
@@ -77,10 +77,6 @@ fn without_check(api: SocketAddr, own: SocketAddr) -> String {
         "upstream plain {{ server {api}; keepalive 32; }}\n\
          server {{ listen {own}; location / {{ proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_pass http://plain/; }} }}"
     )
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port")
 }
 
 fn wait_until_it_listens(address: SocketAddr) {

@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     common::{TestPortal, form},
-    load::{Variant, request},
+    load::{Variant, free_address, request},
 };
 
 /// Clients of each peer. The first also asks about tokens.
@@ -93,7 +93,7 @@ struct Peer {
 impl Peer {
     /// Starts it on a free port of the loopback. What it writes is kept in a file.
     fn start(name: &'static str, mut command: Command, [token_path, introspection_path]: [&'static str; 2]) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let address = free_address();
         let secret = random::token(&mut random::os_rng());
         let log = File::create(installed("").join(format!("{name}.log"))).expect("a file");
         let process = command

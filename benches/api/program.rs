@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -18,7 +18,7 @@ use tokio::time::sleep;
 
 use crate::{
     chain,
-    load::{self, Variant, request},
+    load::{self, Variant, free_address, request},
 };
 
 /// How long the program is left alone after the burst.
@@ -75,7 +75,7 @@ struct Program {
 impl Program {
     /// Starts it, and waits until it is ready.
     async fn start(directory: &Path) -> (Self, Duration) {
-        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+        let free = free_address();
         let start = Instant::now();
         let process = Command::new(env!("CARGO_BIN_EXE_raccord"))
             .args(["serve", "--demo"])
