@@ -17,6 +17,7 @@ pub mod mail;
 mod pdf;
 pub mod private_files;
 pub mod process;
+pub mod program;
 mod secret_keys;
 mod server;
 pub mod settings;
