@@ -1,6 +1,6 @@
 //! Reads the settings, opens and migrates the database, and runs the command.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
@@ -13,13 +13,19 @@ use crate::{
         arguments::{Arguments, Command},
         error::CliError,
     },
-    db,
+    db::{self, availability},
     domain::wiped::wiped_after_polls,
     embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError, SERVING_USER},
     mail::MailSender,
     private_files, process,
-    settings::{SettingError, Settings},
+    settings::{self, SettingError, Settings},
 };
+
+/// How long a database that is not there yet is waited for: by the service, which a machine starts,
+/// and by commands, for which a person waits.
+const LONGEST_WAIT_OF_SERVICE: Duration = Duration::from_mins(1);
+const LONGEST_WAIT_OF_COMMAND: Duration = Duration::from_secs(5);
+
 /// Why the program failed. Printed as one line on standard error.
 #[derive(Debug, Error)]
 enum Failure {
@@ -71,6 +77,9 @@ async fn run(command: Command) -> Result<u8, Failure> {
     process::keep_memory_private().map_err(Failure::Memory)?;
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     start_log(&settings)?;
+    for setting in settings::unknown_names(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
+        tracing::warn!(setting, "there is no such setting: see raccord --help");
+    }
     for setting in settings.unproven_databases() {
         tracing::warn!(setting, "the database's certificate is not checked: that wants sslmode=verify-full");
     }
@@ -124,7 +133,7 @@ async fn prepare_embedded(postgres: &EmbeddedPostgres) -> Result<PgConnectOption
     if !has_both {
         return Ok(owner);
     }
-    prepare(owner, SERVING_USER).await?;
+    prepare(owner, SERVING_USER, Duration::ZERO).await?;
     postgres.serving_url("raccord").parse().map_err(Failure::Unreachable)
 }
 
@@ -135,10 +144,11 @@ async fn with_database(
     options: PgConnectOptions,
     owner: Option<PgConnectOptions>,
 ) -> Result<u8, Failure> {
+    let longest_wait = longest_wait(&command);
     if let Some(owner) = owner {
-        prepare(owner, options.get_username()).await?;
+        prepare(owner, options.get_username(), longest_wait).await?;
     }
-    db::try_connection(&options).await.map_err(Failure::Unreachable)?;
+    availability::wait_until_reached(&options, longest_wait).await.map_err(Failure::Unreachable)?;
     let pool = db::pool(options, settings.database_connections);
     db::migrate(&pool).await?;
     // Boxed: the future is large for the stack.
@@ -147,9 +157,16 @@ async fn with_database(
     Ok(outcome?.exit_code())
 }
 
+fn longest_wait(command: &Command) -> Duration {
+    match command {
+        Command::Serve(_) | Command::Migrate => LONGEST_WAIT_OF_SERVICE,
+        _ => LONGEST_WAIT_OF_COMMAND,
+    }
+}
+
 /// As the owner: migrates the schema and grants the serving role its rights.
-async fn prepare(owner: PgConnectOptions, serving: &str) -> Result<(), Failure> {
-    db::try_connection(&owner).await.map_err(Failure::Unreachable)?;
+async fn prepare(owner: PgConnectOptions, serving: &str, longest_wait: Duration) -> Result<(), Failure> {
+    availability::wait_until_reached(&owner, longest_wait).await.map_err(Failure::Unreachable)?;
     let is_other = owner.get_username() != serving;
     let pool = db::pool(owner, 2);
     db::migrate(&pool).await?;

@@ -1,7 +1,7 @@
 //! Which errors of the database are answered with « indisponible », to be tried again later, and
 //! which with an error 500.
 
-use raccord::db;
+use raccord::db::availability;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, error::DatabaseError, postgres::PgConnectOptions};
 
 use crate::common::{PASSWORD, TestPortal};
@@ -27,13 +27,15 @@ async fn a_temporary_failure_differs_from_a_wrong_statement() {
         "57000", "57014", "57P01", "57P02", "57P03", "57P04", "57P05", // the operator, a stop, a crash, a start
         "58000", "58030", // the system
     ] {
-        assert!(db::is_unavailable(&raised(&portal, code).await), "{code}");
+        assert!(availability::is_unavailable(&raised(&portal, code).await), "{code}");
     }
     for code in ["22012", "23505", "25001", "28000", "3D000", "42501", "42601", "42P01", "55000", "XX000"] {
-        assert!(!db::is_unavailable(&raised(&portal, code).await), "{code} by a statement is no outage");
+        assert!(!availability::is_unavailable(&raised(&portal, code).await), "{code} by a statement is no outage");
     }
+    // A proxy that has no server for the connection.
+    assert!(availability::is_unavailable(&sqlx::Error::Protocol("unexpected response from SSLRequest: 0x00".into())));
     for error in [sqlx::Error::RowNotFound, sqlx::Error::ColumnNotFound("x".into()), sqlx::Error::WorkerCrashed] {
-        assert!(!db::is_unavailable(&error), "{error}");
+        assert!(!availability::is_unavailable(&error), "{error}");
     }
 }
 
@@ -67,6 +69,6 @@ async fn a_database_that_is_not_there_or_knows_us_no_longer_is_unavailable_too()
         let error = PgConnection::connect_with(&options).await.expect_err("no connection");
         let code = error.as_database_error().and_then(DatabaseError::code);
         assert!(code.is_some_and(|code| code.starts_with(class)), "{class}: {error}");
-        assert!(db::is_unavailable(&error), "{error}");
+        assert!(availability::is_unavailable(&error), "{error}");
     }
 }

@@ -4,9 +4,11 @@
 
 pub mod api;
 pub mod audit;
+pub mod availability;
 mod codes;
 pub mod demo;
 pub mod identity;
+pub mod key_names;
 pub mod members;
 pub mod outbox;
 pub mod page_data;
@@ -19,10 +21,9 @@ pub mod upkeep;
 use std::time::Duration;
 
 use sqlx::{
-    Connection, PgConnection, PgPool,
-    error::DatabaseError,
+    PgPool,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgDatabaseError, PgPoolOptions, PgSeverity},
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use time::OffsetDateTime;
 
@@ -39,10 +40,15 @@ fn pinned(options: PgConnectOptions) -> PgConnectOptions {
     if is_named { options } else { options.options([SEARCH_PATH]) }
 }
 
-/// A connection pool; it connects at first use.
+/// A connection pool; it connects at first use. A standby is no database to it: a request waits for
+/// the primary until [`ACQUIRE_TIMEOUT`].
 pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
     let options = pinned(options.application_name("raccord"));
-    PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT).connect_lazy_with(options)
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| Box::pin(availability::require_primary(connection)))
+        .connect_lazy_with(options)
 }
 
 /// PostgreSQL cancels a statement that waits for a lock, or runs, for longer than this: its request
@@ -86,14 +92,6 @@ pub fn serving_pools(pool_of_start: &PgPool, max_connections: u32) -> Pools {
     Pools { portal, strangers, api: pool(options, for_api) }
 }
 
-/// Connects once. Unlike a pool, which only reports a timeout, it reports the cause of a failure.
-///
-/// # Errors
-/// Why no connection could be made.
-pub async fn try_connection(options: &PgConnectOptions) -> sqlx::Result<()> {
-    PgConnection::connect_with(options).await?.close().await
-}
-
 /// Applies the pending migrations. Several instances may do so at once: an advisory lock serialises
 /// them. Where none is pending, no right to change the schema is needed.
 ///
@@ -118,38 +116,6 @@ async fn is_up_to_date(pool: &PgPool, migrator: &Migrator) -> bool {
             applied.iter().any(|(version, checksum)| *version == ours.version && *checksum == ours.checksum.as_ref())
         })
     })
-}
-
-/// Checks that the database answers.
-///
-/// # Errors
-/// Database errors.
-pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query!("SELECT 1 AS one").fetch_one(pool).await.map(|_| ())
-}
-
-/// Whether an error means that the database cannot serve now (gone, starting, closed, read-only,
-/// full, out of connections), rather than that a statement is wrong: the request can be repeated
-/// later.
-#[must_use]
-pub fn is_unavailable(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
-        sqlx::Error::Database(error) if ended_the_connection(error.as_ref()) => true,
-        // 08 connection, 25006 read-only, 25P03 idle for too long, 40 serialisation, 53 resources,
-        // 55P03 lock not available, 57 operator's intervention, 58 system.
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            ["08", "25006", "25P03", "40", "53", "55P03", "57", "58"].iter().any(|class| code.starts_with(class))
-        }),
-        _ => false,
-    }
-}
-
-/// FATAL and PANIC: the connection has ended or was refused (the database accepts no connections,
-/// was renamed, dropped our role). No statement of the portal causes them.
-fn ended_the_connection(error: &dyn DatabaseError) -> bool {
-    let severity = error.try_downcast_ref::<PgDatabaseError>().map(PgDatabaseError::severity);
-    matches!(severity, Some(PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 /// Whether an error means that a text cannot be stored: PostgreSQL has no NUL character.

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use crate::domain::audit_chain::{Link, LinkHash, StoredEvent};
+use crate::domain::audit_chain::{Head, Link, LinkHash, StoredEvent};
 
 /// Rows read at once.
 const BATCH: i64 = 5_000;
@@ -14,6 +14,32 @@ const BATCH: i64 = 5_000;
 /// Database errors.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
     pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+}
+
+/// The last link now.
+///
+/// # Errors
+/// Database errors.
+pub async fn head(pool: &PgPool) -> sqlx::Result<Head> {
+    let last = sqlx::query!("SELECT position, hash FROM audit_chain ORDER BY position DESC LIMIT 1")
+        .fetch_optional(pool)
+        .await?;
+    Ok(last.map_or(Head::NONE, |last| Head { position: last.position, hash: link_hash(last.hash) }))
+}
+
+/// Whether the chain still has this link: not after the database went back to an earlier state.
+///
+/// # Errors
+/// Database errors.
+pub async fn has(pool: &PgPool, head: &Head) -> sqlx::Result<bool> {
+    let hash = sqlx::query_scalar!("SELECT hash FROM audit_chain WHERE position = $1", head.position)
+        .fetch_optional(pool)
+        .await?;
+    Ok(head.position == 0 || hash.map(link_hash) == Some(head.hash))
+}
+
+fn link_hash(stored: Vec<u8>) -> LinkHash {
+    stored.try_into().map_or(LinkHash::NONE, LinkHash)
 }
 
 struct Row {
@@ -50,8 +76,8 @@ impl Row {
     }
 
     fn link(mut self) -> Option<Link> {
-        let hash = self.hash.take().and_then(|hash| hash.try_into().ok()).unwrap_or(LinkHash::NONE.0);
-        Some(Link { position: self.position?, event_id: self.event_id?, hash: LinkHash(hash), event: self.event() })
+        let hash = self.hash.take().map_or(LinkHash::NONE, link_hash);
+        Some(Link { position: self.position?, event_id: self.event_id?, hash, event: self.event() })
     }
 }
 

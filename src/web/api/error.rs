@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{db, secret_keys::KeyFileError, work_queue::Busy};
+use crate::{db::availability, secret_keys::KeyFileError, work_queue::Busy};
 
 /// Why a call failed; the texts are for its caller.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub enum ApiError {
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         tracing::error!(cause = error.to_string(), "the database did not serve a call");
-        if db::is_unavailable(&error) { Self::Unavailable } else { Self::Internal }
+        if availability::is_unavailable(&error) { Self::Unavailable } else { Self::Internal }
     }
 }
 

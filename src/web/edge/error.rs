@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use super::shares::UsedUp;
 use crate::{
-    db,
+    db::{self, availability},
     secret_keys::KeyFileError,
     web::{paths, shell::notice::Notice},
     work_queue::Busy,
@@ -47,7 +47,7 @@ pub enum AppError {
 
 impl From<sqlx::Error> for AppError {
     fn from(error: sqlx::Error) -> Self {
-        if db::is_unavailable(&error) {
+        if availability::is_unavailable(&error) {
             Self::Unavailable(error.to_string())
         } else if db::is_unstorable_text(&error) {
             Self::BadRequest

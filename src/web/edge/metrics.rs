@@ -62,6 +62,8 @@ pub struct Metrics {
     pub(super) connections: Gauge,
     pub(super) idle_connections: Gauge,
     pub(super) waiting_mails: Gauge,
+    audit_position: Gauge,
+    audit_went_back: Counter,
 }
 
 impl Default for Metrics {
@@ -75,6 +77,8 @@ impl Default for Metrics {
             connections: Gauge::default(),
             idle_connections: Gauge::default(),
             waiting_mails: Gauge::default(),
+            audit_position: Gauge::default(),
+            audit_went_back: Counter::default(),
         };
         metrics.registered()
     }
@@ -93,15 +97,28 @@ impl Metrics {
         registry.register("database_connections", "Connections to the database", self.connections.clone());
         registry.register("database_connections_idle", "Those that nobody uses", self.idle_connections.clone());
         registry.register("mails_waiting", "Mails in the outbox that are not sent yet", self.waiting_mails.clone());
+        registry.register("audit_position", "Events in the audit chain", self.audit_position.clone());
+        let help = "Times that the audit chain had lost a link which this process had seen";
+        registry.register("audit_went_back", help, self.audit_went_back.clone());
         self
     }
 
     /// Counts a response.
-    pub fn count(&self, method: &str, route: Option<&str>, status: StatusCode, duration: Duration) {
+    pub fn count(&self, method: &'static str, route: Option<&str>, status: StatusCode, duration: Duration) {
         let route = route.unwrap_or("none").to_owned();
-        let labels = RequestLabels { method: known_method(method), route, status: status.as_u16() };
+        let labels = RequestLabels { method, route, status: status.as_u16() };
         self.requests.get_or_create(&labels).inc();
         self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// Notes the number of events in the audit chain.
+    pub fn note_audit_position(&self, position: i64) {
+        self.audit_position.set(position);
+    }
+
+    /// Counts that the audit chain went back.
+    pub fn count_audit_loss(&self) {
+        self.audit_went_back.inc();
     }
 
     /// Counts an answer to a service.
@@ -117,8 +134,8 @@ impl Metrics {
     }
 }
 
-/// Unknown methods share one series.
-fn known_method(method: &str) -> &'static str {
+/// Unknown methods share one series, and one word in the log.
+pub(super) fn known_method(method: &str) -> &'static str {
     let known = ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"];
     known.into_iter().find(|known| *known == method).unwrap_or("other")
 }

@@ -22,6 +22,7 @@ use super::{
     error::{AppError, OtherOrigin},
     metrics,
     origin::is_same_origin,
+    probes,
     state::AppState,
 };
 use crate::{
@@ -36,7 +37,8 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
     let address = client_address(&request, &state.settings.trusted_proxies);
     let context = RequestContext::new(number.clone(), address);
     request.extensions_mut().insert(context.clone());
-    let (method, path, start) = (request.method().clone(), request.uri().path().to_owned(), Instant::now());
+    let method = metrics::known_method(request.method().as_str());
+    let (path, start) = (request.uri().path().to_owned(), Instant::now());
     let route = metrics::route(&request);
     let span = tracing::info_span!("request", %number);
     let mut response = next.run(request).instrument(span.clone()).await;
@@ -45,10 +47,18 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
     response.headers_mut().insert(header::REFERRER_POLICY, referrer_policy(route));
     response.headers_mut().extend(context.response_headers().unwrap_or_default());
     let (status, duration) = (response.status(), start.elapsed());
-    state.metrics.count(method.as_str(), route, status, duration);
+    state.metrics.count(method, route, status, duration);
     let path = paths::for_log(route, &path);
     let (milliseconds, who) = (duration.as_millis(), context.principal().map(tracing::field::display));
-    span.in_scope(|| tracing::info!(%method, path, status = status.as_u16(), milliseconds, %address, who, "answered"));
+    let status = status.as_u16();
+    span.in_scope(|| {
+        // Balancers ask every second: nothing is learnt from a yes.
+        if route.is_some_and(probes::is_probe) && status == 200 {
+            tracing::debug!(method, path, status, milliseconds, %address, who, "answered");
+        } else {
+            tracing::info!(method, path, status, milliseconds, %address, who, "answered");
+        }
+    });
     response
 }
 
@@ -158,13 +168,21 @@ pub async fn same_origin_only(State(state): State<AppState>, request: Request, n
     if request.method().is_safe() || is_same_origin(request.headers(), &state.settings.public_url) {
         next.run(request).await
     } else {
-        let (origin, host) = (request.headers().get(header::ORIGIN), request.headers().get(header::HOST));
+        let header = |name| request.headers().get(name).map(|value: &HeaderValue| start_for_log(value.as_bytes()));
+        let (origin, host) = (header(header::ORIGIN), header(header::HOST));
         let expected = &state.settings.public_url;
-        tracing::warn!(?origin, ?host, expected, "a form was refused: it was sent from another address");
+        tracing::warn!(origin, host, expected, "a form was refused: it was sent from another address");
         let mut response = AppError::Forbidden.into_response();
         response.extensions_mut().insert(OtherOrigin);
         response
     }
+}
+
+/// The beginning of a text that a stranger chose, without what is not printed: a log must not grow
+/// by whatever is sent.
+fn start_for_log(text: &[u8]) -> String {
+    const LONGEST: usize = 100;
+    text.iter().take(LONGEST).map(|&byte| if byte.is_ascii_graphic() { char::from(byte) } else { '?' }).collect()
 }
 
 /// Leaves no copy of a session's id, a link's token or a password on the stacks of the threads that
@@ -176,6 +194,12 @@ pub async fn wipe_stack(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_stranger_sends_makes_no_long_line_of_the_log() {
+        assert_eq!(start_for_log("https://é\n".as_bytes()), "https://???");
+        assert_eq!(start_for_log(&[0xff; 30_000]).len(), 100);
+    }
 
     #[test]
     fn only_a_trusted_proxy_is_believed() {

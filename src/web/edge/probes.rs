@@ -1,5 +1,7 @@
 //! Monitoring endpoints: `/livez` (the process runs), `/readyz` (the database answers), `/metrics`.
 
+use std::time::Duration;
+
 use axum::{
     Router,
     extract::State,
@@ -9,19 +11,30 @@ use axum::{
 };
 use prometheus_client::encoding::text;
 use sqlx::PgPool;
+use tokio::time::timeout;
 
 use super::state::AppState;
-use crate::db::{self, upkeep};
+use crate::db::{availability, upkeep};
+
+const LIVE: &str = "/livez";
+const READY: &str = "/readyz";
+/// Balancers ask every second or two.
+const LONGEST_PING: Duration = Duration::from_millis(900);
 
 /// `/livez` and `/readyz`, outside sessions and error pages.
 pub fn router() -> Router<AppState> {
-    Router::new().route("/livez", get(|| async { "ok\n" })).route("/readyz", get(ready))
+    Router::new().route(LIVE, get(|| async { "ok\n" })).route(READY, get(ready))
+}
+
+/// Whether the route is `/livez` or `/readyz`.
+pub(super) fn is_probe(route: &str) -> bool {
+    [LIVE, READY].contains(&route)
 }
 
 async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
-    match db::ping(&state.pool).await {
-        Ok(()) => (StatusCode::OK, "ok\n"),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "database unavailable\n"),
+    match timeout(LONGEST_PING, availability::ping(&state.pool)).await {
+        Ok(Ok(())) => (StatusCode::OK, "ok\n"),
+        Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "database unavailable\n"),
     }
 }
 
