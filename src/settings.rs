@@ -1,7 +1,7 @@
 //! The operator's settings, read from the environment. An invalid setting prevents the start, with
 //! one line that names it.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{collections::HashSet, net::SocketAddr, path::PathBuf, str::FromStr};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use thiserror::Error;
@@ -190,6 +190,16 @@ impl Source<'_> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(wrong());
         }
+        let (place, query) = url.split_once('?').unwrap_or((&url, ""));
+        let authority = place.split('/').nth(2).unwrap_or_default();
+        if authority.rsplit('@').next().is_some_and(|servers| servers.contains(',')) {
+            let problem = "names several servers: put a proxy that finds the primary before them".into();
+            return Err(SettingError { name, problem });
+        }
+        let mut parameters = form_urlencoded::parse(query.as_bytes()).map(|(parameter, _)| parameter);
+        if let Some(unknown) = parameters.find(|parameter| !is_database_parameter(parameter)) {
+            return Err(SettingError { name, problem: format!("has a parameter that is not supported: {unknown:?}") });
+        }
         url.parse().map(Some).map_err(|_| wrong())
     }
 
@@ -248,6 +258,24 @@ impl Source<'_> {
             Some(other) => Err(not("RACCORD_LOG_FORMAT", "text or json", other)),
         }
     }
+}
+
+/// The driver only warns of others, such as `target_session_attrs`, and goes on as if they were not
+/// there.
+fn is_database_parameter(name: &str) -> bool {
+    let known = ["sslmode", "ssl-mode", "sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey"];
+    let more = ["ssl-key", "host", "hostaddr", "port", "dbname", "user", "password", "application_name", "options"];
+    known.contains(&name) || more.contains(&name) || name == "statement-cache-capacity" || name.starts_with("options[")
+}
+
+/// The names that look like settings and are none: misspelt, or of another version. A setting that
+/// is passed over in silence is one that an operator trusts.
+pub fn unknown_names(names: impl Iterator<Item = String>) -> Vec<String> {
+    let known: HashSet<_> = HELP.split_whitespace().collect();
+    let mut unknown: Vec<_> =
+        names.filter(|name| name.starts_with("RACCORD_") && !known.contains(name.as_str())).collect();
+    unknown.sort_unstable();
+    unknown
 }
 
 /// Whether mails, whose links give access to accounts, and the mail account's password would leave
@@ -312,6 +340,8 @@ mod tests {
     fn a_wrong_setting_is_named_in_one_line() {
         for (name, value) in [
             ("DATABASE_URL", "mysql://secret@x"),
+            ("DATABASE_URL", "postgres://raccord:secret@x,y/raccord"),
+            ("DATABASE_URL", "postgres://raccord:secret@x/raccord?target_session_attrs=read-write"),
             ("RACCORD_MIGRATION_URL", "mysql://secret@x"),
             ("RACCORD_MIGRATION_URL", "postgres://secret@x"),
             ("RACCORD_LISTEN", "8080"),
@@ -335,6 +365,12 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_noticed() {
+        let names = ["RACCORD_LISTEN", "RACCORD_TRUSTED_PROXY", "PATH", "RACCORD_PORT", "DATABASE_URL"];
+        assert_eq!(unknown_names(names.map(str::to_owned).into_iter()), ["RACCORD_PORT", "RACCORD_TRUSTED_PROXY"]);
     }
 
     #[test]
