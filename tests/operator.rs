@@ -4,6 +4,7 @@ mod audit;
 mod backup;
 pub mod binary;
 mod chaos;
+mod cluster;
 mod commands;
 mod connections;
 mod faults;

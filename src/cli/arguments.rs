@@ -80,6 +80,10 @@ pub struct Serve {
     /// Fill an empty database with a demonstration first (as `raccord demo`)
     #[arg(long)]
     pub demo: bool,
+    /// Start although RACCORD_SECRET_KEY_FILE has none of the keys that this database was used
+    /// with: once, after the key file was lost for good
+    #[arg(long)]
+    pub accept_new_keys: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -336,7 +340,7 @@ mod tests {
             let Command::Serve(serve) = Arguments::parse_from(line).command() else { panic!("{line:?}") };
             assert!(serve.demo);
         }
-        assert!(matches!(Arguments::parse_from(["raccord"]).command(), Command::Serve(Serve { demo: false })));
+        assert!(matches!(Arguments::parse_from(["raccord"]).command(), Command::Serve(Serve { demo: false, .. })));
     }
 
     #[test]

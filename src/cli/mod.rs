@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 
-use crate::{server, settings::Settings};
+use crate::{
+    server::{self, NewKeys},
+    settings::Settings,
+};
 use arguments::{Audit, Command, Import, Secret, User};
 use demo::Filled;
 use error::{CliError, Outcome};
@@ -34,7 +37,8 @@ pub async fn run(command: Command, settings: Settings, pool: PgPool) -> Result<O
             if arguments.demo {
                 report_demo(&demo::fill(&pool, &settings).await?);
             }
-            server::run(settings, pool).await?;
+            let keys = if arguments.accept_new_keys { NewKeys::Accepted } else { NewKeys::Refused };
+            server::run(settings, keys, pool).await?;
             Ok(Outcome::Done)
         }
         other => interruptible(run_once(other, &settings, &pool)).await,

@@ -93,6 +93,11 @@ impl Keyring {
         keys.filter(|keys| !keys.is_empty()).map(Self)
     }
 
+    /// The names of the keys.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// A line for a new key.
     #[must_use]
     pub fn new_line(rng: &mut impl CryptoRng) -> Zeroizing<String> {

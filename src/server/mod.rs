@@ -3,10 +3,11 @@
 mod bodies;
 mod connection_limits;
 mod connections;
+mod history_watch;
 mod tls;
 mod write_timeout;
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use sqlx::PgPool;
 use thiserror::Error;
@@ -18,10 +19,10 @@ use tokio::{
 };
 
 use crate::{
-    db::{self, technical_users::reminders, upkeep},
+    db::{self, key_names, technical_users::reminders, upkeep},
     mail::MailSender,
     process,
-    secret_keys::KeyFileError,
+    secret_keys::{self, KeyFileError},
     settings::{SettingError, Settings},
     web::{
         self,
@@ -31,6 +32,7 @@ use crate::{
     },
 };
 use connections::Limits;
+use history_watch::HistoryWatch;
 use tls::{Tls, TlsError};
 
 /// How long a mail being sent may take at shutdown, after the last request.
@@ -55,22 +57,42 @@ pub enum ServeError {
     Tls(#[from] TlsError),
     #[error("RACCORD_SECRET_KEY_FILE: cannot use {path}: {1}", path = .0.display())]
     SecretKeys(std::path::PathBuf, io::Error),
+    #[error(
+        "RACCORD_SECRET_KEY_FILE: {path} has none of the keys that this database was used with ({1}): copy the file \
+         from another instance or from its backup; where it is lost, start once with --accept-new-keys",
+        path = .0.display()
+    )]
+    OtherKeys(std::path::PathBuf, String),
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
     #[error("cannot watch for signals: {0}")]
     Signals(io::Error),
 }
 
+/// What is done with a key file that has none of the database's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewKeys {
+    Refused,
+    Accepted,
+}
+
 /// Serves until SIGINT or SIGTERM, then finishes the requests in flight and the mail being sent.
+/// Closes `pool_of_start`.
 ///
 /// # Errors
 /// [`ServeError`].
-pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
+pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Result<(), ServeError> {
     let listen = settings.listen;
     let public_url = settings.public_url.clone();
     let mail_sender = MailSender::open(&settings)?;
     let tls = settings.tls.clone().map(Tls::load).transpose()?;
     let max_connections = process::make_room_for_connections(settings.database_connections);
     let listener = connections::listen(listen).await.map_err(|error| ServeError::Listen(listen, error))?;
-    let pools = db::serving_pools(&pool, settings.database_connections);
+    if keys == NewKeys::Refused {
+        require_known_keys(&settings.secret_key_file, &pool_of_start).await?;
+    }
+    let pools = db::serving_pools(&pool_of_start, settings.database_connections);
+    pool_of_start.close().await;
     let pool = pools.portal.clone();
     let trusted_proxies = settings.trusted_proxies.clone();
     let state = AppState::new(pools, settings).map_err(ServeError::Theme)?;
@@ -82,8 +104,8 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
         tokio::spawn(connections::serve_forever(listener, metrics_router(state.clone()), METRICS_CONNECTIONS));
     }
-    let (stop_mail, mail) = spawn_mail_sender(mail_sender, pool.clone());
-    let upkeep = tokio::spawn(run_upkeep(pool));
+    let (stop_mail, mail) = spawn_mail_sender(mail_sender, pool);
+    let upkeep = tokio::spawn(run_upkeep(state.clone()));
     let api = ApiState::new(state.clone());
     tokio::spawn(write_call_log(api.clone()));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
@@ -97,6 +119,18 @@ pub async fn run(settings: Settings, pool: PgPool) -> Result<(), ServeError> {
     let _ = stop_mail.send(());
     let _ = timeout(MAIL_TIMEOUT, mail).await;
     Ok(())
+}
+
+/// Refuses a key file that is missing or another database's: this instance would find right codes
+/// wrong, and seal what no other instance opens. A database that needs no key yet takes any.
+async fn require_known_keys(path: &Path, pool: &PgPool) -> Result<(), ServeError> {
+    let in_use = key_names::in_use(pool).await?;
+    // A missing file would be made, with a new key.
+    let is_known = path.exists() && {
+        let keys = secret_keys::load(path).map_err(|error| ServeError::SecretKeys(path.to_owned(), error))?;
+        keys.names().any(|name| in_use.iter().any(|used| used == name))
+    };
+    if is_known || in_use.is_empty() { Ok(()) } else { Err(ServeError::OtherKeys(path.to_owned(), in_use.join(", "))) }
 }
 
 /// Starts the task that sends mails. The returned channel stops it, after the mail being sent.
@@ -119,15 +153,19 @@ async fn write_call_log(api: ApiState) {
     }
 }
 
-/// Periodically deletes expired rows and announces passwords that will expire.
-async fn run_upkeep(pool: PgPool) {
-    let mut ticks = interval(UPKEEP_EVERY);
+/// Periodically looks whether history went back, deletes expired rows and announces passwords that
+/// will expire.
+async fn run_upkeep(state: AppState) {
+    let (mut ticks, mut history) = (interval(UPKEEP_EVERY), HistoryWatch::new());
     loop {
         ticks.tick().await;
-        if let Err(error) = upkeep::sweep(&pool).await {
+        if let Err(error) = history.look(&state).await {
+            tracing::warn!(error = error.to_string(), "the history will be looked at again");
+        }
+        if let Err(error) = upkeep::sweep(&state.pool).await {
             tracing::warn!(error = error.to_string(), "upkeep will be tried again");
         }
-        match reminders::remind(&pool).await {
+        match reminders::remind(&state.pool).await {
             Ok(0) => {}
             Ok(reminders) => tracing::info!(reminders, "passwords that will expire were announced"),
             Err(error) => tracing::warn!(error = error.to_string(), "reminders will be tried again"),

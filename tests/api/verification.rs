@@ -16,7 +16,7 @@ use raccord::{
 
 use super::{CHALLENGE, portal_with_account};
 use crate::{
-    common::{Account, Answer, BRUNO, Program, Server, Takes, cpro_account},
+    common::{Account, Answer, BRUNO, KEY_FILE, Program, Server, Takes, cpro_account},
     operator::binary::{Directory, Serving},
 };
 
@@ -345,7 +345,7 @@ async fn a_gateway_that_hides_its_clients_is_logged_once() {
     let (portal, account) = portal_with_account().await;
     let warnings = |trusted: &str| {
         let directory = Directory::create();
-        let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_TRUSTED_PROXIES", trusted)];
+        let settings = [("DATABASE_URL", portal.database_url()), KEY_FILE, ("RACCORD_TRUSTED_PROXIES", trusted)];
         let serving = Serving::start(&directory, &["serve"], &settings);
         for _ in 0..3 {
             let request = format!(

@@ -132,6 +132,22 @@ async fn a_reset_by_an_instance_that_knows_no_verifiers_ends_the_old_one() {
     assert_eq!(status(&portal.program(), &Account { password: new.password, ..account }).await, 200);
 }
 
+/// After a restore, the next reset gives a number that a password had before.
+#[tokio::test]
+async fn a_password_of_a_lost_future_opens_nothing_though_its_number_comes_again() {
+    let (portal, account) = portal_with_account().await;
+    portal.keep_accounts_as_they_are().await;
+    let lost = reset(&portal, &account, Grace::None).await;
+    assert_eq!(status(&portal.program(), &lost).await, 200);
+    let other = portal.second_instance();
+    assert_eq!(status(&Program::new(other.clone()), &lost).await, 200);
+    portal.put_accounts_back().await;
+    let present = reset(&portal, &account, Grace::None).await;
+    for server in [portal.program(), Program::new(other)] {
+        assert_eq!((status(&server, &lost).await, status(&server, &present).await), (401, 200));
+    }
+}
+
 #[tokio::test]
 async fn an_account_without_a_verifier_gets_one_at_its_first_good_call() {
     let portal = TestPortal::start().await;

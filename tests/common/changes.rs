@@ -64,6 +64,43 @@ impl TestPortal {
         self.execute("DELETE FROM password_verifiers").await;
     }
 
+    /// Notes all technical users with their passwords, for [`Self::put_accounts_back`].
+    pub async fn keep_accounts_as_they_are(&self) {
+        self.execute(
+            "CREATE TABLE kept_technical_users AS TABLE technical_users;
+             CREATE TABLE kept_password_verifiers AS TABLE password_verifiers;
+             CREATE TABLE kept_former_passwords AS TABLE former_passwords",
+        )
+        .await;
+    }
+
+    /// Puts back what was noted, as a restore does.
+    pub async fn put_accounts_back(&self) {
+        self.execute(
+            "DELETE FROM former_passwords; INSERT INTO former_passwords SELECT * FROM kept_former_passwords;
+             DELETE FROM password_verifiers; INSERT INTO password_verifiers SELECT * FROM kept_password_verifiers;
+             UPDATE technical_users t SET credential_version = k.credential_version, password_hash = k.password_hash,
+                    password_checksum = k.password_checksum, former_version = k.former_version, former_ends_at = k.former_ends_at
+               FROM kept_technical_users k WHERE k.id = t.id",
+        )
+        .await;
+    }
+
+    /// Takes the history back to this position of its chain, as a restore does.
+    pub async fn forget_history_after(&self, position: i64) {
+        self.execute("ALTER TABLE audit_events DISABLE TRIGGER USER; ALTER TABLE audit_chain DISABLE TRIGGER USER")
+            .await;
+        sqlx::query(
+            "WITH lost AS (DELETE FROM audit_chain WHERE position > $1 RETURNING event_id)
+             DELETE FROM audit_events WHERE id IN (SELECT event_id FROM lost)",
+        )
+        .bind(position)
+        .execute(&self.pool)
+        .await
+        .expect("rows can be deleted");
+        self.execute("ALTER TABLE audit_events ENABLE TRIGGER USER; ALTER TABLE audit_chain ENABLE TRIGGER USER").await;
+    }
+
     /// Makes every stored hash useless: where a password still works, no hash was computed.
     pub async fn spoil_hashes(&self) {
         self.execute("UPDATE technical_users SET password_hash = 'x'; UPDATE former_passwords SET password_hash = 'x'")

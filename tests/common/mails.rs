@@ -2,7 +2,7 @@
 
 use raccord::{domain::random, mail::MailSender, settings::Settings};
 
-use super::portal::TestPortal;
+use super::portal::{KEY_FILE, TestPortal};
 
 impl TestPortal {
     /// Sends the waiting mails as the mail sender does; each as it leaves.
@@ -15,8 +15,7 @@ impl TestPortal {
         let directory = std::env::temp_dir().join(format!("raccord-mails-{}", random::token(&mut random::os_rng())));
         let given = |name: &str| match name {
             "RACCORD_DATA_DIR" => Some(directory.to_string_lossy().into_owned()),
-            "RACCORD_SECRET_KEY_FILE" => Some(concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key").to_owned()),
-            _ => None,
+            _ => (name == KEY_FILE.0).then(|| KEY_FILE.1.to_owned()),
         };
         let sender = MailSender::open(&Settings::read(given).expect("sound settings")).expect("a mail sender");
         let sent = async {

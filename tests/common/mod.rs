@@ -22,7 +22,7 @@ pub use cluster::{pg_dump, pgdata_holds};
 pub use makers::{ANNE, BRUNO, DIRECTORY, PASSWORD, Person, Structure};
 pub use page::Page;
 pub use pdf::text_of_pdf;
-pub use portal::{TestPortal, acceptance};
+pub use portal::{KEY_FILE, TestPortal, accept_offer, acceptance};
 pub use program::{Account, HEALTH, MEMBERSHIPS, Program, SEARCH, TOKEN, cpro_account};
 pub use readings::{EventRow, MailRow};
 pub use routes::{at_home, calls_of_every_kind};

@@ -10,7 +10,7 @@ use raccord::{
 use sqlx::PgPool;
 
 use super::{
-    browser::{Browser, Server},
+    browser::{Answer, Browser, Server},
     cluster::Database,
     makers::{PASSWORD, Person, Structure},
     page::Page,
@@ -35,9 +35,7 @@ impl TestPortal {
     pub async fn with(settings: &[(&str, &str)]) -> Self {
         let given =
             |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-        // Out of the sources, and the same for all instances.
-        let key_file = concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key");
-        let given = |name: &str| given(name).or((name == "RACCORD_SECRET_KEY_FILE").then(|| key_file.to_owned()));
+        let given = |name: &str| given(name).or((name == KEY_FILE.0).then(|| KEY_FILE.1.to_owned()));
         let settings = Settings::read(given).expect("sound settings");
         let database = Database::create().await;
         let pool = db::pool(database.options(), 4);
@@ -138,7 +136,7 @@ impl TestPortal {
     pub async fn hand_over(&self, structure: &Structure, successor: &Person) -> Browser {
         self.offer(structure, successor).await;
         let heir = self.signed_in(successor).await;
-        heir.post(&acceptance(structure), &[]).await.location();
+        accept_offer(&heir, structure).await.location();
         heir
     }
 
@@ -186,6 +184,16 @@ fn serve(database: &Database, settings: &Settings) -> Server {
     let pool = db::pool(database.options(), settings.database_connections);
     let state = AppState::new(pool, settings.clone()).expect("no theme to read");
     Server::local(state)
+}
+
+/// The setting of the key file of all instances in this process: out of the sources. A process that
+/// serves a database with accounts or second factors of theirs needs it.
+pub const KEY_FILE: (&str, &str) = ("RACCORD_SECRET_KEY_FILE", concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key"));
+
+/// Looks at the offer of the structure, and accepts what is seen.
+pub async fn accept_offer(heir: &Browser, structure: &Structure) -> Answer {
+    let offer = heir.get(&format!("/mon-compte/propositions/{}", structure.id)).await;
+    if offer.status == 200 { heir.submit(&offer.page(), &acceptance(structure), &[]).await } else { offer }
 }
 
 /// Where an offer of the structure is accepted.

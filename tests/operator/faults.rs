@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::binary::{Directory, Serving, raccord, run, send};
-use crate::common::{HEALTH, TestPortal, cpro_account};
+use crate::common::{HEALTH, KEY_FILE, TestPortal, cpro_account};
 
 /// The status of a health check over TCP, as a trusted proxy forwards it from the address `from`.
 pub fn health_check(serving: &Serving, from: &str, login: &str, password: &str) -> Option<u16> {
@@ -119,7 +119,7 @@ async fn without_its_database_the_portal_says_so_and_recovers_by_itself() {
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
     let login = portal.login_of(id).await;
     let directory = Directory::create();
-    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url()), KEY_FILE]);
     assert_eq!(health_check(&serving, "", &login, &password), Some(200));
     portal.set_database_reachable(false).await;
     let start = Instant::now();
@@ -155,8 +155,12 @@ async fn a_flood_of_wrong_passwords_takes_neither_memory_nor_the_pages_nor_the_o
     let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
     let login = portal.login_of(id).await;
     let directory = Directory::create();
-    let settings =
-        [("DATABASE_URL", portal.database_url()), ("RACCORD_TRUSTED_PROXIES", "127.0.0.1"), ("RACCORD_LOG", "warn")];
+    let settings = [
+        ("DATABASE_URL", portal.database_url()),
+        KEY_FILE,
+        ("RACCORD_TRUSTED_PROXIES", "127.0.0.1"),
+        ("RACCORD_LOG", "warn"),
+    ];
     let serving = Serving::start(&directory, &["serve"], &settings);
     let before = memory(serving.pid());
     thread::scope(|scope| {

@@ -13,7 +13,7 @@ use std::{
 use raccord::domain::role::Role;
 
 use super::binary::{Directory, Serving};
-use crate::common::{Browser, PASSWORD, Program, SEARCH, TestPortal};
+use crate::common::{Browser, KEY_FILE, PASSWORD, Program, SEARCH, TestPortal};
 
 /// Opens a page again and again. Returns the sorted durations.
 async fn durations(browser: &Browser, path: &str, count: usize) -> Vec<Duration> {
@@ -82,7 +82,7 @@ async fn searches_of_one_account_delay_no_page_and_wait_for_one_another() {
     let account = portal.account(structure.id).await;
     let other = portal.account_without_verifier(structure.id).await;
     let directory = Directory::create();
-    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", portal.database_url()), KEY_FILE]);
     let browser = portal.sign_in(serving.browser(), &manager).await;
     // Every call takes a second.
     portal

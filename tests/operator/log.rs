@@ -44,7 +44,9 @@ async fn each_log_line_has_time_address_principal_request_and_status() {
         theirs.get(spelled).await.refusal(404);
     }
 
+    assert_eq!(serving.get("/readyz").map(|answer| answer.0), Some(200));
     let log = serving.stop();
+    assert!(!log.contains("/readyz"), "balancers ask it every second");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
     assert!(lines.iter().all(|line| line["timestamp"].as_str().is_some_and(|at| at.ends_with('Z'))), "UTC: {log}");
     let said = |method: &str, path: &str, status: u16, who: Option<String>| {

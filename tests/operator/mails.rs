@@ -16,7 +16,7 @@ use super::{
     binary::{Directory, Serving, raccord, run},
     smtp::{Listener, Security, Taken, make_certificate},
 };
-use crate::common::TestPortal;
+use crate::common::{KEY_FILE, TestPortal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() {
@@ -127,7 +127,7 @@ async fn under_fire_every_mail_arrives_in_order_and_twice_only_what_was_in_the_a
     let listener = Listener::default();
     let smtp = format!("smtp://{}", listener.start("127.0.0.1:0"));
     let directory = Directory::create();
-    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", smtp.as_str())];
+    let settings = [("DATABASE_URL", portal.database_url()), KEY_FILE, ("RACCORD_SMTP_URL", smtp.as_str())];
     let start = || Serving::spawn(&directory, &["serve"], &settings);
     let load: Vec<_> = ["Camille", "Alix", "Sacha"]
         .map(|name| {

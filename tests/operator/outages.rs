@@ -46,7 +46,7 @@ impl Creation {
     }
 }
 
-fn until_ready(serving: &Serving, seconds: u64) {
+pub fn until_ready(serving: &Serving, seconds: u64) {
     until("recovers", seconds, || serving.get("/readyz").is_some_and(|answer| answer.0 == 200));
 }
 
@@ -59,7 +59,7 @@ async fn accounts(portal: &TestPortal) -> i64 {
     count
 }
 
-fn until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
+pub fn until(what: &str, seconds: u64, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < Duration::from_secs(seconds), "{what}: not within {seconds} s");

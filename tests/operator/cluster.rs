@@ -1,0 +1,112 @@
+//! One of several machines: a database that comes late, is a standby or went back, and key files that
+//! differ.
+
+use std::{
+    fs,
+    net::TcpListener,
+    time::{Duration, Instant},
+};
+
+use raccord::db::{audit::chain, availability};
+
+use super::{
+    binary::{Directory, Serving, raccord, run},
+    outages::{until, until_ready},
+    postgres::Postgres,
+};
+use crate::common::TestPortal;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_comes_late_is_waited_for() {
+    let portal = TestPortal::start().await;
+    portal.set_database_reachable(false).await;
+    let directory = Directory::create();
+    let mut serving = Serving::spawn(&directory, &["serve"], &[("DATABASE_URL", portal.database_url())]);
+    until("says that it waits", 10, || serving.log().contains("the database is not there yet"));
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert!(!serving.has_ended(), "{}", serving.log());
+    portal.set_database_reachable(true).await;
+    until_ready(&serving, 20);
+    assert_eq!(serving.log().matches("not there yet").count(), 1);
+    serving.stop();
+}
+
+#[test]
+fn a_database_that_accepts_and_says_nothing_is_given_up() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = silent.local_addr().expect("its address").port();
+    let url = format!("postgres://raccord@127.0.0.1:{port}/raccord");
+    let start = Instant::now();
+    let (code, _, said) = run(&mut raccord(&["audit", "verify"], &[("DATABASE_URL", &url)]));
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    assert!(code == 1 && said.lines().last().is_some_and(|line| line.contains("cannot be reached")), "{code} {said}");
+}
+
+#[test]
+fn a_wrong_password_or_name_is_not_waited_for() {
+    let postgres = Postgres::start(&[]);
+    let start = Instant::now();
+    let (code, _, said) = run(&mut raccord(&["serve"], &[("DATABASE_URL", &postgres.url("raccord", "nowhere"))]));
+    assert!(code == 1 && said.contains("nowhere") && !said.contains("not there yet"), "{said}");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_is_not_taken_for_the_database() {
+    let primary = Postgres::start(&["wal_level=replica", "max_wal_senders=4"]);
+    let portal = TestPortal::over(&primary.url("raccord", "raccord")).await;
+    let standby = primary.standby("second", &["hot_standby=on"]);
+    let (code, _, said) =
+        run(&mut raccord(&["audit", "verify"], &[("DATABASE_URL", &standby.url("raccord", "raccord"))]));
+    assert!(code == 1 && said.contains("standby"), "{code} {said}");
+    let connections = raccord::db::pool(standby.url("raccord", "raccord").parse().expect("a URL"), 2);
+    let refused = connections.acquire().await.expect_err("no connection");
+    assert!(availability::is_unavailable(&refused), "{refused}");
+    // The same server, once it leads.
+    standby.sql("postgres", "SELECT pg_promote()");
+    assert!(availability::ping(&connections).await.is_ok());
+    drop(portal);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_with_another_key_file_does_not_serve_unless_told_to() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let (first, second) = (Directory::create(), Directory::create());
+    let settings = [("DATABASE_URL", portal.database_url())];
+    let serving = Serving::start(&first, &["serve"], &settings);
+    let browser = portal.sign_in(serving.browser(), &manager).await;
+    portal.create_and_show(&browser, structure.id, "ERP").await;
+    let refused = |what: &str| {
+        let mut serving = Serving::spawn(&second, &["serve"], &settings);
+        assert_eq!(serving.wait(), Some(1), "{what}: {}", serving.log());
+        let log = serving.log();
+        let line = log.lines().last().unwrap_or_default();
+        assert!(line.contains("RACCORD_SECRET_KEY_FILE") && line.contains("--accept-new-keys"), "{what}: {log}");
+    };
+    refused("no key file");
+    let key = second.path().join("secret.key");
+    assert!(!key.exists(), "none is made");
+    Serving::start(&second, &["serve", "--accept-new-keys"], &settings).stop();
+    assert!(key.exists());
+    refused("another key file");
+    fs::copy(first.path().join("secret.key"), &key).expect("a copy");
+    Serving::start(&second, &["serve"], &settings).stop();
+    serving.stop();
+}
+
+#[tokio::test]
+async fn a_history_that_went_back_is_noticed_though_it_grows_again() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let before = chain::head(&portal.pool).await.expect("a head");
+    portal.create_account(&browser, structure.id, "ERP").await;
+    let seen = chain::head(&portal.pool).await.expect("a head");
+    assert!(seen.position > before.position && chain::has(&portal.pool, &seen).await.expect("an answer"));
+    portal.forget_history_after(before.position).await;
+    assert!(!chain::has(&portal.pool, &seen).await.expect("an answer"));
+    portal.create_account(&browser, structure.id, "Paie").await;
+    let again = chain::head(&portal.pool).await.expect("a head");
+    assert!(again.position >= seen.position && !chain::has(&portal.pool, &seen).await.expect("an answer"));
+}
