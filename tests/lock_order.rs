@@ -3,7 +3,7 @@
 
 use raccord::domain::role::Role;
 
-use crate::common::{Answer, Browser, Person, Structure, TestPortal, acceptance};
+use crate::common::{Answer, Browser, Person, Structure, TestPortal, accept_offer};
 
 /// A manager with a session, and a member with one who may succeed.
 async fn scene(portal: &TestPortal) -> (Browser, Structure, Browser, Person) {
@@ -28,7 +28,17 @@ fn get(browser: &Browser, path: String) -> tokio::task::JoinHandle<Answer> {
 }
 
 fn accept(heir: &Browser, structure: &Structure) -> tokio::task::JoinHandle<Answer> {
-    post(heir, acceptance(structure), &[])
+    let (heir, structure) = (heir.clone(), structure.clone());
+    tokio::spawn(async move {
+        for _ in 0..5 {
+            let answer = accept_offer(&heir, &structure).await;
+            // What was seen has changed meanwhile.
+            if answer.status != 409 {
+                return answer;
+            }
+        }
+        panic!("it changes again and again")
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use raccord::{
     },
 };
 
-use crate::common::{Browser, Person, Structure, TestPortal, acceptance, cpro_account};
+use crate::common::{Browser, Person, Structure, TestPortal, accept_offer, acceptance, cpro_account};
 
 /// A manager who offers their structure to Noor, a member, who manages another one.
 struct Scene {
@@ -88,7 +88,7 @@ async fn an_offer_gives_no_right_over_the_structures_of_the_member_until_they_ac
     assert_eq!((status().await, scene.manager().await), (403, scene.manager.login.clone()));
     giver.open(&format!("/structures/{}", scene.structure.id)).await;
     assert_eq!(portal.events_of("MANAGER_CHANGED").await, 0);
-    heir.post(&acceptance(&scene.structure), &[]).await.location();
+    accept_offer(&heir, &scene.structure).await.location();
     assert_eq!((status().await, scene.manager().await), (200, scene.noor.login.clone()));
 }
 
@@ -168,7 +168,7 @@ async fn a_second_offer_replaces_the_first() {
     let other = scene.portal.signed_in(&lou).await;
     scene.offer_to(&lou).await;
     scene.stands_no_more(&scene.heir, &scene.manager).await;
-    other.post(&acceptance(&scene.structure), &[]).await.location();
+    accept_offer(&other, &scene.structure).await.location();
     assert_eq!(scene.manager().await, lou.login);
 }
 
@@ -204,11 +204,42 @@ async fn an_offer_ends_where_the_operator_names_another_manager() {
     }
 }
 
+/// What is accepted is what was seen: an account made meanwhile would get the member's rights at once.
+#[tokio::test]
+async fn an_offer_that_changed_since_it_was_seen_is_shown_again_and_not_accepted() {
+    let scene = Scene::offered().await;
+    let seen = scene.heir.open(&scene.page()).await;
+    seen.assert_says("utilisateurs techniques de la structure (0)");
+    let account = scene.portal.create_account(&scene.giver, scene.structure.id, "ERP").await;
+    let path = acceptance(&scene.structure);
+    for change in 0..3 {
+        let seen = if change == 0 { seen.clone() } else { scene.heir.open(&scene.page()).await };
+        match change {
+            1 => drop(scene.giver.open(&format!("/utilisateurs-techniques/{account}/recapitulatif")).await),
+            2 => {
+                let version = scene.portal.version_of(account).await.to_string();
+                let form = [("jeton", "jeton-apres-la-proposition"), ("version", version.as_str())];
+                scene.giver.post(&format!("/utilisateurs-techniques/{account}/mot-de-passe"), &form).await.location();
+            }
+            _ => {}
+        }
+        let shown = scene.heir.submit(&seen, &path, &[]).await;
+        assert_eq!(shown.status, 409, "change {change}");
+        shown.page().assert_says("Rien n’a été accepté");
+        shown.page().assert_says("utilisateurs techniques de la structure (1)");
+        assert_eq!(scene.manager().await, scene.manager.login);
+    }
+    scene.heir.post(&path, &[("vu", "")]).await.refusal(409);
+    accept_offer(&scene.heir, &scene.structure).await.location();
+    assert_eq!(scene.manager().await, scene.noor.login);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_acceptances_at_once_take_effect_once() {
     let scene = Scene::offered().await;
     let path = acceptance(&scene.structure);
-    let answers = join_all((0..20).map(|_| scene.heir.post(&path, &[]))).await;
+    let offer = scene.heir.open(&scene.page()).await;
+    let answers = join_all((0..20).map(|_| scene.heir.submit(&offer, &path, &[]))).await;
     let statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     assert!(statuses.iter().all(|status| *status == 303), "{statuses:?}");
     assert_eq!(scene.manager().await, scene.noor.login);

@@ -3,7 +3,7 @@
 
 use raccord::domain::role::Role;
 
-use crate::common::{Browser, PASSWORD, Page, TestPortal, acceptance};
+use crate::common::{Browser, PASSWORD, Page, TestPortal, accept_offer};
 
 #[tokio::test]
 async fn the_database_holds_a_structure_to_one_principal_manager() {
@@ -34,7 +34,7 @@ async fn address_and_rights_follow_the_new_manager() {
     browser.post(&action, &[("membre", "0")]).await.refusal(422);
     browser.post(&action, &[("membre", &successor.id.to_string())]).await.location();
     let heir = portal.signed_in(&successor).await;
-    let told = heir.post(&acceptance(&structures[0]), &[]).await.location();
+    let told = accept_offer(&heir, &structures[0]).await.location();
     heir.open(&told).await.assert_says("Vous êtes gestionnaire principal de cette structure.");
     browser.get(&format!("/structures/{}", structures[0].id)).await.refusal(404);
     browser.post(&format!("/utilisateurs-techniques/{id}/suspension"), &[]).await.refusal(404);
@@ -76,7 +76,7 @@ async fn a_principal_manager_must_have_signed_in_once() {
     let heir = portal.signed_in(&lou).await;
     assert!(!browser.open(&action).await.text().contains(invited));
     browser.post(&action, &membre).await.location();
-    heir.post(&acceptance(&structure), &[]).await.location();
+    accept_offer(&heir, &structure).await.location();
     assert_eq!(portal.principal_managers().await, ["lou@exemple.fr"]);
 }
 
@@ -106,7 +106,7 @@ async fn a_known_person_is_offered_a_structure_only_once_they_have_signed_in_sin
     assert!(browser.open(&action).await.html().contains(&offered));
     browser.post(&action, &membre).await.location();
     assert_eq!(portal.principal_managers().await, [manager.login.as_str()], "offered is not accepted");
-    portal.signed_in(&noor).await.post(&acceptance(&structure), &[]).await.location();
+    accept_offer(&portal.signed_in(&noor).await, &structure).await.location();
     assert_eq!(portal.principal_managers().await, [noor.login.as_str()]);
 }
 

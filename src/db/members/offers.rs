@@ -121,33 +121,43 @@ pub struct Consequences {
     pub known: i64,
     /// The structures on which they would have rights: all that the successor belongs to.
     pub structures: i64,
+    /// Stands for the accounts as they are now: another text once one of them, its password or who
+    /// knows it has changed.
+    pub seen: String,
 }
 
 /// An offer to this person, with what follows.
 ///
 /// # Errors
 /// Database errors.
-pub async fn find_own(pool: &PgPool, user_id: i64, structure_id: i64) -> sqlx::Result<Option<Consequences>> {
+pub async fn find_own(
+    executor: impl PgExecutor<'_>,
+    user_id: i64,
+    structure_id: i64,
+) -> sqlx::Result<Option<Consequences>> {
     let row = sqlx::query!(
         r#"SELECT s.designation, s.identifier, u.first_name || ' ' || u.last_name AS "manager!", o.offered_at AS "offered_at!",
-                  (SELECT count(*) FROM memberships WHERE user_id = $1) AS "structures!", a.technical_users AS "technical_users!", a.known AS "known!"
+                  (SELECT count(*) FROM memberships WHERE user_id = $1) AS "structures!", a.technical_users AS "technical_users!", a.known AS "known!",
+                  a.seen AS "seen!"
              FROM standing_succession_offers o JOIN structures s ON s.id = o.structure_id JOIN users u ON u.id = o.offered_by
             CROSS JOIN LATERAL (
                   SELECT count(*) AS technical_users,
                          count(*) FILTER (WHERE known_to_another(t.password_shown_at, t.password_set_by, $1)
-                                             OR f.ends_at > portal_now() AND known_to_another(f.shown_at, f.set_by, $1)) AS known
+                                             OR f.ends_at > portal_now() AND known_to_another(f.shown_at, f.set_by, $1)) AS known,
+                         md5(coalesce(string_agg(concat_ws(' ', t.id, t.credential_version, t.status, t.password_shown_at, f.shown_at, f.ends_at), ',' ORDER BY t.id), '')) AS seen
                     FROM technical_users t LEFT JOIN former_passwords f ON f.technical_user_id = t.id
                    WHERE t.structure_id = s.id AND t.status <> 'DELETED') a
             WHERE o.successor_id = $1 AND o.structure_id = $2"#,
         user_id,
         structure_id,
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(row.map(|row| Consequences {
         technical_users: row.technical_users,
         known: row.known,
         structures: row.structures,
+        seen: row.seen,
         offer: OwnOffer {
             structure_id,
             designation: row.designation,

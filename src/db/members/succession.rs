@@ -123,6 +123,9 @@ pub enum Answered {
     Done,
     /// The offer does not stand any more. Nothing was written.
     NoOffer,
+    /// Accounts of the structure, their passwords or who knows them have changed since the member
+    /// saw them. Nothing was written.
+    Changed,
     /// The session was ended meanwhile. Nothing was written.
     SessionEnded,
 }
@@ -136,12 +139,13 @@ pub struct Answer<'a> {
     pub structure_id: i64,
 }
 
-/// « Accepter »: the member becomes the principal manager, see [`appoint`]. Parallel acceptances
-/// take effect once.
+/// « Accepter »: the member becomes the principal manager, see [`appoint`], of a structure that is
+/// as they saw it: `seen` is [`Consequences::seen`](offers::Consequences::seen). Parallel
+/// acceptances take effect once.
 ///
 /// # Errors
 /// Database errors.
-pub async fn accept(pool: &PgPool, answer: Answer<'_>) -> sqlx::Result<Answered> {
+pub async fn accept(pool: &PgPool, answer: Answer<'_>, seen: &str) -> sqlx::Result<Answered> {
     let Answer { actor, session, user_id, structure_id } = answer;
     let mut tx = pool.begin().await?;
     if !lock(&mut tx, user_id, structure_id).await? {
@@ -152,6 +156,10 @@ pub async fn accept(pool: &PgPool, answer: Answer<'_>) -> sqlx::Result<Answered>
     }
     if structures::find_managed(&mut *tx, user_id, structure_id).await?.is_some() {
         return Ok(Answered::Done);
+    }
+    let offered = offers::find_own(&mut *tx, user_id, structure_id).await?;
+    if offered.is_some_and(|offered| offered.seen != seen) {
+        return Ok(Answered::Changed);
     }
     let Some(offered_by) = offers::take(&mut tx, user_id, structure_id).await? else { return Ok(Answered::NoOffer) };
     let Some(structure) = structures::find_managed(&mut *tx, offered_by, structure_id).await? else {

@@ -3,8 +3,10 @@
 use askama::Template;
 use axum::{
     extract::{Path, State},
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
+use serde::Deserialize;
 
 use crate::{
     db::members::{
@@ -13,13 +15,10 @@ use crate::{
     },
     web::{
         edge::{
-            error::{AppError, page as render},
+            error::{AppError, page as render, page_with_status},
             state::AppState,
         },
-        identity::{
-            fresh_form::{FreshForm, Nothing},
-            visitor::Visitor,
-        },
+        identity::{fresh_form::FreshForm, visitor::Visitor},
         paths,
         shell::{
             filters,
@@ -35,6 +34,8 @@ use crate::{
 struct OfferPage {
     layout: Layout,
     offered: Consequences,
+    /// Whether it was accepted as it was before.
+    is_changed: bool,
 }
 
 /// The page.
@@ -43,20 +44,42 @@ pub async fn page(
     visitor: Visitor,
     Path(id): Path<String>,
 ) -> Result<Response, AppError> {
-    let found = offers::find_own(&state.pool, visitor.person.user_id, number(&id)?).await?;
-    let offered = found.ok_or(AppError::NotFound)?;
-    render(&OfferPage { layout: state.layout(&visitor.person, Tab::MyAccount, None), offered })
+    render(&offer_page(&state, &visitor, number(&id)?, false).await?)
 }
 
-/// « Accepter »: leads to the page of the structure, which the person now manages.
+async fn offer_page(
+    state: &AppState,
+    visitor: &Visitor,
+    structure_id: i64,
+    is_changed: bool,
+) -> Result<OfferPage, AppError> {
+    let found = offers::find_own(&state.pool, visitor.person.user_id, structure_id).await?;
+    let offered = found.ok_or(AppError::NotFound)?;
+    Ok(OfferPage { layout: state.layout(&visitor.person, Tab::MyAccount, None), offered, is_changed })
+}
+
+/// What the person saw of the structure.
+#[derive(Deserialize)]
+pub struct Seen {
+    #[serde(rename = "vu", default)]
+    seen: String,
+}
+
+/// « Accepter »: leads to the page of the structure, which the person now manages. Where the
+/// structure's accounts have changed since the page was shown, it is shown again.
+///
+/// Two calls of `db` then.
 pub async fn accept(
     State(state): State<AppState>,
     visitor: Visitor,
     Path(id): Path<String>,
-    FreshForm(Nothing {}): FreshForm<Nothing>,
+    FreshForm(Seen { seen }): FreshForm<Seen>,
 ) -> Result<Response, AppError> {
     let id = number(&id)?;
-    let answered = succession::accept(&state.pool, answer(&visitor, id)).await?;
+    let answered = succession::accept(&state.pool, answer(&visitor, id), &seen).await?;
+    if answered == Answered::Changed {
+        return page_with_status(StatusCode::CONFLICT, &offer_page(&state, &visitor, id, true).await?);
+    }
     leads_to(answered, &Notice::SuccessionAccepted.on(&paths::structure(id)))
 }
 
@@ -83,7 +106,7 @@ fn answer(visitor: &Visitor, structure_id: i64) -> Answer<'_> {
 fn leads_to(answered: Answered, next: &str) -> Result<Response, AppError> {
     match answered {
         Answered::Done => Ok(Redirect::to(next).into_response()),
-        Answered::NoOffer => Err(AppError::NotFound),
+        Answered::NoOffer | Answered::Changed => Err(AppError::NotFound),
         Answered::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
     }
 }
