@@ -452,6 +452,27 @@ async fn for_fourteen_days_the_former_mailbox_takes_an_account_back_from_a_confi
     owner.post("/connexion", &[("identifiant", &sacha.login), ("mot-de-passe", NEW)]).await.location();
 }
 
+/// Without a link: the owner returns to their own address in the portal.
+#[tokio::test]
+async fn a_thiefs_confirmed_address_is_no_way_back_once_the_owner_has_returned_to_their_own() {
+    let mut portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (thief, owner) = (portal.signed_in(&sacha).await, portal.signed_in(&sacha).await);
+    let confirmation = take_address(&portal, &thief, THIEF).await;
+    portal.browser().post(&confirmation, &[]).await.location();
+    let confirmation = take_address(&portal, &owner, &sacha.contact_address).await;
+    portal.browser().post(&confirmation, &[]).await.location();
+    assert!(!owner.open("/mon-compte").await.text().contains(THIEF));
+    let sent = portal.mails_of("password_forgotten").await.len();
+    forgot(&portal, &sacha.login).await;
+    let links = portal.mails_of("password_forgotten").await;
+    assert_eq!(links.len(), sent + 1, "{links:?}");
+    assert!(links.iter().all(|mail| mail.recipient != THIEF), "{links:?}");
+    portal.move_clock("15 days").await;
+    forgot(&portal, THIEF).await;
+    assert_eq!(portal.mails_of("password_forgotten").await.len(), sent + 1);
+}
+
 #[tokio::test]
 async fn a_former_mailbox_counts_for_nothing_after_fourteen_days() {
     let mut portal = TestPortal::start().await;

@@ -215,8 +215,9 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Await
 }
 
 /// Confirms the address by its link, from a client at `from`. The one that was confirmed before
-/// stays a way back for a while, and the links that were mailed there stay, too; others end. False
-/// where the link is not valid.
+/// stays a way back for a while, and the links that were mailed there stay, too; others end. Where
+/// the address itself was one, the person has returned to it: what was confirmed after it is no way
+/// back any more. False where the link is not valid.
 ///
 /// # Errors
 /// Database errors.
@@ -240,6 +241,7 @@ pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Re
     .fetch_optional(&mut *tx)
     .await?;
     let Some(person) = person else { return Ok(false) };
+    let former = mailboxes::returned_to(&mut tx, person.id, &person.contact_address, former).await?;
     sqlx::query!("DELETE FROM address_confirmations WHERE user_id = $1", person.id).execute(&mut *tx).await?;
     if let Some(former) = former {
         mailboxes::keep(&mut tx, person.id, &former).await?;

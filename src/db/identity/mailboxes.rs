@@ -88,6 +88,27 @@ pub(super) async fn keep(conn: &mut PgConnection, user_id: i64, address: &str) -
     Ok(())
 }
 
+/// The address to keep as a way back now that `address` is confirmed, of the one that was confirmed
+/// before. None where `address` is a way back itself: what was confirmed after it, perhaps by a
+/// thief of the password, is dropped as in [`settle`].
+pub(super) async fn returned_to(
+    conn: &mut PgConnection,
+    user_id: i64,
+    address: &str,
+    before: Option<String>,
+) -> sqlx::Result<Option<String>> {
+    let returned = sqlx::query!(
+        "DELETE FROM recovery_addresses r USING recovery_addresses own
+          WHERE own.user_id = $1 AND lower(own.address) = lower($2) AND own.ends_at > portal_now()
+            AND r.user_id = $1 AND r.ends_at >= own.ends_at",
+        user_id,
+        address,
+    )
+    .execute(conn)
+    .await?;
+    Ok(before.filter(|_| returned.rows_affected() == 0))
+}
+
 /// Makes the mailbox in which a link was followed the contact address, and confirms it. What was
 /// changed after it, perhaps by a thief of the password, is dropped: an address that waits to be
 /// confirmed, or that was confirmed later. The caller has locked the person.
