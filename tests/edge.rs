@@ -138,6 +138,23 @@ fn style_of(page: &Page) -> String {
     links.find(|link| link.starts_with("/static/")).expect("its style").to_owned()
 }
 
+/// A page for a stranger costs no more than it says: it is not compressed, and repeats no more than
+/// our longest form.
+#[tokio::test]
+async fn a_page_for_a_stranger_repeats_little_and_is_not_compressed() {
+    let portal = TestPortal::start().await;
+    let long = "a".repeat(60_000);
+    let many: Vec<(String, String)> = (0..3_000).map(|number| (format!("saisie-{number}"), "x".to_owned())).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let account = [("identifiant", "TECH_1_21350001400016@cpro.fr"), ("mot-de-passe", "x")];
+    for carried in [&[("saisie-a", long.as_str())][..], &many] {
+        let answer = portal.browser().post("/connexion", &[&account[..], carried].concat()).await;
+        assert!(answer.status == 422 && answer.body_text().len() < 32 * 1024, "{}", answer.body_text().len());
+    }
+    let visit = Call::get("/documentation-api").with("accept-encoding", "gzip");
+    assert!(portal.browser().send(visit).await.header("content-encoding").is_none());
+}
+
 /// Not the source, the settings, lists of files, the metrics, nor what other servers have.
 #[tokio::test]
 async fn nothing_is_served_but_pages_calls_and_named_files() {

@@ -21,7 +21,7 @@ pub enum TableError {
     Header(u64, LineError),
     #[error("the first line names no column {0} (columns are separated by `;`)")]
     MissingColumn(&'static str),
-    #[error("the first line names column {0} twice")]
+    #[error("the first line names column {0:?} twice")]
     DuplicateColumn(String),
 }
 
@@ -123,7 +123,7 @@ mod tests {
         assert!(error("").contains("empty"));
         assert!(error("A;C\n").contains("no column B"));
         assert!(error("A,B\n").contains("no column A"));
-        assert!(error("A;B;A\n").contains("column A twice"));
+        assert!(error("A;B;A\n").contains("column \"A\" twice"));
     }
 
     #[test]

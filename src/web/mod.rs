@@ -17,7 +17,7 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     routing::{MethodRouter, get, post},
 };
-use tower_http::{catch_panic::CatchPanicLayer, compression::CompressionLayer, limit::RequestBodyLimitLayer};
+use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 use api::state::ApiState;
@@ -170,7 +170,6 @@ fn guarded(portal: Router<AppState>, calls: Router<AppState>, state: AppState) -
         .layer(CatchPanicLayer::custom(error_pages::panicked))
         .layer(from_fn_with_state(error_pages::timed_out as middleware::TimeoutResponse, middleware::limit_time))
         .layer(from_fn_with_state(state.clone(), error_pages::render_errors))
-        .layer(CompressionLayer::new())
         .merge(calls)
         .merge(probes::router())
         .layer(from_fn_with_state(state.clone(), middleware::log_and_set_headers))

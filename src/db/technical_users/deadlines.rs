@@ -3,8 +3,6 @@
 use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
-use crate::db::identity::calendar_links;
-
 /// The expiry of a technical user's password.
 #[derive(Clone, Debug)]
 pub struct Deadline {
@@ -75,16 +73,4 @@ pub(in crate::db) async fn next(
     )
     .fetch_all(executor)
     .await
-}
-
-/// The person whose calendar this link shows, by id, and their deadlines; `None` if there is no
-/// such link.
-///
-/// # Errors
-/// Database errors.
-pub async fn of_link(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<(i64, Vec<Deadline>)>> {
-    match calendar_links::find_owner(pool, token_hash).await? {
-        Some(manager_id) => Ok(Some((manager_id, of_manager(pool, manager_id).await?))),
-        None => Ok(None),
-    }
 }

@@ -62,12 +62,20 @@ pub struct AccountShares {
     strangers: Shares<()>,
     networks: Shares<String>,
     known: Mutex<KnownCredentials>,
+    /// Of services.
+    known_services: Mutex<KnownCredentials>,
 }
 
 /// A stranger's shares, of the network's connections and of all strangers'. Dropped together.
 pub struct StrangersShare {
     _of_network: Share<String>,
     _of_all: Share<()>,
+}
+
+/// A service's share, or that of whoever shows a secret which is not judged yet.
+pub enum ServiceShare {
+    Known(Share<Account>),
+    Stranger(StrangersShare),
 }
 
 impl AccountShares {
@@ -80,6 +88,7 @@ impl AccountShares {
             strangers: Shares::of((connections / 2).max(1)),
             networks: Shares::of(STATEMENTS_OF_NETWORK),
             known: Mutex::default(),
+            known_services: Mutex::default(),
         }
     }
 
@@ -110,12 +119,29 @@ impl AccountShares {
         self.statements.wait(Account::Known(technical_user_id), WAITING, LONGEST_WAIT).await
     }
 
-    /// Waits until the service with this secret may ask once more.
+    /// Waits until the service with this secret may ask once more. A secret that was not found right
+    /// here lately has a stranger's share: whoever makes secrets up has no more than who makes
+    /// passwords up.
     ///
     /// # Errors
     /// [`UsedUp`], after a while.
-    pub async fn service(&self, secret_digest: &[u8]) -> Result<Share<Account>, UsedUp> {
-        self.statements.wait(Account::Service(mark(secret_digest)), WAITING, LONGEST_WAIT).await
+    pub async fn service(&self, secret_digest: &[u8], address: IpAddr) -> Result<ServiceShare, UsedUp> {
+        let mark = mark(secret_digest);
+        let is_known = self.known_services().find_and_keep(mark).is_some();
+        Ok(if is_known {
+            ServiceShare::Known(self.statements.wait(Account::Service(mark), WAITING, LONGEST_WAIT).await?)
+        } else {
+            ServiceShare::Stranger(self.stranger(address).await?)
+        })
+    }
+
+    /// Remembers whose secret this is.
+    pub fn remember_service(&self, secret_digest: &[u8], service_id: i64) {
+        self.known_services().remember(mark(secret_digest), service_id, Instant::now());
+    }
+
+    fn known_services(&self) -> MutexGuard<'_, KnownCredentials> {
+        self.known_services.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until a stranger from this network may have credentials judged.
@@ -247,6 +273,16 @@ mod tests {
         assert!(shares.statement(7).now_or_never().is_some(), "no account waits for them");
         drop(held);
         assert!(of(3).is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_makes_secrets_of_services_up_has_a_strangers_share() {
+        let shares = AccountShares::of(12);
+        let of = |secret: u8| shares.service(&[secret; 32], [192, 0, 2, 1].into()).now_or_never();
+        let made_up: Vec<_> = (0..6).map(of).collect();
+        assert_eq!(made_up.iter().filter(|share| share.is_some()).count(), 4, "of one network");
+        shares.remember_service(&[7; 32], 1);
+        assert!(of(7).is_some(), "a service waits for none of them");
     }
 
     #[test]

@@ -187,9 +187,11 @@ impl<'a> Question<'a> {
     /// wrong. A question that cannot be read is reported to services only.
     async fn ask(self) -> Result<(Service, Option<Authority>), OauthError> {
         // A service's statements have a share, as an account's have.
-        let _share = self.state.accounts.service(&self.service.secret_digest).await.map_err(ApiError::from)?;
+        let (accounts, digest) = (&self.state.accounts, &self.service.secret_digest);
+        let _share = accounts.service(digest, self.context.address).await.map_err(ApiError::from)?;
         let Some(found) = self.judge().await? else { return Err(self.refuse().await?.into()) };
         let (service, active) = found;
+        accounts.remember_service(digest, service.id);
         self.context.set_principal(Principal::Service(service.id));
         let active = match active {
             None if self.make_ready().await? => self.judge().await?.and_then(|(_, active)| active),

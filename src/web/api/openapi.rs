@@ -3,7 +3,11 @@
 
 use std::sync::LazyLock;
 
-use axum::{Json, extract::State};
+use axum::{
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
 use schemars::{
     JsonSchema, Schema, SchemaGenerator,
     generate::{Contract, SchemaSettings},
@@ -27,10 +31,13 @@ use super::{
 use crate::web::{api::state::ApiState, paths};
 
 /// Answers the description, with this portal's public URL.
-pub async fn answer(State(state): State<ApiState>) -> Json<Value> {
-    let mut description = DESCRIPTION.clone();
-    description["servers"] = json!([{ "url": state.app.settings.public_url }]);
-    Json(description)
+pub async fn answer(State(state): State<ApiState>) -> Response {
+    let written = state.description.get_or_init(|| {
+        let mut description = DESCRIPTION.clone();
+        description["servers"] = json!([{ "url": state.app.settings.public_url }]);
+        description.to_string().into()
+    });
+    ([(header::CONTENT_TYPE, "application/json")], written.clone()).into_response()
 }
 
 /// Generated once: the same for every caller.

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use axum::extract::FromRef;
+use axum::{body::Bytes, extract::FromRef};
 use sqlx::PgPool;
 
 use super::{accounts::AccountShares, call_log::CallLog, unknown_clients::UnknownClients};
@@ -30,13 +30,16 @@ pub struct Parts {
     pub unknown_clients: UnknownClients,
     /// Derived from the key file at first use.
     verifier_keys: OnceLock<Vec<VerifierKey>>,
+    /// The API's description, written at its first request: any stranger may ask for it.
+    pub(super) description: OnceLock<Bytes>,
 }
 
 impl ApiState {
     pub fn new(app: AppState) -> Self {
         let accounts = AccountShares::of(app.api_pool.options().get_max_connections());
         let (call_log, unknown_clients) = (CallLog::default(), UnknownClients::default());
-        Self(Arc::new(Parts { app, call_log, accounts, unknown_clients, verifier_keys: OnceLock::new() }))
+        let (verifier_keys, description) = (OnceLock::new(), OnceLock::new());
+        Self(Arc::new(Parts { app, call_log, accounts, unknown_clients, verifier_keys, description }))
     }
 
     /// The connections for calls; the portal has others.

@@ -37,6 +37,8 @@ const CARRIED: &str = "saisie-";
 
 /// The longest form that is carried, in bytes of names and values: twice our longest.
 const MAX_BYTES: usize = 16 * 1024;
+/// The most fields that are carried.
+const MAX_FIELDS: usize = 64;
 
 /// A field that people fill in.
 pub struct Field {
@@ -121,8 +123,13 @@ fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFi
         return None;
     }
     let is_typed = sent.iter().any(|(name, value)| name != "jeton" && !value.trim().is_empty());
-    let bytes: usize = sent.iter().map(|(name, value)| name.len() + value.len()).sum();
-    (is_typed && bytes <= MAX_BYTES).then_some((target, sent))
+    (is_typed && is_short(&sent)).then_some((target, sent))
+}
+
+/// Whether it is no longer than our longest forms, so that a page may repeat it.
+fn is_short(fields: &KeptFields) -> bool {
+    let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
+    fields.len() <= MAX_FIELDS && bytes <= MAX_BYTES
 }
 
 /// Fields that no page may show again.
@@ -146,10 +153,12 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Carrying<T> {
         let Extension(forms) = forms.map_err(IntoResponse::into_response)?;
         let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await;
         let bytes = bytes.map_err(IntoResponse::into_response)?;
-        let typed = form_urlencoded::parse(&bytes)
+        let typed: KeptFields = form_urlencoded::parse(&bytes)
             .filter_map(|(name, value)| Some((name.strip_prefix(CARRIED)?.to_owned(), value.into_owned())))
             .filter(|(name, _)| !is_secret(name))
             .collect();
+        // A page that repeats whatever a stranger sends costs far more than reading it.
+        let typed = if is_short(&typed) { typed } else { KeptFields::new() };
         let request = Request::from_parts(parts, Body::from(bytes));
         let form = Form::<T>::from_request(request, state).await;
         form.map(|Form(form)| Self { form, typed, forms }).map_err(IntoResponse::into_response)

@@ -39,6 +39,7 @@ use crate::{
             values::{Expiry, Id},
         },
     },
+    work_queue::QueueKey,
 };
 
 /// Deadlines on the page; the list of technical users has all of them.
@@ -103,23 +104,24 @@ pub async fn revoke_link(State(state): State<AppState>, visitor: Visitor) -> Res
 
 /// The calendar of the visitor.
 pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
-    let manager_id = manager_id(&visitor)?;
-    let deadlines = deadlines::of_manager(&state.pool, manager_id).await?;
-    answer(&state, manager_id, &deadlines)
+    answer(&state, manager_id(&visitor)?).await
 }
 
 /// The calendar, for a program that has the link.
+///
+/// Two calls of `db`: a stranger's statement finds the manager, whose share the rest has.
 pub async fn subscription(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
-    let found = deadlines::of_link(&state.strangers_pool, &random::digest(&token)).await?;
-    let (manager_id, deadlines) = found.ok_or(AppError::NotFound)?;
-    answer(&state, manager_id, &deadlines)
+    let found = calendar_links::find_owner(&state.strangers_pool, &random::digest(&token)).await?;
+    answer(&state, found.ok_or(AppError::NotFound)?).await
 }
 
-/// A calendar, which counts as a download of the manager until it is handed to the kernel: with
-/// many structures it has more than a megabyte, and its reader may be slow.
-fn answer(state: &AppState, manager_id: i64, deadlines: &[Deadline]) -> Result<Response, AppError> {
+/// A calendar, which counts as a download of the manager from before it is read until it is handed
+/// to the kernel: with many structures it has more than a megabyte, and its reader may be slow.
+async fn answer(state: &AppState, manager_id: i64) -> Result<Response, AppError> {
     let share = state.exports.take(manager_id, 1)?;
-    let text = calendar(deadlines, &state.settings.public_url);
+    let deadlines = deadlines::of_manager(&state.pool, manager_id).await?;
+    let portal = state.settings.public_url.clone();
+    let text = state.work_queue.run(QueueKey::Person(manager_id), move || calendar(&deadlines, &portal)).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"echeances-raccord.ics\""),
