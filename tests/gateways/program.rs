@@ -33,8 +33,19 @@ pub struct Values<'a> {
 }
 
 /// Modules that Debian's Apache loads by files of its own.
-const APACHE_MODULES: [&str; 9] =
-    ["mpm_event", "authn_core", "authz_core", "authz_user", "proxy", "proxy_http", "headers", "setenvif", "oauth2"];
+const APACHE_MODULES: [&str; 11] = [
+    "mpm_event",
+    "authn_core",
+    "authz_core",
+    "authz_user",
+    "proxy",
+    "proxy_http",
+    "headers",
+    "setenvif",
+    "rewrite",
+    "lua",
+    "oauth2",
+];
 const APACHE_DIRECTORY: &str = "/usr/lib/apache2/modules";
 
 impl Gateway {
@@ -68,8 +79,7 @@ impl Gateway {
 
     /// The file as it stands, with these values.
     fn configuration(self, own: SocketAddr, values: &Values<'_>) -> String {
-        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/gateways").join(self.file());
-        let mut text = fs::read_to_string(file).expect("the example");
+        let mut text = example(self.file());
         let (raccord, api) = (values.raccord, values.api);
         let mut replace = |from: &str, to: &str| text = text.replace(from, to);
         for (port, address) in [(8080, raccord), (8090, own), (9000, api)] {
@@ -99,7 +109,11 @@ impl Running {
             eprintln!("skipped: {gateway:?} is not installed (bin/test installs it)");
             return None;
         };
-        let text = gateway.configuration(address, values).replace("/etc/haproxy", &text_of(directory.path()));
+        let (mut text, own) = (gateway.configuration(address, values), text_of(directory.path()));
+        text = text.replace("/etc/haproxy", &own).replace("/etc/apache2", &own);
+        if gateway == Gateway::Apache {
+            directory.file("raccord-gateway.lua", example("apache.lua").as_bytes());
+        }
         let file = directory.file(gateway.file(), text.as_bytes());
         let log = directory.path().join("gateway.log");
         let out = File::create(&log).expect("a log");
@@ -128,6 +142,11 @@ impl Drop for Running {
         let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
         let _ = self.child.wait();
     }
+}
+
+fn example(name: &str) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/gateways").join(name);
+    fs::read_to_string(file).expect("the example")
 }
 
 fn text_of(path: &Path) -> String {
@@ -160,13 +179,15 @@ fn command(gateway: Gateway, program: &Path, file: &Path, directory: &Directory)
     command
 }
 
-/// What Debian's nginx.conf says around the files of conf.d.
+/// What Debian's nginx.conf says around the files of conf.d, and the worst that an operator may
+/// have added for another server: every name of a header passes.
 fn nginx_around(file: &Path, own: &str) -> String {
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary = temporary.map(|kind| format!("{kind}_temp_path {own}/{kind};\n")).concat();
     format!(
         "daemon off;\nworker_processes 1;\npid {own}/nginx.pid;\nevents {{ worker_connections 256; }}\n\
-         http {{\naccess_log off;\n{temporary}include {};\n}}\n",
+         http {{\naccess_log off;\nignore_invalid_headers off;\nunderscores_in_headers on;\n\
+         {temporary}include {};\n}}\n",
         file.display()
     )
 }
