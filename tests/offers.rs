@@ -204,7 +204,8 @@ async fn an_offer_ends_where_the_operator_names_another_manager() {
     }
 }
 
-/// What is accepted is what was seen: an account made meanwhile would get the member's rights at once.
+/// What is accepted is what was seen: an account made meanwhile would get the member's rights at
+/// once.
 #[tokio::test]
 async fn an_offer_that_changed_since_it_was_seen_is_shown_again_and_not_accepted() {
     let scene = Scene::offered().await;

@@ -1,4 +1,5 @@
-//! Whether the database can serve: at the start, for monitoring, and which errors say that it cannot.
+//! Whether the database can serve: at the start, for monitoring, and which errors say that it
+//! cannot.
 
 use std::{io, time::Duration};
 

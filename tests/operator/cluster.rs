@@ -1,5 +1,5 @@
-//! One of several machines: a database that comes late, is a standby or went back, and key files that
-//! differ.
+//! One of several machines: a database that comes late, is a standby or went back, and key files
+//! that differ.
 
 use std::{
     fs,

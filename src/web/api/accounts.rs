@@ -119,9 +119,8 @@ impl AccountShares {
         self.statements.wait(Account::Known(technical_user_id), WAITING, LONGEST_WAIT).await
     }
 
-    /// Waits until the service with this secret may ask once more. A secret that was not found right
-    /// here lately has a stranger's share: whoever makes secrets up has no more than who makes
-    /// passwords up.
+    /// Waits until the service with this secret may ask once more. A secret that was not found
+    /// right here lately has a stranger's share: made-up secrets get no more than made-up passwords.
     ///
     /// # Errors
     /// [`UsedUp`], after a while.
