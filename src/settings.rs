@@ -1,12 +1,17 @@
 //! The operator's settings, read from the environment. An invalid setting prevents the start, with
 //! one line that names it.
 
-use std::{collections::HashSet, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use thiserror::Error;
 
-use crate::domain::technical_user::AccountRules;
+use crate::domain::{restrictions::Network, technical_user::AccountRules};
 
 /// Names, defaults and meaning of the settings, as `--help` prints them.
 pub const HELP: &str = "\
@@ -26,8 +31,8 @@ Settings (environment variables):
   RACCORD_STRICT_SIRET            check the control digit of SIRETs        [true]
   RACCORD_MAX_TECHNICAL_USERS     technical users per structure            [5]
   RACCORD_DATABASE_CONNECTIONS    most connections to the database         [20]
-  RACCORD_TRUSTED_PROXIES         addresses of reverse proxies whose X-Forwarded-For is believed,
-                                  comma-separated                          [none]
+  RACCORD_TRUSTED_PROXIES         addresses or networks (10.0.0.0/8) of reverse proxies whose
+                                  X-Forwarded-For, or Forwarded, is believed, comma-separated  [none]
   RACCORD_TLS_CERT                file of a certificate and its chain (PEM): https without a proxy before it
   RACCORD_TLS_KEY                 file of its private key (PEM)            [none: plain http]
   RACCORD_METRICS_LISTEN          address and port of /metrics             [none: no metrics are served]
@@ -62,7 +67,7 @@ pub struct Settings {
     pub account_rules: AccountRules,
     pub strict_siret: bool,
     pub database_connections: u32,
-    pub trusted_proxies: Vec<std::net::IpAddr>,
+    pub trusted_proxies: TrustedProxies,
     pub tls: Option<TlsFiles>,
     pub metrics_listen: Option<SocketAddr>,
     pub theme_dir: Option<PathBuf>,
@@ -121,7 +126,7 @@ impl Settings {
             },
             strict_siret: source.parsed("RACCORD_STRICT_SIRET", "true or false")?.unwrap_or(true),
             database_connections: source.within("RACCORD_DATABASE_CONNECTIONS", 20, 2..=1000)?.unsigned_abs(),
-            trusted_proxies: source.addresses("RACCORD_TRUSTED_PROXIES")?,
+            trusted_proxies: source.proxies()?,
             tls,
             metrics_listen: source.parsed("RACCORD_METRICS_LISTEN", "an address and port such as 127.0.0.1:9090")?,
             theme_dir: source.directory("RACCORD_THEME_DIR")?,
@@ -177,10 +182,13 @@ impl Source<'_> {
         }
     }
 
-    fn addresses(&self, name: &'static str) -> Result<Vec<std::net::IpAddr>, SettingError> {
-        let text = self.text(name).unwrap_or_default();
-        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-        items.map(|item| item.parse().map_err(|_| not(name, "a list of IP addresses", item))).collect()
+    fn proxies(&self) -> Result<TrustedProxies, SettingError> {
+        const NAME: &str = "RACCORD_TRUSTED_PROXIES";
+        let text = self.text(NAME).unwrap_or_default();
+        let items = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|item| !item.is_empty());
+        let wanted = "a list of IP addresses and networks such as 10.0.0.0/8";
+        let networks = items.map(|item| item.parse().map_err(|_| not(NAME, wanted, item)));
+        networks.collect::<Result<_, _>>().map(TrustedProxies)
     }
 
     /// The error does not quote the value, which may hold a password.
@@ -311,6 +319,24 @@ fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
     SettingError { name, problem: format!("must be {wanted}, not {value:?}") }
 }
 
+/// The reverse proxies whose word about the client's address is believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrustedProxies(Vec<Network>);
+
+impl TrustedProxies {
+    /// Whether this is the address of such a proxy.
+    #[must_use]
+    pub fn contain(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(address))
+    }
+}
+
+impl FromIterator<IpAddr> for TrustedProxies {
+    fn from_iter<I: IntoIterator<Item = IpAddr>>(addresses: I) -> Self {
+        Self(addresses.into_iter().map(Network::only).collect())
+    }
+}
+
 /// The files of certificate and private key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -354,6 +380,8 @@ mod tests {
             ("RACCORD_STRICT_SIRET", "oui"),
             ("RACCORD_MAX_TECHNICAL_USERS", "-1"),
             ("RACCORD_TRUSTED_PROXIES", "10.0.0.1, proxy"),
+            ("RACCORD_TRUSTED_PROXIES", "10.0.0.1/33"),
+            ("RACCORD_TRUSTED_PROXIES", "10.0.0.1/8"),
             ("RACCORD_THEME_DIR", "/no/such/directory"),
             ("RACCORD_PG_BIN", "/no/such/directory"),
             ("RACCORD_REQUIRE_MFA", "oui"),
@@ -446,6 +474,14 @@ mod tests {
         assert_eq!(read("RACCORD_TLS_KEY", "/k.pem").expect_err("no certificate").name, "RACCORD_TLS_CERT");
         let both = Settings::read(|name| name.starts_with("RACCORD_TLS").then(|| "/file.pem".to_owned())).unwrap();
         assert_eq!(both.public_url, "https://127.0.0.1:8080");
+    }
+
+    #[test]
+    fn proxies_are_addresses_and_networks() {
+        let proxies = read("RACCORD_TRUSTED_PROXIES", "127.0.0.1, 10.1.0.0/16 2001:db8::/48").unwrap().trusted_proxies;
+        let trusted = |text: &str| proxies.contain(text.parse().unwrap());
+        assert!(["127.0.0.1", "10.1.255.3", "::ffff:10.1.0.7", "2001:db8:0:1::2"].into_iter().all(trusted));
+        assert!(!["127.0.0.2", "10.2.0.1", "2001:db8:1::1"].into_iter().any(trusted));
     }
 
     #[test]

@@ -132,7 +132,7 @@ async fn measure_calls(wanted: &Wanted) {
 /// Starts the portal and the bare handlers.
 async fn start_servers(pool: &PgPool) -> (SocketAddr, SocketAddr) {
     // Refused credentials come from many networks.
-    let trusted_proxies = vec![[127, 0, 0, 1].into()];
+    let trusted_proxies = [[127, 0, 0, 1].into()].into_iter().collect();
     let defaults = Settings::read(|_| None).expect("the defaults");
     let settings = Settings { secret_key_file: key_file(), trusted_proxies, ..defaults };
     let state = AppState::new(pool.clone(), settings).expect("no theme");

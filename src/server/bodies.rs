@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::connection_limits::Slot;
+use super::{connection_limits::Slot, head_timeout::Progress};
 use crate::web::edge::body_limit::MAX_BODY_BYTES;
 
 /// Time limit for a whole request body, however slowly its bytes arrive.
@@ -31,6 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) struct ResponseBody {
     pub(super) body: Body,
     pub(super) slot: Arc<Slot>,
+    pub(super) progress: Arc<Progress>,
 }
 
 impl HttpBody for ResponseBody {
@@ -55,6 +56,7 @@ impl HttpBody for ResponseBody {
 
 impl Drop for ResponseBody {
     fn drop(&mut self) {
+        self.progress.end_request();
         self.slot.mark_idle();
     }
 }

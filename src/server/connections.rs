@@ -4,14 +4,7 @@
 //! each has a time limit, and an idle connection is closed as soon as another one needs its slot:
 //! however many connections are held open, the next visitor is served.
 
-use std::{
-    convert::Infallible,
-    future::pending,
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{convert::Infallible, future::pending, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -38,13 +31,16 @@ use tokio::{
 use super::{
     bodies::{ResponseBody, read_whole},
     connection_limits::{Slot, Slots},
+    head_timeout::{HeadTimeoutStream, Progress},
     tls::Tls,
     write_timeout::WriteTimeoutStream,
 };
-use crate::domain::network::site_of;
+use crate::{domain::network::site_of, settings::TrustedProxies};
 
-/// Time limit for a request head, and for an idle connection.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a connection is kept for another request. Balancers keep theirs for a minute, and must
+/// be the first to close: a request on its way would be lost. The place is lent meanwhile. Heads
+/// that have begun have [`HeadTimeoutStream`]'s limit.
+const KEEP_ALIVE: Duration = Duration::from_secs(90);
 const TLS_HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time limit for the requests in flight at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
@@ -85,7 +81,7 @@ pub(super) struct Limits {
     /// For how many the process has file descriptors.
     pub(super) connections: usize,
     /// They connect for others: the limit of a network does not hold for them.
-    pub(super) trusted_proxies: Vec<IpAddr>,
+    pub(super) trusted_proxies: TrustedProxies,
 }
 
 /// Serves until SIGINT or SIGTERM, then drains the requests in flight. SIGHUP reloads the
@@ -116,7 +112,7 @@ pub(super) async fn serve_until_signal(
 
 /// Serves without TLS until the future is dropped, with the same limits.
 pub(super) async fn serve_forever(listener: TcpListener, router: Router, max_connections: usize) {
-    let limits = Limits { connections: max_connections, trusted_proxies: Vec::new() };
+    let limits = Limits { connections: max_connections, trusted_proxies: TrustedProxies::default() };
     let acceptor = Acceptor::new(router, None, limits);
     loop {
         acceptor.accept_next(&listener).await;
@@ -128,7 +124,7 @@ struct Acceptor {
     router: Router,
     graceful: GracefulShutdown,
     slots: Arc<Slots>,
-    trusted_proxies: Vec<IpAddr>,
+    trusted_proxies: TrustedProxies,
     permits: Arc<Semaphore>,
     tls: Option<Tls>,
 }
@@ -177,7 +173,7 @@ impl Acceptor {
 
     fn spawn_connection(&self, stream: TcpStream, peer: SocketAddr, permit: OwnedSemaphorePermit) {
         let address = peer.ip().to_canonical();
-        let network = (!self.trusted_proxies.contains(&address)).then(|| site_of(address));
+        let network = (!self.trusted_proxies.contain(address)).then(|| site_of(address));
         let Some(slot) = Slot::take(&self.slots, network, permit) else {
             tracing::debug!(%peer, "connection refused: its network has all its slots");
             return;
@@ -229,13 +225,18 @@ async fn serve<S>(stream: S, peer: SocketAddr, router: Router, watcher: Watcher,
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let progress = Arc::new(Progress::default());
+    let stream = HeadTimeoutStream::new(stream, progress.clone());
     let service = service_fn({
         let slot = slot.clone();
-        move |request| respond(request, peer, router.clone(), slot.clone())
+        move |request| {
+            progress.begin_request();
+            respond(request, peer, router.clone(), slot.clone(), progress.clone())
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(KEEP_ALIVE)
         .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
@@ -254,6 +255,7 @@ async fn respond(
     peer: SocketAddr,
     router: Router,
     slot: Arc<Slot>,
+    progress: Arc<Progress>,
 ) -> Result<Response, Infallible> {
     let (head, body) = request.into_parts();
     let body = read_whole(body).await;
@@ -275,7 +277,7 @@ async fn respond(
         // held: a new session's secret. Closing the connection frees and wipes the buffer.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(|body| Body::new(ResponseBody { body, slot })))
+    Ok(response.map(|body| Body::new(ResponseBody { body, slot, progress })))
 }
 
 /// Whether a request has exactly one `Host` header (RFC 9112 §3.2; HTTP/1.0 may have none). With

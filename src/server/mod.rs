@@ -3,6 +3,7 @@
 mod bodies;
 mod connection_limits;
 mod connections;
+mod head_timeout;
 mod history_watch;
 mod tls;
 mod write_timeout;

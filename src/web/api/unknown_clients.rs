@@ -1,12 +1,17 @@
 //! Warns the operator of a gateway whose checks come without the address of the client.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-use axum::{extract::ConnectInfo, http::request::Parts};
+use axum::{
+    extract::ConnectInfo,
+    http::{header, request::Parts},
+};
+
+use crate::settings::TrustedProxies;
 
 /// Between two warnings.
 const QUIET: Duration = Duration::from_hours(1);
@@ -19,10 +24,12 @@ pub struct UnknownClients {
 
 impl UnknownClients {
     /// Warns where this check has no address but its gateway's, once an hour at most.
-    pub fn warn(&self, trusted: &[IpAddr], parts: &Parts) {
+    pub fn warn(&self, trusted: &TrustedProxies, parts: &Parts) {
         let Some(ConnectInfo(peer)) = parts.extensions.get::<ConnectInfo<SocketAddr>>() else { return };
         let address = peer.ip().to_canonical();
-        if trusted.contains(&address) && parts.headers.contains_key("x-forwarded-for") {
+        let names_client =
+            ["x-forwarded-for", header::FORWARDED.as_str()].iter().any(|name| parts.headers.contains_key(*name));
+        if trusted.contain(address) && names_client {
             return;
         }
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     domain::{random, wiped::wiped_after_polls},
+    settings::TrustedProxies,
     web::paths,
 };
 
@@ -63,33 +64,58 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
 }
 
 /// The peer's address; where the peer is a trusted proxy, the rightmost address in
-/// `X-Forwarded-For` that is not a trusted proxy.
+/// `X-Forwarded-For` that is not a trusted proxy, or without that header in `Forwarded` (RFC 7239).
 ///
 /// Where that hop cannot be parsed, the address is unknown, written `::`. It is not the proxy's,
 /// since every visitor behind the proxy would then share its throttles; nor one further left, which
 /// the client may have forged. All unknown clients share the throttles of one network, so an
 /// unreadable entry gains a client nothing.
-fn client_address(request: &Request, trusted: &[IpAddr]) -> IpAddr {
+fn client_address(request: &Request, trusted: &TrustedProxies) -> IpAddr {
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip());
-    if !trusted.contains(&peer.to_canonical()) {
-        return peer.to_canonical();
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |info| info.0.ip())
+        .to_canonical();
+    if !trusted.contain(peer) {
+        return peer;
     }
-    let forwarded = request.headers().get_all("x-forwarded-for").iter();
-    let hops: Vec<&[u8]> = forwarded.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
-    let hops = hops.into_iter().rev().map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty());
-    let client = hops.map(hop_address).find(|hop| !trusted.contains(hop));
-    client.unwrap_or(peer.to_canonical())
+    let headers = request.headers();
+    let hops: Vec<&[u8]> = if headers.contains_key("x-forwarded-for") {
+        entries(headers, "x-forwarded-for").collect()
+    } else {
+        entries(headers, header::FORWARDED.as_str()).map(forwarded_for).collect()
+    };
+    let client = hops.into_iter().rev().map(hop_address).find(|hop| !trusted.contain(*hop));
+    client.unwrap_or(peer)
 }
 
-/// `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`, each of the first and last also with a port; `::`
-/// for anything else.
+/// The entries of a list that may be in several headers, but for empty ones.
+fn entries<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let values = headers.get_all(name).iter();
+    values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|hop| !hop.is_empty())
+}
+
+/// The `for` of an element of `Forwarded`, such as `for="[2001:db8::1]:4711";proto=https`; empty
+/// where it names none.
+fn forwarded_for(element: &[u8]) -> &[u8] {
+    let value = element.split(|byte| *byte == b';').find_map(|pair| {
+        let (name, value) = pair.trim_ascii().split_at_checked(4)?;
+        name.eq_ignore_ascii_case(b"for=").then_some(value)
+    });
+    let value = value.unwrap_or_default().trim_ascii();
+    value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// `192.0.2.1`, `2001:db8::1` or `[2001:db8::1]`, each of the first and last also with a port, and
+/// an IPv6 address also with a zone; `::` for anything else.
 fn hop_address(hop: &[u8]) -> IpAddr {
     let text = str::from_utf8(hop).unwrap_or_default();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let address = bare.parse().or_else(|_| text.parse().map(|with_port: SocketAddr| with_port.ip()));
+    let without_zone = bare.split_once('%').map_or(bare, |(address, _)| address);
+    let address = without_zone.parse().or_else(|_| text.parse().map(|with_port: SocketAddr| with_port.ip()));
     address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)).to_canonical()
 }
 
@@ -195,6 +221,32 @@ pub async fn wipe_stack(request: Request, next: Next) -> Response {
 mod tests {
     use super::*;
 
+    fn trusted() -> TrustedProxies {
+        ["10.0.0.1", "10.0.0.2"].iter().map(|address| address.parse::<IpAddr>().unwrap()).collect()
+    }
+
+    #[test]
+    fn the_standard_header_is_read_where_the_usual_one_is_missing() {
+        let of = |forwarded: &[&'static str], usual: Option<&str>| {
+            let mut request = Request::builder().body(axum::body::Body::empty()).unwrap();
+            for value in forwarded {
+                request.headers_mut().append(header::FORWARDED, HeaderValue::from_static(value));
+            }
+            if let Some(usual) = usual {
+                request.headers_mut().insert("x-forwarded-for", HeaderValue::from_str(usual).unwrap());
+            }
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1))));
+            client_address(&request, &trusted()).to_string()
+        };
+        assert_eq!(of(&["for=192.0.2.60;proto=http;by=203.0.113.43"], None), "192.0.2.60");
+        assert_eq!(of(&["proto=https; For=\"[2001:db8:cafe::17]:4711\""], None), "2001:db8:cafe::17");
+        assert_eq!(of(&["for=1.1.1.1, for=192.0.2.43:80", "for=10.0.0.2"], None), "192.0.2.43");
+        assert_eq!(of(&["for=192.0.2.60"], Some("198.51.100.1")), "198.51.100.1");
+        for unreadable in ["for=unknown", "for=_hidden", "proto=https", "for=\"", "for"] {
+            assert_eq!(of(&["for=1.1.1.1", unreadable], None), "::", "{unreadable}");
+        }
+    }
+
     #[test]
     fn what_a_stranger_sends_makes_no_long_line_of_the_log() {
         assert_eq!(start_for_log("https://é\n".as_bytes()), "https://???");
@@ -209,7 +261,7 @@ mod tests {
             request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer.parse().unwrap(), 1)));
             request
         };
-        let trusted = ["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()];
+        let trusted = trusted();
         let of = |peer, forwarded| client_address(&request(peer, forwarded), &trusted).to_string();
         assert_eq!(of("203.0.113.9", "198.51.100.1"), "203.0.113.9");
         assert_eq!(of("10.0.0.1", "1.1.1.1, 198.51.100.1"), "198.51.100.1");
@@ -226,11 +278,12 @@ mod tests {
                 .body(axum::body::Body::empty())
                 .unwrap();
             request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1))));
-            client_address(&request, &["10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap()]).to_string()
+            client_address(&request, &trusted()).to_string()
         };
         assert_eq!(of(b"203.0.113.50:4711"), "203.0.113.50");
         assert_eq!(of(b"[2001:db8::1]:443"), "2001:db8::1");
         assert_eq!(of(b"[2001:db8::1]"), "2001:db8::1");
+        assert_eq!(of(b"fe80::1%eth0"), "fe80::1");
         assert_eq!(of(b"::ffff:203.0.113.50"), "203.0.113.50");
         assert_eq!(of(b"203.0.113.50:4711, 10.0.0.2:80"), "203.0.113.50");
         assert_eq!(of(b"203.0.113.50, ::ffff:10.0.0.2"), "203.0.113.50");
