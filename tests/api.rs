@@ -14,6 +14,7 @@ mod traces;
 mod verification;
 mod verifiers;
 
+use axum::{body::Body, http::Request};
 use raccord::{domain::technical_user::TechnicalUserStatus, web::api};
 
 use crate::common::{Account, BRUNO, HEALTH, MEMBERSHIPS, Program, SEARCH, TOKEN, TestPortal, cpro_account};
@@ -326,4 +327,37 @@ async fn of_an_account_s_tokens_the_newest_hundred_are_kept() {
     for token in &tokens {
         assert_eq!(status(token).await, 401);
     }
+}
+
+/// Clients join addresses as they like; whatever is near the API's is answered as an API.
+#[tokio::test]
+async fn what_misses_the_api_is_answered_as_an_api() {
+    let portal = TestPortal::start().await;
+    let program = portal.program();
+    for (method, path, status) in [
+        ("POST", "//cpro/structures/v1/rechercher", 404),
+        ("POST", "/CPRO/structures/v1/rechercher", 404),
+        ("POST", "/cpro//structures/v1/rechercher", 404),
+        ("POST", "/Api/oauth/token", 404),
+        ("POST", "/api/oauth/token/", 404),
+        ("GET", "/oauth/token", 404),
+        ("POST", "/raccord/api/oauth/token", 404),
+        ("GET", "/.well-known/openid-configuration", 404),
+        ("GET", "/.WELL-KNOWN/", 404),
+        ("DELETE", "/cpro/structures/v1/rechercher", 405),
+        ("GET", "/api/oauth/token", 405),
+    ] {
+        let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+        let answer = program.send(request.body(Body::from("{}")).expect("a request")).await;
+        assert_eq!(answer.status, status, "{method} {path}");
+        assert_eq!(answer.header("content-type"), Some("application/json; charset=utf-8"), "{method} {path}");
+        assert_eq!(answer.json()["codeRetour"], status, "{method} {path}");
+        assert_eq!(answer.header("allow").is_some(), status == 405, "{method} {path}");
+    }
+    // A program that asks for nothing near is one all the same; a person is not.
+    let asked =
+        |accept: &str| Request::get("/nulle-part").header("accept", accept).body(Body::empty()).expect("a request");
+    assert_eq!(program.send(asked("application/json")).await.json()["codeRetour"], 404);
+    let page = program.send(asked("text/html,*/*;q=0.8")).await;
+    assert!(page.status == 404 && page.body_text().contains("<title>"), "{}", page.body_text());
 }

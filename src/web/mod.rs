@@ -20,7 +20,7 @@ use axum::{
 use tower_http::{catch_panic::CatchPanicLayer, limit::RequestBodyLimitLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
-use api::state::ApiState;
+use api::{near_misses, state::ApiState};
 use edge::{assets, body_limit::MAX_BODY_BYTES, error_pages, middleware, probes, route::Route, state::AppState};
 use identity::{address_confirmation, code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
 use portal::{
@@ -170,6 +170,7 @@ fn guarded(portal: Router<AppState>, calls: Router<AppState>, state: AppState) -
         .layer(CatchPanicLayer::custom(error_pages::panicked))
         .layer(from_fn_with_state(error_pages::timed_out as middleware::TimeoutResponse, middleware::limit_time))
         .layer(from_fn_with_state(state.clone(), error_pages::render_errors))
+        .layer(from_fn(near_misses::answer))
         .merge(calls)
         .merge(probes::router())
         .layer(from_fn_with_state(state.clone(), middleware::log_and_set_headers))

@@ -11,6 +11,7 @@ pub mod health_check;
 pub mod introspection;
 pub mod memberships;
 pub mod metadata;
+pub mod near_misses;
 pub mod oauth;
 pub mod openapi;
 pub mod own_account;

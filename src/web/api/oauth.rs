@@ -115,7 +115,8 @@ impl Form {
             return Err(OauthError::InvalidRequest("Le corps doit etre de type application/x-www-form-urlencoded."));
         }
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
-        for (name, value) in form_urlencoded::parse(body) {
+        // Some clients end the body with a line break; encoded, it would be %0D%0A.
+        for (name, value) in form_urlencoded::parse(body.trim_ascii()) {
             // Each is compared with all before it.
             if parameters.len() >= MOST_PARAMETERS {
                 return Err(OauthError::InvalidRequest("Le corps a trop de parametres."));
@@ -198,6 +199,7 @@ mod tests {
         assert!(refused("client_id=a&client_id=a&client_secret=b", None));
         assert!(refused("x=1&x=2&client_id=a&client_secret=b", None));
         assert!(refused("client_id=other", Some("a:b")));
+        assert_eq!(read("client_id=a&client_secret=b\r\n", None), Ok(("a".into(), "b".into())));
         assert_eq!(read("", None), Err(OauthError::InvalidClient));
         assert_eq!(read("client_secret=", Some("nocolon")), Err(OauthError::InvalidClient));
     }
