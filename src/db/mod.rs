@@ -12,6 +12,7 @@ pub mod key_names;
 pub mod members;
 pub mod outbox;
 pub mod page_data;
+pub mod refused_addresses;
 pub mod serving_role;
 pub mod structures;
 pub mod technical_users;

@@ -4,6 +4,7 @@
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
+use super::refused_addresses;
 use crate::domain::{audit::Actor, network::network_of, notification::Notification};
 
 /// Mails that one cause may have written in an hour. Above that, a mail is left out where the same
@@ -190,6 +191,50 @@ pub async fn claim(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Wait
 pub async fn mark_sent(conn: &mut PgConnection, id: i64) -> sqlx::Result<()> {
     sqlx::query!("UPDATE mails SET sent_at = portal_now() WHERE id = $1", id).execute(conn).await?;
     Ok(())
+}
+
+/// Notes that a mail to this address was taken by its server.
+///
+/// # Errors
+/// Database errors.
+pub async fn address_takes_mails(conn: &mut PgConnection, recipient: &str) -> sqlx::Result<()> {
+    refused_addresses::remove(conn, recipient).await
+}
+
+/// Whether a refusal ends a mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The server knows no such recipient: it would say the same again.
+    OfRecipient,
+    /// Anything else: only once the mail has waited for five days (RFC 5321 §4.5.4.1).
+    OfThisAttempt,
+}
+
+/// Ends a mail that the server of this address refused, if the refusal ends it. Returns whether it
+/// did.
+///
+/// # Errors
+/// Database errors.
+pub async fn give_up(pool: &PgPool, id: i64, recipient: &str, refusal: Refusal) -> sqlx::Result<bool> {
+    let days = match refusal {
+        Refusal::OfRecipient => 0,
+        Refusal::OfThisAttempt => 5,
+    };
+    let mut tx = pool.begin().await?;
+    let ended = sqlx::query!(
+        "UPDATE mails SET attempts = attempts + 1, sent_at = portal_now(), refused_at = portal_now()
+          WHERE id = $1 AND sent_at IS NULL AND created_at <= portal_now() - make_interval(days => $2)",
+        id,
+        days,
+    )
+    .execute(&mut *tx)
+    .await?;
+    let is_ended = ended.rows_affected() > 0;
+    if is_ended {
+        refused_addresses::put(&mut tx, recipient).await?;
+    }
+    tx.commit().await?;
+    Ok(is_ended)
 }
 
 /// Schedules the next attempt of a mail that could not be sent: in 1 minute, then twice as long

@@ -10,6 +10,7 @@ use super::{
         offers::{self, OwnOffer, PendingOffer},
         requests::{self, PendingRequest},
     },
+    refused_addresses::{self, RefusedInvitation},
     structures::{
         ManagedStructure,
         history::{self, Cursor, EventFilter, PastEvent},
@@ -60,6 +61,10 @@ pub struct ActivitiesContents {
     pub offers: Vec<OwnOffer>,
     /// What is to be done about technical users.
     pub due: DueCounts,
+    /// Whether the manager's own address refuses mails.
+    pub is_address_refused: bool,
+    /// The first invitations whose address refuses mails.
+    pub refused_invitations: Vec<RefusedInvitation>,
 }
 
 /// Which part of « Activités du gestionnaire » to read.
@@ -72,6 +77,10 @@ pub struct ActivitiesPart<'a> {
     pub limit: i64,
     /// Requests on the page.
     pub requests: i64,
+    /// Refused invitations on the page.
+    pub refused_invitations: i64,
+    /// The manager's address.
+    pub contact_address: &'a str,
 }
 
 /// Reads a page of « Activités du gestionnaire ».
@@ -84,8 +93,11 @@ pub async fn activities(pool: &PgPool, manager_id: i64, part: ActivitiesPart<'_>
     let requests = requests::of_manager(&mut *tx, manager_id, part.requests).await?;
     let offers = offers::own(&mut *tx, manager_id).await?;
     let due = overview::count_due(&mut *tx, manager_id).await?;
+    let is_address_refused = refused_addresses::is_refused(&mut *tx, part.contact_address).await?;
+    let refused_invitations =
+        refused_addresses::invitations_of_manager(&mut *tx, manager_id, part.refused_invitations).await?;
     tx.commit().await?;
-    Ok(ActivitiesContents { structures, requests, offers, due })
+    Ok(ActivitiesContents { structures, requests, offers, due, is_address_refused, refused_invitations })
 }
 
 /// What « Utilisateurs techniques » of a manager shows.

@@ -7,6 +7,7 @@ use super::{
     audit::{frequent, refusals},
     identity::{contact_addresses, invitations, mailboxes, second_factors, sessions, sign_in},
     members::{offers, requests},
+    refused_addresses,
     technical_users::{envelopes, former_passwords, idempotency},
     throttles,
 };
@@ -17,6 +18,14 @@ use super::{
 /// Database errors.
 pub async fn waiting_mails(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM mails WHERE sent_at IS NULL"#).fetch_one(pool).await
+}
+
+/// Mails that ended because the recipient's server refused them for good.
+///
+/// # Errors
+/// Database errors.
+pub async fn refused_mails(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM mails WHERE refused_at IS NOT NULL"#).fetch_one(pool).await
 }
 
 /// Deletes expired rows of each table. Any instance may run it at any time: the rows are already
@@ -41,6 +50,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     second_factors::sweep(pool).await?;
     sign_in::sweep(pool).await?;
     refusals::sweep(pool).await?;
+    refused_addresses::sweep(pool).await?;
     frequent::sweep(pool).await?;
     idempotency::sweep(pool).await
 }

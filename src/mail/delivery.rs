@@ -1,6 +1,7 @@
 //! Delivers a mail by SMTP, or as a file in the data directory.
 
 use std::{
+    error::Error,
     fs::{self, File, OpenOptions},
     io::{self, Write},
     net::{IpAddr, SocketAddr},
@@ -16,6 +17,7 @@ use lettre::{
 use thiserror::Error;
 
 use crate::{
+    db::outbox::Refusal,
     private_files,
     settings::{SettingError, Settings},
 };
@@ -39,10 +41,37 @@ impl DeliveryError {
     /// Whether every other mail would fail too: the server does not answer, or the disk is full.
     pub(super) fn concerns_all(&self) -> bool {
         match self {
-            Self::Smtp(error) => !error.is_response(),
+            Self::Smtp(error) => error.status().map(u16::from).is_none_or(concerns_all),
             Self::File(_) => true,
         }
     }
+
+    /// What the server's refusal means for the mail; `None` where no server answered.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        let Self::Smtp(error) = self else { return None };
+        let code = u16::from(error.status()?);
+        let text = error.source().map(ToString::to_string).unwrap_or_default();
+        let is_final = error.is_permanent() && names_no_mailbox(code, &text);
+        Some(if is_final { Refusal::OfRecipient } else { Refusal::OfThisAttempt })
+    }
+}
+
+/// Whether a reply says that the recipient is not there, and would say it again: a permanent one
+/// (5xx) about the mailbox or its system (RFC 3463 §3.2: `5.1.x`; `5.2.x`, but for one that is
+/// full), or, without such a code, one that RFC 5321 §4.2.3 has for a recipient. What is wrong with
+/// this sender, its password (`5.7.x`) or the text is for the operator to mend: those mails wait.
+fn names_no_mailbox(code: u16, text: &str) -> bool {
+    let mut words = text.split(|c: char| c.is_whitespace() || c == '-');
+    let enhanced = words.find(|word| word.starts_with("5.") && word.split('.').count() == 3);
+    match enhanced {
+        Some(enhanced) => (enhanced.starts_with("5.1.") || enhanced.starts_with("5.2.")) && enhanced != "5.2.2",
+        None => matches!(code, 521 | 550 | 551 | 553 | 554 | 556),
+    }
+}
+
+/// A server that closes (421), or does not know this client: 530, 534, 535, 538 (RFC 4954 §6).
+fn concerns_all(code: u16) -> bool {
+    code == 421 || (530..540).contains(&code)
 }
 
 /// Where mails are delivered to.
@@ -141,6 +170,32 @@ mod tests {
         assert_eq!(of("192.0.2.1:8080"), "[192.0.2.1]");
         assert_eq!(of("[2001:db8::1]"), "[IPv6:2001:db8::1]");
         assert_eq!(of("[2001:db8::1]:443"), "[IPv6:2001:db8::1]");
+    }
+
+    #[test]
+    fn a_refusal_ends_a_mail_if_it_says_that_the_mailbox_is_not_there() {
+        for (code, text) in [
+            (550, "5.1.1 <x@y.fr>: Recipient address rejected: User unknown"),
+            (550, "<x@y.fr>... User unknown"),
+            (501, "5.1.3 Bad recipient address syntax"),
+            (554, "delivery error: dd This user doesn't have an account"),
+            (550, "5.2.1 The account is disabled"),
+            (556, "5.1.10 Recipient not found by SMTP address lookup"),
+            (550, "5-5.1.1 The email account that you tried to reach does not exist"),
+        ] {
+            assert!(names_no_mailbox(code, text), "{code} {text}");
+        }
+        for (code, text) in [
+            (535, "5.7.8 Error: authentication failed"),
+            (530, "5.7.0 Must issue a STARTTLS command first"),
+            (554, "5.7.1 <x@y.fr>: Relay access denied"),
+            (552, "5.2.2 Mailbox full"),
+            (552, "message too large"),
+            (503, "bad sequence of commands"),
+        ] {
+            assert!(!names_no_mailbox(code, text), "{code} {text}");
+        }
+        assert_eq!([421, 451, 535, 550].map(concerns_all), [true, false, true, false]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     db::{
         identity::{contact_addresses, invitations},
-        outbox::{self, WaitingMail},
+        outbox::{self, Refusal, WaitingMail},
     },
     domain::{link_lifetime, notification::Notification, random},
     secret_keys,
@@ -39,12 +39,12 @@ const BATCH: i64 = 10;
 enum SendError {
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    #[error(transparent)]
-    Delivery(#[from] DeliveryError),
+    #[error("to {recipient}: {error}")]
+    Delivery { recipient: String, error: DeliveryError },
     #[error("a notice that this version does not know: {0}")]
     Notification(#[from] serde_json::Error),
-    #[error("the recipient's address: {0}")]
-    Address(#[from] AddressError),
+    #[error("the address {recipient}: {error}")]
+    Address { recipient: String, error: AddressError },
     #[error("the invited person is not there")]
     NoGuest,
     #[error("RACCORD_SECRET_KEY_FILE: {0}")]
@@ -98,13 +98,12 @@ impl MailSender {
     async fn step(&self, pool: &PgPool, queue: &mut VecDeque<i64>) -> Duration {
         let Some(id) = queue.pop_front() else { return fill_queue(pool, queue).await };
         let Err(error) = self.send(pool, id).await else { return Duration::ZERO };
-        tracing::warn!(mail = id, error = error.to_string(), "a mail could not be sent and will be tried again");
-        if let Err(error) = outbox::postpone(pool, id).await {
-            tracing::warn!(mail = id, error = error.to_string(), "the outbox could not be written");
+        if let Err(failure) = end_or_postpone(pool, id, &error).await {
+            tracing::warn!(mail = id, error = failure.to_string(), "the outbox could not be written");
         }
         match error {
-            SendError::Delivery(error) if !error.concerns_all() => Duration::ZERO,
-            SendError::Delivery(_) | SendError::Database(_) => {
+            SendError::Delivery { error, .. } if !error.concerns_all() => Duration::ZERO,
+            SendError::Delivery { .. } | SendError::Database(_) => {
                 queue.clear();
                 PAUSE
             }
@@ -126,7 +125,9 @@ impl MailSender {
             tracing::info!(mail = id, "mail without object any more, not sent");
             return Ok(());
         };
-        self.delivery.deliver(id, &recipient, message).await?;
+        outbox::address_takes_mails(&mut tx, &recipient).await?;
+        let delivered = self.delivery.deliver(id, &recipient, message).await;
+        delivered.map_err(|error| SendError::Delivery { recipient, error })?;
         tx.commit().await?;
         tracing::info!(mail = id, "mail sent");
         Ok(())
@@ -150,7 +151,9 @@ impl MailSender {
             _ => (mail.recipient.clone(), None),
         };
         let letter = letter::render(&notice, guest.as_ref(), &self.portal)?;
-        let to = Mailbox::new(None, recipient.parse::<Address>()?);
+        let to = recipient.parse::<Address>();
+        let to = to.map_err(|error| SendError::Address { recipient: recipient.clone(), error })?;
+        let to = Mailbox::new(None, to);
         let message = Message::builder()
             .from(self.from.clone())
             .to(to)
@@ -201,6 +204,24 @@ impl MailSender {
         let made_at = mail.created_at.unix_timestamp_nanos() / 1_000;
         format!("<raccord-{}-{made_at}@{}>", mail.id, self.from.email.domain())
     }
+}
+
+/// Ends a mail that was refused for good, and schedules the next attempt of any other.
+async fn end_or_postpone(pool: &PgPool, id: i64, error: &SendError) -> sqlx::Result<()> {
+    let refused = match error {
+        SendError::Delivery { recipient, error } => error.refusal().map(|refusal| (recipient, refusal)),
+        SendError::Address { recipient, .. } => Some((recipient, Refusal::OfRecipient)),
+        _ => None,
+    };
+    let cause = error.to_string();
+    if let Some((recipient, refusal)) = refused
+        && outbox::give_up(pool, id, recipient, refusal).await?
+    {
+        tracing::warn!(mail = id, error = cause, "a mail was refused for good and ends: correct the address");
+        return Ok(());
+    }
+    tracing::warn!(mail = id, error = cause, "a mail could not be sent and will be tried again");
+    outbox::postpone(pool, id).await
 }
 
 /// Fills the queue with the mails that are due. Returns the wait before the next step.

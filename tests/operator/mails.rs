@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::{
-    binary::{Directory, Serving, raccord, run},
+    binary::{Directory, Serving, raccord, run, send},
     smtp::{Listener, Security, Taken, make_certificate},
 };
 use crate::common::{KEY_FILE, TestPortal};
@@ -56,6 +56,53 @@ async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() 
         assert!(!text.contains(&first) && !text.contains(&second));
     }
     assert_eq!(portal.unsent_mails().await, 0);
+    serving.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_is_refused_for_good_ends_and_whoever_can_correct_the_address_sees_it() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let listener = Listener::default();
+    listener.unknown.store(true, Ordering::Relaxed);
+    let smtp = format!("smtp://{}", listener.start("127.0.0.1:0"));
+    let directory = Directory::create();
+    let metrics = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").to_string();
+    let settings = [
+        ("DATABASE_URL", portal.database_url()),
+        ("RACCORD_SMTP_URL", smtp.as_str()),
+        ("RACCORD_METRICS_LISTEN", &metrics),
+    ];
+    let serving = Serving::start(&directory, &["serve"], &settings);
+    portal.create_account(&browser, structure.id, "ERP").await;
+    let page = browser.open(&format!("/structures/{}/membres/invitation", structure.id)).await;
+    let fields = [("adresse", "inconnu@mairie.example"), ("prenom", "Lou"), ("nom", "Martin"), ("role", "UTILISATEUR")];
+    browser.submit(&page, &format!("/structures/{}/membres/invitation", structure.id), &fields).await.location();
+    let patience = Instant::now();
+    while portal.unsent_mails().await > 0 {
+        assert!(patience.elapsed() < Duration::from_mins(1), "{}", serving.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(listener.taken().is_empty());
+    let scraped =
+        send(metrics.parse().expect("an address"), "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let (_, _, scraped) = scraped.expect("metrics");
+    assert!(scraped.contains("raccord_mails_refused 2") && scraped.contains("raccord_mails_waiting 0"), "{scraped}");
+    let activities = browser.open("/activites").await;
+    activities.assert_says("La messagerie de votre adresse de contact refuse nos courriels");
+    activities.assert_says("L’invitation envoyée à inconnu@mairie.example n’a pas été remise");
+    browser.open("/mon-compte").await.assert_says("la messagerie de cette adresse refuse nos courriels");
+    // The next mail that is taken ends the warning.
+    listener.unknown.store(false, Ordering::Relaxed);
+    portal.create_account(&browser, structure.id, "Paie").await;
+    listener.wait_for(1, || serving.log());
+    let patience = Instant::now();
+    while portal.unsent_mails().await > 0 {
+        assert!(patience.elapsed() < Duration::from_mins(1), "{}", serving.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(!browser.open("/activites").await.text().contains("votre adresse de contact refuse"));
     serving.stop();
 }
 

@@ -48,6 +48,8 @@ pub struct Listener {
     taken: Arc<Mutex<Vec<Taken>>>,
     /// While set, it answers every recipient « try again later ».
     pub busy: Arc<AtomicBool>,
+    /// While set, it answers every recipient « user unknown ».
+    pub unknown: Arc<AtomicBool>,
     /// While set, it is gone: new connections get no answer, and open ones end.
     pub gone: Arc<AtomicBool>,
     security: Security,
@@ -162,6 +164,7 @@ impl Listener {
                 }
                 "MAIL" | "RCPT" if !is_safe || !is_known => say(stream, "530 5.7.0 say first who you are")?,
                 "RCPT" if self.busy.load(Ordering::Relaxed) => say(stream, "451 later")?,
+                "RCPT" if self.unknown.load(Ordering::Relaxed) => say(stream, "550 5.1.1 user unknown")?,
                 "RCPT" => {
                     line.split(['<', '>']).nth(1)?.clone_into(&mut recipient);
                     say(stream, "250 ok")?;

@@ -106,6 +106,8 @@ pub struct Account {
     pub is_address_confirmed: bool,
     /// Where links and notices about the person's own account go.
     pub confirmed_address: Option<String>,
+    /// Since when the contact address refuses mails, if it does.
+    pub refused_since: Option<OffsetDateTime>,
     /// Addresses that were confirmed before, to which they go as well for a while.
     pub former_addresses: Vec<FormerAddress>,
     /// Structures that the person is offered.
@@ -137,6 +139,7 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
         technical_users: facts.technical_users,
         is_address_confirmed: facts.is_address_confirmed,
         confirmed_address: facts.confirmed_address,
+        refused_since: facts.refused_since,
         former_addresses: mailboxes::former(&mut conn, user_id).await?,
         offers: offers::own(&mut *conn, user_id).await?,
         memberships: memberships(&mut conn, user_id, slice).await?,
@@ -200,6 +203,7 @@ pub(super) struct Facts {
     pub(super) technical_users: i64,
     is_address_confirmed: bool,
     confirmed_address: Option<String>,
+    refused_since: Option<OffsetDateTime>,
 }
 
 pub(super) async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Facts> {
@@ -209,7 +213,8 @@ pub(super) async fn facts(conn: &mut PgConnection, user_id: i64) -> sqlx::Result
                       AS previous_sign_in,
                   (SELECT count(*) FROM technical_users t JOIN structures s ON s.id = t.structure_id
                     WHERE s.principal_manager_id = $1 AND t.status <> 'DELETED') AS "technical_users!",
-                  u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", u.confirmed_address
+                  u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", u.confirmed_address,
+                  (SELECT refused_at FROM refused_addresses WHERE address = lower(u.contact_address)) AS refused_since
              FROM users u WHERE u.id = $1"#,
         user_id,
     )

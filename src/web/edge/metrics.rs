@@ -64,6 +64,7 @@ pub struct Metrics {
     pub(super) waiting_mails: Gauge,
     audit_position: Gauge,
     audit_went_back: Counter,
+    pub(super) refused_mails: Gauge,
 }
 
 impl Default for Metrics {
@@ -79,6 +80,7 @@ impl Default for Metrics {
             waiting_mails: Gauge::default(),
             audit_position: Gauge::default(),
             audit_went_back: Counter::default(),
+            refused_mails: Gauge::default(),
         };
         metrics.registered()
     }
@@ -100,6 +102,8 @@ impl Metrics {
         registry.register("audit_position", "Events in the audit chain", self.audit_position.clone());
         let help = "Times that the audit chain had lost a link which this process had seen";
         registry.register("audit_went_back", help, self.audit_went_back.clone());
+        let help = "Mails that ended because the recipient's server refused them for good";
+        registry.register("mails_refused", help, self.refused_mails.clone());
         self
     }
 

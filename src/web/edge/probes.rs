@@ -53,6 +53,9 @@ async fn show(State(state): State<AppState>) -> Response {
     if let Ok(waiting) = upkeep::waiting_mails(&state.pool).await {
         metrics.waiting_mails.set(waiting);
     }
+    if let Ok(refused) = upkeep::refused_mails(&state.pool).await {
+        metrics.refused_mails.set(refused);
+    }
     let mut body = String::new();
     match text::encode(&mut body, &metrics.registry) {
         Ok(()) => {

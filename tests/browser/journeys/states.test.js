@@ -22,9 +22,9 @@ const wanted = ({ name }) => !only || only.some((start) => name.startsWith(start
 /**
  * States whose main button follows what must be read first: names of the greatest length, the key
  * of a second factor, which is typed elsewhere before its code is here, and the facts of a
- * technical user, with the form that makes one and what a reset breaks.
+ * technical user, with the form that makes one and what a reset breaks; addresses that refuse mails.
  */
-const readFirst = /noms-longs|^double-authentification-cle|^utilisateur-technique-|^utilisateur-technique$|^saisie|^session-|^(confirmation|popup)-reinitialisation|restrictions/;
+const readFirst = /noms-longs|^double-authentification-cle|^utilisateur-technique-|^utilisateur-technique$|^saisie|^session-|^(confirmation|popup)-reinitialisation|restrictions|^activites-courriels/;
 
 test("every state of every page holds before every judge", async (t) => {
   const fixtures = await fillPortal(portal);

@@ -202,6 +202,8 @@ const manager = [
   ["confirmation-reactivation", account("suspended", "/reactivation")],
   ["confirmation-suppression", account("known", "/suppression")],
   ["mon-compte", at("/mon-compte")],
+  ["mon-compte-adresse-refusee", refusedAddress],
+  ["activites-courriels-refuses", refusedInvitation],
   ["mon-compte-sessions", otherSession],
   ["mon-compte-sessions-fermees", then(press("Fermer toutes les autres sessions"), sees("Toutes vos autres sessions sont fermées."))],
   ["mon-compte-en-erreur", then(at("/mon-compte"), fill("Adresse de contact", "pas une adresse"), press("Enregistrer l’adresse de contact")), 422],
@@ -285,6 +287,24 @@ async function formerAddress({ page, portal }) {
   await page.goto("/mon-compte");
 }
 formerAddress.undo = ({ portal }) => portal.sql("DELETE FROM recovery_addresses");
+
+/** The mail server of the manager's address knows no such mailbox. */
+async function refusedAddress({ page, portal }) {
+  await portal.sql(`INSERT INTO refused_addresses (address) SELECT lower(contact_address) FROM users WHERE login = '${portal.manager.login}'`);
+  await page.goto("/mon-compte");
+}
+const withoutRefusals = ({ portal }) => portal.sql("DELETE FROM refused_addresses; UPDATE memberships SET invited_as = NULL");
+refusedAddress.undo = withoutRefusals;
+
+/** Nor does the server of an address that the manager typed. */
+async function refusedInvitation({ page, portal, fixtures }) {
+  const { people, structures } = fixtures;
+  await portal.sql(`UPDATE memberships SET invited_as = 'inconnue@exemple.fr' WHERE user_id = ${people.long} AND structure_id = ${structures.full};
+                    INSERT INTO refused_addresses (address) SELECT lower(contact_address) FROM users WHERE login = '${portal.manager.login}'
+                    UNION SELECT 'inconnue@exemple.fr'`);
+  await page.goto("/activites");
+}
+refusedInvitation.undo = withoutRefusals;
 
 /** A link that was mailed to the address before the present one. */
 async function linkThatRestores({ page, portal, fixtures }) {

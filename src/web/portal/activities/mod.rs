@@ -17,6 +17,7 @@ use crate::{
     db::{
         members::{offers::OwnOffer, requests::PendingRequest},
         page_data::{self as contents, ActivitiesContents, ActivitiesPart},
+        refused_addresses::RefusedInvitation,
         structures::list::{StructureFilter, StructureOrder, StructureRow},
         technical_users::overview::StatusFilter,
     },
@@ -40,6 +41,8 @@ use crate::{
 const PER_PAGE: u32 = 20;
 /// Requests on the page; answering some makes room for the next ones.
 const MOST_REQUESTS: i64 = 20;
+/// Refused invitations on the page.
+const MOST_REFUSED: i64 = 5;
 
 #[derive(Debug, Default, Deserialize)]
 pub struct SearchQuery {
@@ -80,9 +83,11 @@ pub async fn page(
         offset: i64::from((current - 1) * PER_PAGE),
         limit: PER_PAGE.into(),
         requests: MOST_REQUESTS,
+        refused_invitations: MOST_REFUSED,
+        contact_address: &visitor.person.contact_address,
     };
-    let ActivitiesContents { structures, requests, offers, due } =
-        contents::activities(&state.pool, visitor.person.user_id, part).await?;
+    let contents = contents::activities(&state.pool, visitor.person.user_id, part).await?;
+    let ActivitiesContents { structures, requests, offers, due, is_address_refused, refused_invitations } = contents;
     // Past the last page, after a change of search for example.
     if structures.is_empty() && current > 1 {
         return Err(AppError::NotFound);
@@ -98,6 +103,7 @@ pub async fn page(
         requests_total: requests.first().map_or(0, |request| request.total.unsigned_abs()),
         requests: requests.into_iter().map(RequestRow::from).collect(),
         offers,
+        refused: RefusedAddresses { is_own: is_address_refused, invitations: refused_invitations },
         due: DueLink::of(due, StatusFilter::Any),
         is_narrowed,
         is_single: !is_narrowed && total == 1,
@@ -139,6 +145,7 @@ struct ActivitiesPage {
     requests_total: u64,
     /// Structures that the visitor is offered.
     offers: Vec<OwnOffer>,
+    refused: RefusedAddresses,
     /// The search text, or empty.
     query: String,
     /// What is to be done about technical users.
@@ -155,6 +162,14 @@ struct ActivitiesPage {
     /// The number of matching structures.
     total: u64,
     pagination: Pagination,
+}
+
+/// Addresses that refuse mails, and that the visitor can correct.
+struct RefusedAddresses {
+    /// Whether the visitor's is one.
+    is_own: bool,
+    /// The first of people whom the visitor invited.
+    invitations: Vec<RefusedInvitation>,
 }
 
 /// A structure that the visitor manages.

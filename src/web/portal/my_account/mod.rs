@@ -91,6 +91,7 @@ async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> R
         contact_address: shown.contact_address,
         unconfirmed: (!account.is_address_confirmed)
             .then(|| Unconfirmed { address: person.contact_address.clone(), former: account.confirmed_address }),
+        refused_since: account.refused_since,
         former_addresses: account.former_addresses,
         technical_users: account.technical_users.unsigned_abs(),
         errors: shown.errors,

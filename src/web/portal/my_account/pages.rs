@@ -24,6 +24,8 @@ pub struct MyAccountPage {
     pub contact_address: String,
     /// The contact address, where it waits to be confirmed.
     pub unconfirmed: Option<Unconfirmed>,
+    /// Since when the contact address refuses mails, if it does.
+    pub refused_since: Option<OffsetDateTime>,
     /// Addresses that were confirmed before and are a way back for a while.
     pub former_addresses: Vec<FormerAddress>,
     /// How many technical users have the contact address.
