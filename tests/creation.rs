@@ -2,6 +2,25 @@
 
 use crate::common::TestPortal;
 
+/// The identifier of a structure outside the Union holds letters of its name; a login is ASCII.
+#[tokio::test]
+async fn a_login_is_ascii_and_no_two_structures_have_the_same() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 3).await;
+    portal
+        .execute(
+            "UPDATE structures SET identifier_type = 'HORS_UE', identifier = 'CHSOCIÉTÉ ROMANDE' WHERE id = (SELECT min(id) FROM structures);
+             UPDATE structures SET identifier_type = 'AUTRE', identifier = 'CHSOCIETEROMANDE' WHERE id = (SELECT max(id) FROM structures);",
+        )
+        .await;
+    let browser = portal.signed_in(&manager).await;
+    let first = portal.create_account(&browser, structures[0].id, "Un").await;
+    let last = portal.create_account(&browser, structures[2].id, "Deux").await;
+    assert_eq!(portal.login_of(first).await, "TECH_1_CHSOCIETEROMANDE@cpro.fr");
+    assert_eq!(portal.login_of(last).await, "TECH_2_CHSOCIETEROMANDE@cpro.fr");
+    browser.open(&format!("/structures/{}", structures[0].id)).await.assert_says("CHSOCIÉTÉ ROMANDE");
+}
+
 #[tokio::test]
 async fn the_whole_way_from_the_list_to_the_new_account() {
     let portal = TestPortal::start().await;

@@ -69,6 +69,24 @@ async fn a_label_that_cannot_be_kept_is_shown_again_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_label_that_looks_like_another_of_the_structure_is_taken() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    portal.create_account(&browser, structure.id, "Logiciel 1").await;
+    let id = portal.create_account(&browser, structure.id, "ERP").await;
+    let action = format!("/utilisateurs-techniques/{id}/libelle");
+    let form = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    for typed in ["Log\u{131}ciel 1", "Logiciel l", "log\u{131}ciel\u{a0}1", "Logici\u{307}el 1", "LOGICIEL 1"] {
+        let page = browser.open(&format!("/utilisateurs-techniques/{id}")).await;
+        browser.submit(&page, &action, &[("libelle", typed)]).await.refusal(422).assert_says("porte déjà ce libellé");
+        let page = browser.open(&format!("{form}/nouveau")).await;
+        browser.submit(&page, &form, &[("libelle", typed)]).await.refusal(422).assert_says("porte déjà ce libellé");
+    }
+    portal.create_account(&browser, structure.id, "Logiciel 2").await;
+}
+
+#[tokio::test]
 async fn a_change_by_another_person_is_not_overwritten_unseen() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;

@@ -5,6 +5,8 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use thiserror::Error;
 
+use super::structure_identifier::in_ascii;
+
 /// The most networks of one account; also a check of its table.
 pub const MOST_NETWORKS: usize = 32;
 /// The most structures that can be chosen for one account.
@@ -304,7 +306,7 @@ pub fn scope(chosen: Option<&[String]>) -> String {
     let mut scope = format!("{OPEN_SCOPE} structures-choisies");
     if chosen.len() <= MOST_SCOPE_STRUCTURES {
         for structure in chosen {
-            scope.extend([" structure:", structure]);
+            scope.extend([" structure:", &in_ascii(structure)]);
         }
     }
     scope

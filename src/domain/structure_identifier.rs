@@ -1,6 +1,13 @@
 //! The typed identifier of a structure (rule 1).
 
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
+
+use super::{
+    characters::{is_control_or_line_end, is_invisible, is_undefined},
+    search_key::search_key,
+};
 
 /// The kinds of identifier, in the order of the directory's numbers (1 = SIRET).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,33 +78,36 @@ pub enum IdentifierError {
     SiretChecksum,
 }
 
-/// A checked identifier: type and value, without spaces.
+/// A checked identifier: type and value, in the normal form of its type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct StructureIdentifier {
     kind: IdentifierType,
     value: String,
 }
 
+/// The longest identifier, in characters.
+const MOST_CHARACTERS: usize = 80;
+
 impl StructureIdentifier {
-    /// Reads an identifier and removes its spaces. `strict_siret` also checks the SIRET's control
-    /// digit, which the pseudo-SIRETs of qualification platforms do not have.
+    /// Reads an identifier, and writes it in its [`normal_form`]. `strict_siret` also checks the
+    /// SIRET's control digit, which the pseudo-SIRETs of qualification platforms do not have.
     ///
     /// # Errors
     /// An [`IdentifierError`].
     pub fn parse(kind: IdentifierType, text: &str, strict_siret: bool) -> Result<Self, IdentifierError> {
-        let value: String = text.chars().filter(|c| !c.is_whitespace()).collect();
-        match value.len() {
+        let value = normal_form(kind, text);
+        match value.chars().count() {
             0 => return Err(IdentifierError::Empty),
-            1..=80 => {}
+            1..=MOST_CHARACTERS => {}
             _ => return Err(IdentifierError::TooLong),
-        }
-        // The identifier becomes part of a login, which stands in headers, URLs and mails: only
-        // characters that need no escaping there.
-        if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_') {
-            return Err(IdentifierError::Character);
         }
         if kind == IdentifierType::Siret {
             check_siret(&value, strict_siret)?;
+        }
+        // Letters that combine with others in rare scripts may have no form that is their own.
+        let is_settled = normal_form(kind, &value) == value;
+        if !is_settled || !value.chars().all(|c| may_stand_in(kind, c)) {
+            return Err(IdentifierError::Character);
         }
         Ok(Self { kind, value })
     }
@@ -113,6 +123,109 @@ impl StructureIdentifier {
     pub fn value(&self) -> &str {
         &self.value
     }
+}
+
+/// Whether an identifier may hold a character. Most have those that need no escaping in headers,
+/// URLs and mails.
+fn may_stand_in(kind: IdentifierType, c: char) -> bool {
+    match kind {
+        // The first letters of a name, whatever these are.
+        IdentifierType::HorsUe => !is_invisible(c) && !is_undefined(c),
+        // Ireland's numbers had the two signs.
+        IdentifierType::UeHorsFrance => c.is_ascii_alphanumeric() || c == '+' || c == '*',
+        _ => c.is_ascii_alphanumeric() || c == '-' || c == '_',
+    }
+}
+
+/// The one form in which an identifier of this kind is stored and compared, whichever way it was
+/// typed:
+///
+/// - SIRET, RIDET, TAHITI and the VAT number of a company of the Union: capitals, without spaces,
+///   dots, dashes or slashes.
+/// - `HORS_UE`, which the order of 2016 (LEGIARTI000033608376) makes of the country's code and the
+///   first sixteen characters of the name: in capitals, with accents, signs and single spaces.
+/// - Others: without spaces.
+#[must_use]
+pub fn normal_form(kind: IdentifierType, text: &str) -> String {
+    // Letters of other widths become plain ones; what shows nothing comes from other programs.
+    let plain = |text: &str| text.replace(['’', '‘', '´', '`', 'ʼ', 'ʻ'], "'");
+    let text: String = plain(text).nfkc().filter(|c| !is_invisible(*c) || is_control_or_line_end(*c)).collect();
+    let text = plain(&text);
+    match kind {
+        IdentifierType::Siret => without_separators(without_decimals(&text)),
+        IdentifierType::UeHorsFrance | IdentifierType::Ridet | IdentifierType::Tahiti => {
+            without_separators(&text).to_ascii_uppercase()
+        }
+        IdentifierType::HorsUe => {
+            let text = text.replace(is_dash, "-");
+            text.split_whitespace().collect::<Vec<_>>().join(" ").to_uppercase().nfkc().collect()
+        }
+        IdentifierType::Autre | IdentifierType::Particulier => {
+            text.chars().filter(|c| !c.is_whitespace()).map(|c| if is_dash(c) { '-' } else { c }).collect()
+        }
+    }
+}
+
+/// A number that a spreadsheet wrote with decimals: `21750001600019.00`.
+fn without_decimals(text: &str) -> &str {
+    let text = text.trim();
+    let whole = [".00", ",00", ".0", ",0"].iter().find_map(|decimals| text.strip_suffix(decimals));
+    whole.filter(|whole| whole.bytes().filter(u8::is_ascii_digit).count() == 14).unwrap_or(text)
+}
+
+fn without_separators(text: &str) -> String {
+    text.chars().filter(|c| !c.is_whitespace() && !is_dash(*c) && !"._/,'’·".contains(*c)).collect()
+}
+
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}')
+}
+
+/// The normal forms that a text has as an identifier of any kind, each once.
+#[must_use]
+pub fn normal_forms(text: &str) -> Vec<String> {
+    let mut forms: Vec<String> = IdentifierType::ALL.into_iter().map(|kind| normal_form(kind, text)).collect();
+    forms.sort_unstable();
+    forms.dedup();
+    forms
+}
+
+/// An identifier as people write it: a RIDET `0123456.001`, a TAHITI `E80208-001`. Others are in
+/// one piece.
+#[must_use]
+pub fn as_written(kind: &str, identifier: &str) -> String {
+    let separator = match (kind, identifier.len()) {
+        ("RIDET", 9 | 10) => '.',
+        ("TAHITI", 9) => '-',
+        _ => return identifier.to_owned(),
+    };
+    match identifier.split_at_checked(identifier.len() - 3) {
+        Some((entity, establishment)) if identifier.is_ascii() => format!("{entity}{separator}{establishment}"),
+        _ => identifier.to_owned(),
+    }
+}
+
+/// An identifier as a part of a login: ASCII letters, digits, `-` and `_`. Two identifiers may have
+/// the same one.
+#[must_use]
+pub fn in_login(identifier: &str) -> String {
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if identifier.chars().all(is_safe) {
+        return identifier.to_owned();
+    }
+    let letters: String = search_key(identifier).chars().filter(|c| is_safe(*c)).collect();
+    let letters = letters.to_ascii_uppercase();
+    if letters.is_empty() { "X".to_owned() } else { letters }
+}
+
+/// What a header or an OAuth scope may not hold, with `%`, the sign of what stands for it.
+const ESCAPED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'\\').add(b'%');
+
+/// `TYPE:IDENTIFIER` for headers and scopes, percent-encoded where the identifier has letters that
+/// cannot stand there.
+#[must_use]
+pub fn in_ascii(reference: &str) -> String {
+    utf8_percent_encode(reference, ESCAPED).to_string()
 }
 
 fn check_siret(value: &str, strict: bool) -> Result<(), IdentifierError> {
@@ -182,23 +295,85 @@ mod tests {
         assert!(StructureIdentifier::parse(IdentifierType::Siret, "00000000013456", false).is_ok());
     }
 
-    #[test]
-    fn other_types_are_free_within_safe_characters() {
-        assert!(StructureIdentifier::parse(IdentifierType::UeHorsFrance, "BE 0403 170 701", true).is_ok());
-        for text in ["a@b", "a:b", "a\r\nb", "é", "a<b"] {
-            let parsed = StructureIdentifier::parse(IdentifierType::Autre, text, true);
-            assert!(parsed.is_err() || parsed.unwrap().value() == "ab", "{text}");
-        }
-        assert_eq!(
-            StructureIdentifier::parse(IdentifierType::Autre, &"x".repeat(81), true),
-            Err(IdentifierError::TooLong)
-        );
+    fn read(kind: IdentifierType, text: &str) -> Result<String, IdentifierError> {
+        StructureIdentifier::parse(kind, text, true).map(|identifier| identifier.value().to_owned())
     }
 
     #[test]
-    fn both_kinds_of_dash_are_safe() {
-        let parsed = StructureIdentifier::parse(IdentifierType::Autre, "a-b_c 1", true);
-        assert_eq!(parsed.map(|identifier| identifier.value().to_owned()).as_deref(), Ok("a-b_c1"));
+    fn each_kind_has_one_form_however_it_is_written() {
+        use IdentifierType::{Autre, HorsUe, Ridet, Siret, Tahiti, UeHorsFrance};
+        for (kind, form, spellings) in [
+            (
+                Siret,
+                "21750001600019",
+                &[
+                    "217.500.016.00019",
+                    "217-500-016-00019",
+                    "217500016/00019",
+                    "21750001600019.00",
+                    "21750001600019,0",
+                    "\u{202a}21750001600019\u{202c}",
+                    "２１７５０００１６０００１９",
+                    "217\u{2011}500\u{2011}016\u{a0}00019",
+                ][..],
+            ),
+            (
+                Ridet,
+                "0123456001",
+                &["0123456.001", "0 123 456.001", "0123456-001", "0123456/001", "0123456\u{2013}001"],
+            ),
+            (Tahiti, "E80208001", &["E80208-001", "E80208 001", "e80208001", "E80208.001", "E 80208 – 001"]),
+            (UeHorsFrance, "BE0403170701", &["be0403170701", "BE 0403.170.701", "BE-0403-170-701", "Be 0403 170 701"]),
+            (UeHorsFrance, "IE1+34567L", &["ie 1+34567l"]),
+            (
+                HorsUe,
+                "CHSOCIÉTÉ ROMANDE",
+                &["chsociété  romande", " CHSOCIE\u{301}TE\u{301} ROMANDE", "CHSociété\u{a0}Romande"],
+            ),
+            (HorsUe, "GBMARKS & SPENCER", &["GBMarks & Spencer", "gbmarks &  spencer"]),
+            (HorsUe, "USO'NEILL-SMITH, L", &["USO’Neill\u{2013}Smith, L", "usoʼneill\u{2010}smith, l"]),
+            (Autre, "a-b_c1", &["a-b_c 1", "a\u{2011}b_c1"]),
+        ] {
+            for text in spellings.iter().chain([&form]) {
+                assert_eq!(read(kind, text).as_deref(), Ok(form), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn people_read_an_identifier_as_they_write_it() {
+        assert_eq!(as_written("RIDET", "0123456001"), "0123456.001");
+        assert_eq!(as_written("TAHITI", "E80208001"), "E80208-001");
+        for (kind, text) in [
+            ("RIDET", "0123456"),
+            ("TAHITI", "E80208"),
+            ("SIRET", "21750001600019"),
+            ("HORS_UE", "CHÉTÉ SA"),
+            ("RIDET", "é001"),
+        ] {
+            assert_eq!(as_written(kind, text), text);
+        }
+    }
+
+    #[test]
+    fn logins_and_headers_hold_what_they_may() {
+        assert_eq!(in_login("CHSOCIÉTÉ ROMANDE"), "CHSOCIETEROMANDE");
+        assert_eq!(in_login("GBMARKS & SPENCER"), "GBMARKSSPENCER");
+        assert_eq!(in_login("CHŒUVRES-O'X"), "CHOEUVRESOX");
+        assert_eq!((in_login("a-b_C"), in_login("中")), ("a-b_C".to_owned(), "X".to_owned()));
+        assert_eq!(in_ascii("SIRET:21750001600019"), "SIRET:21750001600019");
+        assert_eq!(in_ascii("HORS_UE:CHÉTÉ \"50%\""), "HORS_UE:CH%C3%89T%C3%89%20%2250%25%22");
+    }
+
+    #[test]
+    fn other_types_are_free_within_safe_characters() {
+        for text in ["a@b", "a:b", "é", "a<b", "a\0b", "a.b"] {
+            assert_eq!(read(IdentifierType::Autre, text), Err(IdentifierError::Character), "{text:?}");
+        }
+        assert_eq!(read(IdentifierType::Ridet, "012345é001"), Err(IdentifierError::Character));
+        assert_eq!(read(IdentifierType::HorsUe, "CH\0X"), Err(IdentifierError::Character));
+        assert_eq!(read(IdentifierType::Autre, &"x".repeat(81)), Err(IdentifierError::TooLong));
+        assert!(read(IdentifierType::HorsUe, &"É".repeat(80)).is_ok());
     }
 
     #[test]
@@ -267,12 +442,29 @@ mod tests {
         }
 
         #[test]
-        fn what_passes_is_safe_in_a_login_and_reads_back(text in "[ -~é\\s]{0,90}") {
+        fn what_passes_is_safe_in_a_login_and_reads_back(text in "[ -~é\\s’\u{2013}\u{ad}中ß]{0,90}") {
             for kind in IdentifierType::ALL {
                 let Ok(identifier) = StructureIdentifier::parse(kind, &text, true) else { continue };
-                prop_assert!((1..=80).contains(&identifier.value().len()));
-                prop_assert!(identifier.value().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+                prop_assert!((1..=80).contains(&identifier.value().chars().count()));
+                let login = in_login(identifier.value());
+                prop_assert!(!login.is_empty());
+                prop_assert!(login.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+                let header = in_ascii(identifier.value());
+                prop_assert!(header.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\".contains(&byte)));
+                let decoded = percent_encoding::percent_decode_str(&header).decode_utf8_lossy();
+                prop_assert_eq!(decoded.as_ref(), identifier.value());
+                let written = as_written(kind.code(), identifier.value());
+                let read = StructureIdentifier::parse(kind, &written, true);
+                prop_assert_eq!(read.as_ref(), Ok(&identifier));
                 prop_assert_eq!(StructureIdentifier::parse(kind, identifier.value(), true), Ok(identifier));
+            }
+        }
+
+        #[test]
+        fn a_normal_form_is_its_own(text in "[ -~À-ſ’‘\u{2010}-\u{2015}\u{a0}\u{ad}]{0,60}") {
+            for kind in IdentifierType::ALL {
+                let form = normal_form(kind, &text);
+                prop_assert_eq!(normal_form(kind, &form), form);
             }
         }
     }

@@ -1,12 +1,17 @@
 //! Technical users, the accounts with which information systems connect to the API: logins, labels,
 //! status. They cannot sign in to the portal.
 
+use icu_properties::{
+    CodePointMapData,
+    props::{GeneralCategory, GeneralCategoryGroup},
+};
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
     characters::{is_invisible, is_undefined},
     scripts::may_read_as_another,
+    structure_identifier::in_login,
 };
 
 /// The settings about passwords and accounts.
@@ -26,10 +31,11 @@ pub fn is_technical_login(text: &str) -> bool {
     text.starts_with("TECH_") && text.ends_with("@CPRO.FR")
 }
 
-/// The login of the `number`th technical user of the structure with this identifier (rule 3).
+/// The login of the `number`th technical user of the structure with this identifier (rule 3), in
+/// ASCII: it stands in headers, URLs and mails.
 #[must_use]
 pub fn technical_login(number: i32, structure_identifier: &str) -> String {
-    format!("TECH_{number}_{structure_identifier}@cpro.fr")
+    format!("TECH_{number}_{}@cpro.fr", in_login(structure_identifier))
 }
 
 /// Why a text is not a valid label.
@@ -79,6 +85,29 @@ impl Label {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether two labels look the same: without regard to case and marks, or in letters that fonts
+/// draw alike, where case counts (« I » looks like « l », and « i » does not).
+#[must_use]
+pub fn look_alike(one: &str, other: &str) -> bool {
+    let [one, other] = [one, other].map(shown);
+    let drawn = |text: &str| text.replace(['I', '1', '|', 'ǀ'], "l").replace('0', "O");
+    one.to_lowercase() == other.to_lowercase() || drawn(&one) == drawn(&other)
+}
+
+/// A label without marks and what shows nothing, with one sign for those that are one.
+fn shown(label: &str) -> String {
+    let is_mark = |c: &char| GeneralCategoryGroup::Mark.contains(CodePointMapData::<GeneralCategory>::new().get(*c));
+    let same = |c| match c {
+        'ı' => 'i',
+        'ȷ' => 'j',
+        '’' | '‘' | 'ʼ' | 'ʻ' | '`' => '\'',
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => '-',
+        c => c,
+    };
+    let shown: String = label.nfkd().filter(|c| !is_mark(c) && !is_invisible(*c)).map(same).collect();
+    shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The French detail of a label change in the history, such as `« ERP » remplacé par « Paie »`.
@@ -132,6 +161,29 @@ mod tests {
 
     use super::*;
     use crate::domain::person::normalized_login;
+
+    #[test]
+    fn labels_that_look_the_same_are_the_same() {
+        for (one, other) in [
+            ("Logiciel", "Log\u{131}ciel"),
+            ("Régie", "REGIE"),
+            ("Paie 1", "Paie l"),
+            ("Paie I", "Paie l"),
+            ("Lot 10", "Lot lO"),
+            ("i", "i\u{307}"),
+            ("Noël", "Noe\u{308}l"),
+            ("l’état", "l'état"),
+            ("A\u{2011}B", "A-B"),
+            ("soft\u{ad}hyphen", "softhyphen"),
+        ] {
+            assert!(look_alike(one, other), "{one}");
+        }
+        for (one, other) in
+            [("Paie 1", "Paie 2"), ("C++", "C"), ("A+", "A"), ("Mail", "Mall"), ("PAIE", "Pale"), ("ERP", "ERP 2")]
+        {
+            assert!(!look_alike(one, other), "{one}");
+        }
+    }
 
     #[test]
     fn technical_logins_are_known_by_their_shape() {

@@ -12,6 +12,39 @@ async fn migrate_before(pool: &PgPool, version: i64) {
     Migrator::with_migrations(before).run(pool).await.expect("the migrations of before");
 }
 
+/// What two spellings of one identifier had made is one structure, or is reported.
+#[tokio::test(flavor = "multi_thread")]
+async fn identifiers_of_before_are_brought_into_one_form_and_what_is_in_use_is_kept() {
+    let postgres = Postgres::start(&[]);
+    let url = postgres.url("raccord", "raccord");
+    let pool = db::pool(url.parse().expect("a sound URL"), 2);
+    let sql = |statements: &str| postgres.sql("raccord", statements);
+    migrate_before(&pool, 200).await;
+    sql("INSERT INTO users (login, last_name, first_name, contact_address) VALUES ('a@b.fr', 'A', 'B', 'a@b.fr')");
+    sql("INSERT INTO structures (identifier_type, identifier, designation) VALUES
+         ('UE_HORS_FRANCE', 'be0403170701', 'minuscules'), ('UE_HORS_FRANCE', 'BE0403170701', 'capitales'),
+         ('TAHITI', 'E80208-001', 'tiret'), ('TAHITI', 'e80208001', 'sans tiret'), ('RIDET', '0123456-001', 'seul'),
+         ('HORS_UE', 'chSOCIETE-X', 'suisse'), ('AUTRE', 'a-b', 'autre'), ('UE_HORS_FRANCE', 'LU-1', 'gérée'), ('UE_HORS_FRANCE', 'LU1', 'aussi')");
+    sql(
+        "INSERT INTO memberships (user_id, structure_id, role) SELECT 1, id, 'USER' FROM structures WHERE designation IN ('gérée', 'aussi')",
+    );
+    sql(
+        "INSERT INTO membership_requests (user_id, identifier_type, identifier) VALUES (1, 'TAHITI', 'E80208-001'), (1, 'TAHITI', 'E80208001')",
+    );
+    db::migrate(&pool).await.expect("the migrations of now");
+    assert_eq!(
+        sql("SELECT string_agg(identifier || ' ' || designation, ', ' ORDER BY id) FROM structures"),
+        "BE0403170701 capitales, E80208001 tiret, 0123456001 seul, CHSOCIETE-X suisse, a-b autre, LU-1 gérée, LU1 aussi"
+    );
+    assert_eq!(sql("SELECT string_agg(identifier, ', ') FROM membership_requests"), "E80208001");
+    assert_eq!(
+        sql(
+            "SELECT count(*) FROM structure_words w WHERE NOT EXISTS (SELECT FROM structures s WHERE s.id = w.structure_id)"
+        ),
+        "0"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_before_the_words_are_found_once_the_schema_is_brought_up_to_date() {
     let postgres = Postgres::start(&[]);

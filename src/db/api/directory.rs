@@ -19,8 +19,8 @@ const MAX_COUNTED: i64 = 10_000;
 /// Search criteria; all must match.
 #[derive(Clone, Debug, Default)]
 pub struct Criteria {
-    /// A whole identifier; a SIREN finds its establishments.
-    pub identifier: Option<String>,
+    /// A whole identifier, in the forms that it may be stored in; a SIREN finds its establishments.
+    pub identifiers: Option<Vec<String>>,
     pub identifier_type: Option<IdentifierType>,
     /// Words of the name, or beginnings of words; if that finds few, parts of words. Compared by
     /// [`search_words`].
@@ -45,7 +45,7 @@ impl Criteria {
     /// Whether the criteria besides names find so few structures that their names can be compared
     /// one by one.
     fn find_few(&self) -> bool {
-        self.within_rights || self.identifier.is_some() || self.postal_code.is_some() || self.city.is_some()
+        self.within_rights || self.identifiers.is_some() || self.postal_code.is_some() || self.city.is_some()
     }
 
     /// Whether the criteria besides names find so many structures that a page of names in their
@@ -304,8 +304,8 @@ impl Row {
 }
 
 fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
-    if let Some(identifier) = &criteria.identifier {
-        push_identifier(query, identifier);
+    if let Some(identifiers) = &criteria.identifiers {
+        push_identifier(query, identifiers);
     }
     if let Some(kind) = criteria.identifier_type {
         query.push(" AND s.identifier_type = ").push_bind(kind.code());
@@ -340,16 +340,19 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, criteria: &Criteria) {
     }
 }
 
-/// Matches the structure with this identifier, or all establishments of a SIREN.
-fn push_identifier(query: &mut QueryBuilder<Postgres>, identifier: &str) {
-    if !is_siren(identifier) {
-        query.push(" AND s.identifier = ").push_bind(identifier.to_owned());
+/// Matches the structures with one of these identifiers, or all establishments of a SIREN.
+fn push_identifier(query: &mut QueryBuilder<Postgres>, identifiers: &[String]) {
+    let Some(identifier) = identifiers.iter().find(|identifier| is_siren(identifier)) else {
+        match identifiers {
+            [identifier] => query.push(" AND s.identifier = ").push_bind(identifier.clone()),
+            several => query.push(" AND s.identifier = ANY (").push_bind(several.to_vec()).push(")"),
+        };
         return;
-    }
+    };
     // ':' is the character after '9'.
     query.push(" AND s.identifier ~>=~ ").push_bind(identifier.to_owned());
     query.push(" AND s.identifier ~<~ ").push_bind(format!("{identifier}:"));
-    query.push(" AND (s.identifier_type = 'SIRET' OR s.identifier = ").push_bind(identifier.to_owned()).push(")");
+    query.push(" AND (s.identifier_type = 'SIRET' OR s.identifier = ANY (").push_bind(identifiers.to_vec()).push("))");
 }
 
 /// Whether this is a SIREN, the number of a legal entity: the SIRET of each of its establishments

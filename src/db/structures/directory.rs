@@ -3,7 +3,10 @@
 use serde::Serialize;
 use sqlx::{PgExecutor, types::Json};
 
-use crate::domain::audit::{Action, Actor};
+use crate::domain::{
+    audit::{Action, Actor},
+    structure_identifier::IdentifierType,
+};
 
 /// A structure in the directory. The fields have the names of the table's columns.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -39,6 +42,30 @@ pub struct DirectoryEntry {
 pub struct Loaded {
     pub created: i64,
     pub updated: i64,
+}
+
+/// Gives structures outside the Union the spaces of their identifiers, which versions before left
+/// out.
+///
+/// # Errors
+/// Database errors.
+pub async fn respell(executor: impl PgExecutor<'_>, entries: &[DirectoryEntry]) -> sqlx::Result<()> {
+    let is_spaced = |entry: &&DirectoryEntry| {
+        entry.identifier_type == IdentifierType::HorsUe.code() && entry.identifier.contains(' ')
+    };
+    let spaced: Vec<String> = entries.iter().filter(is_spaced).map(|entry| entry.identifier.clone()).collect();
+    if spaced.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE structures s SET identifier = line.identifier FROM unnest($1::text[]) line(identifier)
+          WHERE s.identifier_type = 'HORS_UE' AND s.identifier = replace(line.identifier, ' ', '')
+            AND NOT EXISTS (SELECT FROM structures e WHERE e.identifier_type = 'HORS_UE' AND e.identifier = line.identifier)",
+        &spaced,
+    )
+    .execute(executor)
+    .await?;
+    Ok(())
 }
 
 /// Loads entries, each identifier at most once. An unmanaged structure takes everything from the

@@ -76,7 +76,7 @@ async fn page_by_name(
              FROM (SELECT *, count(*) OVER () AS total FROM structures
                     WHERE principal_manager_id = $1
                       AND ($2 = '' OR position((SELECT replace(search_key($2), ' ', '')) IN replace(search_text, ' ', '')) > 0
-                           OR position((SELECT lower(regexp_replace($2, '\s', '', 'g'))) IN lower(identifier)) > 0)
+                           OR position((SELECT lower(regexp_replace($2, '\s', '', 'g'))) IN replace(lower(identifier), ' ', '')) > 0)
                     ORDER BY search_text, id OFFSET $3 LIMIT $4) s
             CROSS JOIN LATERAL (SELECT count(*) AS technical_users, min(expires_at) AS next_expiry FROM technical_users
                                  WHERE structure_id = s.id AND status <> 'DELETED') t
@@ -107,7 +107,7 @@ async fn page_by_deadline(
                                  WHERE structure_id = s.id AND status <> 'DELETED') t
             WHERE principal_manager_id = $1
               AND ($2 = '' OR position((SELECT replace(search_key($2), ' ', '')) IN replace(search_text, ' ', '')) > 0
-                   OR position((SELECT lower(regexp_replace($2, '\s', '', 'g'))) IN lower(identifier)) > 0)
+                   OR position((SELECT lower(regexp_replace($2, '\s', '', 'g'))) IN replace(lower(identifier), ' ', '')) > 0)
               AND (NOT $3 OR days_until(t.next_expiry) <= 60)
             ORDER BY CASE WHEN $4 THEN t.next_expiry END, s.search_text, s.id OFFSET $5 LIMIT $6"#,
         manager_id,

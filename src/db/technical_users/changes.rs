@@ -3,7 +3,9 @@
 use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
-use super::{ChangeError, LabelTaken, ManagedTechnicalUser, begin, envelopes, former_passwords, label_error};
+use super::{
+    ChangeError, LabelTaken, ManagedTechnicalUser, begin, check_look, envelopes, former_passwords, label_error,
+};
 use crate::{
     db::{
         api::tokens,
@@ -58,6 +60,7 @@ pub async fn change_label(
     if before.unwrap_or_default() != seen {
         return Err(RelabelError::ChangedMeanwhile(row.label));
     }
+    check_look::<RelabelError>(&mut tx, account.structure.id(), Some(account.id()), label).await?;
     set_label(&mut tx, account.id(), after).await?;
     let detail = label_change(before, after);
     audit::record(&mut tx, Event { detail: &detail, ..account.event(actor, Action::LabelChanged) }).await?;

@@ -6,7 +6,7 @@ use thiserror::Error;
 use time::OffsetDateTime;
 
 use super::{
-    LabelTaken, envelopes,
+    LabelTaken, check_look, envelopes,
     idempotency::{Form, FormReused, Once},
     label_error,
 };
@@ -124,6 +124,7 @@ impl OpenCreation<'_> {
             return Ok(done.repeated_by(&form)?);
         }
         check_room(&mut tx, &structure, rules).await?;
+        check_look::<CreateError>(&mut tx, structure.id(), None, creation.label).await?;
         let account = insert(&mut tx, &structure, creation.label, issued, rules).await?;
         verifiers::put(&mut tx, account.id, account.credential_version, &issued.verifier(&account.login)).await?;
         envelopes::put(&mut tx, account.envelope_subject(&structure), issued, rng).await?;
@@ -178,8 +179,7 @@ async fn insert(
     issued: &IssuedPassword,
     rules: AccountRules,
 ) -> Result<NewAccount, CreateError> {
-    let number = structures::take_technical_number(&mut *conn, structure).await?;
-    let login = technical_login(number, structure.identifier());
+    let (number, login) = free_login(&mut *conn, structure).await?;
     sqlx::query_as!(
         NewAccount,
         "INSERT INTO technical_users (structure_id, number, login, label, created_by, password_set_by, password_hash, password_checksum, expires_at)
@@ -197,6 +197,22 @@ async fn insert(
     .fetch_one(conn)
     .await
     .map_err(label_error)
+}
+
+/// The next login of the structure that is free: identifiers of two kinds may be the same in
+/// logins.
+async fn free_login(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<(i32, String)> {
+    loop {
+        let number = structures::take_technical_number(&mut *conn, structure).await?;
+        let login = technical_login(number, structure.identifier());
+        let is_taken = sqlx::query_scalar!(
+            r#"SELECT EXISTS (SELECT FROM technical_users WHERE login = $1) AS "is_taken!""#,
+            login,
+        );
+        if !is_taken.fetch_one(&mut *conn).await? {
+            return Ok((number, login));
+        }
+    }
 }
 
 async fn record(conn: &mut PgConnection, creation: &Creation<'_>, account: &NewAccount) -> sqlx::Result<()> {

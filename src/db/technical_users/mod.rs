@@ -13,7 +13,7 @@ pub mod reminders;
 pub mod reset;
 pub mod restrictions;
 
-use sqlx::{PgExecutor, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 use thiserror::Error;
 use time::OffsetDateTime;
 
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::domain::{
     audit::{Action, Actor},
-    technical_user::TechnicalUserStatus,
+    technical_user::{Label, TechnicalUserStatus, look_alike},
 };
 
 /// A technical user, without its password's hash.
@@ -186,6 +186,26 @@ async fn begin<'p>(
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("another technical user of the structure has this label")]
 pub struct LabelTaken;
+
+/// Refuses a label that looks like that of another technical user of the structure, which is
+/// locked. The index knows the same of fewer letters.
+async fn check_look<E: From<LabelTaken> + From<sqlx::Error>>(
+    conn: &mut PgConnection,
+    structure_id: i64,
+    account_id: Option<i64>,
+    label: Option<&Label>,
+) -> Result<(), E> {
+    let Some(label) = label else { return Ok(()) };
+    let others = sqlx::query_scalar!(
+        r#"SELECT label AS "label!" FROM technical_users
+            WHERE structure_id = $1 AND status <> 'DELETED' AND label IS NOT NULL AND id IS DISTINCT FROM $2"#,
+        structure_id,
+        account_id,
+    )
+    .fetch_all(conn)
+    .await?;
+    if others.iter().any(|other| look_alike(other, label.as_str())) { Err(LabelTaken.into()) } else { Ok(()) }
+}
 
 /// Tells [`LabelTaken`] from the other errors of a statement that writes a label.
 fn label_error<E: From<LabelTaken> + From<sqlx::Error>>(error: sqlx::Error) -> E {

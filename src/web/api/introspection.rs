@@ -9,6 +9,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
+use percent_encoding::percent_decode_str;
 use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
@@ -271,14 +272,15 @@ fn is_cpro_account(form: &Form, token: &str) -> bool {
     form.get("token_type_hint") == Some(CPRO_ACCOUNT) || has_technical_login()
 }
 
-/// Reads `SIRET:21570004800014`.
+/// Reads `SIRET:21570004800014`; letters that cannot stand in a header may be percent-encoded.
 ///
 /// # Errors
 /// [`OauthError::InvalidRequest`].
 pub fn structure(text: &str) -> Result<StructureIdentifier, OauthError> {
     let read = || {
         let (kind, value) = text.split_once(':')?;
-        StructureIdentifier::parse(IdentifierType::parse(kind)?, value, false).ok()
+        let value = percent_decode_str(value).decode_utf8().ok()?;
+        StructureIdentifier::parse(IdentifierType::parse(kind)?, &value, false).ok()
     };
     read().ok_or(OauthError::InvalidRequest("Le parametre structure est de la forme TYPE:IDENTIFIANT."))
 }
@@ -292,6 +294,10 @@ mod tests {
         let read = |text| structure(text).map(|read| (read.kind(), read.value().to_owned())).ok();
         assert_eq!(read("SIRET:21570004800014"), Some((IdentifierType::Siret, "21570004800014".into())));
         assert_eq!(read("AUTRE:X-1"), Some((IdentifierType::Autre, "X-1".into())));
+        for text in ["HORS_UE:CHÉTÉ SA", "HORS_UE:chété sa", "HORS_UE:CH%C3%89T%C3%89%20SA"] {
+            assert_eq!(read(text), Some((IdentifierType::HorsUe, "CHÉTÉ SA".into())), "{text}");
+        }
+        assert_eq!(read("RIDET:0123456.001"), Some((IdentifierType::Ridet, "0123456001".into())));
         for text in ["", "SIRET", "SIRET:", "siret:21570004800014", "NIF:1", "SIRET:1", "AUTRE:a b\u{0}"] {
             assert_eq!(read(text), None, "{text:?}");
         }

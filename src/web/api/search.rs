@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     db::api::directory::{self, Criteria, Listed},
-    domain::structure_identifier::IdentifierType,
+    domain::structure_identifier::{IdentifierType, normal_form, normal_forms},
     web::api::state::ApiState,
 };
 
@@ -94,6 +94,12 @@ impl Word for IdentifierType {
 }
 
 impl SearchRequest {
+    /// An identifier as it is stored; one whose type is not given may be of any.
+    fn identifiers(&self, text: &str) -> Vec<String> {
+        let kind = self.structure.0.type_identifiant_structure.0;
+        kind.map_or_else(|| normal_forms(text), |kind| vec![normal_form(kind, text)])
+    }
+
     fn criteria(&self) -> Criteria {
         let searched = &self.structure.0;
         let names = [
@@ -103,7 +109,7 @@ impl SearchRequest {
             &searched.prenom_structure,
         ];
         Criteria {
-            identifier: searched.identifiant_structure.0.as_deref().map(without_spaces),
+            identifiers: searched.identifiant_structure.0.as_deref().map(|text| self.identifiers(text)),
             identifier_type: searched.type_identifiant_structure.0,
             names: names.into_iter().filter_map(|name| name.0.clone()).collect(),
             active: searched.statut_structure.0.map(|status| status == Status::Active),
@@ -116,11 +122,6 @@ impl SearchRequest {
             within_rights: self.restreindre_structures_privees.0.is_some(),
         }
     }
-}
-
-/// An identifier as it is stored.
-pub fn without_spaces(text: &str) -> String {
-    text.chars().filter(|character| !character.is_whitespace()).collect()
 }
 
 #[derive(JsonSchema, Serialize)]

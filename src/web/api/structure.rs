@@ -10,13 +10,12 @@ use super::{
     authentication::{Authentication, Call},
     error::ApiError,
     pagination::{PageAnswer, PageRequest},
-    search::without_spaces,
     success::SUCCESS,
     tolerant::{Choice, Number, Object, Text, Word},
 };
 use crate::{
     db::api::directory::{self, Consulted, StructureRef},
-    domain::structure_identifier::IdentifierType,
+    domain::structure_identifier::{IdentifierType, normal_form},
     web::api::state::ApiState,
 };
 
@@ -236,7 +235,7 @@ impl ServicesRequest {
     fn structure_ref(&self) -> Option<StructureRef> {
         let id = first_id([&self.id_structure, &self.id_structure_cpp]);
         let kind = self.type_identifiant_structure.0.unwrap_or(IdentifierType::Siret);
-        let by_identifier = || self.identifiant_structure.0.as_deref().map(|text| (kind, without_spaces(text)));
+        let by_identifier = || self.identifiant_structure.0.as_deref().map(|text| (kind, normal_form(kind, text)));
         id.or_else(|| by_identifier().map(|(kind, text)| StructureRef::Identifier(kind, text)))
     }
 }

@@ -24,7 +24,7 @@ use crate::{
         authority::Authority,
         verification::{self, Check, Verdict},
     },
-    domain::structure_identifier::StructureIdentifier,
+    domain::structure_identifier::{StructureIdentifier, in_ascii},
     web::{edge::metrics::Verified, paths},
 };
 
@@ -137,7 +137,7 @@ impl Question {
 fn structure_header(headers: &HeaderMap) -> Option<Named> {
     let mut values = headers.get_all(FOR_STRUCTURE).iter();
     let first = values.next()?;
-    let text = first.to_str().ok().filter(|_| values.next().is_none());
+    let text = str::from_utf8(first.as_bytes()).ok().filter(|_| values.next().is_none());
     Some(text.map_or(Named::Unreadable, Named::from))
 }
 
@@ -148,13 +148,13 @@ fn identity(authority: &Authority, asked: Option<&Named>) -> HeaderMap {
     let ends = ends.replace_nanosecond(0).unwrap_or(ends).format(&Rfc3339).unwrap_or_default();
     let structure = &authority.structure;
     let asked = match asked {
-        Some(Named::Readable(asked)) => format!("{}:{}", asked.kind().code(), asked.value()),
+        Some(Named::Readable(asked)) => in_ascii(&format!("{}:{}", asked.kind().code(), asked.value())),
         Some(Named::Unreadable) | None => String::new(),
     };
     let is_authorized = if authority.over_structure == Some(true) { "true" } else { "" };
     let headers = [
         ("x-raccord-login", authority.login.clone()),
-        ("x-raccord-structure", format!("{}:{}", structure.identifier_type, structure.identifier)),
+        ("x-raccord-structure", in_ascii(&format!("{}:{}", structure.identifier_type, structure.identifier))),
         ("x-raccord-scope", authority.scope()),
         ("x-raccord-expiration", ends),
         ("x-raccord-for-structure", asked),

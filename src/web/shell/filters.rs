@@ -9,7 +9,7 @@ use askama::{
 };
 use time::OffsetDateTime;
 
-use crate::french;
+use crate::{domain::structure_identifier::as_written, french};
 
 /// « 24 janvier 2028 », in a `<time>`.
 #[askama::filter_fn]
@@ -25,12 +25,12 @@ pub fn moment(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
     Ok(Safe(format!("<time datetime=\"{machine}\">{}</time>", french::moment(*at))))
 }
 
-/// A SIRET in groups of 3, 3, 3 and 5 digits, any other identifier in one piece. The gaps between
-/// groups are made by the style sheet, so that a copied identifier contains no spaces.
+/// A SIRET in groups of 3, 3, 3 and 5 digits, any other identifier as people write it. The gaps
+/// between groups are made by the style sheet, so that a copied identifier contains no spaces.
 #[askama::filter_fn]
-pub fn grouped(identifier: &str, _: &dyn Values) -> Result<Safe<String>> {
+pub fn grouped(identifier: &str, _: &dyn Values, kind: &str) -> Result<Safe<String>> {
     let sizes: &[usize] = if is_siret(identifier) { &SIRET_GROUPS } else { &[] };
-    Ok(Safe(in_groups(identifier, sizes, "")?))
+    Ok(Safe(in_groups(&as_written(kind, identifier), sizes, "")?))
 }
 
 /// A password in groups of five after its `rcd_`, with a possible line break between groups. A
@@ -118,7 +118,10 @@ mod tests {
     use crate::web::shell::filters;
 
     #[derive(Template)]
-    #[template(source = "{{ text|breakable }}\n{{ text|grouped }}\n{{ text|password_groups }}", ext = "html")]
+    #[template(
+        source = "{{ text|breakable }}\n{{ text|grouped(\"SIRET\") }}\n{{ text|password_groups }}",
+        ext = "html"
+    )]
     struct Written<'a> {
         text: &'a str,
     }

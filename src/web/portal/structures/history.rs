@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::{
     db::structures::history::{self, Cursor, EventPage, EventSearch, Export, PastEvent},
-    domain::audit::Action,
+    domain::{audit::Action, structure_identifier::in_login},
     french,
     web::{
         edge::{
@@ -173,7 +173,7 @@ pub async fn csv(
     Query(query): Query<HistoryQuery>,
 ) -> Result<Response, AppError> {
     let search = query.search().map_err(|_| AppError::Unprocessable)?;
-    let name = format!("historique-{}.csv", managed.structure.identifier());
+    let name = format!("historique-{}.csv", in_login(managed.structure.identifier()));
     let head = ["Date (heure de Paris)", "Opération", "Objet", "Précision", "Auteur", "Adresse IP"];
     let share = state.exports.take(managed.visitor.person.user_id, 1)?;
     let mut export = Export::begin(&state.pool, managed.structure, &search).await?;
