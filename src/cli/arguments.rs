@@ -90,8 +90,9 @@ pub struct Serve {
 pub enum Import {
     /// Load the public directory of structures
     ///
-    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the
-    /// columns:
+    /// FILE is a CSV separated by `;`, in UTF-8, Windows-1252 or UTF-16, whose first line names the
+    /// columns. Tabs and commas separate, too, where the first line shows it, and so does what a
+    /// line `sep=` before it names.
     ///
     /// TypeIdentifiant;Identifiant;RaisonSociale;EmetteurEdi;RecepteurEdi;GestionStatutMiseEnPaiement;GestionEngagement;
     /// GestionService;GestionServiceEngagement;EstMOA;EstMOAUniquement;StructureActive;Adresse;ComplementAdresse1;
@@ -102,15 +103,16 @@ pub enum Import {
     /// name; booleans are true/false, 1/0, O/N or Oui/Non. CodePostal is taken as it comes, even
     /// where it is not the five digits that the portal asks people for.
     ///
-    /// Each bad line is reported with its number and why, the others are loaded. Running it again
-    /// updates and never duplicates. A structure that has a principal manager keeps its name,
-    /// address and status, which are the manager's to edit: only its flags follow the file.
+    /// Each bad line is reported with its number and why, the others are loaded. A cell of
+    /// address, mail, telephone or flag that is wrong is mended or emptied, and reported too,
+    /// unless --strict is given. Running it again updates and never duplicates. A structure that
+    /// has a principal manager keeps its name, address and status, which are the manager's to edit:
+    /// only its flags follow the file.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
-    Structures { file: PathBuf },
+    Structures(StructuresFile),
     /// Load people, and what they are in which structures
     ///
-    /// FILE is a CSV separated by `;`, in UTF-8 or Windows-1252, whose first line names the
-    /// columns:
+    /// FILE is a CSV as for structures, whose first line names the columns:
     ///
     /// Identifiant;Nom;Prenom;AdresseContact;TypeIdentifiantStructure;IdentifiantStructure;Role
     ///
@@ -123,7 +125,32 @@ pub enum Import {
     /// name one for the same structure, the last one holds. Each bad line is reported with its
     /// number and why. Running it again changes nothing.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
-    Managers { file: PathBuf },
+    Managers(ManagersFile),
+}
+
+#[derive(Args, Debug)]
+pub struct StructuresFile {
+    pub file: PathBuf,
+    /// Refuse a line where a cell would have to be mended or emptied
+    #[arg(long)]
+    pub strict: bool,
+    /// Write the refused lines to this file, each with the reason
+    ///
+    /// A CSV with the columns of FILE after Ligne and Motif. Mend the lines there and import that
+    /// file. What it held is replaced.
+    #[arg(long, value_name = "FILE.csv", verbatim_doc_comment)]
+    pub report: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub struct ManagersFile {
+    pub file: PathBuf,
+    /// Write the refused lines to this file, each with the reason
+    ///
+    /// A CSV with the columns of FILE after Ligne and Motif. Mend the lines there and import that
+    /// file. What it held is replaced.
+    #[arg(long, value_name = "FILE.csv", verbatim_doc_comment)]
+    pub report: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,4 +1,4 @@
-//! Reads the records of a `;`-separated file one at a time, each with the number of its first line.
+//! Reads the records of a CSV file one at a time, each with the number of its first line.
 //!
 //! A quoted field may contain `;`, line breaks, and `""` for a quote. An unclosed quote invalidates
 //! its own line only: reading continues with the next line. Memory is bounded for any input.
@@ -28,9 +28,13 @@ pub enum LineError {
 /// The number of a record's first line, and the record or why it is invalid.
 pub type NumberedLine = (u64, Result<Vec<String>, LineError>);
 
-/// Reads records. Blank lines are skipped.
+/// Reads records. Blank lines are skipped, and so is a first line such as `sep=;`.
 pub struct CsvLines<R> {
     input: R,
+    /// The byte between two fields. Until the header is read, nothing has said which one it is.
+    separator: Option<u8>,
+    /// The record that was read last, as it stands in the file, where it could not be split.
+    unreadable: Vec<u8>,
     /// Lines already read while looking for a closing quote, to be read again.
     ahead: VecDeque<Vec<u8>>,
     number: u64,
@@ -38,7 +42,31 @@ pub struct CsvLines<R> {
 
 impl<R: BufRead> CsvLines<R> {
     pub fn new(input: R) -> Self {
-        Self { input, ahead: VecDeque::new(), number: 0 }
+        Self { input, separator: None, unreadable: Vec::new(), ahead: VecDeque::new(), number: 0 }
+    }
+
+    /// The header: the first record. It shows the separator, unless a line before it names one.
+    /// `fits` says whether fields are those of a header.
+    ///
+    /// # Errors
+    /// Where the file cannot be read.
+    pub fn header(&mut self, fits: impl Fn(&[String]) -> bool) -> io::Result<Option<NumberedLine>> {
+        let Some(line) = self.filled_line()? else { return Ok(None) };
+        let split = |separator| {
+            let mut splitter = Splitter::new(separator);
+            splitter.push_line(&line);
+            decode(splitter.fields)
+        };
+        let separator = *self.separator.get_or_insert_with(|| {
+            SEPARATORS.into_iter().find(|separator| fits(&split(*separator))).unwrap_or(SEPARATORS[0])
+        });
+        Ok(Some((self.number, self.record(&line, separator)?)))
+    }
+
+    /// What the record that was read last is in the file, if it was invalid.
+    #[must_use]
+    pub fn unreadable(&self) -> String {
+        decode(vec![self.unreadable.clone()]).concat()
     }
 
     /// The next record, `None` at the end of the file.
@@ -46,37 +74,50 @@ impl<R: BufRead> CsvLines<R> {
     /// # Errors
     /// Where the file cannot be read.
     pub fn next_line(&mut self) -> io::Result<Option<NumberedLine>> {
+        let Some(line) = self.filled_line()? else { return Ok(None) };
+        let number = self.number;
+        Ok(Some((number, self.record(&line, self.separator.unwrap_or(SEPARATORS[0]))?)))
+    }
+
+    /// The next line that is neither blank nor names the separator.
+    fn filled_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         while let Some(mut line) = self.physical_line()? {
             if self.number == 1 && line.starts_with("\u{feff}".as_bytes()) {
                 line.drain(..3);
             }
-            if !line.iter().all(u8::is_ascii_whitespace) {
-                let number = self.number;
-                return Ok(Some((number, self.record(&line)?)));
+            match named_separator(&line) {
+                Some(separator) if self.number == 1 => self.separator = Some(separator),
+                _ if line.iter().all(u8::is_ascii_whitespace) => {}
+                _ => return Ok(Some(line)),
             }
         }
         Ok(None)
     }
 
     /// The record that starts with `line`, including the following lines within its quotes.
-    fn record(&mut self, line: &[u8]) -> io::Result<Result<Vec<String>, LineError>> {
+    fn record(&mut self, line: &[u8], separator: u8) -> io::Result<Result<Vec<String>, LineError>> {
         if line.len() > LONGEST_RECORD {
-            return Ok(Err(LineError::TooLong));
+            return Ok(Err(self.refuse(line, LineError::TooLong)));
         }
-        let (mut splitter, mut length) = (Splitter::default(), line.len());
+        let (mut splitter, mut length) = (Splitter::new(separator), line.len());
         splitter.push_line(line);
         let mut more = Vec::new();
         while splitter.is_open() {
             let next = if length > LONGEST_RECORD { None } else { self.physical_line()? };
             let Some(next) = next else {
                 self.put_back(more);
-                return Ok(Err(LineError::QuoteNotClosed));
+                return Ok(Err(self.refuse(line, LineError::QuoteNotClosed)));
             };
             length += next.len();
             splitter.push_line(&next);
             more.push(next);
         }
         Ok(Ok(decode(splitter.fields)))
+    }
+
+    fn refuse(&mut self, line: &[u8], error: LineError) -> LineError {
+        self.unreadable = line.trim_ascii_end().to_vec();
+        error
     }
 
     fn put_back(&mut self, lines: Vec<Vec<u8>>) {
@@ -117,6 +158,22 @@ fn decode(fields: Vec<Vec<u8>>) -> Vec<String> {
     fields.into_iter().map(decode).collect()
 }
 
+/// What may stand between fields, `;` before all. Excel separates its Unicode text by tabs.
+const SEPARATORS: [u8; 3] = [b';', b'\t', b','];
+
+/// The separator that a line `sep=;` names, by which Excel knows how to split a file.
+fn named_separator(line: &[u8]) -> Option<u8> {
+    // Only the line's end is trimmed: the separator may be a tab.
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    let (name, separator) = line.split_at_checked(4)?;
+    match separator {
+        [separator] if name.eq_ignore_ascii_case(b"sep=") => Some(*separator),
+        _ => None,
+    }
+}
+
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum State {
     #[default]
@@ -127,19 +184,18 @@ enum State {
     QuoteInQuoted,
 }
 
-/// Splits a record into fields (RFC 4180, with `;`).
+/// Splits a record into fields (RFC 4180, with another separator).
 struct Splitter {
+    separator: u8,
     fields: Vec<Vec<u8>>,
     state: State,
 }
 
-impl Default for Splitter {
-    fn default() -> Self {
-        Self { fields: vec![Vec::new()], state: State::default() }
-    }
-}
-
 impl Splitter {
+    fn new(separator: u8) -> Self {
+        Self { separator, fields: vec![Vec::new()], state: State::default() }
+    }
+
     /// Whether a quote is still open at the end of the line.
     fn is_open(&self) -> bool {
         self.state == State::Quoted
@@ -164,7 +220,7 @@ impl Splitter {
             (State::FieldStart, b'"') => State::Quoted,
             (State::Quoted, b'"') => State::QuoteInQuoted,
             (State::Quoted, _) | (State::QuoteInQuoted, b'"') => self.keep(byte, State::Quoted),
-            (_, b';') => {
+            (_, byte) if byte == self.separator => {
                 self.fields.push(Vec::new());
                 State::FieldStart
             }

@@ -57,6 +57,30 @@ fn an_unclosed_quote_spoils_its_own_line_only() {
 }
 
 #[test]
+fn the_header_or_a_line_before_it_says_what_separates_fields() {
+    for text in
+        ["A;B\n1;2", "A\tB\n1\t2", "A,B\n1,2", "sep=;\r\nA;B\n1;2", "\u{feff}SEP=|\nA|B\n1|2", "\"sep=\t\"\nA\tB\n1\t2"]
+    {
+        let mut lines = CsvLines::new(text.as_bytes());
+        let (_, header) = lines.header(|names| names == ["A", "B"]).unwrap().unwrap();
+        assert_eq!(header.as_deref(), Ok(&fields(&["A", "B"])[..]), "{text}");
+        assert_eq!(lines.next_line().unwrap().unwrap().1, Ok(fields(&["1", "2"])), "{text}");
+    }
+    // A comma is one of the text where the header has semicolons.
+    let mut lines = CsvLines::new(&b"A;B\n1,5;2"[..]);
+    lines.header(|names| names == ["A", "B"]).unwrap();
+    assert_eq!(lines.next_line().unwrap(), Some((2, Ok(fields(&["1,5", "2"])))));
+}
+
+#[test]
+fn a_line_that_cannot_be_split_is_kept_as_it_stands() {
+    let mut lines = CsvLines::new(&b"a;b\n1;\"open \xe9\n2;ok\n"[..]);
+    lines.next_line().unwrap();
+    assert_eq!(lines.next_line().unwrap(), Some((2, Err(LineError::QuoteNotClosed))));
+    assert_eq!(lines.unreadable(), "1;\"open é");
+}
+
+#[test]
 fn a_quote_inside_a_word_is_just_a_quote() {
     assert_eq!(read(b"12\" pipe;\"a\"b"), [(1, Ok(fields(&["12\" pipe", "ab"])))]);
 }

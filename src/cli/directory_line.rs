@@ -1,9 +1,8 @@
 //! Parses a line of the public directory of structures.
 
-use thiserror::Error;
-
 use super::{
-    row_error::{Quoted, RowError},
+    garbled::is_garbled,
+    row_error::{MendedCell, Quoted, RowError},
     table::Row,
 };
 use crate::{
@@ -25,15 +24,6 @@ pub const REQUIRED: [&str; 3] = ["TypeIdentifiant", "Identifiant", "RaisonSocial
 pub struct ParsedLine {
     pub entry: DirectoryEntry,
     pub mended: Vec<MendedCell>,
-}
-
-/// A cell of which only a part is kept, or nothing.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("{column} is {read}: {kept} is kept")]
-pub struct MendedCell {
-    column: &'static str,
-    read: Quoted,
-    kept: Quoted,
 }
 
 /// Parses a line by the same rules as the « Fiche structure » form where these say which structure
@@ -101,7 +91,7 @@ fn card(cells: &mut Cells<'_>) -> Result<StructureCard, RowError> {
         country => country,
     };
     let card = StructureCard {
-        designation: cells.kept("RaisonSociale", without_line_breaks(cells.row.get("RaisonSociale"))),
+        designation: cells.name("RaisonSociale")?,
         address_line: cells.text("Adresse"),
         address_extra_1: cells.text("ComplementAdresse1"),
         address_extra_2: cells.text("ComplementAdresse2"),
@@ -125,11 +115,20 @@ struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    /// A line break becomes a space, what cannot be displayed is left out, and what is too long for
-    /// the form is cut.
+    /// The structure's name, which nothing can replace.
+    fn name(&mut self, column: &'static str) -> Result<String, RowError> {
+        let read = self.row.get(column);
+        if is_garbled(read) {
+            return Err(RowError::Garbled { column, value: Quoted::new(read) });
+        }
+        Ok(self.kept(column, without_line_breaks(read)))
+    }
+
+    /// Nothing of what was read in a wrong encoding. A line break becomes a space, what cannot be
+    /// displayed is left out, and what is too long for the form is cut.
     fn text(&mut self, column: &'static str) -> String {
         let read = self.row.get(column);
-        let line = without_line_breaks(read);
+        let line = if is_garbled(read) { String::new() } else { without_line_breaks(read) };
         let printable = line.chars().filter(|c| !is_unprintable(*c));
         let kept: String = printable.take(MOST_CHARACTERS).collect();
         self.kept(column, kept)
@@ -229,14 +228,14 @@ mod tests {
         let text = format!("{HEADER}\n{line}");
         let mut table = Table::read(text.as_bytes(), &REQUIRED).unwrap();
         let (_, row) = table.next_row().unwrap().unwrap();
-        parse(&row.map_err(|error| error.to_string())?, true).map_err(|error| error.to_string())
+        parse(row.checked().map_err(|error| error.to_string())?, true).map_err(|error| error.to_string())
     }
 
     #[test]
     fn three_columns_make_a_structure() {
         let text = "TypeIdentifiant;Identifiant;RaisonSociale\nSIRET;217 500 016 00019;Ville de Paris";
         let mut table = Table::read(text.as_bytes(), &REQUIRED).unwrap();
-        let ParsedLine { entry, mended } = parse(&table.next_row().unwrap().unwrap().1.unwrap(), true).unwrap();
+        let ParsedLine { entry, mended } = parse(&table.next_row().unwrap().unwrap().1, true).unwrap();
         assert_eq!(mended, []);
         assert_eq!((entry.identifier_type, entry.identifier.as_str()), ("SIRET", "21750001600019"));
         assert!(entry.active && !entry.moa);
@@ -269,6 +268,10 @@ mod tests {
             ("1;21750001600019; ;;;;;", "RaisonSociale is missing"),
             ("1;21750001600019;Paris;maybe;;;;", "StructureActive is \"maybe\""),
             ("1;21750001600019;Pa\u{1b}[31mris;;;;;", "RaisonSociale holds a character"),
+            (
+                "1;21750001600019;Mairie de NŽrac;;;;;",
+                "RaisonSociale is \"Mairie de NŽrac\": it was written in another encoding",
+            ),
         ] {
             let error = read(line).unwrap_err();
             assert!(error.contains(told), "{error}");
@@ -282,6 +285,7 @@ mod tests {
             ("1;21750001600019;Paris;;;Néant;;", "Courriel is \"Néant\": \"\" is kept"),
             ("1;21750001600019;Paris;;peut-être;;;", "EstMOA is \"peut-être\": \"false\" is kept"),
             ("1;21750001600019;Paris;;;;FRA;", "CodePays is \"FRA\": \"FR\" is kept"),
+            ("1;21750001600019;Paris;;;;;ƒgypte", "LibellePays is \"ƒgypte\": \"\" is kept"),
             ("1;21750001600019;Paris;;;;BEL;BELGIQUE", "CodePays is \"BEL\": \"\" is kept"),
             ("1;21750001600019;Paris;;;;;\"FRAN\nCE\"", "LibellePays is \"FRAN\\nCE\": \"FRAN CE\" is kept"),
         ] {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{demo::DemoError, report::Report, table::TableError};
+use super::{demo::DemoError, table::TableError};
 use crate::{
     db::members::import::AttachError, domain::new_person::NewPersonErrors, secret_keys::KeyFileError,
     server::ServeError,
@@ -25,11 +25,6 @@ pub enum Outcome {
 
 impl Outcome {
     #[must_use]
-    pub fn of(report: &Report) -> Self {
-        if report.has_bad_lines() { Self::SomeLinesBad } else { Self::Done }
-    }
-
-    #[must_use]
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -43,6 +38,8 @@ impl Outcome {
 pub enum CliError {
     #[error("{path} {problem}", path = .path.display())]
     File { path: PathBuf, problem: TableError },
+    #[error("--report: {path} cannot be written: {error}", path = .path.display())]
+    Report { path: PathBuf, error: std::io::Error },
     #[error("cannot read standard input: {0}")]
     Input(std::io::Error),
     #[error("{0}")]

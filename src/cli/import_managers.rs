@@ -5,8 +5,10 @@ use std::{collections::HashMap, fmt, path::Path};
 use sqlx::PgPool;
 
 use super::{
+    arguments::ManagersFile,
     directory_line,
     error::{CliError, Outcome},
+    garbled::is_garbled,
     report::Report,
     row_error::{Quoted, RowError},
     table::{Row, Table},
@@ -23,26 +25,26 @@ pub(crate) const REQUIRED: [&str; 7] =
 /// mail.
 ///
 /// # Errors
-/// Where the file as a whole or the database cannot be used.
-pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outcome, CliError> {
+/// Where the file as a whole, the file of refused lines or the database cannot be used.
+pub async fn run(pool: &PgPool, file: &ManagersFile, strict_siret: bool) -> Result<Outcome, CliError> {
+    let path = file.file.as_path();
     let last_principals = last_principals(path, strict_siret)?;
     let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
-    let (mut report, mut tally) = (Report::default(), Tally::default());
+    let (mut report, mut tally) = (Report::begin(file.report.as_deref(), path, table.header())?, Tally::default());
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
         report.line();
-        let line = row.map_err(RowError::from).and_then(|row| Line::parse(&row, strict_siret));
-        let done = match line {
+        let done = match Line::parse(&row, strict_siret) {
             Ok(line) => attach(pool, &line, line.superseded_by(number, &last_principals), number).await,
             Err(error) => Err(error),
         };
         match done {
             Ok(attached) => tally.add(attached),
             Err(RowError::Attach(AttachError::Database(error))) => return Err(error.into()),
-            Err(error) => report.bad(number, error),
+            Err(error) => report.bad(number, &row, error)?,
         }
     }
-    report.end(&tally);
-    Ok(Outcome::of(&report))
+    report.end(&tally)?;
+    Ok(report.outcome())
 }
 
 /// The last line, of each structure, that names its principal manager, with that person's login.
@@ -51,8 +53,7 @@ fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureI
     let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
     let mut last = HashMap::new();
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
-        let line = row.map_err(RowError::from).and_then(|row| Line::parse(&row, strict_siret));
-        if let Ok(line) = line
+        if let Ok(line) = Line::parse(&row, strict_siret)
             && line.role == Role::PrincipalManager
         {
             last.insert(line.structure, (number, line.person.login().to_owned()));
@@ -83,6 +84,10 @@ pub(crate) struct Line {
 
 impl Line {
     pub(crate) fn parse(row: &Row<'_>, strict_siret: bool) -> Result<Self, RowError> {
+        let row = row.checked()?;
+        if let Some(column) = ["Nom", "Prenom"].into_iter().find(|column| is_garbled(row.get(column))) {
+            return Err(RowError::Garbled { column, value: Quoted::new(row.get(column)) });
+        }
         Ok(Self {
             person: NewPerson::checked(
                 row.get("Identifiant"),

@@ -1,15 +1,16 @@
 //! `raccord import structures`: loads the public directory of structures.
 
-use std::{collections::HashMap, fmt, mem, path::Path};
+use std::{collections::HashMap, fmt, mem};
 
 use sqlx::PgPool;
 
 use super::{
-    directory_line,
+    arguments::StructuresFile,
+    directory_line::{self, ParsedLine},
     error::{CliError, Outcome},
     report::Report,
     row_error::RowError,
-    table::Table,
+    table::{Row, Table},
 };
 use crate::{
     db::structures::directory::{self, DirectoryEntry},
@@ -22,26 +23,34 @@ const BATCH: usize = 2_000;
 /// Loads the file. Each batch is committed on its own, so an interrupted import can be run again.
 ///
 /// # Errors
-/// Where the file as a whole or the database cannot be used.
-pub async fn run(pool: &PgPool, path: &Path, strict_siret: bool) -> Result<Outcome, CliError> {
+/// Where the file as a whole, the file of refused lines or the database cannot be used.
+pub async fn run(pool: &PgPool, file: &StructuresFile, strict_siret: bool) -> Result<Outcome, CliError> {
+    let path = file.file.as_path();
     let mut table = Table::open(path, &directory_line::REQUIRED).map_err(|error| CliError::file(path, error))?;
-    let (mut report, mut batch, mut tally) = (Report::default(), Batch::default(), Tally::default());
+    let mut report = Report::begin(file.report.as_deref(), path, table.header())?;
+    let (mut batch, mut tally) = (Batch::default(), Tally::default());
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
         report.line();
-        match row.map_err(RowError::from).and_then(|row| directory_line::parse(&row, strict_siret)) {
+        match parse(&row, file.strict, strict_siret) {
             Ok(line) => {
                 line.mended.iter().for_each(|cell| Report::remark(number, cell));
                 batch.push(line.entry, &mut tally);
             }
-            Err(error) => report.bad(number, error),
+            Err(error) => report.bad(number, &row, error)?,
         }
         if batch.entries.len() == BATCH {
             tally.add(&mem::take(&mut batch).load(pool).await?);
         }
     }
     tally.add(&batch.load(pool).await?);
-    report.end(&tally);
-    Ok(Outcome::of(&report))
+    report.end(&tally)?;
+    Ok(report.outcome())
+}
+
+/// With `--strict`, nothing is mended.
+fn parse(row: &Row<'_>, is_strict: bool, strict_siret: bool) -> Result<ParsedLine, RowError> {
+    let line = directory_line::parse(row.checked()?, strict_siret)?;
+    if is_strict && !line.mended.is_empty() { Err(RowError::Unmended(line.mended)) } else { Ok(line) }
 }
 
 /// What the valid lines changed.
@@ -94,6 +103,7 @@ impl Batch {
         if self.entries.is_empty() {
             return Ok(Tally::default());
         }
+        directory::respell(pool, &self.entries).await?;
         let loaded = directory::load(pool, &Actor::operator(), &self.entries).await?;
         let all = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
         Ok(Tally { created: loaded.created, updated: loaded.updated, unchanged: all - loaded.created - loaded.updated })

@@ -16,14 +16,17 @@ pub(crate) mod csv_lines;
 mod demo;
 pub(crate) mod directory_line;
 pub mod error;
+mod garbled;
 pub(crate) mod import_managers;
 mod import_structures;
 mod invite;
+mod refused_lines;
 mod report;
 mod reset_mfa;
 mod row_error;
 mod services;
 mod signing_keys;
+mod source_file;
 pub(crate) mod table;
 mod verify_audit;
 
@@ -49,8 +52,8 @@ pub async fn run(command: Command, settings: Settings, pool: PgPool) -> Result<O
 async fn run_once(command: Command, settings: &Settings, pool: &PgPool) -> Result<Outcome, CliError> {
     let strict = settings.strict_siret;
     match command {
-        Command::Import(Import::Structures { file }) => import_structures::run(pool, &file, strict).await,
-        Command::Import(Import::Managers { file }) => import_managers::run(pool, &file, strict).await,
+        Command::Import(Import::Structures(file)) => import_structures::run(pool, &file, strict).await,
+        Command::Import(Import::Managers(file)) => import_managers::run(pool, &file, strict).await,
         Command::Audit(Audit::Verify { head }) => verify_audit::run(pool, head).await,
         Command::Secret(Secret::Check) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
         Command::Service(act) => services::run(pool, settings, act).await,

@@ -19,12 +19,36 @@ pub enum RowError {
     NotOneOf { column: &'static str, value: Quoted, allowed: &'static str },
     #[error("{column} is {value}: {}", identifier_problem(*.error))]
     Identifier { column: &'static str, value: Quoted, error: IdentifierError },
+    #[error(
+        "{column} is {value}: it was written in another encoding, MacRoman perhaps; save the file as « CSV UTF-8 »"
+    )]
+    Garbled { column: &'static str, value: Quoted },
+    /// With `--strict`.
+    #[error("{}", .0.iter().map(MendedCell::why_refused).collect::<Vec<_>>().join("; "))]
+    Unmended(Vec<MendedCell>),
     #[error("{column} {}", card_problem(*.error))]
     Card { column: &'static str, error: StructureCardError },
     #[error(transparent)]
     Person(#[from] NewPersonErrors),
     #[error(transparent)]
     Attach(#[from] AttachError),
+}
+
+/// A cell of which only a part is kept, or nothing.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{column} is {read}: {kept} is kept")]
+pub struct MendedCell {
+    pub column: &'static str,
+    pub read: Quoted,
+    pub kept: Quoted,
+}
+
+impl MendedCell {
+    /// Why a line with this cell is refused where nothing may be mended.
+    #[must_use]
+    pub fn why_refused(&self) -> String {
+        format!("{} is {}, of which {} could be kept", self.column, self.read, self.kept)
+    }
 }
 
 /// A value from a file, escaped for a terminal and cut to a bounded length.
@@ -52,7 +76,9 @@ pub fn identifier_problem(error: IdentifierError) -> &'static str {
         IdentifierError::Empty => "the identifier is missing",
         IdentifierError::TooLong => "an identifier has at most 80 characters",
         IdentifierError::Character => "an identifier has only letters, digits, `-` and `_`",
-        IdentifierError::SiretLength => "a SIRET has 14 digits",
+        IdentifierError::SiretLength => {
+            "a SIRET has 14 digits (spreadsheets drop leading zeros, and write 2,175E+13 unless the column is a text)"
+        }
         IdentifierError::SiretChecksum => "the SIRET's control digit is wrong",
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     db,
     domain::{
         audit_chain::Head,
+        characters::is_invisible,
         contact_address::ContactAddress,
         credential::Credential,
         envelope::{EnvelopeSubject, SealedPassword, SessionSecret},
@@ -37,7 +38,7 @@ use crate::{
         second_factor::{Keyring, TotpSecret, recovery_digest, six_digits},
         service::{self, Audience, Keep, ServiceName},
         structure::StructureCard,
-        structure_identifier::{IdentifierType, StructureIdentifier},
+        structure_identifier::{IdentifierType, StructureIdentifier, in_ascii, in_login},
         technical_user::{Label, is_technical_login},
     },
     settings::Settings,
@@ -126,8 +127,9 @@ pub fn identifier(data: &[u8]) {
     assert!(strict.is_err() || strict == loose, "strict takes nothing that the other refuses");
     if let Ok(identifier) = loose {
         let value = identifier.value();
-        assert!((1..=80).contains(&value.len()));
-        assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert!((1..=80).contains(&value.chars().count()) && !value.chars().any(is_invisible));
+        assert!(in_login(value).bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+        assert!(in_ascii(value).bytes().all(|byte| byte.is_ascii_graphic()));
         assert!(kind != IdentifierType::Siret || value.len() == 14 && value.bytes().all(|byte| byte.is_ascii_digit()));
         assert_eq!(StructureIdentifier::parse(kind, value, false).as_ref(), Ok(&identifier));
     }
@@ -252,8 +254,8 @@ pub fn imports(data: &[u8]) {
     let text = [head.as_bytes(), data].concat();
     let mut table = Table::read(text.as_slice(), &directory_line::REQUIRED).expect("the head is sound");
     while let Some((_, row)) = table.next_row().expect("memory can be read") {
-        let Ok(row) = row else { continue };
-        match directory_line::parse(&row, true) {
+        let Ok(row) = row.checked() else { continue };
+        match directory_line::parse(row, true) {
             Ok(line) => {
                 assert!(!line.entry.designation.is_empty() && !line.entry.identifier.is_empty());
                 assert!(line.mended.iter().all(|cell| !cell.to_string().chars().any(char::is_control)));
@@ -265,7 +267,7 @@ pub fn imports(data: &[u8]) {
     let text = [head.as_bytes(), data].concat();
     let mut table = Table::read(text.as_slice(), &import_managers::REQUIRED).expect("the head is sound");
     while let Some((_, row)) = table.next_row().expect("memory can be read") {
-        if let Some(Err(error)) = row.ok().map(|row| import_managers::Line::parse(&row, true)) {
+        if let Err(error) = import_managers::Line::parse(&row, true) {
             assert!(!error.to_string().chars().any(char::is_control));
         }
     }

@@ -126,6 +126,150 @@ async fn an_import_loads_what_is_good_and_reports_what_is_not_and_can_be_run_aga
     assert_eq!(names, ["Commune d'Évreux"]);
 }
 
+/// `import structures` of these bytes, with further arguments.
+fn import_bytes(portal: &TestPortal, directory: &Directory, bytes: &[u8], further: &[&str]) -> (i32, String) {
+    let file = directory.file("annuaire.csv", bytes);
+    let arguments = [&["import", "structures", file.to_str().expect("a path of text")], further].concat();
+    let (code, _, told) = run(&mut raccord(&arguments, &[("DATABASE_URL", portal.database_url())]));
+    (code, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_is_read_in_each_form_in_which_spreadsheets_save_it() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let text =
+        |n: u32| format!("sep=;\r\nTYPE IDENTIFIANT;Identifiant;Raison sociale\r\n1;{};Évreux {n}\r\n;;\r\n", siret(n));
+    let utf_16 = |text: &str| -> Vec<u8> {
+        "\u{feff}".encode_utf16().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+    };
+    let files = [
+        text(1).into_bytes(),
+        utf_16(&text(2)),
+        // Excel's « Texte Unicode ».
+        utf_16(&text(3).replace("sep=;\r\n", "").replace(';', "\t")),
+        text(4).replace("\r\n", "\r").into_bytes(),
+        text(5).replace("sep=;", "sep=,").replace(';', ",").into_bytes(),
+    ];
+    for (place, bytes) in files.iter().enumerate() {
+        let (code, told) = import_bytes(&portal, &directory, bytes, &[]);
+        assert!(code == 0 && told.contains("1 created"), "file {place}: {told}");
+    }
+    let mut names = portal.designations().await;
+    names.sort();
+    assert_eq!(names, (1..=5).map(|n| format!("Évreux {n}")).collect::<Vec<_>>());
+    for (bytes, named) in
+        [(&b"PK\x03\x04\0\0"[..], ".xlsx"), (b"Code|Nom\n1|x\n", "names \"Code|Nom\" (columns are separated by `;`)")]
+    {
+        let (code, told) = import_bytes(&portal, &directory, bytes, &[]);
+        assert!(code == 1 && told.contains(named), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_in_another_encoding_is_noticed_and_not_loaded() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    // « Nérac », « Église » and a name without accents, as an old Mac writes them.
+    let lines = [(1, &b"Mairie de N\x8erac"[..]), (2, b"\x83glise"), (3, b"Rennes")];
+    let mut bytes = b"TypeIdentifiant;Identifiant;RaisonSociale\n".to_vec();
+    for (number, name) in lines {
+        bytes.extend(format!("1;{};", siret(number)).bytes().chain(name.iter().copied()).chain(*b"\n"));
+    }
+    let (code, told) = import_bytes(&portal, &directory, &bytes, &[]);
+    assert!(code == 3 && told.contains("1 created") && told.contains("2 bad"), "{told}");
+    assert_eq!(told.matches("another encoding").count(), 2, "{told}");
+    assert_eq!(portal.designations().await, ["Rennes"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identifiers_are_loaded_in_one_form_however_they_are_written() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let rows = [
+        ("3", "CHSOCIÉTÉ ROMANDE", "Société Romande"),
+        ("3", "GBMARKS & SPENCER", "M and S"),
+        ("4", "0123456.001", "Nouméa un"),
+        ("2", "be0403170701", "Bruxelles minuscules"),
+        ("2", "BE 0403.170.701", "Bruxelles capitales, la même"),
+        ("5", "E80208-001", "Papeete tiret"),
+        ("5", "E80208 001", "Papeete espace, la même"),
+        ("1", "217.500.016.00019", "Paris"),
+    ];
+    // As an import of before had it, without the space.
+    portal
+        .execute(
+            "INSERT INTO structures (identifier_type, identifier, designation) VALUES ('HORS_UE', 'USACMEINC', 'Acme')",
+        )
+        .await;
+    let lines = rows.iter().map(|(kind, identifier, name)| format!("{kind};{identifier};{name}\n"));
+    let text =
+        "TypeIdentifiant;Identifiant;RaisonSociale\n".to_owned() + &lines.collect::<String>() + "3;USACME INC;Acme\n";
+    let (code, told) = import_bytes(&portal, &directory, text.as_bytes(), &[]);
+    assert!(code == 0 && told.contains("6 created") && told.contains("0 bad"), "{told}");
+    let stored = portal
+        .texts("SELECT identifier || ' ' || designation FROM structures ORDER BY identifier COLLATE \"C\"", &[])
+        .await;
+    assert_eq!(
+        stored,
+        [
+            "0123456001 Nouméa un",
+            "21750001600019 Paris",
+            "BE0403170701 Bruxelles capitales, la même",
+            "CHSOCIÉTÉ ROMANDE Société Romande",
+            "E80208001 Papeete espace, la même",
+            "GBMARKS & SPENCER M and S",
+            "USACME INC Acme",
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_refused_is_written_with_the_reason_and_loads_once_mended() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let text = HEAD.to_owned()
+        + &line(&siret(1), "Rennes")
+        + &line(&siret(2), "Fougères;de trop")
+        + &line("12345678901234", "Vitré \"Ouest\"")
+        + &line(&siret(4), "Redon").replace("mairie@exemple.fr", "Néant").replace("1 rue de l’Église", "+1 rue")
+        + "1;\"jamais fermé\n";
+    let report = directory.path().join("refus.csv");
+    let arguments = ["--strict", "--report", report.to_str().expect("a path of text")];
+    let (code, told) = import_bytes(&portal, &directory, text.as_bytes(), &arguments);
+    assert!(code == 3 && told.contains("1 created") && told.contains("4 bad") && told.contains("refus.csv"), "{told}");
+    let refused = std::fs::read_to_string(&report).expect("the report");
+    assert!(refused.starts_with("\u{feff}Ligne;Motif;TypeIdentifiant;Identifiant;"), "{refused}");
+    for said in [
+        "\n3;the line has 22 fields",
+        "\n4;",
+        "control digit is wrong",
+        "\n5;",
+        "Courriel is ",
+        ";'+1 rue;",
+        "\n6;a quote is opened",
+    ] {
+        assert!(refused.contains(said), "{said}: {refused}");
+    }
+    // The file to import is never written.
+    let (code, told) = import_bytes(
+        &portal,
+        &directory,
+        text.as_bytes(),
+        &["--report", directory.path().join("annuaire.csv").to_str().expect("text")],
+    );
+    assert!(code == 1 && told.contains("it is the file to import"), "{told}");
+    // Mended there, and imported as it is: only what still is wrong remains.
+    let mended = refused.replace("12345678901234", &siret(3)).replace("Néant", "");
+    let (code, told) = import_bytes(&portal, &directory, mended.as_bytes(), &arguments);
+    assert!(code == 3 && told.contains("2 created") && told.contains("2 bad"), "{told}");
+    let mut names = portal.designations().await;
+    names.sort();
+    assert_eq!(names, ["Redon", "Rennes", "Vitré \"Ouest\""]);
+    let again = std::fs::read_to_string(&report).expect("the report");
+    assert_eq!(again.matches("Motif").count(), 1, "{again}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn managers_are_imported_invited_and_replaced() {
     let portal = TestPortal::start().await;

@@ -143,7 +143,7 @@ fn structures() -> Vec<DirectoryEntry> {
     let mut table = Table::read(STRUCTURES.as_bytes(), &directory_line::REQUIRED).expect("a test reads the extract");
     std::iter::from_fn(|| {
         let (_, row) = table.next_row().expect("text can be read")?;
-        let line = directory_line::parse(&row.expect("a test reads the extract"), true);
+        let line = directory_line::parse(row.checked().expect("a test reads the extract"), true);
         Some(line.expect("a test reads the extract").entry)
     })
     .collect()

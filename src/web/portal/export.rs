@@ -74,7 +74,8 @@ const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d
 /// Puts an apostrophe before a cell that a spreadsheet could take for a formula, which makes it a
 /// text. Some spreadsheets skip white space and invisible characters before the formula. A cell
 /// that begins with a control character also gets an apostrophe.
-fn safe_cell(text: String) -> String {
+#[must_use]
+pub fn safe_cell(text: String) -> String {
     let first = text.trim_start_matches(is_blank).chars().next();
     let is_formula = first.is_some_and(|first| FORMULA.contains(&first)) || text.starts_with(char::is_control);
     if is_formula { format!("'{text}") } else { text }
