@@ -1,9 +1,11 @@
-//! French texts for dates (in Paris time) and seconds.
+//! French texts for dates (in Paris time, and beside it in that of a territory) and seconds.
 
 use std::sync::LazyLock;
 
 use jiff::{Timestamp, ZonedDateTime, civil::Date, tz::TimeZone};
 use time::OffsetDateTime;
+
+use crate::domain::territory::Territory;
 
 static PARIS: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::get("Europe/Paris").unwrap_or(TimeZone::UTC));
 
@@ -28,11 +30,29 @@ pub fn day(at: OffsetDateTime) -> String {
     french_day(&in_paris(at))
 }
 
-/// « 24 janvier 2028 à 14 h 05 ».
+/// « 24 janvier 2028 à 14 h 05 (heure de Paris) ».
 #[must_use]
 pub fn moment(at: OffsetDateTime) -> String {
+    format!("{} (heure de Paris)", day_and_hour(&in_paris(at)))
+}
+
+/// « 24 janvier 2028 à 14 h 05 », where the text around it says of which place.
+#[must_use]
+pub fn clock(at: OffsetDateTime) -> String {
+    day_and_hour(&in_paris(at))
+}
+
+/// « 9 décembre 2026 à 23 h 49 à Tahiti », where it is another day there than in Paris.
+#[must_use]
+pub fn other_day(at: OffsetDateTime, territory: Option<Territory>) -> Option<String> {
+    let territory = territory?;
     let paris = in_paris(at);
-    format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(&paris), paris.hour(), paris.minute())
+    let local = paris.with_time_zone(TimeZone::get(territory.zone()).ok()?);
+    (local.date() != paris.date()).then(|| format!("{} {}", day_and_hour(&local), territory.place()))
+}
+
+fn day_and_hour(at: &ZonedDateTime) -> String {
+    format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(at), at.hour(), at.minute())
 }
 
 /// « 1 seconde », « 30 secondes ».
@@ -99,8 +119,24 @@ mod tests {
 
     #[test]
     fn an_hour_follows_summer_and_winter() {
-        assert_eq!(moment(at("2028-01-24T13:05:00Z")), "24 janvier 2028 à 14\u{a0}h\u{a0}05");
-        assert_eq!(moment(at("2028-07-14T13:05:00Z")), "14 juillet 2028 à 15\u{a0}h\u{a0}05");
+        assert_eq!(moment(at("2028-01-24T13:05:00Z")), "24 janvier 2028 à 14\u{a0}h\u{a0}05 (heure de Paris)");
+        assert_eq!(clock(at("2028-07-14T13:05:00Z")), "14 juillet 2028 à 15\u{a0}h\u{a0}05");
+    }
+
+    #[test]
+    fn where_it_is_another_day_than_in_paris_it_is_said() {
+        let there = |text: &str, territory| other_day(at(text), Some(territory));
+        let died = "2026-12-10T09:49:00Z";
+        assert_eq!(there(died, Territory::Polynesie).as_deref(), Some("9 décembre 2026 à 23\u{a0}h\u{a0}49 à Tahiti"));
+        assert_eq!(there(died, Territory::Reunion), None);
+        let evening = "2026-12-10T20:00:00Z";
+        let noumea = "11 décembre 2026 à 7\u{a0}h\u{a0}00 en Nouvelle-Calédonie";
+        assert_eq!(there(evening, Territory::NouvelleCaledonie).as_deref(), Some(noumea));
+        assert_eq!(
+            there("2026-12-10T01:00:00Z", Territory::Guadeloupe).as_deref(),
+            Some("9 décembre 2026 à 21\u{a0}h\u{a0}00 en Guadeloupe")
+        );
+        assert_eq!(other_day(at(died), None), None);
     }
 
     #[test]

@@ -271,6 +271,7 @@ async fn what_concerns_an_account_is_mailed_however_many_mails_its_cause_has_wri
             at,
             expires_at: at,
             former_until: None,
+            territory: None,
         })
     };
     let factor = |change| Notification::SecondFactorChanged { login: "une".into(), change, at };

@@ -27,6 +27,7 @@ pub mod signing_key;
 pub mod structure;
 pub mod structure_identifier;
 pub mod technical_user;
+pub mod territory;
 pub mod user_agent;
 pub mod verifier;
 pub mod wiped;

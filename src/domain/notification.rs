@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::territory::Territory;
+
 /// A notification to a contact address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -189,6 +191,9 @@ pub struct AccountNotification {
     /// Until when the password that a reset replaced still works; `None` where it does not.
     #[serde(default, with = "time::serde::timestamp::option")]
     pub former_until: Option<OffsetDateTime>,
+    /// Where the structure is, if its clocks are not those of Paris.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub territory: Option<Territory>,
 }
 
 /// A change of a technical user's restrictions.
@@ -236,6 +241,9 @@ pub struct ExpiryNotice {
     pub expires_at: OffsetDateTime,
     /// Days until then, by the calendar in Paris.
     pub days_left: i32,
+    /// Where the structure is, if its clocks are not those of Paris.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub territory: Option<Territory>,
 }
 
 impl ExpiryNotice {
@@ -263,6 +271,7 @@ mod tests {
             identifier: "21750001600019".into(),
             expires_at: OffsetDateTime::UNIX_EPOCH,
             days_left,
+            territory: None,
         }
     }
 

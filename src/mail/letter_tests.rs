@@ -1,8 +1,11 @@
 use time::OffsetDateTime;
 
 use super::*;
-use crate::domain::notification::{
-    AccountNotification, ExpiryNotice, Joining, RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
+use crate::domain::{
+    notification::{
+        AccountNotification, ExpiryNotice, Joining, RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
+    },
+    territory::Territory,
 };
 
 const PORTAL: &str = "https://raccord.example";
@@ -18,6 +21,7 @@ fn account() -> AccountNotification {
         at: OffsetDateTime::from_unix_timestamp(1_795_500_000).unwrap(),
         expires_at: OffsetDateTime::from_unix_timestamp(1_832_133_600).unwrap(),
         former_until: None,
+        territory: None,
     }
 }
 
@@ -31,6 +35,7 @@ fn expiring(days_left: i32) -> Notification {
         identifier,
         expires_at,
         days_left,
+        territory: None,
     })
 }
 
@@ -330,5 +335,24 @@ fn the_account_stands_between_blank_lines() {
         let (before, rest) = text.split_once("Identifiant de connexion").expect("the account");
         let (_, after) = rest.split_once("Échéance du mot de passe").expect("its end");
         assert!(before.ends_with("\n\n") && after.lines().nth(1) == Some(""), "{text}");
+    }
+}
+
+#[test]
+fn an_expiry_is_told_by_the_clock_of_the_structure_too_where_it_is_another_day_there() {
+    let died = OffsetDateTime::from_unix_timestamp(1_796_896_140).unwrap();
+    let account = AccountNotification { expires_at: died, territory: Some(Territory::Polynesie), ..account() };
+    let AccountNotification { technical_user_id, login, label, structure, identifier, expires_at, territory, .. } =
+        account.clone();
+    let reminder =
+        ExpiryNotice { technical_user_id, login, label, structure, identifier, expires_at, days_left: 7, territory };
+    for notice in [
+        Notification::TechnicalUserCreated(account.clone()),
+        Notification::PasswordReset(account),
+        Notification::PasswordExpiring(reminder),
+    ] {
+        let letter = render(&notice, None, PORTAL).unwrap();
+        let there = "soit le 9 décembre 2026 à 23\u{a0}h\u{a0}49 à Tahiti";
+        assert!(letter.text.contains(there) && letter.html.contains(there), "{}", letter.text);
     }
 }

@@ -64,6 +64,33 @@ pub async fn of_manager(
     Ok(Some((caller, ApiMemberships { rows, total })))
 }
 
+/// The caller with the memberships within its rights of active structures, the first 10,000.
+///
+/// # Errors
+/// Database errors.
+pub async fn active(
+    pool: &PgPool,
+    presented: &PresentedCredentials,
+) -> sqlx::Result<Option<(Caller, Vec<ApiMembership>)>> {
+    let mut query = QueryBuilder::new(
+        "SELECT c.technical_user_id, c.at, c.sunset,
+                p.id, p.structure_id, p.identifier_type, p.identifier, p.designation, p.role
+           FROM (SELECT * FROM ",
+    );
+    presented.push_caller(&mut query);
+    query.push(
+        " OFFSET 0) c LEFT JOIN LATERAL
+          (SELECT m.membership_id AS id, m.structure_id, s.identifier_type, s.identifier, s.designation, m.role
+             FROM structures_within_rights(c.technical_user_id, c.manager_id, c.structures_chosen) m
+             JOIN structures s ON s.id = m.structure_id
+            WHERE s.active ORDER BY s.id LIMIT 10000) p ON true",
+    );
+    let found = query.build().fetch_all(pool).await?;
+    let Some(first) = found.first() else { return Ok(None) };
+    let rows = found.iter().map(membership).filter_map(Result::transpose).collect::<sqlx::Result<Vec<_>>>()?;
+    Ok(Some((caller(first)?, rows)))
+}
+
 fn caller(row: &PgRow) -> sqlx::Result<Caller> {
     Ok(Caller { technical_user_id: row.try_get(0)?, at: row.try_get(1)?, sunset: row.try_get(2)? })
 }

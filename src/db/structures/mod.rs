@@ -9,7 +9,7 @@ pub mod list;
 use sqlx::{PgConnection, PgExecutor};
 use thiserror::Error;
 
-use crate::domain::{structure::StructureCard, structure_identifier::IdentifierType};
+use crate::domain::{structure::StructureCard, structure_identifier::IdentifierType, territory::Territory};
 
 /// Proof that a person is, at this moment, the principal manager of a structure. Its fields are
 /// private and only [`find_managed`] makes one. Whatever acts on a structure takes one, so code
@@ -49,6 +49,11 @@ impl ManagedStructure {
     /// Its name.
     pub fn designation(&self) -> &str {
         &self.card.designation
+    }
+
+    /// Where it is, if the clocks there are not those of Paris.
+    pub fn territory(&self) -> Option<Territory> {
+        Territory::of_structure(self.identifier_type, &self.card.postal_code)
     }
 
     /// What its manager may edit.

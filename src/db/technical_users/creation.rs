@@ -242,6 +242,7 @@ async fn notify(
         at: account.created_at,
         expires_at: account.expires_at,
         former_until: None,
+        territory: structure.territory(),
     };
     let notice = Notification::TechnicalUserCreated(notice);
     outbox::enqueue(conn, creation.actor, structure.contact_address(), &notice).await

@@ -3,6 +3,8 @@
 use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
+use crate::domain::structure_identifier::IdentifierType;
+
 /// The expiry of a technical user's password.
 #[derive(Clone, Debug)]
 pub struct Deadline {
@@ -15,6 +17,12 @@ pub struct Deadline {
     pub structure: String,
     pub expires_at: OffsetDateTime,
     pub password_set_at: OffsetDateTime,
+    /// When what the event says was last changed: password, label or the structure's name.
+    pub changed_at: OffsetDateTime,
+    /// Now, by the database's clock.
+    pub read_at: OffsetDateTime,
+    pub identifier_type: IdentifierType,
+    pub postal_code: String,
 }
 
 /// The deadlines of the active technical users in this principal manager's active structures,
@@ -25,11 +33,12 @@ pub struct Deadline {
 pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Deadline>> {
     sqlx::query_as!(
         Deadline,
-        "SELECT t.id AS technical_user_id, t.credential_version, t.login, t.label, s.designation AS structure,
-                t.expires_at, t.password_set_at
+        r#"SELECT t.id AS technical_user_id, t.credential_version, t.login, t.label, s.designation AS structure,
+                t.expires_at, t.password_set_at, greatest(t.password_set_at, t.renamed_at, s.renamed_at) AS "changed_at!",
+                portal_now() AS "read_at!", s.identifier_type AS "identifier_type: IdentifierType", s.postal_code
            FROM structures s JOIN technical_users t ON t.structure_id = s.id AND t.status = 'ACTIVE'
           WHERE s.principal_manager_id = $1 AND s.active
-          ORDER BY t.expires_at, t.id",
+          ORDER BY t.expires_at, t.id"#,
         manager_id,
     )
     .fetch_all(pool)

@@ -26,6 +26,7 @@ use super::{
 };
 use crate::domain::{
     audit::{Action, Actor},
+    structure_identifier::IdentifierType,
     technical_user::{Label, TechnicalUserStatus, look_alike},
 };
 
@@ -43,6 +44,9 @@ pub struct TechnicalUser {
     pub credential_version: i32,
     pub password_set_at: OffsetDateTime,
     pub expires_at: OffsetDateTime,
+    /// The kind of its structure's identifier and the postal code: they say where it is.
+    pub identifier_type: IdentifierType,
+    pub postal_code: String,
     /// Calendar days until then in Paris; negative once it is past.
     pub days_left: i32,
     pub password_shown_at: Option<OffsetDateTime>,
@@ -138,11 +142,12 @@ async fn select(
         TechnicalUser,
         r#"SELECT t.id, t.login, t.label, t.status AS "status: TechnicalUserStatus", t.created_at, u.first_name || ' ' || u.last_name AS "created_by!",
                   t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
+                  s.identifier_type AS "identifier_type: IdentifierType", s.postal_code,
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
                   (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
                   is_failing(t.last_refused_at, t.last_call_at, t.password_set_at) AS "failing!",
                   f.ends_at AS "former_until?", f.last_call_at AS former_last_call_at
-             FROM technical_users t JOIN users u ON u.id = t.created_by
+             FROM technical_users t JOIN users u ON u.id = t.created_by JOIN structures s ON s.id = t.structure_id
              LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()
             WHERE t.structure_id = $1 AND t.status <> 'DELETED' AND ($2::bigint IS NULL OR t.id = $2)
             ORDER BY t.number"#,

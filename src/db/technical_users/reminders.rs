@@ -5,7 +5,11 @@ use time::OffsetDateTime;
 
 use crate::{
     db::outbox::{self, Cause},
-    domain::notification::{ExpiryNotice, Notification},
+    domain::{
+        notification::{ExpiryNotice, Notification},
+        structure_identifier::IdentifierType,
+        territory::Territory,
+    },
 };
 
 /// Reminders written in one transaction.
@@ -51,7 +55,9 @@ struct Reminder {
     expires_at: OffsetDateTime,
     days_left: i32,
     designation: String,
+    identifier_type: IdentifierType,
     identifier: String,
+    postal_code: String,
     contact_address: Option<String>,
 }
 
@@ -65,6 +71,7 @@ impl From<Reminder> for ExpiryNotice {
             identifier: reminder.identifier,
             expires_at: reminder.expires_at,
             days_left: reminder.days_left,
+            territory: Territory::of_structure(reminder.identifier_type, &reminder.postal_code),
         }
     }
 }
@@ -98,7 +105,7 @@ async fn record_due(conn: &mut PgConnection) -> sqlx::Result<Vec<Reminder>> {
                ON CONFLICT DO NOTHING
                RETURNING technical_user_id)
            SELECT t.id, t.login, t.label, t.expires_at, greatest(days_until(t.expires_at), 0) AS "days_left!",
-                  s.designation, s.identifier, a.contact_address AS "contact_address?"
+                  s.designation, s.identifier_type AS "identifier_type: IdentifierType", s.identifier, s.postal_code, a.contact_address AS "contact_address?"
              FROM reminded r
              JOIN technical_users t ON t.id = r.technical_user_id
              JOIN structures s ON s.id = t.structure_id

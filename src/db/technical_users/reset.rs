@@ -158,6 +158,7 @@ async fn notify(
         at: renewed.password_set_at,
         expires_at: renewed.expires_at,
         former_until,
+        territory: structure.territory(),
     };
     outbox::enqueue(conn, reset.actor, structure.contact_address(), &Notification::PasswordReset(notice)).await
 }

@@ -17,12 +17,22 @@ pub fn day(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
     Ok(Safe(format!(r#"<time datetime="{}">{}</time>"#, french::in_paris(*at).date(), french::day(*at))))
 }
 
-/// « 24 janvier 2028 à 14 h 05 », in a `<time>`.
+/// « 24 janvier 2028 à 14 h 05 (heure de Paris) », the date in a `<time>`.
 #[askama::filter_fn]
 pub fn moment(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
-    let paris = french::in_paris(*at);
-    let machine = paris.strftime("%Y-%m-%dT%H:%M:%S%:z");
-    Ok(Safe(format!("<time datetime=\"{machine}\">{}</time>", french::moment(*at))))
+    Ok(Safe(format!("{} (heure de Paris)", in_time(*at))))
+}
+
+/// « 24 janvier 2028 à 14 h 05 », in a `<time>`: in tables, beside which it is said once that the
+/// hours are those of Paris.
+#[askama::filter_fn]
+pub fn clock(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
+    Ok(Safe(in_time(*at)))
+}
+
+fn in_time(at: OffsetDateTime) -> String {
+    let machine = french::in_paris(at).strftime("%Y-%m-%dT%H:%M:%S%:z");
+    format!("<time datetime=\"{machine}\">{}</time>", french::clock(at))
 }
 
 /// A SIRET in groups of 3, 3, 3 and 5 digits, any other identifier as people write it. The gaps

@@ -7,7 +7,8 @@ use crate::{
         structures::{ManagedStructure, history::PastEvent},
         technical_users::TechnicalUser,
     },
-    domain::{role::Role, technical_user::TechnicalUserStatus},
+    domain::{role::Role, technical_user::TechnicalUserStatus, territory::Territory},
+    french,
 };
 
 /// The id of a row, as URLs contain it.
@@ -40,11 +41,15 @@ pub struct Expiry {
     pub at: OffsetDateTime,
     /// Calendar days until then in Paris; negative once it is past.
     pub days_left: i64,
+    /// The hour where the structure is, if it is another day there.
+    pub there: Option<String>,
 }
 
 impl From<&TechnicalUser> for Expiry {
     fn from(account: &TechnicalUser) -> Self {
-        Self { at: account.expires_at, days_left: account.days_left.into() }
+        let territory = Territory::of_structure(account.identifier_type, &account.postal_code);
+        let there = french::other_day(account.expires_at, territory);
+        Self { at: account.expires_at, days_left: account.days_left.into(), there }
     }
 }
 

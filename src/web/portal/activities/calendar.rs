@@ -20,7 +20,7 @@ use crate::{
         page_data::{self as contents, CalendarContents},
         technical_users::deadlines::{self, Deadline, NextDeadline},
     },
-    domain::{characters::is_control_or_line_end, random},
+    domain::{characters::is_control_or_line_end, random, territory::Territory},
     french,
     web::{
         edge::{
@@ -129,6 +129,28 @@ async fn answer(state: &AppState, manager_id: i64) -> Result<Response, AppError>
     Ok((headers, Body::from(share.kept_by(text.into_bytes()))).into_response())
 }
 
+/// A calendar must have a component (RFC 5545 §3.6), and a manager may have no deadline: the zone
+/// of the texts' hours is always there.
+const PARIS: [&str; 17] = [
+    "BEGIN:VTIMEZONE",
+    "TZID:Europe/Paris",
+    "BEGIN:DAYLIGHT",
+    "TZOFFSETFROM:+0100",
+    "TZOFFSETTO:+0200",
+    "TZNAME:CEST",
+    "DTSTART:19960331T020000",
+    "RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU",
+    "END:DAYLIGHT",
+    "BEGIN:STANDARD",
+    "TZOFFSETFROM:+0200",
+    "TZOFFSETTO:+0100",
+    "TZNAME:CET",
+    "DTSTART:19961027T030000",
+    "RRULE:FREQ=YEARLY;BYMONTH=10;BYDAY=-1SU",
+    "END:STANDARD",
+    "END:VTIMEZONE",
+];
+
 fn calendar(deadlines: &[Deadline], portal: &str) -> String {
     let mut text = String::new();
     for line in [
@@ -140,7 +162,11 @@ fn calendar(deadlines: &[Deadline], portal: &str) -> String {
         "X-WR-CALNAME:Raccord – échéances des mots de passe",
         "REFRESH-INTERVAL;VALUE=DURATION:P1D",
         "X-PUBLISHED-TTL:P1D",
+        "X-WR-TIMEZONE:Europe/Paris",
     ] {
+        push(&mut text, line);
+    }
+    for line in PARIS {
         push(&mut text, line);
     }
     for deadline in deadlines {
@@ -157,14 +183,23 @@ fn push_event(text: &mut String, deadline: &Deadline, portal: &str) {
     let day = french::in_paris(deadline.expires_at).date().strftime("%Y%m%d").to_string();
     let url = format!("{portal}{}", paths::technical_user(deadline.technical_user_id));
     let what = format!("Mot de passe technique à renouveler\u{a0}: {name} ({})", deadline.structure);
+    let territory = Territory::of_structure(deadline.identifier_type, &deadline.postal_code);
+    let there = french::other_day(deadline.expires_at, territory).map(|there| format!(", soit le {there}"));
     let why = format!(
-        "Le mot de passe du compte {} expire le {}. Réinitialisez-le avant\u{a0}: {url}",
+        "Le mot de passe du compte {} expire le {}{}. Réinitialisez-le avant\u{a0}: {url}",
         deadline.login,
-        french::moment(deadline.expires_at)
+        french::moment(deadline.expires_at),
+        there.unwrap_or_default(),
     );
+    // Calendars take a change of the texts only with another revision (RFC 5545 §3.8.7.4).
+    let revision = (deadline.changed_at - deadline.password_set_at).whole_seconds().max(0);
     push(text, "BEGIN:VEVENT");
     push(text, &format!("UID:{}-{}@{host}", deadline.technical_user_id, deadline.credential_version));
-    push(text, &format!("DTSTAMP:{}", utc(deadline.password_set_at)));
+    // With METHOD, it is when the calendar was made (RFC 5545 §3.8.7.2).
+    push(text, &format!("DTSTAMP:{}", utc(deadline.read_at)));
+    push(text, &format!("CREATED:{}", utc(deadline.password_set_at)));
+    push(text, &format!("LAST-MODIFIED:{}", utc(deadline.changed_at)));
+    push(text, &format!("SEQUENCE:{revision}"));
     push(text, &format!("DTSTART;VALUE=DATE:{day}"));
     push(text, &format!("SUMMARY:{}", escaped(&what)));
     push(text, &format!("DESCRIPTION:{}", escaped(&why)));
@@ -235,7 +270,7 @@ impl From<NextDeadline> for DeadlineRow {
             name: next.label.unwrap_or(next.login),
             structure_id: next.structure_id,
             structure: next.structure,
-            expiry: Expiry { at: next.expires_at, days_left: next.days_left.into() },
+            expiry: Expiry { at: next.expires_at, days_left: next.days_left.into(), there: None },
         }
     }
 }
@@ -243,6 +278,13 @@ impl From<NextDeadline> for DeadlineRow {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::structure_identifier::IdentifierType;
+
+    #[test]
+    fn a_calendar_without_deadlines_has_a_component() {
+        let text = calendar(&[], "https://raccord.example");
+        assert!(text.contains("\r\nBEGIN:VTIMEZONE\r\nTZID:Europe/Paris\r\n") && !text.contains("VEVENT"), "{text}");
+    }
 
     #[test]
     fn a_calendar_names_each_deadline_in_lines_that_every_reader_takes() {
@@ -256,6 +298,10 @@ mod tests {
             // 2028-01-23 23:30 UTC is the 24th in Paris.
             expires_at: at(1_832_283_000),
             password_set_at: at(1_795_500_000),
+            changed_at: at(1_795_500_060),
+            read_at: at(1_795_600_000),
+            identifier_type: IdentifierType::Siret,
+            postal_code: "98714".into(),
         };
         let text = calendar(&[deadline], "https://raccord.example");
         assert!(text.starts_with("BEGIN:VCALENDAR\r\n") && text.ends_with("END:VCALENDAR\r\n"));
@@ -264,12 +310,16 @@ mod tests {
         let unfolded = text.replace("\r\n ", "");
         for line in [
             "UID:7-2@raccord.example",
-            "DTSTAMP:20261124T060000Z",
+            "DTSTAMP:20261125T094640Z",
+            "CREATED:20261124T060000Z",
+            "LAST-MODIFIED:20261124T060100Z",
+            "SEQUENCE:60",
             "DTSTART;VALUE=DATE:20280124",
             "URL:https://raccord.example/utilisateurs-techniques/7",
         ] {
             assert!(unfolded.lines().any(|found| found == line), "{line} is not in {unfolded}");
         }
+        assert!(unfolded.contains("24 janvier 2028 à 0\u{a0}h\u{a0}30 (heure de Paris)\\, soit le 23 janvier 2028 à 13\u{a0}h\u{a0}30 à Tahiti."), "{unfolded}");
         assert!(unfolded.contains("ERP\\; paie\\, \\\\ et œuvres sociales X:1 X:2 X:3 (Communauté"), "{unfolded}");
     }
 }

@@ -129,7 +129,7 @@ impl From<StructureRow> for ManagedStructureRow {
                 active: row.active,
             },
             technical_users: row.technical_users.unsigned_abs(),
-            next_expiry: next_expiry.map(|(at, days)| Expiry { at, days_left: days.into() }),
+            next_expiry: next_expiry.map(|(at, days)| Expiry { at, days_left: days.into(), there: None }),
         }
     }
 }

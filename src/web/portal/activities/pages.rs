@@ -160,7 +160,7 @@ impl From<OverviewRow> for AccountRow {
                 identifier: row.identifier,
                 active: row.structure_active,
             },
-            expiry: Expiry { at: row.expires_at, days_left: row.days_left.into() },
+            expiry: Expiry { at: row.expires_at, days_left: row.days_left.into(), there: None },
             known_to_another: row.known_to_another,
             failing: row.failing,
             last_call_at: row.last_call_at,
