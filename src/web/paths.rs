@@ -91,6 +91,13 @@ pub const API_DESCRIPTION: &str = "/api/openapi.json";
 pub const API_SEARCH: &str = "/cpro/structures/v1/rechercher";
 pub const API_CONSULT: &str = "/cpro/structures/v1/consulter";
 pub const API_SERVICES: &str = "/cpro/structures/v1/lister/rattachementsutilisateur";
+pub const API_STRUCTURE_SERVICES: &str = "/cpro/structures/v1/rechercher/services";
+pub const API_STRUCTURE_SERVICE: &str = "/cpro/structures/v1/consulter/service";
+pub const API_SPACES: &str = "/cpro/utilisateurs/v1/rechercher/espaces";
+pub const API_SUPPLIERS: &str = "/cpro/transverses/v1/recuperer/structures/actives/fournisseur";
+pub const API_RECIPIENTS: &str = "/cpro/transverses/v1/recuperer/structures/actives/destinataire";
+pub const API_IDENTIFIER_TYPES: &str = "/cpro/transverses/v1/recuperer/typeidentifiant/structure";
+pub const API_SIRET: &str = "/cpro/transverses/v1/consulter/information/siret";
 
 /// Whether this route is a page or file that a secret link opens.
 #[must_use]

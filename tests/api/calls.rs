@@ -257,3 +257,79 @@ async fn every_refusal_says_which_member_and_why() {
         assert_eq!(portal.program().call(path, &[], "{}").await.status, 401);
     }
 }
+
+#[tokio::test]
+async fn a_structure_is_found_by_its_identifier_however_it_is_written() {
+    let (portal, account) = portal_with_account().await;
+    portal
+        .execute(
+            "INSERT INTO structures (identifier_type, identifier, designation) VALUES
+                ('RIDET', '0123456001', 'Nouméa un'), ('TAHITI', 'E80208001', 'Papeete'),
+                ('UE_HORS_FRANCE', 'BE0403170701', 'Bruxelles'), ('HORS_UE', 'CHSOCIÉTÉ ROMANDE', 'Société Romande')",
+        )
+        .await;
+    for (identifier, kind, name) in [
+        ("0123456.001", "RIDET", "Nouméa un"),
+        ("0123456.001", "", "Nouméa un"),
+        ("e80208-001", "TAHITI", "Papeete"),
+        ("be 0403.170.701", "", "Bruxelles"),
+        ("CHSociété  Romande", "HORS_UE", "Société Romande"),
+        ("217.500.016.00019", "", "Ville de Paris"),
+    ] {
+        let structure = json!({ "identifiantStructure": identifier, "typeIdentifiantStructure": kind });
+        let answer = call(&portal, &account, SEARCH, &json!({ "structure": structure })).await.json();
+        assert_eq!(answer["listeStructures"][0]["designationStructure"], name, "{identifier}: {answer}");
+    }
+}
+
+/// What else public clients call: a right answer, empty where Raccord has nothing.
+#[tokio::test]
+async fn further_calls_of_public_clients_have_a_right_answer() {
+    let (portal, account) = portal_with_account().await;
+    let call = async |path: &str, body: Value| {
+        let answer = call(&portal, &account, path, &body).await;
+        (answer.status.as_u16(), answer.json())
+    };
+    let services = "/cpro/structures/v1/rechercher/services";
+    let body = json!({ "idStructure": 1, "parametresRechercherServicesStructure": { "nbResultatsParPage": 10_000 } });
+    let (status, answer) = call(services, body).await;
+    assert_eq!((status, &answer["codeRetour"], &answer["listeServices"]), (200, &json!(0), &json!([])), "{answer}");
+    assert_eq!(
+        answer["parametresRetour"],
+        json!({ "nbResultatsParPage": 10_000, "pageCourante": 1, "pages": 0, "total": 0 })
+    );
+    assert_eq!(call(services, json!({ "idStructure": 9_999 })).await.0, 404);
+    assert_eq!(call(services, json!({})).await.0, 400);
+    let service = "/cpro/structures/v1/consulter/service";
+    let (status, answer) = call(service, json!({ "idStructure": 1, "idService": 7 })).await;
+    assert_eq!((status, answer["libelle"].as_str()), (404, Some("Cette structure n’a pas de service de ce numéro.")));
+    let (status, answer) = call("/cpro/utilisateurs/v1/rechercher/espaces", json!({})).await;
+    assert_eq!((status, &answer["listeEspaces"]), (200, &json!([])));
+    let (_, answer) = call("/cpro/transverses/v1/recuperer/typeidentifiant/structure", json!({})).await;
+    let kinds: Vec<_> = answer["listeTypeIdentifiant"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|row| row["typeIdentifiantStructure"].clone())
+        .collect();
+    assert_eq!(json!(kinds), json!(["SIRET", "UE_HORS_FRANCE", "HORS_UE", "RIDET", "TAHITI", "AUTRE", "PARTICULIER"]));
+    let (status, answer) =
+        call("/cpro/transverses/v1/consulter/information/siret", json!({ "siretStructure": "217 500 016 00019" }))
+            .await;
+    assert_eq!(
+        (status, answer["siren"].as_str(), answer["raisonSociale"].as_str()),
+        (200, Some("217500016"), Some("Ville de Paris"))
+    );
+    for space in ["fournisseur", "destinataire"] {
+        let (_, answer) = call(&format!("/cpro/transverses/v1/recuperer/structures/actives/{space}"), json!({})).await;
+        let names = |answer: &Value| -> Vec<String> {
+            answer["listeStructures"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .map(|row| row["identifiant"].as_str().expect("text").to_owned())
+                .collect()
+        };
+        assert_eq!(names(&answer), ["21690123100011", "21750001600019", "35600000000048"], "{answer}");
+    }
+}

@@ -48,6 +48,14 @@ class ChorusApi(unittest.TestCase):
         self.assertEqual(consulted.information_generales.identifiant_structure, self.siret)
         self.assertTrue(consulted.information_generales.date_expiration_mot_passe_compte_tech)
 
+    def test_what_raccord_has_not_is_empty_and_not_an_error(self):
+        _, login, password = self.manager.create(self.structure, "services")
+        client = self.client(login, password).auth()
+        services = client.rechercher_services(self.structure)
+        self.assertEqual((services.code_retour, services.liste_structures), (0, []))
+        known = client.information_siret(self.siret)
+        self.assertEqual((known.code_retour, known.siret, known.siren), (0, self.siret, self.siret[:9]))
+
     def test_every_bad_credential_is_refused_with_401(self):
         good = self.manager.create(self.structure, "valable")
         suspended = self.manager.create(self.structure, "suspendu")

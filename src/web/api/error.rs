@@ -30,6 +30,8 @@ pub enum ApiError {
     UnknownStructure,
     #[error("Aucun service en activité ne porte ce nom.")]
     UnknownService,
+    #[error("Cette structure n’a pas de service de ce numéro.")]
+    UnknownStructureService,
     #[error("Cet appel n’accepte pas cette méthode HTTP.")]
     MethodNotAllowed,
     #[error("Le corps de la requête dépasse 64 kilooctets.")]
@@ -86,7 +88,9 @@ impl ApiError {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
-            Self::UnknownPath | Self::UnknownStructure | Self::UnknownService => StatusCode::NOT_FOUND,
+            Self::UnknownPath | Self::UnknownStructure | Self::UnknownService | Self::UnknownStructureService => {
+                StatusCode::NOT_FOUND
+            }
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -2,12 +2,14 @@
 //! Every response is JSON; it never redirects and sets no cookie.
 
 pub mod accounts;
+pub mod active_structures;
 pub mod authentication;
 pub mod body;
 pub mod call_log;
 mod credentials;
 pub mod error;
 pub mod health_check;
+pub mod identifier_types;
 pub mod introspection;
 pub mod memberships;
 pub mod metadata;
@@ -18,8 +20,10 @@ pub mod own_account;
 pub mod pagination;
 pub mod revocation;
 pub mod search;
+pub mod spaces;
 pub mod state;
 pub mod structure;
+pub mod structure_services;
 mod success;
 pub mod token;
 pub mod tolerant;
@@ -81,6 +85,13 @@ pub fn routes() -> Vec<Route<ApiState>> {
         call(paths::API_SEARCH, post(search::search)),
         call(paths::API_CONSULT, post(structure::consult)),
         call(paths::API_SERVICES, post(structure::services)),
+        call(paths::API_STRUCTURE_SERVICES, post(structure_services::search)),
+        call(paths::API_STRUCTURE_SERVICE, post(structure_services::consult)),
+        call(paths::API_SPACES, post(spaces::search)),
+        call(paths::API_SUPPLIERS, post(active_structures::list)),
+        call(paths::API_RECIPIENTS, post(active_structures::list)),
+        call(paths::API_IDENTIFIER_TYPES, post(identifier_types::list)),
+        call(paths::API_SIRET, post(structure::siret)),
         read(paths::API_DESCRIPTION, get(openapi::answer)),
     ]
 }

@@ -16,8 +16,10 @@ use schemars::{
 use serde_json::{Map, Value, json};
 
 use super::{
+    active_structures::{ActiveStructuresAnswer, ActiveStructuresRequest},
     error::Refusal,
     health_check::HealthAnswer,
+    identifier_types::{IdentifierTypesAnswer, IdentifierTypesRequest},
     introspection::IntrospectionAnswer,
     memberships::{MembershipsAnswer, MembershipsRequest},
     metadata::{KeySet, Metadata},
@@ -25,7 +27,9 @@ use super::{
     own_account::OwnAccountAnswer,
     revocation::Revoked,
     search::{SearchAnswer, SearchRequest},
-    structure::{ConsultAnswer, ConsultRequest, ServicesAnswer, ServicesRequest},
+    spaces::{SpacesAnswer, SpacesRequest},
+    structure::{ConsultAnswer, ConsultRequest, ServicesAnswer, ServicesRequest, SiretAnswer, SiretRequest},
+    structure_services::{ServiceRequest, StructureServicesAnswer, StructureServicesRequest},
     token::TokenAnswer,
 };
 use crate::web::{api::state::ApiState, paths};
@@ -85,6 +89,14 @@ fn describe() -> Value {
 }
 
 fn paths_of(schemas: &mut Schemas) -> Value {
+    let mut calls = further_calls(schemas);
+    if let (Value::Object(all), Value::Object(main)) = (&mut calls, main_calls(schemas)) {
+        all.extend(main);
+    }
+    calls
+}
+
+fn main_calls(schemas: &mut Schemas) -> Value {
     json!({
         paths::API_TOKEN: { "post": token(schemas) },
         paths::API_INTROSPECTION: { "post": introspection(schemas) },
@@ -120,6 +132,26 @@ fn paths_of(schemas: &mut Schemas) -> Value {
     })
 }
 
+/// Further calls of Chorus Pro's clients.
+fn further_calls(schemas: &mut Schemas) -> Value {
+    json!({
+        paths::API_STRUCTURE_SERVICES: { "post": call::<StructureServicesRequest, StructureServicesAnswer>(
+            schemas, "rechercherServicesStructure", "Lister les services d’une structure de l’annuaire", &[404]) },
+        paths::API_STRUCTURE_SERVICE: { "post": never_found::<ServiceRequest>(
+            schemas, "consulterService", "Consulter un service : Raccord n’en connaît pas, la réponse est toujours 404") },
+        paths::API_SPACES: { "post": call::<SpacesRequest, SpacesAnswer>(
+            schemas, "rechercherEspaces", "Lister les espaces d’un utilisateur", &[]) },
+        paths::API_SUPPLIERS: { "post": call::<ActiveStructuresRequest, ActiveStructuresAnswer>(
+            schemas, "recupererStructuresActivesPourFournisseur", "Lister les structures actives du gestionnaire principal", &[]) },
+        paths::API_RECIPIENTS: { "post": call::<ActiveStructuresRequest, ActiveStructuresAnswer>(
+            schemas, "recupererStructuresActivesPourDestinataire", "Lister les structures actives du gestionnaire principal", &[]) },
+        paths::API_IDENTIFIER_TYPES: { "post": call::<IdentifierTypesRequest, IdentifierTypesAnswer>(
+            schemas, "recupererTypeIdentifiantStructure", "Lister les types d’identifiant", &[]) },
+        paths::API_SIRET: { "post": call::<SiretRequest, SiretAnswer>(
+            schemas, "consulterInformationSIRET", "Consulter ce que l’annuaire dit d’un SIRET", &[404]) },
+    })
+}
+
 /// A call with a JSON body.
 fn call<Request: JsonSchema, Answer: JsonSchema>(
     schemas: &mut Schemas,
@@ -134,6 +166,19 @@ fn call<Request: JsonSchema, Answer: JsonSchema>(
         "security": security(),
         "requestBody": { "content": { "application/json": { "schema": schemas.request::<Request>() } } },
         "responses": answered(&schemas.answer::<Answer>(), &statuses),
+    })
+}
+
+/// A call that finds nothing.
+fn never_found<Request: JsonSchema>(schemas: &mut Schemas, name: &str, summary: &str) -> Value {
+    let statuses = [400, 401, 404, 405, 413, 415, 429, 500, 503];
+    let refused = statuses.map(|status| (status.to_string(), reference(&status.to_string())));
+    json!({
+        "operationId": name,
+        "summary": summary,
+        "security": security(),
+        "requestBody": { "content": { "application/json": { "schema": schemas.request::<Request>() } } },
+        "responses": Value::Object(refused.into_iter().collect()),
     })
 }
 
@@ -260,7 +305,7 @@ fn introspection(schemas: &mut Schemas) -> Value {
             "token": { "type": "string", "description": "Le jeton, ou la valeur de l’en-tête « cpro-account »" },
             "token_type_hint": { "type": "string", "description": "« cpro-account » pour la valeur de cet en-tête ; le reste est sans effet" },
             "address": { "type": "string", "description": "L’adresse IPv4 ou IPv6 du client, telle que le service la voit. Sans elle, un cpro-account limité à des réseaux est inactif et un jeton compte" },
-            "structure": { "type": "string", "pattern": "^(SIRET:[0-9]{14}|(UE_HORS_FRANCE|HORS_UE|RIDET|TAHITI|AUTRE|PARTICULIER):[A-Za-z0-9_-]{1,80})$", "description": "La structure concernée par l’appel, comme SIRET:21570004800014" },
+            "structure": { "type": "string", "pattern": "^(SIRET:[0-9]{14}|HORS_UE:[A-Z]{2}[A-ZÀ-Ö0-9 &.'-]{1,78}|(UE_HORS_FRANCE|RIDET|TAHITI):[A-Z0-9]{1,80}|(AUTRE|PARTICULIER):[A-Za-z0-9_-]{1,80})$", "description": "La structure concernée par l’appel, comme SIRET:21570004800014" },
         }),
         required: &["token"],
         done: json!({ "description": "Ce que le jeton ouvre ; inactif : « active » seul", "content": { "application/json": { "schema": answer } } }),

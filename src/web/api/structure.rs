@@ -174,13 +174,13 @@ pub async fn consult(
 }
 
 /// The first id that is given. 0 counts as absent: clients in typed languages send it.
-fn first_id(ids: [&Number; 2]) -> Option<StructureRef> {
+pub(super) fn first_id(ids: [&Number; 2]) -> Option<StructureRef> {
     ids.into_iter().filter_map(|id| id.0).find(|id| *id != 0).map(StructureRef::Id)
 }
 
 /// Authenticates the caller and finds the structure. A missing member is reported only to
 /// authenticated callers.
-async fn find(
+pub(super) async fn find(
     state: &ApiState,
     authentication: &Authentication,
     structure_ref: Option<StructureRef>,
@@ -194,6 +194,58 @@ async fn find(
         .authenticate_with(|| directory::consult(state.database(), &authentication.presented, &structure_ref))
         .await?
         .ok_or(ApiError::UnknownStructure)
+}
+
+/// What the directory has of a SIRET.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SiretRequest {
+    siret_structure: Text,
+}
+
+/// What Raccord knows of what INSEE publishes.
+#[derive(JsonSchema, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SiretAnswer {
+    code_retour: u16,
+    libelle: &'static str,
+    siret: String,
+    siren: String,
+    raison_sociale: String,
+    #[schemars(title = "L’adresse, le code postal et la commune, sur une ligne")]
+    adresse: String,
+    est_actif: bool,
+}
+
+impl From<Consulted> for SiretAnswer {
+    fn from(row: Consulted) -> Self {
+        let parts = [row.address_line, row.address_extra_1, row.address_extra_2, row.postal_code, row.city];
+        let adresse = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        Self {
+            code_retour: 0,
+            libelle: SUCCESS,
+            siren: row.identifier.chars().take(9).collect(),
+            siret: row.identifier,
+            raison_sociale: row.designation,
+            adresse,
+            est_actif: row.active,
+        }
+    }
+}
+
+/// Answers the directory's entry of a SIRET.
+///
+/// # Errors
+/// [`ApiError`].
+pub async fn siret(
+    State(state): State<ApiState>,
+    Call { authentication, request }: Call<SiretRequest>,
+) -> Result<Json<SiretAnswer>, ApiError> {
+    let kind = IdentifierType::Siret;
+    let text = request.siret_structure.0.as_deref();
+    let structure_ref = text.map(|text| StructureRef::Identifier(kind, normal_form(kind, text)));
+    let found = find(&state, &authentication, structure_ref, "siretStructure").await?;
+    Ok(Json(found.into()))
 }
 
 /// A person's services in a structure. Raccord has no services: the list is empty for every person.
