@@ -285,3 +285,10 @@ async fn a_form_from_another_address_is_refused_with_the_address_of_the_portal()
     let stranger = portal.browser().get("/activites").await;
     assert!(!stranger.body_text().contains("depuis l’adresse du portail"));
 }
+
+/// Some telephones make a link to call of fourteen digits.
+#[tokio::test]
+async fn no_number_of_a_page_is_one_to_call() {
+    let page = TestPortal::start().await.browser().open("/connexion").await;
+    assert!(page.html().contains("<meta name=\"format-detection\" content=\"telephone=no\">"));
+}
