@@ -55,6 +55,13 @@ fn day_and_hour(at: &ZonedDateTime) -> String {
     format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(at), at.hour(), at.minute())
 }
 
+/// « janvier 2028 ».
+#[must_use]
+pub fn month(at: OffsetDateTime) -> String {
+    let paris = in_paris(at);
+    format!("{} {}", name_of_month(&paris), paris.year())
+}
+
 /// « 1 seconde », « 30 secondes ».
 #[must_use]
 pub fn seconds(count: u32) -> String {
@@ -88,6 +95,13 @@ pub fn parse_day(text: &str) -> Option<Date> {
     Date::new(number(year).filter(is_of_our_time)?, month, day).ok()
 }
 
+/// Parses a month as URLs have it, 2028-01, into its beginning in Paris.
+#[must_use]
+pub fn parse_month(text: &str) -> Option<OffsetDateTime> {
+    let is_month = text.len() == 7 && text.as_bytes()[4] == b'-';
+    parse_day(&format!("{text}-01")).filter(|_| is_month).and_then(beginning_of)
+}
+
 /// Midnight of this day in Paris.
 #[must_use]
 pub fn beginning_of(day: Date) -> Option<OffsetDateTime> {
@@ -96,9 +110,12 @@ pub fn beginning_of(day: Date) -> Option<OffsetDateTime> {
 }
 
 fn french_day(date: &ZonedDateTime) -> String {
-    let month = MONTHS[usize::from(date.month().unsigned_abs()) - 1];
     let ordinal = if date.day() == 1 { "er" } else { "" };
-    format!("{}{ordinal} {month} {}", date.day(), date.year())
+    format!("{}{ordinal} {} {}", date.day(), name_of_month(date), date.year())
+}
+
+fn name_of_month(date: &ZonedDateTime) -> &'static str {
+    MONTHS[usize::from(date.month().unsigned_abs()) - 1]
 }
 
 #[cfg(test)]
@@ -115,6 +132,7 @@ mod tests {
         assert_eq!(day(at("2028-01-23T23:30:00Z")), "24 janvier 2028");
         assert_eq!(day(at("2027-07-31T21:59:59Z")), "31 juillet 2027");
         assert_eq!(day(at("2027-07-31T22:00:00Z")), "1er août 2027");
+        assert_eq!(month(at("2027-07-31T22:00:00Z")), "août 2027");
     }
 
     #[test]
@@ -159,6 +177,14 @@ mod tests {
             "٢٤/٠١/٢٠٢٨",
         ] {
             assert_eq!(parse_day(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_month_of_a_url_is_read() {
+        assert_eq!(parse_month("2027-08"), Some(at("2027-07-31T22:00:00Z")));
+        for text in ["", "2027", "2027-13", "08-2027", "2027-8", "2027-08-01", "2027/08", "é027-0"] {
+            assert_eq!(parse_month(text), None, "{text}");
         }
     }
 

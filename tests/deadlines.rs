@@ -308,6 +308,61 @@ async fn a_calendar_is_a_download_and_a_person_leaves_two_unread_at_most() {
     }
 }
 
+#[tokio::test]
+async fn the_months_of_the_calendar_have_the_numbers_of_their_lists() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
+    portal.move_clock(&offset_to(in_paris(date(2027, 3, 15), 12, 0))).await;
+    let browser = portal.signed_in(&manager).await;
+    let mut accounts = Vec::new();
+    // The first and the last instants of months in Paris, one that is past, and one after the year.
+    for (number, expiry) in [
+        "2027-03-10 12:00Z",
+        "2027-03-31 21:59:59Z",
+        "2027-03-31 22:00:00Z",
+        "2028-02-29 22:59:59Z",
+        "2028-02-29 23:00:00Z",
+        "2027-04-20 12:00Z",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let account = portal.create_account(&browser, structures[number % 2].id, &format!("ERP {number}")).await;
+        portal.set_expiry(account, expiry).await;
+        accounts.push(account);
+    }
+    let page = browser.open("/activites/echeances").await;
+    for (words, month, count) in [
+        ("mars 2027 2 échéances", "2027-03", 2),
+        ("avril 2027 2 échéances", "2027-04", 2),
+        ("février 2028 1 échéance", "2028-02", 1),
+    ] {
+        let link = page.link(words);
+        assert_eq!(link, format!("/activites/utilisateurs-techniques?mois={month}"));
+        let list = browser.open(&link).await;
+        assert_eq!(list.rows().len(), count, "{words}");
+        assert_eq!(list.field("mois"), month, "a search stays within the month");
+        let csv = browser.get(&format!("/activites/utilisateurs-techniques.csv?mois={month}")).await.body_text();
+        assert_eq!(csv.lines().count(), 1 + count);
+    }
+    page.assert_says("mai 2027 Aucune");
+    page.assert_says("1 échéance ensuite.");
+    // A suspended account and one of an inactive structure have no deadline.
+    portal.set_status(accounts[2], TechnicalUserStatus::Suspended).await;
+    assert_eq!(
+        browser.open(&browser.open("/activites/echeances").await.link("avril 2027 1 échéance")).await.rows().len(),
+        1
+    );
+    portal.set_active(structures[1].id, false).await;
+    browser.open("/activites/echeances").await.assert_says("avril 2027 Aucune");
+    assert!(browser.open("/activites/utilisateurs-techniques?mois=2027-04").await.rows().is_empty());
+    assert_eq!(
+        browser.open("/activites/utilisateurs-techniques?mois=demain").await.rows().len(),
+        6,
+        "an unknown month is none"
+    );
+}
+
 /// The link that a page about the calendar shows.
 fn link_on(page: &crate::common::Page) -> String {
     let html = page.html();

@@ -18,7 +18,7 @@ use super::{
     },
     technical_users::{
         self, TechnicalUser,
-        deadlines::{self, NextDeadline},
+        deadlines::{self, MonthOfDeadlines, NextDeadline},
         overview::{self, AccountFilter, DueCounts, OverviewRow},
     },
 };
@@ -131,6 +131,8 @@ pub async fn overview(
 pub struct CalendarContents {
     /// The next deadlines, soonest first.
     pub next: Vec<NextDeadline>,
+    /// The present month and the eleven that follow, then all later ones as one.
+    pub months: Vec<MonthOfDeadlines>,
     /// Whether the manager has a link to subscribe by.
     pub has_link: bool,
 }
@@ -142,9 +144,10 @@ pub struct CalendarContents {
 pub async fn calendar(pool: &PgPool, manager_id: i64, deadlines: i64) -> sqlx::Result<CalendarContents> {
     let mut tx = begin(pool).await?;
     let next = deadlines::next(&mut *tx, manager_id, deadlines).await?;
+    let months = deadlines::by_month(&mut *tx, manager_id).await?;
     let has_link = calendar_links::exists(&mut *tx, manager_id).await?;
     tx.commit().await?;
-    Ok(CalendarContents { next, has_link })
+    Ok(CalendarContents { next, months, has_link })
 }
 
 /// A transaction whose statements all see the same snapshot.

@@ -83,3 +83,38 @@ pub(in crate::db) async fn next(
     .fetch_all(executor)
     .await
 }
+
+/// How many of the deadlines that [`of_manager`] gives fall into each month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MonthOfDeadlines {
+    /// The month's beginning in Paris.
+    pub from: OffsetDateTime,
+    pub count: i64,
+}
+
+/// The present month and the eleven that follow, then the first one after them: it has all later
+/// deadlines.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn by_month(
+    executor: impl PgExecutor<'_>,
+    manager_id: i64,
+) -> sqlx::Result<Vec<MonthOfDeadlines>> {
+    sqlx::query_as!(
+        MonthOfDeadlines,
+        r#"WITH months AS (
+               SELECT m.month
+                 FROM (SELECT date_trunc('month', portal_now() AT TIME ZONE 'Europe/Paris') AS this_month) t
+                CROSS JOIN LATERAL generate_series(t.this_month, t.this_month + interval '12 months', interval '1 month') m (month)),
+           deadlines AS (
+               SELECT least(date_trunc('month', t.expires_at AT TIME ZONE 'Europe/Paris'), (SELECT max(month) FROM months)) AS month, count(*)
+                 FROM structures s JOIN technical_users t ON t.structure_id = s.id AND t.status = 'ACTIVE'
+                WHERE s.principal_manager_id = $1 AND s.active GROUP BY 1)
+           SELECT m.month AT TIME ZONE 'Europe/Paris' AS "from!", coalesce(d.count, 0) AS "count!"
+             FROM months m LEFT JOIN deadlines d USING (month) ORDER BY m.month"#,
+        manager_id,
+    )
+    .fetch_all(executor)
+    .await
+}

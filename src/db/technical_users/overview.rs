@@ -12,6 +12,9 @@ pub struct AccountFilter {
     /// Empty: all.
     pub search: String,
     pub status: StatusFilter,
+    /// The beginning of a month in Paris: only passwords of active accounts, in active structures,
+    /// that expire in it, as « Calendrier des échéances » counts them.
+    pub month: Option<OffsetDateTime>,
     pub order: Order,
 }
 
@@ -215,6 +218,10 @@ fn push_criteria(query: &mut QueryBuilder<Postgres>, manager_id: i64, filter: &A
     if filter.status != StatusFilter::Any {
         query.push(" AND ");
         push_status(query, manager_id, filter.status);
+    }
+    if let Some(month) = filter.month {
+        query.push(" AND t.status = 'ACTIVE' AND s.active AND date_trunc('month', t.expires_at AT TIME ZONE 'Europe/Paris') = (");
+        query.push_bind(month).push(" AT TIME ZONE 'Europe/Paris')");
     }
 }
 

@@ -115,6 +115,7 @@ const manager = [
   ["utilisateurs-techniques", at("/activites/utilisateurs-techniques")],
   ["utilisateurs-techniques-en-echec", at("/activites/utilisateurs-techniques?etat=echec")],
   ["utilisateurs-techniques-sans-resultat", at("/activites/utilisateurs-techniques?recherche=introuvable")],
+  ["utilisateurs-techniques-echeances-d-un-mois", then(at("/activites/echeances"), ({ page }) => page.locator("a.month").first().click())],
   ["calendrier", at("/activites/echeances")],
   ["calendrier-lien", then(at("/activites/echeances"), press("Créer un lien d’abonnement"))],
   ["calendrier-lien-en-service", at("/activites/echeances")],

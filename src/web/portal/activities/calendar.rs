@@ -14,11 +14,12 @@ use axum::{
 };
 use time::OffsetDateTime;
 
+use super::pages::Month;
 use crate::{
     db::{
         identity::calendar_links::{self, NewLink},
         page_data::{self as contents, CalendarContents},
-        technical_users::deadlines::{self, Deadline, NextDeadline},
+        technical_users::deadlines::{self, Deadline, MonthOfDeadlines, NextDeadline},
     },
     domain::{characters::is_control_or_line_end, random, territory::Territory},
     french,
@@ -42,6 +43,9 @@ use crate::{
     work_queue::QueueKey,
 };
 
+/// Months on the page.
+const MONTHS: usize = 12;
+
 /// Deadlines on the page; the list of technical users has all of them.
 const MOST_DEADLINES: i64 = 10;
 
@@ -61,12 +65,16 @@ async fn calendar_page(
     notice: Option<Notice>,
 ) -> Result<CalendarPage, AppError> {
     let manager_id = manager_id(visitor)?;
-    let CalendarContents { next, has_link } = contents::calendar(&state.pool, manager_id, MOST_DEADLINES).await?;
+    let CalendarContents { next, mut months, has_link } =
+        contents::calendar(&state.pool, manager_id, MOST_DEADLINES).await?;
+    let later = months.split_off(MONTHS.min(months.len()));
     Ok(CalendarPage {
         layout: state.layout(&visitor.person, Tab::Activities, notice),
         link,
         has_link,
         total: next.first().map_or(0, |deadline| deadline.total.unsigned_abs()),
+        months: months.into_iter().map(MonthCell::from).collect(),
+        later: later.iter().map(|month| month.count.unsigned_abs()).sum(),
         deadlines: next.into_iter().map(DeadlineRow::from).collect(),
     })
 }
@@ -251,6 +259,27 @@ struct CalendarPage {
     deadlines: Vec<DeadlineRow>,
     /// The number of deadlines, listed or not.
     total: u64,
+    /// The present month and those that follow.
+    months: Vec<MonthCell>,
+    /// Deadlines after these months.
+    later: u64,
+}
+
+/// A month of the year at a glance.
+struct MonthCell {
+    /// « mars 2027 ».
+    words: String,
+    count: u64,
+    /// Its list.
+    url: String,
+}
+
+impl From<MonthOfDeadlines> for MonthCell {
+    fn from(month: MonthOfDeadlines) -> Self {
+        let MonthOfDeadlines { from, count } = month;
+        let Month { word, words } = Month::from(from);
+        Self { words, count: count.unsigned_abs(), url: format!("{}?mois={word}", paths::OVERVIEW) }
+    }
 }
 
 /// A deadline of the list.

@@ -13,6 +13,7 @@ use crate::{
         page_data::{self as contents, OverviewContents},
         technical_users::overview::{self, AccountFilter, Order, OverviewRow},
     },
+    french,
     web::{
         edge::{
             error::{AppError, page as render},
@@ -38,6 +39,7 @@ const PER_BATCH: usize = 200;
 pub struct OverviewQuery {
     recherche: String,
     etat: String,
+    mois: String,
     tri: String,
 }
 
@@ -46,6 +48,7 @@ impl OverviewQuery {
         AccountFilter {
             search: self.recherche.trim().chars().filter(|c| !c.is_control()).take(200).collect(),
             status: status_of_word(&self.etat),
+            month: french::parse_month(&self.mois),
             order: match self.tri.as_str() {
                 "structure" => Order::Structure,
                 "appel" => Order::LastCall,
@@ -54,8 +57,8 @@ impl OverviewQuery {
         }
     }
 
-    pub(crate) fn choices(&self) -> [(&str, &String); 3] {
-        [("recherche", &self.recherche), ("etat", &self.etat), ("tri", &self.tri)]
+    pub(crate) fn choices(&self) -> [(&str, &String); 4] {
+        [("recherche", &self.recherche), ("etat", &self.etat), ("mois", &self.mois), ("tri", &self.tri)]
     }
 }
 

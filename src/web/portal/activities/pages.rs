@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 use crate::{
     db::technical_users::overview::{AccountFilter, DueCounts, Order, OverviewRow, StatusFilter},
+    french,
     web::{
         paths,
         shell::{
@@ -99,22 +100,40 @@ pub fn status_of_word(word: &str) -> StatusFilter {
     STATUSES.into_iter().map(|(status, _)| status).find(|status| status_word(*status) == word).unwrap_or_default()
 }
 
+/// A month, as URLs and sentences have it.
+pub struct Month {
+    /// « 2027-03 ».
+    pub word: String,
+    /// « mars 2027 ».
+    pub words: String,
+}
+
+impl From<OffsetDateTime> for Month {
+    fn from(beginning: OffsetDateTime) -> Self {
+        let word = french::in_paris(beginning).strftime("%Y-%m").to_string();
+        Self { word, words: french::month(beginning) }
+    }
+}
+
 /// The search form: text, filter and order.
 pub struct Selection {
     pub query: String,
     /// Value, label, and whether it is selected.
     pub status: [(&'static str, &'static str, bool); 7],
     pub order: [(&'static str, &'static str, bool); 3],
+    /// The month in which the passwords expire, if the list is narrowed to one.
+    pub month: Option<Month>,
     /// Whether a filter is set.
     pub is_narrowed: bool,
 }
 
 impl From<AccountFilter> for Selection {
     fn from(filter: AccountFilter) -> Self {
-        let AccountFilter { search, status, order } = filter;
+        let AccountFilter { search, status, month, order } = filter;
         Self {
-            is_narrowed: !search.is_empty() || status != StatusFilter::Any,
+            is_narrowed: !search.is_empty() || status != StatusFilter::Any || month.is_some(),
             query: search,
+            month: month.map(Month::from),
             status: STATUSES.map(|(choice, label)| (status_word(choice), label, choice == status)),
             order: [
                 ("", "Échéance la plus proche", order == Order::Expiry),
