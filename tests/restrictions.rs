@@ -415,11 +415,11 @@ async fn the_reason_stands_in_the_history_and_a_mail_goes_out_once_an_hour() {
     assert_eq!(
         written,
         [
-            "192.0.2.1 1 appel\u{a0}: adresse de l’appelant non transmise par le service",
-            "203.0.113.10 1 appel\u{a0}: adresse hors des réseaux autorisés",
+            "192.0.2.1 1 appel\u{a0}: adresse de l’appelant non transmise par le service, par le logiciel «\u{202f}service factures\u{202f}»",
+            "203.0.113.10 1 appel\u{a0}: adresse hors des réseaux autorisés, par le logiciel «\u{202f}service factures\u{202f}»",
             "203.0.113.7 1 appel\u{a0}: adresse hors des réseaux autorisés",
             "203.0.113.8 1 appel\u{a0}: adresse hors des réseaux autorisés",
-            "203.0.113.9 1 appel\u{a0}: adresse hors des réseaux autorisés",
+            "203.0.113.9 1 appel\u{a0}: adresse hors des réseaux autorisés, par le logiciel «\u{202f}service factures\u{202f}»",
         ]
     );
     let first = portal.texts(mails, &[]).await;

@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::identity::registration;
 use crate::domain::{
-    audit::{Action, CallRefusal},
+    audit::{Action, CallRefusal, UNIDENTIFIED_CALLER},
     new_person::NewPerson,
     password::PasswordHash,
     role::Role,
@@ -159,7 +159,7 @@ pub struct DemoManagers {
 #[derive(Debug)]
 pub struct DemoEvent {
     minutes_ago: i32,
-    /// `None`: the account itself, by a call.
+    /// `None`: whoever makes a call that is refused.
     actor_id: Option<i64>,
     action: Action,
     account_id: i64,
@@ -201,7 +201,10 @@ async fn insert_account(
     hash: &PasswordHash,
     lifetime_days: i32,
 ) -> sqlx::Result<i64> {
-    let refused_minutes_ago = matches!(account.story, Story::Failing { .. }).then_some(LAST_REFUSAL);
+    let refusal = match account.story {
+        Story::Failing { why, .. } => Some(why.code()),
+        _ => None,
+    };
     sqlx::query_scalar!(
         "WITH structure AS (
            UPDATE structures SET next_technical_number = next_technical_number + 1
@@ -210,13 +213,16 @@ async fn insert_account(
          )
          INSERT INTO technical_users (structure_id, number, login, label, status, created_at, created_by, password_hash,
                 password_set_at, password_set_by, password_shown_at, password_exported_at, expires_at,
-                last_call_at, last_call_address, last_call_software, last_refused_at)
+                last_call_at, last_call_address, last_call_software, last_refused_at, refused_since, last_refusal_reason,
+                last_refusal_address, last_refusal_software)
          SELECT s.id, s.number, 'TECH_' || s.number || '_' || s.identifier || '@cpro.fr', $3,
                 CASE WHEN $4 THEN 'SUSPENDED' ELSE 'ACTIVE' END, set_at, $5, $6, set_at, $5,
                 CASE WHEN NOT $7 THEN set_at END, CASE WHEN NOT $7 THEN set_at END, expires_at,
-                portal_now() - make_interval(hours => $10), $11, $12, portal_now() - make_interval(mins => $13)
+                portal_now() - make_interval(hours => $10), $11, $12, portal_now() - r.last, portal_now() - r.first, $13::text,
+                CASE WHEN $13 IS NOT NULL THEN $11 END, CASE WHEN $13 IS NOT NULL THEN $12 END
            FROM structure s, LATERAL (SELECT portal_now() + make_interval(days => $8) AS expires_at) e,
-                LATERAL (SELECT least(portal_now(), expires_at - make_interval(days => $9)) AS set_at) t
+                LATERAL (SELECT least(portal_now(), expires_at - make_interval(days => $9)) AS set_at) t,
+                LATERAL (SELECT make_interval(mins => $14) AS last, make_interval(mins => $15) AS first) r
          RETURNING id",
         manager_id,
         account.place,
@@ -230,7 +236,9 @@ async fn insert_account(
         account.last_call.map(|call| call.hours_ago),
         account.last_call.map(|call| call.address),
         account.last_call.map(|call| call.software),
-        refused_minutes_ago,
+        refusal,
+        refusal.map(|_| LAST_REFUSAL),
+        refusal.map(|_| FIRST_REFUSAL),
     )
     .fetch_one(conn)
     .await
@@ -271,8 +279,9 @@ fn past(
             events.push(by(managers.present, days_ago * DAY, Action::TechnicalUserSuspended, ""));
         }
         Story::Failing { why, count } => {
-            events.push(event(FIRST_REFUSAL, None, Action::CallsRefused, &why.counted(1)));
-            events.push(event(LAST_REFUSAL, None, Action::CallsRefused, &why.counted(count)));
+            let software = account.last_call.map_or("", |call| call.software);
+            events.push(event(FIRST_REFUSAL, None, Action::CallsRefused, &why.counted_by(1, software)));
+            events.push(event(LAST_REFUSAL, None, Action::CallsRefused, &why.counted_by(count, software)));
         }
         Story::KnownToFormerManager => events.push(by(managers.former, 20 * DAY, Action::ManagerChanged, "")),
         Story::FormerPasswordWorks => {
@@ -304,7 +313,7 @@ pub async fn record_past(conn: &mut PgConnection, mut events: Vec<DemoEvent>) ->
         .await?;
         sqlx::query!(
             "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
-             SELECT u.id, coalesce(u.login, a.login), CASE WHEN u.id IS NULL THEN a.last_call_address ELSE 'démonstration' END, $3,
+             SELECT u.id, coalesce(u.login, $5), CASE WHEN u.id IS NULL THEN a.last_call_address ELSE 'démonstration' END, $3,
                     a.structure_id, CASE WHEN $3 <> 'MANAGER_CHANGED' THEN a.id END,
                     CASE WHEN $3 <> 'MANAGER_CHANGED' THEN a.login
                          ELSE (SELECT p.login FROM structures s JOIN users p ON p.id = s.principal_manager_id WHERE s.id = a.structure_id) END, $4
@@ -313,6 +322,7 @@ pub async fn record_past(conn: &mut PgConnection, mut events: Vec<DemoEvent>) ->
             event.account_id,
             event.action.code(),
             event.detail,
+            UNIDENTIFIED_CALLER,
         )
         .execute(&mut *conn)
         .await?;

@@ -276,6 +276,9 @@ impl Action {
     }
 }
 
+/// Who makes calls that are refused, in the history: whoever presented a login is not its account.
+pub const UNIDENTIFIED_CALLER: &str = "appelant non identifié";
+
 /// What the history calls the refused acts of a person beyond the kinds that it lists one by one.
 pub const OTHER_ACTS: &str = "d’autres opérations";
 
@@ -296,16 +299,46 @@ pub enum CallRefusal {
 }
 
 impl CallRefusal {
+    const ALL: [Self; 7] = [
+        Self::WrongPassword,
+        Self::Expired,
+        Self::Suspended,
+        Self::Deleted,
+        Self::WithoutAuthority,
+        Self::OutsideNetworks,
+        Self::UntoldAddress,
+    ];
+
+    /// The code in the database.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::WrongPassword => "WRONG_PASSWORD",
+            Self::Expired => "EXPIRED",
+            Self::Suspended => "SUSPENDED",
+            Self::Deleted => "DELETED",
+            Self::WithoutAuthority => "WITHOUT_AUTHORITY",
+            Self::OutsideNetworks => "OUTSIDE_NETWORKS",
+            Self::UntoldAddress => "UNTOLD_ADDRESS",
+        }
+    }
+
+    /// The reason of a code in the database.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|why| why.code() == code)
+    }
+
     /// Whether the credential was right, and the address alone was not.
     #[must_use]
     pub fn is_about_networks(self) -> bool {
         matches!(self, Self::OutsideNetworks | Self::UntoldAddress)
     }
 
-    /// « 3 appels : mot de passe incorrect ».
+    /// « mot de passe incorrect ».
     #[must_use]
-    pub fn counted(self, count: i32) -> String {
-        let why = match self {
+    pub fn words(self) -> &'static str {
+        match self {
             Self::WrongPassword => "mot de passe incorrect",
             Self::Expired => "mot de passe expiré",
             Self::Suspended => "compte suspendu",
@@ -313,8 +346,22 @@ impl CallRefusal {
             Self::WithoutAuthority => "structure inactive ou sans gestionnaire principal",
             Self::OutsideNetworks => "adresse hors des réseaux autorisés",
             Self::UntoldAddress => "adresse de l’appelant non transmise par le service",
-        };
-        format!("{count} appel{}\u{a0}: {why}", if count > 1 { "s" } else { "" })
+        }
+    }
+
+    /// « 3 appels : mot de passe incorrect ».
+    #[must_use]
+    pub fn counted(self, count: i32) -> String {
+        format!("{count} appel{}\u{a0}: {}", if count > 1 { "s" } else { "" }, self.words())
+    }
+
+    /// « 3 appels : mot de passe incorrect, par le logiciel « Odoo 17 » ». The name may be empty.
+    #[must_use]
+    pub fn counted_by(self, count: i32, software: &str) -> String {
+        match software {
+            "" => self.counted(count),
+            software => format!("{}, par le logiciel «\u{202f}{software}\u{202f}»", self.counted(count)),
+        }
     }
 }
 
@@ -355,6 +402,17 @@ mod tests {
             assert_eq!(Action::ALL.into_iter().filter(|other| other.label() == action.label()).count(), 1);
         }
         assert_eq!(Action::parse("?"), None);
+        for why in CallRefusal::ALL {
+            assert_eq!(CallRefusal::parse(why.code()), Some(why));
+        }
+    }
+
+    #[test]
+    fn refused_calls_are_told_with_their_number_their_reason_and_their_software() {
+        let why = CallRefusal::Expired;
+        assert_eq!(why.counted_by(1, ""), "1 appel\u{a0}: mot de passe expiré");
+        let told = "3 appels\u{a0}: mot de passe expiré, par le logiciel «\u{202f}Odoo 17\u{202f}»";
+        assert_eq!(why.counted_by(3, "Odoo 17"), told);
     }
 
     #[test]

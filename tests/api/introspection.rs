@@ -277,7 +277,7 @@ async fn what_a_service_was_shown_stands_on_the_accounts_page_and_in_the_history
     let software = portal.text("SELECT last_call_software FROM technical_users", &[]).await;
     assert_eq!(software, "service factures");
     let refused = portal.text("SELECT detail FROM audit_events WHERE action = 'CALLS_REFUSED'", &[]).await;
-    assert_eq!(refused, "1 appel\u{a0}: mot de passe incorrect");
+    assert_eq!(refused, "1 appel\u{a0}: mot de passe incorrect, par le logiciel «\u{202f}service factures\u{202f}»");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use super::PresentedCredentials;
 use crate::{
     db::outbox::{self, Cause},
     domain::{
-        audit::{Action, CallRefusal},
+        audit::{Action, CallRefusal, UNIDENTIFIED_CALLER},
         notification::{Notification, RefusedNetworkNotice},
         restrictions::CallerAddress,
         technical_user::TechnicalUserStatus,
@@ -171,6 +171,14 @@ pub struct RefusedPassword {
     pub from: CallerAddress,
 }
 
+/// How often a credential was refused, and what the software of the last call calls itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    pub count: i32,
+    /// The `User-Agent`; may be empty.
+    pub software: String,
+}
+
 /// A token that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RefusedToken {
@@ -184,7 +192,7 @@ pub struct RefusedToken {
 ///
 /// # Errors
 /// Database errors.
-pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, i32)]) -> sqlx::Result<Vec<RefusedCalls>> {
+pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, Refused)]) -> sqlx::Result<Vec<RefusedCalls>> {
     if refused.is_empty() {
         return Ok(Vec::new());
     }
@@ -209,7 +217,7 @@ pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, i32)]) -> 
     .fetch_all(pool)
     .await?;
     let found = rows.into_iter().filter_map(|row| {
-        let (password, count) = refused.get(usize::try_from(row.place - 1).ok()?)?;
+        let (password, seen) = refused.get(usize::try_from(row.place - 1).ok()?)?;
         let why = match TechnicalUserStatus::parse(&row.status) {
             _ if !row.may_be_right => CallRefusal::WrongPassword,
             Some(TechnicalUserStatus::Deleted) => CallRefusal::Deleted,
@@ -222,7 +230,7 @@ pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, i32)]) -> 
                 CallerAddress::Untold => CallRefusal::UntoldAddress,
             },
         };
-        Some(RefusedCalls { technical_user_id: row.id, why, address: Some(password.address), count: *count })
+        Some(RefusedCalls::of(row.id, why, password.address, seen))
     });
     Ok(found.collect())
 }
@@ -232,7 +240,10 @@ pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, i32)]) -> 
 ///
 /// # Errors
 /// Database errors.
-pub async fn find_refused_tokens(pool: &PgPool, refused: &[(RefusedToken, i32)]) -> sqlx::Result<Vec<RefusedCalls>> {
+pub async fn find_refused_tokens(
+    pool: &PgPool,
+    refused: &[(RefusedToken, Refused)],
+) -> sqlx::Result<Vec<RefusedCalls>> {
     if refused.is_empty() {
         return Ok(Vec::new());
     }
@@ -249,37 +260,40 @@ pub async fn find_refused_tokens(pool: &PgPool, refused: &[(RefusedToken, i32)])
     .fetch_all(pool)
     .await?;
     let found = rows.into_iter().filter_map(|row| {
-        let (token, count) = refused.get(usize::try_from(row.place - 1).ok()?)?;
-        let why = CallRefusal::OutsideNetworks;
-        Some(RefusedCalls { technical_user_id: row.id, why, address: Some(token.address), count: *count })
+        let (token, seen) = refused.get(usize::try_from(row.place - 1).ok()?)?;
+        Some(RefusedCalls::of(row.id, CallRefusal::OutsideNetworks, token.address, seen))
     });
     Ok(found.collect())
 }
 
 /// Refused calls of one account, for one reason, from one address; from several, where it is
 /// `None`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct RefusedCalls {
     pub technical_user_id: i64,
     pub why: CallRefusal,
     pub address: Option<IpAddr>,
-    /// How often, since the last event of this kind.
-    pub count: i32,
+    /// How often, since the last event of this kind, and by which software.
+    pub seen: Refused,
 }
 
 const OTHER_ADDRESSES: &str = "autres adresses";
 
 impl RefusedCalls {
+    fn of(technical_user_id: i64, why: CallRefusal, address: IpAddr, seen: &Refused) -> Self {
+        Self { technical_user_id, why, address: Some(address), seen: seen.clone() }
+    }
+
     /// « 3 appels : adresse hors des réseaux autorisés, depuis 203.0.113.7 », for a mail.
     fn in_words(&self) -> String {
         let address = self.address.map_or(OTHER_ADDRESSES.into(), |one| one.to_string());
-        format!("{}, depuis {address}", self.why.counted(self.count))
+        format!("{}, depuis {address}", self.why.counted(self.seen.count))
     }
 }
 
-/// Writes one event per group into the history of the account's structure, and when it was into the
-/// account. Mails the contact address of accounts that were called from outside their networks,
-/// once an hour at most.
+/// Writes one event per group into the history of the account's structure, and into the account
+/// since when calls are refused, and what was seen of the most frequent of them. Mails the contact
+/// address of accounts that were called from outside their networks, once an hour at most.
 ///
 /// # Errors
 /// Database errors; nothing is written then.
@@ -290,27 +304,57 @@ pub async fn write_refusals(pool: &PgPool, refusals: &[RefusedCalls]) -> sqlx::R
     let ids: Vec<_> = refusals.iter().map(|refused| refused.technical_user_id).collect();
     let addresses: Vec<_> =
         refusals.iter().map(|refused| refused.address.map_or(OTHER_ADDRESSES.into(), |one| one.to_string())).collect();
-    let details: Vec<_> = refusals.iter().map(|refused| refused.why.counted(refused.count)).collect();
+    let details: Vec<_> =
+        refusals.iter().map(|refused| refused.why.counted_by(refused.seen.count, &refused.seen.software)).collect();
     let mut tx = pool.begin().await?;
+    mark_refused(&mut tx, refusals, &ids).await?;
     sqlx::query!(
-        "WITH refused AS (
-             SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE),
-         marked AS (
-             UPDATE technical_users t SET last_refused_at = portal_now() FROM refused WHERE t.id = refused.id)
-         INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)
-         SELECT t.login, r.address, $4, t.structure_id, t.id, t.login, r.detail
+        "INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)
+         SELECT $5, r.address, $4, t.structure_id, t.id, t.login, r.detail
            FROM unnest($1::bigint[], $2::text[], $3::text[]) WITH ORDINALITY r (id, address, detail, place)
            JOIN technical_users t ON t.id = r.id ORDER BY r.place",
         &ids,
         &addresses,
         &details,
         Action::CallsRefused.code(),
+        UNIDENTIFIED_CALLER,
     )
     .execute(&mut *tx)
     .await?;
     let outside: Vec<_> = refusals.iter().filter(|refused| refused.why.is_about_networks()).collect();
     notify_of_networks(&mut tx, &outside).await?;
     tx.commit().await
+}
+
+/// Locks the accounts, too.
+async fn mark_refused(conn: &mut PgConnection, refusals: &[RefusedCalls], ids: &[i64]) -> sqlx::Result<()> {
+    let reasons: Vec<_> = refusals.iter().map(|refused| refused.why.code()).collect();
+    let addresses: Vec<_> = refusals.iter().map(|refused| refused.address.map(|one| one.to_string())).collect();
+    let software: Vec<_> = refusals.iter().map(|refused| refused.seen.software.as_str()).collect();
+    let counts: Vec<_> = refusals.iter().map(|refused| refused.seen.count).collect();
+    sqlx::query!(
+        "WITH refused AS (
+             SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE),
+         seen AS (
+             SELECT DISTINCT ON (id) id, why, address, software
+               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::integer[]) WITH ORDINALITY
+                    r (id, why, address, software, count, place)
+              ORDER BY id, count DESC, place)
+         UPDATE technical_users t
+            SET last_refused_at = portal_now(), last_refusal_reason = s.why, last_refusal_address = s.address,
+                last_refusal_software = s.software,
+                refused_since = CASE WHEN is_failing(t.last_refused_at, t.last_call_at, t.password_set_at)
+                                     THEN coalesce(t.refused_since, t.last_refused_at) ELSE portal_now() END
+           FROM refused JOIN seen s USING (id) WHERE t.id = refused.id",
+        ids,
+        &reasons as &[&str],
+        &addresses as &[Option<String>],
+        &software as &[&str],
+        &counts,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 async fn notify_of_networks(conn: &mut PgConnection, refusals: &[&RefusedCalls]) -> sqlx::Result<()> {

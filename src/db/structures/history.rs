@@ -4,15 +4,15 @@ use sqlx::{Encode, FromRow, PgExecutor, PgPool, Postgres, QueryBuilder, Type, po
 use time::OffsetDateTime;
 
 use super::ManagedStructure;
-use crate::domain::audit::Action;
+use crate::domain::audit::{Action, UNIDENTIFIED_CALLER};
 
 /// An event of the history.
 #[derive(Clone, Debug, FromRow)]
 pub struct PastEvent {
     pub id: i64,
     pub at: OffsetDateTime,
-    /// The login of the person or technical user who acted, or « opérateur ».
-    pub actor: String,
+    /// As it is stored; [`PastEvent::author`] is what people are shown.
+    actor: String,
     /// The network address that the act came from, or « ligne de commande ».
     pub address: String,
     /// An [`Action`]'s code.
@@ -28,6 +28,13 @@ impl PastEvent {
     #[must_use]
     pub fn label(&self) -> &'static str {
         Action::parse(&self.action).map_or("Opération", Action::label)
+    }
+
+    /// The login of whoever acted, or « opérateur ». No account is the author of a refused call,
+    /// although older events name it.
+    #[must_use]
+    pub fn author(&self) -> &str {
+        if self.action == Action::CallsRefused.code() { UNIDENTIFIED_CALLER } else { &self.actor }
     }
 
     /// The length of its texts.
@@ -67,6 +74,12 @@ impl EventFilter {
     #[must_use]
     pub fn of_account(technical_user_id: i64) -> Self {
         Self { accounts: Some(vec![technical_user_id]), ..Self::default() }
+    }
+
+    /// Of these, those of one kind.
+    #[must_use]
+    pub fn with(self, action: Action) -> Self {
+        Self { action: Some(action), ..self }
     }
 }
 

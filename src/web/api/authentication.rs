@@ -138,7 +138,7 @@ impl Authentication {
         if self.only_the_token_is_invalid().await? {
             return Err(ApiError::Unauthorized);
         }
-        Err(credentials::refuse(&self.state, credential, &self.context).await?)
+        Err(credentials::refuse(&self.state, credential, &self.context, &self.software).await?)
     }
 
     /// A JSON answer, bounded in how much of it the account may leave unread.
@@ -153,7 +153,8 @@ impl Authentication {
 
     fn record_refused_token(&self) {
         if let Some(hash) = self.presented.token_hash.clone() {
-            self.state.call_log.record_refused_token(RefusedToken { hash, address: self.context.address });
+            let token = RefusedToken { hash, address: self.context.address };
+            self.state.call_log.record_refused_token(token, &self.software);
         }
     }
 

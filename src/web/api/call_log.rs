@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::IpAddr,
     sync::{Mutex, MutexGuard},
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use std::{
 use crate::{
     db::api::{
         Caller, PresentedCredentials,
-        call_log::{self, ExpiringCall, LastCall, RefusedCalls, RefusedPassword, RefusedToken},
+        call_log::{self, ExpiringCall, LastCall, Refused, RefusedCalls, RefusedPassword, RefusedToken},
         verifiers,
     },
     domain::{
@@ -47,10 +48,10 @@ struct Kind {
 }
 
 /// The refusals of one kind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Refusals {
     /// Those that are not written yet.
-    count: i32,
+    seen: Refused,
     not_before: Instant,
 }
 
@@ -63,10 +64,10 @@ pub struct CallLog {
     expiring: Mutex<HashMap<i64, ExpiringCall>>,
     /// The verifiers of the last call of each account, where the key file has several keys.
     verifiers: Mutex<HashMap<i64, Vec<Verifier>>>,
-    /// Refused passwords, not yet attributed to an account, with how often each was presented.
-    refused: Mutex<HashMap<RefusedPassword, i32>>,
+    /// Refused passwords, not yet attributed to an account.
+    refused: Mutex<HashMap<RefusedPassword, Refused>>,
     /// Refused tokens, of which those count whose caller's address alone was wrong.
-    refused_tokens: Mutex<HashMap<RefusedToken, i32>>,
+    refused_tokens: Mutex<HashMap<RefusedToken, Refused>>,
     refusals: Mutex<HashMap<Kind, Refusals>>,
 }
 
@@ -111,20 +112,15 @@ impl CallLog {
     }
 
     /// Records a refused password. What cannot be a technical user's login is left out.
-    pub fn record_refused(&self, password: RefusedPassword) {
-        let is_login = password.login.len() <= MAX_LOGIN_BYTES && is_technical_login(&password.login);
-        let mut refused = lock(&self.refused);
-        if is_login && (refused.len() < MAX_KINDS || refused.contains_key(&password)) {
-            *refused.entry(password).or_default() += 1;
+    pub fn record_refused(&self, password: RefusedPassword, software: &str) {
+        if password.login.len() <= MAX_LOGIN_BYTES && is_technical_login(&password.login) {
+            record_in(&self.refused, password, software);
         }
     }
 
     /// Records a refused token.
-    pub fn record_refused_token(&self, token: RefusedToken) {
-        let mut refused = lock(&self.refused_tokens);
-        if refused.len() < MAX_KINDS || refused.contains_key(&token) {
-            *refused.entry(token).or_default() += 1;
-        }
+    pub fn record_refused_token(&self, token: RefusedToken, software: &str) {
+        record_in(&self.refused_tokens, token, software);
     }
 
     fn count(&self, refused: &[RefusedCalls], now: Instant) {
@@ -133,9 +129,9 @@ impl CallLog {
         for kind in refusals.keys() {
             *kinds_of.entry(kind.technical_user_id).or_default() += 1;
         }
-        for &RefusedCalls { technical_user_id, why, address, count } in refused {
-            let mut kind = Kind { technical_user_id, why, address };
-            let kinds = kinds_of.entry(technical_user_id).or_default();
+        for RefusedCalls { technical_user_id, why, address, seen } in refused {
+            let mut kind = Kind { technical_user_id: *technical_user_id, why: *why, address: *address };
+            let kinds = kinds_of.entry(kind.technical_user_id).or_default();
             if *kinds >= MOST_KINDS_OF_AN_ACCOUNT && !refusals.contains_key(&kind) {
                 kind.address = None;
             }
@@ -144,7 +140,8 @@ impl CallLog {
                 continue;
             }
             *kinds += usize::from(is_new);
-            refusals.entry(kind).or_insert(Refusals { count: 0, not_before: now }).count += count;
+            let kept = refusals.entry(kind).or_insert_with(|| Refusals { seen: Refused::default(), not_before: now });
+            add(&mut kept.seen, seen);
         }
     }
 
@@ -206,8 +203,8 @@ impl CallLog {
             }
             Err(error) => {
                 let mut kept = lock(&self.refused);
-                for (password, count) in refused {
-                    *kept.entry(password).or_default() += count;
+                for (password, seen) in refused {
+                    add(kept.entry(password).or_default(), &seen);
                 }
                 Err(error)
             }
@@ -224,12 +221,12 @@ impl CallLog {
 
     fn due_refusals(&self, due: Instant) -> Vec<RefusedCalls> {
         let mut buffer = lock(&self.refusals);
-        buffer.retain(|_, refusals| refusals.count > 0 || refusals.not_before > due);
-        let due = buffer.iter_mut().filter(|(_, refusals)| refusals.count > 0 && refusals.not_before <= due);
+        buffer.retain(|_, refusals| refusals.seen.count > 0 || refusals.not_before > due);
+        let due = buffer.iter_mut().filter(|(_, refusals)| refusals.seen.count > 0 && refusals.not_before <= due);
         due.map(|(Kind { technical_user_id, why, address }, refusals)| {
             refusals.not_before = Instant::now() + REFUSALS_EVERY;
-            let count = std::mem::take(&mut refusals.count);
-            RefusedCalls { technical_user_id: *technical_user_id, why: *why, address: *address, count }
+            let seen = std::mem::take(&mut refusals.seen);
+            RefusedCalls { technical_user_id: *technical_user_id, why: *why, address: *address, seen }
         })
         .collect()
     }
@@ -237,13 +234,31 @@ impl CallLog {
     fn put_back(&self, refused: Vec<RefusedCalls>) {
         let now = Instant::now();
         let mut buffer = lock(&self.refusals);
-        for RefusedCalls { technical_user_id, why, address, count } in refused {
+        for RefusedCalls { technical_user_id, why, address, seen } in refused {
             let kind = Kind { technical_user_id, why, address };
-            let refusals = buffer.entry(kind).or_insert(Refusals { count: 0, not_before: now });
-            refusals.count += count;
+            let refusals = buffer.entry(kind).or_insert_with(|| Refusals { seen: Refused::default(), not_before: now });
+            add(&mut refusals.seen, &seen);
             refusals.not_before = now;
         }
     }
+}
+
+/// Counts a refused credential, where there is room for its kind.
+fn record_in<K: Eq + Hash>(refused: &Mutex<HashMap<K, Refused>>, credential: K, software: &str) {
+    let mut refused = lock(refused);
+    if refused.len() >= MAX_KINDS && !refused.contains_key(&credential) {
+        return;
+    }
+    let kept = refused.entry(credential).or_default();
+    kept.count += 1;
+    if kept.software != software {
+        kept.software = software.into();
+    }
+}
+
+fn add(kept: &mut Refused, later: &Refused) {
+    kept.count += later.count;
+    kept.software.clone_from(&later.software);
 }
 
 fn keep_caller(callers: &mut Vec<IpAddr>, caller: IpAddr) {
@@ -280,7 +295,8 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn wrong(technical_user_id: i64) -> RefusedCalls {
-        RefusedCalls { technical_user_id, why: CallRefusal::WrongPassword, address: Some(HERE), count: 1 }
+        let seen = Refused { count: 1, software: "curl".into() };
+        RefusedCalls { technical_user_id, why: CallRefusal::WrongPassword, address: Some(HERE), seen }
     }
 
     #[test]
@@ -288,13 +304,13 @@ mod tests {
         let log = CallLog::default();
         let start = Instant::now();
         log.count(&[wrong(1)], start);
-        assert_eq!(log.due_refusals(Instant::now())[0].count, 1);
+        assert_eq!(log.due_refusals(Instant::now())[0].seen.count, 1);
         for _ in 0..5 {
             log.count(&[wrong(1)], start);
         }
         assert!(log.due_refusals(Instant::now()).is_empty());
         let later = Instant::now() + REFUSALS_EVERY;
-        assert_eq!(log.due_refusals(later)[0].count, 5);
+        assert_eq!(log.due_refusals(later)[0].seen, Refused { count: 5, software: "curl".into() });
         assert!(log.due_refusals(later + REFUSALS_EVERY).is_empty());
         assert!(lock(&log.refusals).is_empty(), "nothing stays of what is over");
     }
@@ -304,7 +320,7 @@ mod tests {
         let log = CallLog::default();
         log.count(&(0..20_000).map(wrong).collect::<Vec<_>>(), Instant::now());
         for id in 0..20_000 {
-            log.record_refused(refused(&format!("TECH_{id}_X@cpro.fr")));
+            log.record_refused(refused(&format!("TECH_{id}_X@cpro.fr")), "");
         }
         assert_eq!((lock(&log.refusals).len(), lock(&log.refused).len()), (MAX_KINDS, MAX_KINDS));
     }
@@ -317,10 +333,10 @@ mod tests {
     fn what_is_no_technical_login_is_not_kept() {
         let log = CallLog::default();
         for login in ["mon mot de passe", "anne@mairie.fr", &format!("TECH_1_{}@cpro.fr", "9".repeat(200))] {
-            log.record_refused(refused(login));
+            log.record_refused(refused(login), "");
         }
         assert!(lock(&log.refused).is_empty());
-        log.record_refused(refused("TECH_1_X@cpro.fr"));
+        log.record_refused(refused("TECH_1_X@cpro.fr"), "");
         assert_eq!(lock(&log.refused).len(), 1);
     }
 }

@@ -78,8 +78,13 @@ async fn matches(
 ///
 /// # Errors
 /// A temporary failure.
-pub async fn refuse(state: &ApiState, credential: &Credential, context: &RequestContext) -> Result<ApiError, ApiError> {
-    record_refused(state, credential, context, CallerAddress::Known(context.address));
+pub async fn refuse(
+    state: &ApiState,
+    credential: &Credential,
+    context: &RequestContext,
+    software: &str,
+) -> Result<ApiError, ApiError> {
+    record_refused(state, credential, context, CallerAddress::Known(context.address), software);
     count(state, throttles::api_keys(&credential.login, context.address)).await
 }
 
@@ -93,13 +98,20 @@ pub async fn refuse_service(state: &ApiState, client_id: &str, context: &Request
 
 /// Counts a refused password for the history. The entry is made later, so that the response takes
 /// the same time for every login.
-pub fn record_refused(state: &ApiState, credential: &Credential, context: &RequestContext, from: CallerAddress) {
-    state.call_log.record_refused(RefusedPassword {
+pub fn record_refused(
+    state: &ApiState,
+    credential: &Credential,
+    context: &RequestContext,
+    from: CallerAddress,
+    software: &str,
+) {
+    let password = RefusedPassword {
         login: credential.login.clone(),
         checksum: checksum(credential).map(str::to_owned),
         address: from.known().unwrap_or(context.address),
         from,
-    });
+    };
+    state.call_log.record_refused(password, software);
 }
 
 async fn count(state: &ApiState, keys: Vec<Key>) -> Result<ApiError, ApiError> {

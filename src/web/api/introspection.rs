@@ -225,23 +225,24 @@ impl<'a> Question<'a> {
     /// call was recorded when it was obtained.
     fn record(&self, service: &Service, caller: Option<&Caller>) {
         let log = &self.state.call_log;
+        let software = || format!("service {}", service.name);
         match (caller, &self.presented, &self.credential) {
             (Some(caller), Some(presented), Some(_)) => {
                 let address = self.from.known().unwrap_or(self.context.address);
-                log.record_call(caller, presented, address, &format!("service {}", service.name));
+                log.record_call(caller, presented, address, &software());
             }
             (Some(caller), Some(presented), None) => log.record_expiring(caller, presented),
             (None, _, Some(credential)) => {
-                credentials::record_refused(self.state, credential, &self.context, self.from);
+                credentials::record_refused(self.state, credential, &self.context, self.from, &software());
             }
-            (None, Some(presented), None) => self.record_refused_token(presented),
+            (None, Some(presented), None) => self.record_refused_token(presented, &software()),
             _ => {}
         }
     }
 
-    fn record_refused_token(&self, presented: &PresentedCredentials) {
+    fn record_refused_token(&self, presented: &PresentedCredentials, software: &str) {
         if let (Some(hash), Some(address)) = (presented.token_hash.clone(), self.from.known()) {
-            self.state.call_log.record_refused_token(RefusedToken { hash, address });
+            self.state.call_log.record_refused_token(RefusedToken { hash, address }, software);
         }
     }
 

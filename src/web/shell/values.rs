@@ -106,15 +106,8 @@ pub struct EventRow {
 
 impl From<PastEvent> for EventRow {
     fn from(event: PastEvent) -> Self {
-        let label = event.label();
-        Self {
-            at: event.at,
-            label,
-            subject: event.subject,
-            detail: event.detail,
-            actor: event.actor,
-            address: event.address,
-        }
+        let (label, actor) = (event.label(), event.author().to_owned());
+        Self { at: event.at, label, subject: event.subject, detail: event.detail, actor, address: event.address }
     }
 }
 

@@ -189,8 +189,8 @@ pub async fn csv(
 }
 
 fn row(event: PastEvent) -> [String; 6] {
-    let (at, label) = (export::instant(event.at), event.label().to_owned());
-    [at, label, event.subject, event.detail, event.actor, event.address]
+    let (at, label, author) = (export::instant(event.at), event.label().to_owned(), event.author().to_owned());
+    [at, label, event.subject, event.detail, author, event.address]
 }
 
 /// « Historique ».
