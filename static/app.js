@@ -9,6 +9,7 @@ exportForms();
 sessionWarning();
 passwordAdvice();
 askOnceBeforeLeavingTheSecret();
+renaming();
 document.getElementById("erreurs")?.focus();
 
 // A page that the browser restores for Back must not show its password again.
@@ -41,6 +42,12 @@ async function copy(source) {
     source.select ? source.select() : getSelection().selectAllChildren(source);
     return document.execCommand("copy");
   }
+}
+
+// « Modifier » beside a name: what it opens is there to type in.
+function renaming() {
+  const summary = document.querySelector(".rename > summary");
+  summary?.addEventListener("click", () => setTimeout(() => summary.parentElement.open && document.getElementById("libelle").select()));
 }
 
 // « Imprimer »: works only with scripts.

@@ -1,6 +1,7 @@
 //! The portal's journeys, one per file. Each test has a portal over a database of its own.
 
 mod access;
+mod account_page;
 mod addresses;
 mod api;
 mod architecture;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     db::structures::history::{self, Cursor, EventFilter, PastEvent},
-    domain::envelope::SessionSecret,
+    domain::{audit::Action, envelope::SessionSecret, technical_user::TechnicalUserStatus},
 };
 
 /// What [`read`] returns.
@@ -19,10 +19,12 @@ pub struct Details {
     /// Whether the session can still display the password.
     pub is_waiting: bool,
     pub restrictions: Restrictions,
+    /// The suspension of an account that is suspended.
+    pub suspension: Option<PastEvent>,
 }
 
-/// Reads the last `limit` events of the account, its restrictions, and whether its password waits
-/// for this session.
+/// Reads the last `limit` events of the account, its restrictions, and whether its
+/// password waits for this session.
 ///
 /// # Errors
 /// Database errors.
@@ -36,5 +38,14 @@ pub async fn read(
     let events = history::page(pool, account.structure(), &filter, Cursor::Newest, limit).await?.events;
     let is_waiting = envelopes::is_waiting(pool, account, session).await?;
     let restrictions = restrictions::read(pool, account).await?;
-    Ok(Details { events, is_waiting, restrictions })
+    let suspension = suspension(pool, account).await?;
+    Ok(Details { events, is_waiting, restrictions, suspension })
+}
+
+async fn suspension(pool: &PgPool, account: &ManagedTechnicalUser) -> sqlx::Result<Option<PastEvent>> {
+    if account.account().status != TechnicalUserStatus::Suspended {
+        return Ok(None);
+    }
+    let filter = EventFilter::of_account(account.id()).with(Action::TechnicalUserSuspended);
+    Ok(history::page(pool, account.structure(), &filter, Cursor::Newest, 1).await?.events.pop())
 }

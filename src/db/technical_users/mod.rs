@@ -59,6 +59,15 @@ pub struct TechnicalUser {
     pub known_to_another: bool,
     /// Whether calls are refused at present.
     pub failing: bool,
+    /// Since when they are; `None` where the version before has written it.
+    pub refused_since: Option<OffsetDateTime>,
+    pub last_refused_at: Option<OffsetDateTime>,
+    /// The code of a [`CallRefusal`](crate::domain::audit::CallRefusal).
+    pub last_refusal_reason: Option<String>,
+    /// `None`: several.
+    pub last_refusal_address: Option<String>,
+    /// The `User-Agent`; may be empty.
+    pub last_refusal_software: Option<String>,
     /// Until when the password before this one works, if it still does.
     pub former_until: Option<OffsetDateTime>,
     /// The last call with the password before this one.
@@ -146,6 +155,7 @@ async fn select(
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
                   (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
                   is_failing(t.last_refused_at, t.last_call_at, t.password_set_at) AS "failing!",
+                  t.refused_since, t.last_refused_at, t.last_refusal_reason, t.last_refusal_address, t.last_refusal_software,
                   f.ends_at AS "former_until?", f.last_call_at AS former_last_call_at
              FROM technical_users t JOIN users u ON u.id = t.created_by JOIN structures s ON s.id = t.structure_id
              LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()

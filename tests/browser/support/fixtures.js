@@ -76,6 +76,8 @@ async function addAccounts(portal, structures, people) {
     suspended: await add(full, { label: "Prestataire", status: "SUSPENDED" }),
     never: await add(full, { shown: false }),
     restricted: await add(work, { label: "Portail fournisseurs", call: { address: "192.0.2.7", software: "Odoo 17" } }),
+    inactive: await add(structures.inactive, { label: "Logiciel de régie" }),
+    failing: await portal.sql("SELECT id FROM technical_users WHERE last_refusal_reason = 'WRONG_PASSWORD' ORDER BY id LIMIT 1"),
     long: await add(long, { label: longLabel, days: 20, call: { address: "2001:db8:4d2:91:ffff:ffff:ffff:1c3f", software: longName } }),
   };
   await portal.sql(`
@@ -92,8 +94,13 @@ async function addAccounts(portal, structures, people) {
     INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, set_by, shown_at, ends_at, last_call_at)
     SELECT id, 0, password_hash, password_set_by, now(), now() + interval '2 days', now() FROM technical_users WHERE id = ${accounts.today}`);
   // Its software still calls.
-  await portal.sql(`UPDATE technical_users SET password_set_at = now() - interval '433 days', last_refused_at = now() - interval '2 hours'
-                     WHERE id = ${accounts.expired}`);
+  await portal.sql(`
+    UPDATE technical_users SET password_set_at = now() - interval '433 days', last_refused_at = now() - interval '2 hours',
+           refused_since = now() - interval '9 days', last_refusal_reason = 'EXPIRED', last_refusal_address = '192.0.2.61',
+           last_refusal_software = 'GuzzleHttp/7' WHERE id = ${accounts.expired};
+    UPDATE technical_users SET password_set_at = now() - interval '40 days', last_refused_at = now() - interval '1 hour',
+           refused_since = now() - interval '2 hours', last_refusal_reason = 'OUTSIDE_NETWORKS', last_refusal_address = '203.0.113.44',
+           last_refusal_software = 'Odoo 17' WHERE id = ${accounts.restricted}`);
   return accounts;
 }
 

@@ -28,6 +28,7 @@ const then = (...steps) => async (walk) => {
 const press = (name) => ({ visitor }) => visitor.press(name);
 const fill = (label, text) => ({ page }) => page.getByLabel(label, { exact: true }).fill(text);
 const check = (label) => ({ page }) => page.getByLabel(label, { exact: true }).check();
+const rename = ({ page }) => page.locator(".rename > summary").click();
 const sees = (text) => ({ visitor }) => visitor.sees(text);
 
 /** Presses the first of several buttons of that name. */
@@ -179,7 +180,11 @@ const manager = [
   ["utilisateur-technique-suspendu", account("suspended", "?avis=suspended")],
   ["utilisateur-technique-jamais-affiche", account("never")],
   ["utilisateur-technique-noms-longs", account("long")],
-  ["utilisateur-technique-libelle-en-erreur", then(account("never"), fill("Libellé", "Archivage des factures".repeat(5)), press("Enregistrer le libellé")), 422],
+  ["utilisateur-technique-en-echec", account("failing")],
+  ["utilisateur-technique-structure-inactive", account("inactive")],
+  ["utilisateur-technique-pret", readyToShow],
+  ["utilisateur-technique-libelle-ouvert", then(account("today"), rename)],
+  ["utilisateur-technique-libelle-en-erreur", then(account("never"), rename, fill("Libellé", "Archivage des factures".repeat(5)), press("Enregistrer le libellé")), 422],
   ["utilisateur-technique-libelle-enregistre", account("never", "?avis=label-saved")],
   ["utilisateur-technique-restreint", account("restricted")],
   ["utilisateur-technique-restrictions-enregistrees", account("restricted", "?avis=restrictions-saved")],
@@ -388,13 +393,19 @@ function membershipOf(person, act) {
   };
 }
 
+/** The account whose creation was answered last, and whose password still waits. */
+async function readyToShow(walk) {
+  await createdElsewhere(walk, "Réponse perdue aussi");
+  await walk.page.goto(walk.page.url().replace("/recapitulatif", ""));
+}
+
 /** An account whose password waits to be shown: the answer to its creation was lost. */
-async function createdElsewhere({ visitor, page, portal, fixtures }) {
+async function createdElsewhere({ visitor, page, portal, fixtures }, libelle = "Réponse perdue") {
   const collection = `/structures/${fixtures.structures.work}/utilisateurs-techniques`;
   await page.goto(`${collection}/nouveau`);
   const jeton = await page.locator("main [name=jeton]").inputValue();
   const answer = await visitor.context.request.post(collection, {
-    form: { jeton, libelle: "Réponse perdue" },
+    form: { jeton, libelle },
     headers: { "sec-fetch-site": "same-origin", origin: portal.url },
     maxRedirects: 0,
   });

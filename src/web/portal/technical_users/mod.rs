@@ -1,5 +1,6 @@
 //! Technical users: the page of one, and its creation, label, reset, suspension and deletion.
 
+pub mod concerns;
 pub mod confirmations;
 pub mod creation;
 pub mod label;
@@ -41,7 +42,8 @@ use crate::{
     },
     work_queue::QueueKey,
 };
-use pages::{Account, SecretState, TechnicalUserPage};
+use concerns::{Concern, Remedy, SecretState};
+use pages::{Account, TechnicalUserPage};
 use restrictions_view::RestrictionsView;
 
 const EVENTS_ON_PAGE: u32 = 10;
@@ -83,11 +85,15 @@ async fn account_page(
 ) -> Result<TechnicalUserPage, AppError> {
     let account = &managed.account;
     let details = details::read(&state.pool, account, &managed.visitor.session, EVENTS_ON_PAGE).await?;
+    let secret = SecretState::new(account.account(), details.is_waiting);
+    let concerns = Concern::of(account, &secret, details.suspension);
     Ok(TechnicalUserPage {
         layout: managed.layout(state, notice),
         structure: StructureName::from(account.structure()),
         account: Account::from(managed),
-        secret: SecretState::new(account.account(), details.is_waiting),
+        remedy: concerns.first().map_or(Remedy::Nothing, Concern::remedy),
+        concerns,
+        secret,
         restrictions: RestrictionsView::from(&details.restrictions),
         label,
         errors,

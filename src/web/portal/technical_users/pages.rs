@@ -3,9 +3,12 @@
 use askama::Template;
 use time::OffsetDateTime;
 
-use super::restrictions_view::RestrictionsView;
+use super::{
+    concerns::{Concern, Remedy, SecretState},
+    restrictions_view::RestrictionsView,
+};
 use crate::{
-    db::technical_users::TechnicalUser,
+    domain::audit::CallRefusal,
     web::{
         identity::authority::ManagedAccount,
         shell::{
@@ -40,6 +43,10 @@ pub struct TechnicalUserPage {
     pub layout: Layout,
     pub structure: StructureName,
     pub account: Account,
+    /// What the banner says, the gravest first.
+    pub concerns: Vec<Concern>,
+    /// What mends the first one; its button stands in the banner alone.
+    pub remedy: Remedy,
     pub secret: SecretState,
     pub restrictions: RestrictionsView,
     /// « Libellé », as typed.
@@ -72,6 +79,8 @@ pub struct Account {
     pub created_at: OffsetDateTime,
     pub created_by: String,
     pub status: AccountStatus,
+    /// Whether calls are refused at present.
+    pub failing: bool,
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
@@ -81,20 +90,6 @@ pub struct Account {
     /// When the password was last exported.
     pub exported_at: Option<OffsetDateTime>,
     pub last_call: Option<LastCall>,
-}
-
-/// Whether the password was displayed and exported.
-pub enum SecretState {
-    NeverShown,
-    /// It can be displayed once.
-    Ready,
-    Shown {
-        at: OffsetDateTime,
-    },
-    Exported {
-        shown_at: OffsetDateTime,
-        at: OffsetDateTime,
-    },
 }
 
 /// What a confirmation page is about.
@@ -120,6 +115,7 @@ impl From<&ManagedAccount> for Account {
             created_at: account.created_at,
             created_by: account.created_by.clone(),
             status: AccountStatus::from(account),
+            failing: account.failing,
             expiry: Expiry::from(account),
             known_to_another: account.known_to_another,
             can_keep: AccountStatus::from(account) == AccountStatus::Active,
@@ -134,17 +130,5 @@ impl Account {
     /// Whether the password is the account's first one.
     pub fn is_new(&self) -> bool {
         self.credential_version == 1
-    }
-}
-
-impl SecretState {
-    /// `is_waiting`: the session can still display the password.
-    pub fn new(account: &TechnicalUser, is_waiting: bool) -> Self {
-        match (account.password_shown_at, account.password_exported_at) {
-            (Some(shown_at), Some(at)) => Self::Exported { shown_at, at },
-            (Some(at), None) => Self::Shown { at },
-            _ if is_waiting => Self::Ready,
-            _ => Self::NeverShown,
-        }
     }
 }

@@ -1,0 +1,151 @@
+//! What is wrong with an account or due about it: the banner of its page.
+
+use time::OffsetDateTime;
+
+use crate::{
+    db::{
+        structures::history::PastEvent,
+        technical_users::{ManagedTechnicalUser, TechnicalUser},
+    },
+    domain::audit::CallRefusal,
+    web::shell::values::{AccountStatus, Expiry},
+};
+
+/// Whether the password was displayed and exported.
+pub enum SecretState {
+    NeverShown,
+    /// It can be displayed once.
+    Ready,
+    Shown {
+        at: OffsetDateTime,
+    },
+    Exported {
+        shown_at: OffsetDateTime,
+        at: OffsetDateTime,
+    },
+}
+
+/// One thing that is wrong or due.
+pub enum Concern {
+    InactiveStructure,
+    Suspended(Option<Suspension>),
+    Expired(Expiry),
+    Refused(RefusedCalls),
+    /// No one knows the password.
+    NeverShown,
+    /// The session can display the password, once.
+    Ready,
+    /// A former principal manager knows the password.
+    Known,
+    ExpiresSoon(Expiry),
+}
+
+/// Who suspended an account, and when.
+pub struct Suspension {
+    pub at: OffsetDateTime,
+    pub by: String,
+}
+
+/// The calls that are refused at present.
+pub struct RefusedCalls {
+    pub since: OffsetDateTime,
+    pub last: OffsetDateTime,
+    /// Of the last ones; `None` where the version before saw them.
+    pub why: Option<CallRefusal>,
+    /// `None`: several, or not known.
+    pub address: Option<String>,
+    pub software: Option<String>,
+}
+
+/// What mends a concern: the button in the banner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    StructureCard,
+    Reactivate,
+    Reset,
+    Restrictions,
+    Display,
+    /// Nothing is to be done in the portal.
+    Nothing,
+}
+
+impl Remedy {
+    /// The style of a main button elsewhere on the page.
+    pub fn style_of_others(self) -> &'static str {
+        if self == Self::Nothing { "" } else { "button-secondary" }
+    }
+}
+
+impl Concern {
+    /// All of an account, the gravest first: what stops the service, then what endangers it, then
+    /// what is due.
+    pub fn of(account: &ManagedTechnicalUser, secret: &SecretState, suspension: Option<PastEvent>) -> Vec<Self> {
+        let is_active = account.structure().card().active;
+        let account = account.account();
+        let (status, expiry) = (AccountStatus::from(account), || Expiry::from(account));
+        let holds = [
+            (!is_active).then_some(Self::InactiveStructure),
+            (status == AccountStatus::Suspended).then(|| Self::Suspended(suspension.map(Suspension::from))),
+            expiry().is_past().then(|| Self::Expired(expiry())),
+            RefusedCalls::of(account).map(Self::Refused),
+            matches!(secret, SecretState::NeverShown).then_some(Self::NeverShown),
+            matches!(secret, SecretState::Ready).then_some(Self::Ready),
+            account.known_to_another.then_some(Self::Known),
+            expiry().is_near().then(|| Self::ExpiresSoon(expiry())),
+        ];
+        holds.into_iter().flatten().collect()
+    }
+
+    pub fn remedy(&self) -> Remedy {
+        match self {
+            Self::InactiveStructure => Remedy::StructureCard,
+            Self::Suspended(_) => Remedy::Reactivate,
+            Self::Expired(_) | Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => Remedy::Reset,
+            Self::Ready => Remedy::Display,
+            Self::Refused(refused) => match refused.why {
+                Some(CallRefusal::WrongPassword | CallRefusal::Expired) => Remedy::Reset,
+                Some(why) if why.is_about_networks() => Remedy::Restrictions,
+                _ => Remedy::Nothing,
+            },
+        }
+    }
+
+    /// The style of the banner.
+    pub fn tone(&self) -> &'static str {
+        match self {
+            Self::InactiveStructure | Self::Suspended(_) | Self::Expired(_) | Self::Refused(_) => "bad",
+            Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => "warn",
+            Self::Ready => "info",
+        }
+    }
+}
+
+impl From<PastEvent> for Suspension {
+    fn from(event: PastEvent) -> Self {
+        Self { at: event.at, by: event.author().to_owned() }
+    }
+}
+
+impl RefusedCalls {
+    fn of(account: &TechnicalUser) -> Option<Self> {
+        let last = account.last_refused_at.filter(|_| account.failing)?;
+        // The version before leaves what was seen earlier as it is.
+        let since = account.refused_since.filter(|since| account.last_call_at.is_none_or(|call| call < *since));
+        let why = account.last_refusal_reason.as_deref().and_then(CallRefusal::parse);
+        let software = account.last_refusal_software.clone().filter(|software| !software.is_empty());
+        let address = account.last_refusal_address.clone();
+        Some(Self { since: since.unwrap_or(last), last, why, address, software })
+    }
+}
+
+impl SecretState {
+    /// `is_waiting`: the session can still display the password.
+    pub fn new(account: &TechnicalUser, is_waiting: bool) -> Self {
+        match (account.password_shown_at, account.password_exported_at) {
+            (Some(shown_at), Some(at)) => Self::Exported { shown_at, at },
+            (Some(at), None) => Self::Shown { at },
+            _ if is_waiting => Self::Ready,
+            _ => Self::NeverShown,
+        }
+    }
+}
