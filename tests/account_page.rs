@@ -137,3 +137,82 @@ async fn what_is_refused_for_the_network_alone_leads_to_the_restrictions() {
     let restrictions = format!("/utilisateurs-techniques/{id}/restrictions");
     assert_eq!(page.html().matches(&format!("class=\"button\" href=\"{restrictions}\"")).count(), 1);
 }
+
+/// Days are those of Paris: a call at 23:30 UTC in winter is one of the next day.
+#[tokio::test]
+async fn calls_and_refusals_are_counted_by_day_for_fourteen_months() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let login = portal.login_of(id).await;
+    let to_days = "SELECT extract(epoch FROM timestamptz '2029-01-10 22:30Z' - now())::bigint || ' seconds'";
+    let offset = portal.text(to_days, &[]).await;
+    portal.execute("UPDATE technical_users SET expires_at = '2031-01-01'").await;
+    let call = async |portal: &TestPortal, password: &str| portal.program().health_check(&login, password).await;
+    portal.move_clock(&offset).await;
+    for _ in 0..3 {
+        assert_eq!(call(&portal, &password).await, 200);
+    }
+    assert_eq!(call(&portal, "rcd_faux").await, 401);
+    let counted = "SELECT day || ' ' || accepted || ' ' || refused FROM daily_calls ORDER BY day";
+    assert!(portal.texts(counted, &[]).await.is_empty(), "no call costs a write");
+    portal.flush_calls().await;
+    portal.flush_all_calls().await;
+    assert_eq!(portal.texts(counted, &[]).await, ["2029-01-10 3 1"]);
+    portal.move_clock(&format!("{offset} 1 hour")).await;
+    assert_eq!(call(&portal, &password).await, 200);
+    portal.flush_calls().await;
+    assert_eq!(call(&portal, &password).await, 200);
+    portal.flush_calls().await;
+    assert_eq!(portal.texts(counted, &[]).await, ["2029-01-10 3 1", "2029-01-11 1 0"], "five minutes are one writing");
+    portal.flush_all_calls().await;
+    assert_eq!(portal.texts(counted, &[]).await, ["2029-01-10 3 1", "2029-01-11 2 0"]);
+    let page = portal.signed_in(&manager).await.open(&format!("/utilisateurs-techniques/{id}")).await;
+    let rows = page.rows();
+    assert_eq!(rows[0], ["11 janvier 2029", "2", "0"]);
+    assert_eq!((rows[1].as_slice(), rows[2][1].as_str()), (&["10 janvier 2029", "3", "1"].map(String::from)[..], "0"));
+    assert_eq!(rows[30], ["janvier 2029", "5", "1"]);
+    assert_eq!((rows[29][0].as_str(), rows[43][0].as_str()), ("13 décembre 2028", "décembre 2027"));
+    page.assert_says("5\u{a0}acceptés, 1\u{a0}refusé");
+    // Thirteen months later, January is the oldest month that is kept.
+    for (later, kept) in [("410 days", 2), ("420 days", 0)] {
+        portal.move_clock(&format!("{offset} {later}")).await;
+        raccord::db::upkeep::sweep(&portal.pool).await.expect("it is swept");
+        assert_eq!(portal.count("daily_calls").await, kept, "{later}");
+    }
+}
+
+#[tokio::test]
+async fn counts_that_could_not_be_written_are_written_later_and_once() {
+    let portal = TestPortal::start().await;
+    portal.anne_and_bruno().await;
+    let account = portal.account(1).await;
+    let program = portal.program();
+    assert_eq!(program.health_check(&account.login, account.password.expose()).await, 200);
+    assert_eq!(program.health_check(&account.login, "rcd_faux").await, 401);
+    portal.execute("ALTER TABLE daily_calls RENAME TO gone").await;
+    assert!(portal.api().call_log.flush(&portal.pool).await.is_err());
+    assert_eq!(program.health_check(&account.login, account.password.expose()).await, 200);
+    assert!(portal.api().call_log.flush(&portal.pool).await.is_err());
+    portal.execute("ALTER TABLE gone RENAME TO daily_calls").await;
+    portal.flush_calls().await;
+    let counted = "SELECT sum(accepted) || ' ' || sum(refused) FROM daily_calls";
+    assert_eq!(portal.text(counted, &[]).await, "2 1");
+}
+
+#[tokio::test]
+async fn an_account_of_another_structure_has_its_own_counts() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 2).await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, ..) = portal.create_and_show(&browser, structures[0].id, "ERP").await;
+    let (other, ..) = portal.create_and_show(&browser, structures[1].id, "ERP").await;
+    portal.execute("INSERT INTO daily_calls SELECT min(id), portal_now(), 7, 0 FROM technical_users").await;
+    let page = async |id: i64| browser.open(&format!("/utilisateurs-techniques/{id}")).await;
+    page(id).await.assert_says("7\u{a0}acceptés");
+    page(other).await.assert_says("Aucun appel n’a été compté");
+    let noor = portal.person("Noor").await;
+    portal.attach(&noor, &structures[0], Role::SecondaryManager).await;
+    portal.signed_in(&noor).await.get(&format!("/utilisateurs-techniques/{id}")).await.refusal(404);
+}

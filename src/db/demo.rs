@@ -331,6 +331,35 @@ pub async fn record_past(conn: &mut PgConnection, mut events: Vec<DemoEvent>) ->
     Ok(())
 }
 
+/// Counts calls on the days of the accounts' past, up to their last call; then those that are
+/// refused.
+///
+/// # Errors
+/// Database errors.
+pub async fn count_calls(conn: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO daily_calls (technical_user_id, day, accepted, refused)
+         SELECT t.id, d.day::date,
+                CASE WHEN d.day::date > t.last_day THEN 0
+                     ELSE (CASE WHEN extract(isodow FROM d.day) > 5 THEN 8 ELSE 70 END) * (1 + t.id % 5) + (t.id * extract(doy FROM d.day)::int * 37) % 31 END,
+                CASE WHEN d.day::date > t.last_day AND d.day::date >= t.refused_day THEN 24 + (t.id + extract(doy FROM d.day)::int * 7) % 9 ELSE 0 END
+           FROM (SELECT id, (created_at AT TIME ZONE 'Europe/Paris')::date AS first_day,
+                        (last_call_at AT TIME ZONE 'Europe/Paris')::date AS last_day,
+                        (refused_since AT TIME ZONE 'Europe/Paris')::date AS refused_day,
+                        (portal_now() AT TIME ZONE 'Europe/Paris')::date AS today
+                   FROM technical_users WHERE last_call_at IS NOT NULL) t
+          CROSS JOIN LATERAL generate_series(greatest(t.first_day, (date_trunc('month', t.today) - interval '13 months')::date)::timestamp,
+                                             t.today::timestamp, interval '1 day') d (day)
+          WHERE d.day::date <= t.last_day OR d.day::date >= t.refused_day"
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!("UPDATE portal_facts SET value = (portal_now()::date - 500)::text WHERE name = 'calls_counted_since'")
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// Keeps the manager before the present one as secondary manager of the structures whose passwords
 /// they know.
 ///

@@ -40,6 +40,11 @@ impl TestPortal {
         self.api().call_log.flush(&self.pool).await.expect("it is written");
     }
 
+    /// Writes them with what would wait for a while, as at the end of the instance.
+    pub async fn flush_all_calls(&self) {
+        self.api().call_log.flush_all(&self.pool).await.expect("it is written");
+    }
+
     /// Lets the account's password expire at this instant.
     pub async fn set_expiry(&self, account: i64, instant: &str) {
         let update = "UPDATE technical_users SET expires_at = $2::text::timestamptz WHERE id = $1";

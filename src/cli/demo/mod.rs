@@ -131,6 +131,7 @@ async fn add_accounts(
         past.extend(demo::add_account(conn, managers, account, hash, lifetime).await?);
     }
     demo::record_past(conn, past).await?;
+    demo::count_calls(conn).await?;
     demo::keep_former_manager(conn, managers.former).await
 }
 

@@ -28,6 +28,17 @@ pub struct LastCall {
     /// The addresses from which the account called since the last writing. Not that of a service
     /// that was shown a password and did not say whose call it was.
     pub callers: Vec<IpAddr>,
+    /// The calls since the last writing, by hour. Nearly always one hour.
+    pub hours: Vec<(Hour, i64)>,
+}
+
+/// Hours since 1970 in UTC: days of Paris begin with an hour.
+pub type Hour = i64;
+
+/// The hour of an instant.
+#[must_use]
+pub fn hour_of(at: OffsetDateTime) -> Hour {
+    at.unix_timestamp().div_euclid(3600)
 }
 
 /// Writes last calls, except where another instance has written a later one.
@@ -86,11 +97,52 @@ async fn write_callers(pool: &PgPool, calls: &[LastCall]) -> sqlx::Result<()> {
     Ok(())
 }
 
+/// Calls of an account that are to be added to those of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallCount {
+    pub technical_user_id: i64,
+    /// `None`: when it is written.
+    pub hour: Option<Hour>,
+    pub accepted: i64,
+    pub refused: i64,
+}
+
+/// Adds calls to those of their days, in one statement. Accounts that do not exist are left out.
+///
+/// # Errors
+/// Database errors; nothing is added then.
+pub async fn add_counts(pool: &PgPool, counts: &[CallCount]) -> sqlx::Result<()> {
+    if counts.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<_> = counts.iter().map(|count| count.technical_user_id).collect();
+    let hours: Vec<_> = counts.iter().map(|count| count.hour).collect();
+    let accepted: Vec<_> = counts.iter().map(|count| count.accepted).collect();
+    let refused: Vec<_> = counts.iter().map(|count| count.refused).collect();
+    sqlx::query!(
+        "INSERT INTO daily_calls AS d (technical_user_id, day, accepted, refused)
+         SELECT t.id, (coalesce(to_timestamp(c.hour * 3600), portal_now()) AT TIME ZONE 'Europe/Paris')::date AS day,
+                sum(c.accepted)::bigint, sum(c.refused)::bigint
+           FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) c (id, hour, accepted, refused)
+           JOIN technical_users t ON t.id = c.id
+          GROUP BY 1, 2 ORDER BY 1, 2
+         ON CONFLICT (technical_user_id, day) DO UPDATE
+            SET accepted = d.accepted + excluded.accepted, refused = d.refused + excluded.refused",
+        &ids,
+        &hours as &[Option<Hour>],
+        &accepted,
+        &refused,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// The addresses of one account that are kept.
 const MOST_CALLERS: i64 = 100;
 
-/// Deletes the addresses that did not call for 30 days, and those above [`MOST_CALLERS`] of an
-/// account that called longest ago.
+/// Deletes the addresses that did not call for 30 days, those above [`MOST_CALLERS`] of an account
+/// that called longest ago, and the counts of days before the last 14 months.
 ///
 /// # Errors
 /// Database errors.
@@ -107,6 +159,12 @@ pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
                                   ORDER BY last_call_at DESC, address OFFSET $1) k) old
           WHERE c.technical_user_id = old.technical_user_id AND c.address = old.address",
         MOST_CALLERS,
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM daily_calls
+          WHERE day < (date_trunc('month', portal_now() AT TIME ZONE 'Europe/Paris') - interval '13 months')::date"
     )
     .execute(pool)
     .await?;

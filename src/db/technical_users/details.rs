@@ -3,7 +3,9 @@
 use sqlx::PgPool;
 
 use super::{
-    ManagedTechnicalUser, envelopes,
+    ManagedTechnicalUser,
+    activity::{self, Activity},
+    envelopes,
     restrictions::{self, Restrictions},
 };
 use crate::{
@@ -19,11 +21,12 @@ pub struct Details {
     /// Whether the session can still display the password.
     pub is_waiting: bool,
     pub restrictions: Restrictions,
+    pub activity: Activity,
     /// The suspension of an account that is suspended.
     pub suspension: Option<PastEvent>,
 }
 
-/// Reads the last `limit` events of the account, its restrictions, and whether its
+/// Reads the last `limit` events of the account, its restrictions and activity, and whether its
 /// password waits for this session.
 ///
 /// # Errors
@@ -38,8 +41,9 @@ pub async fn read(
     let events = history::page(pool, account.structure(), &filter, Cursor::Newest, limit).await?.events;
     let is_waiting = envelopes::is_waiting(pool, account, session).await?;
     let restrictions = restrictions::read(pool, account).await?;
+    let activity = activity::read(pool, account).await?;
     let suspension = suspension(pool, account).await?;
-    Ok(Details { events, is_waiting, restrictions, suspension })
+    Ok(Details { events, is_waiting, restrictions, activity, suspension })
 }
 
 async fn suspension(pool: &PgPool, account: &ManagedTechnicalUser) -> sqlx::Result<Option<PastEvent>> {

@@ -1,5 +1,6 @@
 //! Technical users: creation, password, label and status, and the lists of them.
 
+pub mod activity;
 pub mod changes;
 pub mod creation;
 pub mod deadlines;

@@ -1,5 +1,6 @@
-//! Buffers each account's last call and refusals; flushed every 20 s, so that no call costs a
-//! write. A crash loses what is not flushed yet.
+//! Buffers each account's last call and refusals, flushed every 20 s, and the number of both,
+//! flushed every five minutes, so that no call costs a write. A crash loses what is not flushed
+//! yet.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,10 @@ use std::{
 use crate::{
     db::api::{
         Caller, PresentedCredentials,
-        call_log::{self, ExpiringCall, LastCall, Refused, RefusedCalls, RefusedPassword, RefusedToken},
+        call_log::{
+            self, CallCount, ExpiringCall, Hour, LastCall, Refused, RefusedCalls, RefusedPassword, RefusedToken,
+            hour_of,
+        },
         verifiers,
     },
     domain::{
@@ -24,6 +28,8 @@ use sqlx::PgPool;
 
 /// How often the buffers are flushed.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(20);
+/// How often counts of calls are added to those of their days: a row of each account that called.
+const COUNTS_EVERY: Duration = Duration::from_mins(5);
 /// After refusals of a kind were written, the next ones of that kind are written together, this
 /// long afterwards.
 const REFUSALS_EVERY: Duration = Duration::from_hours(1);
@@ -69,6 +75,18 @@ pub struct CallLog {
     /// Refused tokens, of which those count whose caller's address alone was wrong.
     refused_tokens: Mutex<HashMap<RefusedToken, Refused>>,
     refusals: Mutex<HashMap<Kind, Refusals>>,
+    /// Calls and refusals of each account that are to be added to those of their days. Only a flush
+    /// touches it: a call is counted in `calls`.
+    counts: Mutex<HashMap<(i64, Option<Hour>), Counts>>,
+    /// When counts are written next; `None` before the first time.
+    counts_due: Mutex<Option<Instant>>,
+}
+
+/// Accepted and refused calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    accepted: i64,
+    refused: i64,
 }
 
 impl CallLog {
@@ -85,9 +103,10 @@ impl CallLog {
         let Caller { technical_user_id, at, .. } = *caller;
         let mut calls = lock(&self.calls);
         let kept = calls.entry(technical_user_id).or_insert_with(|| {
-            let (software, callers) = (software.into(), Vec::new());
-            LastCall { technical_user_id, at, address, software, callers }
+            let (software, callers, hours) = (software.into(), Vec::new(), Vec::new());
+            LastCall { technical_user_id, at, address, software, callers, hours }
         });
+        add_calls(&mut kept.hours, hour_of(at), 1);
         if let Some(caller) = from.known() {
             keep_caller(&mut kept.callers, caller);
         }
@@ -124,6 +143,11 @@ impl CallLog {
     }
 
     fn count(&self, refused: &[RefusedCalls], now: Instant) {
+        let mut counts = lock(&self.counts);
+        for calls in refused {
+            counts.entry((calls.technical_user_id, None)).or_default().refused += i64::from(calls.seen.count);
+        }
+        drop(counts);
         let mut refusals = lock(&self.refusals);
         let mut kinds_of: HashMap<i64, usize> = HashMap::new();
         for kind in refusals.keys() {
@@ -169,18 +193,57 @@ impl CallLog {
         verifiers::renew(pool, &verifiers).await?;
         self.attribute_refused(pool).await?;
         self.attribute_refused_tokens(pool).await?;
-        let refusals = self.due_refusals(Instant::now() + ahead);
+        let due = Instant::now() + ahead;
+        self.flush_counts(pool, due).await?;
+        let refusals = self.due_refusals(due);
         call_log::write_refusals(pool, &refusals).await.inspect_err(|_| self.put_back(refusals))
     }
 
     async fn flush_calls(&self, pool: &PgPool) -> sqlx::Result<()> {
         let calls: Vec<_> = take(&self.calls).into_values().collect();
-        call_log::write_calls(pool, &calls).await.inspect_err(|_| {
+        if let Err(error) = call_log::write_calls(pool, &calls).await {
             let mut kept = lock(&self.calls);
             for call in calls {
                 keep_later(&mut kept, call);
             }
-        })
+            return Err(error);
+        }
+        let mut counts = lock(&self.counts);
+        for call in calls {
+            for (hour, accepted) in call.hours {
+                counts.entry((call.technical_user_id, Some(hour))).or_default().accepted += accepted;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush_counts(&self, pool: &PgPool, due: Instant) -> sqlx::Result<()> {
+        if lock(&self.counts_due).is_some_and(|next| next > due) {
+            return Ok(());
+        }
+        let taken = take(&self.counts);
+        let counts: Vec<_> = taken
+            .iter()
+            .map(|(&(technical_user_id, hour), &Counts { accepted, refused })| CallCount {
+                technical_user_id,
+                hour,
+                accepted,
+                refused,
+            })
+            .collect();
+        if let Err(error) = call_log::add_counts(pool, &counts).await {
+            let mut kept = lock(&self.counts);
+            for (key, Counts { accepted, refused }) in taken {
+                let kept = kept.entry(key).or_default();
+                kept.accepted += accepted;
+                kept.refused += refused;
+            }
+            return Err(error);
+        }
+        if !counts.is_empty() {
+            *lock(&self.counts_due) = Some(Instant::now() + COUNTS_EVERY);
+        }
+        Ok(())
     }
 
     async fn flush_expiring(&self, pool: &PgPool) -> sqlx::Result<()> {
@@ -267,14 +330,25 @@ fn keep_caller(callers: &mut Vec<IpAddr>, caller: IpAddr) {
     }
 }
 
+fn add_calls(hours: &mut Vec<(Hour, i64)>, hour: Hour, calls: i64) {
+    match hours.iter_mut().find(|(of, _)| *of == hour) {
+        Some((_, counted)) => *counted += calls,
+        None => hours.push((hour, calls)),
+    }
+}
+
 fn keep_later(calls: &mut HashMap<i64, LastCall>, call: LastCall) {
-    let kept = calls.entry(call.technical_user_id).or_insert_with(|| call.clone());
+    let empty = || LastCall { callers: Vec::new(), hours: Vec::new(), ..call.clone() };
+    let kept = calls.entry(call.technical_user_id).or_insert_with(empty);
     for caller in &call.callers {
         keep_caller(&mut kept.callers, *caller);
     }
+    for (hour, calls) in &call.hours {
+        add_calls(&mut kept.hours, *hour, *calls);
+    }
     if kept.at < call.at {
-        let callers = std::mem::take(&mut kept.callers);
-        *kept = LastCall { callers, ..call };
+        let (callers, hours) = (std::mem::take(&mut kept.callers), std::mem::take(&mut kept.hours));
+        *kept = LastCall { callers, hours, ..call };
     }
 }
 

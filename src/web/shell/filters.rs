@@ -23,6 +23,13 @@ pub fn moment(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
     Ok(Safe(format!("{} (heure de Paris)", in_time(*at))))
 }
 
+/// « janvier 2028 », in a `<time>`.
+#[askama::filter_fn]
+pub fn month(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
+    let machine = french::in_paris(*at).strftime("%Y-%m");
+    Ok(Safe(format!("<time datetime=\"{machine}\">{}</time>", french::month(*at))))
+}
+
 /// « 24 janvier 2028 à 14 h 05 », in a `<time>`: in tables, beside which it is said once that the
 /// hours are those of Paris.
 #[askama::filter_fn]

@@ -21,10 +21,11 @@ const wanted = ({ name }) => !only || only.some((start) => name.startsWith(start
 
 /**
  * States whose main button follows what must be read first: names of the greatest length, the key
- * of a second factor, which is typed elsewhere before its code is here, and the facts of a
- * technical user, with the form that makes one and what a reset breaks; addresses that refuse mails.
+ * of a second factor, which is typed elsewhere before its code is here, the form that makes a
+ * technical user, what a reset breaks, what an account's restrictions are, and addresses that refuse
+ * mails.
  */
-const readFirst = /noms-longs|^double-authentification-cle|^utilisateur-technique-|^utilisateur-technique$|^saisie|^session-|^(confirmation|popup)-reinitialisation|restrictions|^activites-courriels/;
+const readFirst = /^(?!utilisateur).*noms-longs|^double-authentification-cle|^saisie|^session-|^(confirmation|popup)-reinitialisation|^restrictions|^activites-courriels/;
 
 test("every state of every page holds before every judge", async (t) => {
   const fixtures = await fillPortal(portal);
@@ -99,6 +100,8 @@ function steady(text) {
   return `${text
     .replace(/\d+(er)? \p{L}+ \d{4}( à \d+[ \u00a0]h[ \u00a0]\d\d)?/gu, "DATE")
     .replace(/Dans \d+ jours?/g, "Dans N jours")
+    .replace(/\d{1,3}([ \u202f]\d{3})*[ \u00a0](acceptés?|refusés?)/g, "N $2")
+    .replace(/time: \p{L}+ \d{4}/gu, "time: MOIS")
     .replace(/rcd_\w{34}/g, "MOT-DE-PASSE")
     .replace(/\b[A-Z2-7]{32}\b/g, "CLÉ")
     .replace(/([A-Z2-7]{4}-){5}[A-Z2-7]{4}/g, "CODE")

@@ -1,5 +1,6 @@
 //! Technical users: the page of one, and its creation, label, reset, suspension and deletion.
 
+pub mod activity_view;
 pub mod concerns;
 pub mod confirmations;
 pub mod creation;
@@ -42,6 +43,7 @@ use crate::{
     },
     work_queue::QueueKey,
 };
+use activity_view::ActivityView;
 use concerns::{Concern, Remedy, SecretState};
 use pages::{Account, TechnicalUserPage};
 use restrictions_view::RestrictionsView;
@@ -95,6 +97,7 @@ async fn account_page(
         concerns,
         secret,
         restrictions: RestrictionsView::from(&details.restrictions),
+        activity: ActivityView::from(details.activity),
         label,
         errors,
         events: details.events.into_iter().map(Into::into).collect(),

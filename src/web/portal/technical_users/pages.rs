@@ -4,6 +4,7 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use super::{
+    activity_view::ActivityView,
     concerns::{Concern, Remedy, SecretState},
     restrictions_view::RestrictionsView,
 };
@@ -49,6 +50,7 @@ pub struct TechnicalUserPage {
     pub remedy: Remedy,
     pub secret: SecretState,
     pub restrictions: RestrictionsView,
+    pub activity: ActivityView,
     /// « Libellé », as typed.
     pub label: String,
     pub errors: Errors,
