@@ -39,6 +39,24 @@ for (const { javaScript, name } of scriptings) {
     await visitor.leave();
   });
 
+  test(`why calls stopped is on the screen two clicks from the sign-in ${name}`, async () => {
+    for (const size of [{ width: 1280, height: 900 }, { width: 390, height: 844 }]) {
+      const { visitor, clicks } = await counted({ javaScript, ...size });
+      const { page } = visitor;
+      const due = await page.getByRole("link", { name: /^\d+ en échec$/ }).innerText();
+      await visitor.follow(due);
+      await visitor.seesTitle("Utilisateurs techniques");
+      await visitor.follow(await page.locator("tbody tr").first().getByRole("rowheader").getByRole("link").innerText());
+      const banner = page.locator(".banner");
+      await banner.waitFor();
+      assert.equal(clicks.length, 2, clicks.join(", "));
+      assert.match(await banner.innerText(), /Depuis le .+\s: mot de passe (expiré|incorrect)\. Le dernier, .+, venait de l’adresse [\d.]+ \(logiciel «.+»\)/s);
+      const { y, height } = await banner.boundingBox();
+      assert(y + height <= size.height, `the banner ends at ${y + height} px of ${size.height}`);
+      await visitor.leave();
+    }
+  });
+
   test(`an account in a given structure is four clicks from the sign-in, and is found again ${name}`, async () => {
     const scout = await newVisitor(browser, portal);
     await scout.signIn(portal.manager);
