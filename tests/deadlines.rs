@@ -207,6 +207,11 @@ async fn a_manager_finds_what_is_to_be_renewed() {
     let text = csv.body_text();
     assert!(text.starts_with('\u{feff}') && text.lines().count() == 2, "{text}");
     assert!(text.contains("\n'=Formule;TECH_1_") && text.contains(";Suspendu;"), "{text}");
+    // A SIRET stays a text, and dates have the form that spreadsheets read.
+    assert!(text.contains(";SIRET;\t"), "{text}");
+    let is_date =
+        |cell: &str| regex::Regex::new(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$").expect("a pattern").is_match(cell);
+    assert!(is_date(text.lines().nth(1).and_then(|line| line.split(';').nth(7)).expect("its expiry")), "{text}");
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ fn first_line<const COLUMNS: usize>(head: [&str; COLUMNS]) -> Result<Vec<u8>, cs
 fn lines<const COLUMNS: usize>(rows: impl Iterator<Item = [String; COLUMNS]>) -> Result<Vec<u8>, csv::Error> {
     let mut csv = csv::WriterBuilder::new().delimiter(b';').from_writer(Vec::new());
     for row in rows {
-        csv.write_record(row.map(safe_cell))?;
+        csv.write_record(row.map(cell))?;
     }
     csv.into_inner().map_err(|error| error.into_error().into())
 }
@@ -63,13 +63,33 @@ impl From<csv::Error> for AppError {
     }
 }
 
-/// An instant in Paris time, with its offset from UTC: `2028-01-24T14:05:09+01:00`.
+/// An instant in Paris time, in the one form that spreadsheets read as a date in every language:
+/// `2028-01-24 14:05:09`. The head of its column names the time zone.
 pub fn instant(at: OffsetDateTime) -> String {
-    french::in_paris(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+    french::in_paris(at).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 /// The characters that begin a formula, also in the full-width form of East Asian keyboards.
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// A cell that a spreadsheet neither computes nor changes.
+fn cell(text: String) -> String {
+    if would_be_changed(&text) { format!("\t{text}") } else { safe_cell(text) }
+}
+
+/// Whether a spreadsheet would make a number or a date of a text: of a SIRET 1,2E+13, of an
+/// identifier without its zero at the beginning, of `12E5` a power, of `3-12` a day. A tab before
+/// it makes it a text; it does not show, and programs that trim cells never see it.
+fn would_be_changed(text: &str) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let looks_computed = text.bytes().all(|byte| byte.is_ascii_digit() || b"-/+eE".contains(&byte));
+    let has_zero_before = text.len() > 1 && text.starts_with('0');
+    text.starts_with(|first: char| first.is_ascii_digit())
+        && if is_number { text.len() > LONGEST_NUMBER || has_zero_before } else { looks_computed }
+}
+
+/// Digits of a number that spreadsheets show as it is.
+const LONGEST_NUMBER: usize = 11;
 
 /// Puts an apostrophe before a cell that a spreadsheet could take for a formula, which makes it a
 /// text. Some spreadsheets skip white space and invisible characters before the formula. A cell
@@ -93,13 +113,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_instant_has_the_clock_of_paris_and_says_how_far_it_is_from_utc() {
+    fn an_instant_is_a_date_of_spreadsheets_by_the_clock_of_paris() {
         let at = |text| instant(OffsetDateTime::parse(text, &Rfc3339).unwrap());
-        assert_eq!(at("2028-01-24T13:05:09.9Z"), "2028-01-24T14:05:09+01:00");
-        assert_eq!(at("2028-07-13T22:30:00Z"), "2028-07-14T00:30:00+02:00");
-        // Half past two, twice in one night.
-        assert_eq!(at("2028-10-29T00:30:00Z"), "2028-10-29T02:30:00+02:00");
-        assert_eq!(at("2028-10-29T01:30:00Z"), "2028-10-29T02:30:00+01:00");
+        assert_eq!(at("2028-01-24T13:05:09.9Z"), "2028-01-24 14:05:09");
+        assert_eq!(at("2028-07-13T22:30:00Z"), "2028-07-14 00:30:00");
+        // Half past two, twice in one night: their order in the file tells them apart.
+        assert_eq!(at("2028-10-29T00:30:00Z"), at("2028-10-29T01:30:00Z"));
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_make_a_number_or_a_date_of_stays_a_text() {
+        for text in ["21590005100016", "0123456001", "007", "123456789012", "12E5", "3-12", "1/2/2026", "2026-11-19"] {
+            assert_eq!(cell(text.into()), format!("\t{text}"));
+        }
+        for text in ["", "0", "42", "12345678901", "2026-11-19 10:48:53", "198.51.100.7", "2001:db8::1", "E5", "Paie 2"]
+        {
+            assert_eq!(cell(text.into()), text);
+        }
+        // What is computed is disarmed first.
+        assert_eq!(cell("-12".into()), "'-12");
     }
 
     #[test]
@@ -145,7 +177,7 @@ mod tests {
             let cells = reader.records().next().unwrap().unwrap();
             prop_assert_eq!(cells.len(), 2);
             let cell = &cells[1];
-            prop_assert!(cell == text || cell.strip_prefix('\'') == Some(text.as_str()));
+            prop_assert!(cell == text || cell.strip_prefix(['\'', '\t']) == Some(text.as_str()));
             let first = cell.chars().find(|c| !c.is_whitespace() && !c.is_control() && *c != '\u{feff}');
             prop_assert!(first.is_none_or(|first| !"=+-@＝＋－＠".contains(first)), "{:?}", cell);
         }

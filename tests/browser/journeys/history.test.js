@@ -60,7 +60,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     const file = await download(visitor, "Exporter (CSV)");
     const lines = (await readFile(file.path, "utf8")).trim().split("\n");
     assert.equal(lines.length, 4);
-    assert.match(lines[1], /^2025-04-02T14:00:00\+02:00;Modification de la fiche structure;;'=jour 32;ancien@exemple\.fr;/);
+    assert.match(lines[1], /^2025-04-02 14:00:00;Modification de la fiche structure;;'=jour 32;ancien@exemple\.fr;/);
 
     await field("Compte").fill(login);
     await visitor.press("Rechercher");
