@@ -28,7 +28,7 @@ use portal::{
     members::{self, requests},
     my_account::{self, departure, offers, second_factor},
     static_pages,
-    structures::{self, arrival, history, succession},
+    structures::{self, history, succession},
     technical_users::{self, confirmations, creation, label, restrictions, summary},
 };
 
@@ -94,7 +94,7 @@ pub fn routes() -> Vec<Route> {
         page(paths::TECHNICAL_USER, get(technical_users::page)),
         act(paths::LABEL, post(label::change_label)),
         page(paths::SUMMARY, get(summary::page)),
-        act(paths::SUMMARY_CLOSE, post(summary::close).layer(from_fn(arrival::at_account))),
+        act(paths::SUMMARY_CLOSE, post(summary::close)),
         act(paths::CONNECTION_SHEET, post(summary::export)),
         page(paths::PASSWORD, get(confirmations::reset_password)),
         act(paths::PASSWORD, post(technical_users::reset_password)),

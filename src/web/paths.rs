@@ -162,6 +162,12 @@ pub fn account_row(id: impl std::fmt::Display) -> String {
     format!("compte-{id}")
 }
 
+/// A structure's page, at the row of one of its technical users.
+#[must_use]
+pub fn structure_at_account(structure_id: impl std::fmt::Display, account_id: impl std::fmt::Display) -> String {
+    format!("{}#{}", structure(structure_id), account_row(account_id))
+}
+
 /// Fills the single `{…}` of a pattern.
 fn fill(pattern: &str, value: impl std::fmt::Display) -> String {
     let open = pattern.find('{').unwrap_or(pattern.len());

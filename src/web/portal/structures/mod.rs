@@ -1,6 +1,5 @@
 //! « Fiche structure »: a structure's card, members, technical users and history.
 
-pub mod arrival;
 pub mod history;
 mod pages;
 pub mod succession;

@@ -178,10 +178,10 @@ fn connection_sheet(
     pdf::render(&sheet).map_err(|error| AppError::Internal(error.to_string()))
 }
 
-/// « Retour sur la fiche structure »: destroys the envelope.
+/// « Retour sur la fiche structure », at the row of the account: destroys the envelope.
 pub async fn close(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
     envelopes::destroy(&state.pool, &managed.account, &managed.visitor.session).await?;
-    Ok(Redirect::to(&paths::structure(managed.account.structure().id())))
+    Ok(Redirect::to(&paths::structure_at_account(managed.account.structure().id(), managed.account.id())))
 }
 
 /// « Récapitulatif », after creation or reset.
