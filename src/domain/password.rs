@@ -35,6 +35,28 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const ITERATIONS: u32 = 2;
 const HASH_LENGTH: usize = 32;
 
+/// The heading of [`KEEPING`].
+pub const KEEPING_TITLE: &str = "Conserver et transmettre le mot de passe";
+
+/// How people should keep a password and hand it over, on the récapitulatif and in the PDF.
+pub const KEEPING: [&str; 4] = [
+    "Rangez-le dans un coffre-fort de mots de passe, puis supprimez le document exporté.",
+    "Remettez-le en main propre ou, à distance, dans un fichier chiffré (code donné par téléphone).",
+    "Ne l’envoyez jamais en clair par courriel, et ne l’écrivez pas dans un programme.",
+    "Au premier doute, réinitialisez-le sans garder l’ancien, qui cesse aussitôt de fonctionner.",
+];
+
+/// The groups in which pages and the PDF show a password: `rcd_`, then five characters each.
+pub fn groups(password: &str) -> impl Iterator<Item = &str> {
+    let mut rest = password;
+    let mut size = PREFIX.len();
+    std::iter::from_fn(move || {
+        let (group, after) = rest.split_at_checked(size).unwrap_or((rest, ""));
+        (rest, size) = (after, 5);
+        (!group.is_empty()).then_some(group)
+    })
+}
+
 /// A technical user's password in clear text. Wiped when dropped; `Debug` is redacted, and there is
 /// no `Display` or `Serialize`.
 #[derive(Clone)]

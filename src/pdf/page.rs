@@ -18,9 +18,11 @@ pub const FRAMED: Column = Column::new(MARGIN + INDENT, WIDTH - 2.0 * INDENT, 2)
 pub const WHITE: Colour = [255, 255, 255];
 pub const INK: Colour = [27, 31, 38];
 pub const GREY: Colour = [79, 88, 102];
-pub const ACCENT: Colour = [31, 58, 95];
+/// The accent of the portal's pages.
+pub const ACCENT: Colour = [20, 80, 122];
 pub const RULE: Colour = [208, 215, 224];
 pub const PALE: Colour = [243, 246, 250];
+pub const GROUP: Colour = [216, 226, 238];
 
 pub struct Page {
     pub canvas: Canvas,

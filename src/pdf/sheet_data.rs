@@ -11,7 +11,7 @@ pub struct ConnectionSheet<'a> {
     /// Drawn exactly, on one line.
     pub login: &'a str,
     pub label: Option<&'a str>,
-    /// Drawn exactly, on one line.
+    /// Drawn exactly, on one line, over a ground that shows its groups.
     pub password: &'a str,
     pub contact_address: &'a str,
     /// The networks from which the account may call; `None`: every address.
@@ -23,8 +23,11 @@ pub struct ConnectionSheet<'a> {
     pub structure_identifier: &'a str,
     /// One item per line of the postal address. Empty ones are left out.
     pub structure_address: &'a [&'a str],
-    /// Base URL of the API, without `/api/oauth/token`.
+    /// Base URL of the API.
     pub api_url: &'a str,
+    /// Where programs get tokens.
+    pub token_url: &'a str,
+    pub documentation_url: &'a str,
     pub expires_on: &'a str,
     pub issued_on: &'a str,
     /// Date in the file's metadata.

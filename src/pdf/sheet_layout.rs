@@ -4,10 +4,11 @@ use super::{
     canvas::{Canvas, PAGE_HEIGHT, PAGE_WIDTH},
     error::PdfError,
     font::Face::{Bold, Mono, Regular},
-    page::{ACCENT, BAND, Density, FRAMED, FULL, GREY, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH},
+    page::{ACCENT, BAND, Density, FRAMED, FULL, GREY, GROUP, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH},
     sheet_data::ConnectionSheet,
     style::{Column, Style},
 };
+use crate::domain::password::{KEEPING, KEEPING_TITLE, groups};
 
 pub const TITLE: &str = "Informations de connexion";
 
@@ -38,7 +39,7 @@ impl Page {
         page.credentials(sheet)?;
         page.account(sheet);
         page.structure(sheet);
-        page.connection(sheet.api_url);
+        page.connection(sheet);
         page.keeping();
         Ok(page.canvas)
     }
@@ -73,20 +74,37 @@ impl Page {
         let (top, frame) = (self.canvas.y, self.canvas.fills.len());
         self.canvas.fill(MARGIN, top, WIDTH, 0.0, PALE);
         self.canvas.fill(MARGIN, top, 4.0, 0.0, ACCENT);
+        let behind = self.canvas.fills.len();
         self.skip(17.0);
         self.canvas.begin("Table");
         self.credential("Identifiant de connexion", 12.0, sheet.login)?;
         self.skip(12.0);
         self.credential("Mot de passe", 19.0, sheet.password)?;
+        self.groups(sheet.password);
         self.canvas.end();
         self.skip(6.0);
-        let notice = "Ce mot de passe ne sera jamais réaffiché. Majuscules et minuscules comptent.";
+        let notice = "Ce mot de passe ne sera jamais réaffiché. Sans espace\u{a0}; majuscules et minuscules \
+                      comptent.";
         self.text("P", self.small(Regular, GREY), FRAMED, &[notice]);
         self.skip(15.0);
-        for fill in &mut self.canvas.fills[frame..] {
+        for fill in &mut self.canvas.fills[frame..behind] {
             fill.height = self.canvas.y - top;
         }
         Ok(())
+    }
+
+    /// Grounds behind every second group of the text that was drawn last. The text itself has no
+    /// gaps, which readers would copy as spaces.
+    fn groups(&mut self, text: &str) {
+        let Some(run) = self.canvas.elements.last().and_then(|element| element.runs.last()) else { return };
+        let (style, mut x, y) = (run.style, run.x, run.y - run.style.size);
+        for (number, group) in groups(text).enumerate() {
+            let width = style.face.width(style.size, group);
+            if number % 2 == 1 {
+                self.canvas.fill(x, y, width, style.leading(), GROUP);
+            }
+            x += width;
+        }
     }
 
     fn credential(&mut self, label: &str, size: f32, value: &str) -> Result<(), PdfError> {
@@ -117,25 +135,22 @@ impl Page {
         self.canvas.end();
     }
 
-    fn connection(&mut self, api_url: &str) {
-        let token = format!("POST {}/api/oauth/token", api_url.trim_end_matches('/'));
-        let fields = "grant_type=client_credentials, l’identifiant comme client_id, le mot de passe \
-                      comme client_secret";
+    fn connection(&mut self, sheet: &ConnectionSheet<'_>) {
+        let fields = "par POST\u{a0}: grant_type=client_credentials, l’identifiant comme client_id, le mot de \
+                      passe comme client_secret";
         self.section("Se connecter à l’API", "Table");
-        self.row("Adresse de l’API", &[api_url]);
-        self.row("Jeton OAuth 2.0", &[&token, fields]);
+        self.row("Adresse de l’API", &[sheet.api_url]);
+        self.row("Jeton OAuth 2.0", &[sheet.token_url, fields]);
         self.row("Ou en-tête HTTP", &["cpro-account: base64(identifiant:mot de passe)"]);
+        self.row("Documentation de l’API", &[sheet.documentation_url]);
         self.canvas.end();
     }
 
     fn keeping(&mut self) {
-        self.section("Conserver le mot de passe", "L");
-        self.item("Rangez-le dans un coffre-fort de mots de passe, puis supprimez ce fichier.");
-        self.item("Ne l’envoyez jamais par courriel, et ne l’écrivez pas dans un programme.");
-        self.item(
-            "Au premier doute, réinitialisez-le sur le portail\u{a0}: l’ancien cesse aussitôt de \
-             fonctionner.",
-        );
+        self.section(KEEPING_TITLE, "L");
+        for advice in KEEPING {
+            self.item(advice);
+        }
         self.canvas.end();
     }
 }

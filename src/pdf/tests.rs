@@ -23,7 +23,9 @@ fn example() -> ConnectionSheet<'static> {
         structure_designation: "Commune de Saint-Rémy-lès-Chevreuse",
         structure_identifier: "SIRET 213 500 014 00019",
         structure_address: &["1, rue de la République", "78470 SAINT-RÉMY-LÈS-CHEVREUSE"],
-        api_url: "https://raccord.example/",
+        api_url: "https://raccord.example",
+        token_url: "https://raccord.example/api/oauth/token",
+        documentation_url: "https://raccord.example/documentation-api",
         expires_on: "22 janvier 2028",
         issued_on: "24 novembre 2026 à 10\u{a0}h\u{a0}32",
         issued_at: OffsetDateTime::from_unix_timestamp(1_795_512_720).unwrap(),
@@ -65,7 +67,7 @@ fn the_text_is_exact_and_in_reading_order() {
         "TECH_1_21350001400019@cpro.fr",
         "Mot de passe",
         PASSWORD,
-        "Ce mot de passe ne sera jamais réaffiché. Majuscules et minuscules comptent.",
+        "Ce mot de passe ne sera jamais réaffiché. Sans espace ; majuscules et minuscules comptent.",
         "Compte",
         "Libellé Progiciel « Cœur d’Ouest » n° 2",
         "Adresse de contact marie-helene.lefevre@saint-remy.example",
@@ -77,17 +79,37 @@ fn the_text_is_exact_and_in_reading_order() {
         "Adresse postale 1, rue de la République",
         "78470 SAINT-RÉMY-LÈS-CHEVREUSE",
         "Se connecter à l’API",
-        "Adresse de l’API https://raccord.example/",
-        "Jeton OAuth 2.0 POST https://raccord.example/api/oauth/token",
-        "grant_type=client_credentials, l’identifiant comme client_id, le mot de",
-        "passe comme client_secret",
+        "Adresse de l’API https://raccord.example",
+        "Jeton OAuth 2.0 https://raccord.example/api/oauth/token",
+        "par POST : grant_type=client_credentials, l’identifiant comme client_id,",
+        "le mot de passe comme client_secret",
         "Ou en-tête HTTP cpro-account: base64(identifiant:mot de passe)",
-        "Conserver le mot de passe",
-        "• Rangez-le dans un coffre-fort de mots de passe, puis supprimez ce fichier.",
-        "• Ne l’envoyez jamais par courriel, et ne l’écrivez pas dans un programme.",
-        "• Au premier doute, réinitialisez-le sur le portail : l’ancien cesse aussitôt de fonctionner.",
+        "Documentation de l’API https://raccord.example/documentation-api",
+        "Conserver et transmettre le mot de passe",
+        "• Rangez-le dans un coffre-fort de mots de passe, puis supprimez le document exporté.",
+        "• Remettez-le en main propre ou, à distance, dans un fichier chiffré (code donné par téléphone).",
+        "• Ne l’envoyez jamais en clair par courriel, et ne l’écrivez pas dans un programme.",
+        "• Au premier doute, réinitialisez-le sans garder l’ancien, qui cesse aussitôt de fonctionner.",
     ];
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn the_password_shows_groups_and_is_one_text_without_gaps() {
+    let canvas = sheet_layout::compose(&example()).unwrap();
+    let runs: Vec<_> = canvas.elements.iter().flat_map(|element| &element.runs).collect();
+    let run = runs.iter().find(|run| run.text.contains("rac_")).unwrap();
+    assert_eq!(run.text.as_str(), PASSWORD, "one run");
+    // Behind the second, fourth, sixth and eighth group, where their characters stand.
+    let grounds: Vec<_> = canvas.fills.iter().filter(|fill| fill.colour == super::page::GROUP).collect();
+    let advance = run.style.face.width(run.style.size, "x");
+    let expected = [(4.0, 5.0), (14.0, 5.0), (24.0, 5.0), (34.0, 2.0)];
+    assert_eq!(grounds.len(), expected.len());
+    for (ground, (first, count)) in grounds.into_iter().zip(expected) {
+        let near = |found: f32, wanted: f32| (found - wanted).abs() < 0.1;
+        assert!(near(ground.x, run.x + first * advance) && near(ground.width, count * advance));
+        assert!(ground.y < run.y && ground.y + ground.height > run.y, "behind the line");
+    }
 }
 
 #[test]
@@ -116,7 +138,7 @@ fn it_is_one_accessible_page_of_pdf_1_7() {
         assert!(catalog.has(key.as_bytes()), "{key}");
     }
     let tags: Vec<_> = document.objects.values().filter_map(|object| name_in(object, b"S")).collect();
-    let expected = [("H1", 1), ("H2", 4), ("Table", 4), ("TR", 12), ("TH", 12), ("TD", 12), ("LBody", 3), ("P", 4)];
+    let expected = [("H1", 1), ("H2", 4), ("Table", 4), ("TR", 13), ("TH", 13), ("TD", 13), ("LBody", 4), ("P", 4)];
     for (tag, count) in expected {
         assert_eq!(tags.iter().filter(|&found| found == tag).count(), count, "{tag}");
     }
@@ -186,6 +208,8 @@ fn filled_with<'a>(text: &'a str, address: &'a [&'a str]) -> ConnectionSheet<'a>
         structure_identifier: text,
         structure_address: address,
         api_url: text,
+        token_url: text,
+        documentation_url: text,
         expires_on: text,
         issued_on: text,
         ..example()

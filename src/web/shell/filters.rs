@@ -9,7 +9,10 @@ use askama::{
 };
 use time::OffsetDateTime;
 
-use crate::{domain::structure_identifier::as_written, french};
+use crate::{
+    domain::{password::groups, structure_identifier::as_written},
+    french,
+};
 
 /// « 24 janvier 2028 », in a `<time>`.
 #[askama::filter_fn]
@@ -54,7 +57,7 @@ pub fn grouped(identifier: &str, _: &dyn Values, kind: &str) -> Result<Safe<Stri
 /// copied password contains no spaces.
 #[askama::filter_fn]
 pub fn password_groups(password: &str, _: &dyn Values) -> Result<Safe<String>> {
-    let sizes: Vec<usize> = std::iter::once(4).chain(std::iter::repeat_n(5, password.len() / 5)).collect();
+    let sizes: Vec<usize> = groups(password).map(str::len).collect();
     Ok(Safe(in_groups(password, &sizes, "<wbr>")?))
 }
 

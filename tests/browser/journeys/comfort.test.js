@@ -1,7 +1,10 @@
 // Narrow windows, dark screens and forced colours, and leaving a password by mistake.
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { join } from "node:path";
 import { test } from "node:test";
+import { promisify } from "node:util";
 
 import { newVisitor } from "../support/browser.js";
 import {
@@ -37,6 +40,19 @@ test("leaving the password neither copied nor exported asks once", async () => {
   await visitor.follow("Mon compte");
   await visitor.seesTitle("Mon compte");
   assert.equal(asked, 1);
+  await visitor.leave();
+});
+
+test("a password copied from the printed récapitulatif has no gaps", async () => {
+  const visitor = await newVisitor(browser, portal);
+  await visitor.signIn(portal.manager);
+  await openStructure(visitor, await structureWith(visitor, 0));
+  const { password } = await createTechnicalUser(visitor, "Imprimé");
+  const file = join(portal.directory, "impression.pdf");
+  await visitor.page.pdf({ path: file });
+  const { stdout } = await promisify(execFile)("pdftotext", ["-layout", file, "-"]);
+  assert(stdout.includes(password), stdout.match(/rcd_.*/)?.[0]);
+  leaveWithoutRegret(visitor);
   await visitor.leave();
 });
 

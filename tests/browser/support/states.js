@@ -166,6 +166,7 @@ const manager = [
   ["saisie-noms-longs", structure("long", "/utilisateurs-techniques/nouveau")],
   ["recapitulatif", then(structure("work"), ({ visitor }) => createTechnicalUser(visitor, "Logiciel de facturation"))],
   ["recapitulatif-copie", then(press("Copier"), sees("Mot de passe copié."))],
+  ["recapitulatif-aide-ouverte", then(openHelp, sees("Copier la commande"))],
   ["recapitulatif-exporte", then(press(exportButton), sees("Document exporté"))],
   ["recapitulatif-deja-affiche", ({ page }) => page.reload()],
   ["recapitulatif-pret", createdElsewhere],
@@ -270,6 +271,22 @@ export async function walkThrough(browser, portal, fixtures, look, wanted = () =
     await visitor.leave();
   }
 }
+
+async function untickAll({ page }) {
+  for (const box of await page.getByRole("checkbox").all()) await box.uncheck();
+}
+
+async function openHelp({ page }) {
+  for (const summary of await page.locator("details > summary").all()) await summary.click();
+}
+
+/** The reset of an account that nothing has called for some time. */
+async function resetWithoutCall({ visitor, page, portal, fixtures }) {
+  await portal.sql(`UPDATE technical_users SET last_call_at = last_call_at - interval '9 days' WHERE id = ${fixtures.accounts.long}`);
+  await page.reload();
+  await visitor.press(reset);
+}
+resetWithoutCall.undo = ({ portal, fixtures }) => portal.sql(`UPDATE technical_users SET last_call_at = last_call_at + interval '9 days' WHERE id = ${fixtures.accounts.long}`);
 
 async function tooManySignIns({ visitor, page }) {
   for (let tries = 0; tries < 8; tries++) {

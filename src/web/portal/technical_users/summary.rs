@@ -159,6 +159,8 @@ fn connection_sheet(
     let identifier =
         format!("{} {}", structure.identifier_type().code(), filters::spaced_identifier(structure.identifier()));
     let (networks, structures) = restrictions.lines();
+    let (token_url, documentation_url) =
+        (format!("{api_url}{}", paths::API_TOKEN), format!("{api_url}{}", paths::API_DOCUMENTATION));
     let sheet = ConnectionSheet {
         service_name: "Raccord",
         login: &account.login,
@@ -171,6 +173,8 @@ fn connection_sheet(
         structure_identifier: &identifier,
         structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
         api_url,
+        token_url: &token_url,
+        documentation_url: &documentation_url,
         expires_on: &french::day(account.expires_at),
         issued_on: &french::moment(exported.at),
         issued_at: exported.at,
