@@ -61,3 +61,22 @@ async fn the_whole_way_from_the_list_to_the_new_account() {
     assert_eq!(row[6], "Jamais");
     assert!(fiche.find_link("Logiciel de facturation").is_some());
 }
+
+#[tokio::test]
+async fn the_form_says_how_many_structures_the_account_will_open() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 3).await;
+    let (single, one) = portal.manager_with_structures("Alix", 1).await;
+    portal.attach(&manager, &one[0], raccord::domain::role::Role::User).await;
+    let form = |structure: i64| format!("/structures/{structure}/utilisateurs-techniques/nouveau");
+    let browser = portal.signed_in(&manager).await;
+    let page = browser.open(&form(structures[0].id)).await;
+    page.assert_says("Ce compte donnera accès aux 4 structures dont vous êtes membre");
+    page.assert_says("vous pourrez le limiter à celles que vous choisirez");
+    let alone = portal.signed_in(&single).await.open(&form(one[0].id)).await;
+    alone.assert_says("Ce compte donnera accès à la seule structure dont vous êtes membre.");
+    // The récapitulatif leads to the restrictions.
+    let (id, summary, _) = portal.create_and_show(&browser, structures[0].id, "ERP").await;
+    let restrictions = format!("/utilisateurs-techniques/{id}/restrictions");
+    assert_eq!(summary.link("limitez-le à celles que vous choisissez"), restrictions);
+}

@@ -32,6 +32,8 @@ pub struct Preview {
     pub has_room: bool,
     /// When a password issued now will expire.
     pub expires_at: OffsetDateTime,
+    /// The structures that the account would open: those of which its manager is a member.
+    pub reach: u64,
 }
 
 /// What a creation in this structure would find now.
@@ -41,14 +43,16 @@ pub struct Preview {
 pub async fn preview(pool: &PgPool, structure: &ManagedStructure, rules: AccountRules) -> sqlx::Result<Preview> {
     let row = sqlx::query!(
         r#"SELECT portal_now() + make_interval(days => $2) AS "expires_at!",
-                  (SELECT count(*) FROM technical_users WHERE structure_id = $1 AND status <> 'DELETED') AS "count!""#,
+                  (SELECT count(*) FROM technical_users WHERE structure_id = $1 AND status <> 'DELETED') AS "count!",
+                  (SELECT count(*) FROM memberships WHERE user_id = $3) AS "reach!""#,
         structure.id(),
         rules.password_lifetime_days,
+        structure.manager_id(),
     )
     .fetch_one(pool)
     .await?;
     let has_room = structure.card().active && row.count < rules.max_per_structure;
-    Ok(Preview { has_room, expires_at: row.expires_at })
+    Ok(Preview { has_room, expires_at: row.expires_at, reach: row.reach.unsigned_abs() })
 }
 
 /// Why no technical user was created.

@@ -53,6 +53,7 @@ fn form_page(
         manager_name: format!("{} {}", person.first_name, person.last_name),
         contact_address: structure.contact_address().to_owned(),
         expires_at: preview.expires_at,
+        reach: preview.reach,
         label,
         errors,
         idempotency_token: random::token(&mut random::os_rng()),

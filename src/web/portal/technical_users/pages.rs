@@ -32,6 +32,8 @@ pub struct NewTechnicalUserPage {
     pub manager_name: String,
     pub contact_address: String,
     pub expires_at: OffsetDateTime,
+    /// The number of structures that the account will open.
+    pub reach: u64,
     pub label: String,
     pub errors: Errors,
     pub idempotency_token: String,
