@@ -281,6 +281,7 @@ async fn what_concerns_an_account_is_mailed_however_many_mails_its_cause_has_wri
             structure: "Bourg".into(),
             identifier: "1".into(),
             role,
+            former_role: None,
             actor: "une".into(),
         })
         .await;

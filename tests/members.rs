@@ -119,10 +119,13 @@ async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
     assert!(fiche.has_form(&role) && fiche.has_form(&removal));
     let confirmation = browser.open(&role).await;
     assert_eq!(confirmation.form(&role), [("role".to_owned(), "UTILISATEUR".to_owned())]);
-    for _ in 0..2 {
+    confirmation.assert_says("Son rôle actuel\u{a0}: Utilisateur.");
+    for says in ["Utilisateur\u{202f}» devient «\u{202f}Gestionnaire secondaire", "la personne avait déjà ce rôle"]
+    {
         let told = browser.submit(&confirmation, &role, &[("role", "GESTIONNAIRE_SECONDAIRE")]).await.location();
-        browser.open(&told).await.assert_says("Le rôle est modifié.");
+        browser.open(&told).await.assert_says(says);
     }
+    assert_eq!(portal.details_of("MEMBERSHIP_CHANGED").await, ["Utilisateur → Gestionnaire secondaire"]);
     browser.post(&role, &[("role", "GESTIONNAIRE_PRINCIPAL")]).await.refusal(422);
     let confirmation = browser.open(&removal).await;
     confirmation.assert_says("Vous allez retirer Noor Martin de la structure");
@@ -133,11 +136,10 @@ async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
     let roles: Vec<_> = notices(&portal)
         .await
         .into_iter()
-        .map(
-            |notice| {
-                if let Notification::MembershipChanged { role, .. } = notice { role } else { panic!("{notice:?}") }
-            },
-        )
+        .map(|notice| match notice {
+            Notification::MembershipChanged { role, former_role, .. } => (former_role, role),
+            notice => panic!("{notice:?}"),
+        })
         .collect();
     assert_eq!(roles, [Some("Gestionnaire secondaire".to_owned()), None]);
 }

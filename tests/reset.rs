@@ -16,7 +16,7 @@ async fn the_new_password_works_and_the_old_one_is_dead_with_its_tokens() {
     assert!(
         confirmation
             .text()
-            .contains("Les logiciels qui utilisent l’ancien mot de passe cesseront immédiatement de fonctionner.")
+            .contains("Les logiciels qui utilisent l’ancien mot de passe ne pourront plus se connecter.")
     );
     let location = browser.submit(&confirmation, &reset, &[]).await.location();
     let new = browser.open(&location).await.password().expect("the new password is shown");

@@ -43,6 +43,60 @@ async fn the_default_ends_the_old_password_and_the_choices_keep_it() {
 }
 
 #[tokio::test]
+async fn where_programs_have_called_within_a_day_a_reset_preselects_nothing_and_asks_for_the_choice() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, password) = portal.create_and_show(&browser, structure.id, "ERP").await;
+    let reset = path(id, "/mot-de-passe");
+    let preselects = |page: &Page| page.form(&reset).iter().any(|(name, _)| name == "ancien");
+    portal.set_last_call(id, "-25 hours").await;
+    assert!(preselects(&browser.open(&reset).await));
+    portal.set_last_call(id, "-23 hours").await;
+    for page in [browser.open(&path(id, "")).await, browser.open(&reset).await] {
+        assert_eq!(choices(&page), KEEP);
+        assert!(!preselects(&page));
+        page.assert_says("Ce compte a appelé l’API il y a moins de 24\u{a0}heures.");
+    }
+    // Without a choice nothing changes, and the form is there again as it was.
+    let page = browser.open(&reset).await;
+    let again = browser.submit(&page, &reset, &[]).await.refusal(422);
+    again.assert_says("Le formulaire comporte 1 erreur");
+    again.assert_says("Choisissez ce que devient l’ancien mot de passe");
+    assert_eq!(again.form(&reset), page.form(&reset));
+    assert!(again.title().starts_with("Erreur – ") && again.html().contains("href=\"#ancien\""));
+    assert!(portal.works(id, &password).await);
+    assert_eq!(portal.events_of("PASSWORD_RESET").await, 0);
+    browser.submit(&again, &reset, &[("ancien", "24")]).await.location();
+    assert_eq!(portal.count("former_passwords").await, 1);
+    // What cannot be kept needs no choice.
+    portal.set_last_call(id, "-1 hour").await;
+    portal.expire_in(id, "-1 minute").await;
+    browser.submit(&browser.open(&reset).await, &reset, &[]).await.location();
+}
+
+#[tokio::test]
+async fn every_dialog_names_the_label_the_structure_and_the_login() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let (id, _, _) = portal.create_and_show(&browser, structure.id, "Plateforme agréée").await;
+    let login = format!("TECH_1_{}@cpro.fr", structure.identifier);
+    let name = format!("l’utilisateur technique Plateforme agréée de la structure {} ({login})", structure.designation);
+    for act in ["/mot-de-passe", "/suspension", "/suppression"] {
+        browser.open(&path(id, act)).await.assert_says(&name);
+    }
+    let page = browser.open(&path(id, "")).await;
+    assert_eq!(page.text().matches(&name).count(), 3, "the dialogs");
+    browser
+        .submit(&browser.open(&path(id, "/mot-de-passe")).await, &path(id, "/mot-de-passe"), &[("ancien", "24")])
+        .await;
+    browser.open(&path(id, "/ancien-mot-de-passe")).await.assert_says(&name);
+    browser.post(&path(id, "/suspension"), &[]).await.location();
+    browser.open(&path(id, "/reactivation")).await.assert_says(&name);
+}
+
+#[tokio::test]
 async fn the_old_password_can_be_ended_at_once_and_its_end_comes_by_itself() {
     let mut portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
@@ -51,9 +105,9 @@ async fn the_old_password_can_be_ended_at_once_and_its_end_comes_by_itself() {
     let (reset, ending) = (path(id, "/mot-de-passe"), path(id, "/ancien-mot-de-passe"));
     assert_eq!(browser.get(&ending).await.location(), path(id, ""), "nothing to end yet");
     browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "72")]).await.location();
-    browser.open(&reset).await.assert_says("Le mot de passe encore plus ancien");
+    browser.open(&reset).await.assert_says("Quel que soit votre choix, le mot de passe précédent (accepté jusqu’au");
     let confirmation = browser.open(&ending).await;
-    confirmation.assert_says("Les logiciels qui l’utilisent encore cesseront immédiatement de fonctionner.");
+    confirmation.assert_says("Les logiciels qui l’utilisent encore ne pourront plus se connecter.");
     for _ in 0..2 {
         let told = browser.submit(&confirmation, &ending, &[]).await.location();
         browser.open(&told).await.assert_says("L’ancien mot de passe est supprimé");

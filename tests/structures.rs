@@ -49,7 +49,7 @@ async fn what_an_inactive_structure_stops_is_said_and_confirmed_first() {
     assert_eq!(question.status, 200);
     let question = question.page();
     assert_eq!(question.heading(), "Rendre la structure inactive");
-    question.assert_says("Les logiciels qui utilisent ses 2 utilisateurs techniques cesseront immédiatement");
+    question.assert_says("Les logiciels qui utilisent ses 2 utilisateurs techniques ne pourront plus se connecter.");
     assert!(is_active().await, "nothing is done yet");
     // Back to the form, with all that was typed; nothing is saved.
     let form = browser.submit(&question, &url, &[("confirmation", "non")]).await;
@@ -62,16 +62,22 @@ async fn what_an_inactive_structure_stops_is_said_and_confirmed_first() {
     }
     assert!(is_active().await);
     let question = browser.submit(&form, &url, &[]).await.page();
-    browser.submit(&question, &url, &[("confirmation", "oui")]).await.location();
+    let told = browser.submit(&question, &url, &[("confirmation", "oui")]).await.location();
+    browser.open(&told).await.assert_says("La structure, qui était active, est maintenant inactive");
     let saved = portal.structure_row(structure.id).await;
     assert_eq!((saved.active, saved.designation.as_str(), saved.city.as_str()), (false, "Mairie de Rennes", "Rennes"));
     // Inactive already, and back again: no question.
     browser.submit(&browser.open(&card).await, &url, &[("telephone", "01")]).await.location();
-    browser.submit(&browser.open(&card).await, &url, &[("statut", "ACTIVE")]).await.location();
+    let told = browser.submit(&browser.open(&card).await, &url, &[("statut", "ACTIVE")]).await.location();
+    browser.open(&told).await.assert_says("La structure, qui était inactive, est maintenant active");
+    // The history says what the status was and is.
+    let details = portal.details_of("STRUCTURE_EDITED").await;
+    assert_eq!(details[0], "désignation, adresse postale, statut\u{a0}: active → inactive");
+    assert_eq!(details[2], "statut\u{a0}: inactive → active");
     // Nothing that works: no question either. One: its own words.
     portal.expire_in(accounts[0], "-1 day").await;
     let question = browser.submit(&browser.open(&card).await, &url, &[("statut", "INACTIVE")]).await.page();
-    question.assert_says("Le logiciel qui utilise son utilisateur technique cessera immédiatement de fonctionner.");
+    question.assert_says("Le logiciel qui utilise son utilisateur technique ne pourra plus se connecter.");
     portal.set_status(accounts[1], TechnicalUserStatus::Suspended).await;
     browser.submit(&browser.open(&card).await, &url, &[("statut", "INACTIVE")]).await.location();
     assert!(!is_active().await);

@@ -142,7 +142,7 @@ async fn an_inactive_structure_takes_no_new_account() {
     let fiche = browser.open(&format!("{url}/informations-generales")).await;
     let typed = [("designation", "Mairie de Rennes"), ("statut", "INACTIVE")];
     let told = browser.submit(&fiche, &url, &typed).await.location();
-    assert!(browser.open(&told).await.text().contains("Les informations générales sont enregistrées."));
+    assert!(browser.open(&told).await.text().contains("La structure, qui était active, est maintenant inactive"));
     let action = format!("{url}/utilisateurs-techniques");
     let answer = browser.post(&action, &[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "")]).await.refusal(422);
     assert!(answer.text().contains("Cette structure est inactive"));

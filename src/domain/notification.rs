@@ -37,7 +37,23 @@ pub enum Notification {
     /// The recipient is offered a structure by its principal manager, `manager`.
     SuccessionOffered { structure: String, identifier: String, structure_id: i64, manager: String },
     /// The recipient's role in a structure changed; `None`: no longer a member.
-    MembershipChanged { structure: String, identifier: String, role: Option<String>, actor: String },
+    MembershipChanged {
+        structure: String,
+        identifier: String,
+        role: Option<String>,
+        /// The role before; `None` for a new member.
+        #[serde(default)]
+        former_role: Option<String>,
+        actor: String,
+    },
+    /// The recipient is no longer a member of several structures.
+    MembershipsEnded {
+        /// Each with its identifier.
+        structures: Vec<String>,
+        /// How many more there are.
+        others: usize,
+        actor: String,
+    },
     /// A person requests a membership in a structure whose principal manager is the recipient.
     MembershipRequested { structure: String, identifier: String, person: String, login: String },
     /// A member has left a structure whose principal manager is the recipient. `member` is a name,

@@ -45,6 +45,12 @@ impl Role {
         }
     }
 
+    /// The detail of a change in the history: « Utilisateur → Gestionnaire secondaire ».
+    #[must_use]
+    pub fn changed_to(self, after: Self) -> String {
+        format!("{} → {}", self.label(), after.label())
+    }
+
     /// Reads a code of the database or of the import files.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {

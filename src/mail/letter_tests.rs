@@ -70,6 +70,12 @@ fn notices() -> Vec<Notification> {
         structure: "Ville de Paris".into(),
         identifier: "21750001600019".into(),
         role: role.map(ToOwned::to_owned),
+        former_role: role.map(|_| "Gestionnaire secondaire".into()),
+        actor: "claire.fontaine@raccord.example".into(),
+    };
+    let ended = |others| Notification::MembershipsEnded {
+        structures: vec!["Ville de Paris (21750001600019)".into(), "Ville de Lyon (21690123100011)".into()],
+        others,
         actor: "claire.fontaine@raccord.example".into(),
     };
     vec![
@@ -239,6 +245,7 @@ fn notices_with(text: &str) -> Vec<Notification> {
         structure: name(),
         identifier: identifier(),
         role: role.map(ToOwned::to_owned),
+        former_role: None,
         actor: "claire".into(),
     };
     vec![

@@ -35,6 +35,13 @@ impl TestPortal {
         sqlx::query(update).bind(account).bind(after).execute(&self.pool).await.expect("a refusal");
     }
 
+    /// As if the account had last called at this distance from now, such as `-3 hours`.
+    pub async fn set_last_call(&self, account: i64, distance: &str) {
+        let update = "UPDATE technical_users SET last_call_at = portal_now() + $2::text::interval, last_call_address = '192.0.2.7',
+                             last_call_software = 'ERP' WHERE id = $1";
+        sqlx::query(update).bind(account).bind(distance).execute(&self.pool).await.expect("a call");
+    }
+
     /// Writes the calls that this instance remembers.
     pub async fn flush_calls(&self) {
         self.api().call_log.flush(&self.pool).await.expect("it is written");

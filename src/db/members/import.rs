@@ -109,7 +109,11 @@ async fn assign(
         (_, Role::PrincipalManager) => appoint(conn, actor, assignment).await?,
         _ => {
             memberships::set_role(conn, actor, assignment.structure_id, assignment.user_id, role).await?;
-            record(conn, actor, assignment, Action::MembershipChanged, role.label()).await?;
+            let detail = match assignment.current {
+                Some(before) => before.changed_to(role),
+                None => role.label().to_owned(),
+            };
+            record(conn, actor, assignment, Action::MembershipChanged, &detail).await?;
         }
     }
     Ok(true)

@@ -144,20 +144,21 @@ pub(in crate::db) async fn accept_all(conn: &mut PgConnection, user_id: i64) -> 
     Ok(())
 }
 
-/// Changes the role of an existing member. False if there is nothing to change: the member has this
-/// role, is the principal manager, or has just been removed.
+/// Changes the role of an existing member. Returns the role before; `None` if there is nothing to
+/// change: the member has this role, is the principal manager, or has just been removed.
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn change_role(conn: &mut PgConnection, membership_id: i64, role: Role) -> sqlx::Result<bool> {
-    let changed = sqlx::query!(
-        "UPDATE memberships SET role = $2 WHERE id = $1 AND role <> $2 AND role <> 'PRINCIPAL_MANAGER'",
+pub(super) async fn change_role(conn: &mut PgConnection, membership_id: i64, role: Role) -> sqlx::Result<Option<Role>> {
+    sqlx::query_scalar!(
+        r#"UPDATE memberships m SET role = $2 FROM (SELECT id, role FROM memberships WHERE id = $1 FOR UPDATE) before
+            WHERE m.id = before.id AND m.role <> $2 AND m.role <> 'PRINCIPAL_MANAGER'
+           RETURNING before.role AS "role: Role""#,
         membership_id,
         role.code(),
     )
-    .execute(conn)
-    .await?;
-    Ok(changed.rows_affected() > 0)
+    .fetch_optional(conn)
+    .await
 }
 
 /// Makes the structure's principal manager, if it has one, a secondary manager.

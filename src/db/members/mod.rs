@@ -13,7 +13,7 @@ use sqlx::{PgConnection, PgPool};
 pub use self::new_membership::MemberError;
 use self::{
     memberships::Member,
-    new_membership::{Grant, Mailed, notify},
+    new_membership::{Grant, Mailed, RoleChange, notify},
 };
 use super::{
     audit::{self, Event},
@@ -153,24 +153,32 @@ async fn find_person(conn: &mut PgConnection, address: &str) -> Result<Option<i6
     }
 }
 
-/// « Modifier le rôle ».
+/// « Modifier le rôle ». Returns the role before; `None` if the member has this role already, or is
+/// no member any more.
 ///
 /// # Errors
 /// [`MemberError`].
-pub async fn change_role(pool: &PgPool, actor: &Actor, managed: &ManagedMember, role: Role) -> Result<(), MemberError> {
+pub async fn change_role(
+    pool: &PgPool,
+    actor: &Actor,
+    managed: &ManagedMember,
+    role: Role,
+) -> Result<Option<Role>, MemberError> {
     if role == Role::PrincipalManager {
         return Err(MemberError::PrincipalManager);
     }
     let mut tx = pool.begin().await?;
     let structure = structures::lock_managed(&mut tx, &managed.structure).await?.ok_or(NotManager)?;
-    if !memberships::change_role(&mut tx, managed.member.membership_id, role).await? {
-        return Ok(());
-    }
+    let Some(before) = memberships::change_role(&mut tx, managed.member.membership_id, role).await? else {
+        return Ok(None);
+    };
     count_mail(&mut tx, actor).await?;
-    audit::record(&mut tx, event(actor, managed, Action::MembershipChanged, role.label())).await?;
-    notify(&mut tx, actor, &structure, &managed.member.contact_address, Some(role)).await?;
+    let detail = before.changed_to(role);
+    audit::record(&mut tx, event(actor, managed, Action::MembershipChanged, &detail)).await?;
+    let change = RoleChange { before: Some(before), after: Some(role) };
+    notify(&mut tx, actor, &structure, &managed.member.contact_address, change).await?;
     tx.commit().await?;
-    Ok(())
+    Ok(Some(before))
 }
 
 /// « Retirer »: ends the membership, and with it the rights of the technical users of the person's
@@ -184,8 +192,10 @@ pub async fn remove(pool: &PgPool, actor: &Actor, managed: &ManagedMember) -> Re
     if !memberships::remove(&mut tx, managed.member.membership_id).await? {
         return Ok(());
     }
-    audit::record(&mut tx, event(actor, managed, Action::MembershipRemoved, managed.member.role.label())).await?;
-    notify(&mut tx, actor, &structure, &managed.member.contact_address, None).await?;
+    let role = managed.member.role;
+    audit::record(&mut tx, event(actor, managed, Action::MembershipRemoved, role.label())).await?;
+    let change = RoleChange { before: Some(role), after: None };
+    notify(&mut tx, actor, &structure, &managed.member.contact_address, change).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -83,7 +83,7 @@ pub(super) async fn give(conn: &mut PgConnection, grant: Grant<'_>) -> Result<bo
     // More invitations than a person is mailed: they still learn of the membership.
     let invitation = Invitation { user_id, role, has_password: person.has_password, address: &person.contact_address };
     if invited_as.is_none() || matches!(send(conn, actor, structure, invitation).await?, Mailed::TooOften { .. }) {
-        notify(conn, actor, structure, &person.contact_address, Some(role)).await?;
+        notify(conn, actor, structure, &person.contact_address, RoleChange::new_member(role)).await?;
     }
     Ok(true)
 }
@@ -137,7 +137,7 @@ async fn send(
         return Ok(Mailed::TooOften { seconds });
     }
     if has_password {
-        notify(conn, actor, structure, address, Some(role)).await?;
+        notify(conn, actor, structure, address, RoleChange::new_member(role)).await?;
         return Ok(Mailed::Written);
     }
     let inviter = sqlx::query_scalar!(
@@ -156,8 +156,20 @@ async fn send(
     Ok(Mailed::Written)
 }
 
-/// Mails a person their new role in the structure, or, with `None`, that they are no longer a
-/// member.
+/// A person's role in a structure before and after an act; `None`: no member.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RoleChange {
+    pub before: Option<Role>,
+    pub after: Option<Role>,
+}
+
+impl RoleChange {
+    fn new_member(role: Role) -> Self {
+        Self { before: None, after: Some(role) }
+    }
+}
+
+/// Mails a person their new role in the structure, or that they are no longer a member.
 ///
 /// # Errors
 /// Database errors.
@@ -166,12 +178,14 @@ pub(super) async fn notify(
     actor: &Actor,
     structure: &ManagedStructure,
     recipient: &str,
-    role: Option<Role>,
+    change: RoleChange,
 ) -> sqlx::Result<()> {
+    let label = |role: Option<Role>| role.map(|role| role.label().to_owned());
     let notice = Notification::MembershipChanged {
         structure: structure.designation().into(),
         identifier: structure.identifier().into(),
-        role: role.map(|role| role.label().to_owned()),
+        role: label(change.after),
+        former_role: label(change.before),
         actor: actor.name.clone(),
     };
     outbox::enqueue(conn, actor, recipient, &notice).await

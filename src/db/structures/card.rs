@@ -41,11 +41,29 @@ pub struct Consent {
     pub is_fresh: bool,
 }
 
+/// What an edit did to the structure's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusChange {
+    None,
+    Deactivated,
+    Reactivated,
+}
+
+impl StatusChange {
+    fn between(before: &StructureCard, after: &StructureCard) -> Self {
+        match (before.active, after.active) {
+            (true, false) => Self::Deactivated,
+            (false, true) => Self::Reactivated,
+            _ => Self::None,
+        }
+    }
+}
+
 /// What became of an edit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EditOutcome {
     /// The card was written.
-    Saved,
+    Saved(StatusChange),
     /// Nothing was saved: the card would stop the structure's technical users or let them call
     /// again, which requires a fresh authentication.
     WouldChangeStatus,
@@ -89,7 +107,7 @@ pub async fn edit(
         audit::record(&mut tx, event).await?;
     }
     tx.commit().await?;
-    Ok(EditOutcome::Saved)
+    Ok(EditOutcome::Saved(StatusChange::between(&before.card, card)))
 }
 
 /// The number of the structure's technical users that can call the API: an inactive structure stops
@@ -129,7 +147,7 @@ async fn write(conn: &mut PgConnection, structure_id: i64, card: &StructureCard)
     Ok(())
 }
 
-/// The French names of the fields in which two cards differ.
+/// The French names of the fields in which two cards differ; of the status, what it was and is.
 fn changed_fields(before: &StructureCard, after: &StructureCard) -> Vec<&'static str> {
     let mut fields = Vec::new();
     let address = |card: &StructureCard| {
@@ -141,7 +159,8 @@ fn changed_fields(before: &StructureCard, after: &StructureCard) -> Vec<&'static
         ("adresse postale", address(before) != address(after)),
         ("adresse électronique", before.email != after.email),
         ("téléphone", before.phone != after.phone),
-        ("statut", before.active != after.active),
+        ("statut\u{a0}: active → inactive", before.active && !after.active),
+        ("statut\u{a0}: inactive → active", !before.active && after.active),
     ] {
         if changed {
             fields.push(name);

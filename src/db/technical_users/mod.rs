@@ -54,6 +54,8 @@ pub struct TechnicalUser {
     pub password_exported_at: Option<OffsetDateTime>,
     pub last_call_at: Option<OffsetDateTime>,
     pub last_call_address: Option<String>,
+    /// Whether it called within a day from now.
+    pub called_within_a_day: bool,
     /// The `User-Agent` of the last call; may be empty.
     pub last_call_software: Option<String>,
     /// Whether a working password was shown to a former principal manager.
@@ -154,6 +156,7 @@ async fn select(
                   t.credential_version, t.password_set_at, t.expires_at, days_until(t.expires_at) AS "days_left!",
                   s.identifier_type AS "identifier_type: IdentifierType", s.postal_code,
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
+                  coalesce(t.last_call_at > portal_now() - interval '1 day', false) AS "called_within_a_day!",
                   (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
                   is_failing(t.last_refused_at, t.last_call_at, t.password_set_at) AS "failing!",
                   t.refused_since, t.last_refused_at, t.last_refusal_reason, t.last_refusal_address, t.last_refusal_software,

@@ -17,14 +17,19 @@ pub enum Notice {
     PasswordLinkAsked,
     PasswordChosen,
     StructureSaved,
+    StructureDeactivated,
+    StructureReactivated,
     SuccessionOffered,
     SuccessionWithdrawn,
     SuccessionAccepted,
     SuccessionDeclined,
     MemberInvited,
     InvitationSentAgain,
-    MemberRoleChanged,
+    MemberBecameSecondaryManager,
+    MemberBecameUser,
+    MemberRoleUnchanged,
     MemberRemoved,
+    MemberRemovedFromSeveral,
     MembershipRequested,
     RequestAccepted,
     RequestRefused,
@@ -52,7 +57,9 @@ impl Notice {
     #[must_use]
     pub fn look(self) -> (&'static str, &'static str) {
         match self {
-            Self::SignedOut | Self::SessionExpired | Self::PasswordLinkAsked => ("notice-info", "icon-info"),
+            Self::SignedOut | Self::SessionExpired | Self::PasswordLinkAsked | Self::MemberRoleUnchanged => {
+                ("notice-info", "icon-info")
+            }
             _ => ("notice-done", "icon-done"),
         }
     }

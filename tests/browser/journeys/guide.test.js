@@ -9,6 +9,7 @@ import { newVisitor } from "../support/browser.js";
 import {
   confirm,
   createTechnicalUser,
+  endAtOnce,
   exportSheet,
   leaveSummary,
   managersTab,
@@ -170,7 +171,8 @@ async function dismissReset(visitor, picture) {
   for (const dismiss of [() => visitor.press("Annuler", dialog), () => page.keyboard.press("Escape")]) {
     await opener.click();
     await dialog.waitFor();
-    await visitor.sees("Les logiciels qui utilisent l’ancien mot de passe cesseront immédiatement de fonctionner.");
+    await dialog.getByLabel(endAtOnce, { exact: true }).check();
+    await visitor.sees("Les logiciels qui utilisent l’ancien mot de passe ne pourront plus se connecter.");
     assert(await dialog.evaluate((element) => element.contains(document.activeElement)), "the focus is in the dialog");
     await picture("09-popup");
     await dismiss();

@@ -21,11 +21,10 @@ const wanted = ({ name }) => !only || only.some((start) => name.startsWith(start
 
 /**
  * States whose main button follows what must be read first: names of the greatest length, the key
- * of a second factor, which is typed elsewhere before its code is here, the form that makes a
- * technical user, what a reset breaks, what an account's restrictions are, and addresses that refuse
- * mails.
+ * of a second factor, which is typed elsewhere before its code is here, in the dialog of a reset what
+ * it breaks, what an account's restrictions are, and addresses that refuse mails.
  */
-const readFirst = /^(?!utilisateur).*noms-longs|^double-authentification-cle|^saisie|^session-|^(confirmation|popup)-reinitialisation|^restrictions|^activites-courriels/;
+const readFirst = /^(?!utilisateur).*noms-longs|^double-authentification-cle|^popup-reinitialisation|^restrictions|^activites-courriels/;
 
 test("every state of every page holds before every judge", async (t) => {
   const fixtures = await fillPortal(portal);

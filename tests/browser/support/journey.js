@@ -8,6 +8,7 @@ const run = promisify(execFile);
 
 export const managersTab = "Activités du gestionnaire";
 export const designation = "Désigner un nouveau gestionnaire principal";
+export const endAtOnce = "Supprimer immédiatement l’ancien mot de passe";
 export const reset = "Réinitialiser le mot de passe (utilisateur technique)";
 const passwordShape = /^rcd_[2-9A-HJ-NP-Za-km-z]{34}$/;
 
@@ -84,7 +85,12 @@ export async function readSummary(visitor) {
  */
 export async function confirm(visitor, button) {
   await visitor.press(button);
-  await visitor.press("Confirmer", confirmationOf(visitor));
+  const confirmation = confirmationOf(visitor);
+  await confirmation.getByRole("button", { name: "Confirmer", exact: true }).waitFor();
+  // A reset preselects nothing where the account has just called.
+  const choice = confirmation.getByLabel(endAtOnce, { exact: true });
+  if (await choice.count()) await choice.check();
+  await visitor.press("Confirmer", confirmation);
 }
 
 /**

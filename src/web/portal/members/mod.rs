@@ -205,8 +205,13 @@ pub async fn change_role(
     FreshForm(form): FreshForm<RoleForm>,
 ) -> Result<Redirect, AppError> {
     let role = Role::given(&form.role).ok_or(AppError::Unprocessable)?;
-    members::change_role(&state.pool, &membership.visitor.actor, &membership.managed, role).await?;
-    Ok(back(&membership, Notice::MemberRoleChanged))
+    let before = members::change_role(&state.pool, &membership.visitor.actor, &membership.managed, role).await?;
+    let notice = match (before, role) {
+        (None, _) => Notice::MemberRoleUnchanged,
+        (Some(_), Role::User) => Notice::MemberBecameUser,
+        (Some(_), _) => Notice::MemberBecameSecondaryManager,
+    };
+    Ok(back(&membership, notice))
 }
 
 /// « Retirer », confirmed.

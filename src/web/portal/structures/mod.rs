@@ -15,7 +15,7 @@ use crate::{
     db::{
         members::memberships::Member,
         page_data::{self as contents, StructureContents},
-        structures::card::{self, Confirmation, Consent, EditError, EditOutcome},
+        structures::card::{self, Confirmation, Consent, EditError, EditOutcome, StatusChange},
     },
     domain::structure::{CardField, StructureCard, StructureCardError},
     web::{
@@ -159,9 +159,13 @@ pub async fn edit(
     };
     let (visitor, consent) = (&managed.visitor, Consent { confirmation, is_fresh: managed.visitor.person.is_fresh });
     match card::edit(&state.pool, &visitor.actor, &managed.structure, &card, consent).await? {
-        EditOutcome::Saved => {
-            let structure = paths::structure(managed.structure.id());
-            Ok(Redirect::to(&Notice::StructureSaved.on(&structure)).into_response())
+        EditOutcome::Saved(change) => {
+            let notice = match change {
+                StatusChange::None => Notice::StructureSaved,
+                StatusChange::Deactivated => Notice::StructureDeactivated,
+                StatusChange::Reactivated => Notice::StructureReactivated,
+            };
+            Ok(Redirect::to(&notice.on(&paths::structure(managed.structure.id()))).into_response())
         }
         EditOutcome::WouldChangeStatus => sent.ask(&state, visitor),
         EditOutcome::WouldStop(working) => {

@@ -2,6 +2,7 @@
 
 use axum::{
     extract::State,
+    http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 
@@ -10,12 +11,12 @@ use crate::{
     domain::random,
     web::{
         edge::{
-            error::{AppError, page},
+            error::{AppError, page, page_with_status},
             state::AppState,
         },
         identity::authority::ManagedAccount,
         paths,
-        shell::values::StructureName,
+        shell::{form::Errors, values::StructureName},
     },
 };
 
@@ -46,11 +47,28 @@ pub async fn delete(State(state): State<AppState>, managed: ManagedAccount) -> A
 }
 
 fn confirmation(state: &AppState, managed: &ManagedAccount, act: AccountAct) -> Answer {
-    page(&ConfirmationPage {
+    page(&confirmation_page(state, managed, act))
+}
+
+fn confirmation_page(state: &AppState, managed: &ManagedAccount, act: AccountAct) -> ConfirmationPage {
+    ConfirmationPage {
         layout: managed.layout(state, None),
         structure: StructureName::from(managed.account.structure()),
         account: Account::from(managed),
         act,
+        errors: Errors::none(),
         idempotency_token: random::token(&mut random::os_rng()),
-    })
+    }
+}
+
+/// The reset again, where what becomes of the old password was not chosen. It keeps the form's
+/// token and the version that the form was made for.
+pub fn reset_without_choice(state: &AppState, managed: &ManagedAccount, token: String, version: i32) -> Answer {
+    let mut page = confirmation_page(state, managed, AccountAct::ResetPassword);
+    let message = "Choisissez ce que devient l’ancien mot de passe\u{a0}: ce compte a appelé l’API il y a moins de \
+        24\u{a0}heures. Rien n’est encore changé.";
+    page.errors = Errors::one("ancien", message.to_owned());
+    page.account.credential_version = version;
+    page.idempotency_token = token;
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

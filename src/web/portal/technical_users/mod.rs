@@ -14,7 +14,7 @@ pub mod summary;
 
 use axum::{
     extract::{Query, State},
-    response::{Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use serde::Deserialize;
 
@@ -45,7 +45,7 @@ use crate::{
 };
 use activity_view::ActivityView;
 use concerns::{Concern, Remedy, SecretState};
-use pages::{Account, TechnicalUserPage};
+use pages::{Account, TechnicalUserPage, must_choose_grace};
 use restrictions_view::RestrictionsView;
 
 const EVENTS_ON_PAGE: u32 = 10;
@@ -115,24 +115,31 @@ pub struct ResetForm {
 }
 
 /// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: resets the password and
-/// goes to its récapitulatif. The same form posted again resets nothing.
+/// goes to its récapitulatif. The same form posted again resets nothing. Where programs use the
+/// password at present, the form must say what becomes of it.
 ///
 /// Two calls of `db`, since the costly hash of the password comes between them.
 pub async fn reset_password(
     State(state): State<AppState>,
     managed: ManagedAccount,
     FreshForm(form): FreshForm<ResetForm>,
-) -> Result<Redirect, AppError> {
+) -> Result<Response, AppError> {
     check_token(&form.jeton)?;
     let account = &managed.account;
-    let grace = form.ancien.as_deref().map_or(Some(Grace::None), Grace::parse).ok_or(AppError::Unprocessable)?;
+    let grace = match form.ancien.as_deref() {
+        Some(hours) => Grace::parse(hours).ok_or(AppError::Unprocessable)?,
+        None if must_choose_grace(account.account()) => {
+            return confirmations::reset_without_choice(&state, &managed, form.jeton, form.version);
+        }
+        None => Grace::None,
+    };
     let actor = &managed.visitor.actor;
     let reset = Reset { actor, account, credential_version: form.version, grace, token: &form.jeton };
     if let Once::Open(open) = reset.find(&state.pool).await? {
         let issued = issue(&state, &managed.visitor).await?;
         open.complete(&state.pool, &issued, state.settings.account_rules, &mut random::os_rng()).await?;
     }
-    Ok(Redirect::to(&paths::summary(account.id())))
+    Ok(Redirect::to(&paths::summary(account.id())).into_response())
 }
 
 impl From<ChangeError> for AppError {

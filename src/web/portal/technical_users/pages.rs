@@ -69,6 +69,7 @@ pub struct ConfirmationPage {
     pub structure: StructureName,
     pub account: Account,
     pub act: AccountAct,
+    pub errors: Errors,
     pub idempotency_token: String,
 }
 
@@ -78,6 +79,8 @@ pub struct Account {
     pub credential_version: i32,
     pub login: String,
     pub label: Option<String>,
+    /// The structure's name.
+    pub structure: String,
     pub manager_name: String,
     pub contact_address: String,
     pub created_at: OffsetDateTime,
@@ -90,6 +93,8 @@ pub struct Account {
     pub known_to_another: bool,
     /// Whether the password works, so that a reset can keep it for a while.
     pub can_keep: bool,
+    /// Whether a reset preselects nothing, because programs use the password at present.
+    pub must_choose: bool,
     pub former: Option<FormerPassword>,
     /// When the password was last exported.
     pub exported_at: Option<OffsetDateTime>,
@@ -114,6 +119,7 @@ impl From<&ManagedAccount> for Account {
             credential_version: account.credential_version,
             login: account.login.clone(),
             label: account.label.clone(),
+            structure: managed.account.structure().designation().to_owned(),
             manager_name: format!("{} {}", person.first_name, person.last_name),
             contact_address: managed.account.structure().contact_address().to_owned(),
             created_at: account.created_at,
@@ -122,12 +128,23 @@ impl From<&ManagedAccount> for Account {
             failing: account.failing,
             expiry: Expiry::from(account),
             known_to_another: account.known_to_another,
-            can_keep: AccountStatus::from(account) == AccountStatus::Active,
+            can_keep: can_keep_password(account),
+            must_choose: must_choose_grace(account),
             former: FormerPassword::of(account),
             exported_at: account.password_exported_at,
             last_call: LastCall::of(account),
         }
     }
+}
+
+/// Whether the account's password works, so that a reset can keep it for a while.
+fn can_keep_password(account: &TechnicalUser) -> bool {
+    AccountStatus::from(account) == AccountStatus::Active
+}
+
+/// Whether a reset must say what becomes of the password, because programs use it at present.
+pub fn must_choose_grace(account: &TechnicalUser) -> bool {
+    can_keep_password(account) && account.called_within_a_day
 }
 
 impl Account {
