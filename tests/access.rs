@@ -64,6 +64,8 @@ fn rule(method: &Method, path: &str) -> Open {
         ("GET" | "POST", "/structures/{id}/membres/invitation") => Open::ItsManager,
         ("GET" | "POST", "/rattachements/{id}/role" | "/rattachements/{id}/retrait") => Open::ItsManager,
         ("POST", "/rattachements/{id}/invitation") => Open::ItsManager,
+        ("GET" | "POST", "/rattachements/{id}/retraits") => Open::ItsManager,
+        ("POST", "/rattachements/{id}/retraits/confirmation") => Open::ItsManager,
         ("POST", "/demandes-de-rattachement/{id}/validation") => Open::ItsManager,
         ("POST", "/demandes-de-rattachement/{id}/refus") => Open::ItsManager,
         ("GET", "/structures/{id}/utilisateurs-techniques/nouveau") => Open::ItsManager,

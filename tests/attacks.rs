@@ -98,6 +98,7 @@ async fn what_is_typed_anywhere_is_markup_nowhere() {
         format!("/utilisateurs-techniques/{account}/suppression"),
         format!("/rattachements/{membership}/role"),
         format!("/rattachements/{membership}/retrait"),
+        format!("/rattachements/{membership}/retraits"),
     ] {
         let answer = browser.get(&path).await;
         let text = answer.body_text();

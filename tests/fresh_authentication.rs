@@ -9,7 +9,7 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 20] = [
+const DO_NOT_ASK: [(&str, &str); 21] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),
@@ -26,6 +26,7 @@ const DO_NOT_ASK: [(&str, &str); 20] = [
     ("/mon-compte/propositions/{id}/refus", "gives nothing; the manager may offer again"),
     ("/demandes-de-rattachement/{id}/refus", "gives nothing; the person may ask again"),
     ("/utilisateurs-techniques/{id}/restrictions", "shows what would change; the confirmation asks"),
+    ("/rattachements/{id}/retraits", "shows what would be removed; the confirmation asks"),
     ("/activites/echeances/revocation", "takes away what a link gives"),
     ("/utilisateurs-techniques/{id}/libelle", "changes a name that no right depends on"),
     ("/utilisateurs-techniques/{id}/recapitulatif/fermeture", "destroys what was displayed"),
@@ -113,6 +114,9 @@ impl Scene {
             ]),
             "confirmation" if route.ends_with("/restrictions/confirmation") => {
                 typed(&[("reseaux", "LISTE"), ("liste", "192.0.2.7"), ("structures", "TOUTES"), ("version", "0")])
+            }
+            "confirmation" if route.ends_with("/retraits/confirmation") => {
+                vec![("choisis", self.membership.to_string())]
             }
             "role" | "validation" => typed(&[("role", "GESTIONNAIRE_SECONDAIRE")]),
             "utilisateurs-techniques" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "Paie")]),

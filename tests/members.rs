@@ -3,7 +3,7 @@
 
 use raccord::domain::{notification::Notification, role::Role};
 
-use crate::common::{Answer, Browser, MailRow, Structure, TestPortal, together};
+use crate::common::{Answer, Browser, MailRow, Page, Structure, TestPortal, together};
 
 const MY_REQUESTS: &str = "/mon-compte/demandes-de-rattachement";
 
@@ -141,7 +141,82 @@ async fn a_role_is_changed_and_a_member_removed_once_confirmed() {
             notice => panic!("{notice:?}"),
         })
         .collect();
-    assert_eq!(roles, [Some("Gestionnaire secondaire".to_owned()), None]);
+    let (user, secondary) = (Some("Utilisateur".to_owned()), Some("Gestionnaire secondaire".to_owned()));
+    assert_eq!(roles, [(user, secondary.clone()), (secondary, None)]);
+}
+
+#[tokio::test]
+async fn a_member_who_leaves_is_removed_from_several_structures_at_once() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 4).await;
+    let (_, others) = portal.manager_with_structures("Alix", 1).await;
+    let noor = portal.person("Noor").await;
+    for structure in structures.iter().take(3).chain(&others) {
+        portal.attach(&noor, structure, Role::User).await;
+    }
+    let browser = portal.signed_in(&manager).await;
+    let ids = portal.texts("SELECT id::text FROM memberships WHERE user_id = $1 ORDER BY id", &[noor.id]).await;
+    let (list, confirmation) =
+        (format!("/rattachements/{}/retraits", ids[0]), format!("/rattachements/{}/retraits/confirmation", ids[0]));
+    let single = browser.open(&format!("/rattachements/{}/retrait", ids[0])).await;
+    assert_eq!(single.link("La retirer de plusieurs structures à la fois"), list);
+    // The structures that both share, all ticked; neither another manager's nor one without them.
+    let page = browser.open(&list).await;
+    let boxes = |page: &Page| page.form(&list).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    let names = |ids: &[&String]| ids.iter().map(|id| format!("rattachement-{id}")).collect::<Vec<_>>();
+    assert_eq!(boxes(&page), names(&[&ids[0], &ids[1], &ids[2]]));
+    page.assert_says("Vous gérez 3 structures dont cette personne est membre.");
+    // Nothing ticked: an error, and nothing is lost.
+    browser.post(&list, &[]).await.refusal(422).assert_says("Choisissez au moins une structure.");
+    // Two of them, and one that is another manager's: that one is passed over.
+    let chosen = names(&[&ids[0], &ids[2], &ids[3]]);
+    let chosen: Vec<(&str, &str)> = chosen.iter().map(|name| (name.as_str(), "oui")).collect();
+    let check = browser.post(&list, &chosen).await.page();
+    check.assert_says("Vous allez retirer Noor Martin de 2 structures.");
+    assert_eq!(check.form(&confirmation), [("choisis".to_owned(), format!("{},{}", ids[0], ids[2]))]);
+    let carried = format!("{},{}", ids[0], ids[2]);
+    let back = browser.post(&list, &[("choisis", &carried)]).await.page();
+    assert_eq!(boxes(&back), names(&[&ids[0], &ids[2]]), "as it was left");
+    assert_eq!(portal.roles_of(&noor).await.len(), 4, "nothing is done yet");
+    let told = browser.post(&confirmation, &[("choisis", &ids.join(","))]).await.location();
+    browser.open(&told).await.assert_says("La personne n’est plus rattachée aux structures que vous avez choisies.");
+    assert_eq!(portal.roles_of(&noor).await.len(), 1, "that of another manager stays");
+    let events = portal.audit_events_of("MEMBERSHIP_REMOVED").await;
+    let of: Vec<_> = events.iter().map(|event| event.structure_id).collect();
+    assert_eq!(of, structures.iter().take(3).map(|structure| Some(structure.id)).collect::<Vec<_>>());
+    assert!(events.iter().all(|event| event.subject == noor.login && event.detail == "Utilisateur"), "{events:?}");
+    // One mail for all.
+    assert_eq!(portal.mails().await, [format!("{} memberships_ended", noor.contact_address)]);
+    let notice = &portal.mails_of("memberships_ended").await[0].notice;
+    assert_eq!(notice["structures"].as_array().map(Vec::len), Some(3));
+    browser.post(&confirmation, &[("choisis", &ids.join(","))]).await.refusal(404);
+}
+
+/// The list must not tell who an invited person is.
+#[tokio::test]
+async fn the_structures_of_an_invited_person_are_listed_by_what_the_manager_typed() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 3).await;
+    let noor = portal.person("Noor").await;
+    portal.attach(&noor, &structures[0], Role::User).await;
+    let browser = portal.signed_in(&manager).await;
+    for structure in &structures[1..] {
+        invite(&browser, structure, &noor.contact_address, "UTILISATEUR").await.location();
+    }
+    let ids = portal.texts("SELECT id::text FROM memberships WHERE user_id = $1 ORDER BY id", &[noor.id]).await;
+    let listed = async |id: &str| {
+        let list = format!("/rattachements/{id}/retraits");
+        browser.open(&list).await.form(&list).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    let names = |ids: &[String]| ids.iter().map(|id| format!("rattachement-{id}")).collect::<Vec<_>>();
+    assert_eq!(listed(&ids[0]).await, names(&ids[..1]));
+    assert_eq!(listed(&ids[1]).await, names(&ids[1..]));
+    // Nor can the act go further than the list.
+    browser
+        .post(&format!("/rattachements/{}/retraits/confirmation", ids[1]), &[("choisis", &ids.join(","))])
+        .await
+        .location();
+    assert_eq!(portal.roles_of(&noor).await.len(), 1);
 }
 
 #[tokio::test]

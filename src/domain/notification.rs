@@ -141,6 +141,7 @@ impl Notification {
             | Self::NewSignIn { .. }
             | Self::WrongCodes { .. } => true,
             Self::MembershipChanged { .. }
+            | Self::MembershipsEnded { .. }
             | Self::SuccessionOffered { .. }
             | Self::MembershipRequested { .. }
             | Self::MembershipRefused { .. }

@@ -106,6 +106,8 @@ fn notices() -> Vec<Notification> {
         changed(false),
         membership(Some("Utilisateur")),
         membership(None),
+        ended(0),
+        ended(248),
         Notification::SuccessionOffered {
             structure: "Ville de Paris".into(),
             identifier: "21750001600019".into(),
@@ -256,6 +258,7 @@ fn notices_with(text: &str) -> Vec<Notification> {
         changed(false),
         membership(Some("Utilisateur")),
         membership(None),
+        Notification::MembershipsEnded { structures: vec![name(), name()], others: 1, actor: "claire".into() },
         Notification::SuccessionOffered {
             structure: name(),
             identifier: identifier(),

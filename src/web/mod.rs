@@ -25,7 +25,7 @@ use edge::{assets, body_limit::MAX_BODY_BYTES, error_pages, middleware, probes, 
 use identity::{address_confirmation, code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
 use portal::{
     activities::{self, calendar, overview},
-    members::{self, requests},
+    members::{self, removals, requests},
     my_account::{self, departure, offers, second_factor},
     static_pages,
     structures::{self, history, succession},
@@ -87,6 +87,9 @@ pub fn routes() -> Vec<Route> {
         act(paths::MEMBER_INVITATION_AGAIN, post(members::invite_again)),
         page(paths::MEMBER_REMOVAL, get(members::removal)),
         act(paths::MEMBER_REMOVAL, post(members::remove)),
+        page(paths::MEMBER_REMOVALS, get(removals::form)),
+        act(paths::MEMBER_REMOVALS, post(removals::check)),
+        act(paths::MEMBER_REMOVALS_CONFIRMATION, post(removals::confirm)),
         act(paths::REQUEST_ACCEPTANCE, post(requests::accept)),
         act(paths::REQUEST_REFUSAL, post(requests::refuse)),
         page(paths::TECHNICAL_USER_FORM, get(creation::form)),

@@ -47,6 +47,8 @@ pub const TECHNICAL_USERS: &str = "/structures/{id}/utilisateurs-techniques";
 pub const MEMBER_ROLE: &str = "/rattachements/{id}/role";
 pub const MEMBER_INVITATION_AGAIN: &str = "/rattachements/{id}/invitation";
 pub const MEMBER_REMOVAL: &str = "/rattachements/{id}/retrait";
+pub const MEMBER_REMOVALS: &str = "/rattachements/{id}/retraits";
+pub const MEMBER_REMOVALS_CONFIRMATION: &str = "/rattachements/{id}/retraits/confirmation";
 pub const REQUEST_ACCEPTANCE: &str = "/demandes-de-rattachement/{id}/validation";
 pub const REQUEST_REFUSAL: &str = "/demandes-de-rattachement/{id}/refus";
 
@@ -194,6 +196,8 @@ filled! {
     member_role => MEMBER_ROLE,
     member_invitation_again => MEMBER_INVITATION_AGAIN,
     member_removal => MEMBER_REMOVAL,
+    member_removals => MEMBER_REMOVALS,
+    member_removals_confirmation => MEMBER_REMOVALS_CONFIRMATION,
     request_acceptance => REQUEST_ACCEPTANCE,
     request_refusal => REQUEST_REFUSAL,
     structure_manager => STRUCTURE_MANAGER,

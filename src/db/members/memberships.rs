@@ -175,6 +175,38 @@ pub(super) async fn demote_principal_manager(conn: &mut PgConnection, structure_
     Ok(())
 }
 
+/// A membership that was ended.
+pub(super) struct Removed {
+    pub structure_id: i64,
+    pub role: Role,
+}
+
+/// Removes a person from several structures, but for those that they are principal manager of, and
+/// those of which the manager sees something else of them. Returns what was ended, by structure.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn remove_from(
+    conn: &mut PgConnection,
+    user_id: i64,
+    invited_as: Option<&str>,
+    structures: &[i64],
+) -> sqlx::Result<Vec<Removed>> {
+    let mut removed = sqlx::query_as!(
+        Removed,
+        r#"DELETE FROM memberships
+            WHERE user_id = $1 AND structure_id = ANY ($2) AND role <> 'PRINCIPAL_MANAGER' AND invited_as IS NOT DISTINCT FROM $3
+           RETURNING structure_id, role AS "role: Role""#,
+        user_id,
+        structures,
+        invited_as,
+    )
+    .fetch_all(conn)
+    .await?;
+    removed.sort_unstable_by_key(|removed| removed.structure_id);
+    Ok(removed)
+}
+
 /// Removes a member. False if they are the principal manager or already gone.
 ///
 /// # Errors

@@ -5,6 +5,7 @@ pub mod import;
 pub mod memberships;
 mod new_membership;
 pub mod offers;
+pub mod removals;
 pub mod requests;
 pub mod succession;
 

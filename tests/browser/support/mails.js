@@ -50,6 +50,8 @@ const notices = (people) => ({
   "proposition-noms-longs": { kind: "succession_offered", ...structure, structure: longName, structure_id: 1, manager: longLabel },
   rattachement: { ...membership, role: "Gestionnaire secondaire" },
   "rattachement-fin": { ...membership, role: null },
+  "role-modifie": { ...membership, role: "Gestionnaire secondaire", former_role: "Utilisateur" },
+  "rattachements-fin": { kind: "memberships_ended", structures: ["Ville de Chartres (21280085300015)", `${longName} (21690123100011)`], others: 248, actor: account.actor },
   depart: { kind: "member_left", ...structure, member: "Lou Petit (lou.petit@exemple.fr)" },
   "depart-noms-longs": { kind: "member_left", ...structure, structure: longName, member: longLabel },
   demande: { kind: "membership_requested", ...structure, person: "Lou Petit", login: "lou.petit@exemple.fr" },

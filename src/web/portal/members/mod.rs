@@ -1,8 +1,9 @@
-//! The members of a structure: inviting one, changing a role, removing one. Each act has a
-//! confirmation page, for browsers without scripts; others show it as a dialog of « Fiche
-//! structure ».
+//! The members of a structure: inviting one, changing a role, removing one (from several structures
+//! in `removals`). Each act has a confirmation page, for browsers without scripts; others show it
+//! as a dialog of « Fiche structure ».
 
 mod pages;
+pub mod removals;
 pub mod requests;
 
 use axum::{

@@ -4,7 +4,7 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::members::{memberships::Member, requests::OwnRequest},
+    db::members::{memberships::Member, removals::SharedMembership, requests::OwnRequest},
     web::shell::{
         filters,
         form::Errors,
@@ -56,6 +56,65 @@ impl From<&Member> for MemberView {
             name: member.shown_name(),
             login: member.shown_login().to_owned(),
             role: member.role,
+        }
+    }
+}
+
+/// « Retirer de plusieurs structures ».
+#[derive(Template)]
+#[template(path = "members/removals.html")]
+pub struct RemovalsPage {
+    pub layout: Layout,
+    /// The structure that the visitor came from.
+    pub structure: StructureName,
+    pub member: MemberView,
+    pub rows: Vec<RemovalRow>,
+    /// The number of rows.
+    pub count: u64,
+    /// Whether there are more than the page lists.
+    pub has_more: bool,
+    pub errors: Errors,
+}
+
+/// « Confirmer les retraits ».
+#[derive(Template)]
+#[template(path = "members/removals_check.html")]
+pub struct RemovalsCheckPage {
+    pub layout: Layout,
+    pub structure: StructureName,
+    pub member: MemberView,
+    pub rows: Vec<RemovalRow>,
+    /// The number of rows.
+    pub count: u64,
+}
+
+impl RemovalsCheckPage {
+    /// The chosen memberships, as the form carries them.
+    fn ids(&self) -> String {
+        let ids: Vec<String> = self.rows.iter().map(|row| row.membership_id.to_string()).collect();
+        ids.join(",")
+    }
+}
+
+/// A structure that the member may leave.
+pub struct RemovalRow {
+    pub membership_id: Id,
+    pub designation: String,
+    pub kind: &'static str,
+    pub identifier: String,
+    pub role: &'static str,
+    pub is_chosen: bool,
+}
+
+impl RemovalRow {
+    pub fn new(shared: &SharedMembership, is_chosen: bool) -> Self {
+        Self {
+            membership_id: shared.membership_id,
+            designation: shared.designation.clone(),
+            kind: shared.identifier_type.code(),
+            identifier: shared.identifier.clone(),
+            role: shared.role.label(),
+            is_chosen,
         }
     }
 }
