@@ -193,7 +193,7 @@ async fn a_message_of_confirmation_leaves_three_times_a_day() {
     for _ in 0..2 {
         let page = browser.open("/mon-compte").await;
         let told = browser.submit(&page, again, &[]).await.location();
-        browser.open(&told).await.assert_says("Un nouveau message de confirmation part");
+        browser.open(&told).await.assert_says("Un nouveau courriel de confirmation part");
     }
     browser.post(again, &[]).await.refusal(422).assert_says("réessayez demain");
     // Neither another spelling nor a way round by another address brings more.

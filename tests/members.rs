@@ -98,7 +98,7 @@ async fn what_is_wrong_in_an_invitation_is_said_beside_its_field_and_nothing_typ
     }
     assert_eq!(page.field("adresse"), "pas une adresse");
     let technical = invite(&browser, &structure, "TECH_1_X@cpro.fr", "UTILISATEUR").await.refusal(422);
-    technical.assert_says("compte technique");
+    technical.assert_says("celle d’un utilisateur technique");
     assert_eq!(technical.field("nom"), "Petit");
     invite(&browser, &structure, "lou@exemple.fr", "GESTIONNAIRE_PRINCIPAL")
         .await
@@ -315,7 +315,7 @@ async fn the_principal_manager_validates_with_a_role_or_refuses() {
     ask(&member, "SIRET", &structure.identifier)
         .await
         .refusal(422)
-        .assert_says("Vous êtes déjà rattaché à cette structure.");
+        .assert_says("Vous êtes déjà membre de cette structure.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -425,7 +425,7 @@ async fn a_member_sees_who_attached_them_and_leaves_by_themselves() {
         other.post(&leave, &[]).await.refusal(404);
     }
     let told = browser.submit(&confirmation, &leave, &[]).await.location();
-    browser.open(&told).await.assert_says("Vous n’êtes plus rattaché à la structure.");
+    browser.open(&told).await.assert_says("Vous n’êtes plus membre de la structure.");
     browser.post(&leave, &[]).await.refusal(404);
     assert_eq!(portal.roles_of(&noor).await, ["USER"], "the other structure stays");
     let history = theirs.open(&format!("/structures/{}/historique", structures[0].id)).await;

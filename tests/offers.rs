@@ -114,7 +114,7 @@ async fn both_see_the_offer_and_the_member_what_follows() {
     }
     let page = heir.open(&scene.page()).await;
     page.assert_says("responsable des utilisateurs techniques de la structure (2)");
-    page.assert_says("toutes les structures auxquelles vous êtes rattaché (2)");
+    page.assert_says("toutes les structures dont vous êtes membre (2)");
     page.assert_says("connaissent des mots de passe de ces utilisateurs techniques (1)");
     let mails = portal.mails_of("succession_offered").await;
     assert_eq!(mails.iter().map(|mail| &mail.recipient).collect::<Vec<_>>(), [&scene.noor.contact_address]);

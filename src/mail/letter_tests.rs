@@ -161,7 +161,7 @@ fn every_mail_has_a_subject_a_text_and_an_accessible_page() {
     for notice in notices() {
         let Letter { subject, text, html } = letter(&notice);
         assert!(subject.starts_with("Raccord\u{a0}: ") && !subject.contains('\n'), "{subject}");
-        assert!(text.contains("\n\nCe message est envoyé"), "{text}");
+        assert!(text.contains("\n\nCe courriel est envoyé"), "{text}");
         assert!(text.starts_with("Bonjour,\n\n") && text.contains(PORTAL) && !text.contains("\n\n\n"), "{text}");
         assert!(html.starts_with("<!DOCTYPE html>\n<html lang=\"fr\">"));
         assert!(html.contains(&format!("<title>{}</title>", subject.replace('\'', "&#39;"))), "{html}");

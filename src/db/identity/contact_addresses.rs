@@ -129,7 +129,7 @@ async fn mail_link(conn: &mut PgConnection, user_id: i64, address: &str) -> sqlx
     Ok(true)
 }
 
-/// What became of « Renvoyer le message de confirmation ».
+/// What became of « Renvoyer le courriel de confirmation ».
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resent {
     /// Mailed, or nothing is left to confirm.

@@ -61,7 +61,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     await page.goto(secondFactorPage);
     await visitor.sees("Il vous reste 9 codes de secours.");
     await visitor.press("Désactiver");
-    await visitor.sees("La double authentification est désactivée. Un message vous le confirme.");
+    await visitor.sees("La double authentification est désactivée. Un courriel vous le confirme.");
     await visitor.leave();
   });
 }

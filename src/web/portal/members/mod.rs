@@ -111,7 +111,7 @@ fn address_message(error: ContactAddressError) -> &'static str {
 
 fn login_message(error: LoginError) -> &'static str {
     match error {
-        LoginError::Technical => "Cette adresse est celle d’un compte technique : invitez une personne.",
+        LoginError::Technical => "Cette adresse est celle d’un utilisateur technique : invitez une personne.",
         LoginError::Missing | LoginError::Character => "Cette adresse ne peut pas servir d’identifiant : vérifiez-la.",
     }
 }

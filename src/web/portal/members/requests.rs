@@ -100,7 +100,7 @@ pub async fn ask(
             Ok(rate_limited(refuse(form, "identifiant", message).await?, seconds))
         }
         Err(AskError::AlreadyMember) => {
-            refuse(form, "identifiant", "Vous êtes déjà rattaché à cette structure.".into()).await
+            refuse(form, "identifiant", "Vous êtes déjà membre de cette structure.".into()).await
         }
         Err(AskError::TooMany) => {
             let message =

@@ -150,13 +150,13 @@ pub async fn change_contact_address(
     Ok(Redirect::to(&notice.on(paths::MY_ACCOUNT)).into_response())
 }
 
-/// « Renvoyer le message de confirmation ».
+/// « Renvoyer le courriel de confirmation ».
 pub async fn send_confirmation_again(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
     match contact_addresses::send_again(&state.pool, &visitor.session, visitor.person.user_id).await? {
         Resent::Done => Ok(Redirect::to(&Notice::ConfirmationSentAgain.on(paths::MY_ACCOUNT)).into_response()),
         Resent::SessionEnded => Err(AppError::SignInRequired { expired: true, return_to: None }),
         Resent::TooOften => {
-            let message = "Plusieurs messages de confirmation sont déjà partis vers cette adresse aujourd’hui. Suivez le \
+            let message = "Plusieurs courriels de confirmation sont déjà partis vers cette adresse aujourd’hui. Suivez le \
                 lien du dernier, ou réessayez demain.";
             let address = visitor.person.contact_address.clone();
             refused(&state, &visitor, address, "adresse-de-contact", message.into()).await
