@@ -9,6 +9,7 @@ use super::{
     restrictions_view::RestrictionsView,
 };
 use crate::{
+    db::technical_users::TechnicalUser,
     domain::audit::CallRefusal,
     web::{
         identity::authority::ManagedAccount,
