@@ -143,11 +143,15 @@ fn spawn_mail_sender(mail_sender: MailSender, pool: PgPool) -> (oneshot::Sender<
     (stop, tokio::spawn(async move { mail_sender.run(pool, shutdown).await }))
 }
 
-/// Periodically writes the API's buffered last calls and refusals to the database.
+/// Periodically, or where there are very many, writes the API's buffered last calls and refusals to
+/// the database.
 async fn write_call_log(api: ApiState) {
     let mut ticks = interval(FLUSH_EVERY);
     loop {
-        ticks.tick().await;
+        tokio::select! {
+            _ = ticks.tick() => {}
+            () = api.call_log.wants_flush() => {}
+        }
         if let Err(error) = api.call_log.flush(&api.app.pool).await {
             tracing::warn!(error = error.to_string(), "the last calls will be written later");
         }

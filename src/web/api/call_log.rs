@@ -25,6 +25,7 @@ use crate::{
     },
 };
 use sqlx::PgPool;
+use tokio::sync::Notify;
 
 /// How often the buffers are flushed.
 pub const FLUSH_EVERY: Duration = Duration::from_secs(20);
@@ -36,6 +37,9 @@ const REFUSALS_EVERY: Duration = Duration::from_hours(1);
 /// The most kinds of refusals, and of refused passwords, in the buffers; further ones are in the
 /// access log only.
 const MAX_KINDS: usize = 10_000;
+/// So many of them ask for a flush at once, which forgets those of no account: made-up credentials
+/// must not take the places of refusals that concern one.
+const MANY_KINDS: usize = MAX_KINDS / 2;
 /// The addresses, each with its reason, that an account's history tells apart in an hour. Refusals
 /// from further ones are one kind for each reason: a caller may have addresses without number.
 const MOST_KINDS_OF_AN_ACCOUNT: usize = 10;
@@ -78,6 +82,8 @@ pub struct CallLog {
     /// Calls and refusals of each account that are to be added to those of their days. Only a flush
     /// touches it: a call is counted in `calls`.
     counts: Mutex<HashMap<(i64, Option<Hour>), Counts>>,
+    /// Whether [`MANY_KINDS`] are kept.
+    many: Notify,
     /// When counts are written next; `None` before the first time.
     counts_due: Mutex<Option<Instant>>,
 }
@@ -133,13 +139,24 @@ impl CallLog {
     /// Records a refused password. What cannot be a technical user's login is left out.
     pub fn record_refused(&self, password: RefusedPassword, software: &str) {
         if password.login.len() <= MAX_LOGIN_BYTES && is_technical_login(&password.login) {
-            record_in(&self.refused, password, software);
+            self.note_many(record_in(&self.refused, password, software));
         }
     }
 
     /// Records a refused token.
     pub fn record_refused_token(&self, token: RefusedToken, software: &str) {
-        record_in(&self.refused_tokens, token, software);
+        self.note_many(record_in(&self.refused_tokens, token, software));
+    }
+
+    fn note_many(&self, kinds: usize) {
+        if kinds >= MANY_KINDS {
+            self.many.notify_one();
+        }
+    }
+
+    /// Waits until a flush should not wait for its time.
+    pub async fn wants_flush(&self) {
+        self.many.notified().await;
     }
 
     fn count(&self, refused: &[RefusedCalls], now: Instant) {
@@ -307,16 +324,18 @@ impl CallLog {
 }
 
 /// Counts a refused credential, where there is room for its kind.
-fn record_in<K: Eq + Hash>(refused: &Mutex<HashMap<K, Refused>>, credential: K, software: &str) {
+/// Returns how many kinds are kept then.
+fn record_in<K: Eq + Hash>(refused: &Mutex<HashMap<K, Refused>>, credential: K, software: &str) -> usize {
     let mut refused = lock(refused);
     if refused.len() >= MAX_KINDS && !refused.contains_key(&credential) {
-        return;
+        return refused.len();
     }
     let kept = refused.entry(credential).or_default();
     kept.count += 1;
     if kept.software != software {
         kept.software = software.into();
     }
+    refused.len()
 }
 
 fn add(kept: &mut Refused, later: &Refused) {
@@ -364,6 +383,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -397,6 +418,18 @@ mod tests {
             log.record_refused(refused(&format!("TECH_{id}_X@cpro.fr")), "");
         }
         assert_eq!((lock(&log.refusals).len(), lock(&log.refused).len()), (MAX_KINDS, MAX_KINDS));
+    }
+
+    #[test]
+    fn made_up_credentials_ask_for_a_flush_before_they_take_every_place() {
+        let log = CallLog::default();
+        let token = |number: usize| RefusedToken { hash: number.to_be_bytes().into(), address: HERE };
+        for number in 1..MANY_KINDS {
+            log.record_refused_token(token(number), "");
+        }
+        assert!(log.wants_flush().now_or_never().is_none());
+        log.record_refused_token(token(MANY_KINDS), "");
+        assert!(log.wants_flush().now_or_never().is_some());
     }
 
     fn refused(login: &str) -> RefusedPassword {
