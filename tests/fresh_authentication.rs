@@ -118,6 +118,8 @@ impl Scene {
             "confirmation" if route.ends_with("/retraits/confirmation") => {
                 vec![("choisis", self.membership.to_string())]
             }
+            // As the page of a structure without accounts says it.
+            "acceptation" => typed(&[("vu", "d41d8cd98f00b204e9800998ecf8427e")]),
             "role" | "validation" => typed(&[("role", "GESTIONNAIRE_SECONDAIRE")]),
             "utilisateurs-techniques" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "Paie")]),
             "mot-de-passe" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("version", "1"), ("ancien", "24")]),

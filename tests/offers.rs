@@ -88,7 +88,7 @@ async fn an_offer_gives_no_right_over_the_structures_of_the_member_until_they_ac
     assert_eq!((status().await, scene.manager().await), (403, scene.manager.login.clone()));
     giver.open(&format!("/structures/{}", scene.structure.id)).await;
     assert_eq!(portal.events_of("MANAGER_CHANGED").await, 0);
-    accept_offer(&heir, &scene.structure).await.location();
+    accept_offer(heir, &scene.structure).await.location();
     assert_eq!((status().await, scene.manager().await), (200, scene.noor.login.clone()));
 }
 

@@ -362,8 +362,14 @@ impl Life {
     /// The answer to an offer, if there is one.
     async fn answer(&mut self, visit: Visit, accepts: bool) {
         let act = if accepts { "acceptation" } else { "refus" };
-        let path = format!("/mon-compte/propositions/{}/{act}", self.structure.id);
-        self.post(visit, &path, vec![], |state| state.answer(visit.who, accepts)).await;
+        let offer = format!("/mon-compte/propositions/{}", self.structure.id);
+        let path = format!("{offer}/{act}");
+        self.be_signed_in(visit, &offer).await;
+        let fields = match self.at(visit).get(&offer).await {
+            page if page.status == 200 => page.page().form(&format!("{offer}/acceptation")),
+            _ => vec![],
+        };
+        self.post(visit, &path, fields, |state| state.answer(visit.who, accepts)).await;
     }
 
     async fn invite(&mut self, visit: Visit, whom: usize, role: Role) {
