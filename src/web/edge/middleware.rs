@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn what_a_stranger_sends_makes_no_long_line_of_the_log() {
         assert_eq!(start_for_log("https://é\n".as_bytes()), "https://???");
-        assert_eq!(start_for_log(&[0xff; 30_000]).len(), 100);
+        assert_eq!(start_for_log(&vec![0xff; 30_000]).len(), 100);
     }
 
     #[test]

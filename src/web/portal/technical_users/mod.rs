@@ -45,7 +45,7 @@ use crate::{
 };
 use activity_view::ActivityView;
 use concerns::{Concern, Remedy, SecretState};
-use pages::{Account, TechnicalUserPage, must_choose_grace};
+use pages::{Account, Outgoing, TechnicalUserPage};
 use restrictions_view::RestrictionsView;
 
 const EVENTS_ON_PAGE: u32 = 10;
@@ -128,7 +128,7 @@ pub async fn reset_password(
     let account = &managed.account;
     let grace = match form.ancien.as_deref() {
         Some(hours) => Grace::parse(hours).ok_or(AppError::Unprocessable)?,
-        None if must_choose_grace(account.account()) => {
+        None if Outgoing::of(account.account()).must_be_judged() => {
             return confirmations::reset_without_choice(&state, &managed, form.jeton, form.version);
         }
         None => Grace::None,

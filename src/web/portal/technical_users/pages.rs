@@ -92,14 +92,42 @@ pub struct Account {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
-    /// Whether the password works, so that a reset can keep it for a while.
-    pub can_keep: bool,
-    /// Whether a reset preselects nothing, because programs use the password at present.
-    pub must_choose: bool,
+    pub outgoing: Outgoing,
     pub former: Option<FormerPassword>,
     /// When the password was last exported.
     pub exported_at: Option<OffsetDateTime>,
     pub last_call: Option<LastCall>,
+}
+
+/// What a reset asks about the password that it replaces.
+#[derive(PartialEq, Eq, Clone, Copy)]
+pub enum Outgoing {
+    /// Nothing: it works no more.
+    Ended,
+    /// Whether it works for a while; no is preselected.
+    Unused,
+    /// The same, and nothing is preselected: programs use it at present.
+    InUse,
+}
+
+impl Outgoing {
+    pub fn of(account: &TechnicalUser) -> Self {
+        match AccountStatus::from(account) {
+            AccountStatus::Active if account.called_within_a_day => Self::InUse,
+            AccountStatus::Active => Self::Unused,
+            _ => Self::Ended,
+        }
+    }
+
+    /// Whether the reset can keep it for a while.
+    pub fn can_be_kept(self) -> bool {
+        self != Self::Ended
+    }
+
+    /// Whether the reset preselects nothing.
+    pub fn must_be_judged(self) -> bool {
+        self == Self::InUse
+    }
 }
 
 /// What a confirmation page is about.
@@ -129,23 +157,12 @@ impl From<&ManagedAccount> for Account {
             failing: account.failing,
             expiry: Expiry::from(account),
             known_to_another: account.known_to_another,
-            can_keep: can_keep_password(account),
-            must_choose: must_choose_grace(account),
+            outgoing: Outgoing::of(account),
             former: FormerPassword::of(account),
             exported_at: account.password_exported_at,
             last_call: LastCall::of(account),
         }
     }
-}
-
-/// Whether the account's password works, so that a reset can keep it for a while.
-fn can_keep_password(account: &TechnicalUser) -> bool {
-    AccountStatus::from(account) == AccountStatus::Active
-}
-
-/// Whether a reset must say what becomes of the password, because programs use it at present.
-pub fn must_choose_grace(account: &TechnicalUser) -> bool {
-    can_keep_password(account) && account.called_within_a_day
 }
 
 impl Account {
