@@ -105,7 +105,7 @@ async fn the_old_password_can_be_ended_at_once_and_its_end_comes_by_itself() {
     let (reset, ending) = (path(id, "/mot-de-passe"), path(id, "/ancien-mot-de-passe"));
     assert_eq!(browser.get(&ending).await.location(), path(id, ""), "nothing to end yet");
     browser.submit(&browser.open(&reset).await, &reset, &[("ancien", "72")]).await.location();
-    browser.open(&reset).await.assert_says("Quel que soit votre choix, le mot de passe précédent (accepté jusqu’au");
+    browser.open(&reset).await.assert_says("Quel que soit votre choix, le mot de passe précédent, accepté jusqu’au");
     let confirmation = browser.open(&ending).await;
     confirmation.assert_says("Les logiciels qui l’utilisent encore ne pourront plus se connecter.");
     for _ in 0..2 {

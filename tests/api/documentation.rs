@@ -77,8 +77,8 @@ async fn each_example_works_as_it_stands_on_the_page() {
     }
     let mut routed: Vec<String> =
         api::routes().iter().map(|route| format!("{} {}", route.method, route.path)).collect();
-    // The answer of a check has headers alone; `tests/api/verification.rs` shows them. Raccord has no
-    // service to consult.
+    // The answer of a check has headers alone; `tests/api/verification.rs` shows them. Raccord has
+    // no service to consult.
     let is_shown = |route: &String| {
         !["openapi.json", "/verification", "/consulter/service"].iter().any(|end| route.ends_with(end))
     };

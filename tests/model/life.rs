@@ -531,7 +531,8 @@ impl Life {
         let columns = ["Opération", "Objet", "Auteur"].map(column);
         let rows = reader.records().map(|row| {
             let row = row.expect("a row");
-            let [action, subject, actor] = columns.map(|column| row[column].to_owned());
+            // A tab keeps spreadsheets from reading an identifier as a number.
+            let [action, subject, actor] = columns.map(|column| row[column].trim_start_matches('\t').to_owned());
             Entry { action, subject, actor }
         });
         let mut exported: Vec<_> = rows.collect();

@@ -120,7 +120,8 @@ impl AccountShares {
     }
 
     /// Waits until the service with this secret may ask once more. A secret that was not found
-    /// right here lately has a stranger's share: made-up secrets get no more than made-up passwords.
+    /// right here lately has a stranger's share: made-up secrets get no more than made-up
+    /// passwords.
     ///
     /// # Errors
     /// [`UsedUp`], after a while.

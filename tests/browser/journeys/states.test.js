@@ -21,8 +21,8 @@ const wanted = ({ name }) => !only || only.some((start) => name.startsWith(start
 
 /**
  * States whose main button follows what must be read first: names of the greatest length, the key
- * of a second factor, which is typed elsewhere before its code is here, in the dialog of a reset what
- * it breaks, what an account's restrictions are, and addresses that refuse mails.
+ * of a second factor, which is typed elsewhere before its code is here, in the dialog of a reset
+ * what it breaks, what an account's restrictions are, and addresses that refuse mails.
  */
 const readFirst = /^(?!utilisateur).*noms-longs|^double-authentification-cle|^popup-reinitialisation|^restrictions|^activites-courriels/;
 
