@@ -198,11 +198,18 @@ impl Source<'_> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(wrong());
         }
+        let several = || {
+            let problem = "names several servers: put a proxy that finds the primary before them".into();
+            SettingError { name, problem }
+        };
         let (place, query) = url.split_once('?').unwrap_or((&url, ""));
         let authority = place.split('/').nth(2).unwrap_or_default();
         if authority.rsplit('@').next().is_some_and(|servers| servers.contains(',')) {
-            let problem = "names several servers: put a proxy that finds the primary before them".into();
-            return Err(SettingError { name, problem });
+            return Err(several());
+        }
+        if form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name.starts_with("host") && value.contains(','))
+        {
+            return Err(several());
         }
         let mut parameters = form_urlencoded::parse(query.as_bytes()).map(|(parameter, _)| parameter);
         if let Some(unknown) = parameters.find(|parameter| !is_database_parameter(parameter)) {
@@ -367,6 +374,7 @@ mod tests {
         for (name, value) in [
             ("DATABASE_URL", "mysql://secret@x"),
             ("DATABASE_URL", "postgres://raccord:secret@x,y/raccord"),
+            ("DATABASE_URL", "postgres://raccord:secret@x/raccord?host=y,z"),
             ("DATABASE_URL", "postgres://raccord:secret@x/raccord?target_session_attrs=read-write"),
             ("RACCORD_MIGRATION_URL", "mysql://secret@x"),
             ("RACCORD_MIGRATION_URL", "postgres://secret@x"),

@@ -230,7 +230,8 @@ pub async fn give_up(pool: &PgPool, id: i64, recipient: &str, refusal: Refusal) 
     .execute(&mut *tx)
     .await?;
     let is_ended = ended.rows_affected() > 0;
-    if is_ended {
+    // Of others that have waited for so long, who knows whose fault it is.
+    if is_ended && refusal == Refusal::OfRecipient {
         refused_addresses::put(&mut tx, recipient).await?;
     }
     tx.commit().await?;

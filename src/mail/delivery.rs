@@ -46,32 +46,45 @@ impl DeliveryError {
         }
     }
 
-    /// What the server's refusal means for the mail; `None` where no server answered.
+    /// What the server's refusal means for the mail; `None` where no server answered, or where the
+    /// answer is about this sender: then all mails wait.
     pub(super) fn refusal(&self) -> Option<Refusal> {
         let Self::Smtp(error) = self else { return None };
         let code = u16::from(error.status()?);
+        if concerns_all(code) {
+            return None;
+        }
         let text = error.source().map(ToString::to_string).unwrap_or_default();
         let is_final = error.is_permanent() && names_no_mailbox(code, &text);
         Some(if is_final { Refusal::OfRecipient } else { Refusal::OfThisAttempt })
     }
 }
 
+/// The codes that say so of the recipient's mailbox (RFC 3463 §3.2 and 3.3; `5.1.10` is RFC 7505's).
+/// Others of their kind are about the sender's address (`5.1.7`, `5.1.8`), or a mailbox that is full.
+const NO_MAILBOX: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
+
 /// Whether a reply says that the recipient is not there, and would say it again: a permanent one
-/// (5xx) about the mailbox or its system (RFC 3463 §3.2: `5.1.x`; `5.2.x`, but for one that is
-/// full), or, without such a code, one that RFC 5321 §4.2.3 has for a recipient. What is wrong with
-/// this sender, its password (`5.7.x`) or the text is for the operator to mend: those mails wait.
+/// (5xx) with a code that says so, or, without such a code, one whose words do. What is wrong with
+/// this sender, its password or the text is for the operator to mend: those mails wait.
 fn names_no_mailbox(code: u16, text: &str) -> bool {
     let mut words = text.split(|c: char| c.is_whitespace() || c == '-');
     let enhanced = words.find(|word| word.starts_with("5.") && word.split('.').count() == 3);
     match enhanced {
-        Some(enhanced) => (enhanced.starts_with("5.1.") || enhanced.starts_with("5.2.")) && enhanced != "5.2.2",
-        None => matches!(code, 521 | 550 | 551 | 553 | 554 | 556),
+        Some(enhanced) => NO_MAILBOX.contains(&enhanced),
+        None => matches!(code, 550 | 551 | 553 | 554 | 556) && is_about_a_recipient(&text.to_ascii_lowercase()),
     }
 }
 
-/// A server that closes (421), or does not know this client: 530, 534, 535, 538 (RFC 4954 §6).
+fn is_about_a_recipient(words: &str) -> bool {
+    let names = |any: &[&str]| any.iter().any(|word| words.contains(word));
+    names(&["user", "mailbox", "recipient", "account", "address"]) && !names(&["sender", "relay", "spam", "block"])
+}
+
+/// A server that closes (421), takes no mail (521), or does not know this client: 530, 534, 535, 538
+/// (RFC 4954 §6).
 fn concerns_all(code: u16) -> bool {
-    code == 421 || (530..540).contains(&code)
+    [421, 521].contains(&code) || (530..540).contains(&code)
 }
 
 /// Where mails are delivered to.
@@ -191,11 +204,19 @@ mod tests {
             (554, "5.7.1 <x@y.fr>: Relay access denied"),
             (552, "5.2.2 Mailbox full"),
             (552, "message too large"),
+            (554, "No SMTP service here"),
+            (521, "mail.example does not accept mail"),
+            (550, "relay not permitted"),
+            (550, "Sender verify failed"),
+            (553, "5.1.8 <raccord@localhost>: Sender address rejected: Domain not found"),
+            (550, "5.1.7 sender address"),
+            (550, "this message was classified as spam"),
+            (552, "5.2.3 message too large"),
             (503, "bad sequence of commands"),
         ] {
             assert!(!names_no_mailbox(code, text), "{code} {text}");
         }
-        assert_eq!([421, 451, 535, 550].map(concerns_all), [true, false, true, false]);
+        assert_eq!([421, 451, 521, 535, 550].map(concerns_all), [true, false, true, true, false]);
     }
 
     #[test]

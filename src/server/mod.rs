@@ -16,7 +16,7 @@ use tokio::{
     net::TcpListener,
     sync::oneshot,
     task::JoinHandle,
-    time::{interval, timeout},
+    time::{interval, sleep, timeout},
 };
 
 use crate::{
@@ -154,6 +154,8 @@ async fn write_call_log(api: ApiState) {
         }
         if let Err(error) = api.call_log.flush(&api.app.pool).await {
             tracing::warn!(error = error.to_string(), "the last calls will be written later");
+            // Very many ask for the next flush at once.
+            sleep(Duration::from_secs(1)).await;
         }
     }
 }

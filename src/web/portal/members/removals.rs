@@ -104,7 +104,10 @@ pub async fn confirm(
     if chosen.is_empty() || chosen.len() > MOST {
         return Err(AppError::Unprocessable);
     }
-    removals::remove(&state.pool, &membership.visitor.actor, &membership.managed, &chosen).await?;
+    let removed = removals::remove(&state.pool, &membership.visitor.actor, &membership.managed, &chosen).await?;
+    if removed == 0 {
+        return Err(AppError::NotFound);
+    }
     let structure = paths::structure(membership.managed.structure().id());
     Ok(Redirect::to(&Notice::MemberRemovedFromSeveral.on(&structure)))
 }
