@@ -16,6 +16,10 @@ SCHEMATHESIS = pathlib.Path(sys.executable).with_name("schemathesis")
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance"
 
 
+# Raccord has no services, and a SIRET that is made up is no structure's: their answer is 404.
+NEVER_FOUND = {"/cpro/structures/v1/consulter/service", "/cpro/transverses/v1/consulter/information/siret"}
+
+
 class Description(unittest.TestCase):
     def check(self, portal, *headers, only=None):
         # One worker: in Python 3.11, threads that parse Python at once disturb one another (cpython#106905).
@@ -33,7 +37,7 @@ class Description(unittest.TestCase):
         description = json.load(urllib.request.urlopen(f"{portal.url}/api/openapi.json"))
         calls = {path for path in description["paths"] if re.search(only or "^/cpro/|^/api/moi$", path)}
         answered = set(re.findall(r'path="(/\S+)" status=200', re.sub(r"\x1b\[[0-9;]*m", "", portal.logged())))
-        self.assertEqual(answered & calls, calls if headers else set())
+        self.assertEqual(answered & calls, calls - NEVER_FOUND if headers else set())
 
     def test_callers_who_are_let_in_get_what_is_described(self):
         with Portal() as portal:
