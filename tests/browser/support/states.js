@@ -233,6 +233,8 @@ const manager = [
   ["erreur-409", then(account("known"), tamper(() => {
     const form = document.querySelector("#dialogue-reinitialisation form");
     form.elements.version.value = 99;
+    // Where programs use the password, nothing is chosen yet.
+    form.querySelector("[name=ancien]")?.click();
     form.submit();
   })), 409],
   ["erreur-429", tooManyPasswords, 429],
