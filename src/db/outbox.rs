@@ -230,7 +230,7 @@ pub async fn give_up(pool: &PgPool, id: i64, recipient: &str, refusal: Refusal) 
     .execute(&mut *tx)
     .await?;
     let is_ended = ended.rows_affected() > 0;
-    // Of others that have waited for so long, who knows whose fault it is.
+    // Where others have waited for so long, it need not be the fault of the address.
     if is_ended && refusal == Refusal::OfRecipient {
         refused_addresses::put(&mut tx, recipient).await?;
     }

@@ -60,8 +60,9 @@ impl DeliveryError {
     }
 }
 
-/// The codes that say so of the recipient's mailbox (RFC 3463 §3.2 and 3.3; `5.1.10` is RFC 7505's).
-/// Others of their kind are about the sender's address (`5.1.7`, `5.1.8`), or a mailbox that is full.
+/// The codes that say so of the recipient's mailbox (RFC 3463 §3.2 and 3.3; `5.1.10` is RFC
+/// 7505's). Others of their kind are about the sender's address (`5.1.7`, `5.1.8`), or a mailbox
+/// that is full.
 const NO_MAILBOX: [&str; 6] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
 
 /// Whether a reply says that the recipient is not there, and would say it again: a permanent one
@@ -81,8 +82,8 @@ fn is_about_a_recipient(words: &str) -> bool {
     names(&["user", "mailbox", "recipient", "account", "address"]) && !names(&["sender", "relay", "spam", "block"])
 }
 
-/// A server that closes (421), takes no mail (521), or does not know this client: 530, 534, 535, 538
-/// (RFC 4954 §6).
+/// A server that closes (421), takes no mail (521), or does not know this client: 530, 534, 535,
+/// 538 (RFC 4954 §6).
 fn concerns_all(code: u16) -> bool {
     [421, 521].contains(&code) || (530..540).contains(&code)
 }
