@@ -275,12 +275,13 @@ impl Source<'_> {
     }
 }
 
-/// The driver only warns of others, such as `target_session_attrs`, and goes on as if they were not
-/// there.
+/// The parameters of a database URL, with `options[…]`. The driver only warns of others, such as
+/// `target_session_attrs`, and goes on as if they were not there.
+const DATABASE_PARAMETERS: &str = "sslmode ssl-mode sslrootcert ssl-root-cert ssl-ca sslcert ssl-cert sslkey ssl-key \
+                                   host hostaddr port dbname user password application_name options statement-cache-capacity";
+
 fn is_database_parameter(name: &str) -> bool {
-    let known = ["sslmode", "ssl-mode", "sslrootcert", "ssl-root-cert", "ssl-ca", "sslcert", "ssl-cert", "sslkey"];
-    let more = ["ssl-key", "host", "hostaddr", "port", "dbname", "user", "password", "application_name", "options"];
-    known.contains(&name) || more.contains(&name) || name == "statement-cache-capacity" || name.starts_with("options[")
+    name.starts_with("options[") || DATABASE_PARAMETERS.split(' ').any(|known| known == name)
 }
 
 /// The names that look like settings and are none: misspelt, or of another version. A setting that

@@ -1,4 +1,4 @@
-//! « Utilisateur technique »: what the banner says first, and what is told of calls.
+//! « Utilisateur technique »: what the banner says first, and what the page says of calls.
 
 use raccord::domain::{role::Role, technical_user::TechnicalUserStatus};
 
@@ -102,7 +102,7 @@ async fn refused_calls_say_address_software_and_reason_and_no_account_as_their_a
     let row = browser.open(&history).await.rows().remove(0);
     assert!(row[1].contains("mot de passe incorrect, par le logiciel «\u{202f}Odoo 17\u{202f}»"), "{row:?}");
     assert_eq!(row[3..], ["appelant non identifié", "203.0.113.7"]);
-    // An event of the version before is told in the same way.
+    // An event of the version before is shown in the same way.
     portal.execute("INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)
                     SELECT login, '203.0.113.8', 'CALLS_REFUSED', structure_id, id, login, '1 appel' FROM technical_users").await;
     let old = browser.open(&history).await.rows().remove(0);

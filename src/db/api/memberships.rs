@@ -1,7 +1,7 @@
 //! The current memberships (« rattachements ») of the caller's principal manager (rule 5), or those
 //! that were chosen for the caller.
 
-use sqlx::{PgPool, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
 
 use super::{Caller, Page, PresentedCredentials};
 use crate::domain::{role::Role, structure_identifier::IdentifierType};
@@ -40,24 +40,10 @@ pub async fn of_manager(
     presented: &PresentedCredentials,
     page: Page,
 ) -> sqlx::Result<Option<(Caller, ApiMemberships)>> {
-    let mut query = QueryBuilder::new(
-        "SELECT c.technical_user_id, c.at, c.sunset,
-                p.id, p.structure_id, p.identifier_type, p.identifier, p.designation, p.role
-           FROM (SELECT * FROM ",
-    );
-    presented.push_caller(&mut query);
-    query.push(
-        " OFFSET 0) c LEFT JOIN LATERAL
-          (SELECT m.membership_id AS id, m.structure_id, s.identifier_type, s.identifier, s.designation, m.role
-             FROM structures_within_rights(c.technical_user_id, c.manager_id, c.structures_chosen) m
-             JOIN structures s ON s.id = m.structure_id ",
-    );
+    let mut query = within_rights(presented);
     query.push(page.order_of_structures());
     query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit()).push(") p ON true");
-    let found = query.build().fetch_all(pool).await?;
-    let Some(first) = found.first() else { return Ok(None) };
-    let caller = caller(first)?;
-    let rows = found.iter().map(membership).filter_map(Result::transpose).collect::<sqlx::Result<Vec<_>>>()?;
+    let Some((caller, rows)) = read(&query.build().fetch_all(pool).await?)? else { return Ok(None) };
     let shown = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let is_last = (1..page.limit()).contains(&shown) || page.offset() == 0 && shown == 0;
     let total = if is_last { page.offset() + shown } else { count(pool, presented).await? };
@@ -72,6 +58,14 @@ pub async fn active(
     pool: &PgPool,
     presented: &PresentedCredentials,
 ) -> sqlx::Result<Option<(Caller, Vec<ApiMembership>)>> {
+    let mut query = within_rights(presented);
+    query.push("WHERE s.active ORDER BY s.id LIMIT 10000) p ON true");
+    read(&query.build().fetch_all(pool).await?)
+}
+
+/// The statement up to the structures `s` of the memberships `m` within the caller's rights: what
+/// follows chooses among them, and ends with `) p ON true`.
+fn within_rights(presented: &PresentedCredentials) -> QueryBuilder<Postgres> {
     let mut query = QueryBuilder::new(
         "SELECT c.technical_user_id, c.at, c.sunset,
                 p.id, p.structure_id, p.identifier_type, p.identifier, p.designation, p.role
@@ -82,10 +76,13 @@ pub async fn active(
         " OFFSET 0) c LEFT JOIN LATERAL
           (SELECT m.membership_id AS id, m.structure_id, s.identifier_type, s.identifier, s.designation, m.role
              FROM structures_within_rights(c.technical_user_id, c.manager_id, c.structures_chosen) m
-             JOIN structures s ON s.id = m.structure_id
-            WHERE s.active ORDER BY s.id LIMIT 10000) p ON true",
+             JOIN structures s ON s.id = m.structure_id ",
     );
-    let found = query.build().fetch_all(pool).await?;
+    query
+}
+
+/// The caller with the memberships; `None` where there is no caller.
+fn read(found: &[PgRow]) -> sqlx::Result<Option<(Caller, Vec<ApiMembership>)>> {
     let Some(first) = found.first() else { return Ok(None) };
     let rows = found.iter().map(membership).filter_map(Result::transpose).collect::<sqlx::Result<Vec<_>>>()?;
     Ok(Some((caller(first)?, rows)))
