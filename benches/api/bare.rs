@@ -1,4 +1,5 @@
-//! The bare handlers that calls are compared with: axum and sqlx alone, on the same pool.
+//! The bare handlers that calls are compared with: axum and sqlx alone, on connections of their own
+//! to the same database.
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 

@@ -35,7 +35,7 @@ use raccord::{
     settings::Settings,
     web::{self, api::state::ApiState, edge::state::AppState, paths},
 };
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 
 /// What the API has by default.
 const DATABASE_CONNECTIONS: u32 = 12;
@@ -101,9 +101,15 @@ async fn measure_calls(wanted: &Wanted) {
     let many = Accounts::create(&portal, "VOISIN", wanted.accounts.max(50_000)).await;
     let one = Accounts::create(&portal, "SEUL", 1).await;
     let service = portal.service("factures", Takes::EveryToken).await;
-    let (raccord, plain) = start_servers(&pool).await;
+    let plain_pool = plain_pool(&pool);
+    let (raccord, plain) = start_servers(&pool, &plain_pool).await;
     let many = (wanted.accounts > 0).then_some(&many);
     let mut variants = variants(raccord, plain, &one, many, &service);
+    let same_pool = bare::serve(bare::router(pool.clone())).await;
+    variants.insert(
+        1,
+        Variant::new("bare, read, portal's pool", same_pool, many.unwrap_or(&one).bare_requests()).beside(READ),
+    );
     let nginx = Nginx::start(raccord).await;
     if let Some(nginx) = &nginx {
         let calls =
@@ -119,7 +125,8 @@ async fn measure_calls(wanted: &Wanted) {
     if let Some(name) = &wanted.variant {
         variants.retain(|variant| variant.name == *name);
     }
-    let rounds = measure_rounds(&variants, &backends(&pool).await).await;
+    let backends = backends([&pool, &plain_pool]).await;
+    let rounds = measure_rounds(&variants, &backends).await;
     print_calls(&variants, &rounds);
     if peers.is_some() {
         peers::print_legend();
@@ -129,15 +136,21 @@ async fn measure_calls(wanted: &Wanted) {
     }
 }
 
-/// Starts the portal and the bare handlers.
-async fn start_servers(pool: &PgPool) -> (SocketAddr, SocketAddr) {
+/// Starts the portal and the bare handlers, each on its pool.
+async fn start_servers(pool: &PgPool, plain: &PgPool) -> (SocketAddr, SocketAddr) {
     // Refused credentials come from many networks.
     let trusted_proxies = [[127, 0, 0, 1].into()].into_iter().collect();
     let defaults = Settings::read(|_| None).expect("the defaults");
     let settings = Settings { secret_key_file: key_file(), trusted_proxies, ..defaults };
     let state = AppState::new(pool.clone(), settings).expect("no theme");
     let raccord = bare::serve(web::router(state.clone(), ApiState::new(state))).await;
-    (raccord, bare::serve(bare::router(pool.clone())).await)
+    (raccord, bare::serve(bare::router(plain.clone())).await)
+}
+
+/// As many connections to the same database, used as sqlx does by default.
+fn plain_pool(pool: &PgPool) -> PgPool {
+    let options = pool.connect_options().as_ref().clone();
+    PgPoolOptions::new().max_connections(DATABASE_CONNECTIONS).connect_lazy_with(options)
 }
 
 /// The variants to measure, the bare handlers first.
@@ -179,11 +192,13 @@ fn key_file() -> std::path::PathBuf {
     concat!(env!("CARGO_TARGET_TMPDIR"), "/secret.key").into()
 }
 
-/// The process numbers of the pool's database backends, once it has opened all its connections.
-async fn backends(pool: &PgPool) -> Vec<String> {
+/// The process numbers of the pools' database backends, once all connections are open.
+async fn backends(pools: [&PgPool; 2]) -> Vec<String> {
     let mut held = Vec::new();
-    for _ in 0..DATABASE_CONNECTIONS {
-        held.push(pool.acquire().await.expect("a connection"));
+    for pool in pools {
+        for _ in 0..DATABASE_CONNECTIONS {
+            held.push(pool.acquire().await.expect("a connection"));
+        }
     }
     let backends =
         "SELECT pid::text FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'";

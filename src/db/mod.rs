@@ -22,7 +22,7 @@ pub mod upkeep;
 use std::time::Duration;
 
 use sqlx::{
-    PgPool,
+    Connection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -30,6 +30,10 @@ use time::OffsetDateTime;
 
 /// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that rested longer is tried before it is used, and replaced where the database has
+/// closed it meanwhile. One round trip in three of a busy portal would be such a trial.
+const TRIED_AFTER: Duration = Duration::from_secs(1);
 
 /// The schema of the tables, with temporary tables after it: no setting of a role or a database,
 /// and no table of a session, changes what a name of our statements means. A URL whose `options`
@@ -49,6 +53,15 @@ pub fn pool(options: PgConnectOptions, max_connections: u32) -> PgPool {
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|connection, _| Box::pin(availability::require_primary(connection)))
+        .test_before_acquire(false)
+        .before_acquire(|connection, its| {
+            Box::pin(async move {
+                if its.idle_for > TRIED_AFTER {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options)
 }
 
