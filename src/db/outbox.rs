@@ -18,7 +18,7 @@ const MAILS_ABOUT_AN_ACCOUNT: i64 = 10;
 
 /// Mails that one cause may have written in a day to an address that is not confirmed, with the one
 /// that says that others were left out. The person who named it may have mistyped it, or chosen a
-/// stranger's.
+/// stranger's. An address that a person has confirmed is theirs, whoever else names it.
 const MAILS_TO_UNCONFIRMED: i64 = 20;
 
 /// Who causes a mail.
@@ -77,7 +77,7 @@ pub async fn enqueue(
           WHERE $3::text IS NULL OR $6
              OR CASE WHEN $8 THEN on_topic < $9 ELSE mails < $4 OR on_topic = 0 END
              AND (NOT EXISTS (SELECT FROM users WHERE lower(contact_address) = lower($1) AND contact_address_confirmed_at IS NULL)
-                  OR EXISTS (SELECT FROM users WHERE lower(confirmed_address) = lower($1) AND 'person:' || id = $3)
+                  OR EXISTS (SELECT FROM users WHERE lower(confirmed_address) = lower($1))
                   OR NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 day'
                                     AND lower(recipient) = lower($1) OFFSET $5::bigint - 2))",
         recipient,
@@ -144,8 +144,8 @@ pub struct WaitingMail {
 
 /// The mails that may be sent now, in turns: first the one whose cause had the fewest sent in the
 /// last minute, so that no mail waits for a long queue of others. One per recipient, so that
-/// their mails arrive in order (a creation before its reset). A link for a forgotten password waits
-/// for no other mail to its recipient: a person waits for it.
+/// their mails arrive in order (a creation before its reset), and besides those that stand aside. A
+/// link for a forgotten password waits for no other mail to its recipient: a person waits for it.
 ///
 /// # Errors
 /// Database errors.
@@ -155,7 +155,7 @@ pub async fn due(pool: &PgPool, limit: i64) -> sqlx::Result<Vec<i64>> {
              SELECT id, caused_by, row_number() OVER (PARTITION BY caused_by ORDER BY id) AS place FROM mails m
               WHERE sent_at IS NULL AND next_attempt_at <= portal_now()
                 AND (notice->>'kind' = 'password_forgotten'
-                     OR NOT EXISTS (SELECT FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL))),
+                     OR NOT EXISTS (SELECT FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL AND NOT e.stands_aside))),
          served AS (SELECT caused_by, count(*) AS mails FROM mails WHERE sent_at > portal_now() - interval '1 minute' GROUP BY caused_by)
          SELECT w.id FROM waiting w LEFT JOIN served s ON s.caused_by IS NOT DISTINCT FROM w.caused_by
           ORDER BY w.place + coalesce(s.mails, 0), w.id LIMIT $1",
@@ -176,7 +176,7 @@ pub async fn claim(conn: &mut PgConnection, id: i64) -> sqlx::Result<Option<Wait
         "SELECT id, recipient, notice, created_at, attempts FROM mails m
           WHERE id = $1 AND sent_at IS NULL AND next_attempt_at <= portal_now()
             AND (notice->>'kind' = 'password_forgotten'
-                 OR NOT EXISTS (SELECT FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL))
+                 OR NOT EXISTS (SELECT FROM mails e WHERE e.recipient = m.recipient AND e.id < m.id AND e.sent_at IS NULL AND NOT e.stands_aside))
             FOR UPDATE SKIP LOCKED",
         id,
     )
@@ -238,17 +238,38 @@ pub async fn give_up(pool: &PgPool, id: i64, recipient: &str, refusal: Refusal) 
     Ok(is_ended)
 }
 
+/// Whether what kept a mail from being sent concerns the others to its recipient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The mail server or the database is away: all mails wait.
+    OfAll,
+    /// The server takes this mail later, it says: the others wait with it for some minutes.
+    OfThisMailForNow,
+    /// This mail alone, for its text perhaps, which others chose.
+    OfThisMail,
+}
+
+/// After so many attempts, a mail that the server takes later holds up no other.
+const ATTEMPTS_IN_ORDER: i32 = 3;
+
 /// Schedules the next attempt of a mail that could not be sent: in 1 minute, then twice as long
-/// each time, at most an hour.
+/// each time, at most an hour. One that cannot be sent by its own fault stands aside: the next mail
+/// to its recipient does not wait for it.
 ///
 /// # Errors
 /// Database errors.
-pub async fn postpone(pool: &PgPool, id: i64) -> sqlx::Result<()> {
+pub async fn postpone(pool: &PgPool, id: i64, failure: Failure) -> sqlx::Result<()> {
+    let attempts_in_order = match failure {
+        Failure::OfAll => i32::MAX,
+        Failure::OfThisMailForNow => ATTEMPTS_IN_ORDER,
+        Failure::OfThisMail => 0,
+    };
     sqlx::query!(
-        "UPDATE mails SET attempts = attempts + 1,
+        "UPDATE mails SET attempts = attempts + 1, stands_aside = stands_aside OR attempts >= $2,
                 next_attempt_at = portal_now() + least(interval '1 minute' * (2 ^ least(attempts, 6)), interval '1 hour')
           WHERE id = $1 AND sent_at IS NULL",
         id,
+        attempts_in_order,
     )
     .execute(pool)
     .await?;

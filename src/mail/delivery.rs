@@ -46,6 +46,11 @@ impl DeliveryError {
         }
     }
 
+    /// Whether the server would say the same again (5xx).
+    pub(super) fn is_permanent(&self) -> bool {
+        matches!(self, Self::Smtp(error) if error.is_permanent())
+    }
+
     /// What the server's refusal means for the mail; `None` where no server answered, or where the
     /// answer is about this sender: then all mails wait.
     pub(super) fn refusal(&self) -> Option<Refusal> {

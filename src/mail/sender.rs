@@ -20,7 +20,7 @@ use super::{
 use crate::{
     db::{
         identity::{contact_addresses, invitations},
-        outbox::{self, Refusal, WaitingMail},
+        outbox::{self, Failure, Refusal, WaitingMail},
     },
     domain::{link_lifetime, notification::Notification, random},
     secret_keys,
@@ -221,7 +221,16 @@ async fn end_or_postpone(pool: &PgPool, id: i64, error: &SendError) -> sqlx::Res
         return Ok(());
     }
     tracing::warn!(mail = id, error = cause, "a mail could not be sent and will be tried again");
-    outbox::postpone(pool, id).await
+    outbox::postpone(pool, id, failure(error)).await
+}
+
+fn failure(error: &SendError) -> Failure {
+    match error {
+        SendError::Delivery { error, .. } if error.concerns_all() => Failure::OfAll,
+        SendError::Delivery { error, .. } if !error.is_permanent() => Failure::OfThisMailForNow,
+        SendError::Database(_) | SendError::SecretKeys(_) => Failure::OfAll,
+        _ => Failure::OfThisMail,
+    }
 }
 
 /// Fills the queue with the mails that are due. Returns the wait before the next step.

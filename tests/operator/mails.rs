@@ -106,6 +106,35 @@ async fn a_mail_that_is_refused_for_good_ends_and_whoever_can_correct_the_addres
     serving.stop();
 }
 
+/// A filter's word may be in a name that others chose.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_that_is_refused_for_its_text_holds_up_no_other_to_its_recipient() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let listener = Listener::default();
+    "Casino".clone_into(&mut listener.refused_word.lock().expect("no panic"));
+    let smtp = format!("smtp://{}", listener.start("127.0.0.1:0"));
+    let directory = Directory::create();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", smtp.as_str())];
+    let serving = Serving::start(&directory, &["serve"], &settings);
+    portal.create_account(&browser, structure.id, "Casino").await;
+    until_tried(&portal, 1).await;
+    portal.create_account(&browser, structure.id, "Paie").await;
+    let taken = listener.wait_for(1, || serving.log());
+    assert!(taken[0].text.contains("Paie") && taken[0].recipient == manager.contact_address, "{taken:?}");
+    assert_eq!(portal.unsent_mails().await, 1);
+    // It is tried again, later.
+    listener.refused_word.lock().expect("no panic").clear();
+    portal.retry_mails_now().await;
+    listener.wait_until(
+        "the other one",
+        |taken| taken.iter().any(|mail| mail.text.contains("Casino")),
+        || serving.log(),
+    );
+    serving.stop();
+}
+
 /// Waits until an unsent mail has failed this often.
 async fn until_tried(portal: &TestPortal, times: i64) {
     let patience = Instant::now();

@@ -50,6 +50,8 @@ pub struct Listener {
     pub busy: Arc<AtomicBool>,
     /// While set, it answers every recipient « user unknown ».
     pub unknown: Arc<AtomicBool>,
+    /// A word for which it refuses a mail's text; none where empty.
+    pub refused_word: Arc<Mutex<String>>,
     /// While set, it is gone: new connections get no answer, and open ones end.
     pub gone: Arc<AtomicBool>,
     security: Security,
@@ -171,7 +173,10 @@ impl Listener {
                 }
                 "DATA" => {
                     say(stream, "354 go on")?;
-                    let count = self.keep(stream, &recipient)?;
+                    let Judged::Kept(count) = self.keep(stream, &recipient)? else {
+                        say(stream, "554 5.7.1 refused for its text")?;
+                        continue;
+                    };
                     if let Some(act) = &self.before_telling {
                         act(count);
                     }
@@ -186,8 +191,8 @@ impl Listener {
         }
     }
 
-    /// Keeps a mail that came whole. Returns how many are kept.
-    fn keep<S: Stream>(&self, stream: &mut BufReader<S>, recipient: &str) -> Option<usize> {
+    /// Keeps a mail that came whole, if its text is taken.
+    fn keep<S: Stream>(&self, stream: &mut BufReader<S>, recipient: &str) -> Option<Judged> {
         let mut text = String::new();
         loop {
             let line = read_line(stream)?;
@@ -199,15 +204,26 @@ impl Listener {
         // Soft line ends occur in the body alone: `=` ends encoded words in the head.
         let (head, body) = text.split_once("\n\n")?;
         let text = format!("{head}\n\n{}", body.replace("=\n", "").replace("=3D", "="));
+        let refused = self.refused_word.lock().ok()?;
+        if !refused.is_empty() && text.contains(refused.as_str()) {
+            return Some(Judged::Refused);
+        }
         let mut taken = self.taken.lock().ok()?;
         taken.push(Taken { recipient: recipient.into(), text });
-        Some(taken.len())
+        Some(Judged::Kept(taken.len()))
     }
 
     fn knows(&self, encoded: &str) -> bool {
         let shown = BASE64.decode(encoded.as_bytes()).unwrap_or_default();
         self.account.as_ref().is_some_and(|(user, password)| shown == format!("\0{user}\0{password}").as_bytes())
     }
+}
+
+/// A mail that came whole.
+enum Judged {
+    /// With how many there are now.
+    Kept(usize),
+    Refused,
 }
 
 fn read_line<S: Stream>(stream: &mut BufReader<S>) -> Option<String> {
