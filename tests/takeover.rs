@@ -6,6 +6,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use raccord::domain::role::Role;
 use tokio::task::JoinHandle;
 
 use crate::{
@@ -412,6 +413,32 @@ async fn an_address_that_waits_to_be_confirmed_is_dropped_by_the_owners_link() {
     let history = owner.open(&format!("/structures/{}/historique", structure.id)).await;
     assert_eq!(history.text().matches("Modification de l’adresse de contact").count(), 3, "two events and the filter");
     assert!(!owner.open("/mon-compte").await.text().contains("À confirmer"));
+}
+
+/// What waits in a person's name needs no session, and does not outlive the sessions that may have
+/// begun it.
+#[tokio::test]
+async fn what_another_session_began_ends_with_a_new_password_and_with_the_other_sessions() {
+    let new = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", NEW)];
+    for (act, fields) in [(CHANGE, &new[..]), ("/mon-compte/sessions/fermeture", &[])] {
+        let portal = TestPortal::start().await;
+        let (manager, structure) = portal.manager().await;
+        let noor = portal.person("Noor").await;
+        portal.attach(&noor, &structure, Role::User).await;
+        let (thief, heir) = (portal.signed_in(&manager).await, portal.signed_in(&noor).await);
+        let offer = format!("/structures/{}/gestionnaire-principal", structure.id);
+        thief.post(&offer, &[("membre", &noor.id.to_string())]).await.location();
+        let made = thief.post("/activites/echeances", &[]).await.body_text();
+        let calendar = made.split("/calendrier/").nth(1).and_then(|rest| rest.get(..43)).expect("a link");
+        let calendar = format!("/calendrier/{calendar}");
+        let confirmation = take_address(&portal, &thief, THIEF).await;
+        assert_eq!(portal.browser().get(&calendar).await.status, 200);
+        portal.signed_in(&manager).await.post(act, fields).await.location();
+        portal.browser().get(&calendar).await.refusal(404);
+        portal.browser().post(&confirmation, &[]).await.refusal(404);
+        heir.get(&format!("/mon-compte/propositions/{}", structure.id)).await.refusal(404);
+        assert_eq!(portal.events_of("SUCCESSION_WITHDRAWN").await, 1, "{act}");
+    }
 }
 
 /// The whole takeover: the thief's address is confirmed, and still the old mailbox wins.

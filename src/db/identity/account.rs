@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    invitations,
+    acts_under_way, invitations,
     locks::{self, VerifiedPassword},
     mailboxes::{self, FormerAddress},
     passwords,
@@ -62,9 +62,9 @@ pub enum PasswordChanged {
 }
 
 /// Replaces a person's password by one that they chose, and ends their other sessions, their unused
-/// links and the marks of their known browsers: all only if the session is still open and the
-/// password is still the one that was verified. A person who knew the password cannot undo what its
-/// owner did meanwhile.
+/// links, what waits in their name and the marks of their known browsers: all only if the session
+/// is still open and the password is still the one that was verified. A person who knew the
+/// password cannot undo what its owner did meanwhile.
 ///
 /// # Errors
 /// Database errors.
@@ -90,6 +90,7 @@ pub async fn change_password(
     invitations::end_links(&mut tx, user_id).await?;
     let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     throttles::succeed(&mut tx, &verified.counted).await?;
+    acts_under_way::end(&mut tx, actor, user_id).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
     Ok(PasswordChanged::Changed(epoch))

@@ -2,7 +2,7 @@
 
 use sqlx::{PgExecutor, PgPool};
 
-use super::locks;
+use super::{acts_under_way, locks};
 use crate::{
     db::{
         audit::{self, Event},
@@ -85,15 +85,6 @@ pub async fn revoke(pool: &PgPool, actor: &Actor, session: &SessionSecret, user_
     if !locks::person_in_session(&mut tx, user_id, session).await? {
         return Ok(());
     }
-    let revoked = sqlx::query!(
-        "UPDATE users SET calendar_token_hash = NULL WHERE id = $1 AND calendar_token_hash IS NOT NULL",
-        user_id
-    )
-    .execute(&mut *tx)
-    .await?;
-    if revoked.rows_affected() == 0 {
-        return Ok(());
-    }
-    audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkRevoked) }).await?;
+    acts_under_way::end_calendar_link(&mut tx, actor, user_id).await?;
     tx.commit().await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use super::{locks, mailboxes, passwords, sessions};
+use super::{acts_under_way, locks, mailboxes, passwords, sessions};
 use crate::{
     db::{
         audit::{self, Event},
@@ -188,6 +188,7 @@ pub async fn accept(
     passwords::replace(&mut tx, actor, user_id, hash).await?;
     end_links(&mut tx, user_id).await?;
     let epoch = sessions::end_all_but(&mut tx, user_id, None).await?;
+    acts_under_way::end(&mut tx, actor, user_id).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
     Ok(Some(epoch))

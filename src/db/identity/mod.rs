@@ -1,6 +1,7 @@
 //! People: registration, sign-in, sessions, second factors, and their own account.
 
 pub mod account;
+mod acts_under_way;
 pub mod calendar_links;
 pub mod contact_addresses;
 pub mod invitations;

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    known_browsers,
+    acts_under_way, known_browsers,
     locks::{self, VerifiedPassword},
 };
 use crate::{
@@ -308,9 +308,9 @@ pub async fn close(
     tx.commit().await
 }
 
-/// « Fermer toutes les autres sessions »: ends all sessions of a person but `current`, and the
-/// marks of all known browsers, as a new password does. Returns the new epoch of known browsers;
-/// `None`, and nothing written, where the session has ended.
+/// « Fermer toutes les autres sessions »: ends all sessions of a person but `current`, what waits
+/// in their name, and the marks of all known browsers, as a new password does. Returns the new
+/// epoch of known browsers; `None`, and nothing written, where the session has ended.
 ///
 /// # Errors
 /// Database errors.
@@ -325,6 +325,7 @@ pub async fn close_others(
         return Ok(None);
     }
     let epoch = end_all_but(&mut tx, user_id, Some(current)).await?;
+    acts_under_way::end(&mut tx, actor, user_id).await?;
     let event = Event { detail: "toutes les autres sessions", ..Event::of(actor, Action::SessionClosed) };
     frequent::record_or_count(&mut tx, event).await?;
     tx.commit().await?;

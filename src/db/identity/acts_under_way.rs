@@ -1,0 +1,57 @@
+//! What waits in a person's name and needs no session any more: links that confirm an address, the
+//! link of their calendar, structures that they offer. Whoever had one of their sessions may have
+//! begun it, so it ends with these sessions: here for all three tables, on which the files that
+//! write them otherwise build.
+
+use sqlx::PgConnection;
+
+use crate::{
+    db::audit::{self, Event},
+    domain::audit::{Action, Actor},
+};
+
+/// Ends all of it. The person's row is locked.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn end(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM address_confirmations WHERE user_id = $1", user_id).execute(&mut *conn).await?;
+    end_calendar_link(&mut *conn, actor, user_id).await?;
+    withdraw_offers(conn, actor, user_id).await
+}
+
+/// Ends the link of the person's calendar, if they have one.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn end_calendar_link(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
+    let ended = sqlx::query!(
+        "UPDATE users SET calendar_token_hash = NULL WHERE id = $1 AND calendar_token_hash IS NOT NULL",
+        user_id
+    )
+    .execute(&mut *conn)
+    .await?;
+    if ended.rows_affected() == 0 {
+        return Ok(());
+    }
+    audit::record(conn, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkRevoked) }).await
+}
+
+async fn withdraw_offers(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
+    let withdrawn = sqlx::query!(
+        "DELETE FROM succession_offers o USING users u WHERE o.offered_by = $1 AND u.id = o.successor_id
+         RETURNING o.structure_id, u.login",
+        user_id,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for offer in withdrawn {
+        let event = Event {
+            structure_id: Some(offer.structure_id),
+            subject: &offer.login,
+            ..Event::of(actor, Action::SuccessionWithdrawn)
+        };
+        audit::record(&mut *conn, event).await?;
+    }
+    Ok(())
+}
