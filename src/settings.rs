@@ -31,8 +31,10 @@ Settings (environment variables):
   RACCORD_STRICT_SIRET            check the control digit of SIRETs        [true]
   RACCORD_MAX_TECHNICAL_USERS     technical users per structure            [5]
   RACCORD_DATABASE_CONNECTIONS    most connections to the database         [20]
-  RACCORD_TRUSTED_PROXIES         addresses or networks (10.0.0.0/8) of reverse proxies whose
-                                  X-Forwarded-For, or Forwarded, is believed, comma-separated  [none]
+  RACCORD_TRUSTED_PROXIES         addresses or networks (10.0.0.0/8) of reverse proxies whose word about
+                                  the client's address is believed, comma-separated  [none]
+  RACCORD_FORWARDED_HEADER        the header by which they say it: X-Forwarded-For or Forwarded
+                                  [X-Forwarded-For]
   RACCORD_TLS_CERT                file of a certificate and its chain (PEM): https without a proxy before it
   RACCORD_TLS_KEY                 file of its private key (PEM)            [none: plain http]
   RACCORD_METRICS_LISTEN          address and port of /metrics             [none: no metrics are served]
@@ -68,6 +70,7 @@ pub struct Settings {
     pub strict_siret: bool,
     pub database_connections: u32,
     pub trusted_proxies: TrustedProxies,
+    pub forwarded_header: ForwardedHeader,
     pub tls: Option<TlsFiles>,
     pub metrics_listen: Option<SocketAddr>,
     pub theme_dir: Option<PathBuf>,
@@ -127,6 +130,7 @@ impl Settings {
             strict_siret: source.parsed("RACCORD_STRICT_SIRET", "true or false")?.unwrap_or(true),
             database_connections: source.within("RACCORD_DATABASE_CONNECTIONS", 20, 2..=1000)?.unsigned_abs(),
             trusted_proxies: source.proxies()?,
+            forwarded_header: source.forwarded_header()?,
             tls,
             metrics_listen: source.parsed("RACCORD_METRICS_LISTEN", "an address and port such as 127.0.0.1:9090")?,
             theme_dir: source.directory("RACCORD_THEME_DIR")?,
@@ -189,6 +193,16 @@ impl Source<'_> {
         let wanted = "a list of IP addresses and networks such as 10.0.0.0/8";
         let networks = items.map(|item| item.parse().map_err(|_| not(NAME, wanted, item)));
         networks.collect::<Result<_, _>>().map(TrustedProxies)
+    }
+
+    fn forwarded_header(&self) -> Result<ForwardedHeader, SettingError> {
+        const NAME: &str = "RACCORD_FORWARDED_HEADER";
+        let Some(text) = self.text(NAME) else { return Ok(ForwardedHeader::default()) };
+        match text.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => Ok(ForwardedHeader::XForwardedFor),
+            "forwarded" => Ok(ForwardedHeader::Forwarded),
+            _ => Err(not(NAME, "X-Forwarded-For or Forwarded", &text)),
+        }
     }
 
     /// The error does not quote the value, which may hold a password.
@@ -345,6 +359,15 @@ impl FromIterator<IpAddr> for TrustedProxies {
     }
 }
 
+/// The header that trusted proxies write. The other one is the client's, who may say anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardedHeader {
+    #[default]
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
 /// The files of certificate and private key, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
@@ -389,6 +412,7 @@ mod tests {
             ("RACCORD_STRICT_SIRET", "oui"),
             ("RACCORD_MAX_TECHNICAL_USERS", "-1"),
             ("RACCORD_TRUSTED_PROXIES", "10.0.0.1, proxy"),
+            ("RACCORD_FORWARDED_HEADER", "X-Real-IP"),
             ("RACCORD_TRUSTED_PROXIES", "10.0.0.1/33"),
             ("RACCORD_TRUSTED_PROXIES", "10.0.0.1/8"),
             ("RACCORD_THEME_DIR", "/no/such/directory"),

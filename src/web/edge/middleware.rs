@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     domain::{random, wiped::wiped_after_polls},
-    settings::TrustedProxies,
+    settings::{ForwardedHeader, TrustedProxies},
     web::paths,
 };
 
@@ -35,7 +35,8 @@ use crate::{
 /// middleware for all of these, since each layer costs every request.
 pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let number: Arc<str> = BASE32_NOPAD.encode(&random::bytes::<10>(&mut random::os_rng())).into();
-    let address = client_address(&request, &state.settings.trusted_proxies);
+    let settings = &state.settings;
+    let address = client_address(&request, &settings.trusted_proxies, settings.forwarded_header);
     let context = RequestContext::new(number.clone(), address);
     request.extensions_mut().insert(context.clone());
     let method = metrics::known_method(request.method().as_str());
@@ -63,14 +64,15 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
     response
 }
 
-/// The peer's address; where the peer is a trusted proxy, the rightmost address in
-/// `X-Forwarded-For` that is not a trusted proxy, or without that header in `Forwarded` (RFC 7239).
+/// The peer's address; where the peer is a trusted proxy, the rightmost address in the header that
+/// such proxies write that is not a trusted proxy. The other header is not read: a proxy that does
+/// not write it passes on what the client says there.
 ///
 /// Where that hop cannot be parsed, the address is unknown, written `::`. It is not the proxy's,
 /// since every visitor behind the proxy would then share its throttles; nor one further left, which
 /// the client may have forged. All unknown clients share the throttles of one network, so an
 /// unreadable entry gains a client nothing.
-fn client_address(request: &Request, trusted: &TrustedProxies) -> IpAddr {
+fn client_address(request: &Request, trusted: &TrustedProxies, header: ForwardedHeader) -> IpAddr {
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
@@ -80,10 +82,9 @@ fn client_address(request: &Request, trusted: &TrustedProxies) -> IpAddr {
         return peer;
     }
     let headers = request.headers();
-    let hops: Vec<&[u8]> = if headers.contains_key("x-forwarded-for") {
-        entries(headers, "x-forwarded-for").collect()
-    } else {
-        entries(headers, header::FORWARDED.as_str()).map(forwarded_for).collect()
+    let hops: Vec<&[u8]> = match header {
+        ForwardedHeader::XForwardedFor => entries(headers, "x-forwarded-for").collect(),
+        ForwardedHeader::Forwarded => entries(headers, header::FORWARDED.as_str()).map(forwarded_for).collect(),
     };
     let client = hops.into_iter().rev().map(hop_address).find(|hop| !trusted.contain(*hop));
     client.unwrap_or(peer)
@@ -93,19 +94,32 @@ fn client_address(request: &Request, trusted: &TrustedProxies) -> IpAddr {
 fn entries<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let values = headers.get_all(name).iter();
     values
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .flat_map(|value| split_outside_quotes(value.as_bytes(), b','))
         .map(<[u8]>::trim_ascii)
         .filter(|hop| !hop.is_empty())
 }
 
+/// Splits at a sign that is not in a quoted string (RFC 9110 §5.6.4), where the client may have
+/// put it.
+fn split_outside_quotes(text: &[u8], sign: u8) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.split(move |&byte| {
+        let is_text = std::mem::take(&mut is_escaped);
+        is_escaped = is_quoted && !is_text && byte == b'\\';
+        is_quoted ^= !is_text && byte == b'"';
+        !is_quoted && byte == sign
+    })
+}
+
 /// The `for` of an element of `Forwarded`, such as `for="[2001:db8::1]:4711";proto=https`; empty
-/// where it names none.
+/// where it names none, or two.
 fn forwarded_for(element: &[u8]) -> &[u8] {
-    let value = element.split(|byte| *byte == b';').find_map(|pair| {
+    let mut values = split_outside_quotes(element, b';').filter_map(|pair| {
         let (name, value) = pair.trim_ascii().split_at_checked(4)?;
         name.eq_ignore_ascii_case(b"for=").then_some(value)
     });
-    let value = value.unwrap_or_default().trim_ascii();
+    let (Some(value), None) = (values.next(), values.next()) else { return b"" };
+    let value = value.trim_ascii();
     value.strip_prefix(b"\"").and_then(|value| value.strip_suffix(b"\"")).unwrap_or(value)
 }
 
@@ -226,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn the_standard_header_is_read_where_the_usual_one_is_missing() {
+    fn the_standard_header_is_read_where_proxies_write_it() {
         let of = |forwarded: &[&'static str], usual: Option<&str>| {
             let mut request = Request::builder().body(axum::body::Body::empty()).unwrap();
             for value in forwarded {
@@ -236,14 +250,20 @@ mod tests {
                 request.headers_mut().insert("x-forwarded-for", HeaderValue::from_str(usual).unwrap());
             }
             request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1))));
-            client_address(&request, &trusted()).to_string()
+            let by = |header| client_address(&request, &trusted(), header).to_string();
+            (by(ForwardedHeader::Forwarded), by(ForwardedHeader::XForwardedFor))
         };
-        assert_eq!(of(&["for=192.0.2.60;proto=http;by=203.0.113.43"], None), "192.0.2.60");
-        assert_eq!(of(&["proto=https; For=\"[2001:db8:cafe::17]:4711\""], None), "2001:db8:cafe::17");
-        assert_eq!(of(&["for=1.1.1.1, for=192.0.2.43:80", "for=10.0.0.2"], None), "192.0.2.43");
-        assert_eq!(of(&["for=192.0.2.60"], Some("198.51.100.1")), "198.51.100.1");
-        for unreadable in ["for=unknown", "for=_hidden", "proto=https", "for=\"", "for"] {
-            assert_eq!(of(&["for=1.1.1.1", unreadable], None), "::", "{unreadable}");
+        let of_forwarded = |forwarded: &[&'static str]| of(forwarded, None).0;
+        assert_eq!(of_forwarded(&["for=192.0.2.60;proto=http;by=203.0.113.43"]), "192.0.2.60");
+        assert_eq!(of_forwarded(&["proto=https; For=\"[2001:db8:cafe::17]:4711\""]), "2001:db8:cafe::17");
+        assert_eq!(of_forwarded(&["for=1.1.1.1, for=192.0.2.43:80", "for=10.0.0.2"]), "192.0.2.43");
+        // What the client says in the other header, or within quotes, does not count.
+        assert_eq!(of(&["for=192.0.2.60"], Some("1.1.1.1")), ("192.0.2.60".into(), "1.1.1.1".into()));
+        assert_eq!(of(&["for=1.1.1.1"], None).1, "10.0.0.1");
+        assert_eq!(of_forwarded(&["for=192.0.2.60;host=\"a,for=1.1.1.1;x=\""]), "192.0.2.60");
+        assert_eq!(of_forwarded(&["for=192.0.2.60;host=\"a\\\",for=1.1.1.1;x=\""]), "192.0.2.60");
+        for unreadable in ["for=unknown", "for=_hidden", "proto=https", "for=\"", "for", "for=1.1.1.2;for=1.1.1.3"] {
+            assert_eq!(of_forwarded(&["for=1.1.1.1", unreadable]), "::", "{unreadable}");
         }
     }
 
@@ -262,7 +282,9 @@ mod tests {
             request
         };
         let trusted = trusted();
-        let of = |peer, forwarded| client_address(&request(peer, forwarded), &trusted).to_string();
+        let of = |peer, forwarded| {
+            client_address(&request(peer, forwarded), &trusted, ForwardedHeader::default()).to_string()
+        };
         assert_eq!(of("203.0.113.9", "198.51.100.1"), "203.0.113.9");
         assert_eq!(of("10.0.0.1", "1.1.1.1, 198.51.100.1"), "198.51.100.1");
         assert_eq!(of("10.0.0.1", "198.51.100.1, 10.0.0.2"), "198.51.100.1");
@@ -278,7 +300,7 @@ mod tests {
                 .body(axum::body::Body::empty())
                 .unwrap();
             request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([10, 0, 0, 1], 1))));
-            client_address(&request, &trusted()).to_string()
+            client_address(&request, &trusted(), ForwardedHeader::default()).to_string()
         };
         assert_eq!(of(b"203.0.113.50:4711"), "203.0.113.50");
         assert_eq!(of(b"[2001:db8::1]:443"), "2001:db8::1");
