@@ -8,6 +8,7 @@ use jiff::{
 use raccord::{
     db::{self, technical_users::reminders},
     domain::technical_user::TechnicalUserStatus,
+    web::edge::state::Downloader,
 };
 use sqlx::PgPool;
 
@@ -303,13 +304,15 @@ async fn a_calendar_is_a_download_and_a_person_leaves_two_unread_at_most() {
     let page = browser.open("/activites/echeances").await;
     let made = browser.submit(&page, "/activites/echeances", &[]).await.body_text();
     let link = made.split("/calendrier/").nth(1).expect("a link").split(['"', '<']).next().expect("its end");
-    let unread = portal.state().exports.take(manager.id, 2).expect("nothing is taken");
-    for path in ["/activites/echeances.ics", &format!("/calendrier/{link}")] {
-        browser.get(path).await.refusal(429);
-    }
-    drop(unread);
-    for path in ["/activites/echeances.ics", &format!("/calendrier/{link}")] {
-        assert!(browser.get(path).await.body_text().starts_with("BEGIN:VCALENDAR"), "{path}");
+    let (own, linked) = ("/activites/echeances.ics".to_owned(), format!("/calendrier/{link}"));
+    let readers = [Downloader::Person(manager.id), Downloader::CalendarLink(manager.id)];
+    // Whoever has the link takes nothing away from the manager.
+    for (reader, refused, served) in [(readers[0], &own, &linked), (readers[1], &linked, &own)] {
+        let unread = portal.state().exports.take(reader, 2).expect("nothing is taken");
+        browser.get(refused).await.refusal(429);
+        assert!(browser.get(served).await.body_text().starts_with("BEGIN:VCALENDAR"), "{served}");
+        drop(unread);
+        assert!(browser.get(refused).await.body_text().starts_with("BEGIN:VCALENDAR"), "{refused}");
     }
 }
 

@@ -2,7 +2,6 @@
 //! idle at their end.
 
 use std::{
-    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -18,7 +17,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
 use super::{connection_limits::Slot, head_timeout::Progress};
@@ -80,18 +79,19 @@ where
     if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
         return oversized();
     }
-    match timeout(BODY_TIMEOUT, gather(body)).await {
-        Ok(Ok(Some(bytes))) => Body::from(bytes),
-        Ok(Ok(None)) => oversized(),
-        Ok(Err(error)) => failing(error),
-        Err(_) => failing(io::Error::from(io::ErrorKind::TimedOut).into()),
+    match gather(body).await {
+        Ok(Some(bytes)) => Body::from(bytes),
+        Ok(None) => oversized(),
+        Err(error) => failing(error),
     }
 }
 
-/// No form of ours and no call is longer. Longer bodies are in memory only as many at a time as
-/// [`LONG_BODIES`] says; others wait, within their time limit.
+/// Only forms with a choice for each of hundreds of structures are longer. Longer bodies are in
+/// memory only as many at a time as [`LONG_BODIES`] says; others wait, within their time limit.
 const USUAL_BODY_BYTES: usize = 16 * 1024;
 static LONG_BODIES: Semaphore = Semaphore::const_new(256);
+/// Within which the rest of a long body must arrive: a slow sender keeps its place no longer.
+const LONG_BODY_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// A body in memory.
 #[derive(Default)]
@@ -107,7 +107,8 @@ impl AsRef<[u8]> for Gathered {
     }
 }
 
-/// Copies a body's frames into one buffer; `None` where it is too long. Not `collect`, which keeps
+/// Copies a body's frames into one buffer; `None` where it is too long, and an error where it is
+/// too slow. Not `collect`, which keeps
 /// the frames: a sender may make each of one byte, and each kept one would take thirty.
 async fn gather<B>(mut body: B) -> Result<Option<Bytes>, BoxError>
 where
@@ -115,14 +116,16 @@ where
     B::Error: Into<BoxError>,
 {
     let mut gathered = Gathered::default();
-    while let Some(frame) = body.frame().await {
+    let mut end = Instant::now() + BODY_TIMEOUT;
+    while let Some(frame) = timeout_at(end, body.frame()).await? {
         let Ok(data) = frame.map_err(Into::into)?.into_data() else { continue };
         let length = gathered.bytes.len() + data.len();
         if length > MAX_BODY_BYTES {
             return Ok(None);
         }
         if length > USUAL_BODY_BYTES && gathered.permit.is_none() {
-            gathered.permit = Some(LONG_BODIES.acquire().await?);
+            gathered.permit = Some(timeout_at(end, LONG_BODIES.acquire()).await??);
+            end = end.min(Instant::now() + LONG_BODY_TIMEOUT);
         }
         gathered.bytes.extend_from_slice(&data);
     }
@@ -139,7 +142,10 @@ fn failing(error: BoxError) -> Body {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::{
+        io,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use futures_util::StreamExt;
 
@@ -187,5 +193,14 @@ mod tests {
         assert_eq!(read(1000).await, (1000, 0));
         assert_eq!(read(MAX_BODY_BYTES).await.0, MAX_BODY_BYTES);
         assert_eq!(read(2 * MAX_BODY_BYTES).await.0, MAX_BODY_BYTES + 1);
+    }
+
+    #[tokio::test]
+    async fn a_slow_sender_does_not_keep_the_place_of_a_long_body() {
+        let start = Instant::now();
+        let begun = stream::iter([Ok::<_, io::Error>(Bytes::from(vec![b'x'; USUAL_BODY_BYTES + 1]))]);
+        let stalled = Body::from_stream(begun.chain(stream::pending()));
+        assert!(axum::body::to_bytes(read_whole(stalled).await, usize::MAX).await.is_err());
+        assert!((LONG_BODY_TIMEOUT..2 * LONG_BODY_TIMEOUT).contains(&start.elapsed()));
     }
 }

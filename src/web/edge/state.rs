@@ -33,6 +33,14 @@ const STRANGERS: u32 = 2;
 #[derive(Clone)]
 pub struct AppState(Arc<Parts>);
 
+/// Who downloads, for the share of [`Parts::exports`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Downloader {
+    Person(i64),
+    /// Whoever has the link of this manager's calendar: the manager's own share is not theirs.
+    CalendarLink(i64),
+}
+
 /// See [`AppState`].
 pub struct Parts {
     /// The connections for pages of people who are signed in.
@@ -42,7 +50,7 @@ pub struct Parts {
     /// The connections for calls of the API.
     pub api_pool: PgPool,
     /// The downloads of each person.
-    pub exports: Shares<i64>,
+    pub exports: Shares<Downloader>,
     /// Attempts and requests of strangers, of each network, that are in the database.
     pub strangers: Shares<String>,
     /// The requests of each person that are being served.

@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use crate::{
     domain::characters::is_invisible,
     french,
-    web::edge::{error::AppError, shares::Share},
+    web::edge::{error::AppError, shares::Share, state::Downloader},
 };
 
 /// Without it, French spreadsheets do not read the file as UTF-8.
@@ -22,7 +22,7 @@ const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// an incomplete download. The person's share is held until the end.
 pub fn stream<const COLUMNS: usize, E>(
     name: &str,
-    share: Share<i64>,
+    share: Share<Downloader>,
     head: [&str; COLUMNS],
     batches: impl Stream<Item = Result<Vec<[String; COLUMNS]>, E>> + Send + 'static,
 ) -> Result<Response, AppError>

@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use askama::Template;
 use axum::{
+    Extension,
     body::Body,
     extract::{Path, Query, State},
     http::header,
@@ -25,8 +26,9 @@ use crate::{
     french,
     web::{
         edge::{
+            context::RequestContext,
             error::{AppError, page as render},
-            state::AppState,
+            state::{AppState, Downloader},
         },
         identity::{
             fresh_form::{FreshForm, Nothing},
@@ -112,24 +114,35 @@ pub async fn revoke_link(State(state): State<AppState>, visitor: Visitor) -> Res
 
 /// The calendar of the visitor.
 pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
-    answer(&state, manager_id(&visitor)?).await
+    let manager_id = manager_id(&visitor)?;
+    answer(&state, manager_id, (Downloader::Person(manager_id), QueueKey::Person(manager_id))).await
 }
 
 /// The calendar, for a program that has the link.
 ///
-/// Two calls of `db`: a stranger's statement finds the manager, whose share the rest has.
-pub async fn subscription(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
+/// Two calls of `db`: a stranger's statement finds the manager, whose link has a share of its own.
+pub async fn subscription(
+    State(state): State<AppState>,
+    Extension(context): Extension<RequestContext>,
+    Path(token): Path<String>,
+) -> Result<Response, AppError> {
     let found = calendar_links::find_owner(&state.strangers_pool, &random::digest(&token)).await?;
-    answer(&state, found.ok_or(AppError::NotFound)?).await
+    let manager_id = found.ok_or(AppError::NotFound)?;
+    let reader = (Downloader::CalendarLink(manager_id), QueueKey::portal(context.address));
+    answer(&state, manager_id, reader).await
 }
 
-/// A calendar, which counts as a download of the manager from before it is read until it is handed
-/// to the kernel: with many structures it has more than a megabyte, and its reader may be slow.
-async fn answer(state: &AppState, manager_id: i64) -> Result<Response, AppError> {
-    let share = state.exports.take(manager_id, 1)?;
+/// A calendar, which counts as a download from before it is read until it is handed to the kernel:
+/// with many structures it has more than a megabyte, and its reader may be slow.
+async fn answer(
+    state: &AppState,
+    manager_id: i64,
+    (downloader, key): (Downloader, QueueKey),
+) -> Result<Response, AppError> {
+    let share = state.exports.take(downloader, 1)?;
     let deadlines = deadlines::of_manager(&state.pool, manager_id).await?;
     let portal = state.settings.public_url.clone();
-    let text = state.work_queue.run(QueueKey::Person(manager_id), move || calendar(&deadlines, &portal)).await?;
+    let text = state.work_queue.run(key, move || calendar(&deadlines, &portal)).await?;
     let headers = [
         (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"echeances-raccord.ics\""),

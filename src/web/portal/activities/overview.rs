@@ -17,7 +17,7 @@ use crate::{
     web::{
         edge::{
             error::{AppError, page as render},
-            state::AppState,
+            state::{AppState, Downloader},
         },
         identity::visitor::Visitor,
         paths,
@@ -103,7 +103,7 @@ pub async fn csv(
     Query(query): Query<OverviewQuery>,
 ) -> Result<Response, AppError> {
     let manager_id = manager_id(&visitor)?;
-    let share = state.exports.take(visitor.person.user_id, 1)?;
+    let share = state.exports.take(Downloader::Person(visitor.person.user_id), 1)?;
     let ids = overview::ids(&state.pool, manager_id, &query.filter()).await?;
     let head = [
         "Libellé",

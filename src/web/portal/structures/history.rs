@@ -16,7 +16,7 @@ use crate::{
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
-            state::AppState,
+            state::{AppState, Downloader},
         },
         identity::authority::Managed,
         paths,
@@ -175,7 +175,7 @@ pub async fn csv(
     let search = query.search().map_err(|_| AppError::Unprocessable)?;
     let name = format!("historique-{}.csv", in_login(managed.structure.identifier()));
     let head = ["Date (heure de Paris)", "Opération", "Objet", "Précision", "Auteur", "Adresse IP"];
-    let share = state.exports.take(managed.visitor.person.user_id, 1)?;
+    let share = state.exports.take(Downloader::Person(managed.visitor.person.user_id), 1)?;
     let mut export = Export::begin(&state.pool, managed.structure, &search).await?;
     // The first rows are read before the answer begins: an error so far still gives an error page.
     let first = export.next_batch().await?;
