@@ -88,19 +88,19 @@ async fn refused_calls_say_address_software_and_reason_and_no_account_as_their_a
     let (login, here) = (portal.login_of(id).await, format!("/utilisateurs-techniques/{id}"));
     let call = async |portal: &TestPortal, password: &str| {
         let header = cpro_account(&login, password);
-        let headers = [("cpro-account", header.as_str()), ("user-agent", "Odoo 17")];
+        let headers = [("cpro-account", header.as_str()), ("user-agent", "Odoo/17.0 appelez le 01 99")];
         portal.program().with_address("203.0.113.7").call(HEALTH, &headers, "").await.status.as_u16()
     };
     assert_eq!(call(&portal, "rcd_faux").await, 401);
     portal.flush_calls().await;
     let page = browser.open(&here).await;
     assert_eq!(banner(&page), "Des appels sont refusés");
-    for told in ["mot de passe incorrect", "203.0.113.7", "Odoo 17", "En échec"] {
+    for told in ["mot de passe incorrect", "203.0.113.7", "Odoo/17.0", "En échec"] {
         page.assert_says(told);
     }
     let history = format!("/structures/{}/historique?operation=CALLS_REFUSED", structure.id);
     let row = browser.open(&history).await.rows().remove(0);
-    assert!(row[1].contains("mot de passe incorrect, par le logiciel «\u{202f}Odoo 17\u{202f}»"), "{row:?}");
+    assert!(row[1].contains("mot de passe incorrect, par le logiciel «\u{202f}Odoo/17.0\u{202f}»"), "{row:?}");
     assert_eq!(row[3..], ["appelant non identifié", "203.0.113.7"]);
     // An event of the version before is shown in the same way.
     portal.execute("INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)

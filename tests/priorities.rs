@@ -82,6 +82,25 @@ async fn an_account_is_failing_from_a_refused_call_until_one_succeeds() {
     assert!(!is_failing(&portal).await);
 }
 
+/// Further refusals of a kind are written within the hour.
+#[tokio::test]
+async fn refusals_that_are_written_after_a_call_succeeded_are_over() {
+    let portal = TestPortal::start().await;
+    portal.anne_and_bruno().await;
+    let account = portal.account(1).await;
+    let program = portal.program();
+    for _ in 0..2 {
+        assert_eq!(program.health_check(&account.login, "rcd_faux").await, 401);
+        portal.flush_calls().await;
+    }
+    assert_eq!(portal.events_of("CALLS_REFUSED").await, 1, "the second one waits");
+    assert_eq!(program.health_check(&account.login, account.password.expose()).await, 200);
+    portal.flush_all_calls().await;
+    assert_eq!(portal.events_of("CALLS_REFUSED").await, 2);
+    let failing = "SELECT is_failing(last_refused_at, last_call_at, password_set_at)::int::bigint FROM technical_users WHERE id = $1";
+    assert_eq!(portal.number(failing, &[account.id]).await, 0);
+}
+
 #[tokio::test]
 async fn a_manager_of_one_structure_sees_it_without_a_search() {
     let portal = TestPortal::start().await;

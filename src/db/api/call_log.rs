@@ -1,6 +1,6 @@
 //! Writes buffered calls and refusals, many at a time.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -229,10 +229,13 @@ pub struct RefusedPassword {
     pub from: CallerAddress,
 }
 
-/// How often a credential was refused, and what the software of the last call calls itself.
+/// How often a credential was refused, when for the last time, and what the software of that call
+/// calls itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
     pub count: i32,
+    /// `None` only where the count is 0.
+    pub last: Option<Instant>,
     /// The `User-Agent`; may be empty.
     pub software: String,
 }
@@ -384,31 +387,36 @@ pub async fn write_refusals(pool: &PgPool, refusals: &[RefusedCalls]) -> sqlx::R
     tx.commit().await
 }
 
-/// Locks the accounts, too.
+/// Locks the accounts, too. The refusals are older than the writing: a call that succeeded since
+/// then has ended them.
 async fn mark_refused(conn: &mut PgConnection, refusals: &[RefusedCalls], ids: &[i64]) -> sqlx::Result<()> {
     let reasons: Vec<_> = refusals.iter().map(|refused| refused.why.code()).collect();
     let addresses: Vec<_> = refusals.iter().map(|refused| refused.address.map(|one| one.to_string())).collect();
     let software: Vec<_> = refusals.iter().map(|refused| refused.seen.software.as_str()).collect();
     let counts: Vec<_> = refusals.iter().map(|refused| refused.seen.count).collect();
+    let age = |last: Instant| last.elapsed().as_secs_f64();
+    let ages: Vec<_> = refusals.iter().map(|refused| refused.seen.last.map_or(0.0, age)).collect();
     sqlx::query!(
         "WITH refused AS (
              SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE),
          seen AS (
-             SELECT DISTINCT ON (id) id, why, address, software
-               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::integer[]) WITH ORDINALITY
-                    r (id, why, address, software, count, place)
+             SELECT DISTINCT ON (id) id, why, address, software,
+                    portal_now() - make_interval(secs => min(age) OVER (PARTITION BY id)) AS at
+               FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::integer[], $6::float8[]) WITH ORDINALITY
+                    r (id, why, address, software, count, age, place)
               ORDER BY id, count DESC, place)
          UPDATE technical_users t
-            SET last_refused_at = portal_now(), last_refusal_reason = s.why, last_refusal_address = s.address,
-                last_refusal_software = s.software,
+            SET last_refused_at = greatest(t.last_refused_at, s.at), last_refusal_reason = s.why,
+                last_refusal_address = s.address, last_refusal_software = s.software,
                 refused_since = CASE WHEN is_failing(t.last_refused_at, t.last_call_at, t.password_set_at)
-                                     THEN coalesce(t.refused_since, t.last_refused_at) ELSE portal_now() END
+                                     THEN coalesce(t.refused_since, t.last_refused_at) ELSE s.at END
            FROM refused JOIN seen s USING (id) WHERE t.id = refused.id",
         ids,
         &reasons as &[&str],
         &addresses as &[Option<String>],
         &software as &[&str],
         &counts,
+        &ages,
     )
     .execute(conn)
     .await?;

@@ -26,6 +26,10 @@ const STATEMENTS_OF_NETWORK: u32 = 4;
 /// The most calls of one account that wait for one of its statements to end; or of strangers.
 const WAITING: usize = 256;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// The most calls of all strangers that wait, [`STATEMENTS_OF_NETWORK`] of each network: as many as
+/// are judged within [`LONGEST_WAIT`] by a busy machine, so that a right credential which is not
+/// known here yet waits for wrong ones, and is not refused for them.
+const STRANGERS_WAITING: usize = 4096;
 /// Kilobytes of answers that one account may leave unread. One answer has 2 MB at most.
 const UNREAD_KB: u32 = 8 * 1024;
 /// Bytes for which an answer has room at first: growing from nothing would copy it several times.
@@ -106,6 +110,12 @@ impl AccountShares {
         self.known().remember(mark_of(presented), technical_user_id, Instant::now());
     }
 
+    /// Forgets credentials that turned out to be valid no more: whoever has them must not wait, or
+    /// keep others waiting, as the account.
+    pub fn forget(&self, presented: &PresentedCredentials) {
+        self.known().forget(mark_of(presented));
+    }
+
     /// Remembers whose token this is.
     pub fn remember_token(&self, token_hash: &[u8], technical_user_id: i64) {
         self.known().remember(mark(token_hash), technical_user_id, Instant::now());
@@ -135,6 +145,11 @@ impl AccountShares {
         })
     }
 
+    /// Forgets a service's secret that is valid no more.
+    pub fn forget_service(&self, secret_digest: &[u8]) {
+        self.known_services().forget(mark(secret_digest));
+    }
+
     /// Remembers whose secret this is.
     pub fn remember_service(&self, secret_digest: &[u8], service_id: i64) {
         self.known_services().remember(mark(secret_digest), service_id, Instant::now());
@@ -150,7 +165,7 @@ impl AccountShares {
     /// [`UsedUp`], after a while.
     pub async fn stranger(&self, address: IpAddr) -> Result<StrangersShare, UsedUp> {
         let of_network = self.networks.wait(site_of(address), WAITING, LONGEST_WAIT).await?;
-        let of_all = self.strangers.wait((), WAITING, LONGEST_WAIT).await?;
+        let of_all = self.strangers.wait((), STRANGERS_WAITING, LONGEST_WAIT).await?;
         Ok(StrangersShare { _of_network: of_network, _of_all: of_all })
     }
 
@@ -217,6 +232,11 @@ impl KnownCredentials {
             self.recent.insert(mark, found);
         }
         Some(found)
+    }
+
+    fn forget(&mut self, mark: Mark) {
+        self.recent.remove(&mark);
+        self.older.remove(&mark);
     }
 
     fn remember(&mut self, mark: Mark, technical_user_id: i64, now: Instant) {

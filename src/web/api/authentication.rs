@@ -14,7 +14,7 @@ use super::{accounts::Account, body, credentials, error::ApiError, state::ApiSta
 use crate::{
     db::api::{self, Caller, PresentedCredentials, call_log::RefusedToken},
     domain::{credential::Credential, network::site_of, random, restrictions::CallerAddress},
-    web::edge::context::{Principal, RequestContext, software},
+    web::edge::context::{Principal, RequestContext, products, software},
 };
 
 /// A call with the credentials that it presents: a Bearer, a `cpro-account`, or both. They are
@@ -109,6 +109,7 @@ impl Authentication {
             if let Some((caller, found)) = statement().await? {
                 return Ok(self.authenticated(&caller, found));
             }
+            accounts.forget(&self.presented);
         }
         let _share = accounts.stranger(self.context.address).await?;
         let mut served = statement().await?;
@@ -138,7 +139,7 @@ impl Authentication {
         if self.only_the_token_is_invalid().await? {
             return Err(ApiError::Unauthorized);
         }
-        Err(credentials::refuse(&self.state, credential, &self.context, &self.software).await?)
+        Err(credentials::refuse(&self.state, credential, &self.context, &products(&self.software)).await?)
     }
 
     /// A JSON answer, bounded in how much of it the account may leave unread.
@@ -154,7 +155,7 @@ impl Authentication {
     fn record_refused_token(&self) {
         if let Some(hash) = self.presented.token_hash.clone() {
             let token = RefusedToken { hash, address: self.context.address };
-            self.state.call_log.record_refused_token(token, &self.software);
+            self.state.call_log.record_refused_token(token, &products(&self.software));
         }
     }
 

@@ -166,21 +166,19 @@ impl CallLog {
         }
         drop(counts);
         let mut refusals = lock(&self.refusals);
-        let mut kinds_of: HashMap<i64, usize> = HashMap::new();
+        let mut places = Places::default();
         for kind in refusals.keys() {
-            *kinds_of.entry(kind.technical_user_id).or_default() += 1;
+            places.take(kind);
         }
         for RefusedCalls { technical_user_id, why, address, seen } in refused {
-            let mut kind = Kind { technical_user_id: *technical_user_id, why: *why, address: *address };
-            let kinds = kinds_of.entry(kind.technical_user_id).or_default();
-            if *kinds >= MOST_KINDS_OF_AN_ACCOUNT && !refusals.contains_key(&kind) {
-                kind.address = None;
+            let of = |address| Kind { technical_user_id: *technical_user_id, why: *why, address };
+            let kind = [of(*address), of(None)]
+                .into_iter()
+                .find(|kind| refusals.contains_key(kind) || places.has_room_for(kind));
+            let Some(kind) = kind else { continue };
+            if !refusals.contains_key(&kind) {
+                places.take(&kind);
             }
-            let is_new = !refusals.contains_key(&kind);
-            if is_new && refusals.len() >= MAX_KINDS {
-                continue;
-            }
-            *kinds += usize::from(is_new);
             let kept = refusals.entry(kind).or_insert_with(|| Refusals { seen: Refused::default(), not_before: now });
             add(&mut kept.seen, seen);
         }
@@ -323,6 +321,33 @@ impl CallLog {
     }
 }
 
+/// The places that kinds of refusals take, each class of them its own [`MAX_KINDS`]: wrong
+/// passwords from an address, wrong passwords of an account, and refusals of a right credential. So
+/// whoever guesses passwords of many accounts keeps no other refusal out.
+#[derive(Default)]
+struct Places {
+    of_classes: HashMap<(bool, bool), usize>,
+    of_accounts: HashMap<i64, usize>,
+}
+
+impl Places {
+    fn class(kind: &Kind) -> (bool, bool) {
+        let is_wrong = kind.why == CallRefusal::WrongPassword;
+        (is_wrong, is_wrong && kind.address.is_some())
+    }
+
+    fn take(&mut self, kind: &Kind) {
+        *self.of_classes.entry(Self::class(kind)).or_default() += 1;
+        *self.of_accounts.entry(kind.technical_user_id).or_default() += 1;
+    }
+
+    fn has_room_for(&self, kind: &Kind) -> bool {
+        let of_account = self.of_accounts.get(&kind.technical_user_id);
+        let is_one_more = kind.address.is_some() && of_account.is_some_and(|&kinds| kinds >= MOST_KINDS_OF_AN_ACCOUNT);
+        !is_one_more && self.of_classes.get(&Self::class(kind)).is_none_or(|&kinds| kinds < MAX_KINDS)
+    }
+}
+
 /// Counts a refused credential, where there is room for its kind.
 /// Returns how many kinds are kept then.
 fn record_in<K: Eq + Hash>(refused: &Mutex<HashMap<K, Refused>>, credential: K, software: &str) -> usize {
@@ -332,6 +357,7 @@ fn record_in<K: Eq + Hash>(refused: &Mutex<HashMap<K, Refused>>, credential: K, 
     }
     let kept = refused.entry(credential).or_default();
     kept.count += 1;
+    kept.last = Some(Instant::now());
     if kept.software != software {
         kept.software = software.into();
     }
@@ -340,7 +366,11 @@ fn record_in<K: Eq + Hash>(refused: &Mutex<HashMap<K, Refused>>, credential: K, 
 
 fn add(kept: &mut Refused, later: &Refused) {
     kept.count += later.count;
-    kept.software.clone_from(&later.software);
+    // One that was put back may be the earlier one.
+    if kept.last <= later.last {
+        kept.last = later.last;
+        kept.software.clone_from(&later.software);
+    }
 }
 
 fn keep_caller(callers: &mut Vec<IpAddr>, caller: IpAddr) {
@@ -390,7 +420,7 @@ mod tests {
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn wrong(technical_user_id: i64) -> RefusedCalls {
-        let seen = Refused { count: 1, software: "curl".into() };
+        let seen = Refused { count: 1, last: Some(Instant::now()), software: "curl".into() };
         RefusedCalls { technical_user_id, why: CallRefusal::WrongPassword, address: Some(HERE), seen }
     }
 
@@ -405,7 +435,9 @@ mod tests {
         }
         assert!(log.due_refusals(Instant::now()).is_empty());
         let later = Instant::now() + REFUSALS_EVERY;
-        assert_eq!(log.due_refusals(later)[0].seen, Refused { count: 5, software: "curl".into() });
+        let seen = &log.due_refusals(later)[0].seen;
+        assert_eq!((seen.count, seen.software.as_str()), (5, "curl"));
+        assert!(seen.last > Some(start));
         assert!(log.due_refusals(later + REFUSALS_EVERY).is_empty());
         assert!(lock(&log.refusals).is_empty(), "nothing stays of what is over");
     }
@@ -417,7 +449,17 @@ mod tests {
         for id in 0..20_000 {
             log.record_refused(refused(&format!("TECH_{id}_X@cpro.fr")), "");
         }
-        assert_eq!((lock(&log.refusals).len(), lock(&log.refused).len()), (MAX_KINDS, MAX_KINDS));
+        assert_eq!((lock(&log.refusals).len(), lock(&log.refused).len()), (2 * MAX_KINDS, MAX_KINDS));
+    }
+
+    #[test]
+    fn wrong_passwords_of_many_accounts_keep_no_other_refusal_out() {
+        let log = CallLog::default();
+        log.count(&(0..30_000).map(wrong).collect::<Vec<_>>(), Instant::now());
+        let outside = RefusedCalls { why: CallRefusal::OutsideNetworks, ..wrong(40_000) };
+        log.count(&[outside], Instant::now());
+        let due = log.due_refusals(Instant::now());
+        assert!(due.iter().any(|refused| refused.technical_user_id == 40_000));
     }
 
     #[test]

@@ -190,7 +190,10 @@ impl<'a> Question<'a> {
         // A service's statements have a share, as an account's have.
         let (accounts, digest) = (&self.state.accounts, &self.service.secret_digest);
         let _share = accounts.service(digest, self.context.address).await.map_err(ApiError::from)?;
-        let Some(found) = self.judge().await? else { return Err(self.refuse().await?.into()) };
+        let Some(found) = self.judge().await? else {
+            accounts.forget_service(digest);
+            return Err(self.refuse().await?.into());
+        };
         let (service, active) = found;
         accounts.remember_service(digest, service.id);
         self.context.set_principal(Principal::Service(service.id));

@@ -1,7 +1,7 @@
 //! What clients and services read about this authorization server: its metadata (RFC 8414) and the
 //! keys that sign its tokens (RFC 7517).
 
-use axum::{Json, extract::State};
+use axum::{Extension, Json, extract::State};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -9,7 +9,7 @@ use super::{error::ApiError, state::ApiState};
 use crate::{
     db::api::signing_keys,
     domain::{restrictions::OPEN_SCOPE, signing_key::coordinates},
-    web::paths,
+    web::{edge::context::RequestContext, paths},
 };
 
 const CLIENT_AUTHENTICATION: [&str; 2] = ["client_secret_basic", "client_secret_post"];
@@ -85,8 +85,12 @@ impl Jwk {
 /// Answers the public keys.
 ///
 /// # Errors
-/// Where the database does not serve.
-pub async fn keys(State(state): State<ApiState>) -> Result<Json<KeySet>, ApiError> {
+/// Where the database does not serve, or too many strangers ask it.
+pub async fn keys(
+    State(state): State<ApiState>,
+    Extension(context): Extension<RequestContext>,
+) -> Result<Json<KeySet>, ApiError> {
+    let _share = state.accounts.stranger(context.address).await?;
     let published = signing_keys::published(state.database()).await?;
     Ok(Json(KeySet { keys: published.into_iter().map(Jwk::new).collect() }))
 }

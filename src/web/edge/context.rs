@@ -92,6 +92,22 @@ pub fn software(headers: &HeaderMap) -> String {
     text.unwrap_or_default().chars().filter(|c| !is_unprintable(*c)).take(200).collect()
 }
 
+/// The programs that a `User-Agent` names: `name/version`, two at most. Of a refused call a
+/// stranger may have chosen the text, which people read.
+#[must_use]
+pub fn products(software: &str) -> String {
+    let is_product = |word: &&str| {
+        word.len() <= 40
+            && word.split_once('/').is_some_and(|(name, version)| {
+                let of = |text: &str, is_sign: fn(char) -> bool| !text.is_empty() && text.chars().all(is_sign);
+                name.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && of(name, |c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+                    && of(version, |c| c.is_ascii_digit() || c == '.')
+            })
+    };
+    software.split(' ').filter(is_product).take(2).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use axum::http::{HeaderMap, HeaderValue};
@@ -107,5 +123,14 @@ mod tests {
         assert_eq!(named(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(named("é".repeat(300).as_bytes()).chars().count(), 200);
         assert_eq!(software(&HeaderMap::new()), "");
+    }
+
+    #[test]
+    fn of_refused_calls_only_names_of_programs_are_kept() {
+        assert_eq!(products("python-requests/2.31.0"), "python-requests/2.31.0");
+        assert_eq!(products("Apache-HttpClient/4.5.13 (Java/17.0.2)"), "Apache-HttpClient/4.5.13");
+        assert_eq!(products("Raccord : appelez le 01/99.00 ou https://raccord.example/1"), "");
+        assert_eq!(products("a/1 b/2 c/3"), "a/1 b/2");
+        assert_eq!(products(""), "");
     }
 }
