@@ -99,6 +99,7 @@ pub const API_SPACES: &str = "/cpro/utilisateurs/v1/rechercher/espaces";
 pub const API_SUPPLIERS: &str = "/cpro/transverses/v1/recuperer/structures/actives/fournisseur";
 pub const API_RECIPIENTS: &str = "/cpro/transverses/v1/recuperer/structures/actives/destinataire";
 pub const API_IDENTIFIER_TYPES: &str = "/cpro/transverses/v1/recuperer/typeidentifiant/structure";
+pub const API_RECIPIENTS_FILE: &str = "/cpro/transverses/v1/telecharger/annuaire/destinataire";
 pub const API_SIRET: &str = "/cpro/transverses/v1/consulter/information/siret";
 
 /// Whether this route is a page or file that a secret link opens.

@@ -305,6 +305,8 @@ async fn further_calls_of_public_clients_have_a_right_answer() {
     assert_eq!((status, answer["libelle"].as_str()), (404, Some("Cette structure n’a pas de service de ce numéro.")));
     let (status, answer) = call("/cpro/utilisateurs/v1/rechercher/espaces", json!({})).await;
     assert_eq!((status, &answer["listeEspaces"]), (200, &json!([])));
+    let (_, answer) = call("/cpro/transverses/v1/telecharger/annuaire/destinataire", json!({})).await;
+    assert_eq!(answer["fichierResultat"], "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==");
     let (_, answer) = call("/cpro/transverses/v1/recuperer/typeidentifiant/structure", json!({})).await;
     let kinds: Vec<_> = answer["listeTypeIdentifiant"]
         .as_array()

@@ -1,7 +1,10 @@
 """A client library written for Chorus Pro, with another address alone."""
 
+import base64
 import contextlib
+import io
 import unittest
+import zipfile
 
 from chorusapi.client import ChorusAPI
 from chorusapi.exceptions.exception import ChorusApiException
@@ -53,6 +56,9 @@ class ChorusApi(unittest.TestCase):
         client = self.client(login, password).auth()
         services = client.rechercher_services(self.structure)
         self.assertEqual((services.code_retour, services.liste_structures), (0, []))
+        recipients = client.annuaire_destinataire()
+        archive = zipfile.ZipFile(io.BytesIO(base64.b64decode(recipients.fichier_resultat)))
+        self.assertEqual((recipients.code_retour, archive.namelist()), (0, []))
         known = client.information_siret(self.siret)
         self.assertEqual((known.code_retour, known.siret, known.siren), (0, self.siret, self.siret[:9]))
 

@@ -18,6 +18,7 @@ pub mod oauth;
 pub mod openapi;
 pub mod own_account;
 pub mod pagination;
+pub mod recipients;
 pub mod revocation;
 pub mod search;
 pub mod spaces;
@@ -91,6 +92,7 @@ pub fn routes() -> Vec<Route<ApiState>> {
         call(paths::API_SUPPLIERS, post(active_structures::list)),
         call(paths::API_RECIPIENTS, post(active_structures::list)),
         call(paths::API_IDENTIFIER_TYPES, post(identifier_types::list)),
+        call(paths::API_RECIPIENTS_FILE, post(recipients::download)),
         call(paths::API_SIRET, post(structure::siret)),
         read(paths::API_DESCRIPTION, get(openapi::answer)),
     ]

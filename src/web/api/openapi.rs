@@ -25,6 +25,7 @@ use super::{
     metadata::{KeySet, Metadata},
     oauth::OauthRefusal,
     own_account::OwnAccountAnswer,
+    recipients::{RecipientsAnswer, RecipientsRequest},
     revocation::Revoked,
     search::{SearchAnswer, SearchRequest},
     spaces::{SpacesAnswer, SpacesRequest},
@@ -147,6 +148,9 @@ fn further_calls(schemas: &mut Schemas) -> Value {
             schemas, "recupererStructuresActivesPourDestinataire", "Lister les structures actives du gestionnaire principal", &[]) },
         paths::API_IDENTIFIER_TYPES: { "post": call::<IdentifierTypesRequest, IdentifierTypesAnswer>(
             schemas, "recupererTypeIdentifiantStructure", "Lister les types d’identifiant", &[]) },
+        paths::API_RECIPIENTS_FILE: { "post": call::<RecipientsRequest, RecipientsAnswer>(
+            schemas, "telechargerAnnuaireDestinataire",
+            "Télécharger l’annuaire des destinataires : Raccord n’en connaît pas, l’archive est vide", &[]) },
         paths::API_SIRET: { "post": call::<SiretRequest, SiretAnswer>(
             schemas, "consulterInformationSIRET", "Consulter ce que l’annuaire dit d’un SIRET", &[404]) },
     })
