@@ -18,6 +18,12 @@ import requests_oauthlib
 from portal import Manager, Portal
 
 HERE = pathlib.Path(__file__).parent
+# Where Debian puts them.
+GO_LIBRARIES = pathlib.Path("/usr/share/gocode")
+
+
+def has_ruby_oauth2():
+    return shutil.which("ruby") and subprocess.run(["ruby", "-e", "require 'oauth2'"], stderr=subprocess.DEVNULL).returncode == 0
 
 
 class Tokens(unittest.TestCase):
@@ -81,6 +87,15 @@ class Tokens(unittest.TestCase):
         status, body = told.split(" ", 1)
         self.assertEqual(status, "200", body)
         self.assert_token(json.loads(body))
+
+    @unittest.skipUnless(GO_LIBRARIES.joinpath("src/golang.org/x/oauth2").exists(), "oauth2 of Go is not installed")
+    def test_go_obtains_a_token_in_each_style(self):
+        go = ("env", "GO111MODULE=off", f"GOPATH={GO_LIBRARIES}", "go", "run", str(HERE / "go" / "token.go"))
+        self.assertEqual(self.run_with_credential(*go).split(), ["200"] * 3)
+
+    @unittest.skipUnless(has_ruby_oauth2(), "oauth2 of Ruby is not installed")
+    def test_ruby_obtains_a_token_in_each_way(self):
+        self.assertEqual(self.run_with_credential("ruby", str(HERE / "ruby" / "token.rb")).split(), ["200"] * 2)
 
 
 if __name__ == "__main__":
