@@ -474,13 +474,17 @@ fn rewritten(headers: &Headers, change: impl Fn(&mut Vec<String>)) -> Headers {
 }
 
 /// Paths that an API may read as one about [`OUTSIDE`].
-const SPELLINGS: [&str; 59] = [
+const SPELLINGS: [&str; 62] = [
     "/%73tructures/OUTSIDE",
     "/Structures/OUTSIDE",
     "/structures/OUTSIDE?structure=SIRET:WITHIN",
     "/structures/OUTSIDE#/structures/WITHIN",
     "http://api.example/structures/OUTSIDE",
     "http://api.example//structures/OUTSIDE",
+    // Some APIs read a number, or trim a name.
+    "/structures/0OUTSIDE",
+    "/structures/%20OUTSIDE",
+    "/structures/%00/OUTSIDE",
     // Slashes and dots.
     "//structures/OUTSIDE",
     "/structures//OUTSIDE",
