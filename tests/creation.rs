@@ -22,6 +22,25 @@ async fn a_login_is_ascii_and_no_two_structures_have_the_same() {
 }
 
 #[tokio::test]
+async fn accounts_that_are_created_at_once_in_structures_of_one_name_all_have_a_login() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Camille", 8).await;
+    portal
+        .execute("UPDATE structures SET identifier_type = 'HORS_UE', identifier = 'CH' || repeat('東', id::integer)")
+        .await;
+    let browser = portal.signed_in(&manager).await;
+    let creations = structures.iter().map(|structure| portal.create_account(&browser, structure.id, "Paie"));
+    let accounts = futures_util::future::join_all(creations).await;
+    let mut logins = Vec::new();
+    for account in accounts {
+        logins.push(portal.login_of(account).await);
+    }
+    logins.sort();
+    logins.dedup();
+    assert_eq!(logins.len(), 8, "{logins:?}");
+}
+
+#[tokio::test]
 async fn the_whole_way_from_the_list_to_the_new_account() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;

@@ -32,8 +32,9 @@ use time::OffsetDateTime;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection that rested longer is tried before it is used, and replaced where the database has
-/// closed it meanwhile. One round trip in three of a busy portal would be such a trial.
-const TRIED_AFTER: Duration = Duration::from_secs(1);
+/// closed it meanwhile. One round trip in three of a busy portal would be such a trial; where there
+/// are so few requests that connections rest, it costs nothing that counts.
+const TRIED_AFTER: Duration = Duration::from_millis(100);
 
 /// The schema of the tables, with temporary tables after it: no setting of a role or a database,
 /// and no table of a session, changes what a name of our statements means. A URL whose `options`

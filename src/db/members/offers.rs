@@ -144,7 +144,8 @@ pub async fn find_own(
                   SELECT count(*) AS technical_users,
                          count(*) FILTER (WHERE known_to_another(t.password_shown_at, t.password_set_by, $1)
                                              OR f.ends_at > portal_now() AND known_to_another(f.shown_at, f.set_by, $1)) AS known,
-                         md5(coalesce(string_agg(concat_ws(' ', t.id, t.credential_version, t.status, t.password_shown_at, f.shown_at, f.ends_at), ',' ORDER BY t.id), '')) AS seen
+                         md5(o.offered_by || ' ' || o.offered_at || coalesce(string_agg(
+                             row(t.id, t.credential_version, t.status, t.password_shown_at, f.shown_at, f.ends_at)::text, ',' ORDER BY t.id), '')) AS seen
                     FROM technical_users t LEFT JOIN former_passwords f ON f.technical_user_id = t.id
                    WHERE t.structure_id = s.id AND t.status <> 'DELETED') a
             WHERE o.successor_id = $1 AND o.structure_id = $2"#,

@@ -21,6 +21,7 @@ use crate::{
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, IssuedPassword},
         notification::{AccountNotification, Notification},
+        structure_identifier::in_login,
         technical_user::{AccountRules, Label, technical_login},
     },
 };
@@ -203,9 +204,13 @@ async fn insert(
     .map_err(label_error)
 }
 
-/// The next login of the structure that is free: identifiers of two kinds may be the same in
-/// logins.
+/// The next login of the structure that is free: identifiers of two structures may be the same in
+/// logins, whose creations then wait for each other.
 async fn free_login(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<(i32, String)> {
+    let in_logins = in_login(structure.identifier());
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended('logins of ' || $1, 0))", in_logins)
+        .execute(&mut *conn)
+        .await?;
     loop {
         let number = structures::take_technical_number(&mut *conn, structure).await?;
         let login = technical_login(number, structure.identifier());
