@@ -14,6 +14,11 @@ use thiserror::Error;
 /// The longest record in bytes. 21 fields of 250 characters fit.
 const LONGEST_RECORD: usize = 32 * 1024;
 
+/// Bytes that are read in vain for closing quotes. After so many, a quote that is open at the end
+/// of its line is taken for a mistake at once: else a file of such lines would be read many times
+/// over.
+const MOST_READ_IN_VAIN: usize = 256 * LONGEST_RECORD;
+
 /// Why a line is not a record.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LineError {
@@ -37,12 +42,13 @@ pub struct CsvLines<R> {
     unreadable: Vec<u8>,
     /// Lines already read while looking for a closing quote, to be read again.
     ahead: VecDeque<Vec<u8>>,
+    read_in_vain: usize,
     number: u64,
 }
 
 impl<R: BufRead> CsvLines<R> {
     pub fn new(input: R) -> Self {
-        Self { input, separator: None, unreadable: Vec::new(), ahead: VecDeque::new(), number: 0 }
+        Self { input, separator: None, unreadable: Vec::new(), ahead: VecDeque::new(), read_in_vain: 0, number: 0 }
     }
 
     /// The header: the first record. It shows the separator, unless a line before it names one.
@@ -103,8 +109,10 @@ impl<R: BufRead> CsvLines<R> {
         splitter.push_line(line);
         let mut more = Vec::new();
         while splitter.is_open() {
-            let next = if length > LONGEST_RECORD { None } else { self.physical_line()? };
+            let goes_on = length <= LONGEST_RECORD && self.read_in_vain <= MOST_READ_IN_VAIN;
+            let next = if goes_on { self.physical_line()? } else { None };
             let Some(next) = next else {
+                self.read_in_vain += length;
                 self.put_back(more);
                 return Ok(Err(self.refuse(line, LineError::QuoteNotClosed)));
             };
