@@ -28,6 +28,8 @@ Settings (environment variables):
                                   (unset: mails are written as .eml files in the data directory)
   RACCORD_MAIL_FROM               sender of the mails                      [Raccord <raccord@localhost.localdomain>]
   RACCORD_PASSWORD_LIFETIME_DAYS  days that a technical password lives     [424]
+  RACCORD_DORMANT_DAYS            days without a call after which a technical user is announced to its
+                                  manager, and 30 days later suspended     [none: never]
   RACCORD_STRICT_SIRET            check the control digit of SIRETs        [true]
   RACCORD_MAX_TECHNICAL_USERS     technical users per structure            [5]
   RACCORD_DATABASE_CONNECTIONS    most connections to the database         [20]
@@ -67,6 +69,8 @@ pub struct Settings {
     pub smtp_url: Option<String>,
     pub mail_from: String,
     pub account_rules: AccountRules,
+    /// Days without a call after which an account is announced, and later suspended.
+    pub dormant_days: Option<i32>,
     pub strict_siret: bool,
     pub database_connections: u32,
     pub trusted_proxies: TrustedProxies,
@@ -127,6 +131,7 @@ impl Settings {
                 password_lifetime_days: lifetime,
                 max_per_structure: source.within("RACCORD_MAX_TECHNICAL_USERS", 5, 1..=1000)?.into(),
             },
+            dormant_days: source.within_if_set("RACCORD_DORMANT_DAYS", 30..=3650)?,
             strict_siret: source.parsed("RACCORD_STRICT_SIRET", "true or false")?.unwrap_or(true),
             database_connections: source.within("RACCORD_DATABASE_CONNECTIONS", 20, 2..=1000)?.unsigned_abs(),
             trusted_proxies: source.proxies()?,
@@ -164,9 +169,19 @@ impl Source<'_> {
         default: i32,
         range: std::ops::RangeInclusive<i32>,
     ) -> Result<i32, SettingError> {
+        Ok(self.within_if_set(name, range)?.unwrap_or(default))
+    }
+
+    fn within_if_set(
+        &self,
+        name: &'static str,
+        range: std::ops::RangeInclusive<i32>,
+    ) -> Result<Option<i32>, SettingError> {
         let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-        let value = self.parsed(name, &wanted)?.unwrap_or(default);
-        if range.contains(&value) { Ok(value) } else { Err(not(name, &wanted, &value.to_string())) }
+        match self.parsed(name, &wanted)? {
+            Some(value) if !range.contains(&value) => Err(not(name, &wanted, &value.to_string())),
+            value => Ok(value),
+        }
     }
 
     fn directory(&self, name: &'static str) -> Result<Option<PathBuf>, SettingError> {
@@ -409,6 +424,7 @@ mod tests {
             ("RACCORD_SMTP_URL", "smtp://user:secret@mail.example:587"),
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "0"),
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "a year"),
+            ("RACCORD_DORMANT_DAYS", "7"),
             ("RACCORD_STRICT_SIRET", "oui"),
             ("RACCORD_MAX_TECHNICAL_USERS", "-1"),
             ("RACCORD_TRUSTED_PROXIES", "10.0.0.1, proxy"),

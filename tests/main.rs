@@ -10,6 +10,7 @@ mod common;
 mod creation;
 mod deadlines;
 mod documents;
+mod dormancy;
 mod edge;
 mod floods;
 mod forgotten_password;

@@ -389,6 +389,12 @@ impl Actor {
     pub fn operator() -> Self {
         Self { user_id: None, name: "opérateur".into(), address: "ligne de commande".into() }
     }
+
+    /// The portal itself, in its upkeep.
+    #[must_use]
+    pub fn portal() -> Self {
+        Self { user_id: None, name: "Raccord".into(), address: "tâche automatique".into() }
+    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,10 @@ pub enum Notification {
     RestrictionsChanged(RestrictionsNotice),
     /// A technical user was called with its right credential, from outside its networks.
     CallsOutsideNetworks(RefusedNetworkNotice),
+    /// Technical users of the recipient that nothing uses will be suspended.
+    AccountsDormant(DormancyNotice),
+    /// They were.
+    DormantAccountsSuspended(DormancyNotice),
     /// A technical user's password will expire.
     PasswordExpiring(ExpiryNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
@@ -133,6 +137,8 @@ impl Notification {
             | Self::PasswordReset(_)
             | Self::RestrictionsChanged(_)
             | Self::CallsOutsideNetworks(_)
+            | Self::AccountsDormant(_)
+            | Self::DormantAccountsSuspended(_)
             | Self::PasswordExpiring(_)
             | Self::ManagerChanged { .. }
             | Self::ContactAddressChanged { .. }
@@ -243,6 +249,27 @@ pub struct RefusedNetworkNotice {
     pub calls: Vec<String>,
     #[serde(with = "time::serde::timestamp")]
     pub at: OffsetDateTime,
+}
+
+/// Technical users of one manager that nothing uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DormancyNotice {
+    /// The first ones, each with its label.
+    pub accounts: Vec<String>,
+    /// How many more there are.
+    pub others: usize,
+    /// Since how many days, at least, nothing used them.
+    pub idle_days: i32,
+    #[serde(with = "time::serde::timestamp")]
+    pub suspends_at: OffsetDateTime,
+}
+
+impl DormancyNotice {
+    /// How many accounts there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.accounts.len() + self.others
+    }
 }
 
 /// A password that will expire, for a reminder.

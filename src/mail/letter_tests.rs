@@ -3,7 +3,8 @@ use time::OffsetDateTime;
 use super::*;
 use crate::domain::{
     notification::{
-        AccountNotification, ExpiryNotice, Joining, RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
+        AccountNotification, DormancyNotice, ExpiryNotice, Joining, RefusedNetworkNotice,
+        RestrictionsNotice, SecondFactorChange,
     },
     territory::Territory,
 };
@@ -101,6 +102,10 @@ fn notices() -> Vec<Notification> {
             calls: vec!["3 appels\u{a0}: adresse hors des réseaux autorisés, depuis 203.0.113.7".into()],
             at: account().at,
         }),
+        Notification::AccountsDormant(dormant("ERP", 0)),
+        Notification::AccountsDormant(dormant("ERP", 3)),
+        Notification::DormantAccountsSuspended(dormant("ERP", 0)),
+        Notification::DormantAccountsSuspended(dormant("ERP", 3)),
         expiring(30),
         changed(true),
         changed(false),
@@ -146,6 +151,11 @@ fn notices() -> Vec<Notification> {
         Notification::WrongCodes { login: "claire".into(), address: "192.0.2.7".into(), at: account().at },
         Notification::NoticesLeftOut,
     ]
+}
+
+fn dormant(label: &str, others: usize) -> DormancyNotice {
+    let accounts = vec![format!("{} ({label})", account().login)];
+    DormancyNotice { accounts, others, idle_days: 180, suspends_at: account().at }
 }
 
 fn second_factor(change: SecondFactorChange) -> Notification {
@@ -254,6 +264,8 @@ fn notices_with(text: &str) -> Vec<Notification> {
         Notification::TechnicalUserCreated(account()),
         Notification::PasswordReset(account()),
         Notification::PasswordExpiring(ExpiryNotice { label: Some(name()), structure: name(), ..expiring }),
+        Notification::AccountsDormant(dormant(text, 1)),
+        Notification::DormantAccountsSuspended(dormant(text, 1)),
         changed(true),
         changed(false),
         membership(Some("Utilisateur")),

@@ -20,7 +20,11 @@ use tokio::{
 };
 
 use crate::{
-    db::{self, key_names, technical_users::reminders, upkeep},
+    db::{
+        self, key_names,
+        technical_users::{dormancy, reminders},
+        upkeep,
+    },
     mail::MailSender,
     process,
     secret_keys::{self, KeyFileError},
@@ -42,6 +46,8 @@ const MAIL_TIMEOUT: Duration = Duration::from_secs(3);
 /// `process` reserves.
 const METRICS_CONNECTIONS: usize = 16;
 const UPKEEP_EVERY: Duration = Duration::from_mins(1);
+/// Each look reads all accounts.
+const DORMANT_EVERY: Duration = Duration::from_hours(1);
 
 /// Why the service could not start.
 #[derive(Debug, Error)]
@@ -107,6 +113,9 @@ pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Re
     }
     let (stop_mail, mail) = spawn_mail_sender(mail_sender, pool);
     let upkeep = tokio::spawn(run_upkeep(state.clone()));
+    if let Some(days) = state.settings.dormant_days {
+        tokio::spawn(suspend_dormant(state.clone(), days));
+    }
     let api = ApiState::new(state.clone());
     tokio::spawn(write_call_log(api.clone()));
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
@@ -176,6 +185,21 @@ async fn run_upkeep(state: AppState) {
             Ok(0) => {}
             Ok(reminders) => tracing::info!(reminders, "passwords that will expire were announced"),
             Err(error) => tracing::warn!(error = error.to_string(), "reminders will be tried again"),
+        }
+    }
+}
+
+/// Periodically announces accounts that nothing uses, and suspends those that were announced.
+async fn suspend_dormant(state: AppState, idle_days: i32) {
+    let mut ticks = interval(DORMANT_EVERY);
+    loop {
+        ticks.tick().await;
+        match dormancy::look(&state.pool, idle_days).await {
+            Ok(dormant) if dormant == dormancy::Dormant::default() => {}
+            Ok(dormancy::Dormant { announced, suspended }) => {
+                tracing::info!(announced, suspended, "accounts that nothing uses were announced or suspended");
+            }
+            Err(error) => tracing::warn!(error = error.to_string(), "dormant accounts will be looked at again"),
         }
     }
 }

@@ -89,27 +89,66 @@ pub async fn change_status(
     status: TechnicalUserStatus,
 ) -> Result<(), ChangeError> {
     let (mut tx, _) = begin(pool, account).await?;
-    if !set_status(&mut tx, account.id(), status).await? {
-        return Ok(());
+    let locked =
+        LockedAccount { id: account.id(), login: &account.account().login, structure_id: account.structure.id() };
+    if apply(&mut tx, actor, &locked, Change { status, reason: "" }).await? {
+        tx.commit().await?;
     }
-    let mut detail = "";
+    Ok(())
+}
+
+/// An account whose structure is locked by the transaction.
+pub(super) struct LockedAccount<'a> {
+    pub id: i64,
+    pub login: &'a str,
+    pub structure_id: i64,
+}
+
+/// Another status of an account.
+#[derive(Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub status: TechnicalUserStatus,
+    /// Why, in the history; may be empty.
+    pub reason: &'a str,
+}
+
+/// [`change_status`] in the transaction of a caller. False, and nothing written, if the account has
+/// this status already or is deleted.
+pub(super) async fn apply(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    account: &LockedAccount<'_>,
+    change: Change<'_>,
+) -> sqlx::Result<bool> {
+    let Change { status, reason } = change;
+    if !set_status(conn, account.id, status).await? {
+        return Ok(false);
+    }
+    let mut details = vec![reason];
     if status != TechnicalUserStatus::Active {
-        if former_passwords::end(&mut tx, account.id()).await? {
-            detail = former_passwords::ENDED_TOO;
+        if former_passwords::end(conn, account.id).await? {
+            details.push(former_passwords::ENDED_TOO);
         }
-        tokens::end_of_account(&mut tx, account.id()).await?;
+        tokens::end_of_account(conn, account.id).await?;
     }
     if status == TechnicalUserStatus::Deleted {
-        envelopes::end_of_account(&mut tx, account.id()).await?;
+        envelopes::end_of_account(conn, account.id).await?;
     }
     let action = match status {
         TechnicalUserStatus::Active => Action::TechnicalUserReactivated,
         TechnicalUserStatus::Suspended => Action::TechnicalUserSuspended,
         TechnicalUserStatus::Deleted => Action::TechnicalUserDeleted,
     };
-    audit::record(&mut tx, Event { detail, ..account.event(actor, action) }).await?;
-    tx.commit().await?;
-    Ok(())
+    details.retain(|detail| !detail.is_empty());
+    let event = Event {
+        structure_id: Some(account.structure_id),
+        technical_user_id: Some(account.id),
+        subject: account.login,
+        detail: &details.join("\u{202f}; "),
+        ..Event::of(actor, action)
+    };
+    audit::record(conn, event).await?;
+    Ok(true)
 }
 
 /// False if the account has this status already or is deleted.
@@ -119,7 +158,9 @@ async fn set_status(
     status: TechnicalUserStatus,
 ) -> sqlx::Result<bool> {
     let changed = sqlx::query!(
-        "UPDATE technical_users SET status = $2 WHERE id = $1 AND status <> 'DELETED' AND status <> $2",
+        "UPDATE technical_users
+            SET status = $2, reactivated_at = CASE $2 WHEN 'ACTIVE' THEN portal_now() ELSE reactivated_at END
+          WHERE id = $1 AND status <> 'DELETED' AND status <> $2",
         technical_user_id,
         status.code(),
     )

@@ -5,6 +5,7 @@ pub mod changes;
 pub mod creation;
 pub mod deadlines;
 pub mod details;
+pub mod dormancy;
 pub mod envelopes;
 pub mod former_passwords;
 pub mod idempotency;
