@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 use sqlx::{migrate::MigrateError, postgres::PgConnectOptions};
 use thiserror::Error;
 use tracing_subscriber::EnvFilter;
@@ -61,7 +61,10 @@ impl Failure {
 /// changed file costs the program's own crate only its linking.
 #[tokio::main]
 pub async fn main() -> ExitCode {
-    let command = Arguments::parse().command();
+    let command = match Arguments::try_parse() {
+        Ok(arguments) => arguments.command(),
+        Err(error) => return refuse(&error),
+    };
     // Boxed: the future is large for the stack.
     match Box::pin(run(command)).await {
         Ok(code) => ExitCode::from(code),
@@ -71,6 +74,18 @@ pub async fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Prints help and version as they are, and what is wrong with arguments in one line.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_help = !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if is_help {
+        error.exit();
+    }
+    let text = error.to_string();
+    let paragraphs = text.split("\n\n").map(|lines| lines.split_whitespace().collect::<Vec<_>>().join(" "));
+    eprintln!("{}", paragraphs.filter(|paragraph| !paragraph.is_empty()).collect::<Vec<_>>().join(" | "));
+    ExitCode::from(2)
 }
 
 async fn run(command: Command) -> Result<u8, Failure> {

@@ -13,6 +13,7 @@ mod load;
 mod log;
 mod mails;
 mod outages;
+mod people;
 mod permissions;
 mod postgres;
 mod roles;

@@ -7,6 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::{
+    structures::arguments::Structure, technical_users::arguments::TechnicalUser, users::arguments::User,
+};
 use crate::{domain::audit_chain::Head, settings};
 
 const EXIT_CODES: &str = "\
@@ -47,9 +50,15 @@ pub enum Command {
     /// Load structures or their managers from a file
     #[command(subcommand)]
     Import(Import),
-    /// Register and invite people
+    /// List, invite and disable people
     #[command(subcommand)]
     User(User),
+    /// List, suspend and expire technical users, the accounts of programs
+    #[command(subcommand)]
+    TechnicalUser(TechnicalUser),
+    /// Show structures, and appoint a principal manager where none is left
+    #[command(subcommand)]
+    Structure(Structure),
     /// Register the APIs of yours that ask Raccord who calls them
     ///
     /// A service is one of your APIs: it receives the token or the `cpro-account` of a technical
@@ -304,50 +313,6 @@ pub enum Audit {
         #[arg(long, value_name = "POSITION:HASH")]
         head: Option<Head>,
     },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum User {
-    /// Register a person and send a link to choose a password
-    ///
-    /// The link lives for an hour, and serves once; `raccord serve` sends the mail. Where the login
-    /// is known already, name and address stay as they are and a new link goes to that address, and
-    /// to those that it replaced in the last 14 days: so a forgotten password is mended.
-    Invite(Invite),
-    /// Take away the second factor of a person who has lost it
-    ///
-    /// The password alone then signs the person in, their open sessions end, and a mail tells them.
-    /// Verify who asks: a thief of the password would ask for the same.
-    ResetMfa {
-        /// What the person signs in with
-        login: String,
-    },
-}
-
-#[derive(Args, Debug)]
-pub struct Invite {
-    /// What the person signs in with, e.g. claire.fontaine@mairie.example
-    #[arg(long)]
-    pub login: String,
-    #[arg(long)]
-    pub last_name: String,
-    #[arg(long)]
-    pub first_name: String,
-    /// The address that mails go to
-    #[arg(long, value_name = "ADDRESS")]
-    pub contact: String,
-    /// Give a person who is known already this address, which then counts as confirmed
-    ///
-    /// Addresses of before are no way back any more. Verify who asks: whoever reads mail at this
-    /// address can choose the password.
-    #[arg(long)]
-    pub replace_address: bool,
-    /// Also attach the person to this structure, e.g. SIRET:21750001600019
-    #[arg(long, value_name = "TYPE:IDENTIFIER", requires = "role")]
-    pub structure: Option<String>,
-    /// The role in that structure: GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE or UTILISATEUR
-    #[arg(long, requires = "structure")]
-    pub role: Option<String>,
 }
 
 #[cfg(test)]

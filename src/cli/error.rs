@@ -42,6 +42,8 @@ pub enum CliError {
     Report { path: PathBuf, error: std::io::Error },
     #[error("cannot read standard input: {0}")]
     Input(std::io::Error),
+    #[error("cannot write standard output: {0}")]
+    Output(std::io::Error),
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]
@@ -63,6 +65,14 @@ pub enum CliError {
 impl CliError {
     pub(super) fn file(path: &Path, problem: impl Into<TableError>) -> Self {
         Self::File { path: path.to_owned(), problem: problem.into() }
+    }
+
+    pub(super) fn no_such_person(login: &str) -> Self {
+        Self::Usage(format!("{login}: no person has this login"))
+    }
+
+    pub(super) fn no_such_account(login: &str) -> Self {
+        Self::Usage(format!("{login}: no technical user has this login"))
     }
 
     #[must_use]

@@ -6,7 +6,7 @@ use crate::{
     server::{self, NewKeys},
     settings::Settings,
 };
-use arguments::{Audit, Command, Import, Secret, User};
+use arguments::{Audit, Command, Import, Secret};
 use demo::Filled;
 use error::{CliError, Outcome};
 
@@ -19,15 +19,19 @@ pub mod error;
 mod garbled;
 pub(crate) mod import_managers;
 mod import_structures;
-mod invite;
+mod operator;
+mod output;
 mod refused_lines;
 mod report;
-mod reset_mfa;
 mod row_error;
 mod services;
 mod signing_keys;
 mod source_file;
+mod structure_name;
+mod structures;
 pub(crate) mod table;
+mod technical_users;
+mod users;
 mod verify_audit;
 
 /// Runs a command on a database whose schema is up to date.
@@ -58,8 +62,9 @@ async fn run_once(command: Command, settings: &Settings, pool: &PgPool) -> Resul
         Command::Secret(Secret::Check) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
         Command::Service(act) => services::run(pool, settings, act).await,
         Command::SigningKey(act) => signing_keys::run(pool, settings, &act).await,
-        Command::User(User::Invite(person)) => invite::run(pool, &person, strict).await,
-        Command::User(User::ResetMfa { login }) => reset_mfa::run(pool, &login).await,
+        Command::User(act) => users::run(pool, act, strict).await,
+        Command::TechnicalUser(act) => technical_users::run(pool, act, strict).await,
+        Command::Structure(act) => structures::run(pool, act, strict).await,
         Command::Demo => {
             report_demo(&demo::fill(pool, settings).await?);
             Ok(Outcome::Done)

@@ -7,7 +7,8 @@ use sqlx::PgPool;
 use super::{
     arguments::{AddService, Service},
     error::{CliError, Outcome},
-    signing_keys::{self, date},
+    output::date,
+    signing_keys,
 };
 use crate::{
     db::api::services::{self, Added, ListedService, NewService, ServiceOutcome, ServiceState},

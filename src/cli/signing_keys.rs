@@ -1,11 +1,11 @@
 //! `raccord signing-key`: the keys that sign tokens for services.
 
 use sqlx::PgPool;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     arguments::{SigningKey as Act, WhichKey},
     error::{CliError, Outcome},
+    output::date,
 };
 use crate::{
     db::api::signing_keys::{self, NewKey},
@@ -93,9 +93,4 @@ fn new_key(keys: &Keyring) -> NewKey {
     let key = SigningKey::generate();
     let sealed = keys.seal_signing_key(&key, &mut os_rng());
     NewKey { id: key.id().to_owned(), public: key.public().to_vec(), sealed }
-}
-
-/// RFC 3339, in whole seconds.
-pub(super) fn date(at: OffsetDateTime) -> String {
-    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
 }

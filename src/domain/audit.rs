@@ -1,6 +1,8 @@
 //! Audit events (rule 11): who did what, when, from which address, on which account; never a
 //! secret.
 
+use super::operator::OperatorName;
+
 /// The audited operations. Their codes are stored for good: never rename one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -10,6 +12,8 @@ pub enum Action {
     PasswordChosen,
     PasswordLinkAsked,
     PersonInvited,
+    PersonDisabled,
+    PersonEnabled,
     SessionClosed,
     ContactAddressChanged,
     ContactAddressConfirmed,
@@ -33,6 +37,7 @@ pub enum Action {
     PasswordExported,
     PasswordReset,
     FormerPasswordEnded,
+    PasswordExpiredEarly,
     TechnicalUserSuspended,
     TechnicalUserReactivated,
     TechnicalUserDeleted,
@@ -61,13 +66,15 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 53] = [
+    pub const ALL: [Self; 56] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
         Self::PasswordChosen,
         Self::PasswordLinkAsked,
         Self::PersonInvited,
+        Self::PersonDisabled,
+        Self::PersonEnabled,
         Self::SessionClosed,
         Self::ContactAddressChanged,
         Self::ContactAddressConfirmed,
@@ -91,6 +98,7 @@ impl Action {
         Self::PasswordExported,
         Self::PasswordReset,
         Self::FormerPasswordEnded,
+        Self::PasswordExpiredEarly,
         Self::TechnicalUserSuspended,
         Self::TechnicalUserReactivated,
         Self::TechnicalUserDeleted,
@@ -118,7 +126,7 @@ impl Action {
     ];
 
     /// The actions that a structure's history can contain, by label. The others concern a person.
-    pub const OF_STRUCTURES: [Self; 28] = [
+    pub const OF_STRUCTURES: [Self; 29] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
@@ -128,6 +136,7 @@ impl Action {
         Self::TechnicalUserCreated,
         Self::MembershipRequested,
         Self::MembershipLeft,
+        Self::PasswordExpiredEarly,
         Self::PasswordExported,
         Self::MemberInvited,
         Self::MembershipChanged,
@@ -159,6 +168,8 @@ impl Action {
             Self::PasswordChosen => "PASSWORD_CHOSEN",
             Self::PasswordLinkAsked => "PASSWORD_LINK_ASKED",
             Self::PersonInvited => "PERSON_INVITED",
+            Self::PersonDisabled => "PERSON_DISABLED",
+            Self::PersonEnabled => "PERSON_ENABLED",
             Self::SessionClosed => "SESSION_CLOSED",
             Self::ContactAddressChanged => "CONTACT_ADDRESS_CHANGED",
             Self::ContactAddressConfirmed => "CONTACT_ADDRESS_CONFIRMED",
@@ -182,6 +193,7 @@ impl Action {
             Self::PasswordExported => "PASSWORD_EXPORTED",
             Self::PasswordReset => "PASSWORD_RESET",
             Self::FormerPasswordEnded => "FORMER_PASSWORD_ENDED",
+            Self::PasswordExpiredEarly => "PASSWORD_EXPIRED_EARLY",
             Self::TechnicalUserSuspended => "TECHNICAL_USER_SUSPENDED",
             Self::TechnicalUserReactivated => "TECHNICAL_USER_REACTIVATED",
             Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
@@ -219,6 +231,8 @@ impl Action {
             Self::PasswordChosen => "Choix d’un mot de passe personnel",
             Self::PasswordLinkAsked => "Demande d’un lien pour choisir un mot de passe",
             Self::PersonInvited => "Invitation d’une personne",
+            Self::PersonDisabled => "Désactivation d’une personne",
+            Self::PersonEnabled => "Réactivation d’une personne",
             Self::SessionClosed => "Fermeture d’une session",
             Self::ContactAddressChanged => "Modification de l’adresse de contact",
             Self::ContactAddressConfirmed => "Confirmation de l’adresse de contact",
@@ -242,6 +256,7 @@ impl Action {
             Self::PasswordExported => "Export des informations de connexion",
             Self::PasswordReset => "Réinitialisation du mot de passe",
             Self::FormerPasswordEnded => "Suppression de l’ancien mot de passe",
+            Self::PasswordExpiredEarly => "Expiration anticipée du mot de passe",
             Self::TechnicalUserSuspended => "Suspension d’un utilisateur technique",
             Self::TechnicalUserReactivated => "Réactivation d’un utilisateur technique",
             Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",
@@ -370,7 +385,7 @@ impl CallRefusal {
 pub struct Actor {
     /// `None` for an unknown person and for the operator's commands.
     pub user_id: Option<i64>,
-    /// The name in the history: the person's login, or « opérateur ».
+    /// The name in the history: the person's login, or « opérateur », with the name that they gave.
     pub name: String,
     /// The client's network address, or « ligne de commande ».
     pub address: String,
@@ -390,10 +405,22 @@ impl Actor {
         Self { user_id: None, name: "opérateur".into(), address: "ligne de commande".into() }
     }
 
+    /// An operator who gave their name: « opérateur (Zoé Petit) ».
+    #[must_use]
+    pub fn named_operator(name: &OperatorName) -> Self {
+        Self { name: format!("opérateur ({})", name.as_str()), ..Self::operator() }
+    }
+
     /// The portal itself, in its upkeep.
     #[must_use]
     pub fn portal() -> Self {
         Self { user_id: None, name: "Raccord".into(), address: "tâche automatique".into() }
+    }
+
+    /// Two operators who answer for an act together: « opérateurs (Zoé Petit et Noa Martin) ».
+    #[must_use]
+    pub fn two_operators(one: &OperatorName, other: &OperatorName) -> Self {
+        Self { name: format!("opérateurs ({} et {})", one.as_str(), other.as_str()), ..Self::operator() }
     }
 }
 
@@ -443,5 +470,9 @@ mod tests {
     fn the_operator_is_no_person_of_the_portal() {
         let operator = Actor::operator();
         assert_eq!((operator.user_id, operator.name.as_str()), (None, "opérateur"));
+        let [zoe, noa] = ["Zoé Petit", "Noa Martin"].map(|name| name.parse().unwrap());
+        assert_eq!(Actor::named_operator(&zoe).name, "opérateur (Zoé Petit)");
+        let both = Actor::two_operators(&zoe, &noa);
+        assert_eq!((both.name.as_str(), both.address), ("opérateurs (Zoé Petit et Noa Martin)", operator.address));
     }
 }

@@ -12,6 +12,7 @@ pub mod link_lifetime;
 pub mod network;
 pub mod new_person;
 pub mod notification;
+pub mod operator;
 pub mod password;
 pub mod person;
 pub mod random;

@@ -18,6 +18,8 @@ pub enum Notification {
     RestrictionsChanged(RestrictionsNotice),
     /// A technical user was called with its right credential, from outside its networks.
     CallsOutsideNetworks(RefusedNetworkNotice),
+    /// The operator suspended a technical user, took it back, or let its password expire.
+    ChangedByOperator(OperatorNotice),
     /// Technical users of the recipient that nothing uses will be suspended.
     AccountsDormant(DormancyNotice),
     /// They were.
@@ -137,6 +139,7 @@ impl Notification {
             | Self::PasswordReset(_)
             | Self::RestrictionsChanged(_)
             | Self::CallsOutsideNetworks(_)
+            | Self::ChangedByOperator(_)
             | Self::AccountsDormant(_)
             | Self::DormantAccountsSuspended(_)
             | Self::PasswordExpiring(_)
@@ -249,6 +252,32 @@ pub struct RefusedNetworkNotice {
     pub calls: Vec<String>,
     #[serde(with = "time::serde::timestamp")]
     pub at: OffsetDateTime,
+}
+
+/// What an operator did to a technical user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorAct {
+    Suspended,
+    Reactivated,
+    /// The password expires before its time.
+    Expired,
+}
+
+/// An act of the operator on a technical user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorNotice {
+    pub technical_user_id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    /// The structure's name.
+    pub structure: String,
+    pub identifier: String,
+    #[serde(with = "time::serde::timestamp")]
+    pub at: OffsetDateTime,
+    pub act: OperatorAct,
+    /// As the operator gave it.
+    pub reason: Option<String>,
 }
 
 /// Technical users of one manager that nothing uses.

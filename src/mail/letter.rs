@@ -5,7 +5,10 @@ use std::time::Duration;
 use askama::Template;
 
 use super::foreign_text;
-use crate::{domain::notification::Notification, french};
+use crate::{
+    domain::notification::{Notification, OperatorAct},
+    french,
+};
 
 /// A rendered mail, without its recipient.
 #[derive(Clone, PartialEq, Eq)]

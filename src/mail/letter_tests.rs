@@ -3,7 +3,7 @@ use time::OffsetDateTime;
 use super::*;
 use crate::domain::{
     notification::{
-        AccountNotification, DormancyNotice, ExpiryNotice, Joining, RefusedNetworkNotice,
+        AccountNotification, DormancyNotice, ExpiryNotice, Joining, OperatorNotice, RefusedNetworkNotice,
         RestrictionsNotice, SecondFactorChange,
     },
     territory::Territory,
@@ -102,6 +102,9 @@ fn notices() -> Vec<Notification> {
             calls: vec!["3 appels\u{a0}: adresse hors des réseaux autorisés, depuis 203.0.113.7".into()],
             at: account().at,
         }),
+        by_operator(OperatorAct::Suspended, "Motif", "Ville de Paris"),
+        by_operator(OperatorAct::Reactivated, "Motif", "Ville de Paris"),
+        by_operator(OperatorAct::Expired, "Motif", "Ville de Paris"),
         Notification::AccountsDormant(dormant("ERP", 0)),
         Notification::AccountsDormant(dormant("ERP", 3)),
         Notification::DormantAccountsSuspended(dormant("ERP", 0)),
@@ -156,6 +159,19 @@ fn notices() -> Vec<Notification> {
 fn dormant(label: &str, others: usize) -> DormancyNotice {
     let accounts = vec![format!("{} ({label})", account().login)];
     DormancyNotice { accounts, others, idle_days: 180, suspends_at: account().at }
+}
+
+fn by_operator(act: OperatorAct, reason: &str, structure: &str) -> Notification {
+    Notification::ChangedByOperator(OperatorNotice {
+        technical_user_id: 42,
+        login: account().login,
+        label: account().label,
+        structure: structure.into(),
+        identifier: account().identifier,
+        at: account().at,
+        act,
+        reason: Some(reason.into()),
+    })
 }
 
 fn second_factor(change: SecondFactorChange) -> Notification {
@@ -264,6 +280,7 @@ fn notices_with(text: &str) -> Vec<Notification> {
         Notification::TechnicalUserCreated(account()),
         Notification::PasswordReset(account()),
         Notification::PasswordExpiring(ExpiryNotice { label: Some(name()), structure: name(), ..expiring }),
+        by_operator(OperatorAct::Suspended, text, text),
         Notification::AccountsDormant(dormant(text, 1)),
         Notification::DormantAccountsSuspended(dormant(text, 1)),
         changed(true),

@@ -36,7 +36,22 @@ fn help_tells_a_stranger_what_each_command_does() {
         &["migrate", "--help"],
         &["import", "structures", "--help"],
         &["import", "managers", "--help"],
+        &["user", "--help"],
+        &["user", "list", "--help"],
+        &["user", "show", "--help"],
         &["user", "invite", "--help"],
+        &["user", "disable", "--help"],
+        &["user", "enable", "--help"],
+        &["user", "sign-out", "--help"],
+        &["technical-user", "--help"],
+        &["technical-user", "list", "--help"],
+        &["technical-user", "show", "--help"],
+        &["technical-user", "suspend", "--help"],
+        &["technical-user", "reactivate", "--help"],
+        &["technical-user", "expire", "--help"],
+        &["structure", "list", "--help"],
+        &["structure", "show", "--help"],
+        &["structure", "appoint", "--help"],
         &["service", "--help"],
         &["service", "add", "--help"],
         &["service", "list", "--help"],
@@ -391,7 +406,7 @@ async fn a_lost_second_factor_is_removed_by_the_operator_and_mailed() {
         run(command)
     };
     let (code, _, told) = reset("personne@exemple.fr");
-    assert!(code == 2 && told.contains("personne@exemple.fr: nobody has this login"), "{code} {told}");
+    assert!(code == 2 && told.contains("personne@exemple.fr: no person has this login"), "{code} {told}");
     assert_eq!(browser.get("/mon-compte").await.status, 200);
     let (code, _, told) = reset(&manager.login.to_uppercase());
     assert!(code == 0 && told.contains(&manager.login) && !told.contains(&key), "{code} {told}");

@@ -22,7 +22,9 @@ const NEW_LINKS: RateLimit = RateLimit { most: 10, minutes: 60 };
 /// # Errors
 /// Database errors.
 pub async fn find_owner(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<i64>> {
-    sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1", token_hash).fetch_optional(pool).await
+    sqlx::query_scalar!("SELECT id FROM users WHERE calendar_token_hash = $1 AND disabled_at IS NULL", token_hash)
+        .fetch_optional(pool)
+        .await
 }
 
 /// Whether the person has a link.

@@ -208,6 +208,12 @@ pub(super) async fn end_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Re
     Ok(())
 }
 
+/// Ends all links that a person has been mailed and has not used.
+pub(super) async fn end_all_links(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("DELETE FROM invitations WHERE user_id = $1 AND used_at IS NULL", user_id).execute(conn).await?;
+    Ok(())
+}
+
 /// What became of a request for a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {

@@ -26,13 +26,15 @@ pub(super) async fn person(conn: &mut PgConnection, user_id: i64) -> sqlx::Resul
     Ok(())
 }
 
-/// Locks the row of a person whose password was verified. False where it was replaced since.
+/// Locks the row of a person whose password was verified. False where it was replaced since, or the
+/// person was disabled.
 pub(super) async fn verified_person(conn: &mut PgConnection, verified: &VerifiedPassword) -> sqlx::Result<bool> {
     let current =
-        sqlx::query_scalar!("SELECT password_hash FROM users WHERE id = $1 FOR NO KEY UPDATE", verified.user_id)
+        sqlx::query!("SELECT password_hash, disabled_at FROM users WHERE id = $1 FOR NO KEY UPDATE", verified.user_id)
             .fetch_optional(conn)
             .await?;
-    Ok(current.flatten().is_some_and(|current| current == verified.hash.as_phc()))
+    let Some(current) = current.filter(|current| current.disabled_at.is_none()) else { return Ok(false) };
+    Ok(current.password_hash.is_some_and(|hash| hash == verified.hash.as_phc()))
 }
 
 /// Locks a session of a person whose row is locked already. False where it has ended.

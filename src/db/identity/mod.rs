@@ -1,5 +1,6 @@
 //! People: registration, sign-in, sessions, second factors, and their own account.
 
+pub mod access;
 pub mod account;
 mod acts_under_way;
 pub mod calendar_links;
@@ -9,6 +10,7 @@ pub mod known_browsers;
 pub mod locks;
 pub mod mailboxes;
 pub mod passwords;
+pub mod people;
 pub mod registration;
 pub mod second_factors;
 pub mod sessions;

@@ -96,19 +96,51 @@ async fn send_invitation(
     audit::record(conn, Event { subject: login, ..Event::of(actor, Action::PersonInvited) }).await
 }
 
+/// What became of an invitation by the operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Invitation {
+    /// The person is registered now.
+    First,
+    /// The person was known: a new link goes to these mailboxes. None where they are disabled.
+    Again(Vec<String>),
+}
+
 /// Registers and invites a person. One who is known already gets a new link, in the mailboxes that
 /// the portal has: this is how the operator helps a person who forgot their password.
 ///
 /// # Errors
 /// Database errors.
-pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::Result<Registered> {
+pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::Result<Invitation> {
     let mut tx = pool.begin().await?;
     let registered = register(&mut tx, actor, person).await?;
-    if !registered.is_new {
-        for address in mailboxes::of_person(&mut tx, registered.user_id).await? {
-            send_invitation(&mut tx, actor, registered.user_id, person.login(), &address).await?;
-        }
-    }
+    let invitation = if registered.is_new {
+        Invitation::First
+    } else {
+        Invitation::Again(send_links(&mut tx, actor, registered.user_id, person.login()).await?)
+    };
     tx.commit().await?;
-    Ok(registered)
+    Ok(invitation)
+}
+
+/// Sends a person who is known a new link, in each of their mailboxes. Returns these: none of a
+/// person who is disabled. `None` where no person has this login.
+///
+/// # Errors
+/// Database errors.
+pub async fn invite_again(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Option<Vec<String>>> {
+    let mut tx = pool.begin().await?;
+    let id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1", login).fetch_optional(&mut *tx).await?;
+    let Some(user_id) = id else { return Ok(None) };
+    let mailboxes = send_links(&mut tx, actor, user_id, login).await?;
+    tx.commit().await?;
+    Ok(Some(mailboxes))
+}
+
+/// Mails a link to each mailbox of a person, and returns these.
+async fn send_links(conn: &mut PgConnection, actor: &Actor, user_id: i64, login: &str) -> sqlx::Result<Vec<String>> {
+    let mailboxes = mailboxes::of_person(conn, user_id).await?;
+    for address in &mailboxes {
+        send_invitation(conn, actor, user_id, login, address).await?;
+    }
+    Ok(mailboxes)
 }

@@ -60,7 +60,7 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
                   living.authenticated_at > portal_now() - $4::interval AS "is_fresh!",
                   EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "has_second_factor!",
                   extract(epoch FROM living.created_at + $3::interval - portal_now())::int AS "seconds_left!"
-             FROM living JOIN users u ON u.id = living.user_id"#,
+             FROM living JOIN users u ON u.id = living.user_id AND u.disabled_at IS NULL"#,
         session.digest(),
         session_lifetime::IDLE as _,
         session_lifetime::TOTAL as _,
@@ -86,6 +86,19 @@ async fn make_room(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     .fetch_all(&mut *conn)
     .await?;
     envelopes::end_of_sessions(conn, &ended).await
+}
+
+/// How many sessions of a person are open.
+pub(super) async fn count(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM sessions
+            WHERE user_id = $1 AND last_seen_at > portal_now() - $2::interval AND created_at > portal_now() - $3::interval"#,
+        user_id,
+        session_lifetime::IDLE as _,
+        session_lifetime::TOTAL as _,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// A session as « Mon compte » lists it.

@@ -26,7 +26,7 @@ use crate::{
 pub struct Credentials {
     pub user_id: i64,
     pub login: String,
-    /// `None` until the person has chosen a password.
+    /// `None` until the person has chosen a password, and while they are disabled.
     pub password_hash: Option<PasswordHash>,
 }
 
@@ -47,9 +47,12 @@ pub enum Attempt {
 /// Database errors.
 pub async fn attempt(pool: &PgPool, login: &str, stand_in: &str, source: &Source) -> sqlx::Result<Attempt> {
     let mut tx = pool.begin().await?;
-    let row = sqlx::query!("SELECT id, login, password_hash FROM users WHERE login = $1", login)
-        .fetch_optional(&mut *tx)
-        .await?;
+    let row = sqlx::query!(
+        "SELECT id, login, CASE WHEN disabled_at IS NULL THEN password_hash END AS password_hash FROM users WHERE login = $1",
+        login
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
     let hash = row.as_ref().and_then(|row| row.password_hash.as_deref());
     let counted = match throttles::begin(&mut tx, source.sign_in_keys(login, hash.unwrap_or(stand_in))).await? {
         Begun::Wait(seconds) => return Ok(Attempt::Wait(seconds)),

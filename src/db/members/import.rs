@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use super::{
     memberships,
-    succession::{self, SuccessionError},
+    succession::{self, Appointing, SuccessionError},
 };
 use crate::{
     db::{
@@ -130,7 +130,7 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment
         if assignment.current.is_none() {
             memberships::set_role(conn, actor, structure_id, user_id, Role::User).await?;
         }
-        return Ok(succession::appoint(conn, actor, &structure, user_id).await?);
+        return Ok(succession::appoint(conn, Appointing::plain(actor), &structure, user_id).await?);
     }
     // There is no former manager to notify. The new one is warned of passwords that an earlier,
     // removed manager still knows.

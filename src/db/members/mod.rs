@@ -1,5 +1,6 @@
 //! The members of a structure, as its principal manager changes them: invitations, roles, removals.
 
+pub mod appointment;
 pub mod departure;
 pub mod import;
 pub mod memberships;

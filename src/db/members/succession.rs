@@ -165,7 +165,7 @@ pub async fn accept(pool: &PgPool, answer: Answer<'_>, seen: &str) -> sqlx::Resu
     let Some(structure) = structures::find_managed(&mut *tx, offered_by, structure_id).await? else {
         return Ok(Answered::NoOffer);
     };
-    match appoint(&mut tx, actor, &structure, user_id).await {
+    match appoint(&mut tx, Appointing::plain(actor), &structure, user_id).await {
         Ok(()) => {}
         Err(SuccessionError::NotAnotherMember) => return Ok(Answered::NoOffer),
         Err(SuccessionError::Database(error)) => return Err(error),
@@ -202,6 +202,21 @@ async fn lock(conn: &mut PgConnection, user_id: i64, structure_id: i64) -> sqlx:
     Ok(locked.is_some())
 }
 
+/// Who appoints a principal manager, and why.
+#[derive(Clone, Copy)]
+pub(super) struct Appointing<'a> {
+    pub actor: &'a Actor,
+    /// In the history; may be empty.
+    pub reason: &'a str,
+}
+
+impl<'a> Appointing<'a> {
+    /// Without a reason.
+    pub(super) fn plain(actor: &'a Actor) -> Self {
+        Self { actor, reason: "" }
+    }
+}
+
 /// Makes another member the principal manager, in the transaction of a caller that has locked the
 /// structure; the former one becomes a secondary manager. In the same transaction, contact address
 /// and rights of the technical users change, since both are derived (rules 5 and 6), envelopes that
@@ -213,13 +228,13 @@ async fn lock(conn: &mut PgConnection, user_id: i64, structure_id: i64) -> sqlx:
 /// [`SuccessionError`].
 pub(super) async fn appoint(
     conn: &mut PgConnection,
-    actor: &Actor,
+    by: Appointing<'_>,
     structure: &ManagedStructure,
     new_manager_id: i64,
 ) -> Result<(), SuccessionError> {
     let members = memberships::of_structure(&mut *conn, structure).await?;
     let successor = find_successor(structure, &members, new_manager_id)?;
-    Ok(hand_over(conn, actor, structure, &members, successor).await?)
+    Ok(hand_over(conn, by, structure, &members, successor).await?)
 }
 
 /// The member who would replace the principal manager.
@@ -234,11 +249,12 @@ fn find_successor<'a>(
 
 async fn hand_over(
     conn: &mut PgConnection,
-    actor: &Actor,
+    by: Appointing<'_>,
     structure: &ManagedStructure,
     members: &[Member],
     successor: &Member,
 ) -> sqlx::Result<()> {
+    let actor = by.actor;
     replace(conn, actor, structure.id(), successor.user_id).await?;
     let known_accounts = known_to_others(conn, structure.id()).await?;
     let notice = manager_changed(structure, successor.full_name(), Recipient::NewManager { known_accounts });
@@ -247,7 +263,40 @@ async fn hand_over(
         let notice = manager_changed(structure, successor.shown_name(), Recipient::FormerManager);
         outbox::enqueue(conn, actor, &former.contact_address, &notice).await?;
     }
-    record(conn, actor, structure.id(), &successor.login, Action::ManagerChanged).await
+    record_change(conn, by, structure.id(), &successor.login).await
+}
+
+/// Makes a member the first principal manager of a structure that has none, and mails them.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn appoint_first(
+    conn: &mut PgConnection,
+    by: Appointing<'_>,
+    structure_id: i64,
+    manager: (i64, &str),
+) -> sqlx::Result<()> {
+    let (user_id, login) = manager;
+    replace(conn, by.actor, structure_id, user_id).await?;
+    if let Some(structure) = structures::find_managed(&mut *conn, user_id, structure_id).await? {
+        tell_new_manager(conn, by.actor, &structure).await?;
+    }
+    record_change(conn, by, structure_id, login).await
+}
+
+async fn record_change(
+    conn: &mut PgConnection,
+    by: Appointing<'_>,
+    structure_id: i64,
+    successor: &str,
+) -> sqlx::Result<()> {
+    let event = Event {
+        structure_id: Some(structure_id),
+        subject: successor,
+        detail: by.reason,
+        ..Event::of(by.actor, Action::ManagerChanged)
+    };
+    audit::record(conn, event).await
 }
 
 /// Mails a manager who replaces no other, if people who are no longer managers know passwords of
@@ -260,10 +309,15 @@ pub(super) async fn warn_of_known_passwords(
     actor: &Actor,
     structure: &ManagedStructure,
 ) -> sqlx::Result<()> {
-    let known_accounts = known_to_others(conn, structure.id()).await?;
-    if known_accounts.is_empty() {
+    if known_to_others(conn, structure.id()).await?.is_empty() {
         return Ok(());
     }
+    tell_new_manager(conn, actor, structure).await
+}
+
+/// Mails the principal manager that they are it, and whose passwords others know.
+async fn tell_new_manager(conn: &mut PgConnection, actor: &Actor, structure: &ManagedStructure) -> sqlx::Result<()> {
+    let known_accounts = known_to_others(conn, structure.id()).await?;
     let members = memberships::of_structure(&mut *conn, structure).await?;
     let manager = members.iter().find(|member| member.user_id == structure.manager_id());
     let name = manager.map(Member::full_name).unwrap_or_default();

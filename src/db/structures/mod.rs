@@ -5,6 +5,7 @@ pub mod card;
 pub mod directory;
 pub mod history;
 pub mod list;
+pub mod supervision;
 
 use sqlx::{PgConnection, PgExecutor};
 use thiserror::Error;

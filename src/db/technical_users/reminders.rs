@@ -32,6 +32,22 @@ pub async fn remind(pool: &PgPool) -> sqlx::Result<usize> {
     }
 }
 
+/// Leaves the reminder of the last day out, for a password that the operator ends: a mail of its
+/// own says so.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn leave_out(conn: &mut PgConnection, technical_user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO expiry_reminders (technical_user_id, credential_version, days_before)
+         SELECT id, credential_version, 0 FROM technical_users WHERE id = $1 ON CONFLICT DO NOTHING",
+        technical_user_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Sends one batch, and returns its size.
 async fn remind_batch(pool: &PgPool) -> sqlx::Result<usize> {
     let mut tx = pool.begin().await?;

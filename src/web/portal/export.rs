@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Without it, French spreadsheets do not read the file as UTF-8.
-const BYTE_ORDER_MARK: &str = "\u{feff}";
+pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// A CSV file for French spreadsheets, with semicolons and a byte order mark. The `batches` of rows
 /// are read as they are sent. If one fails, the connection is aborted, so that the browser reports
@@ -73,7 +73,8 @@ pub fn instant(at: OffsetDateTime) -> String {
 const FORMULA: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
 
 /// A cell that a spreadsheet neither computes nor changes.
-fn cell(text: String) -> String {
+#[must_use]
+pub fn cell(text: String) -> String {
     if would_be_changed(&text) { format!("\t{text}") } else { safe_cell(text) }
 }
 
