@@ -11,6 +11,7 @@ use crate::{
     cli::{
         self,
         arguments::{Arguments, Command},
+        doctor::{self, Place},
         error::CliError,
     },
     db::{self, availability},
@@ -90,6 +91,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 async fn run(command: Command) -> Result<u8, Failure> {
     process::keep_memory_private().map_err(Failure::Memory)?;
+    if let Command::Doctor { json } = command {
+        return examine(json).await;
+    }
     let settings = Settings::read(|name| std::env::var(name).ok())?;
     start_log(&settings)?;
     for setting in settings::unknown_names(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())) {
@@ -111,6 +115,30 @@ async fn run(command: Command) -> Result<u8, Failure> {
     let result = with_embedded(command, settings, &postgres).await;
     postgres.stop().await?;
     result
+}
+
+/// `raccord doctor`: looks at everything, and neither makes nor migrates anything. An embedded
+/// database that exists is started for the look.
+async fn examine(json: bool) -> Result<u8, Failure> {
+    let settings = match doctor::read_settings() {
+        Ok(settings) => settings,
+        Err(finding) => return Ok(doctor::report_unreadable(finding, json)?.exit_code()),
+    };
+    if let Some(options) = settings.database.clone() {
+        return Ok(doctor::run(&settings, Place::At(Box::new(options)), json).await?.exit_code());
+    }
+    let home = settings.data_dir.join("postgres");
+    if !home.exists() {
+        return Ok(doctor::run(&settings, Place::NotMade, json).await?.exit_code());
+    }
+    let postgres = match EmbeddedPostgres::start(&home, settings.pg_bin.as_deref(), Durability::Durable).await {
+        Ok(postgres) => postgres,
+        Err(error) => return Ok(doctor::run(&settings, Place::Broken(error.to_string()), json).await?.exit_code()),
+    };
+    let options = postgres.serving_url("raccord").parse().map_err(Failure::Unreachable)?;
+    let outcome = doctor::run(&settings, Place::At(Box::new(options)), json).await;
+    postgres.stop().await?;
+    Ok(outcome?.exit_code())
 }
 
 /// Refuses a data directory that other users can read, for the commands that use it. Creates it for

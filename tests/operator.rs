@@ -8,6 +8,7 @@ mod cluster;
 mod commands;
 mod connections;
 mod faults;
+mod health;
 mod kills;
 mod load;
 mod log;

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    structures::arguments::Structure, technical_users::arguments::TechnicalUser, users::arguments::User,
+    output::SheetForm, structures::arguments::Structure, technical_users::arguments::TechnicalUser, users::arguments::User,
 };
 use crate::{domain::audit_chain::Head, settings};
 
@@ -75,6 +75,25 @@ pub enum Command {
     /// Verify the history of acts
     #[command(subcommand)]
     Audit(Audit),
+    /// Count people, structures, technical users, calls and mails
+    Stats {
+        #[command(flatten)]
+        form: SheetForm,
+    },
+    /// Look at all that serving needs; say what is wrong, and how to mend it
+    ///
+    /// Settings, database and its schema, roles, key file, mail server and outbox, clock, TLS and
+    /// disk. It changes nothing, and sends nothing but a greeting to the mail server. Run it as the
+    /// service's user, with the service's settings.
+    #[command(
+        after_help = "Exit codes: 0 nothing is wrong (there may be warnings), 1 failed, 2 wrong usage, 3 something is wrong.",
+        verbatim_doc_comment
+    )]
+    Doctor {
+        /// As JSON, one array
+        #[arg(long)]
+        json: bool,
+    },
     /// Fill an empty database with a demonstration, and stop
     ///
     /// Structures of a real directory extract, managers with many and with one structure. The

@@ -21,6 +21,8 @@ pub enum Outcome {
     LiveSecrets,
     /// The audit history was tampered with: exit code 3.
     HistoryBroken,
+    /// Something that serving needs is wrong: exit code 3.
+    SomethingWrong,
 }
 
 impl Outcome {
@@ -28,7 +30,7 @@ impl Outcome {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::Done => 0,
-            Self::SomeLinesBad | Self::LiveSecrets | Self::HistoryBroken => 3,
+            Self::SomeLinesBad | Self::LiveSecrets | Self::HistoryBroken | Self::SomethingWrong => 3,
         }
     }
 }

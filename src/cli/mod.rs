@@ -15,6 +15,7 @@ mod check_secrets;
 pub(crate) mod csv_lines;
 mod demo;
 pub(crate) mod directory_line;
+pub mod doctor;
 pub mod error;
 mod garbled;
 pub(crate) mod import_managers;
@@ -27,6 +28,7 @@ mod row_error;
 mod services;
 mod signing_keys;
 mod source_file;
+mod stats;
 mod structure_name;
 mod structures;
 pub(crate) mod table;
@@ -69,8 +71,9 @@ async fn run_once(command: Command, settings: &Settings, pool: &PgPool) -> Resul
             report_demo(&demo::fill(pool, settings).await?);
             Ok(Outcome::Done)
         }
-        // `main` has migrated the schema before any command.
-        Command::Migrate | Command::Serve(_) => Ok(Outcome::Done),
+        Command::Stats { form } => stats::run(pool, form).await,
+        // `main` has migrated the schema before any command, and runs `doctor` without that.
+        Command::Migrate | Command::Serve(_) | Command::Doctor { .. } => Ok(Outcome::Done),
     }
 }
 

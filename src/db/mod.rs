@@ -7,6 +7,7 @@ pub mod audit;
 pub mod availability;
 mod codes;
 pub mod demo;
+pub mod health;
 pub mod identity;
 pub mod key_names;
 pub mod members;
@@ -14,6 +15,7 @@ pub mod outbox;
 pub mod page_data;
 pub mod refused_addresses;
 pub mod serving_role;
+pub mod statistics;
 pub mod structures;
 pub mod technical_users;
 pub mod throttles;
@@ -131,6 +133,16 @@ async fn is_up_to_date(pool: &PgPool, migrator: &Migrator) -> bool {
             applied.iter().any(|(version, checksum)| *version == ours.version && *checksum == ours.checksum.as_ref())
         })
     })
+}
+
+/// How many migrations of this version the database lacks: all of them where it has no table of
+/// them.
+pub async fn pending_migrations(pool: &PgPool) -> usize {
+    let migrator = sqlx::migrate!();
+    let applied =
+        sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool).await;
+    let applied = applied.unwrap_or_default();
+    migrator.iter().filter(|ours| !applied.contains(&ours.version)).count()
 }
 
 /// Whether an error means that a text cannot be stored: PostgreSQL has no NUL character.

@@ -124,6 +124,16 @@ impl Delivery {
         Ok(Self::Folder(path))
     }
 
+    /// Connects to the server, with TLS and password as for a mail.
+    pub(super) async fn try_server(&self) -> Result<(), DeliveryError> {
+        let Self::Smtp(transport) = self else { return Ok(()) };
+        if transport.test_connection().await? {
+            Ok(())
+        } else {
+            Err(io::Error::other("it closed the connection").into())
+        }
+    }
+
     /// Delivers a mail. In a folder, delivering it again replaces its file.
     pub(super) async fn deliver(&self, number: i64, recipient: &str, message: Message) -> Result<(), DeliveryError> {
         match self {

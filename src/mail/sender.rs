@@ -81,6 +81,15 @@ impl MailSender {
         })
     }
 
+    /// Greets the mail server, as for a mail, and sends none. Where mails are written as files,
+    /// there is no server.
+    ///
+    /// # Errors
+    /// Why the server takes no mails, in one line, without the URL.
+    pub async fn try_server(&self) -> Result<(), String> {
+        self.delivery.try_server().await.map_err(|error| error.to_string())
+    }
+
     /// Sends mails until `shutdown` completes; finishes the mail being sent first.
     pub async fn run(&self, pool: PgPool, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);

@@ -12,6 +12,7 @@ use std::{io, net::SocketAddr, path::Path, time::Duration};
 
 use sqlx::PgPool;
 use thiserror::Error;
+use time::OffsetDateTime;
 use tokio::{
     net::TcpListener,
     sync::oneshot,
@@ -28,7 +29,7 @@ use crate::{
     mail::MailSender,
     process,
     secret_keys::{self, KeyFileError},
-    settings::{SettingError, Settings},
+    settings::{SettingError, Settings, TlsFiles},
     web::{
         self,
         api::call_log::FLUSH_EVERY,
@@ -141,6 +142,16 @@ async fn require_known_keys(path: &Path, pool: &PgPool) -> Result<(), ServeError
         keys.names().any(|name| in_use.iter().any(|used| used == name))
     };
     if is_known || in_use.is_empty() { Ok(()) } else { Err(ServeError::OtherKeys(path.to_owned(), in_use.join(", "))) }
+}
+
+/// Reads certificate and key as `serve` does. Returns when the certificate expires, where it says
+/// so in a form that is known.
+///
+/// # Errors
+/// [`TlsError`].
+pub fn examine_tls(files: &TlsFiles) -> Result<Option<OffsetDateTime>, TlsError> {
+    Tls::load(files.clone())?;
+    tls::expiry(files)
 }
 
 /// Starts the task that sends mails. The returned channel stops it, after the mail being sent.

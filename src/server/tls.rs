@@ -3,18 +3,22 @@
 use std::{
     fs::File,
     io,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use thiserror::Error;
+use time::OffsetDateTime;
 use tokio_rustls::{
     TlsAcceptor,
     rustls::{
-        self, ServerConfig,
+        self, CertificateError, RootCertStore, ServerConfig,
+        client::{WebPkiServerVerifier, danger::ServerCertVerifier},
         crypto::ring,
         pki_types::{
-            CertificateDer, PrivateKeyDer,
+            CertificateDer, PrivateKeyDer, ServerName, UnixTime,
             pem::{self, PemObject},
         },
         version::TLS13,
@@ -67,13 +71,42 @@ impl Tls {
     }
 }
 
-fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+fn read_chain(files: &TlsFiles) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain: Vec<_> = CertificateDer::pem_file_iter(&files.certificate)
         .and_then(Iterator::collect)
         .map_err(|error| TlsError::Read("RACCORD_TLS_CERT", files.certificate.clone(), error))?;
-    if chain.is_empty() {
-        return Err(TlsError::NoCertificate(files.certificate.clone()));
-    }
+    if chain.is_empty() { Err(TlsError::NoCertificate(files.certificate.clone())) } else { Ok(chain) }
+}
+
+/// When the certificate expires: what a verification in a distant future complains of. `None` where
+/// it complains of something else first.
+///
+/// # Errors
+/// [`TlsError`].
+pub(super) fn expiry(files: &TlsFiles) -> Result<Option<OffsetDateTime>, TlsError> {
+    const CENTURIES: Duration = Duration::from_secs(200_000_000_000);
+    let chain = read_chain(files)?;
+    // The verifier wants some authority; which one does not matter, since the date comes first.
+    let mut roots = RootCertStore::empty();
+    let Some((leaf, issuers)) = chain.split_first().filter(|(leaf, _)| roots.add((*leaf).clone()).is_ok()) else {
+        return Ok(None);
+    };
+    let provider = Arc::new(ring::default_provider());
+    let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build() else {
+        return Ok(None);
+    };
+    let name = ServerName::from(IpAddr::from([127, 0, 0, 1]));
+    let future = UnixTime::since_unix_epoch(CENTURIES);
+    Ok(match verifier.verify_server_cert(leaf, issuers, &name, &[], future) {
+        Err(rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            i64::try_from(not_after.as_secs()).ok().and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok())
+        }
+        _ => None,
+    })
+}
+
+fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+    let chain = read_chain(files)?;
     let key = open_key(&files.key).map_err(|error| TlsError::Key(files.key.clone(), error))?;
     let key = PrivateKeyDer::from_pem_reader(key)
         .map_err(|error| TlsError::Read("RACCORD_TLS_KEY", files.key.clone(), error))?;

@@ -52,6 +52,8 @@ fn help_tells_a_stranger_what_each_command_does() {
         &["structure", "list", "--help"],
         &["structure", "show", "--help"],
         &["structure", "appoint", "--help"],
+        &["stats", "--help"],
+        &["doctor", "--help"],
         &["service", "--help"],
         &["service", "add", "--help"],
         &["service", "list", "--help"],
