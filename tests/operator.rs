@@ -9,6 +9,7 @@ mod commands;
 mod connections;
 mod faults;
 mod health;
+mod imports;
 mod kills;
 mod load;
 mod log;

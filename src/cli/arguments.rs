@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::{
-    output::SheetForm, structures::arguments::Structure, technical_users::arguments::TechnicalUser, users::arguments::User,
+    operator::UnnamedOperator, output::SheetForm, structures::arguments::Structure,
+    technical_users::arguments::TechnicalUser, users::arguments::User,
 };
 use crate::{domain::audit_chain::Head, settings};
 
@@ -168,6 +169,13 @@ pub struct StructuresFile {
     /// file. What it held is replaced.
     #[arg(long, value_name = "FILE.csv", verbatim_doc_comment)]
     pub report: Option<PathBuf>,
+    /// Try every line, say what would change, and change nothing
+    ///
+    /// Each line is tried by itself, without those before it.
+    #[arg(long, verbatim_doc_comment)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub operator: UnnamedOperator,
 }
 
 #[derive(Args, Debug)]
@@ -179,6 +187,13 @@ pub struct ManagersFile {
     /// file. What it held is replaced.
     #[arg(long, value_name = "FILE.csv", verbatim_doc_comment)]
     pub report: Option<PathBuf>,
+    /// Try every line, say what would change, and change nothing
+    ///
+    /// Each line is tried by itself, without those before it.
+    #[arg(long, verbatim_doc_comment)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub operator: UnnamedOperator,
 }
 
 #[derive(Debug, Subcommand)]

@@ -38,7 +38,7 @@ impl Outcome {
 /// Why a command failed: exit code 1, or 2 for wrong arguments.
 #[derive(Debug, Error)]
 pub enum CliError {
-    #[error("{path} {problem}", path = .path.display())]
+    #[error("{path}: {problem}", path = .path.display())]
     File { path: PathBuf, problem: TableError },
     #[error("--report: {path} cannot be written: {error}", path = .path.display())]
     Report { path: PathBuf, error: std::io::Error },

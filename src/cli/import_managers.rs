@@ -1,25 +1,26 @@
 //! `raccord import managers`: people and their roles in structures.
 
-use std::{collections::HashMap, fmt, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    path::Path,
+};
 
 use sqlx::PgPool;
 
 use super::{
     arguments::ManagersFile,
-    directory_line,
     error::{CliError, Outcome},
-    garbled::is_garbled,
-    report::Report,
-    row_error::{Quoted, RowError},
-    table::{Row, Table},
+    file_kind::FileKind,
+    manager_line::Line,
+    report::{Mode, Report},
+    row_error::RowError,
+    table::TableError,
 };
 use crate::{
     db::members::import::{self, AttachError, Attached},
-    domain::{audit::Actor, new_person::NewPerson, role::Role, structure_identifier::StructureIdentifier},
+    domain::{audit::Actor, role::Role, structure_identifier::StructureIdentifier},
 };
-
-pub(crate) const REQUIRED: [&str; 7] =
-    ["Identifiant", "Nom", "Prenom", "AdresseContact", "TypeIdentifiantStructure", "IdentifiantStructure", "Role"];
 
 /// Loads the file, each line in its own transaction. Loading it again changes nothing and sends no
 /// mail.
@@ -29,19 +30,31 @@ pub(crate) const REQUIRED: [&str; 7] =
 pub async fn run(pool: &PgPool, file: &ManagersFile, strict_siret: bool) -> Result<Outcome, CliError> {
     let path = file.file.as_path();
     let last_principals = last_principals(path, strict_siret)?;
-    let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
-    let (mut report, mut tally) = (Report::begin(file.report.as_deref(), path, table.header())?, Tally::default());
+    let mut table = FileKind::Managers.open(path)?;
+    let mode = Mode::of(file.dry_run);
+    let attaching = Attaching { pool, actor: file.operator.actor(), mode };
+    let mut report = Report::begin(mode, file.report.as_deref(), path, table.header())?;
+    let mut tally = Tally::default();
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
         report.line();
         let done = match Line::parse(&row, strict_siret) {
-            Ok(line) => attach(pool, &line, line.superseded_by(number, &last_principals), number).await,
+            Ok(line) => {
+                let superseded_by = superseded_by(&line, number, &last_principals);
+                attaching.attach(&line, superseded_by, number).await.map(|attached| (line, attached))
+            }
             Err(error) => Err(error),
         };
         match done {
-            Ok(attached) => tally.add(attached),
+            Ok((line, attached)) => {
+                tally.add(line.person.login(), &attached);
+                report.loaded_to(number);
+            }
             Err(RowError::Attach(AttachError::Database(error))) => return Err(error.into()),
             Err(error) => report.bad(number, &row, error)?,
         }
+    }
+    if report.is_empty() {
+        return Err(CliError::file(path, TableError::NoRows));
     }
     report.end(&tally)?;
     Ok(report.outcome())
@@ -50,7 +63,7 @@ pub async fn run(pool: &PgPool, file: &ManagersFile, strict_siret: bool) -> Resu
 /// The last line, of each structure, that names its principal manager, with that person's login.
 /// Applying every such line in turn would appoint and replace managers, and mail them, at each run.
 fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureIdentifier, (u64, String)>, CliError> {
-    let mut table = Table::open(path, &REQUIRED).map_err(|error| CliError::file(path, error))?;
+    let mut table = FileKind::Managers.open(path)?;
     let mut last = HashMap::new();
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
         if let Ok(line) = Line::parse(&row, strict_siret)
@@ -62,67 +75,58 @@ fn last_principals(path: &Path, strict_siret: bool) -> Result<HashMap<StructureI
     Ok(last)
 }
 
-/// Applies a line. A principal manager that a later line replaces becomes a secondary manager, as
-/// after a replacement.
-async fn attach(pool: &PgPool, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
-    let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
-    let attached = import::attach(pool, &Actor::operator(), &line.person, &line.structure, role).await?;
-    if let Some(later) = superseded_by {
-        Report::remark(
-            number,
-            format_args!("line {later} names another principal manager: this one becomes secondary"),
-        );
-    }
-    Ok(attached)
+/// The later line that names another person as principal manager, if this line names one.
+fn superseded_by(line: &Line, number: u64, last: &HashMap<StructureIdentifier, (u64, String)>) -> Option<u64> {
+    let (later, login) = last.get(&line.structure)?;
+    let is_replaced = line.role == Role::PrincipalManager && *later > number && login != line.person.login();
+    is_replaced.then_some(*later)
 }
 
-pub(crate) struct Line {
-    person: NewPerson,
-    structure: StructureIdentifier,
-    role: Role,
+/// Applies lines, or tries to.
+struct Attaching<'a> {
+    pool: &'a PgPool,
+    actor: Actor,
+    mode: Mode,
 }
 
-impl Line {
-    pub(crate) fn parse(row: &Row<'_>, strict_siret: bool) -> Result<Self, RowError> {
-        let row = row.checked()?;
-        if let Some(column) = ["Nom", "Prenom"].into_iter().find(|column| is_garbled(row.get(column))) {
-            return Err(RowError::Garbled { column, value: Quoted::new(row.get(column)) });
+impl Attaching<'_> {
+    /// Applies a line. A principal manager that a later line replaces becomes a secondary manager,
+    /// as after a replacement.
+    async fn attach(&self, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
+        let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
+        let (pool, actor, Line { person, structure, .. }) = (self.pool, &self.actor, line);
+        let attached = match self.mode {
+            Mode::Load => import::attach(pool, actor, person, structure, role).await?,
+            Mode::DryRun => import::rehearse(pool, actor, person, structure, role).await?,
+        };
+        if let Some(later) = superseded_by {
+            let remark = format_args!("line {later} names another principal manager: this one becomes secondary");
+            Report::remark(number, remark);
         }
-        Ok(Self {
-            person: NewPerson::checked(
-                row.get("Identifiant"),
-                row.get("Nom"),
-                row.get("Prenom"),
-                row.get("AdresseContact"),
-            )?,
-            structure: directory_line::identifier(row, REQUIRED[4], REQUIRED[5], strict_siret)?,
-            role: Role::parse(row.get("Role")).ok_or_else(|| RowError::NotOneOf {
-                column: "Role",
-                value: Quoted::new(row.get("Role")),
-                allowed: "GESTIONNAIRE_PRINCIPAL, GESTIONNAIRE_SECONDAIRE, UTILISATEUR",
-            })?,
-        })
-    }
-
-    /// The later line that names another person as principal manager, if this line names one.
-    fn superseded_by(&self, number: u64, last: &HashMap<StructureIdentifier, (u64, String)>) -> Option<u64> {
-        let (later, login) = last.get(&self.structure)?;
-        let replaced = self.role == Role::PrincipalManager && *later > number && login != self.person.login();
-        replaced.then_some(*later)
+        if let Some(former) = &attached.replaced {
+            let (login, kind, value) = (person.login(), structure.kind().code(), structure.value());
+            Report::remark(number, format_args!("{login} replaces {former} as principal manager of {kind}:{value}"));
+        }
+        Ok(attached)
     }
 }
 
 /// What the valid lines changed.
 #[derive(Default)]
 struct Tally {
-    people: u64,
+    /// A dry run registers a person again at each of their lines.
+    new_people: HashSet<String>,
     changed: u64,
+    replaced: u64,
     unchanged: u64,
 }
 
 impl Tally {
-    fn add(&mut self, attached: Attached) {
-        self.people += u64::from(attached.is_new_person);
+    fn add(&mut self, login: &str, attached: &Attached) {
+        if attached.is_new_person {
+            self.new_people.insert(login.to_owned());
+        }
+        self.replaced += u64::from(attached.replaced.is_some());
         self.changed += u64::from(attached.is_changed);
         self.unchanged += u64::from(!attached.is_changed);
     }
@@ -130,7 +134,12 @@ impl Tally {
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { people, changed, unchanged } = self;
-        write!(f, "{people} people created, {changed} memberships created or changed, {unchanged} unchanged")
+        let Self { new_people, changed, replaced, unchanged } = self;
+        write!(
+            f,
+            "{} people created, {changed} memberships created or changed, {replaced} principal managers replaced, \
+             {unchanged} unchanged",
+            new_people.len()
+        )
     }
 }

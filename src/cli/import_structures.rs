@@ -8,9 +8,10 @@ use super::{
     arguments::StructuresFile,
     directory_line::{self, ParsedLine},
     error::{CliError, Outcome},
-    report::Report,
+    file_kind::FileKind,
+    report::{Mode, Report},
     row_error::RowError,
-    table::{Row, Table},
+    table::{Row, TableError},
 };
 use crate::{
     db::structures::directory::{self, DirectoryEntry},
@@ -26,8 +27,10 @@ const BATCH: usize = 2_000;
 /// Where the file as a whole, the file of refused lines or the database cannot be used.
 pub async fn run(pool: &PgPool, file: &StructuresFile, strict_siret: bool) -> Result<Outcome, CliError> {
     let path = file.file.as_path();
-    let mut table = Table::open(path, &directory_line::REQUIRED).map_err(|error| CliError::file(path, error))?;
-    let mut report = Report::begin(file.report.as_deref(), path, table.header())?;
+    let mut table = FileKind::Structures.open(path)?;
+    let mode = Mode::of(file.dry_run);
+    let loader = Loader { pool, actor: file.operator.actor(), mode };
+    let mut report = Report::begin(mode, file.report.as_deref(), path, table.header())?;
     let (mut batch, mut tally) = (Batch::default(), Tally::default());
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
         report.line();
@@ -39,10 +42,14 @@ pub async fn run(pool: &PgPool, file: &StructuresFile, strict_siret: bool) -> Re
             Err(error) => report.bad(number, &row, error)?,
         }
         if batch.entries.len() == BATCH {
-            tally.add(&mem::take(&mut batch).load(pool).await?);
+            tally.add(&loader.load(mem::take(&mut batch)).await?);
+            report.loaded_to(number);
         }
     }
-    tally.add(&batch.load(pool).await?);
+    if report.is_empty() {
+        return Err(CliError::file(path, TableError::NoRows));
+    }
+    tally.add(&loader.load(batch).await?);
     report.end(&tally)?;
     Ok(report.outcome())
 }
@@ -98,14 +105,29 @@ impl Batch {
             self.entries.push(entry);
         }
     }
+}
 
-    async fn load(self, pool: &PgPool) -> sqlx::Result<Tally> {
-        if self.entries.is_empty() {
+/// Loads batches, or tries to.
+struct Loader<'a> {
+    pool: &'a PgPool,
+    actor: Actor,
+    mode: Mode,
+}
+
+impl Loader<'_> {
+    async fn load(&self, batch: Batch) -> sqlx::Result<Tally> {
+        let entries = batch.entries;
+        if entries.is_empty() {
             return Ok(Tally::default());
         }
-        directory::respell(pool, &self.entries).await?;
-        let loaded = directory::load(pool, &Actor::operator(), &self.entries).await?;
-        let all = i64::try_from(self.entries.len()).unwrap_or(i64::MAX);
+        let loaded = match self.mode {
+            Mode::Load => {
+                directory::respell(self.pool, &entries).await?;
+                directory::load(self.pool, &self.actor, &entries).await?
+            }
+            Mode::DryRun => directory::rehearse(self.pool, &self.actor, &entries).await?,
+        };
+        let all = i64::try_from(entries.len()).unwrap_or(i64::MAX);
         Ok(Tally { created: loaded.created, updated: loaded.updated, unchanged: all - loaded.created - loaded.updated })
     }
 }

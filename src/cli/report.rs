@@ -12,10 +12,31 @@ use super::{
 /// Lines between two progress messages.
 const PROGRESS_EVERY: u64 = 10_000;
 
-/// Counts an import's lines and prints the bad ones.
+/// Whether an import changes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Load,
+    /// Everything is tried, and nothing kept.
+    DryRun,
+}
+
+impl Mode {
+    /// As the argument `--dry-run` says.
+    #[must_use]
+    pub fn of(dry_run: bool) -> Self {
+        if dry_run { Self::DryRun } else { Self::Load }
+    }
+}
+
+/// Counts an import's lines and prints the bad ones. Dropped before [`Report::end`], it says how
+/// far the import came.
 pub struct Report {
+    mode: Mode,
     read: u64,
     bad: u64,
+    /// The line up to which all good ones are loaded.
+    loaded_to: u64,
+    is_over: bool,
     began: Instant,
     refused: Option<RefusedLines>,
 }
@@ -25,16 +46,25 @@ impl Report {
     ///
     /// # Errors
     /// Where that file cannot be written.
-    pub fn begin(file: Option<&Path>, imported: &Path, header: &[String]) -> Result<Self, CliError> {
+    pub fn begin(mode: Mode, file: Option<&Path>, imported: &Path, header: &[String]) -> Result<Self, CliError> {
         let refused = file.map(|file| RefusedLines::create(file, imported, header)).transpose()?;
-        Ok(Self { read: 0, bad: 0, began: Instant::now(), refused })
+        Ok(Self { mode, read: 0, bad: 0, loaded_to: 0, is_over: false, began: Instant::now(), refused })
+    }
+
+    /// Notes that all good lines up to this one are loaded.
+    pub fn loaded_to(&mut self, line: u64) {
+        self.loaded_to = line;
     }
 
     /// Counts a line.
     pub fn line(&mut self) {
         self.read += 1;
         if self.read.is_multiple_of(PROGRESS_EVERY) {
-            eprintln!("{} lines read ({:.1} s)", self.read, self.began.elapsed().as_secs_f64());
+            let loaded = match self.mode {
+                Mode::Load => format!(", loaded up to line {}", self.loaded_to),
+                Mode::DryRun => String::new(),
+            };
+            eprintln!("{} lines read{loaded} ({:.1} s)", self.read, self.began.elapsed().as_secs_f64());
         }
     }
 
@@ -58,7 +88,10 @@ impl Report {
     /// # Errors
     /// Where the file of refused lines cannot be written.
     pub fn end(&mut self, done: impl Display) -> Result<(), CliError> {
-        eprintln!("{} lines read: {done}, {} bad ({:.1} s)", self.read, self.bad, self.began.elapsed().as_secs_f64());
+        self.is_over = true;
+        let dry = if self.mode == Mode::DryRun { "dry run, nothing is changed; it would be: " } else { "" };
+        let took = self.began.elapsed().as_secs_f64();
+        eprintln!("{dry}{} lines read: {done}, {} bad ({took:.1} s)", self.read, self.bad);
         if let Some(refused) = self.refused.take() {
             let path = refused.end()?;
             if self.bad > 0 {
@@ -68,9 +101,31 @@ impl Report {
         Ok(())
     }
 
+    /// Whether the file had no lines but its header.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.read == 0
+    }
+
     /// How the import succeeded.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         if self.bad > 0 { Outcome::SomeLinesBad } else { Outcome::Done }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        if self.is_over || self.read == 0 {
+            return;
+        }
+        let Self { read, bad, loaded_to, .. } = self;
+        match self.mode {
+            Mode::Load => eprintln!(
+                "the import stopped after {read} lines: the good ones up to line {loaded_to} of the file are loaded, {bad} \
+                 were bad; run it again: lines that are loaded stay as they are"
+            ),
+            Mode::DryRun => eprintln!("the dry run stopped after {read} lines, {bad} of them bad; nothing was changed"),
+        }
     }
 }

@@ -15,7 +15,7 @@ use thiserror::Error;
 pub enum SourceError {
     #[error("cannot be read: {0}")]
     Io(#[from] io::Error),
-    #[error("is {0}, where a CSV file is wanted: save it as « CSV UTF-8 »")]
+    #[error("is {0}, where a CSV file is wanted")]
     NoText(&'static str),
 }
 
@@ -23,12 +23,21 @@ pub enum SourceError {
 const BUFFER: usize = 1 << 16;
 
 /// The first bytes of files that are no text, and what these are.
-const OTHER_FILES: [(&[u8], &str); 5] = [
-    (b"PK\x03\x04", "a workbook (.xlsx or .ods) or an archive"),
-    (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel (.xls)"),
+const OTHER_FILES: [(&[u8], &str); 14] = [
+    (b"PK\x03\x04", "a workbook (.xlsx or .ods; save it as « CSV UTF-8 ») or an archive (unpack it)"),
+    (b"\xd0\xcf\x11\xe0", "a workbook of an old Excel (.xls; save it as « CSV UTF-8 »)"),
     (b"%PDF", "a PDF"),
     (b"\x1f\x8b", "compressed (.gz)"),
-    (b"\xff\xfe\0\0", "a text in UTF-32"),
+    (b"\xff\xfe\0\0", "a text in UTF-32 (save it as « CSV UTF-8 »)"),
+    (b"\x89PNG", "a picture (PNG)"),
+    (b"\xff\xd8\xff", "a picture (JPEG)"),
+    (b"GIF8", "a picture (GIF)"),
+    (b"II*\0", "a picture (TIFF)"),
+    (b"RIFF", "a picture (WebP) or a recording"),
+    (b"7z\xbc\xaf", "an archive (.7z; unpack it)"),
+    (b"{\\rtf", "a text document (.rtf)"),
+    (b"{", "JSON"),
+    (b"<", "a web page or XML"),
 ];
 
 /// The file as bytes of a text whose ASCII is ASCII.
@@ -45,7 +54,8 @@ pub fn open(path: &Path) -> Result<Box<dyn BufRead>, SourceError> {
 /// As there.
 pub fn decoded(mut input: impl BufRead + 'static) -> Result<Box<dyn BufRead>, SourceError> {
     let first = input.fill_buf()?;
-    if let Some((_, what)) = OTHER_FILES.iter().find(|(bytes, _)| first.starts_with(bytes)) {
+    let content = first.strip_prefix("\u{feff}".as_bytes()).unwrap_or(first);
+    if let Some((_, what)) = OTHER_FILES.iter().find(|(bytes, _)| content.starts_with(bytes)) {
         return Err(SourceError::NoText(what));
     }
     match utf_16(first) {
@@ -168,6 +178,11 @@ mod tests {
             (b"\x1f\x8b\x08", ".gz"),
             (b"\xff\xfe\0\0N\0\0\0", "UTF-32"),
             (b"Nom\0;Ville", "zero bytes"),
+            (b"\x89PNG\r\n", "PNG"),
+            (b"\xff\xd8\xff\xe0", "JPEG"),
+            (b"\xef\xbb\xbf<!DOCTYPE html>", "a web page"),
+            (b"{\"nom\": 1}", "JSON"),
+            (b"{\\rtf1", ".rtf"),
         ] {
             let told = read(bytes.to_vec()).unwrap_err();
             assert!(told.contains(named), "{told}");

@@ -27,8 +27,14 @@ pub enum TableError {
     Header(u64, LineError),
     #[error("has no column {missing}: its first line names {}", listed(.named))]
     MissingColumn { missing: &'static str, named: Vec<String> },
-    #[error("the first line names column {0:?} twice")]
+    #[error("names column {0:?} twice in its first line")]
     DuplicateColumn(String),
+    #[error("is {0}")]
+    OtherKind(&'static str),
+    #[error("has `{0}` between its columns: save it with `;`, or put a line sep={0} before the first one")]
+    OtherSeparator(char),
+    #[error("has no line below the one that names the columns")]
+    NoRows,
 }
 
 /// The first names, escaped for a terminal: they show how the line was understood.
@@ -69,13 +75,7 @@ impl<R: BufRead> Table<R> {
     /// [`TableError`].
     pub fn read(input: R, required: &[&'static str]) -> Result<Self, TableError> {
         let mut lines = CsvLines::new(input);
-        let is_missing =
-            |columns: &[String], name: &str| columns.iter().all(|column| !column.eq_ignore_ascii_case(name));
-        let fits = |header: &[String]| {
-            let columns = column_keys(header);
-            required.iter().all(|name| !is_missing(&columns, name))
-        };
-        let (number, header) = lines.header(fits)?.ok_or(TableError::Empty)?;
+        let (number, header) = lines.header(|header| has_columns(header, required))?.ok_or(TableError::Empty)?;
         let header = header.map_err(|error| TableError::Header(number, error))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
         let columns = column_keys(&header);
@@ -116,6 +116,16 @@ impl<R: BufRead> Table<R> {
         }
         Ok(None)
     }
+}
+
+/// Whether a header names all these columns.
+pub fn has_columns(header: &[String], required: &[&str]) -> bool {
+    let columns = column_keys(header);
+    required.iter().all(|name| !is_missing(&columns, name))
+}
+
+fn is_missing(columns: &[String], name: &str) -> bool {
+    columns.iter().all(|column| !column.eq_ignore_ascii_case(name))
 }
 
 /// Names of columns without case, accents, spaces and signs: « Raison sociale » is `RaisonSociale`.

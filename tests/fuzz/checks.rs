@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::{
-    cli::{csv_lines::CsvLines, directory_line, import_managers, table::Table},
+    cli::{csv_lines::CsvLines, directory_line, manager_line, table::Table},
     db,
     domain::{
         audit_chain::Head,
@@ -263,11 +263,11 @@ pub fn imports(data: &[u8]) {
             Err(error) => assert!(!error.to_string().chars().any(char::is_control)),
         }
     }
-    let head = import_managers::REQUIRED.join(";") + "\n";
+    let head = manager_line::REQUIRED.join(";") + "\n";
     let text = [head.as_bytes(), data].concat();
-    let mut table = Table::read(text.as_slice(), &import_managers::REQUIRED).expect("the head is sound");
+    let mut table = Table::read(text.as_slice(), &manager_line::REQUIRED).expect("the head is sound");
     while let Some((_, row)) = table.next_row().expect("memory can be read") {
-        if let Err(error) = import_managers::Line::parse(&row, true) {
+        if let Err(error) = manager_line::Line::parse(&row, true) {
             assert!(!error.to_string().chars().any(char::is_control));
         }
     }

@@ -10,7 +10,7 @@ GestionService;GestionServiceEngagement;EstMOA;EstMOAUniquement;StructureActive;
 CodePostal;Ville;NumTelephone;Courriel;CodePays;LibellePays\n";
 
 /// A SIRET that passes Luhn.
-fn siret(number: u32) -> String {
+pub fn siret(number: u32) -> String {
     let base = format!("{:013}", u64::from(number) + 1_000_000_000_000);
     let sum: u32 = base
         .bytes()

@@ -43,12 +43,22 @@ impl From<SuccessionError> for AttachError {
 }
 
 /// What attaching a person changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attached {
     /// Whether the person was registered by this.
     pub is_new_person: bool,
     /// Whether a membership or a role was written.
     pub is_changed: bool,
+    /// The login of the principal manager whom the person replaced.
+    pub replaced: Option<String>,
+}
+
+/// What giving a role changed.
+enum Assigned {
+    Nothing,
+    Role,
+    /// The role of principal manager, which the person with this login had before.
+    Manager(String),
 }
 
 /// A person in a structure, and the role they have there so far.
@@ -74,39 +84,71 @@ pub async fn attach(
     role: Role,
 ) -> Result<Attached, AttachError> {
     let mut tx = pool.begin().await?;
+    let attached = attach_in(&mut tx, actor, person, structure, role).await?;
+    tx.commit().await?;
+    Ok(attached)
+}
+
+/// What [`attach`] would do: nothing is kept, and no mail is written.
+///
+/// # Errors
+/// [`AttachError`].
+pub async fn rehearse(
+    pool: &PgPool,
+    actor: &Actor,
+    person: &NewPerson,
+    structure: &StructureIdentifier,
+    role: Role,
+) -> Result<Attached, AttachError> {
+    let mut tx = pool.begin().await?;
+    let attached = attach_in(&mut tx, actor, person, structure, role).await?;
+    tx.rollback().await?;
+    Ok(attached)
+}
+
+async fn attach_in(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    person: &NewPerson,
+    structure: &StructureIdentifier,
+    role: Role,
+) -> Result<Attached, AttachError> {
     // Locked like for every act on a structure, so that two successions queue.
     let structure = sqlx::query!(
         "SELECT id, principal_manager_id FROM structures WHERE identifier_type = $1 AND identifier = $2 FOR NO KEY UPDATE",
         structure.kind().code(),
         structure.value(),
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(&mut *conn)
     .await?
     .ok_or(AttachError::UnknownStructure)?;
-    let registered = registration::register(&mut tx, actor, person).await?;
+    let registered = registration::register(conn, actor, person).await?;
     let assignment = Assignment {
         structure_id: structure.id,
         principal_manager_id: structure.principal_manager_id,
         user_id: registered.user_id,
         login: person.login(),
-        current: memberships::role_of(&mut tx, structure.id, registered.user_id).await?,
+        current: memberships::role_of(conn, structure.id, registered.user_id).await?,
     };
-    let is_changed = assign(&mut tx, actor, &assignment, role).await?;
-    tx.commit().await?;
-    Ok(Attached { is_new_person: registered.is_new, is_changed })
+    let (is_changed, replaced) = match assign(conn, actor, &assignment, role).await? {
+        Assigned::Nothing => (false, None),
+        Assigned::Role => (true, None),
+        Assigned::Manager(former) => (true, Some(former)),
+    };
+    Ok(Attached { is_new_person: registered.is_new, is_changed, replaced })
 }
 
-/// Gives the role. False if the person has it already.
+/// Gives the role, unless the person has it already.
 async fn assign(
     conn: &mut PgConnection,
     actor: &Actor,
     assignment: &Assignment<'_>,
     role: Role,
-) -> Result<bool, AttachError> {
+) -> Result<Assigned, AttachError> {
     match (assignment.current, role) {
-        (Some(current), wanted) if current == wanted => return Ok(false),
-        (Some(Role::PrincipalManager), _) => return Err(AttachError::IsPrincipalManager),
-        (_, Role::PrincipalManager) => appoint(conn, actor, assignment).await?,
+        (Some(current), wanted) if current == wanted => Ok(Assigned::Nothing),
+        (Some(Role::PrincipalManager), _) => Err(AttachError::IsPrincipalManager),
+        (_, Role::PrincipalManager) => appoint(conn, actor, assignment).await,
         _ => {
             memberships::set_role(conn, actor, assignment.structure_id, assignment.user_id, role).await?;
             let detail = match assignment.current {
@@ -114,13 +156,13 @@ async fn assign(
                 None => role.label().to_owned(),
             };
             record(conn, actor, assignment, Action::MembershipChanged, &detail).await?;
+            Ok(Assigned::Role)
         }
     }
-    Ok(true)
 }
 
 /// Makes the person the principal manager.
-async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment<'_>) -> Result<(), AttachError> {
+async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment<'_>) -> Result<Assigned, AttachError> {
     let &Assignment { structure_id, user_id, .. } = assignment;
     let former = match assignment.principal_manager_id {
         Some(former) => structures::find_managed(&mut *conn, former, structure_id).await?,
@@ -130,7 +172,9 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment
         if assignment.current.is_none() {
             memberships::set_role(conn, actor, structure_id, user_id, Role::User).await?;
         }
-        return Ok(succession::appoint(conn, Appointing::plain(actor), &structure, user_id).await?);
+        succession::appoint(conn, Appointing::plain(actor), &structure, user_id).await?;
+        let former = sqlx::query_scalar!("SELECT login FROM users WHERE id = $1", structure.manager_id());
+        return Ok(Assigned::Manager(former.fetch_one(conn).await?));
     }
     // There is no former manager to notify. The new one is warned of passwords that an earlier,
     // removed manager still knows.
@@ -138,7 +182,8 @@ async fn appoint(conn: &mut PgConnection, actor: &Actor, assignment: &Assignment
     if let Some(structure) = structures::find_managed(&mut *conn, user_id, structure_id).await? {
         succession::warn_of_known_passwords(conn, actor, &structure).await?;
     }
-    Ok(record(conn, actor, assignment, Action::ManagerChanged, "").await?)
+    record(conn, actor, assignment, Action::ManagerChanged, "").await?;
+    Ok(Assigned::Role)
 }
 
 async fn record(

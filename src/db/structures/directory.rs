@@ -1,7 +1,7 @@
 //! Loads the public directory of structures, from the operator's file.
 
 use serde::Serialize;
-use sqlx::{PgExecutor, types::Json};
+use sqlx::{PgExecutor, PgPool, types::Json};
 
 use crate::domain::{
     audit::{Action, Actor},
@@ -66,6 +66,19 @@ pub async fn respell(executor: impl PgExecutor<'_>, entries: &[DirectoryEntry]) 
     .execute(executor)
     .await?;
     Ok(())
+}
+
+/// What [`load`] would change, after [`respell`]: nothing is kept. An identifier that an earlier
+/// call would have created counts as created again.
+///
+/// # Errors
+/// Database errors.
+pub async fn rehearse(pool: &PgPool, actor: &Actor, entries: &[DirectoryEntry]) -> sqlx::Result<Loaded> {
+    let mut tx = pool.begin().await?;
+    respell(&mut *tx, entries).await?;
+    let loaded = load(&mut *tx, actor, entries).await?;
+    tx.rollback().await?;
+    Ok(loaded)
 }
 
 /// Loads entries, each identifier at most once. An unmanaged structure takes everything from the
