@@ -222,6 +222,8 @@ pub enum Service {
         /// How long the old secret works on: a number with m, h or d, e.g. 24h; 30d at most
         #[arg(long, value_name = "DURATION")]
         keep: Option<String>,
+        #[command(flatten)]
+        operator: UnnamedOperator,
     },
     /// Refuse a service, until it is enabled again
     ///
@@ -231,11 +233,15 @@ pub enum Service {
     Disable {
         /// The service's name
         name: String,
+        #[command(flatten)]
+        operator: UnnamedOperator,
     },
     /// Take a disabled service back, with the secret that it had
     Enable {
         /// The service's name
         name: String,
+        #[command(flatten)]
+        operator: UnnamedOperator,
     },
     /// Remove a service and its secrets for good
     ///
@@ -244,6 +250,8 @@ pub enum Service {
     Remove {
         /// The service's name
         name: String,
+        #[command(flatten)]
+        operator: UnnamedOperator,
     },
 }
 
@@ -268,6 +276,8 @@ pub struct AddService {
     /// service was shown cannot be used here.
     #[arg(long, verbatim_doc_comment)]
     pub require_audience: bool,
+    #[command(flatten)]
+    pub operator: UnnamedOperator,
 }
 
 /// One of the two keys that are in use.
@@ -280,7 +290,11 @@ pub enum WhichKey {
 #[derive(Debug, Subcommand)]
 pub enum SigningKey {
     /// List the keys: the one that signs, the next one, and former ones that are still published
-    List,
+    List {
+        /// As JSON, one array
+        #[arg(long)]
+        json: bool,
+    },
     /// Print a public key as PEM, for gateways that read keys from files (HAProxy)
     ///
     /// Write both keys into such files, and both again after each rotation, five minutes later:
@@ -297,28 +311,31 @@ pub enum SigningKey {
     /// that it does not know. The former one stays published for an hour, and its private half is
     /// deleted. Run it twice after replacing the key of RACCORD_SECRET_KEY_FILE.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
-    Rotate,
+    Rotate(UnnamedOperator),
     /// Replace all keys at once: after a leak, or the loss of RACCORD_SECRET_KEY_FILE
     ///
     /// Signed tokens that live now are refused by each API as soon as it reads the published keys
     /// again. Until then an API that keeps them may refuse new tokens, or accept old ones.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
-    Replace,
+    Replace(UnnamedOperator),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Secret {
     /// Tell whether a text holds technical passwords, or secrets of services, that are still good
     ///
-    /// Reads standard input, e.g. `git log -p | raccord secret check`, and prints the login of each
-    /// account whose password stands in it and has neither expired nor been replaced, for one that
-    /// is suspended too; and `service NAME` for the secret of a service. Prints nothing else, and
-    /// never the secret. Reset or rotate what it names.
+    /// Reads a file, or standard input, e.g. `git log -p | raccord secret check`, and prints the
+    /// login of each account whose password stands in it and has neither expired nor been replaced,
+    /// for one that is suspended too; and `service NAME` for the secret of a service. It prints
+    /// nothing else, and never the secret. Reset or rotate what it names.
     #[command(
         after_help = "Exit codes: 0 none found, 1 failed, 2 wrong usage or setting, 3 found some.",
         verbatim_doc_comment
     )]
-    Check,
+    Check {
+        /// What to read instead of standard input
+        file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

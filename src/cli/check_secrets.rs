@@ -3,7 +3,9 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
+    fs::File,
     io::{self, Read},
+    path::Path,
 };
 
 use sqlx::PgPool;
@@ -53,6 +55,15 @@ pub async fn run(pool: &PgPool, text: &mut impl Read) -> Result<Outcome, CliErro
         }
     }
     Ok(if found.is_empty() { Outcome::Done } else { Outcome::LiveSecrets })
+}
+
+/// The same of a file.
+///
+/// # Errors
+/// Where the file or the database cannot be read.
+pub async fn run_file(pool: &PgPool, path: &Path) -> Result<Outcome, CliError> {
+    let mut file = File::open(path).map_err(|error| CliError::file(path, error))?;
+    run(pool, &mut file).await
 }
 
 /// Splits the text into chunks that overlap by one byte less than a password's length, so that each

@@ -25,27 +25,26 @@ use crate::{
 /// # Errors
 /// Where an argument is wrong, or names no service.
 pub async fn run(pool: &PgPool, settings: &Settings, act: Service) -> Result<Outcome, CliError> {
-    let actor = Actor::operator();
     match act {
         Service::Add(arguments) => add(pool, settings, &arguments).await,
         Service::List { json } => list(pool, json).await,
-        Service::Rotate { name, keep } => {
+        Service::Rotate { name, keep, operator } => {
             let keep = keep.map(|text| read("--keep ", &text)).transpose()?;
-            rotate(pool, &read("", &name)?, keep.unwrap_or_default()).await
+            rotate(pool, &operator.actor(), &read("", &name)?, keep.unwrap_or_default()).await
         }
-        Service::Disable { name } => {
+        Service::Disable { name, operator } => {
             let name = read("", &name)?;
-            let outcome = services::set_state(pool, &actor, &name, ServiceState::Disabled).await?;
+            let outcome = services::set_state(pool, &operator.actor(), &name, ServiceState::Disabled).await?;
             report(&name, outcome, "is disabled: its secret is refused")
         }
-        Service::Enable { name } => {
+        Service::Enable { name, operator } => {
             let name = read("", &name)?;
-            let outcome = services::set_state(pool, &actor, &name, ServiceState::Enabled).await?;
+            let outcome = services::set_state(pool, &operator.actor(), &name, ServiceState::Enabled).await?;
             report(&name, outcome, "is enabled")
         }
-        Service::Remove { name } => {
+        Service::Remove { name, operator } => {
             let name = read("", &name)?;
-            let outcome = services::remove(pool, &actor, &name).await?;
+            let outcome = services::remove(pool, &operator.actor(), &name).await?;
             report(&name, outcome, "is removed, with its secrets")
         }
     }
@@ -57,7 +56,8 @@ fn read<T: FromStr<Err = ServiceError>>(option: &str, text: &str) -> Result<T, C
 }
 
 async fn add(pool: &PgPool, settings: &Settings, arguments: &AddService) -> Result<Outcome, CliError> {
-    let AddService { name, audience, jwt, token_seconds, require_audience } = arguments;
+    let AddService { name, audience, jwt, token_seconds, require_audience, operator } = arguments;
+    let actor = operator.actor();
     let (name, audience): (ServiceName, Audience) = (read("", name)?, read("--audience ", audience)?);
     let (name, audience) = (&name, &audience);
     if audience.as_str() == settings.public_url {
@@ -67,7 +67,7 @@ async fn add(pool: &PgPool, settings: &Settings, arguments: &AddService) -> Resu
     let token_seconds = lifetime(token_seconds.as_deref(), kind)?;
     if kind == TokenKind::Jwt {
         // Published from now on: the API may read them before the first token.
-        signing_keys::ensure(pool, settings).await?;
+        signing_keys::ensure(pool, &actor, settings).await?;
     }
     let (id, secret) = (new_id(&mut os_rng()), ServiceSecret::generate(&mut os_rng()));
     let service = NewService {
@@ -79,7 +79,7 @@ async fn add(pool: &PgPool, settings: &Settings, arguments: &AddService) -> Resu
         token_seconds,
         needs_audience: *require_audience,
     };
-    match services::add(pool, &Actor::operator(), &service).await? {
+    match services::add(pool, &actor, &service).await? {
         Added::NameTaken => Err(CliError::Usage(format!("{}: another service has this name", name.as_str()))),
         Added::AudienceTaken => {
             Err(CliError::Usage(format!("--audience {}: another service has it", audience.as_str())))
@@ -100,9 +100,9 @@ fn lifetime(typed: Option<&str>, kind: TokenKind) -> Result<TokenSeconds, CliErr
     })
 }
 
-async fn rotate(pool: &PgPool, name: &ServiceName, keep: Keep) -> Result<Outcome, CliError> {
+async fn rotate(pool: &PgPool, actor: &Actor, name: &ServiceName, keep: Keep) -> Result<Outcome, CliError> {
     let secret = ServiceSecret::generate(&mut os_rng());
-    let outcome = services::rotate(pool, &Actor::operator(), name, &secret.digest(), keep).await?;
+    let outcome = services::rotate(pool, actor, name, &secret.digest(), keep).await?;
     if outcome == ServiceOutcome::Done {
         println!("secret: {}", secret.expose());
     }

@@ -5,10 +5,10 @@ use sqlx::PgPool;
 use super::{
     arguments::{SigningKey as Act, WhichKey},
     error::{CliError, Outcome},
-    output::date,
+    output::{Cell, Listed, Rows, date},
 };
 use crate::{
-    db::api::signing_keys::{self, NewKey},
+    db::api::signing_keys::{self, ListedKey, NewKey},
     domain::{
         audit::Actor,
         random::os_rng,
@@ -25,17 +25,22 @@ use crate::{
 /// Where the key file cannot be read, or there is nothing to rotate.
 pub async fn run(pool: &PgPool, settings: &Settings, act: &Act) -> Result<Outcome, CliError> {
     match act {
-        Act::List => {
-            for key in signing_keys::list(pool).await? {
+        Act::List { json } => {
+            let keys = signing_keys::list(pool).await?;
+            if *json {
+                Rows::of(&keys).print_json()?;
+                return Ok(Outcome::Done);
+            }
+            for key in keys {
                 let until = key.ends_at.map(|until| format!(" until {}", date(until))).unwrap_or_default();
                 println!("{} {} made {}{until}", key.id, key.state.to_lowercase(), date(key.created_at));
             }
         }
         Act::Pem { key } => print_pem(pool, *key).await?,
-        Act::Rotate => rotate(pool, settings).await?,
-        Act::Replace => {
+        Act::Rotate(operator) => rotate(pool, &operator.actor(), settings).await?,
+        Act::Replace(operator) => {
             let keys = keyring(settings)?;
-            signing_keys::replace(pool, &Actor::operator(), &[new_key(&keys), new_key(&keys)]).await?;
+            signing_keys::replace(pool, &operator.actor(), &[new_key(&keys), new_key(&keys)]).await?;
             eprintln!("all signing keys are new");
         }
     }
@@ -46,18 +51,26 @@ pub async fn run(pool: &PgPool, settings: &Settings, act: &Act) -> Result<Outcom
 ///
 /// # Errors
 /// Where the key file cannot be read.
-pub async fn ensure(pool: &PgPool, settings: &Settings) -> Result<(), CliError> {
+pub async fn ensure(pool: &PgPool, actor: &Actor, settings: &Settings) -> Result<(), CliError> {
     if signing_keys::current(pool).await?.is_none() {
         let keys = keyring(settings)?;
-        signing_keys::begin(pool, &Actor::operator(), &[new_key(&keys), new_key(&keys)]).await?;
+        signing_keys::begin(pool, actor, &[new_key(&keys), new_key(&keys)]).await?;
     }
     Ok(())
 }
 
-async fn rotate(pool: &PgPool, settings: &Settings) -> Result<(), CliError> {
+impl Listed<4> for ListedKey {
+    const NAMES: [&'static str; 4] = ["id", "state", "created_at", "ends_at"];
+
+    fn values(&self) -> [Cell; 4] {
+        [(&self.id).into(), self.state.to_lowercase().into(), self.created_at.into(), self.ends_at.into()]
+    }
+}
+
+async fn rotate(pool: &PgPool, actor: &Actor, settings: &Settings) -> Result<(), CliError> {
     let keys = keyring(settings)?;
     let Some(next) = signing_keys::next(pool).await? else {
-        ensure(pool, settings).await?;
+        ensure(pool, actor, settings).await?;
         eprintln!("the first signing keys are made");
         return Ok(());
     };
@@ -65,7 +78,7 @@ async fn rotate(pool: &PgPool, settings: &Settings) -> Result<(), CliError> {
         let why = "the next signing key does not open under RACCORD_SECRET_KEY_FILE; `raccord signing-key replace` makes new ones";
         return Err(CliError::Usage(why.into()));
     }
-    if signing_keys::rotate(pool, &Actor::operator(), &next, &new_key(&keys)).await? {
+    if signing_keys::rotate(pool, actor, &next, &new_key(&keys)).await? {
         eprintln!("{} signs from now on", next.id);
         Ok(())
     } else {

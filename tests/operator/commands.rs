@@ -389,6 +389,11 @@ async fn a_leaked_password_is_reported_by_login_while_it_is_valid() {
     assert!(!errors.contains(&password));
     let mistyped = password.replace("rcd_", "rcd_2");
     assert_eq!(check(&format!("rien ici, ni {mistyped} ni rcd_")).0, 0);
+    let directory = Directory::create();
+    let file = directory.file("fuite.txt", leaked.as_bytes());
+    let named = ["secret", "check", file.to_str().expect("a path of text")];
+    let (code, told, _) = run(&mut raccord(&named, &[("DATABASE_URL", portal.database_url())]));
+    assert_eq!((code, told), (3, format!("{login}\n")));
     let (code, told, _) = check(&format!("{other} {password}"));
     assert_eq!((code, told.lines().count()), (3, 2));
     // A replaced password is not reported.
@@ -477,6 +482,8 @@ async fn a_service_is_added_rotated_disabled_and_removed_and_its_secret_shown_on
         assert_eq!((code, told.as_str(), errors.lines().count()), (0, "", 1), "{act}: {errors}");
     }
     assert_eq!(check().1, "");
+    let by = ["service", "disable", "annuaire", "--by", "Zoé Petit"];
+    assert_eq!(run(&by).0, 0);
     let events = portal
         .texts(
             "SELECT action || ' ' || actor || ' ' || subject || ' ' || detail FROM audit_events
@@ -491,6 +498,7 @@ async fn a_service_is_added_rotated_disabled_and_removed_and_its_secret_shown_on
         "SERVICE_DISABLED opérateur factures ",
         "SERVICE_ENABLED opérateur factures ",
         "SERVICE_REMOVED opérateur factures ",
+        "SERVICE_DISABLED opérateur (Zoé Petit) annuaire ",
     ];
     assert_eq!(events, expected);
     assert_eq!(run(&["audit", "verify"]).0, 0);
@@ -540,6 +548,8 @@ async fn signing_keys_are_made_rotated_and_replaced() {
     let made = list();
     let states: Vec<&str> = made.lines().filter_map(|line| line.split(' ').nth(1)).collect();
     assert_eq!(states, ["current", "next"]);
+    let json: serde_json::Value = serde_json::from_str(&run(&["signing-key", "list", "--json"]).1).expect("JSON");
+    assert_eq!((&json[0]["state"], &json[1]["state"]), (&"current".into(), &"next".into()));
     // A second one has the same keys.
     assert_eq!(run(&["service", "add", "b", "--audience", "https://b.example", "--jwt"]).0, 0);
     assert_eq!(list(), made);
