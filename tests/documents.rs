@@ -69,6 +69,7 @@ fn every_file_that_a_document_names_exists() {
         "docs/accessibilite.md",
         "SECURITY.md",
         "docs/architecture.md",
+        "docs/cluster.md",
         "docs/operations.md",
         "docs/reliability.md",
         "docs/security.md",
