@@ -1,6 +1,7 @@
 //! The real binary: its commands, start, stop, log and mails, and the faults around it.
 
 mod audit;
+mod audit_export;
 mod backup;
 pub mod binary;
 mod chaos;

@@ -11,7 +11,10 @@ use super::{
     operator::UnnamedOperator, output::SheetForm, structures::arguments::Structure,
     technical_users::arguments::TechnicalUser, users::arguments::User,
 };
-use crate::{domain::audit_chain::Head, settings};
+use crate::{
+    domain::audit_chain::{Cursor, Head},
+    settings,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all done, 1 failed, 2 wrong usage or setting, 3 done but some lines were bad.";
@@ -73,7 +76,7 @@ pub enum Command {
     /// Look for leaked passwords
     #[command(subcommand)]
     Secret(Secret),
-    /// Verify the history of acts
+    /// Verify the history of acts, or export it
     #[command(subcommand)]
     Audit(Audit),
     /// Count people, structures, technical users, calls and mails
@@ -364,6 +367,41 @@ pub enum Audit {
         #[arg(long, value_name = "POSITION:HASH")]
         head: Option<Head>,
     },
+    /// Print the history of acts as JSON lines, for syslog or a SIEM
+    ///
+    /// One line for each event, in the order of the chain: `position` and `hash` of its link, then
+    /// the event: `event` (its id), `at` (UTC), `action`, `actor_id`, `actor`, `address`,
+    /// `structure_id`, `technical_user_id`, `subject`, `detail`. Positions count from 1 without a
+    /// gap, so a receiver notices what it did not get.
+    ///
+    /// Each link is verified before its line is printed. Where one does not fit, or the chain no
+    /// longer has the link to begin after (a restored backup), the command says why and ends with
+    /// exit code 3.
+    ///
+    /// raccord audit export --follow --state FILE | logger --tag raccord-audit --size 64KiB
+    #[command(
+        after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 the history is not whole.",
+        verbatim_doc_comment
+    )]
+    Export(ExportAudit),
+}
+
+#[derive(Args, Debug)]
+pub struct ExportAudit {
+    /// Begin after this position; with a hash, only where the chain still has that link
+    #[arg(long, value_name = "POSITION[:HASH]", default_value = "0")]
+    pub since: Cursor,
+    /// Go on with every event that is written, until SIGTERM or Ctrl-C
+    ///
+    /// While the database is away it waits.
+    #[arg(long, verbatim_doc_comment)]
+    pub follow: bool,
+    /// Note in this file what was printed, and begin after it the next time
+    ///
+    /// Where the file exists, it replaces --since. It holds POSITION:HASH; a position without a
+    /// hash may be written into it. After a crash the last lines may be printed twice.
+    #[arg(long, value_name = "FILE", verbatim_doc_comment)]
+    pub state: Option<PathBuf>,
 }
 
 #[cfg(test)]

@@ -44,8 +44,10 @@ pub enum CliError {
     Report { path: PathBuf, error: std::io::Error },
     #[error("cannot read standard input: {0}")]
     Input(std::io::Error),
-    #[error("cannot write standard output: {0}")]
+    #[error("cannot write to standard output: {0}")]
     Output(std::io::Error),
+    #[error("--state: {path} {problem}", path = .path.display())]
+    State { path: PathBuf, problem: String },
     #[error("{0}")]
     Usage(String),
     #[error(transparent)]

@@ -6,7 +6,7 @@ use crate::{
     server::{self, NewKeys},
     settings::Settings,
 };
-use arguments::{Audit, Command, Import, Secret};
+use arguments::{Audit, Command, ExportAudit, Import, Secret};
 use demo::Filled;
 use error::{CliError, Outcome};
 
@@ -17,6 +17,7 @@ mod demo;
 pub(crate) mod directory_line;
 pub mod doctor;
 pub mod error;
+mod export_audit;
 mod file_kind;
 mod garbled;
 mod import_managers;
@@ -52,7 +53,14 @@ pub async fn run(command: Command, settings: Settings, pool: PgPool) -> Result<O
             server::run(settings, keys, pool).await?;
             Ok(Outcome::Done)
         }
-        other => interruptible(run_once(other, &settings, &pool)).await,
+        other => {
+            let follows = matches!(other, Command::Audit(Audit::Export(ExportAudit { follow: true, .. })));
+            match interruptible(run_once(other, &settings, &pool)).await {
+                // It has no other end.
+                Err(CliError::Interrupted) if follows => Ok(Outcome::Done),
+                result => result,
+            }
+        }
     }
 }
 
@@ -63,6 +71,7 @@ async fn run_once(command: Command, settings: &Settings, pool: &PgPool) -> Resul
         Command::Import(Import::Structures(file)) => import_structures::run(pool, &file, strict).await,
         Command::Import(Import::Managers(file)) => import_managers::run(pool, &file, strict).await,
         Command::Audit(Audit::Verify { head }) => verify_audit::run(pool, head).await,
+        Command::Audit(Audit::Export(export)) => export_audit::run(pool, &export).await,
         Command::Secret(Secret::Check { file: None }) => check_secrets::run(pool, &mut std::io::stdin().lock()).await,
         Command::Secret(Secret::Check { file: Some(path) }) => check_secrets::run_file(pool, &path).await,
         Command::Service(act) => services::run(pool, settings, act).await,

@@ -37,8 +37,7 @@ async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Resu
         for link in &links {
             match walk.step(link) {
                 Ok(()) => {}
-                Err(Stop::Fault(fault)) => return Ok(Err(fault)),
-                Err(Stop::Mismatch { previous }) => return Ok(Err(explain_mismatch(conn, previous, link).await?)),
+                Err(stop) => return Ok(Err(fault_of(conn, stop, link).await?)),
             }
         }
     }
@@ -48,6 +47,17 @@ async fn walk(conn: &mut PgConnection, noted: Option<Head>) -> sqlx::Result<Resu
             None => Ok(head),
         }),
         Err(fault) => Ok(Err(fault)),
+    }
+}
+
+/// The defect for which a walk stopped at a link.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn fault_of(conn: &mut PgConnection, stop: Stop, link: &Link) -> sqlx::Result<Fault> {
+    match stop {
+        Stop::Fault(fault) => Ok(fault),
+        Stop::Mismatch { previous } => explain_mismatch(conn, previous, link).await,
     }
 }
 

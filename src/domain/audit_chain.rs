@@ -18,6 +18,12 @@ impl LinkHash {
 
 impl fmt::Debug for LinkHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for LinkHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(&self.0))
     }
 }
@@ -38,7 +44,7 @@ impl Head {
 
 impl fmt::Display for Head {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{:?}", self.position, self.hash)
+        write!(f, "{}:{}", self.position, self.hash)
     }
 }
 
@@ -55,6 +61,38 @@ impl FromStr for Head {
         let position = position.parse().ok().filter(|position| *position >= 0).ok_or(HeadError)?;
         let hash = HEXLOWER.decode(hash.to_ascii_lowercase().as_bytes()).map_err(|_| HeadError)?;
         Ok(Self { position, hash: LinkHash(hash.try_into().map_err(|_| HeadError)?) })
+    }
+}
+
+/// Where a reader of the chain begins: after a link, `POSITION` or `POSITION:HASH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    /// The link's position; 0 for the chain's beginning.
+    pub position: i64,
+    /// The link's hash, where it was noted.
+    pub hash: Option<LinkHash>,
+}
+
+/// A text is not a [`Cursor`].
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("must be POSITION or POSITION:HASH, e.g. 1234, or 1234: and 64 hexadecimal digits")]
+pub struct CursorError;
+
+impl From<Head> for Cursor {
+    fn from(Head { position, hash }: Head) -> Self {
+        Self { position, hash: Some(hash) }
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = CursorError;
+
+    fn from_str(text: &str) -> Result<Self, CursorError> {
+        if let Ok(head) = text.parse::<Head>() {
+            return Ok(head.into());
+        }
+        let position = text.trim().parse().ok().filter(|position| *position >= 0).ok_or(CursorError)?;
+        Ok(Self { position, hash: None })
     }
 }
 
@@ -184,6 +222,18 @@ impl Walk {
         Self { head: Head::NONE, noted }
     }
 
+    /// Begins after a link that is known to be part of the chain.
+    #[must_use]
+    pub fn after(link: Head) -> Self {
+        Self { head: link, noted: None }
+    }
+
+    /// The last link that was verified.
+    #[must_use]
+    pub fn head(&self) -> Head {
+        self.head
+    }
+
     /// Verifies the next link, by position.
     ///
     /// # Errors
@@ -268,6 +318,25 @@ mod tests {
         for text in ["", "12", "12:", "12:ab", ":ab", "-1:", &format!("-{head}"), &format!("{head}0")] {
             assert_eq!(text.parse::<Head>(), Err(HeadError), "{text}");
         }
+    }
+
+    #[test]
+    fn a_cursor_is_a_position_with_or_without_a_hash() {
+        let head = Head { position: 12, hash: LinkHash([0xab; 32]) };
+        assert_eq!(head.to_string().parse(), Ok(Cursor::from(head)));
+        assert_eq!(" 12\n".parse(), Ok(Cursor { position: 12, hash: None }));
+        for text in ["", "-1", "12:", "12:ab", "a", "1.5", &format!("-{head}")] {
+            assert_eq!(text.parse::<Cursor>(), Err(CursorError), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_on_after_a_link_that_is_known() {
+        let links = chain();
+        let mut walk = Walk::after(Head { position: 1, hash: links[0].hash });
+        assert!(walk.step(&links[1]).is_ok() && walk.step(&links[2]).is_ok());
+        assert_eq!(walk.head(), Head { position: 3, hash: links[2].hash });
+        assert!(Walk::after(Head { position: 1, hash: LinkHash([9; 32]) }).step(&links[1]).is_err());
     }
 
     #[test]

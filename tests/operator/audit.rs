@@ -16,14 +16,14 @@ fn verify(portal: &TestPortal, head: Option<&str>) -> (i32, String) {
 
 /// The head of a chain that is whole.
 #[track_caller]
-fn head(portal: &TestPortal) -> String {
+pub fn head(portal: &TestPortal) -> String {
     let (code, told) = verify(portal, None);
     assert_eq!(code, 0, "{told}");
     told.lines().find_map(|line| line.strip_prefix("head: ")).expect("a head").to_owned()
 }
 
 /// A portal with nine events, whose numbers are their positions.
-async fn with_history() -> TestPortal {
+pub async fn with_history() -> TestPortal {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     portal.technical_user(&structure, &manager).await;
@@ -44,7 +44,7 @@ async fn with_history() -> TestPortal {
 }
 
 /// Runs statements as the database's owner may, with the triggers off.
-async fn tamper(portal: &TestPortal, statements: &str) {
+pub async fn tamper(portal: &TestPortal, statements: &str) {
     let blind =
         |how: &str| format!("ALTER TABLE audit_events {how} TRIGGER USER; ALTER TABLE audit_chain {how} TRIGGER USER");
     let sql = format!("BEGIN; {}; {statements}; {}; COMMIT", blind("DISABLE"), blind("ENABLE"));

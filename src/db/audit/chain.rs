@@ -1,4 +1,5 @@
-//! Reads the hash chain of the audit events, to verify it. A trigger writes its links at commit.
+//! Reads the hash chain of the audit events, to verify and to export it. A trigger writes its links
+//! at commit.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
@@ -32,10 +33,17 @@ pub async fn head(pool: &PgPool) -> sqlx::Result<Head> {
 /// # Errors
 /// Database errors.
 pub async fn has(pool: &PgPool, head: &Head) -> sqlx::Result<bool> {
-    let hash = sqlx::query_scalar!("SELECT hash FROM audit_chain WHERE position = $1", head.position)
-        .fetch_optional(pool)
-        .await?;
-    Ok(head.position == 0 || hash.map(link_hash) == Some(head.hash))
+    Ok(*head == Head::NONE || hash_at(pool, head.position).await? == Some(head.hash))
+}
+
+/// The hash of the link at a position, where there is one.
+///
+/// # Errors
+/// Database errors.
+pub async fn hash_at(pool: &PgPool, position: i64) -> sqlx::Result<Option<LinkHash>> {
+    let hash =
+        sqlx::query_scalar!("SELECT hash FROM audit_chain WHERE position = $1", position).fetch_optional(pool).await?;
+    Ok(hash.map(link_hash))
 }
 
 fn link_hash(stored: Vec<u8>) -> LinkHash {
