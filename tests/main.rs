@@ -27,6 +27,7 @@ mod malformed;
 mod members;
 mod model;
 mod offers;
+mod monitoring;
 mod operator;
 mod priorities;
 mod reset;

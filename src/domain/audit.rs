@@ -314,7 +314,8 @@ pub enum CallRefusal {
 }
 
 impl CallRefusal {
-    const ALL: [Self; 7] = [
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
         Self::WrongPassword,
         Self::Expired,
         Self::Suspended,

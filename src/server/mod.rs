@@ -34,7 +34,10 @@ use crate::{
         self,
         api::call_log::FLUSH_EVERY,
         api::state::ApiState,
-        edge::{probes::metrics_router, state::AppState},
+        edge::{
+            probes::{measure_database_waits, metrics_router},
+            state::AppState,
+        },
     },
 };
 use connections::Limits;
@@ -49,6 +52,8 @@ const METRICS_CONNECTIONS: usize = 16;
 const UPKEEP_EVERY: Duration = Duration::from_mins(1);
 /// Each look reads all accounts.
 const DORMANT_EVERY: Duration = Duration::from_hours(1);
+/// Between two measurements of how long a connection to the database is waited for.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the service could not start.
 #[derive(Debug, Error)]
@@ -111,6 +116,7 @@ pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Re
     if let Some(listen) = state.settings.metrics_listen {
         let listener = TcpListener::bind(listen).await.map_err(|error| ServeError::MetricsListen(listen, error))?;
         tokio::spawn(connections::serve_forever(listener, metrics_router(state.clone()), METRICS_CONNECTIONS));
+        tokio::spawn(measure_for_metrics(state.clone()));
     }
     let (stop_mail, mail) = spawn_mail_sender(mail_sender, pool);
     let upkeep = tokio::spawn(run_upkeep(state.clone()));
@@ -161,6 +167,14 @@ fn spawn_mail_sender(mail_sender: MailSender, pool: PgPool) -> (oneshot::Sender<
         let _ = stopped.await;
     };
     (stop, tokio::spawn(async move { mail_sender.run(pool, shutdown).await }))
+}
+
+/// Measures what happens between two readings of the metrics.
+async fn measure_for_metrics(state: AppState) {
+    loop {
+        measure_database_waits(&state).await;
+        sleep(MEASURE_EVERY).await;
+    }
 }
 
 /// Periodically, or where there are very many, writes the API's buffered last calls and refusals to

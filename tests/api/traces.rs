@@ -85,6 +85,11 @@ async fn refused_calls_are_shown_in_groups_with_their_reason() {
             format!("2 {} 192.0.2.8 1 appel\u{a0}: compte suspendu", other.login),
         ]
     );
+    let metrics = portal.metrics().await;
+    for (reason, calls) in [("WRONG_PASSWORD", 3), ("SUSPENDED", 1), ("EXPIRED", 0)] {
+        let line = format!(r#"raccord_calls_refused_total{{reason="{reason}"}} {calls}"#);
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
     // The next ones are grouped, and written later.
     assert_eq!(status("192.0.2.8", &suspended).await, 401);
     write_call_log(&portal).await;

@@ -5,7 +5,10 @@ use std::path::Path;
 use raccord::{
     db,
     settings::Settings,
-    web::{api::state::ApiState, edge::state::AppState},
+    web::{
+        api::state::ApiState,
+        edge::{probes, state::AppState},
+    },
 };
 use sqlx::PgPool;
 
@@ -93,6 +96,12 @@ impl TestPortal {
     /// What all handlers share in that instance.
     pub fn state(&self) -> AppState {
         self.api().app.clone()
+    }
+
+    /// What that instance tells Prometheus.
+    pub async fn metrics(&self) -> String {
+        let router = probes::metrics_router(self.state());
+        Program::new(Server::new(router, String::new())).get("/metrics").await.body_text()
     }
 
     /// Another instance over the same database, with this key file.

@@ -4,10 +4,12 @@ use raccord::domain::technical_user::TechnicalUserStatus;
 use serde_json::Value;
 
 use super::{
-    binary::{Directory, Serving},
+    binary::{Directory, Serving, send},
     faults::health_check,
 };
 use crate::common::{Call, HEALTH, TestPortal};
+
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_log_line_has_time_address_principal_request_and_status() {
@@ -44,6 +46,10 @@ async fn each_log_line_has_time_address_principal_request_and_status() {
         theirs.get(spelled).await.refusal(404);
     }
 
+    let traced =
+        format!("GET /mentions-legales HTTP/1.1\r\nHost: x\r\nConnection: close\r\ntraceparent: {TRACE}\r\n\r\n");
+    send(serving.address, &traced).expect("an answer");
+
     assert_eq!(serving.get("/readyz").map(|answer| answer.0), Some(200));
     let log = serving.stop();
     assert!(!log.contains("/readyz"), "balancers ask it every second");
@@ -77,4 +83,7 @@ async fn each_log_line_has_time_address_principal_request_and_status() {
     }
     said("GET", "/invitation/{unknown}", 404, None);
     assert!(!log.contains("n-lien-qui-ouvre-un-compte"));
+    let of_trace: Vec<_> = lines.iter().filter(|line| line["span"]["traceparent"] == TRACE).collect();
+    assert_eq!(of_trace.len(), 1, "{log}");
+    assert_eq!(of_trace[0]["fields"]["path"], "/mentions-legales");
 }

@@ -45,6 +45,19 @@ pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Dead
     .await
 }
 
+/// How many active technical users have a password that expires within 30 days.
+///
+/// # Errors
+/// Database errors.
+pub async fn expiring_soon(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM technical_users
+            WHERE status = 'ACTIVE' AND expires_at > portal_now() AND expires_at <= portal_now() + interval '30 days'"#
+    )
+    .fetch_one(pool)
+    .await
+}
+
 /// One of the next deadlines, as the page about the calendar lists it.
 #[derive(Clone, Debug)]
 pub struct NextDeadline {

@@ -23,6 +23,7 @@ use crate::{
         audit::CallRefusal, restrictions::CallerAddress, rotation::Grace, technical_user::is_technical_login,
         verifier::Verifier,
     },
+    web::edge::metrics::RefusalCounter,
 };
 use sqlx::PgPool;
 use tokio::sync::Notify;
@@ -86,6 +87,7 @@ pub struct CallLog {
     many: Notify,
     /// When counts are written next; `None` before the first time.
     counts_due: Mutex<Option<Instant>>,
+    metric: RefusalCounter,
 }
 
 /// Accepted and refused calls.
@@ -96,6 +98,11 @@ struct Counts {
 }
 
 impl CallLog {
+    /// Counts refused calls in this metric, too.
+    pub fn counting_in(metric: RefusalCounter) -> Self {
+        Self { metric, ..Self::default() }
+    }
+
     /// Records an authenticated call.
     pub fn record_call(&self, caller: &Caller, presented: &PresentedCredentials, address: IpAddr, software: &str) {
         self.record_last_call(caller, presented.from, address, software);
@@ -163,6 +170,7 @@ impl CallLog {
         let mut counts = lock(&self.counts);
         for calls in refused {
             counts.entry((calls.technical_user_id, None)).or_default().refused += i64::from(calls.seen.count);
+            self.metric.add(calls.why, calls.seen.count.unsigned_abs().into());
         }
         drop(counts);
         let mut refusals = lock(&self.refusals);

@@ -37,7 +37,8 @@ pub struct Parts {
 impl ApiState {
     pub fn new(app: AppState) -> Self {
         let accounts = AccountShares::of(app.api_pool.options().get_max_connections());
-        let (call_log, unknown_clients) = (CallLog::default(), UnknownClients::default());
+        let call_log = CallLog::counting_in(app.metrics.refused_calls.clone());
+        let unknown_clients = UnknownClients::default();
         let (verifier_keys, description) = (OnceLock::new(), OnceLock::new());
         Self(Arc::new(Parts { app, call_log, accounts, unknown_clients, verifier_keys, description }))
     }

@@ -8,9 +8,11 @@ use axum::{
 };
 use prometheus_client::{
     encoding::{EncodeLabelSet, EncodeLabelValue},
-    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
+
+use crate::domain::audit::CallRefusal;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -52,6 +54,39 @@ pub enum Verified {
     Failed,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RefusalLabels {
+    /// As in the history.
+    reason: &'static str,
+}
+
+/// Counts refused calls of accounts, by reason. Clones count together.
+#[derive(Clone)]
+pub struct RefusalCounter(Family<RefusalLabels, Counter>);
+
+impl Default for RefusalCounter {
+    /// With each reason at zero, so that the first refusal is an increase.
+    fn default() -> Self {
+        let counter = Self(Family::default());
+        for why in CallRefusal::ALL {
+            counter.add(why, 0);
+        }
+        counter
+    }
+}
+
+impl RefusalCounter {
+    /// Counts so many calls.
+    pub fn add(&self, why: CallRefusal, calls: u64) {
+        self.0.get_or_create(&RefusalLabels { reason: why.code() }).inc_by(calls);
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+}
+
 /// The metrics of this process.
 pub struct Metrics {
     pub(super) registry: Registry,
@@ -59,13 +94,21 @@ pub struct Metrics {
     duration: Histogram,
     introspections: Family<IntrospectionLabels, Counter>,
     verifications: Family<VerificationLabels, Counter>,
+    /// Of calls whose credentials name an account.
+    pub refused_calls: RefusalCounter,
+    database_waits: Family<PoolLabels, Histogram>,
     pub(super) connections: Gauge,
+    pub(super) most_connections: Gauge,
     pub(super) idle_connections: Gauge,
     pub(super) waiting_mails: Gauge,
     audit_position: Gauge,
     audit_went_back: Counter,
     pub(super) refused_mails: Gauge,
+    pub(super) expiring_passwords: Gauge,
 }
+
+/// Up to what a request waits for a connection.
+const WAITS: [f64; 6] = [0.001, 0.01, 0.05, 0.25, 1.0, 2.5];
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -75,12 +118,16 @@ impl Default for Metrics {
             duration: Histogram::new([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0]),
             introspections: Family::default(),
             verifications: Family::default(),
+            refused_calls: RefusalCounter::default(),
+            database_waits: Family::new_with_constructor(|| Histogram::new(WAITS)),
             connections: Gauge::default(),
+            most_connections: Gauge::default(),
             idle_connections: Gauge::default(),
             waiting_mails: Gauge::default(),
             audit_position: Gauge::default(),
             audit_went_back: Counter::default(),
             refused_mails: Gauge::default(),
+            expiring_passwords: Gauge::default(),
         };
         metrics.registered()
     }
@@ -96,7 +143,12 @@ impl Metrics {
         registry.register("introspections", help, self.introspections.clone());
         let help = "Checks of gateways, by service and answer";
         registry.register("verifications", help, self.verifications.clone());
+        let help = "Refused calls of accounts, by the reason that the history has";
+        registry.register("calls_refused", help, self.refused_calls.0.clone());
+        let help = "How long a connection of the pool was waited for, measured each second";
+        registry.register_with_unit("database_wait", help, Unit::Seconds, self.database_waits.clone());
         registry.register("database_connections", "Connections to the database", self.connections.clone());
+        registry.register("database_connections_max", "The most there may be", self.most_connections.clone());
         registry.register("database_connections_idle", "Those that nobody uses", self.idle_connections.clone());
         registry.register("mails_waiting", "Mails in the outbox that are not sent yet", self.waiting_mails.clone());
         registry.register("audit_position", "Events in the audit chain", self.audit_position.clone());
@@ -104,6 +156,9 @@ impl Metrics {
         registry.register("audit_went_back", help, self.audit_went_back.clone());
         let help = "Mails that ended because the recipient's server refused them for good";
         registry.register("mails_refused", help, self.refused_mails.clone());
+        let help = "Active accounts whose password expires within 30 days";
+        registry.register("passwords_expiring", help, self.expiring_passwords.clone());
+        registry.register("build", "The running version", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self
     }
 
@@ -123,6 +178,11 @@ impl Metrics {
     /// Counts that the audit chain went back.
     pub fn count_audit_loss(&self) {
         self.audit_went_back.inc();
+    }
+
+    /// Notes how long a connection of a pool was waited for.
+    pub(super) fn note_database_wait(&self, pool: &'static str, wait: Duration) {
+        self.database_waits.get_or_create(&PoolLabels { pool }).observe(wait.as_secs_f64());
     }
 
     /// Counts an answer to a service.

@@ -24,6 +24,7 @@ use super::{
     origin::is_same_origin,
     probes,
     state::AppState,
+    traceparent,
 };
 use crate::{
     domain::{random, wiped::wiped_after_polls},
@@ -42,7 +43,7 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
     let method = metrics::known_method(request.method().as_str());
     let (path, start) = (request.uri().path().to_owned(), Instant::now());
     let route = metrics::route(&request);
-    let span = tracing::info_span!("request", %number);
+    let span = tracing::info_span!("request", %number, traceparent = traceparent::of(request.headers()));
     let mut response = next.run(request).instrument(span.clone()).await;
     let route = route.as_ref().map(MatchedPath::as_str);
     set_security_headers(response.headers_mut(), &number, state.is_public_https());

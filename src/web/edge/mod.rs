@@ -13,3 +13,4 @@ pub mod redirect_guard;
 pub mod route;
 pub mod shares;
 pub mod state;
+mod traceparent;

@@ -1,6 +1,6 @@
 //! Monitoring endpoints: `/livez` (the process runs), `/readyz` (the database answers), `/metrics`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::{
     Router,
@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::time::timeout;
 
 use super::state::AppState;
-use crate::db::{availability, upkeep};
+use crate::db::{availability, technical_users::deadlines, upkeep};
 
 const LIVE: &str = "/livez";
 const READY: &str = "/readyz";
@@ -43,18 +43,33 @@ pub fn metrics_router(state: AppState) -> Router {
     Router::new().route("/metrics", get(show)).with_state(state)
 }
 
+/// Waits for a connection of each pool, as a request does, and notes how long it took. A failure
+/// took as long as a request would have waited.
+pub async fn measure_database_waits(state: &AppState) {
+    let wait = async |name, pool: &PgPool| {
+        let start = Instant::now();
+        let _ = pool.acquire().await;
+        state.metrics.note_database_wait(name, start.elapsed());
+    };
+    tokio::join!(wait("portal", &state.pool), wait("strangers", &state.strangers_pool), wait("api", &state.api_pool));
+}
+
 async fn show(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
     let pools = [&state.pool, &state.strangers_pool, &state.api_pool];
     metrics.connections.set(pools.map(PgPool::size).iter().sum::<u32>().into());
     let idle: usize = pools.map(PgPool::num_idle).iter().sum();
     metrics.idle_connections.set(i64::try_from(idle).unwrap_or(i64::MAX));
+    metrics.most_connections.set(state.settings.database_connections.into());
     // Without a database, the other metrics are still served.
     if let Ok(waiting) = upkeep::waiting_mails(&state.pool).await {
         metrics.waiting_mails.set(waiting);
     }
     if let Ok(refused) = upkeep::refused_mails(&state.pool).await {
         metrics.refused_mails.set(refused);
+    }
+    if let Ok(expiring) = deadlines::expiring_soon(&state.pool).await {
+        metrics.expiring_passwords.set(expiring);
     }
     let mut body = String::new();
     match text::encode(&mut body, &metrics.registry) {
