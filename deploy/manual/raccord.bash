@@ -22,6 +22,9 @@ _raccord() {
             raccord,demo)
                 cmd="raccord__subcmd__demo"
                 ;;
+            raccord,doctor)
+                cmd="raccord__subcmd__doctor"
+                ;;
             raccord,help)
                 cmd="raccord__subcmd__help"
                 ;;
@@ -42,6 +45,15 @@ _raccord() {
                 ;;
             raccord,signing-key)
                 cmd="raccord__subcmd__signing__subcmd__key"
+                ;;
+            raccord,stats)
+                cmd="raccord__subcmd__stats"
+                ;;
+            raccord,structure)
+                cmd="raccord__subcmd__structure"
+                ;;
+            raccord,technical-user)
+                cmd="raccord__subcmd__technical__subcmd__user"
                 ;;
             raccord,user)
                 cmd="raccord__subcmd__user"
@@ -70,6 +82,9 @@ _raccord() {
             raccord__subcmd__help,demo)
                 cmd="raccord__subcmd__help__subcmd__demo"
                 ;;
+            raccord__subcmd__help,doctor)
+                cmd="raccord__subcmd__help__subcmd__doctor"
+                ;;
             raccord__subcmd__help,help)
                 cmd="raccord__subcmd__help__subcmd__help"
                 ;;
@@ -90,6 +105,15 @@ _raccord() {
                 ;;
             raccord__subcmd__help,signing-key)
                 cmd="raccord__subcmd__help__subcmd__signing__subcmd__key"
+                ;;
+            raccord__subcmd__help,stats)
+                cmd="raccord__subcmd__help__subcmd__stats"
+                ;;
+            raccord__subcmd__help,structure)
+                cmd="raccord__subcmd__help__subcmd__structure"
+                ;;
+            raccord__subcmd__help,technical-user)
+                cmd="raccord__subcmd__help__subcmd__technical__subcmd__user"
                 ;;
             raccord__subcmd__help,user)
                 cmd="raccord__subcmd__help__subcmd__user"
@@ -139,11 +163,50 @@ _raccord() {
             raccord__subcmd__help__subcmd__signing__subcmd__key,rotate)
                 cmd="raccord__subcmd__help__subcmd__signing__subcmd__key__subcmd__rotate"
                 ;;
+            raccord__subcmd__help__subcmd__structure,appoint)
+                cmd="raccord__subcmd__help__subcmd__structure__subcmd__appoint"
+                ;;
+            raccord__subcmd__help__subcmd__structure,list)
+                cmd="raccord__subcmd__help__subcmd__structure__subcmd__list"
+                ;;
+            raccord__subcmd__help__subcmd__structure,show)
+                cmd="raccord__subcmd__help__subcmd__structure__subcmd__show"
+                ;;
+            raccord__subcmd__help__subcmd__technical__subcmd__user,expire)
+                cmd="raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__expire"
+                ;;
+            raccord__subcmd__help__subcmd__technical__subcmd__user,list)
+                cmd="raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__list"
+                ;;
+            raccord__subcmd__help__subcmd__technical__subcmd__user,reactivate)
+                cmd="raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__reactivate"
+                ;;
+            raccord__subcmd__help__subcmd__technical__subcmd__user,show)
+                cmd="raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__show"
+                ;;
+            raccord__subcmd__help__subcmd__technical__subcmd__user,suspend)
+                cmd="raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__suspend"
+                ;;
+            raccord__subcmd__help__subcmd__user,disable)
+                cmd="raccord__subcmd__help__subcmd__user__subcmd__disable"
+                ;;
+            raccord__subcmd__help__subcmd__user,enable)
+                cmd="raccord__subcmd__help__subcmd__user__subcmd__enable"
+                ;;
             raccord__subcmd__help__subcmd__user,invite)
                 cmd="raccord__subcmd__help__subcmd__user__subcmd__invite"
                 ;;
+            raccord__subcmd__help__subcmd__user,list)
+                cmd="raccord__subcmd__help__subcmd__user__subcmd__list"
+                ;;
             raccord__subcmd__help__subcmd__user,reset-mfa)
                 cmd="raccord__subcmd__help__subcmd__user__subcmd__reset__subcmd__mfa"
+                ;;
+            raccord__subcmd__help__subcmd__user,show)
+                cmd="raccord__subcmd__help__subcmd__user__subcmd__show"
+                ;;
+            raccord__subcmd__help__subcmd__user,sign-out)
+                cmd="raccord__subcmd__help__subcmd__user__subcmd__sign__subcmd__out"
                 ;;
             raccord__subcmd__import,help)
                 cmd="raccord__subcmd__import__subcmd__help"
@@ -247,14 +310,95 @@ _raccord() {
             raccord__subcmd__signing__subcmd__key__subcmd__help,rotate)
                 cmd="raccord__subcmd__signing__subcmd__key__subcmd__help__subcmd__rotate"
                 ;;
+            raccord__subcmd__structure,appoint)
+                cmd="raccord__subcmd__structure__subcmd__appoint"
+                ;;
+            raccord__subcmd__structure,help)
+                cmd="raccord__subcmd__structure__subcmd__help"
+                ;;
+            raccord__subcmd__structure,list)
+                cmd="raccord__subcmd__structure__subcmd__list"
+                ;;
+            raccord__subcmd__structure,show)
+                cmd="raccord__subcmd__structure__subcmd__show"
+                ;;
+            raccord__subcmd__structure__subcmd__help,appoint)
+                cmd="raccord__subcmd__structure__subcmd__help__subcmd__appoint"
+                ;;
+            raccord__subcmd__structure__subcmd__help,help)
+                cmd="raccord__subcmd__structure__subcmd__help__subcmd__help"
+                ;;
+            raccord__subcmd__structure__subcmd__help,list)
+                cmd="raccord__subcmd__structure__subcmd__help__subcmd__list"
+                ;;
+            raccord__subcmd__structure__subcmd__help,show)
+                cmd="raccord__subcmd__structure__subcmd__help__subcmd__show"
+                ;;
+            raccord__subcmd__technical__subcmd__user,expire)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__expire"
+                ;;
+            raccord__subcmd__technical__subcmd__user,help)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__help"
+                ;;
+            raccord__subcmd__technical__subcmd__user,list)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__list"
+                ;;
+            raccord__subcmd__technical__subcmd__user,reactivate)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__reactivate"
+                ;;
+            raccord__subcmd__technical__subcmd__user,show)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__show"
+                ;;
+            raccord__subcmd__technical__subcmd__user,suspend)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__suspend"
+                ;;
+            raccord__subcmd__technical__subcmd__user__subcmd__help,expire)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__expire"
+                ;;
+            raccord__subcmd__technical__subcmd__user__subcmd__help,help)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__help"
+                ;;
+            raccord__subcmd__technical__subcmd__user__subcmd__help,list)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__list"
+                ;;
+            raccord__subcmd__technical__subcmd__user__subcmd__help,reactivate)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__reactivate"
+                ;;
+            raccord__subcmd__technical__subcmd__user__subcmd__help,show)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__show"
+                ;;
+            raccord__subcmd__technical__subcmd__user__subcmd__help,suspend)
+                cmd="raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__suspend"
+                ;;
+            raccord__subcmd__user,disable)
+                cmd="raccord__subcmd__user__subcmd__disable"
+                ;;
+            raccord__subcmd__user,enable)
+                cmd="raccord__subcmd__user__subcmd__enable"
+                ;;
             raccord__subcmd__user,help)
                 cmd="raccord__subcmd__user__subcmd__help"
                 ;;
             raccord__subcmd__user,invite)
                 cmd="raccord__subcmd__user__subcmd__invite"
                 ;;
+            raccord__subcmd__user,list)
+                cmd="raccord__subcmd__user__subcmd__list"
+                ;;
             raccord__subcmd__user,reset-mfa)
                 cmd="raccord__subcmd__user__subcmd__reset__subcmd__mfa"
+                ;;
+            raccord__subcmd__user,show)
+                cmd="raccord__subcmd__user__subcmd__show"
+                ;;
+            raccord__subcmd__user,sign-out)
+                cmd="raccord__subcmd__user__subcmd__sign__subcmd__out"
+                ;;
+            raccord__subcmd__user__subcmd__help,disable)
+                cmd="raccord__subcmd__user__subcmd__help__subcmd__disable"
+                ;;
+            raccord__subcmd__user__subcmd__help,enable)
+                cmd="raccord__subcmd__user__subcmd__help__subcmd__enable"
                 ;;
             raccord__subcmd__user__subcmd__help,help)
                 cmd="raccord__subcmd__user__subcmd__help__subcmd__help"
@@ -262,8 +406,17 @@ _raccord() {
             raccord__subcmd__user__subcmd__help,invite)
                 cmd="raccord__subcmd__user__subcmd__help__subcmd__invite"
                 ;;
+            raccord__subcmd__user__subcmd__help,list)
+                cmd="raccord__subcmd__user__subcmd__help__subcmd__list"
+                ;;
             raccord__subcmd__user__subcmd__help,reset-mfa)
                 cmd="raccord__subcmd__user__subcmd__help__subcmd__reset__subcmd__mfa"
+                ;;
+            raccord__subcmd__user__subcmd__help,show)
+                cmd="raccord__subcmd__user__subcmd__help__subcmd__show"
+                ;;
+            raccord__subcmd__user__subcmd__help,sign-out)
+                cmd="raccord__subcmd__user__subcmd__help__subcmd__sign__subcmd__out"
                 ;;
             *)
                 ;;
@@ -272,7 +425,7 @@ _raccord() {
 
     case "${cmd}" in
         raccord)
-            opts="-h -V --demo --accept-new-keys --help --version serve migrate import user service signing-key secret audit demo help"
+            opts="-h -V --demo --accept-new-keys --help --version serve migrate import user technical-user structure service signing-key secret audit stats doctor demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -409,8 +562,22 @@ _raccord() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        raccord__subcmd__doctor)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         raccord__subcmd__help)
-            opts="serve migrate import user service signing-key secret audit demo help"
+            opts="serve migrate import user technical-user structure service signing-key secret audit stats doctor demo help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -466,6 +633,20 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__help__subcmd__demo)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -759,9 +940,191 @@ _raccord() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        raccord__subcmd__help__subcmd__user)
-            opts="invite reset-mfa"
+        raccord__subcmd__help__subcmd__stats)
+            opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__structure)
+            opts="list show appoint"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__structure__subcmd__appoint)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__structure__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__structure__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__technical__subcmd__user)
+            opts="list show suspend reactivate expire"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__expire)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__reactivate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__technical__subcmd__user__subcmd__suspend)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__user)
+            opts="list show invite disable enable sign-out reset-mfa"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__user__subcmd__disable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__user__subcmd__enable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -787,7 +1150,49 @@ _raccord() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        raccord__subcmd__help__subcmd__user__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         raccord__subcmd__help__subcmd__user__subcmd__reset__subcmd__mfa)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__user__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__help__subcmd__user__subcmd__sign__subcmd__out)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -872,13 +1277,17 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__import__subcmd__managers)
-            opts="-h --report --help"
+            opts="-h --report --dry-run --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --report)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -890,13 +1299,17 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__import__subcmd__structures)
-            opts="-h --strict --report --help"
+            opts="-h --strict --report --dry-run --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --report)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1020,7 +1433,7 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__service__subcmd__add)
-            opts="-h --audience --jwt --token-seconds --require-audience --help"
+            opts="-h --audience --jwt --token-seconds --require-audience --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1034,6 +1447,10 @@ _raccord() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1042,12 +1459,16 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__service__subcmd__disable)
-            opts="-h --help"
+            opts="-h --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1056,12 +1477,16 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__service__subcmd__enable)
-            opts="-h --help"
+            opts="-h --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1196,12 +1621,16 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__service__subcmd__remove)
-            opts="-h --help"
+            opts="-h --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1210,13 +1639,17 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__service__subcmd__rotate)
-            opts="-h --keep --help"
+            opts="-h --keep --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1326,7 +1759,7 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__signing__subcmd__key__subcmd__list)
-            opts="-h --help"
+            opts="-h --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1354,12 +1787,16 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__signing__subcmd__key__subcmd__replace)
-            opts="-h --help"
+            opts="-h --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1368,12 +1805,16 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__signing__subcmd__key__subcmd__rotate)
-            opts="-h --help"
+            opts="-h --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1381,8 +1822,8 @@ _raccord() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        raccord__subcmd__user)
-            opts="-h --help invite reset-mfa help"
+        raccord__subcmd__stats)
+            opts="-h --json --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1395,9 +1836,447 @@ _raccord() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        raccord__subcmd__user__subcmd__help)
-            opts="invite reset-mfa help"
+        raccord__subcmd__structure)
+            opts="-h --help list show appoint help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__appoint)
+            opts="-h --and-by --reason --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --and-by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__help)
+            opts="list show appoint help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__help__subcmd__appoint)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__list)
+            opts="-h --without-manager --json --csv --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__structure__subcmd__show)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user)
+            opts="-h --help list show suspend reactivate expire help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__expire)
+            opts="-h --reason --by --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__help)
+            opts="list show suspend reactivate expire help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__expire)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__reactivate)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__help__subcmd__suspend)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__list)
+            opts="-h --expiring --dormant --failing --suspended --structure --json --csv --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --expiring)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --dormant)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --structure)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__reactivate)
+            opts="-h --reason --by --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__show)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__technical__subcmd__user__subcmd__suspend)
+            opts="-h --reason --by --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user)
+            opts="-h --help list show invite disable enable sign-out reset-mfa help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__disable)
+            opts="-h --reason --by --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__enable)
+            opts="-h --by --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__help)
+            opts="list show invite disable enable sign-out reset-mfa help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__help__subcmd__disable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__help__subcmd__enable)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1437,6 +2316,20 @@ _raccord() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        raccord__subcmd__user__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         raccord__subcmd__user__subcmd__help__subcmd__reset__subcmd__mfa)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
@@ -1451,8 +2344,36 @@ _raccord() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        raccord__subcmd__user__subcmd__help__subcmd__show)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__help__subcmd__sign__subcmd__out)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         raccord__subcmd__user__subcmd__invite)
-            opts="-h --login --last-name --first-name --contact --replace-address --structure --role --help"
+            opts="-h --login --resend --last-name --first-name --contact --replace-address --structure --role --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1482,6 +2403,32 @@ _raccord() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__list)
+            opts="-h --search --state --json --csv --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --search)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --state)
+                    COMPREPLY=($(compgen -W "invited active disabled" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -1490,12 +2437,48 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__user__subcmd__reset__subcmd__mfa)
-            opts="-h --help"
+            opts="-h --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__show)
+            opts="-h --json --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        raccord__subcmd__user__subcmd__sign__subcmd__out)
+            opts="-h --by --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --by)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
