@@ -4,7 +4,7 @@
 use axum::http::Method;
 use raccord::{domain::role::Role, web};
 
-use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPortal};
+use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPortal, acceptance};
 
 const CONFIRM: &str = "/confirmation-identite";
 
@@ -62,6 +62,8 @@ struct Scene {
     own_membership: i64,
     /// A structure that the manager is offered.
     offered: i64,
+    /// What the manager has seen of that offer.
+    seen: String,
     request: i64,
 }
 
@@ -76,8 +78,12 @@ impl Scene {
         portal.attach(&manager, &offered, Role::User).await;
         portal.offer(&offered, &manager).await;
         let asker = portal.person(&format!("Sacha{number}")).await;
+        let browser = portal.signed_in(&manager).await;
+        let offer = browser.open(&format!("/mon-compte/propositions/{}", offered.id)).await;
+        let seen = offer.form(&acceptance(&offered)).into_iter().find(|(name, _)| name == "vu");
         Self {
-            browser: portal.signed_in(&manager).await,
+            browser,
+            seen: seen.expect("what was seen").1,
             account: portal.technical_user(&structure, &manager).await,
             membership: portal.membership_of(&successor).await,
             own_membership: portal.find_membership(&manager).await.expect("a membership"),
@@ -118,8 +124,7 @@ impl Scene {
             "confirmation" if route.ends_with("/retraits/confirmation") => {
                 vec![("choisis", self.membership.to_string())]
             }
-            // As the page of a structure without accounts says it.
-            "acceptation" => typed(&[("vu", "d41d8cd98f00b204e9800998ecf8427e")]),
+            "acceptation" => vec![("vu", self.seen.clone())],
             "role" | "validation" => typed(&[("role", "GESTIONNAIRE_SECONDAIRE")]),
             "utilisateurs-techniques" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "Paie")]),
             "mot-de-passe" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("version", "1"), ("ancien", "24")]),
