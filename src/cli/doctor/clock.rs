@@ -1,11 +1,9 @@
 //! The machine's clock, beside that of the database, which decides.
 
+use sqlx::PgPool;
 use time::{Duration, OffsetDateTime};
 
-use super::{
-    database,
-    finding::{Finding, Place},
-};
+use super::finding::Finding;
 use crate::db::health;
 
 const ABOUT: &str = "clock";
@@ -14,12 +12,10 @@ const ABOUT: &str = "clock";
 const CLOSE: Duration = Duration::seconds(5);
 const FAR: Duration = Duration::seconds(60);
 
-pub(super) async fn examine(place: &Place) -> Option<Finding> {
-    let pool = database::pool(place).await?;
-    // The first look opens the connection, which takes time.
-    health::examine(&pool).await.ok()?;
+/// The pool's connection is open: to open it would take time.
+pub(super) async fn examine(pool: &PgPool) -> Option<Finding> {
     let before = OffsetDateTime::now_utc();
-    let seen = health::examine(&pool).await.ok()?;
+    let seen = health::examine(pool).await.ok()?;
     let took = OffsetDateTime::now_utc() - before;
     Some(judge(seen.clock - (before + took / 2)))
 }

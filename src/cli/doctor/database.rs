@@ -22,10 +22,25 @@ const OLDEST: i32 = 150_000;
 /// Connections that PostgreSQL keeps for superusers, and one for a command.
 const SPARE: i32 = 4;
 
-/// A pool for one look; `None` where the database is not reached.
-pub(super) async fn pool(place: &Place) -> Option<PgPool> {
-    let Place::At(options) = place else { return None };
-    reach(options).await.ok()
+/// A pool of one connection, for all looks.
+///
+/// # Errors
+/// Why there is none.
+pub(super) async fn open(place: &Place) -> Result<PgPool, Finding> {
+    match place {
+        Place::At(options) => reach(options).await.map_err(|error| {
+            let found = format!("cannot be reached: {}", one_line(&error));
+            let mend = "is the server running, and are host, role and password in DATABASE_URL right?";
+            Finding::wrong(ABOUT, found, mend)
+        }),
+        Place::NotMade => {
+            let found = "the embedded one is not made yet";
+            Err(Finding::warning(ABOUT, found, "`raccord serve` makes it; or set DATABASE_URL"))
+        }
+        Place::Broken(why) => {
+            Err(Finding::wrong(ABOUT, why.clone(), "see its log in the data directory, postgres/cluster"))
+        }
+    }
 }
 
 async fn reach(options: &PgConnectOptions) -> sqlx::Result<PgPool> {
@@ -33,31 +48,12 @@ async fn reach(options: &PgConnectOptions) -> sqlx::Result<PgPool> {
     Ok(db::pool(options.clone(), 1))
 }
 
-pub(super) async fn examine(settings: &Settings, place: &Place) -> Vec<Finding> {
-    let options = match place {
-        Place::At(options) => options,
-        Place::NotMade => {
-            let found = "the embedded one is not made yet";
-            return vec![Finding::warning(ABOUT, found, "`raccord serve` makes it; or set DATABASE_URL")];
-        }
-        Place::Broken(why) => {
-            return vec![Finding::wrong(ABOUT, why.clone(), "see its log in the data directory, postgres/cluster")];
-        }
-    };
-    let pool = match reach(options).await {
-        Ok(pool) => pool,
-        Err(error) => {
-            let found = format!("cannot be reached: {}", one_line(&error));
-            let mend = "is the server running, and are host, role and password in DATABASE_URL right?";
-            return vec![Finding::wrong(ABOUT, found, mend)];
-        }
-    };
-    match health::examine(&pool).await {
+pub(super) async fn examine(settings: &Settings, pool: &PgPool) -> Vec<Finding> {
+    match health::examine(pool).await {
         Ok(seen) => {
-            let mut findings = vec![version(&seen), connections(settings, &seen), schema(&pool).await];
+            let mut findings = vec![version(&seen), connections(settings, &seen), schema(pool).await];
             findings.extend(roles(settings, &seen));
             findings.extend(owner(settings).await);
-            pool.close().await;
             findings
         }
         Err(error) => {

@@ -1,20 +1,19 @@
 //! The key file, beside the keys that the database was used with.
 
-use super::{
-    database,
-    finding::{Finding, Place},
-};
+use sqlx::PgPool;
+
+use super::finding::Finding;
 use crate::{db::key_names, secret_keys, settings::Settings};
 
 const ABOUT: &str = "key file";
 
-pub(super) async fn examine(settings: &Settings, place: &Place) -> Option<Finding> {
-    let in_use = match database::pool(place).await {
+pub(super) async fn examine(settings: &Settings, pool: Option<&PgPool>) -> Finding {
+    let in_use = match pool {
         // Without tables, no key was used.
-        Some(pool) => key_names::in_use(&pool).await.unwrap_or_default(),
+        Some(pool) => key_names::in_use(pool).await.unwrap_or_default(),
         None => Vec::new(),
     };
-    Some(judge(settings, &in_use))
+    judge(settings, &in_use)
 }
 
 fn judge(settings: &Settings, in_use: &[String]) -> Finding {

@@ -1,17 +1,16 @@
 //! Mail: the settings, the server, and what waits in the outbox.
 
-use super::{
-    database,
-    finding::{Finding, Place},
-};
+use sqlx::PgPool;
+
+use super::finding::Finding;
 use crate::{db::health, mail::MailSender, settings::Settings};
 
 const ABOUT: &str = "mail";
 
-pub(super) async fn examine(settings: &Settings, place: &Place) -> Vec<Finding> {
+pub(super) async fn examine(settings: &Settings, pool: Option<&PgPool>) -> Vec<Finding> {
     let mut findings = vec![server(settings).await];
-    if let Some(pool) = database::pool(place).await
-        && let Ok(outbox) = health::outbox(&pool).await
+    if let Some(pool) = pool
+        && let Ok(outbox) = health::outbox(pool).await
     {
         findings.push(waiting(&outbox));
         if outbox.refused_addresses > 0 {

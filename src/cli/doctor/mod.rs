@@ -28,10 +28,22 @@ pub use settings::read_settings;
 /// Where standard output cannot be written.
 pub async fn run(settings: &Settings, place: Place, json: bool) -> Result<Outcome, CliError> {
     let mut findings = settings::examine(settings);
-    findings.extend(database::examine(settings, &place).await);
-    findings.extend(keys::examine(settings, &place).await);
-    findings.extend(mail::examine(settings, &place).await);
-    findings.extend(clock::examine(&place).await);
+    let pool = match database::open(&place).await {
+        Ok(pool) => Some(pool),
+        Err(finding) => {
+            findings.push(finding);
+            None
+        }
+    };
+    if let Some(pool) = &pool {
+        findings.extend(database::examine(settings, pool).await);
+    }
+    findings.push(keys::examine(settings, pool.as_ref()).await);
+    findings.extend(mail::examine(settings, pool.as_ref()).await);
+    if let Some(pool) = &pool {
+        findings.extend(clock::examine(pool).await);
+        pool.close().await;
+    }
     findings.extend(tls::examine(settings));
     findings.push(disk::examine(settings));
     print(&findings, json)
