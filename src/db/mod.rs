@@ -125,24 +125,24 @@ pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
 
 /// Whether every migration was applied with its present checksum. False where that cannot be read.
 async fn is_up_to_date(pool: &PgPool, migrator: &Migrator) -> bool {
-    let applied = sqlx::query_as::<_, (i64, Vec<u8>)>("SELECT version, checksum FROM _sqlx_migrations WHERE success")
-        .fetch_all(pool)
-        .await;
-    applied.is_ok_and(|applied| {
-        migrator.iter().all(|ours| {
-            applied.iter().any(|(version, checksum)| *version == ours.version && *checksum == ours.checksum.as_ref())
-        })
+    let applied = applied_migrations(pool).await;
+    migrator.iter().all(|ours| {
+        applied.iter().any(|(version, checksum)| *version == ours.version && *checksum == ours.checksum.as_ref())
     })
 }
 
 /// How many migrations of this version the database lacks: all of them where it has no table of
 /// them.
 pub async fn pending_migrations(pool: &PgPool) -> usize {
+    let applied = applied_migrations(pool).await;
     let migrator = sqlx::migrate!();
-    let applied =
-        sqlx::query_scalar::<_, i64>("SELECT version FROM _sqlx_migrations WHERE success").fetch_all(pool).await;
-    let applied = applied.unwrap_or_default();
-    migrator.iter().filter(|ours| !applied.contains(&ours.version)).count()
+    migrator.iter().filter(|ours| applied.iter().all(|(version, _)| *version != ours.version)).count()
+}
+
+/// Version and checksum of each applied migration; none where that cannot be read.
+async fn applied_migrations(pool: &PgPool) -> Vec<(i64, Vec<u8>)> {
+    let applied = sqlx::query_as("SELECT version, checksum FROM _sqlx_migrations WHERE success").fetch_all(pool).await;
+    applied.unwrap_or_default()
 }
 
 /// Whether an error means that a text cannot be stored: PostgreSQL has no NUL character.

@@ -76,10 +76,8 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result
 /// Begins a transaction with the row of the person locked who has this login.
 async fn begin<'p>(pool: &'p PgPool, login: &str) -> sqlx::Result<Option<(Transaction<'p, Postgres>, i64)>> {
     let mut tx = pool.begin().await?;
-    let id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1", login).fetch_optional(&mut *tx).await?;
-    let Some(id) = id else { return Ok(None) };
-    locks::person(&mut tx, id).await?;
-    Ok(Some((tx, id)))
+    let id = locks::named_person(&mut tx, login).await?;
+    Ok(id.map(|id| (tx, id)))
 }
 
 async fn managed(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<i64> {

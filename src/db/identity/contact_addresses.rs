@@ -262,10 +262,7 @@ pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Re
 /// Database errors.
 pub async fn assign(pool: &PgPool, actor: &Actor, login: &str, address: &ContactAddress) -> sqlx::Result<bool> {
     let mut tx = pool.begin().await?;
-    let user_id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1 FOR NO KEY UPDATE", login)
-        .fetch_optional(&mut *tx)
-        .await?;
-    let Some(user_id) = user_id else { return Ok(false) };
+    let Some(user_id) = locks::named_person(&mut tx, login).await? else { return Ok(false) };
     let notice = Notification::ContactAddressChanged { new_address: address.as_str().to_owned(), is_way_back: false };
     mailboxes::tell(&mut tx, actor, user_id, &notice).await?;
     mailboxes::assign_alone(&mut tx, user_id, address.as_str()).await?;

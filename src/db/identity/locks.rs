@@ -26,6 +26,11 @@ pub(super) async fn person(conn: &mut PgConnection, user_id: i64) -> sqlx::Resul
     Ok(())
 }
 
+/// Locks the row of the person with this login, if there is one, and says who it is.
+pub(super) async fn named_person(conn: &mut PgConnection, login: &str) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!("SELECT id FROM users WHERE login = $1 FOR NO KEY UPDATE", login).fetch_optional(conn).await
+}
+
 /// Locks the row of a person whose password was verified. False where it was replaced since, or the
 /// person was disabled.
 pub(super) async fn verified_person(conn: &mut PgConnection, verified: &VerifiedPassword) -> sqlx::Result<bool> {

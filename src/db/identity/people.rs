@@ -19,7 +19,7 @@ impl PersonState {
     /// Every state.
     pub const ALL: [Self; 3] = [Self::Invited, Self::Active, Self::Disabled];
 
-    /// The state's name, in the lists and in the statement below.
+    /// The state's name, in the lists and in the function `person_state`.
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
@@ -84,9 +84,7 @@ pub async fn list(pool: &PgPool, filter: PeopleFilter<'_>) -> sqlx::Result<Vec<P
                   (SELECT count(*) FROM structures s WHERE s.principal_manager_id = u.id) AS "managed!",
                   (SELECT count(*) FROM memberships m WHERE m.user_id = u.id) AS "memberships!"
              FROM users u
-            CROSS JOIN LATERAL (SELECT CASE WHEN u.disabled_at IS NOT NULL THEN 'disabled'
-                                            WHEN u.password_hash IS NULL OR u.invited THEN 'invited'
-                                            ELSE 'active' END AS state) w
+            CROSS JOIN LATERAL (SELECT person_state(u.disabled_at, u.password_hash, u.invited) AS state) w
             WHERE ($1::text IS NULL OR u.login = $1)
               AND ($2::text IS NULL
                    OR position(search_key($2) IN search_key(concat_ws(' ', u.login, u.first_name, u.last_name, u.contact_address))) > 0)

@@ -365,9 +365,7 @@ pub enum ResetOutcome {
 /// Database errors.
 pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<ResetOutcome> {
     let mut tx = pool.begin().await?;
-    let user_id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1", login).fetch_optional(&mut *tx).await?;
-    let Some(user_id) = user_id else { return Ok(ResetOutcome::NoSuchPerson) };
-    locks::person(&mut tx, user_id).await?;
+    let Some(user_id) = locks::named_person(&mut tx, login).await? else { return Ok(ResetOutcome::NoSuchPerson) };
     if !remove(&mut tx, user_id).await? {
         return Ok(ResetOutcome::NoSecondFactor);
     }

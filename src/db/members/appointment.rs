@@ -66,15 +66,7 @@ pub struct Appointed {
 pub async fn appoint(pool: &PgPool, actor: &Actor, appointment: Appointment<'_>) -> Result<Appointed, AppointError> {
     let Appointment { structure, login, reason } = appointment;
     let mut tx = pool.begin().await?;
-    // Locked like for every act on a structure, so that two successions queue.
-    let structure = sqlx::query!(
-        "SELECT id, principal_manager_id FROM structures WHERE identifier_type = $1 AND identifier = $2 FOR NO KEY UPDATE",
-        structure.kind().code(),
-        structure.value(),
-    )
-    .fetch_optional(&mut *tx)
-    .await?
-    .ok_or(AppointError::UnknownStructure)?;
+    let structure = structures::lock_named(&mut tx, structure).await?.ok_or(AppointError::UnknownStructure)?;
     let person = sqlx::query!(
         r#"SELECT id, disabled_at, password_hash IS NOT NULL AS "has_password!" FROM users WHERE login = $1"#,
         login
@@ -110,7 +102,7 @@ async fn replace(
     (former, successor): (i64, i64),
 ) -> Result<String, AppointError> {
     let manager = sqlx::query!(
-        r#"SELECT login, disabled_at IS NULL AND password_hash IS NOT NULL AND NOT invited AS "is_there!" FROM users WHERE id = $1"#,
+        r#"SELECT login, person_state(disabled_at, password_hash, invited) = 'active' AS "is_there!" FROM users WHERE id = $1"#,
         former
     )
     .fetch_one(&mut *conn)

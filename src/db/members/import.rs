@@ -113,15 +113,7 @@ async fn attach_in(
     structure: &StructureIdentifier,
     role: Role,
 ) -> Result<Attached, AttachError> {
-    // Locked like for every act on a structure, so that two successions queue.
-    let structure = sqlx::query!(
-        "SELECT id, principal_manager_id FROM structures WHERE identifier_type = $1 AND identifier = $2 FOR NO KEY UPDATE",
-        structure.kind().code(),
-        structure.value(),
-    )
-    .fetch_optional(&mut *conn)
-    .await?
-    .ok_or(AttachError::UnknownStructure)?;
+    let structure = structures::lock_named(conn, structure).await?.ok_or(AttachError::UnknownStructure)?;
     let registered = registration::register(conn, actor, person).await?;
     let assignment = Assignment {
         structure_id: structure.id,

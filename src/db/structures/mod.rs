@@ -10,7 +10,11 @@ pub mod supervision;
 use sqlx::{PgConnection, PgExecutor};
 use thiserror::Error;
 
-use crate::domain::{structure::StructureCard, structure_identifier::IdentifierType, territory::Territory};
+use crate::domain::{
+    structure::StructureCard,
+    structure_identifier::{IdentifierType, StructureIdentifier},
+    territory::Territory,
+};
 
 /// Proof that a person is, at this moment, the principal manager of a structure. Its fields are
 /// private and only [`find_managed`] makes one. Whatever acts on a structure takes one, so code
@@ -118,6 +122,32 @@ pub async fn find_managed(
             active: row.active,
         },
     }))
+}
+
+/// A structure that the operator named, and whose it is.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::db) struct NamedStructure {
+    pub id: i64,
+    pub principal_manager_id: Option<i64>,
+}
+
+/// Locks the structure with this identifier, as for every act on a structure, so that two
+/// successions queue.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn lock_named(
+    conn: &mut PgConnection,
+    structure: &StructureIdentifier,
+) -> sqlx::Result<Option<NamedStructure>> {
+    sqlx::query_as!(
+        NamedStructure,
+        "SELECT id, principal_manager_id FROM structures WHERE identifier_type = $1 AND identifier = $2 FOR NO KEY UPDATE",
+        structure.kind().code(),
+        structure.value(),
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// Reads the authority again inside the transaction that is about to write, and locks the structure

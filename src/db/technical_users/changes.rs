@@ -104,6 +104,18 @@ pub(super) struct LockedAccount<'a> {
     pub structure_id: i64,
 }
 
+impl<'a> LockedAccount<'a> {
+    /// An act on the account.
+    pub(super) fn event(&self, actor: &'a Actor, action: Action) -> Event<'a> {
+        Event {
+            structure_id: Some(self.structure_id),
+            technical_user_id: Some(self.id),
+            subject: self.login,
+            ..Event::of(actor, action)
+        }
+    }
+}
+
 /// Another status of an account.
 #[derive(Clone, Copy)]
 pub(super) struct Change<'a> {
@@ -140,14 +152,8 @@ pub(super) async fn apply(
         TechnicalUserStatus::Deleted => Action::TechnicalUserDeleted,
     };
     details.retain(|detail| !detail.is_empty());
-    let event = Event {
-        structure_id: Some(account.structure_id),
-        technical_user_id: Some(account.id),
-        subject: account.login,
-        detail: &details.join("\u{202f}; "),
-        ..Event::of(actor, action)
-    };
-    audit::record(conn, event).await?;
+    let detail = details.join("\u{202f}; ");
+    audit::record(conn, Event { detail: &detail, ..account.event(actor, action) }).await?;
     Ok(true)
 }
 

@@ -100,14 +100,8 @@ pub async fn expire(pool: &PgPool, actor: &Actor, target: Target<'_>) -> sqlx::R
     tokens::end_of_account(&mut tx, account.id).await?;
     envelopes::end_of_account(&mut tx, account.id).await?;
     reminders::leave_out(&mut tx, account.id).await?;
-    let event = Event {
-        structure_id: Some(account.structure_id),
-        technical_user_id: Some(account.id),
-        subject: &account.login,
-        detail: target.reason,
-        ..Event::of(actor, Action::PasswordExpiredEarly)
-    };
-    audit::record(&mut tx, event).await?;
+    let event = account.locked().event(actor, Action::PasswordExpiredEarly);
+    audit::record(&mut tx, Event { detail: target.reason, ..event }).await?;
     tell(&mut tx, actor, account, target.reason, OperatorAct::Expired).await?;
     tx.commit().await?;
     Ok(ActOutcome::Done)
