@@ -1,4 +1,4 @@
-//! What Prometheus is told, and what `deploy/monitoring` makes of it.
+//! The metrics that Prometheus reads, and the rules and the dashboard of `deploy/monitoring`.
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 

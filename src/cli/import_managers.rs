@@ -104,8 +104,8 @@ impl Attaching<'_> {
             Report::remark(number, remark);
         }
         if let Some(former) = &attached.replaced {
-            let (login, kind, value) = (person.login(), structure.kind().code(), structure.value());
-            Report::remark(number, format_args!("{login} replaces {former} as principal manager of {kind}:{value}"));
+            let login = person.login();
+            Report::remark(number, format_args!("{login} replaces {former} as principal manager of {structure}"));
         }
         Ok(attached)
     }

@@ -1,5 +1,7 @@
 //! The typed identifier of a structure (rule 1).
 
+use std::fmt;
+
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use thiserror::Error;
 use unicode_normalization::UnicodeNormalization;
@@ -25,6 +27,12 @@ impl IdentifierType {
     /// Every kind, in the order of the directory's numbers.
     pub const ALL: [Self; 7] =
         [Self::Siret, Self::UeHorsFrance, Self::HorsUe, Self::Ridet, Self::Tahiti, Self::Autre, Self::Particulier];
+
+    /// `TYPE:IDENTIFIER`, by which programs and operators name a structure.
+    #[must_use]
+    pub fn reference(self, identifier: &str) -> String {
+        format!("{}:{identifier}", self.code())
+    }
 
     /// The code in the database, in import files and in the API.
     #[must_use]
@@ -87,6 +95,12 @@ pub struct StructureIdentifier {
 
 /// The longest identifier, in characters.
 const MOST_CHARACTERS: usize = 80;
+
+impl fmt::Display for StructureIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind.reference(&self.value))
+    }
+}
 
 impl StructureIdentifier {
     /// Reads an identifier, and writes it in its [`normal_form`]. `strict_siret` also checks the

@@ -108,8 +108,8 @@ impl AsRef<[u8]> for Gathered {
 }
 
 /// Copies a body's frames into one buffer; `None` where it is too long, and an error where it is
-/// too slow. Not `collect`, which keeps
-/// the frames: a sender may make each of one byte, and each kept one would take thirty.
+/// too slow. Not `collect`, which keeps the frames: a sender may make each of one byte, and each
+/// kept one would take thirty.
 async fn gather<B>(mut body: B) -> Result<Option<Bytes>, BoxError>
 where
     B: HttpBody<Data = Bytes> + Unpin,

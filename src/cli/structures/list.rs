@@ -33,7 +33,7 @@ impl Listed<8> for SupervisedStructure {
 
     fn values(&self) -> [Cell; 8] {
         [
-            format!("{}:{}", self.identifier_type.code(), self.identifier).into(),
+            self.identifier_type.reference(&self.identifier).into(),
             (&self.designation).into(),
             self.active.into(),
             self.manager.clone().into(),

@@ -20,8 +20,7 @@ use crate::{
 /// Where no structure has this identifier.
 pub async fn run(pool: &PgPool, named: &StructureIdentifier, form: SheetForm) -> Result<Outcome, CliError> {
     let Some(structure) = supervision::list(pool, StructureFilter::One(named)).await?.pop() else {
-        let name = format!("{}:{}", named.kind().code(), named.value());
-        return Err(CliError::Usage(format!("{name}: no structure has this identifier")));
+        return Err(CliError::Usage(format!("{named}: no structure has this identifier")));
     };
     let members = supervision::members(pool, structure.id).await?;
     let filter = InventoryFilter { structure: Some(named), ..InventoryFilter::default() };

@@ -63,7 +63,7 @@ impl Listed<12> for InventoryRow {
             (&self.login).into(),
             self.label.clone().into(),
             state(self).into(),
-            format!("{}:{}", self.identifier_type.code(), self.identifier).into(),
+            self.identifier_type.reference(&self.identifier).into(),
             (&self.designation).into(),
             self.contact_address.clone().into(),
             self.days_left.into(),

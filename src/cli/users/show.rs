@@ -33,7 +33,7 @@ impl Listed<5> for PersonMembership {
 
     fn values(&self) -> [Cell; 5] {
         [
-            format!("{}:{}", self.identifier_type.code(), self.identifier).into(),
+            self.identifier_type.reference(&self.identifier).into(),
             (&self.designation).into(),
             self.is_structure_active.into(),
             self.role.external_code().into(),

@@ -148,7 +148,7 @@ fn identity(authority: &Authority, asked: Option<&Named>) -> HeaderMap {
     let ends = ends.replace_nanosecond(0).unwrap_or(ends).format(&Rfc3339).unwrap_or_default();
     let structure = &authority.structure;
     let asked = match asked {
-        Some(Named::Readable(asked)) => in_ascii(&format!("{}:{}", asked.kind().code(), asked.value())),
+        Some(Named::Readable(asked)) => in_ascii(&asked.to_string()),
         Some(Named::Unreadable) | None => String::new(),
     };
     let is_authorized = if authority.over_structure == Some(true) { "true" } else { "" };

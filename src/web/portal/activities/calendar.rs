@@ -115,7 +115,7 @@ pub async fn revoke_link(State(state): State<AppState>, visitor: Visitor) -> Res
 /// The calendar of the visitor.
 pub async fn file(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
     let manager_id = manager_id(&visitor)?;
-    answer(&state, manager_id, (Downloader::Person(manager_id), QueueKey::Person(manager_id))).await
+    answer(&state, manager_id, Downloader::Person(manager_id), QueueKey::Person(manager_id)).await
 }
 
 /// The calendar, for a program that has the link.
@@ -128,8 +128,7 @@ pub async fn subscription(
 ) -> Result<Response, AppError> {
     let found = calendar_links::find_owner(&state.strangers_pool, &random::digest(&token)).await?;
     let manager_id = found.ok_or(AppError::NotFound)?;
-    let reader = (Downloader::CalendarLink(manager_id), QueueKey::portal(context.address));
-    answer(&state, manager_id, reader).await
+    answer(&state, manager_id, Downloader::CalendarLink(manager_id), QueueKey::portal(context.address)).await
 }
 
 /// A calendar, which counts as a download from before it is read until it is handed to the kernel:
@@ -137,7 +136,8 @@ pub async fn subscription(
 async fn answer(
     state: &AppState,
     manager_id: i64,
-    (downloader, key): (Downloader, QueueKey),
+    downloader: Downloader,
+    key: QueueKey,
 ) -> Result<Response, AppError> {
     let share = state.exports.take(downloader, 1)?;
     let deadlines = deadlines::of_manager(&state.pool, manager_id).await?;
