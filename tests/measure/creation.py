@@ -86,9 +86,14 @@ def switch(program, state):
 def files(directory):
     """Files of src named in what was recorded, but for tests."""
     text = "".join(path.read_text(errors="replace") for path in directory.glob("recorded.*"))
-    # Paths of libraries are those of the registry and of the compiler.
-    found = re.findall(r"^(?:fl|fi|fe|cfi|cfl)=\(\d+\) (?!\S*/(?:registry|rustc)/)(?:\S*/)?(src/\S+\.rs)$", text, re.M)
-    return sorted(set(found))
+    found = re.findall(r"^(?:fl|fi|fe|cfi|cfl)=\(\d+\) (?:\S*/)?(src/\S+\.rs)$", text, re.M)
+    # The same names stand for the files of libraries.
+    root = pathlib.Path.cwd()
+    return sorted({path for path in found if (root / path).exists() and not is_of_a_library(text, path)})
+
+
+def is_of_a_library(text, path):
+    return not re.search(rf"^(?:fl|fi|fe|cfi|cfl)=\(\d+\) (?!\S*(?:registry|rustc)/)(?:\S*/)?{re.escape(path)}$", text, re.M)
 
 
 def main():
