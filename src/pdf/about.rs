@@ -5,7 +5,7 @@ use lopdf::{Dictionary, Object, Stream, StringFormat, dictionary, text_string};
 use sha2::{Digest, Sha256};
 use time::{OffsetDateTime, UtcOffset};
 
-use super::{font::Face, sheet_data::ConnectionSheet, sheet_layout};
+use super::{font::Face, group::SheetGroup, sheet_data::ConnectionSheet, sheet_layout};
 
 /// The XMP packet. askama escapes the values for XML.
 #[derive(Template)]
@@ -55,11 +55,19 @@ pub struct About {
 
 impl About {
     pub fn new(sheet: &ConnectionSheet<'_>) -> Self {
-        let issued_at = sheet.issued_at.to_offset(UtcOffset::UTC);
-        let seed = format!("{}\n{}", sheet.login, issued_at.unix_timestamp_nanos());
+        Self::titled(sheet.login, sheet.service_name, sheet.issued_at)
+    }
+
+    pub fn of_group(group: &SheetGroup<'_>) -> Self {
+        Self::titled(group.name, group.service_name, group.issued_at)
+    }
+
+    fn titled(subject: &str, service_name: &str, issued_at: OffsetDateTime) -> Self {
+        let issued_at = issued_at.to_offset(UtcOffset::UTC);
+        let seed = format!("{subject}\n{}", issued_at.unix_timestamp_nanos());
         Self {
-            title: Face::Regular.clean(&format!("{} – {}", sheet_layout::TITLE, sheet.login)),
-            author: Face::Regular.clean(sheet.service_name),
+            title: Face::Regular.clean(&format!("{} – {subject}", sheet_layout::TITLE)),
+            author: Face::Regular.clean(service_name),
             issued_at,
             id: Sha256::digest(seed)[..16].to_vec(),
         }

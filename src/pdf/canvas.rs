@@ -33,6 +33,7 @@ pub struct Fill {
 
 /// A node of the structure tree: a text, or the parent of other elements.
 pub struct Element {
+    /// A tag of PDF; `TH-Column` is a `TH` at the head of a column.
     pub tag: &'static str,
     /// Index of the parent element; the root is its own parent.
     pub parent: usize,
@@ -40,6 +41,8 @@ pub struct Element {
 }
 
 pub struct Canvas {
+    /// The page's entry in the outline, if it has one.
+    pub title: Option<String>,
     pub y: f32,
     pub fills: Vec<Fill>,
     /// In reading order, the root first.
@@ -50,7 +53,7 @@ pub struct Canvas {
 impl Canvas {
     pub fn new() -> Self {
         let root = Element { tag: "Document", parent: 0, runs: Vec::new() };
-        Self { y: 0.0, fills: Vec::new(), elements: vec![root], open: 0 }
+        Self { title: None, y: 0.0, fills: Vec::new(), elements: vec![root], open: 0 }
     }
 
     /// Opens an element, until [`Self::end`].

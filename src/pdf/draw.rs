@@ -15,26 +15,34 @@ use super::{
     style::Colour,
 };
 
-/// More than any sheet needs, so that the buffer is never reallocated, which would leave a copy.
+/// More than fonts and any page need, so that the buffer is never reallocated, which would leave a
+/// copy.
 const CAPACITY: usize = 64 * 1024;
+const CAPACITY_OF_PAGE: usize = 16 * 1024;
 
-pub fn draw(canvas: &Canvas) -> Result<lopdf::Document, PdfError> {
+pub fn draw(pages: &[Canvas]) -> Result<lopdf::Document, PdfError> {
     let mut pdf = PdfDocument::new("");
     for face in [Face::Regular, Face::Bold, Face::Mono] {
-        let characters = characters_in(face, canvas);
+        let characters = pages.iter().flat_map(|canvas| characters_in(face, canvas)).collect();
         let font = PdfFont::new(face.subset(&characters)?);
         pdf.resources.fonts.map.insert(font_id(face), font);
     }
-    pdf.pages = vec![PdfPage::new(Mm(210.0), Mm(297.0), operations(canvas))];
+    pdf.pages = pages.iter().map(|canvas| PdfPage::new(Mm(210.0), Mm(297.0), operations(canvas))).collect();
     let document = pdf.to_lopdf_document(&PdfSaveOptions::default(), &mut Vec::new());
     zeroize_texts(&mut pdf);
     Ok(document)
 }
 
 pub fn write(mut document: lopdf::Document) -> Result<Zeroizing<Vec<u8>>, PdfError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(CAPACITY));
+    let pages = document.page_iter().count();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(CAPACITY + pages * CAPACITY_OF_PAGE));
     document.compress();
-    document.save_to(&mut *bytes)?;
+    if pages > 1 {
+        // The structure of hundreds of pages is most of such a file: in object streams, it shrinks.
+        document.save_modern(&mut *bytes)?;
+    } else {
+        document.save_to(&mut *bytes)?;
+    }
     for object in document.objects.values_mut() {
         if let lopdf::Object::Stream(stream) = object {
             stream.content.zeroize();
@@ -60,7 +68,7 @@ fn operations(canvas: &Canvas) -> Vec<Op> {
     ops.push(Op::EndMarkedContent);
     for (number, index) in canvas.marked() {
         let element = &canvas.elements[index];
-        let tag = element.tag.into();
+        let tag = element.tag.split('-').next().unwrap_or_default().into();
         let properties = DictItem::Dict { map: [("MCID".into(), DictItem::Int(number.into()))].into() };
         ops.push(Op::BeginMarkedContentWithProperties { tag, properties });
         ops.extend(element.runs.iter().flat_map(show));

@@ -44,7 +44,8 @@ impl Page {
         Ok(page.canvas)
     }
 
-    fn header(&mut self, service_name: &str) {
+    /// The band at the top.
+    pub fn header(&mut self, service_name: &str) {
         self.canvas.fill(0.0, 0.0, PAGE_WIDTH, BAND, ACCENT);
         let middle = |style: Style| (BAND - style.leading()) / 2.0;
         let (name, small) = (Style::new(Bold, 15.0, WHITE), Style::new(Regular, 9.0, WHITE));

@@ -9,21 +9,27 @@ use super::{
     error::PdfError,
 };
 
-pub fn complete(document: &mut Document, canvas: &Canvas, about: &About) -> Result<(), PdfError> {
-    let page = document.page_iter().next().ok_or(lopdf::Error::PageNumberNotFound(1))?;
-    let structure = structure_tree(document, canvas, page);
+pub fn complete(document: &mut Document, pages: &[Canvas], about: &About) -> Result<(), PdfError> {
+    let page_ids: Vec<ObjectId> = document.page_iter().collect();
+    let structure = structure_tree(document, pages, &page_ids);
     let metadata = document.add_object(about.metadata()?);
+    let outline = (pages.len() > 1).then(|| outline(document, pages, &page_ids));
     let catalog = document.catalog_mut()?;
     catalog.set("StructTreeRoot", structure);
     catalog.set("MarkInfo", dictionary! { "Marked" => true });
     catalog.set("Lang", text_string(LANGUAGE));
     catalog.set("ViewerPreferences", dictionary! { "DisplayDocTitle" => true });
     catalog.set("Metadata", metadata);
-    let page = document.get_dictionary_mut(page)?;
-    page.set("StructParents", 0);
-    page.set("Tabs", "S");
-    page.remove(b"Annots");
-
+    if let Some(outline) = outline {
+        catalog.set("Outlines", outline);
+        catalog.set("PageMode", "UseOutlines");
+    }
+    for (number, id) in (0_i64..).zip(page_ids) {
+        let page = document.get_dictionary_mut(id)?;
+        page.set("StructParents", number);
+        page.set("Tabs", "S");
+        page.remove(b"Annots");
+    }
     document.version = "1.7".into();
     let info = document.add_object(about.information());
     document.trailer.set("Info", info);
@@ -32,38 +38,93 @@ pub fn complete(document: &mut Document, canvas: &Canvas, about: &About) -> Resu
     Ok(())
 }
 
-fn structure_tree(document: &mut Document, canvas: &Canvas, page: ObjectId) -> ObjectId {
+/// The tree of one page, or a document with a section for each of several.
+fn structure_tree(document: &mut Document, pages: &[Canvas], page_ids: &[ObjectId]) -> ObjectId {
     let tree = document.new_object_id();
-    let ids: Vec<ObjectId> = canvas.elements.iter().map(|_| document.new_object_id()).collect();
-    let mut kids = vec![Vec::<Object>::new(); ids.len()];
-    for (index, element) in canvas.elements.iter().enumerate().skip(1) {
-        kids[element.parent].push(ids[index].into());
-    }
     let mut owners = Vec::<Object>::new();
-    for (number, index) in canvas.marked() {
-        kids[index].push(number.into());
-        owners.push(ids[index].into());
-    }
-    for (index, (element, kids)) in canvas.elements.iter().zip(kids).enumerate() {
-        let parent = if index == 0 { tree } else { ids[element.parent] };
-        document.set_object(ids[index], node(element.tag, parent, page, kids));
-    }
-    let parents = document.add_object(dictionary! { "Nums" => vec![0.into(), owners.into()] });
+    let top = if let ([canvas], [page]) = (pages, page_ids) {
+        add_page(document, &mut owners, (0, canvas, *page), ("Document", tree))
+    } else {
+        let whole = document.new_object_id();
+        let mut sections = Vec::<Object>::new();
+        for (number, (canvas, page)) in (0_i64..).zip(pages.iter().zip(page_ids)) {
+            sections.push(add_page(document, &mut owners, (number, canvas, *page), ("Sect", whole)).into());
+        }
+        let node = dictionary! { "Type" => "StructElem", "S" => "Document", "P" => tree, "K" => sections };
+        document.set_object(whole, node);
+        whole
+    };
+    let next = i64::try_from(pages.len()).unwrap_or(i64::MAX);
+    let parents = document.add_object(dictionary! { "Nums" => owners });
     let root = dictionary! {
-        "Type" => "StructTreeRoot", "K" => ids[0], "ParentTree" => parents, "ParentTreeNextKey" => 1,
+        "Type" => "StructTreeRoot", "K" => top, "ParentTree" => parents, "ParentTreeNextKey" => next,
     };
     document.set_object(tree, root);
     tree
 }
 
+/// Adds the elements of a page below `parent`, and to `owners` which of them each of its marks
+/// belongs to. The page's own element has the tag `whole`.
+fn add_page(
+    document: &mut Document,
+    owners: &mut Vec<Object>,
+    (number, canvas, page): (i64, &Canvas, ObjectId),
+    (whole, parent): (&str, ObjectId),
+) -> ObjectId {
+    let ids: Vec<ObjectId> = canvas.elements.iter().map(|_| document.new_object_id()).collect();
+    let mut kids = vec![Vec::<Object>::new(); ids.len()];
+    for (index, element) in canvas.elements.iter().enumerate().skip(1) {
+        kids[element.parent].push(ids[index].into());
+    }
+    let mut of_page = Vec::<Object>::new();
+    for (mark, index) in canvas.marked() {
+        kids[index].push(mark.into());
+        of_page.push(ids[index].into());
+    }
+    for (index, (element, kids)) in canvas.elements.iter().zip(kids).enumerate() {
+        let (tag, parent) = if index == 0 { (whole, parent) } else { (element.tag, ids[element.parent]) };
+        document.set_object(ids[index], node(tag, parent, page, kids));
+    }
+    owners.extend([number.into(), of_page.into()]);
+    ids[0]
+}
+
 fn node(tag: &str, parent: ObjectId, page: ObjectId, kids: Vec<Object>) -> Dictionary {
+    let (tag, scope) = tag.split_once('-').unwrap_or((tag, "Row"));
     let mut node = dictionary! {
         "Type" => "StructElem", "S" => tag, "P" => parent, "Pg" => page, "K" => kids,
     };
     match tag {
-        "TH" => node.set("A", dictionary! { "O" => "Table", "Scope" => "Row" }),
+        "TH" => node.set("A", dictionary! { "O" => "Table", "Scope" => scope }),
         "L" => node.set("A", dictionary! { "O" => "List", "ListNumbering" => "Disc" }),
         _ => (),
     }
     node
+}
+
+/// One entry for each page that has a title.
+fn outline(document: &mut Document, pages: &[Canvas], page_ids: &[ObjectId]) -> ObjectId {
+    let titled: Vec<(&str, ObjectId)> =
+        pages.iter().zip(page_ids).filter_map(|(canvas, page)| Some((canvas.title.as_deref()?, *page))).collect();
+    let root = document.new_object_id();
+    let ids: Vec<ObjectId> = titled.iter().map(|_| document.new_object_id()).collect();
+    for (index, (title, page)) in titled.into_iter().enumerate() {
+        let mut entry = dictionary! {
+            "Title" => text_string(title), "Parent" => root, "Dest" => vec![page.into(), "Fit".into()],
+        };
+        if let Some(before) = index.checked_sub(1) {
+            entry.set("Prev", ids[before]);
+        }
+        if let Some(after) = ids.get(index + 1) {
+            entry.set("Next", *after);
+        }
+        document.set_object(ids[index], entry);
+    }
+    let mut entries = dictionary! { "Type" => "Outlines", "Count" => i64::try_from(ids.len()).unwrap_or_default() };
+    if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
+        entries.set("First", *first);
+        entries.set("Last", *last);
+    }
+    document.set_object(root, entries);
+    root
 }

@@ -7,7 +7,9 @@ use lopdf::{Document, Object};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 
-use super::{ConnectionSheet, PdfError, canvas::PAGE_HEIGHT, font::Face, render, sheet_layout};
+use super::{
+    ConnectionSheet, PdfError, SheetGroup, canvas::PAGE_HEIGHT, font::Face, render, render_group, sheet_layout,
+};
 
 const PASSWORD: &str = "rac_7Hq9mVxK2tRwZp4NcYb8DfGjS3uEaQ5k";
 
@@ -236,6 +238,42 @@ fn a_designation_of_250_characters_is_whole() {
         return;
     };
     assert!(lines.join(" ").contains(designation.trim()));
+}
+
+/// As many sheets as a batch may have in tests, each with its own login.
+fn group_of(logins: &[String]) -> Vec<ConnectionSheet<'_>> {
+    logins.iter().map(|login| ConnectionSheet { login, ..example() }).collect()
+}
+
+fn named(sheets: &[ConnectionSheet<'_>]) -> Vec<u8> {
+    let (issued_on, issued_at) = (example().issued_on, example().issued_at);
+    render_group(&SheetGroup { service_name: "Raccord", name: "lot n°\u{a0}12", issued_on, issued_at, sheets })
+        .unwrap()
+        .to_vec()
+}
+
+#[test]
+fn a_group_has_a_cover_then_one_page_an_account_and_an_outline() {
+    let logins: Vec<String> = (1..=80).map(|number| format!("TECH_{number}_21350001400019@cpro.fr")).collect();
+    let bytes = named(&group_of(&logins));
+    let document = Document::load_mem(&bytes).unwrap();
+    assert_eq!(document.get_pages().len(), 3 + 80, "38 accounts on a page of the cover");
+    let catalog = document.catalog().unwrap();
+    let outline = document.get_dictionary(catalog.get(b"Outlines").unwrap().as_reference().unwrap()).unwrap();
+    assert_eq!(outline.get(b"Count").unwrap().as_i64().unwrap(), 81);
+    let of_page = |page: u32| document.extract_text(&[page]).unwrap_or_default();
+    for (number, login) in (0_u32..).zip(&logins) {
+        assert!(of_page(4 + number).contains(login.as_str()), "{login}");
+        assert!(of_page(1 + number / 38).contains(login.as_str()), "{login} on the cover");
+    }
+    assert_eq!(bytes, named(&group_of(&logins)), "the same for the same sheets");
+}
+
+#[test]
+fn three_hundred_sheets_stay_below_two_megabytes() {
+    let logins: Vec<String> = (1..=300).map(|number| format!("TECH_{number}_21350001400019@cpro.fr")).collect();
+    let bytes = named(&group_of(&logins));
+    assert!(bytes.len() < 2_000_000, "{}", bytes.len());
 }
 
 proptest! {
