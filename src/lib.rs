@@ -19,7 +19,7 @@ pub mod private_files;
 pub mod process;
 pub mod program;
 mod secret_keys;
-mod server;
+pub mod server;
 pub mod settings;
 pub mod web;
 pub mod work_queue;

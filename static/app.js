@@ -7,6 +7,7 @@ printButtons();
 busyForms();
 exportForms();
 sessionWarning();
+progressOfBatch();
 passwordAdvice();
 askOnceBeforeLeavingTheSecret();
 renaming();
@@ -215,6 +216,25 @@ async function save(form) {
   // Once the browser has read it.
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   return true;
+}
+
+// The progress of a batch, read again each second, and the whole page once the work is done.
+function progressOfBatch() {
+  const shown = document.querySelector("[data-progress]");
+  if (!shown) return;
+  const look = async () => {
+    const answer = await fetch(location.pathname).catch(() => null);
+    if (answer?.ok) {
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const now = page.querySelector("[data-progress]");
+      if (!now) return location.reload();
+      shown.querySelector("p").textContent = now.querySelector("p").textContent;
+      shown.querySelector("progress").value = now.querySelector("progress").value;
+      document.title = page.title;
+    }
+    setTimeout(look, 1000);
+  };
+  setTimeout(look, 1000);
 }
 
 // The password cannot be shown again: asks once before leaving it neither copied nor exported.

@@ -55,6 +55,9 @@ fn rule(method: &Method, path: &str) -> Open {
         ("POST", "/mon-compte/demandes-de-rattachement/{id}/annulation") => Open::SignedIn,
         ("GET", path) if path.starts_with("/activites") => Open::AnyManager,
         ("POST", "/activites/echeances" | "/activites/echeances/revocation") => Open::AnyManager,
+        // Who manages nothing is refused once the form is read.
+        ("POST", "/lots") => Open::SignedIn,
+        ("GET" | "POST", path) if path.starts_with("/lots/{id}") => Open::ItsManager,
         // The token is the credential; this one does not exist.
         ("GET", "/calendrier/{token}") => Open::Public,
         ("GET" | "POST", "/structures/{id}" | "/structures/{id}/gestionnaire-principal") => Open::ItsManager,
@@ -96,6 +99,7 @@ async fn every_route_is_open_to_the_people_it_should_be_and_to_no_others() {
     portal.attach(&member, &structure, Role::User).await;
     let membership = portal.membership_of(&member).await;
     let request = portal.membership_request(&stranger, &structure).await;
+    let batch = portal.finished_batch(&manager).await;
     let (other_manager, _) = portal.manager_with_structures("Alix", 1).await;
     let former = portal.person("Maxime").await;
     portal.attach(&former, &structure, Role::PrincipalManager).await;
@@ -112,6 +116,7 @@ async fn every_route_is_open_to_the_people_it_should_be_and_to_no_others() {
         let id = match route.path.split('/').nth(1) {
             Some("utilisateurs-techniques") => account,
             Some("rattachements") => membership,
+            Some("lots") => batch,
             Some("demandes-de-rattachement") => request,
             _ => structure.id,
         };
@@ -148,6 +153,7 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
     portal.attach(&manager, &offered[0], Role::User).await;
     portal.offer(&offered[0], &manager).await;
     let own = portal.find_membership(&manager).await.expect("a membership");
+    let batch = portal.finished_batch(&manager).await;
     let browser = portal.signed_in(&manager).await;
     for route in web::routes() {
         let account = portal.technical_user(&structure, &manager).await;
@@ -156,6 +162,7 @@ async fn the_manager_opens_every_page_and_no_act_passes_without_its_form() {
             Some("mon-compte") => own,
             Some("utilisateurs-techniques") => account,
             Some("rattachements") => membership,
+            Some("lots") => batch,
             _ => structure.id,
         };
         let path = route.path.replace("{id}", &id.to_string());

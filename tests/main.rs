@@ -6,6 +6,7 @@ mod addresses;
 mod api;
 mod architecture;
 mod attacks;
+mod batches;
 mod common;
 mod creation;
 mod deadlines;

@@ -3,6 +3,7 @@
 mod audit;
 mod audit_export;
 mod backup;
+mod batch_kills;
 pub mod binary;
 mod chaos;
 mod cluster;

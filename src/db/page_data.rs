@@ -3,6 +3,8 @@
 
 use sqlx::{PgPool, Postgres, Transaction};
 
+use crate::domain::envelope::SessionSecret;
+
 use super::{
     identity::calendar_links,
     members::{
@@ -18,6 +20,7 @@ use super::{
     },
     technical_users::{
         self, TechnicalUser,
+        batches::progress::{self, AnnouncedBatch},
         deadlines::{self, MonthOfDeadlines, NextDeadline},
         overview::{self, AccountFilter, DueCounts, OverviewRow},
     },
@@ -65,10 +68,11 @@ pub struct ActivitiesContents {
     pub is_address_refused: bool,
     /// The first invitations whose address refuses mails.
     pub refused_invitations: Vec<RefusedInvitation>,
+    pub batch: Option<AnnouncedBatch>,
 }
 
 /// Which part of « Activités du gestionnaire » to read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct ActivitiesPart<'a> {
     pub filter: &'a StructureFilter,
     /// Matching structures before the page.
@@ -81,6 +85,7 @@ pub struct ActivitiesPart<'a> {
     pub refused_invitations: i64,
     /// The manager's address.
     pub contact_address: &'a str,
+    pub session: &'a SessionSecret,
 }
 
 /// Reads a page of « Activités du gestionnaire ».
@@ -96,8 +101,9 @@ pub async fn activities(pool: &PgPool, manager_id: i64, part: ActivitiesPart<'_>
     let is_address_refused = refused_addresses::is_refused(&mut *tx, part.contact_address).await?;
     let refused_invitations =
         refused_addresses::invitations_of_manager(&mut *tx, manager_id, part.refused_invitations).await?;
+    let batch = progress::announced(&mut *tx, manager_id, part.session).await?;
     tx.commit().await?;
-    Ok(ActivitiesContents { structures, requests, offers, due, is_address_refused, refused_invitations })
+    Ok(ActivitiesContents { structures, requests, offers, due, is_address_refused, refused_invitations, batch })
 }
 
 /// What « Utilisateurs techniques » of a manager shows.
@@ -106,24 +112,31 @@ pub struct OverviewContents {
     /// A page of the accounts.
     pub accounts: Vec<OverviewRow>,
     pub due: DueCounts,
+    pub batch: Option<AnnouncedBatch>,
+}
+
+/// Which part of « Utilisateurs techniques » to read.
+#[derive(Clone, Copy)]
+pub struct OverviewPart<'a> {
+    pub filter: &'a AccountFilter,
+    /// Matching accounts before the page.
+    pub offset: i64,
+    /// Accounts on the page.
+    pub limit: i64,
+    pub session: &'a SessionSecret,
 }
 
 /// Reads a page of « Utilisateurs techniques ».
 ///
 /// # Errors
 /// Database errors.
-pub async fn overview(
-    pool: &PgPool,
-    manager_id: i64,
-    filter: &AccountFilter,
-    offset: i64,
-    limit: i64,
-) -> sqlx::Result<OverviewContents> {
+pub async fn overview(pool: &PgPool, manager_id: i64, part: OverviewPart<'_>) -> sqlx::Result<OverviewContents> {
     let mut tx = begin(pool).await?;
-    let accounts = overview::page(&mut *tx, manager_id, filter, offset, limit).await?;
+    let accounts = overview::page(&mut *tx, manager_id, part.filter, part.offset, part.limit).await?;
     let due = overview::count_due(&mut *tx, manager_id).await?;
+    let batch = progress::announced(&mut *tx, manager_id, part.session).await?;
     tx.commit().await?;
-    Ok(OverviewContents { accounts, due })
+    Ok(OverviewContents { accounts, due, batch })
 }
 
 /// What « Calendrier des échéances » shows.

@@ -43,6 +43,8 @@ pub enum Action {
     TechnicalUserDeleted,
     RestrictionsChanged,
     NetworkLocked,
+    BatchBegun,
+    BatchFinished,
     ActRefused,
     CalendarLinkMade,
     CalendarLinkRevoked,
@@ -66,7 +68,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 58] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -104,6 +106,8 @@ impl Action {
         Self::TechnicalUserDeleted,
         Self::RestrictionsChanged,
         Self::NetworkLocked,
+        Self::BatchBegun,
+        Self::BatchFinished,
         Self::ActRefused,
         Self::CalendarLinkMade,
         Self::CalendarLinkRevoked,
@@ -199,6 +203,8 @@ impl Action {
             Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
             Self::RestrictionsChanged => "RESTRICTIONS_CHANGED",
             Self::NetworkLocked => "NETWORK_LOCKED",
+            Self::BatchBegun => "BATCH_BEGUN",
+            Self::BatchFinished => "BATCH_FINISHED",
             Self::ActRefused => "ACT_REFUSED",
             Self::CalendarLinkMade => "CALENDAR_LINK_MADE",
             Self::CalendarLinkRevoked => "CALENDAR_LINK_REVOKED",
@@ -262,6 +268,8 @@ impl Action {
             Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",
             Self::RestrictionsChanged => "Modification des restrictions d’un utilisateur technique",
             Self::NetworkLocked => "Verrouillage sur la première adresse",
+            Self::BatchBegun => "Lancement d’un lot",
+            Self::BatchFinished => "Fin d’un lot",
             Self::ActRefused => "Opération refusée",
             Self::CalendarLinkMade => "Création d’un lien de calendrier",
             Self::CalendarLinkRevoked => "Révocation du lien de calendrier",

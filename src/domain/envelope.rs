@@ -4,6 +4,9 @@
 //! The key is derived from the session's secret. The server has that secret only while it handles
 //! a request of the session; the database has its hash alone. So a dump of the database decrypts
 //! nothing.
+//!
+//! The passwords of a batch are made between two requests of the session. They are encrypted for
+//! the session's public key (HPKE, RFC 9180), whose private half is derived from the same secret.
 
 use std::time::Duration;
 
@@ -12,6 +15,10 @@ use chacha20poly1305::{
     aead::{Aead, Payload},
 };
 use hkdf::Hkdf;
+use hpke::{
+    Deserializable, Kem, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305 as HpkeAead, kdf::HkdfSha256,
+    kem::X25519HkdfSha256,
+};
 use rand::CryptoRng;
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -26,7 +33,15 @@ use super::{
 /// How long the envelope of a new password lasts, displayed or not.
 pub const LIFETIME: Duration = Duration::from_mins(10);
 
+/// How long the envelopes of a batch wait for their first export. From then on they last for
+/// [`LIFETIME`].
+pub const BATCH_LIFETIME: Duration = Duration::from_hours(1);
+
+/// Of the salt, and as many bytes of the sender's key of HPKE.
 const SALT_LENGTH: usize = 32;
+
+const SESSION_KEY_PAIR: &[u8] = b"raccord session key pair";
+const FOR_A_BATCH: &[u8] = b"raccord envelope of a batch";
 
 /// What an envelope is for. It is the associated data of the encryption: an envelope copied to
 /// another account, version or manager does not open.
@@ -52,6 +67,7 @@ impl EnvelopeSubject {
 }
 
 /// An encrypted password: salt of 32 bytes, ciphertext, then tag (HKDF-SHA-256, ChaCha20-Poly1305).
+/// Of a batch: the encapsulated key in place of the salt (HPKE with X25519).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedPassword(Vec<u8>);
 
@@ -72,13 +88,41 @@ impl SealedPassword {
         Self([salt.as_slice(), &sealed].concat())
     }
 
+    /// Encrypts `password` for the session with this public key.
+    #[must_use]
+    pub fn seal_for(
+        password: &Password,
+        key: &SessionKey,
+        subject: EnvelopeSubject,
+        rng: &mut impl CryptoRng,
+    ) -> Option<Self> {
+        let key = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&key.0).ok()?;
+        let (text, data) = (password.expose().as_bytes(), subject.associated_data());
+        let (encapsulated, sealed) = wiped(|| {
+            hpke::single_shot_seal_with_rng::<HpkeAead, HkdfSha256, X25519HkdfSha256>(
+                &OpModeS::Base,
+                &key,
+                FOR_A_BATCH,
+                text,
+                &data,
+                rng,
+            )
+        })
+        .ok()?;
+        Some(Self([encapsulated.to_bytes().as_slice(), &sealed].concat()))
+    }
+
     /// The password, or `None` if the session, the subject or the bytes differ from those it was
     /// sealed with.
     #[must_use]
     pub fn open(&self, session: &SessionSecret, subject: EnvelopeSubject) -> Option<Password> {
         let (salt, sealed) = self.0.split_at_checked(SALT_LENGTH)?;
-        let payload = Payload { msg: sealed, aad: &subject.associated_data() };
-        let opened = wiped(|| cipher(session, salt).decrypt(&[0; 12].into(), payload)).ok()?;
+        let data = subject.associated_data();
+        let payload = Payload { msg: sealed, aad: &data };
+        let opened = wiped(|| {
+            let by_secret = cipher(session, salt).decrypt(&[0; 12].into(), payload).ok();
+            by_secret.or_else(|| open_by_key_pair(session, salt, sealed, &data))
+        })?;
         Some(Password::from_envelope(Zeroizing::new(String::from_utf8(opened).ok()?)))
     }
 
@@ -112,16 +156,95 @@ impl SessionSecret {
     pub fn digest(&self) -> Vec<u8> {
         random::digest(self.0.as_slice())
     }
+
+    /// The key for which the passwords of a batch are sealed: only the secret opens them.
+    #[must_use]
+    pub fn public_key(&self) -> SessionKey {
+        SessionKey(self.key_pair().1.to_bytes().to_vec())
+    }
+
+    fn key_pair(&self) -> (<X25519HkdfSha256 as Kem>::PrivateKey, <X25519HkdfSha256 as Kem>::PublicKey) {
+        let material = derived(self, &[], SESSION_KEY_PAIR);
+        X25519HkdfSha256::derive_keypair(material.as_slice())
+    }
 }
 
-/// A new password with its hash, and the session that may display it.
+/// The public key of a session (X25519), in 32 bytes. It is stored, and opens nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionKey(Vec<u8>);
+
+impl SessionKey {
+    /// The bytes to store.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Wraps bytes read from the database.
+    #[must_use]
+    pub fn from_stored(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+/// Whose envelope a new password goes into.
+#[derive(Clone)]
+pub enum Keeper {
+    /// The session whose request makes the password.
+    Session(SessionSecret),
+    /// The session that asked for a batch.
+    Batch { batch_id: i64, session_hash: Vec<u8>, key: SessionKey },
+}
+
+impl Keeper {
+    /// SHA-256 of the session's secret.
+    #[must_use]
+    pub fn session_hash(&self) -> Vec<u8> {
+        match self {
+            Self::Session(session) => session.digest(),
+            Self::Batch { session_hash, .. } => session_hash.clone(),
+        }
+    }
+
+    /// How long the envelope waits.
+    #[must_use]
+    pub fn lifetime(&self) -> Duration {
+        match self {
+            Self::Session(_) => LIFETIME,
+            Self::Batch { .. } => BATCH_LIFETIME,
+        }
+    }
+
+    /// The batch that the password belongs to.
+    #[must_use]
+    pub fn batch_id(&self) -> Option<i64> {
+        match self {
+            Self::Session(_) => None,
+            Self::Batch { batch_id, .. } => Some(*batch_id),
+        }
+    }
+
+    /// Seals a password. `None` where the stored key is none.
+    #[must_use]
+    pub fn seal(
+        &self,
+        password: &Password,
+        subject: EnvelopeSubject,
+        rng: &mut impl CryptoRng,
+    ) -> Option<SealedPassword> {
+        match self {
+            Self::Session(session) => Some(SealedPassword::seal(password, session, subject, rng)),
+            Self::Batch { key, .. } => SealedPassword::seal_for(password, key, subject, rng),
+        }
+    }
+}
+
+/// A new password with its hash.
 pub struct IssuedPassword {
     pub password: Password,
     pub hash: PasswordHash,
     /// Makes the verifier once the login is known.
     pub verifier_key: VerifierKey,
-    /// The session that may display the password.
-    pub session: SessionSecret,
 }
 
 impl IssuedPassword {
@@ -130,20 +253,33 @@ impl IssuedPassword {
     pub fn verifier(&self, login: &str) -> Verifier {
         self.verifier_key.verifier(login, self.password.expose())
     }
-
-    /// Seals the password for its session.
-    #[must_use]
-    pub fn seal(&self, subject: EnvelopeSubject, rng: &mut impl CryptoRng) -> SealedPassword {
-        SealedPassword::seal(&self.password, &self.session, subject, rng)
-    }
 }
 
 fn cipher(session: &SessionSecret, salt: &[u8]) -> ChaCha20Poly1305 {
+    ChaCha20Poly1305::new((&*derived(session, salt, b"raccord envelope key")).into())
+}
+
+/// A key for one purpose.
+fn derived(session: &SessionSecret, salt: &[u8], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
     let mut key = Zeroizing::new([0; 32]);
     Hkdf::<Sha256>::new(Some(salt), session.0.as_slice())
-        .expand(b"raccord envelope key", &mut *key)
+        .expand(purpose, &mut *key)
         .expect("32 bytes are within HKDF's limit");
-    ChaCha20Poly1305::new((&*key).into())
+    key
+}
+
+fn open_by_key_pair(session: &SessionSecret, encapsulated: &[u8], sealed: &[u8], data: &[u8]) -> Option<Vec<u8>> {
+    let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
+    let (private, _) = session.key_pair();
+    hpke::single_shot_open::<HpkeAead, HkdfSha256, X25519HkdfSha256>(
+        &OpModeR::Base,
+        &private,
+        &encapsulated,
+        FOR_A_BATCH,
+        sealed,
+        data,
+    )
+    .ok()
 }
 
 #[cfg(test)]
@@ -184,6 +320,32 @@ mod tests {
             assert!(SealedPassword::from_stored(bytes).open(&SessionSecret::new(1), SUBJECT).is_none());
         }
         assert!(SealedPassword::from_stored(vec![1, 2]).open(&SessionSecret::new(1), SUBJECT).is_none());
+    }
+
+    #[test]
+    fn what_is_sealed_for_a_public_key_is_opened_by_its_session_alone() {
+        let password = Password::generate(&mut os_rng());
+        let key = SessionKey::from_stored(SessionSecret::new(1).public_key().as_bytes().to_vec());
+        let sealed = SealedPassword::seal_for(&password, &key, SUBJECT, &mut os_rng()).unwrap();
+        assert_eq!(sealed.open(&SessionSecret::new(1), SUBJECT).unwrap().expose(), password.expose());
+        assert!(sealed.open(&SessionSecret::new(2), SUBJECT).is_none());
+        assert!(sealed.open(&SessionSecret::new(1), EnvelopeSubject { manager_id: 8, ..SUBJECT }).is_none());
+        for place in 0..sealed.as_bytes().len() {
+            let mut bytes = sealed.as_bytes().to_vec();
+            bytes[place] ^= 1;
+            assert!(SealedPassword::from_stored(bytes).open(&SessionSecret::new(1), SUBJECT).is_none(), "{place}");
+        }
+        let text = password.expose().as_bytes();
+        assert!(!sealed.as_bytes().windows(8).any(|window| text.windows(8).any(|part| part == window)));
+    }
+
+    #[test]
+    fn bytes_that_are_no_key_seal_nothing() {
+        let password = Password::generate(&mut os_rng());
+        for bytes in [vec![], vec![1; 31], vec![0; 32]] {
+            let key = SessionKey::from_stored(bytes);
+            assert!(SealedPassword::seal_for(&password, &key, SUBJECT, &mut os_rng()).is_none());
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 pub mod audit;
 pub mod audit_chain;
+pub mod batch;
 pub mod characters;
 pub mod contact_address;
 pub mod credential;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::territory::Territory;
+use super::{batch::BatchAct, territory::Territory};
 
 /// A notification to a contact address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,10 @@ pub enum Notification {
     DormantAccountsSuspended(DormancyNotice),
     /// A technical user's password will expire.
     PasswordExpiring(ExpiryNotice),
+    /// The passwords of several will.
+    PasswordsExpiring(ExpiriesNotice),
+    /// A batch of the recipient's was carried out.
+    BatchFinished(BatchNotice),
     /// The recipient became, or is no longer, the principal manager of a structure.
     ManagerChanged {
         /// The structure's name.
@@ -143,6 +147,8 @@ impl Notification {
             | Self::AccountsDormant(_)
             | Self::DormantAccountsSuspended(_)
             | Self::PasswordExpiring(_)
+            | Self::PasswordsExpiring(_)
+            | Self::BatchFinished(_)
             | Self::ManagerChanged { .. }
             | Self::ContactAddressChanged { .. }
             | Self::PasswordChosen { .. }
@@ -317,6 +323,54 @@ pub struct ExpiryNotice {
     /// Where the structure is, if its clocks are not those of Paris.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub territory: Option<Territory>,
+}
+
+/// Passwords of one manager that will expire, for a reminder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiriesNotice {
+    /// The first ones to expire, each with its label.
+    pub accounts: Vec<String>,
+    /// How many more there are.
+    pub others: usize,
+    /// When the first of them expires.
+    #[serde(with = "time::serde::timestamp")]
+    pub first_at: OffsetDateTime,
+}
+
+impl ExpiriesNotice {
+    /// How many passwords there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.accounts.len() + self.others
+    }
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchNotice {
+    pub act: BatchAct,
+    /// Structures or accounts for which it was done.
+    pub done: u64,
+    /// Those that stayed as they were.
+    pub refused: u64,
+    /// The login of the person who asked for it.
+    pub actor: String,
+    #[serde(with = "time::serde::timestamp")]
+    pub at: OffsetDateTime,
+}
+
+impl BatchNotice {
+    /// « 12 mots de passe réinitialisés ».
+    #[must_use]
+    pub fn words(&self) -> String {
+        let plural = if self.done > 1 { "s" } else { "" };
+        match self.act {
+            BatchAct::Create => format!("{} utilisateur{plural} technique{plural} créé{plural}", self.done),
+            BatchAct::ResetPassword => format!("{} mot{plural} de passe réinitialisé{plural}", self.done),
+            BatchAct::Suspend => format!("{} utilisateur{plural} technique{plural} suspendu{plural}", self.done),
+            BatchAct::Reactivate => format!("{} utilisateur{plural} technique{plural} réactivé{plural}", self.done),
+        }
+    }
 }
 
 impl ExpiryNotice {

@@ -11,13 +11,15 @@ pub enum Grace {
     Day,
     /// 72 hours.
     ThreeDays,
+    /// Seven days.
+    Week,
 }
 
 impl Grace {
     /// Every choice, the shortest first.
-    pub const ALL: [Self; 3] = [Self::None, Self::Day, Self::ThreeDays];
+    pub const ALL: [Self; 4] = [Self::None, Self::Day, Self::ThreeDays, Self::Week];
     /// The longest grace, in hours.
-    pub const MOST_HOURS: i32 = 72;
+    pub const MOST_HOURS: i32 = 7 * 24;
 
     /// Its length, in hours.
     #[must_use]
@@ -25,7 +27,8 @@ impl Grace {
         match self {
             Self::None => 0,
             Self::Day => 24,
-            Self::ThreeDays => Self::MOST_HOURS,
+            Self::ThreeDays => 72,
+            Self::Week => Self::MOST_HOURS,
         }
     }
 
@@ -42,6 +45,7 @@ impl Grace {
             Self::None => "Supprimer immédiatement l’ancien mot de passe",
             Self::Day => "Garder l’ancien mot de passe pendant 24\u{a0}heures",
             Self::ThreeDays => "Garder l’ancien mot de passe pendant 72\u{a0}heures",
+            Self::Week => "Garder l’ancien mot de passe pendant 7\u{a0}jours",
         }
     }
 
@@ -52,6 +56,7 @@ impl Grace {
             Self::None => "",
             Self::Day => "Ancien mot de passe gardé 24\u{a0}heures au plus",
             Self::ThreeDays => "Ancien mot de passe gardé 72\u{a0}heures au plus",
+            Self::Week => "Ancien mot de passe gardé 7\u{a0}jours au plus",
         }
     }
 }
@@ -61,9 +66,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn forms_offer_three_choices_and_no_other() {
-        assert_eq!(["0", "24", "72"].map(Grace::parse), Grace::ALL.map(Some));
-        for text in ["", "-24", "24 ", "024", "720", "jamais"] {
+    fn forms_offer_four_choices_and_no_other() {
+        assert_eq!(["0", "24", "72", "168"].map(Grace::parse), Grace::ALL.map(Some));
+        for text in ["", "-24", "24 ", "024", "720", "1680", "jamais"] {
             assert_eq!(Grace::parse(text), None, "{text}");
         }
     }
@@ -72,9 +77,11 @@ mod tests {
     fn form_and_history_tell_how_long_the_old_password_is_kept() {
         assert_eq!(Grace::None.detail(), "");
         assert!(Grace::None.label().starts_with("Supprimer immédiatement"));
-        for grace in [Grace::Day, Grace::ThreeDays] {
+        for (grace, length) in
+            [(Grace::Day, "24\u{a0}heures"), (Grace::ThreeDays, "72\u{a0}heures"), (Grace::Week, "7\u{a0}jours")]
+        {
             for words in [grace.detail(), grace.label()] {
-                assert!(words.contains(&format!(" {}\u{a0}heures", grace.hours())), "{words}");
+                assert!(words.contains(length), "{words}");
             }
         }
         assert_eq!(Grace::default().hours(), 0);

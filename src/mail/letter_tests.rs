@@ -2,9 +2,10 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::domain::{
+    batch::BatchAct,
     notification::{
-        AccountNotification, DormancyNotice, ExpiryNotice, Joining, OperatorNotice, RefusedNetworkNotice,
-        RestrictionsNotice, SecondFactorChange,
+        AccountNotification, BatchNotice, DormancyNotice, ExpiriesNotice, ExpiryNotice, Joining, OperatorNotice,
+        RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
     },
     territory::Territory,
 };
@@ -110,6 +111,12 @@ fn notices() -> Vec<Notification> {
         Notification::DormantAccountsSuspended(dormant("ERP", 0)),
         Notification::DormantAccountsSuspended(dormant("ERP", 3)),
         expiring(30),
+        Notification::PasswordsExpiring(expiries(0)),
+        Notification::PasswordsExpiring(expiries(11)),
+        finished(BatchAct::Create, 0),
+        finished(BatchAct::ResetPassword, 1),
+        finished(BatchAct::Suspend, 2),
+        finished(BatchAct::Reactivate, 0),
         changed(true),
         changed(false),
         membership(Some("Utilisateur")),
@@ -159,6 +166,16 @@ fn notices() -> Vec<Notification> {
 fn dormant(label: &str, others: usize) -> DormancyNotice {
     let accounts = vec![format!("{} ({label})", account().login)];
     DormancyNotice { accounts, others, idle_days: 180, suspends_at: account().at }
+}
+
+fn expiries(others: usize) -> ExpiriesNotice {
+    let accounts = vec![format!("{} (ERP)", account().login), "TECH_2_21750001600019@cpro.fr".into()];
+    ExpiriesNotice { accounts, others, first_at: account().at }
+}
+
+fn finished(act: BatchAct, refused: u64) -> Notification {
+    let (done, actor) = (12, "claire.fontaine@raccord.example".into());
+    Notification::BatchFinished(BatchNotice { act, done, refused, actor, at: account().at })
 }
 
 fn by_operator(act: OperatorAct, reason: &str, structure: &str) -> Notification {

@@ -1,5 +1,6 @@
 //! `raccord serve`: starts the service and its background tasks, and stops them in order.
 
+pub mod batch_worker;
 mod bodies;
 mod connection_limits;
 mod connections;
@@ -120,6 +121,7 @@ pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Re
     }
     let (stop_mail, mail) = spawn_mail_sender(mail_sender, pool);
     let upkeep = tokio::spawn(run_upkeep(state.clone()));
+    let batches = tokio::spawn(batch_worker::run(state.clone()));
     if let Some(days) = state.settings.dormant_days {
         tokio::spawn(suspend_dormant(state.clone(), days));
     }
@@ -130,6 +132,7 @@ pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Re
     let limits = Limits { connections: max_connections, trusted_proxies };
     connections::serve_until_signal(listener, router, tls, limits).await.map_err(ServeError::Signals)?;
     upkeep.abort();
+    batches.abort();
     if let Err(error) = api.call_log.flush_all(&state.pool).await {
         tracing::warn!(error = error.to_string(), "the last calls could not be written");
     }

@@ -60,7 +60,7 @@ const RESTRICTIONS: &[Field] = &[
 ];
 
 /// Fields without a caption, such as tokens, are not listed.
-pub static FORMS: [(&str, &[Field]); 11] = [
+pub static FORMS: [(&str, &[Field]); 12] = [
     (
         paths::STRUCTURE,
         &[
@@ -86,6 +86,7 @@ pub static FORMS: [(&str, &[Field]); 11] = [
     (paths::TECHNICAL_USERS, &[LABEL]),
     (paths::LABEL, &[LABEL]),
     (paths::PASSWORD, &[GRACE]),
+    (paths::BATCHES, &[LABEL, GRACE]),
     (paths::RESTRICTIONS, RESTRICTIONS),
     (paths::RESTRICTIONS_CONFIRMATION, RESTRICTIONS),
     (paths::MY_CONTACT_ADDRESS, &[text("adresse-de-contact", "Adresse de contact")]),

@@ -24,12 +24,12 @@ use api::{near_misses, state::ApiState};
 use edge::{assets, body_limit::MAX_BODY_BYTES, error_pages, middleware, probes, route::Route, state::AppState};
 use identity::{address_confirmation, code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
 use portal::{
-    activities::{self, calendar, overview},
+    activities::{self, calendar, choice, overview},
     members::{self, removals, requests},
     my_account::{self, departure, offers, second_factor},
     static_pages,
     structures::{self, history, succession},
-    technical_users::{self, confirmations, creation, label, restrictions, summary},
+    technical_users::{self, batches, confirmations, creation, label, restrictions, summary},
 };
 
 fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
@@ -67,6 +67,13 @@ pub fn routes() -> Vec<Route> {
         page(paths::ACTIVITIES, get(activities::page)),
         page(paths::OVERVIEW, get(overview::page)),
         page(paths::OVERVIEW_CSV, get(overview::csv)),
+        page(paths::ACCOUNTS_CHOICE, get(choice::accounts)),
+        page(paths::STRUCTURES_CHOICE, get(choice::structures)),
+        act(paths::BATCHES, post(choice::confirm)),
+        page(paths::BATCH, get(batches::page)),
+        act(paths::BATCH_SHEETS, post(batches::sheets)),
+        act(paths::BATCH_CSV, post(batches::csv)),
+        act(paths::BATCH_CLOSE, post(batches::close)),
         page(paths::DEADLINES, get(calendar::page)),
         act(paths::DEADLINES, post(calendar::make_link)),
         act(paths::CALENDAR_LINK_END, post(calendar::revoke_link)),

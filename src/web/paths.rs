@@ -13,6 +13,9 @@ pub const SESSION_EXTENSION: &str = "/session/prolongation";
 pub const ACTIVITIES: &str = "/activites";
 pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";
 pub const OVERVIEW_CSV: &str = "/activites/utilisateurs-techniques.csv";
+/// What was chosen in « Utilisateurs techniques » and « Mes structures », before it is confirmed.
+pub const ACCOUNTS_CHOICE: &str = "/activites/utilisateurs-techniques/choix";
+pub const STRUCTURES_CHOICE: &str = "/activites/choix";
 pub const DEADLINES: &str = "/activites/echeances";
 pub const CALENDAR_LINK_END: &str = "/activites/echeances/revocation";
 pub const DEADLINES_FILE: &str = "/activites/echeances.ics";
@@ -64,6 +67,12 @@ pub const REACTIVATION: &str = "/utilisateurs-techniques/{id}/reactivation";
 pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
 pub const RESTRICTIONS: &str = "/utilisateurs-techniques/{id}/restrictions";
 pub const RESTRICTIONS_CONFIRMATION: &str = "/utilisateurs-techniques/{id}/restrictions/confirmation";
+
+pub const BATCHES: &str = "/lots";
+pub const BATCH: &str = "/lots/{id}";
+pub const BATCH_SHEETS: &str = "/lots/{id}/fiches";
+pub const BATCH_CSV: &str = "/lots/{id}/logiciel";
+pub const BATCH_CLOSE: &str = "/lots/{id}/fermeture";
 
 pub const INVITATION: &str = "/invitation/{token}";
 pub const CALENDAR: &str = "/calendrier/{token}";
@@ -218,6 +227,10 @@ filled! {
     reactivation => REACTIVATION,
     deletion => DELETION,
     restrictions => RESTRICTIONS,
+    batch => BATCH,
+    batch_sheets => BATCH_SHEETS,
+    batch_csv => BATCH_CSV,
+    batch_close => BATCH_CLOSE,
     restrictions_confirmation => RESTRICTIONS_CONFIRMATION,
     invitation => INVITATION,
     calendar => CALENDAR,

@@ -30,10 +30,11 @@ pub(super) async fn reset(portal: &TestPortal, account: &Account, grace: Grace) 
     let password = Password::generate(&mut os_rng());
     let hash = Argon2id::default().hash(password.expose(), bytes(&mut os_rng()));
     let verifier_key = portal.state().keys().unwrap().verifier_key();
-    let issued = IssuedPassword { password: password.clone(), hash, verifier_key, session: SessionSecret::new(1) };
+    let issued = IssuedPassword { password: password.clone(), hash, verifier_key };
     let (actor, token) = (Actor::operator(), token(&mut os_rng()));
     let credential_version = managed.account().credential_version;
-    let reset = Reset { actor: &actor, account: &managed, credential_version, grace, token: &token };
+    let session = &SessionSecret::new(1);
+    let reset = Reset { actor: &actor, account: &managed, credential_version, grace, session, token: &token };
     let rules = AccountRules { password_lifetime_days: 424, max_per_structure: 5 };
     let Once::Open(open) = reset.find(&portal.pool).await.unwrap() else { panic!("a new token") };
     open.complete(&portal.pool, &issued, rules, &mut os_rng()).await.unwrap();

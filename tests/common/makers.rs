@@ -190,6 +190,14 @@ impl TestPortal {
         sqlx::query(insert).bind(structure.id).bind(successor.id).execute(&self.pool).await.expect("an offer");
     }
 
+    /// A batch of the manager's that did nothing.
+    pub async fn finished_batch(&self, manager: &Person) -> i64 {
+        let insert = "INSERT INTO batches (manager_id, token, request, act, actor, address, session_hash, session_key, finished_at)
+                      VALUES ($1, 'fini', '', 'SUSPEND', $2, '192.0.2.1', '', '', portal_now()) RETURNING id";
+        let query = sqlx::query_scalar(insert).bind(manager.id).bind(&manager.login);
+        query.fetch_one(&self.pool).await.expect("a batch")
+    }
+
     /// An invitation's link, mailed to the person's contact address.
     pub async fn invitation(&self, person: &Person) -> String {
         let token = random::token(&mut random::os_rng());

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use raccord::{
     db,
+    server::batch_worker,
     settings::Settings,
     web::{
         api::state::ApiState,
@@ -96,6 +97,11 @@ impl TestPortal {
     /// What all handlers share in that instance.
     pub fn state(&self) -> AppState {
         self.api().app.clone()
+    }
+
+    /// Carries out the batches that wait, as the service's background does.
+    pub async fn carry_out_batches(&self) {
+        while batch_worker::take_a_turn(&self.state()).await {}
     }
 
     /// What that instance tells Prometheus.

@@ -1,6 +1,6 @@
 //! « Mes structures »: the structures that a person is principal manager of.
 
-use sqlx::PgExecutor;
+use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
 use crate::domain::structure_identifier::IdentifierType;
@@ -59,6 +59,15 @@ pub(in crate::db) async fn page_of_managed(
     } else {
         page_by_name(executor, manager_id, &filter.search, offset, limit).await
     }
+}
+
+/// The ids of the first matching structures, in order.
+///
+/// # Errors
+/// Database errors.
+pub async fn ids(pool: &PgPool, manager_id: i64, filter: &StructureFilter, limit: i64) -> sqlx::Result<Vec<i64>> {
+    let rows = page_of_managed(pool, manager_id, filter, 0, limit).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
 /// Reads only the accounts of the structures on the page.

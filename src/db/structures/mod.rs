@@ -160,10 +160,19 @@ pub(in crate::db) async fn lock_managed(
     conn: &mut PgConnection,
     structure: &ManagedStructure,
 ) -> sqlx::Result<Option<ManagedStructure>> {
-    sqlx::query!("SELECT id FROM structures WHERE id = $1 FOR NO KEY UPDATE", structure.id)
-        .fetch_optional(&mut *conn)
-        .await?;
+    lock(&mut *conn, structure.id).await?;
     find_managed(conn, structure.manager_id, structure.id).await
+}
+
+/// Locks a structure until the transaction ends, whoever manages it.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn lock(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("SELECT id FROM structures WHERE id = $1 FOR NO KEY UPDATE", structure_id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
 }
 
 /// Points the structure to its principal manager and marks it as managed. The caller changes the

@@ -19,7 +19,7 @@ use crate::{
     },
     domain::{
         audit::{Action, Actor},
-        envelope::{EnvelopeSubject, IssuedPassword},
+        envelope::{EnvelopeSubject, IssuedPassword, Keeper, SessionSecret},
         notification::{AccountNotification, Notification},
         structure_identifier::in_login,
         technical_user::{AccountRules, Label, technical_login},
@@ -74,11 +74,13 @@ pub enum CreateError {
 }
 
 /// The creation that a form asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Creation<'a> {
     pub actor: &'a Actor,
     pub structure: &'a ManagedStructure,
     pub label: Option<&'a Label>,
+    /// The session that may display the password.
+    pub session: &'a SessionSecret,
     /// The form's idempotency token.
     pub token: &'a str,
 }
@@ -89,19 +91,18 @@ impl<'a> Creation<'a> {
     /// # Errors
     /// [`CreateError::FormReused`], or database errors.
     pub async fn find(self, pool: &PgPool) -> Result<Once<OpenCreation<'a>>, CreateError> {
-        let request = format!("create {} {}", self.structure.id(), self.label_text());
+        let request = format!("create {} {}", self.structure.id(), text_of(self.label));
         let form = Form { manager_id: self.structure.manager_id(), token: self.token, request };
         Ok(form.find::<CreateError>(pool).await?.map(|form| OpenCreation { creation: self, form }))
     }
+}
 
-    /// The label, empty if there is none.
-    fn label_text(&self) -> &'a str {
-        self.label.map_or("", Label::as_str)
-    }
+/// A label, empty if there is none.
+fn text_of(label: Option<&Label>) -> &str {
+    label.map_or("", Label::as_str)
 }
 
 /// A creation whose form has not acted yet.
-#[derive(Debug)]
 pub struct OpenCreation<'a> {
     creation: Creation<'a>,
     form: Form<'a>,
@@ -128,16 +129,57 @@ impl OpenCreation<'_> {
         if let Some(done) = form.find_done(&mut tx).await? {
             return Ok(done.repeated_by(&form)?);
         }
-        check_room(&mut tx, &structure, rules).await?;
-        check_look::<CreateError>(&mut tx, structure.id(), None, creation.label).await?;
-        let account = insert(&mut tx, &structure, creation.label, issued, rules).await?;
-        verifiers::put(&mut tx, account.id, account.credential_version, &issued.verifier(&account.login)).await?;
-        envelopes::put(&mut tx, account.envelope_subject(&structure), issued, rng).await?;
+        let Creation { actor, label, session, .. } = creation;
+        let order = Order { actor, structure: &structure, label, keeper: &Keeper::Session(session.clone()) };
+        let account = order.carry_out(&mut tx, issued, rules, rng).await?;
         form.mark_done(&mut tx, account.id).await?;
-        record(&mut tx, &creation, &account).await?;
         notify(&mut tx, &creation, &structure, &account).await?;
         tx.commit().await?;
         Ok(account.id)
+    }
+}
+
+/// An account to create in a structure that the transaction has locked.
+pub(super) struct Order<'a> {
+    pub actor: &'a Actor,
+    pub structure: &'a ManagedStructure,
+    pub label: Option<&'a Label>,
+    /// Whose envelope the password goes into.
+    pub keeper: &'a Keeper,
+}
+
+impl Order<'_> {
+    /// Writes account, envelope and audit event, but no mail. After an error, the caller must roll
+    /// back.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub(super) async fn carry_out(
+        &self,
+        conn: &mut PgConnection,
+        issued: &IssuedPassword,
+        rules: AccountRules,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<NewAccount, CreateError> {
+        let Self { structure, label, keeper, .. } = *self;
+        check_room(conn, structure, rules).await?;
+        check_look::<CreateError>(conn, structure.id(), None, label).await?;
+        let account = insert(conn, structure, label, issued, rules).await?;
+        verifiers::put(conn, account.id, account.credential_version, &issued.verifier(&account.login)).await?;
+        envelopes::put(conn, account.envelope_subject(structure), issued, keeper, rng).await?;
+        self.record(conn, &account).await?;
+        Ok(account)
+    }
+
+    async fn record(&self, conn: &mut PgConnection, account: &NewAccount) -> sqlx::Result<()> {
+        let event = Event {
+            structure_id: Some(self.structure.id()),
+            technical_user_id: Some(account.id),
+            subject: &account.login,
+            detail: text_of(self.label),
+            ..Event::of(self.actor, Action::TechnicalUserCreated)
+        };
+        audit::record(conn, event).await
     }
 }
 
@@ -159,10 +201,10 @@ async fn check_room(
 }
 
 /// An account that was just inserted.
-struct NewAccount {
-    id: i64,
+pub(super) struct NewAccount {
+    pub id: i64,
     login: String,
-    credential_version: i32,
+    pub credential_version: i32,
     created_at: OffsetDateTime,
     expires_at: OffsetDateTime,
 }
@@ -222,17 +264,6 @@ async fn free_login(conn: &mut PgConnection, structure: &ManagedStructure) -> sq
             return Ok((number, login));
         }
     }
-}
-
-async fn record(conn: &mut PgConnection, creation: &Creation<'_>, account: &NewAccount) -> sqlx::Result<()> {
-    let event = Event {
-        structure_id: Some(creation.structure.id()),
-        technical_user_id: Some(account.id),
-        subject: &account.login,
-        detail: creation.label_text(),
-        ..Event::of(creation.actor, Action::TechnicalUserCreated)
-    };
-    audit::record(conn, event).await
 }
 
 async fn notify(

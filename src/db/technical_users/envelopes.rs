@@ -5,13 +5,12 @@ use rand::CryptoRng;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::ManagedTechnicalUser;
+use super::{ManagedTechnicalUser, batches};
 use crate::{
     db::{audit, structures},
     domain::{
         audit::{Action, Actor},
-        envelope,
-        envelope::{EnvelopeSubject, IssuedPassword, SealedPassword, SessionSecret},
+        envelope::{EnvelopeSubject, IssuedPassword, Keeper, SealedPassword, SessionSecret},
         password::Password,
         random,
     },
@@ -40,34 +39,38 @@ pub(super) async fn put(
     conn: &mut PgConnection,
     subject: EnvelopeSubject,
     issued: &IssuedPassword,
+    keeper: &Keeper,
     rng: &mut (impl CryptoRng + Send),
 ) -> sqlx::Result<()> {
-    let sealed = issued.seal(subject, rng);
+    let sealed = keeper.seal(&issued.password, subject, rng);
+    let sealed = sealed.ok_or_else(|| sqlx::Error::Decode("the key of a session is not one".into()))?;
     sqlx::query!(
-        "INSERT INTO envelopes (technical_user_id, credential_version, manager_id, session_hash, sealed, expires_at)
-         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::interval)
+        "INSERT INTO envelopes (technical_user_id, credential_version, manager_id, session_hash, sealed, expires_at, batch_id)
+         VALUES ($1, $2, $3, $4, $5, portal_now() + $6::interval, $7)
          ON CONFLICT (technical_user_id) DO UPDATE SET credential_version = $2, manager_id = $3, session_hash = $4,
-             sealed = $5, expires_at = excluded.expires_at, shown_at = NULL, export_nonce_hash = NULL",
+             sealed = $5, expires_at = excluded.expires_at, shown_at = NULL, export_nonce_hash = NULL, batch_id = $7",
         subject.technical_user_id,
         subject.credential_version,
         subject.manager_id,
-        issued.session.digest(),
+        keeper.session_hash(),
         sealed.as_bytes(),
-        envelope::LIFETIME as _,
+        keeper.lifetime() as _,
+        keeper.batch_id(),
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Whether the session can still display the password. Changes nothing.
+/// Whether the session can still display the password. Those of a batch are exported, and never
+/// displayed. Changes nothing.
 ///
 /// # Errors
 /// Database errors.
 pub async fn is_waiting(pool: &PgPool, account: &ManagedTechnicalUser, session: &SessionSecret) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (SELECT FROM envelopes WHERE technical_user_id = $1 AND session_hash = $2 AND manager_id = $3
-              AND shown_at IS NULL AND expires_at > portal_now()) AS "waiting!""#,
+              AND shown_at IS NULL AND batch_id IS NULL AND expires_at > portal_now()) AS "waiting!""#,
         account.id(),
         session.digest(),
         account.structure().manager_id(),
@@ -96,7 +99,7 @@ pub async fn display(
     let envelope = sqlx::query!(
         "UPDATE envelopes SET shown_at = portal_now(), export_nonce_hash = $4
           WHERE technical_user_id = $1 AND session_hash = $2 AND manager_id = $3
-            AND shown_at IS NULL AND expires_at > portal_now()
+            AND shown_at IS NULL AND batch_id IS NULL AND expires_at > portal_now()
          RETURNING credential_version, sealed, expires_at",
         account.id(),
         session.digest(),
@@ -245,17 +248,19 @@ pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Seals the envelopes of the session `old` again for the session `new` that replaces it. Those
-/// that do not open are destroyed.
+/// Seals the envelopes of the session `old` again for the session `new` that replaces it, and so
+/// those that its batches will make. Envelopes that do not open are destroyed.
 pub(in crate::db) async fn hand_over(
     conn: &mut PgConnection,
     old: &SessionSecret,
     new: &SessionSecret,
 ) -> sqlx::Result<()> {
+    // First, since a batch that is under way makes others until its row is locked.
+    batches::hand_over(&mut *conn, old, new).await?;
     let envelopes = sqlx::query!(
         "DELETE FROM envelopes WHERE technical_user_id IN (
              SELECT technical_user_id FROM envelopes WHERE session_hash = $1 ORDER BY technical_user_id FOR UPDATE)
-         RETURNING technical_user_id, credential_version, manager_id, sealed, expires_at, shown_at, export_nonce_hash",
+         RETURNING technical_user_id, credential_version, manager_id, sealed, expires_at, shown_at, export_nonce_hash, batch_id",
         old.digest(),
     )
     .fetch_all(&mut *conn)
@@ -267,7 +272,7 @@ pub(in crate::db) async fn hand_over(
         let sealed = SealedPassword::seal(&password, new, subject, &mut random::os_rng());
         sqlx::query!(
             "INSERT INTO envelopes (technical_user_id, credential_version, manager_id, session_hash, sealed, expires_at, shown_at,
-                    export_nonce_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    export_nonce_hash, batch_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             technical_user_id,
             row.credential_version,
             manager_id,
@@ -276,6 +281,7 @@ pub(in crate::db) async fn hand_over(
             row.expires_at,
             row.shown_at,
             row.export_nonce_hash,
+            row.batch_id,
         )
         .execute(&mut *conn)
         .await?;

@@ -1,6 +1,7 @@
 //! Technical users: creation, password, label and status, and the lists of them.
 
 pub mod activity;
+pub mod batches;
 pub mod changes;
 pub mod creation;
 pub mod deadlines;
@@ -133,7 +134,16 @@ pub async fn find_managed(
     let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
         return Ok(None);
     };
-    let accounts = select(&mut *conn, structure.id(), Some(technical_user_id)).await?;
+    find_in(&mut conn, structure, technical_user_id).await
+}
+
+/// The account of a managed structure, if it is not deleted.
+async fn find_in(
+    conn: &mut PgConnection,
+    structure: ManagedStructure,
+    technical_user_id: i64,
+) -> sqlx::Result<Option<ManagedTechnicalUser>> {
+    let accounts = select(conn, structure.id(), Some(technical_user_id)).await?;
     Ok(accounts.into_iter().next().map(|account| ManagedTechnicalUser { structure, account }))
 }
 

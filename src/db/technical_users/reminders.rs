@@ -1,16 +1,21 @@
 //! Mails reminders of expiring passwords (rule 12): 60, 30, 7 and 1 days before, and on the day.
 
+use std::collections::BTreeMap;
+
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::{
     db::outbox::{self, Cause},
     domain::{
-        notification::{ExpiryNotice, Notification},
+        notification::{ExpiriesNotice, ExpiryNotice, Notification},
         structure_identifier::IdentifierType,
         territory::Territory,
     },
 };
+
+/// Passwords that one mail names; it counts the others.
+const NAMED: usize = 20;
 
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
@@ -53,14 +58,34 @@ async fn remind_batch(pool: &PgPool) -> sqlx::Result<usize> {
     let mut tx = pool.begin().await?;
     let due = record_due(&mut tx).await?;
     let count = due.len();
-    for reminder in due {
-        // A structure without a manager has no recipient.
-        let Some(recipient) = reminder.contact_address.clone() else { continue };
-        let notice = Notification::PasswordExpiring(reminder.into());
-        outbox::enqueue(&mut tx, Cause::Portal, &recipient, &notice).await?;
+    for (recipient, reminders) in by_recipient(due) {
+        outbox::enqueue(&mut tx, Cause::Portal, &recipient, &notice_of(reminders)).await?;
     }
     tx.commit().await?;
     Ok(count)
+}
+
+/// The reminders of each recipient, in their order. A structure without a manager has none.
+fn by_recipient(due: Vec<Reminder>) -> BTreeMap<String, Vec<Reminder>> {
+    let mut reminders = BTreeMap::<String, Vec<Reminder>>::new();
+    for reminder in due {
+        if let Some(recipient) = reminder.contact_address.clone() {
+            reminders.entry(recipient).or_default().push(reminder);
+        }
+    }
+    reminders
+}
+
+/// One mail for all reminders of a recipient.
+fn notice_of(mut reminders: Vec<Reminder>) -> Notification {
+    if reminders.len() == 1 {
+        return Notification::PasswordExpiring(reminders.remove(0).into());
+    }
+    Notification::PasswordsExpiring(ExpiriesNotice {
+        first_at: reminders[0].expires_at,
+        accounts: reminders.iter().take(NAMED).map(Reminder::name).collect(),
+        others: reminders.len().saturating_sub(NAMED),
+    })
 }
 
 /// A reminder to send.
@@ -75,6 +100,16 @@ struct Reminder {
     identifier: String,
     postal_code: String,
     contact_address: Option<String>,
+}
+
+impl Reminder {
+    /// `login (label)`.
+    fn name(&self) -> String {
+        match &self.label {
+            Some(label) => format!("{} ({label})", self.login),
+            None => self.login.clone(),
+        }
+    }
 }
 
 impl From<Reminder> for ExpiryNotice {

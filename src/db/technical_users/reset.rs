@@ -17,7 +17,7 @@ use crate::{
     },
     domain::{
         audit::{Action, Actor},
-        envelope::{EnvelopeSubject, IssuedPassword},
+        envelope::{EnvelopeSubject, IssuedPassword, Keeper, SessionSecret},
         notification::{AccountNotification, Notification},
         rotation::Grace,
         technical_user::AccountRules,
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The reset that a form asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Reset<'a> {
     pub actor: &'a Actor,
     pub account: &'a ManagedTechnicalUser,
@@ -35,6 +35,8 @@ pub struct Reset<'a> {
     pub credential_version: i32,
     /// How long the old password keeps working.
     pub grace: Grace,
+    /// The session that may display the password.
+    pub session: &'a SessionSecret,
     /// The form's idempotency token.
     pub token: &'a str,
 }
@@ -52,7 +54,6 @@ impl<'a> Reset<'a> {
 }
 
 /// A reset whose form has not acted yet.
-#[derive(Debug)]
 pub struct OpenReset<'a> {
     reset: Reset<'a>,
     form: Form<'a>,
@@ -79,46 +80,78 @@ impl OpenReset<'_> {
             done.repeated_by(&form)?;
             return Ok(());
         }
-        let id = reset.account.id();
-        let former_until = former_passwords::succeed(&mut tx, id, reset.grace, rules).await?;
-        let renewed = replace(&mut tx, &reset, issued, rules).await?.ok_or(ChangeError::ResetMeanwhile)?;
-        if former_until.is_none() {
-            tokens::end_of_account(&mut tx, id).await?;
-        }
-        let verifier = issued.verifier(&reset.account.account().login);
-        verifiers::put(&mut tx, id, renewed.credential_version, &verifier).await?;
-        envelopes::put(&mut tx, renewed.envelope_subject(&reset), issued, rng).await?;
-        form.mark_done(&mut tx, id).await?;
-        let detail = if former_until.is_some() { reset.grace.detail() } else { "" };
-        audit::record(&mut tx, Event { detail, ..reset.account.event(reset.actor, Action::PasswordReset) }).await?;
-        notify(&mut tx, &reset, &structure, &renewed, former_until).await?;
+        let Reset { actor, account, credential_version, grace, session, .. } = reset;
+        let keeper = &Keeper::Session(session.clone());
+        let order = Order { actor, account, credential_version, grace, keeper };
+        let renewed = order.carry_out(&mut tx, issued, rules, rng).await?;
+        form.mark_done(&mut tx, account.id()).await?;
+        notify(&mut tx, &reset, &structure, &renewed).await?;
         tx.commit().await?;
         Ok(())
     }
 }
 
-/// The password that a reset has just set.
-struct Renewed {
-    credential_version: i32,
-    password_set_at: OffsetDateTime,
-    expires_at: OffsetDateTime,
+/// A password to replace, of an account whose structure the transaction has locked.
+pub(super) struct Order<'a> {
+    pub actor: &'a Actor,
+    pub account: &'a ManagedTechnicalUser,
+    /// The version of the password that the form was made for.
+    pub credential_version: i32,
+    pub grace: Grace,
+    /// Whose envelope the password goes into.
+    pub keeper: &'a Keeper,
 }
 
-impl Renewed {
-    fn envelope_subject(&self, reset: &Reset<'_>) -> EnvelopeSubject {
+impl Order<'_> {
+    /// Writes password, envelope and audit event, but no mail. After an error, the caller must roll
+    /// back.
+    ///
+    /// # Errors
+    /// [`ChangeError::ResetMeanwhile`], or database errors.
+    pub(super) async fn carry_out(
+        &self,
+        conn: &mut PgConnection,
+        issued: &IssuedPassword,
+        rules: AccountRules,
+        rng: &mut (impl CryptoRng + Send),
+    ) -> Result<Renewed, ChangeError> {
+        let id = self.account.id();
+        let former_until = former_passwords::succeed(conn, id, self.grace, rules).await?;
+        let renewed = replace(conn, self, issued, rules).await?.ok_or(ChangeError::ResetMeanwhile)?;
+        if former_until.is_none() {
+            tokens::end_of_account(conn, id).await?;
+        }
+        let verifier = issued.verifier(&self.account.account().login);
+        verifiers::put(conn, id, renewed.credential_version, &verifier).await?;
+        envelopes::put(conn, self.envelope_subject(&renewed), issued, self.keeper, rng).await?;
+        let detail = if former_until.is_some() { self.grace.detail() } else { "" };
+        audit::record(conn, Event { detail, ..self.account.event(self.actor, Action::PasswordReset) }).await?;
+        Ok(Renewed { former_until, ..renewed })
+    }
+
+    fn envelope_subject(&self, renewed: &Renewed) -> EnvelopeSubject {
         EnvelopeSubject {
-            technical_user_id: reset.account.id(),
-            credential_version: self.credential_version,
-            manager_id: reset.account.structure().manager_id(),
+            technical_user_id: self.account.id(),
+            credential_version: renewed.credential_version,
+            manager_id: self.account.structure().manager_id(),
         }
     }
+}
+
+/// The password that a reset has just set.
+pub(super) struct Renewed {
+    pub credential_version: i32,
+    password_set_at: OffsetDateTime,
+    expires_at: OffsetDateTime,
+    /// Until when the password before it works, if it does.
+    former_until: Option<OffsetDateTime>,
 }
 
 /// Sets the new password. `None` if the account is deleted or its password is not at the version
 /// that the form was made for.
 async fn replace(
     conn: &mut PgConnection,
-    reset: &Reset<'_>,
+    reset: &Order<'_>,
     issued: &IssuedPassword,
     rules: AccountRules,
 ) -> sqlx::Result<Option<Renewed>> {
@@ -128,7 +161,7 @@ async fn replace(
                 password_set_at = portal_now(), password_set_by = $4, password_shown_at = NULL, password_exported_at = NULL,
                 expires_at = portal_now() + make_interval(days => $5)
           WHERE id = $1 AND credential_version = $2 AND status <> 'DELETED'
-         RETURNING credential_version, password_set_at, expires_at",
+         RETURNING credential_version, password_set_at, expires_at, NULL::timestamptz AS former_until",
         reset.account.id(),
         reset.credential_version,
         issued.hash.as_phc(),
@@ -145,7 +178,6 @@ async fn notify(
     reset: &Reset<'_>,
     structure: &ManagedStructure,
     renewed: &Renewed,
-    former_until: Option<OffsetDateTime>,
 ) -> sqlx::Result<()> {
     let account = reset.account.account();
     let notice = AccountNotification {
@@ -157,7 +189,7 @@ async fn notify(
         actor: reset.actor.name.clone(),
         at: renewed.password_set_at,
         expires_at: renewed.expires_at,
-        former_until,
+        former_until: renewed.former_until,
         territory: structure.territory(),
     };
     outbox::enqueue(conn, reset.actor, structure.contact_address(), &Notification::PasswordReset(notice)).await

@@ -1,6 +1,8 @@
 //! Restrictions of an account: its networks, and the structures that were chosen for it. Calls are
 //! judged by them in the SQL functions that `db::api::authority` names.
 
+use std::collections::HashMap;
+
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
@@ -53,13 +55,35 @@ pub struct Structure {
 /// # Errors
 /// Database errors.
 pub async fn read(pool: &PgPool, account: &ManagedTechnicalUser) -> sqlx::Result<Restrictions> {
-    let mut conn = pool.acquire().await?;
-    let stored = stored(&mut conn, account.id()).await?;
+    read_on(&mut *pool.acquire().await?, account.structure().manager_id(), account.id()).await
+}
+
+async fn read_on(conn: &mut PgConnection, manager_id: i64, technical_user_id: i64) -> sqlx::Result<Restrictions> {
+    let stored = stored(conn, technical_user_id).await?;
     let structures = match stored.chosen {
-        Some(ids) => Some(chosen(&mut conn, account.structure().manager_id(), &ids).await?),
+        Some(ids) => Some(chosen(conn, manager_id, &ids).await?),
         None => None,
     };
     Ok(Restrictions { networks: stored.networks, structures, version: stored.version })
+}
+
+/// The restrictions of those of a manager's accounts that have any, by account.
+pub(super) async fn of_accounts(
+    conn: &mut PgConnection,
+    manager_id: i64,
+    ids: &[i64],
+) -> sqlx::Result<HashMap<i64, Restrictions>> {
+    let restricted = sqlx::query_scalar!(
+        "SELECT id FROM technical_users WHERE id = ANY ($1) AND (network_rule <> 'ANY' OR structures_chosen)",
+        ids,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut restrictions = HashMap::new();
+    for id in restricted {
+        restrictions.insert(id, read_on(conn, manager_id, id).await?);
+    }
+    Ok(restrictions)
 }
 
 /// The columns of the account, with all that was chosen for it.

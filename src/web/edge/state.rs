@@ -6,11 +6,12 @@ use std::{
 };
 
 use sqlx::PgPool;
+use tokio::sync::Notify;
 
-use super::{metrics::Metrics, shares::Shares};
+use super::{error::AppError, metrics::Metrics, shares::Shares};
 use crate::{
     db::{Pools, identity::sessions::SignedIn},
-    domain::second_factor::Keyring,
+    domain::{envelope::IssuedPassword, password::Password, person::TypedPassword, random, second_factor::Keyring},
     secret_keys::{self, KeyFileError},
     settings::Settings,
     web::shell::{
@@ -18,7 +19,7 @@ use crate::{
         notice::Notice,
         static_files::StaticFiles,
     },
-    work_queue::WorkQueue,
+    work_queue::{QueueKey, WorkQueue},
 };
 
 /// The downloads that one person may have at a time.
@@ -59,6 +60,8 @@ pub struct Parts {
     pub settings: Settings,
     pub files: StaticFiles,
     pub metrics: Metrics,
+    /// Wakes the task that carries batches out.
+    pub batches: Notify,
     keys: OnceLock<Keyring>,
 }
 
@@ -91,6 +94,7 @@ impl AppState {
             settings,
             files,
             metrics,
+            batches: Notify::new(),
             keys,
         };
         Ok(Self(Arc::new(parts)))
@@ -106,6 +110,17 @@ impl AppState {
         }
         let keys = secret_keys::load(&self.settings.secret_key_file).map_err(KeyFileError)?;
         Ok(self.keys.get_or_init(|| keys))
+    }
+
+    /// Generates and hashes a password, in the share of `key`.
+    ///
+    /// # Errors
+    /// Where the queue is full, or the keys cannot be read.
+    pub async fn issue_password(&self, key: QueueKey) -> Result<IssuedPassword, AppError> {
+        let password = Password::generate(&mut random::os_rng());
+        let typed = TypedPassword::new(password.expose().to_owned());
+        let hash = self.work_queue.hash(key, typed, &mut random::os_rng()).await?;
+        Ok(IssuedPassword { password, hash, verifier_key: self.keys()?.verifier_key() })
     }
 
     pub fn is_public_https(&self) -> bool {

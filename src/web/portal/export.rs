@@ -7,6 +7,7 @@ use axum::{
 };
 use futures_util::stream::{self, Stream, StreamExt, TryStreamExt};
 use time::OffsetDateTime;
+use zeroize::Zeroizing;
 
 use crate::{
     domain::characters::is_invisible,
@@ -36,6 +37,16 @@ where
     });
     let log = |error: &axum::BoxError| tracing::warn!(error = error.to_string(), "a download broke off");
     Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(log)))))
+}
+
+/// A whole CSV file as [`stream`] makes it, where its rows hold secrets.
+pub fn whole<const COLUMNS: usize>(
+    head: [&str; COLUMNS],
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+) -> Result<Zeroizing<Vec<u8>>, AppError> {
+    let (mut file, lines) = (Zeroizing::new(first_line(head)?), Zeroizing::new(lines(rows)?));
+    file.extend_from_slice(&lines);
+    Ok(file)
 }
 
 fn download(name: &str, body: Body) -> Response {

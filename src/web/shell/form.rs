@@ -36,3 +36,8 @@ impl Errors {
         self.0.len()
     }
 }
+
+/// Whether a text can be the idempotency token of a form. Ours have 43 characters of base64url.
+pub fn is_form_token(text: &str) -> bool {
+    (16..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+}

@@ -50,6 +50,7 @@ pub enum Notice {
     OtherSessionsClosed,
     CalendarLinkRevoked,
     SecondFactorDisabled,
+    BatchUnderWay,
 }
 
 impl Notice {
@@ -57,9 +58,11 @@ impl Notice {
     #[must_use]
     pub fn look(self) -> (&'static str, &'static str) {
         match self {
-            Self::SignedOut | Self::SessionExpired | Self::PasswordLinkAsked | Self::MemberRoleUnchanged => {
-                ("notice-info", "icon-info")
-            }
+            Self::SignedOut
+            | Self::SessionExpired
+            | Self::PasswordLinkAsked
+            | Self::MemberRoleUnchanged
+            | Self::BatchUnderWay => ("notice-info", "icon-info"),
             _ => ("notice-done", "icon-done"),
         }
     }

@@ -117,6 +117,19 @@ const manager = [
   ["utilisateurs-techniques-en-echec", at("/activites/utilisateurs-techniques?etat=echec")],
   ["utilisateurs-techniques-sans-resultat", at("/activites/utilisateurs-techniques?recherche=introuvable")],
   ["utilisateurs-techniques-echeances-d-un-mois", then(at("/activites/echeances"), ({ page }) => page.locator("a.month").first().click())],
+  ["utilisateurs-techniques-choix", at("/activites/utilisateurs-techniques?choix=oui")],
+  ["utilisateurs-techniques-choix-tous", at("/activites/utilisateurs-techniques?etat=a-renouveler&choix=tous")],
+  ["activites-choix", at("/activites?recherche=bourg&choix=page")],
+  ["choix-vide", at("/activites/choix?portee=coches")],
+  ["choix-impossible", at(({ fixtures }) => `/activites/choix?structure=${fixtures.structures.inactive}`)],
+  ["choix-creation", at("/activites/choix?portee=tous")],
+  ["choix-creation-en-erreur", then(fill("Libellé", `${longLabel} de trop`), press("Confirmer")), 422],
+  ["choix-reinitialisation", at("/activites/utilisateurs-techniques/choix?acte=RESET&portee=tous")],
+  ["choix-reinitialisation-en-erreur", press("Confirmer"), 422],
+  ["choix-suspension", at("/activites/utilisateurs-techniques/choix?acte=SUSPEND&portee=tous")],
+  ["choix-reactivation", at("/activites/utilisateurs-techniques/choix?acte=REACTIVATE&portee=tous&etat=suspendu")],
+  ["lot-en-cours", batchUnderWay],
+  ["activites-lot-en-cours", at("/activites")],
   ["calendrier", at("/activites/echeances")],
   ["calendrier-lien", then(at("/activites/echeances"), press("Créer un lien d’abonnement"))],
   ["calendrier-lien-en-service", at("/activites/echeances")],
@@ -237,6 +250,10 @@ const manager = [
     form.querySelector("[name=ancien]")?.click();
     form.submit();
   })), 409],
+  ["lot-recapitulatif", resetTogether],
+  ["lot-exporte", then(press("Exporter les fiches (PDF)"), sees("Fiches exportées"))],
+  ["utilisateurs-techniques-lot-a-exporter", at("/activites/utilisateurs-techniques")],
+  ["lot-sans-fichier", withoutFiles],
   ["erreur-429", tooManyPasswords, 429],
   ["mon-compte-mot-de-passe-trop-souvent", tooManyChangesOfPassword, 429],
   ["erreur-500", brokenTable, 500],
@@ -280,6 +297,33 @@ export async function walkThrough(browser, portal, fixtures, look, wanted = () =
     }
     await visitor.leave();
   }
+}
+
+/** A batch whose work no instance takes up. */
+async function batchUnderWay({ page, portal, fixtures }) {
+  await portal.sql(`INSERT INTO batches (manager_id, token, request, act, actor, address, session_hash, session_key, claimed_until)
+                    SELECT id, 'en-cours', '', 'RESET', login, '192.0.2.1', '', '', now() + interval '1 day' FROM users WHERE login = '${portal.manager.login}';
+                    INSERT INTO batch_items (batch_id, position, structure_id, technical_user_id, done_at)
+                    SELECT (SELECT max(id) FROM batches), n, ${fixtures.structures.two}, ${fixtures.accounts.known}, CASE WHEN n < 43 THEN now() END
+                      FROM generate_series(1, 120) n`);
+  await page.goto("/activites");
+  await page.getByRole("link", { name: "Suivre son avancement" }).click();
+}
+
+/** Two passwords that were reset together, once the work is done. */
+async function resetTogether({ visitor, page, portal, fixtures }) {
+  await portal.sql("DELETE FROM batches WHERE finished_at IS NULL");
+  const { expired, suspended } = fixtures.accounts;
+  await page.goto(`/activites/utilisateurs-techniques/choix?acte=RESET&compte=${expired}&compte=${suspended}`);
+  await visitor.press("Confirmer");
+  await visitor.sees("Récapitulatif groupé");
+}
+
+async function withoutFiles({ visitor, page }) {
+  await page.getByRole("link", { name: "Ouvrir le récapitulatif groupé" }).click();
+  const batch = page.url();
+  await visitor.press("Terminer");
+  await page.goto(batch);
 }
 
 async function untickAll({ page }) {

@@ -15,7 +15,7 @@ use axum::{
 };
 use time::OffsetDateTime;
 
-use super::pages::Month;
+use super::{manager_id, pages::Month};
 use crate::{
     db::{
         identity::calendar_links::{self, NewLink},
@@ -79,11 +79,6 @@ async fn calendar_page(
         later: later.iter().map(|month| month.count.unsigned_abs()).sum(),
         deadlines: next.into_iter().map(DeadlineRow::from).collect(),
     })
-}
-
-/// The visitor's id, if they are a principal manager.
-fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
-    if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
 }
 
 /// Makes a new link, shown only this once. The previous one stops working.

@@ -1,6 +1,8 @@
 //! « Activités du gestionnaire »: the structures that a person is principal manager of.
 
 pub mod calendar;
+pub mod choice;
+mod choice_pages;
 pub mod overview;
 mod pages;
 
@@ -12,7 +14,7 @@ use axum::{
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use self::pages::DueLink;
+use self::pages::{BatchLink, Choosing, DueLink};
 use crate::{
     db::{
         members::{offers::OwnOffer, requests::PendingRequest},
@@ -52,9 +54,15 @@ pub struct SearchQuery {
     echeance: String,
     #[serde(default)]
     tri: String,
+    #[serde(default)]
+    choix: String,
 }
 
 impl SearchQuery {
+    fn choices(&self) -> [(&str, &String); 4] {
+        [("recherche", &self.recherche), ("echeance", &self.echeance), ("tri", &self.tri), ("choix", &self.choix)]
+    }
+
     /// Unknown values are ignored.
     fn filter(&self) -> StructureFilter {
         StructureFilter {
@@ -65,6 +73,11 @@ impl SearchQuery {
     }
 }
 
+/// The visitor's id, if they are a principal manager.
+fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
+    if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
+}
+
 /// The list, searched and paged. Only principal managers may open it.
 pub async fn page(
     State(state): State<AppState>,
@@ -73,9 +86,7 @@ pub async fn page(
     Query(page): Query<PageQuery>,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
-    if !visitor.person.is_principal_manager {
-        return Err(AppError::Forbidden);
-    }
+    let manager_id = manager_id(&visitor)?;
     let filter = query.filter();
     let current = page.number();
     let part = ActivitiesPart {
@@ -85,9 +96,11 @@ pub async fn page(
         requests: MOST_REQUESTS,
         refused_invitations: MOST_REFUSED,
         contact_address: &visitor.person.contact_address,
+        session: &visitor.session,
     };
-    let contents = contents::activities(&state.pool, visitor.person.user_id, part).await?;
-    let ActivitiesContents { structures, requests, offers, due, is_address_refused, refused_invitations } = contents;
+    let contents = contents::activities(&state.pool, manager_id, part).await?;
+    let ActivitiesContents { structures, requests, offers, due, is_address_refused, refused_invitations, batch } =
+        contents;
     // Past the last page, after a change of search for example.
     if structures.is_empty() && current > 1 {
         return Err(AppError::NotFound);
@@ -96,8 +109,8 @@ pub async fn page(
     let StructureFilter { search, due_soon, order } = filter;
     let is_narrowed = due_soon || !search.is_empty();
     let by_expiry = order == StructureOrder::Expiry;
-    let chosen = [("recherche", &search), ("echeance", &query.echeance), ("tri", &query.tri)];
-    let base = pages_of(paths::ACTIVITIES, &chosen);
+    let base = pages_of(paths::ACTIVITIES, &query.choices());
+    let choosing = Choosing::of(&query.choix, paths::ACTIVITIES, &query.choices());
     render(&ActivitiesPage {
         layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
         requests_total: requests.first().map_or(0, |request| request.total.unsigned_abs()),
@@ -108,6 +121,8 @@ pub async fn page(
         is_narrowed,
         is_single: !is_narrowed && total == 1,
         max_technical_users: state.settings.account_rules.max_per_structure.unsigned_abs(),
+        choosing,
+        batch: batch.map(BatchLink::from),
         query: search,
         deadlines: [("", "Toutes", !due_soon), ("60-jours", "À renouveler sous 60 jours", due_soon)],
         order: [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)],
@@ -146,6 +161,9 @@ struct ActivitiesPage {
     /// Structures that the visitor is offered.
     offers: Vec<OwnOffer>,
     refused: RefusedAddresses,
+    /// How rows are chosen for an act on several.
+    choosing: Choosing,
+    batch: Option<BatchLink>,
     /// The search text, or empty.
     query: String,
     /// What is to be done about technical users.

@@ -7,10 +7,13 @@ use axum::{
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::pages::{AccountRow, DueLink, OverviewPage, Selection, status_of_word};
+use super::{
+    manager_id,
+    pages::{AccountRow, BatchLink, Choosing, DueLink, OverviewPage, Selection, status_of_word},
+};
 use crate::{
     db::{
-        page_data::{self as contents, OverviewContents},
+        page_data::{self as contents, OverviewContents, OverviewPart},
         technical_users::overview::{self, AccountFilter, Order, OverviewRow},
     },
     french,
@@ -41,6 +44,7 @@ pub struct OverviewQuery {
     etat: String,
     mois: String,
     tri: String,
+    choix: String,
 }
 
 impl OverviewQuery {
@@ -57,8 +61,14 @@ impl OverviewQuery {
         }
     }
 
-    pub(crate) fn choices(&self) -> [(&str, &String); 4] {
-        [("recherche", &self.recherche), ("etat", &self.etat), ("mois", &self.mois), ("tri", &self.tri)]
+    pub(crate) fn choices(&self) -> [(&str, &String); 5] {
+        [
+            ("recherche", &self.recherche),
+            ("etat", &self.etat),
+            ("mois", &self.mois),
+            ("tri", &self.tri),
+            ("choix", &self.choix),
+        ]
     }
 }
 
@@ -71,8 +81,9 @@ pub async fn page(
 ) -> Result<Response, AppError> {
     let (filter, current) = (query.filter(), page.number());
     let offset = i64::from((current - 1) * PER_PAGE);
-    let OverviewContents { accounts, due } =
-        contents::overview(&state.pool, manager_id(&visitor)?, &filter, offset, PER_PAGE.into()).await?;
+    let part = OverviewPart { filter: &filter, offset, limit: PER_PAGE.into(), session: &visitor.session };
+    let OverviewContents { accounts, due, batch } =
+        contents::overview(&state.pool, manager_id(&visitor)?, part).await?;
     if accounts.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }
@@ -85,13 +96,10 @@ pub async fn page(
         total,
         pagination: Pagination::new(current, total, PER_PAGE, base),
         csv_url: url_of(paths::OVERVIEW_CSV, &query.choices()),
+        choosing: Choosing::of(&query.choix, paths::OVERVIEW, &query.choices()),
+        batch: batch.map(BatchLink::from),
         selection: Selection::from(filter),
     })
-}
-
-/// The visitor's id, if they are a principal manager.
-fn manager_id(visitor: &Visitor) -> Result<i64, AppError> {
-    if visitor.person.is_principal_manager { Ok(visitor.person.user_id) } else { Err(AppError::Forbidden) }
 }
 
 /// « Exporter (CSV) »: the whole list, read while it is sent. The accounts and their order are read

@@ -4,14 +4,17 @@ use askama::Template;
 use time::OffsetDateTime;
 
 use crate::{
-    db::technical_users::overview::{AccountFilter, DueCounts, Order, OverviewRow, StatusFilter},
+    db::technical_users::{
+        batches::progress::AnnouncedBatch,
+        overview::{AccountFilter, DueCounts, Order, OverviewRow, StatusFilter},
+    },
     french,
     web::{
         paths,
         shell::{
             filters,
             layout::Layout,
-            pagination::Pagination,
+            pagination::{Pagination, before_value, url_of},
             values::{AccountStatus, Expiry, Id, StructureName},
         },
     },
@@ -29,6 +32,74 @@ pub struct OverviewPage {
     pub total: u64,
     pub pagination: Pagination,
     pub csv_url: String,
+    /// How rows are chosen for an act on several.
+    pub choosing: Choosing,
+    pub batch: Option<BatchLink>,
+}
+
+/// How the rows of a list are chosen for an act on several. Without it, the list has no boxes.
+pub struct Choosing {
+    pub mode: Mode,
+    /// The same list, without boxes and with them, before the value of `choix`.
+    pub without: String,
+    pub with: String,
+}
+
+/// What is ticked when the list is shown.
+#[derive(PartialEq, Eq, Clone, Copy)]
+pub enum Mode {
+    /// The list has no boxes.
+    Off,
+    /// Nothing.
+    None,
+    /// The rows of the page.
+    Page,
+    /// All rows that the filter finds.
+    All,
+}
+
+impl Choosing {
+    /// By the word in the URL, for the list at `path` with these choices.
+    pub fn of(word: &str, path: &str, choices: &[(&str, &String)]) -> Self {
+        let others: Vec<(&str, &String)> = choices.iter().filter(|(name, _)| *name != "choix").copied().collect();
+        let without = url_of(path, &others);
+        let mode = match word {
+            "oui" => Mode::None,
+            "page" => Mode::Page,
+            "tous" => Mode::All,
+            _ => Mode::Off,
+        };
+        Self { mode, with: before_value(&without, "choix"), without }
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.mode != Mode::Off
+    }
+
+    /// Whether the boxes of the page are ticked.
+    pub fn ticks_rows(&self) -> bool {
+        matches!(self.mode, Mode::Page | Mode::All)
+    }
+
+    pub fn is_all(&self) -> bool {
+        self.mode == Mode::All
+    }
+}
+
+/// A batch that the lists announce.
+pub struct BatchLink {
+    pub id: Id,
+    pub is_finished: bool,
+    /// Passwords that can be exported, and until when.
+    pub exportable: u64,
+    pub exportable_until: Option<OffsetDateTime>,
+}
+
+impl From<AnnouncedBatch> for BatchLink {
+    fn from(batch: AnnouncedBatch) -> Self {
+        let AnnouncedBatch { id, is_finished, exportable, exportable_until } = batch;
+        Self { id, is_finished, exportable: exportable.unsigned_abs(), exportable_until }
+    }
 }
 
 /// A kind of thing to do about technical users, with the list that it leads to.
@@ -125,6 +196,17 @@ pub struct Selection {
     pub month: Option<Month>,
     /// Whether a filter is set.
     pub is_narrowed: bool,
+}
+
+impl Selection {
+    /// The filters but for the text, by the names in URLs.
+    pub fn chosen(&self) -> Vec<(&'static str, &str)> {
+        let word = |choices: &[(&'static str, &'static str, bool)]| {
+            choices.iter().find(|(.., is_chosen)| *is_chosen).map_or("", |(word, ..)| *word)
+        };
+        let month = self.month.as_ref().map_or("", |month| month.word.as_str());
+        vec![("etat", word(&self.status)), ("tri", word(&self.order)), ("mois", month)]
+    }
 }
 
 impl From<AccountFilter> for Selection {

@@ -99,13 +99,14 @@ async fn create_once(
     label: Option<&Label>,
     token: &str,
 ) -> Result<Result<i64, CreateError>, AppError> {
-    let creation = Creation { actor: &managed.visitor.actor, structure: &managed.structure, label, token };
+    let Managed { visitor, structure } = managed;
+    let creation = Creation { actor: &visitor.actor, structure, label, session: &visitor.session, token };
     let open = match creation.find(&state.pool).await {
         Ok(Once::Done(id)) => return Ok(Ok(id)),
         Ok(Once::Open(open)) => open,
         Err(error) => return Ok(Err(error)),
     };
-    let issued = issue(state, &managed.visitor).await?;
+    let issued = issue(state, visitor).await?;
     Ok(open.complete(&state.pool, &issued, state.settings.account_rules, &mut random::os_rng()).await)
 }
 

@@ -1,6 +1,7 @@
 //! Technical users: the page of one, and its creation, label, reset, suspension and deletion.
 
 pub mod activity_view;
+pub mod batches;
 pub mod concerns;
 pub mod confirmations;
 pub mod creation;
@@ -10,6 +11,7 @@ pub mod restrictions;
 pub mod restrictions_form;
 pub mod restrictions_pages;
 pub mod restrictions_view;
+mod sheet;
 pub mod summary;
 
 use axum::{
@@ -20,10 +22,7 @@ use serde::Deserialize;
 
 use crate::{
     db::technical_users::{ChangeError, changes, details, former_passwords, idempotency::Once, reset::Reset},
-    domain::{
-        envelope::IssuedPassword, password::Password, person::TypedPassword, random, rotation::Grace,
-        technical_user::TechnicalUserStatus,
-    },
+    domain::{envelope::IssuedPassword, random, rotation::Grace, technical_user::TechnicalUserStatus},
     web::{
         edge::{
             error::{AppError, page as render},
@@ -36,7 +35,7 @@ use crate::{
         },
         paths,
         shell::{
-            form::Errors,
+            form::{Errors, is_form_token},
             notice::{Notice, NoticeQuery},
             values::StructureName,
         },
@@ -52,20 +51,14 @@ const EVENTS_ON_PAGE: u32 = 10;
 const LABEL_TAKEN: &str =
     "Un autre utilisateur technique de la structure porte déjà ce libellé. Choisissez-en un autre.";
 
-/// Generates and hashes a password for the visitor's session.
+/// Generates and hashes a password for the visitor.
 async fn issue(state: &AppState, visitor: &Visitor) -> Result<IssuedPassword, AppError> {
-    let password = Password::generate(&mut random::os_rng());
-    let typed = TypedPassword::new(password.expose().to_owned());
-    let hash = state.work_queue.hash(QueueKey::Person(visitor.person.user_id), typed, &mut random::os_rng()).await?;
-    let verifier_key = state.keys()?.verifier_key();
-    Ok(IssuedPassword { password, hash, verifier_key, session: visitor.session.clone() })
+    state.issue_password(QueueKey::Person(visitor.person.user_id)).await
 }
 
-/// Refuses what cannot be an idempotency token of a form. Ours have 43 characters of base64url.
+/// Refuses what cannot be an idempotency token of a form.
 fn check_token(token: &str) -> Result<(), AppError> {
-    let sound = (16..=64).contains(&token.len())
-        && token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
-    if sound { Ok(()) } else { Err(AppError::Unprocessable) }
+    if is_form_token(token) { Ok(()) } else { Err(AppError::Unprocessable) }
 }
 
 /// Shows the account.
@@ -134,7 +127,8 @@ pub async fn reset_password(
         None => Grace::None,
     };
     let actor = &managed.visitor.actor;
-    let reset = Reset { actor, account, credential_version: form.version, grace, token: &form.jeton };
+    let session = &managed.visitor.session;
+    let reset = Reset { actor, account, credential_version: form.version, grace, session, token: &form.jeton };
     if let Once::Open(open) = reset.find(&state.pool).await? {
         let issued = issue(&state, &managed.visitor).await?;
         open.complete(&state.pool, &issued, state.settings.account_rules, &mut random::os_rng()).await?;

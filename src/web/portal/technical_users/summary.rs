@@ -12,19 +12,18 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{pages::Account, restrictions_view::RestrictionsView};
+use super::{
+    pages::Account,
+    restrictions_view::RestrictionsView,
+    sheet::{SheetIssue, SheetSubject, postal_address},
+};
 
 use crate::{
-    db::{
-        structures::ManagedStructure,
-        technical_users::{
-            envelopes::{self, Display, Exported},
-            restrictions,
-        },
+    db::technical_users::{
+        envelopes::{self, Display, Exported},
+        restrictions,
     },
     domain::{password::Password, random},
-    french,
-    pdf::{self, ConnectionSheet},
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
@@ -95,25 +94,11 @@ async fn summary_page(
         restrictions: RestrictionsView::from(&restrictions::read(&state.pool, account).await?),
         layout: managed.layout(state, None),
         structure: StructureName::from(account.structure()),
-        structure_address: postal_address(account.structure()),
+        structure_address: postal_address(account.structure().card()),
         account: Account::from(managed),
         password,
         idempotency_token: random::token(&mut random::os_rng()),
     })
-}
-
-/// The structure's postal address, line by line, without empty lines.
-fn postal_address(structure: &ManagedStructure) -> Vec<String> {
-    let card = structure.card();
-    let city = format!("{} {}", card.postal_code, card.city).trim().to_owned();
-    let lines = [
-        card.address_line.clone(),
-        card.address_extra_1.clone(),
-        card.address_extra_2.clone(),
-        city,
-        card.country.clone(),
-    ];
-    lines.into_iter().filter(|line| !line.is_empty()).collect()
 }
 
 #[derive(Deserialize)]
@@ -155,31 +140,19 @@ fn connection_sheet(
     restrictions: &RestrictionsView,
 ) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let (account, structure) = (managed.account.account(), managed.account.structure());
-    let address = postal_address(structure);
-    let identifier =
-        format!("{} {}", structure.identifier_type().code(), filters::spaced_identifier(structure.identifier()));
-    let (networks, structures) = restrictions.lines();
-    let (token_url, documentation_url) =
-        (format!("{api_url}{}", paths::API_TOKEN), format!("{api_url}{}", paths::API_DOCUMENTATION));
-    let sheet = ConnectionSheet {
-        service_name: "Raccord",
+    let subject = SheetSubject {
         login: &account.login,
         label: account.label.as_deref(),
-        password: exported.password.expose(),
+        password: &exported.password,
         contact_address: structure.contact_address(),
-        networks: networks.as_deref(),
-        structures: structures.as_deref(),
-        structure_designation: structure.designation(),
-        structure_identifier: &identifier,
-        structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
-        api_url,
-        token_url: &token_url,
-        documentation_url: &documentation_url,
-        expires_on: &french::day(account.expires_at),
-        issued_on: &french::moment(exported.at),
-        issued_at: exported.at,
+        expires_at: account.expires_at,
+        identifier_type: structure.identifier_type(),
+        identifier: structure.identifier(),
+        card: structure.card(),
+        restrictions: Some(restrictions),
     };
-    pdf::render(&sheet).map_err(|error| AppError::Internal(error.to_string()))
+    let sheet = SheetIssue::new(api_url, exported.at).render(&subject);
+    sheet.map_err(|error| AppError::Internal(error.to_string()))
 }
 
 /// « Retour sur la fiche structure », at the row of the account: destroys the envelope.

@@ -1,0 +1,227 @@
+//! Opens the passwords of a batch for its files.
+
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+
+use crate::{
+    db::{
+        audit::{self, Event},
+        technical_users::restrictions::{self, Restrictions},
+    },
+    domain::{
+        audit::{Action, Actor},
+        envelope::{EnvelopeSubject, LIFETIME, SealedPassword, SessionSecret},
+        password::Password,
+        structure::StructureCard,
+        structure_identifier::IdentifierType,
+    },
+};
+
+/// The passwords of a batch, opened for a file.
+pub struct Export {
+    /// In the order of the form.
+    pub accounts: Vec<ExportedAccount>,
+    pub at: OffsetDateTime,
+}
+
+/// An account with its password.
+pub struct ExportedAccount {
+    pub id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    pub password: Password,
+    pub expires_at: OffsetDateTime,
+    pub identifier_type: IdentifierType,
+    pub identifier: String,
+    pub card: StructureCard,
+    pub contact_address: String,
+    pub restrictions: Option<Restrictions>,
+}
+
+/// Who exports which batch.
+#[derive(Clone, Copy)]
+pub struct Exporter<'a> {
+    pub actor: &'a Actor,
+    pub manager_id: i64,
+    pub session: &'a SessionSecret,
+    pub batch_id: i64,
+}
+
+/// Opens what the session can open of a finished batch, and records that its person has seen it.
+/// From the first export on, the envelopes last for ten minutes. `None` where nothing can be
+/// opened.
+///
+/// # Errors
+/// Database errors.
+pub async fn open(pool: &PgPool, exporter: Exporter<'_>) -> sqlx::Result<Option<Export>> {
+    let mut tx = pool.begin().await?;
+    let Some(batch) = lock(&mut tx, exporter).await? else { return Ok(None) };
+    let mut accounts = opened(&mut tx, exporter).await?;
+    if accounts.is_empty() {
+        return Ok(None);
+    }
+    let ids: Vec<i64> = accounts.iter().map(|account| account.id).collect();
+    let mut restricted = restrictions::of_accounts(&mut tx, exporter.manager_id, &ids).await?;
+    for account in &mut accounts {
+        account.restrictions = restricted.remove(&account.id);
+    }
+    mark(&mut tx, &ids).await?;
+    if batch.is_first {
+        shorten(&mut tx, exporter.batch_id).await?;
+    }
+    record(&mut tx, exporter, &ids, batch.is_first).await?;
+    tx.commit().await?;
+    Ok(Some(Export { accounts, at: batch.at }))
+}
+
+struct Locked {
+    at: OffsetDateTime,
+    /// Whether nothing was exported before.
+    is_first: bool,
+}
+
+/// Locks the structures, then the batch, as every act does that locks several.
+async fn lock(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result<Option<Locked>> {
+    sqlx::query!(
+        "SELECT id FROM structures
+          WHERE id IN (SELECT structure_id FROM batch_items i JOIN batches b ON b.id = i.batch_id
+                        WHERE b.id = $1 AND b.manager_id = $2)
+          ORDER BY id FOR NO KEY UPDATE",
+        exporter.batch_id,
+        exporter.manager_id,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::query_as!(
+        Locked,
+        r#"SELECT exported_at IS NULL AS "is_first!", portal_now() AS "at!" FROM batches
+            WHERE id = $1 AND manager_id = $2 AND finished_at IS NOT NULL FOR NO KEY UPDATE"#,
+        exporter.batch_id,
+        exporter.manager_id,
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The accounts whose envelopes the session opens, while the person is still their structures'
+/// principal manager.
+async fn opened(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result<Vec<ExportedAccount>> {
+    let rows = sqlx::query!(
+        r#"SELECT e.credential_version, e.sealed, t.id, t.login, t.label, t.expires_at,
+                  s.identifier_type AS "identifier_type: IdentifierType", s.identifier, s.designation, s.address_line,
+                  s.address_extra_1, s.address_extra_2, s.postal_code, s.city, s.country, s.email, s.phone, s.active,
+                  u.contact_address
+             FROM envelopes e JOIN batch_items i ON i.batch_id = e.batch_id AND i.technical_user_id = e.technical_user_id
+             JOIN technical_users t ON t.id = e.technical_user_id
+             JOIN structures s ON s.id = t.structure_id JOIN users u ON u.id = s.principal_manager_id
+            WHERE e.batch_id = $1 AND e.manager_id = $2 AND s.principal_manager_id = $2 AND e.session_hash = $3
+              AND e.expires_at > portal_now() AND t.status <> 'DELETED' AND t.credential_version = e.credential_version
+            ORDER BY i.position"#,
+        exporter.batch_id,
+        exporter.manager_id,
+        exporter.session.digest(),
+    )
+    .fetch_all(conn)
+    .await?;
+    let opened = rows.into_iter().filter_map(|row| {
+        let subject = EnvelopeSubject {
+            technical_user_id: row.id,
+            credential_version: row.credential_version,
+            manager_id: exporter.manager_id,
+        };
+        let password = SealedPassword::from_stored(row.sealed).open(exporter.session, subject)?;
+        Some(ExportedAccount {
+            id: row.id,
+            login: row.login,
+            label: row.label,
+            password,
+            expires_at: row.expires_at,
+            identifier_type: row.identifier_type,
+            identifier: row.identifier,
+            card: StructureCard {
+                designation: row.designation,
+                address_line: row.address_line,
+                address_extra_1: row.address_extra_1,
+                address_extra_2: row.address_extra_2,
+                postal_code: row.postal_code,
+                city: row.city,
+                country: row.country,
+                email: row.email,
+                phone: row.phone,
+                active: row.active,
+            },
+            contact_address: row.contact_address,
+            restrictions: None,
+        })
+    });
+    Ok(opened.collect())
+}
+
+/// Whoever has the file knows the passwords, as if they had been displayed.
+async fn mark(conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE technical_users SET password_exported_at = portal_now(),
+                password_shown_at = coalesce(password_shown_at, portal_now())
+          WHERE id IN (SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE)",
+        ids,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn shorten(conn: &mut PgConnection, batch_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE batches SET exported_at = portal_now() WHERE id = $1", batch_id).execute(&mut *conn).await?;
+    sqlx::query!(
+        "UPDATE envelopes SET expires_at = least(expires_at, portal_now() + $2::interval)
+          WHERE batch_id = $1",
+        batch_id,
+        LIFETIME as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An event for each account at the first export, and one for all at those that follow.
+async fn record(conn: &mut PgConnection, exporter: Exporter<'_>, ids: &[i64], is_first: bool) -> sqlx::Result<()> {
+    let Exporter { actor, batch_id, .. } = exporter;
+    let detail = format!("lot n°\u{a0}{batch_id}");
+    if !is_first {
+        let detail = format!("{detail}, {} comptes, de nouveau", ids.len());
+        return audit::record(conn, Event { detail: &detail, ..Event::of(actor, Action::PasswordExported) }).await;
+    }
+    let accounts =
+        sqlx::query!("SELECT id, login, structure_id FROM technical_users WHERE id = ANY ($1) ORDER BY id", ids)
+            .fetch_all(&mut *conn)
+            .await?;
+    for account in accounts {
+        let event = Event {
+            structure_id: Some(account.structure_id),
+            technical_user_id: Some(account.id),
+            subject: &account.login,
+            detail: &detail,
+            ..Event::of(actor, Action::PasswordExported)
+        };
+        audit::record(conn, event).await?;
+    }
+    Ok(())
+}
+
+/// Destroys the session's envelopes of the batch, when its person has no more use for them.
+///
+/// # Errors
+/// Database errors.
+pub async fn destroy(pool: &PgPool, exporter: Exporter<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM envelopes WHERE technical_user_id IN (
+             SELECT technical_user_id FROM envelopes WHERE batch_id = $1 AND manager_id = $2 AND session_hash = $3
+              ORDER BY technical_user_id FOR UPDATE)",
+        exporter.batch_id,
+        exporter.manager_id,
+        exporter.session.digest(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! The view of a batch's page.
+
+use askama::Template;
+use time::OffsetDateTime;
+
+use crate::{
+    db::technical_users::batches::progress::{Batch, BatchRow},
+    domain::batch::{BatchAct, ItemRefusal},
+    web::shell::{
+        filters,
+        layout::Layout,
+        values::{Id, StructureName},
+    },
+};
+
+/// A batch under way, or « Récapitulatif groupé ».
+#[derive(Template)]
+#[template(path = "technical_users/batch.html")]
+pub struct BatchPage {
+    pub layout: Layout,
+    pub id: Id,
+    pub act: BatchAct,
+    pub created_at: OffsetDateTime,
+    pub finished_at: Option<OffsetDateTime>,
+    pub exported_at: Option<OffsetDateTime>,
+    pub total: u64,
+    pub done: u64,
+    pub refused: u64,
+    /// Passwords that this session can still export, and until when.
+    pub exportable: u64,
+    pub exportable_until: Option<OffsetDateTime>,
+    pub done_rows: Vec<ResultRow>,
+    pub refused_rows: Vec<ResultRow>,
+}
+
+/// What became of a structure or an account.
+pub struct ResultRow {
+    pub structure: StructureName,
+    pub account: Option<ResultAccount>,
+    pub refusal: Option<&'static str>,
+}
+
+/// The account of a row.
+pub struct ResultAccount {
+    pub id: Id,
+    pub login: String,
+    pub label: Option<String>,
+}
+
+impl BatchPage {
+    pub fn new(layout: Layout, batch: &Batch, done: Vec<BatchRow>, refused: Vec<BatchRow>) -> Self {
+        Self {
+            layout,
+            id: batch.id,
+            act: batch.act,
+            created_at: batch.created_at,
+            finished_at: batch.finished_at,
+            exported_at: batch.exported_at,
+            total: batch.total.unsigned_abs(),
+            done: batch.done.unsigned_abs(),
+            refused: batch.refused.unsigned_abs(),
+            exportable: batch.exportable.unsigned_abs(),
+            exportable_until: batch.exportable_until,
+            done_rows: done.into_iter().map(ResultRow::from).collect(),
+            refused_rows: refused.into_iter().map(ResultRow::from).collect(),
+        }
+    }
+
+    /// Items that are done or refused.
+    pub fn treated(&self) -> u64 {
+        self.done + self.refused
+    }
+
+    /// « Création de 80 utilisateurs techniques ».
+    pub fn subject(&self) -> String {
+        let (count, plural) = (filters::in_french(self.total), if self.total > 1 { "s" } else { "" });
+        match self.act {
+            BatchAct::Create => format!("Création de {count} utilisateur{plural} technique{plural}"),
+            BatchAct::ResetPassword => format!("Réinitialisation de {count} mot{plural} de passe"),
+            BatchAct::Suspend => format!("Suspension de {count} utilisateur{plural} technique{plural}"),
+            BatchAct::Reactivate => format!("Réactivation de {count} utilisateur{plural} technique{plural}"),
+        }
+    }
+
+    /// « 80 utilisateurs techniques créés », in whole sentences.
+    pub fn result(&self) -> String {
+        let (count, plural) = (filters::in_french(self.done), if self.done > 1 { "s" } else { "" });
+        match self.act {
+            BatchAct::Create => format!("{count} utilisateur{plural} technique{plural} créé{plural}."),
+            BatchAct::ResetPassword => format!("{count} mot{plural} de passe réinitialisé{plural}."),
+            BatchAct::Suspend => format!("{count} utilisateur{plural} technique{plural} suspendu{plural}."),
+            BatchAct::Reactivate => format!("{count} utilisateur{plural} technique{plural} réactivé{plural}."),
+        }
+    }
+
+    /// Rows that are done and that the page only counts.
+    pub fn unlisted(&self) -> u64 {
+        self.done.saturating_sub(self.done_rows.len() as u64)
+    }
+}
+
+impl From<BatchRow> for ResultRow {
+    fn from(row: BatchRow) -> Self {
+        Self {
+            structure: StructureName {
+                id: row.structure_id,
+                designation: row.designation,
+                kind: row.identifier_type.code().to_owned(),
+                identifier: row.identifier,
+                active: row.structure_active,
+            },
+            account: row.account.map(|account| ResultAccount {
+                id: account.id,
+                login: account.login,
+                label: account.label,
+            }),
+            refusal: row.refusal.map(ItemRefusal::words),
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Acts on several structures or accounts: one form, one result, and passwords that are exported and
+//! never shown.
+
+use raccord::domain::{password::is_well_formed, role::Role, technical_user::TechnicalUserStatus};
+
+use crate::common::{Answer, Browser, Person, Structure, TestPortal, text_of_pdf, together};
+
+const ACCOUNTS: &str = "/activites/utilisateurs-techniques/choix";
+const STRUCTURES: &str = "/activites/choix";
+
+/// The page that confirms creations in these structures.
+fn creations(structures: &[Structure]) -> String {
+    let chosen: Vec<String> = structures.iter().map(|structure| format!("&structure={}", structure.id)).collect();
+    format!("{STRUCTURES}?portee=coches{}", chosen.concat())
+}
+
+/// The page that confirms an act on these accounts.
+fn acts(act: &str, accounts: &[i64]) -> String {
+    let chosen: Vec<String> = accounts.iter().map(|account| format!("&compte={account}")).collect();
+    format!("{ACCOUNTS}?acte={act}{}", chosen.concat())
+}
+
+/// Confirms what the page at `url` asks, and returns the path of the batch.
+async fn confirm(browser: &Browser, url: &str, typed: &[(&str, &str)]) -> String {
+    let page = browser.open(url).await;
+    browser.submit(&page, "/lots", typed).await.location()
+}
+
+/// Creates an account in each structure by a batch that is carried out; the batch's path.
+async fn created(portal: &TestPortal, browser: &Browser, structures: &[Structure]) -> String {
+    let batch = confirm(browser, &creations(structures), &[("libelle", "ERP")]).await;
+    portal.carry_out_batches().await;
+    batch
+}
+
+async fn csv(browser: &Browser, batch: &str) -> Answer {
+    browser.post(&format!("{batch}/logiciel"), &[]).await
+}
+
+/// Login and password of each line of the file.
+fn credentials(csv: &Answer) -> Vec<(String, String)> {
+    assert_eq!(csv.status, 200, "{}", csv.body_text());
+    let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&csv.body[..]);
+    reader.records().map(|line| line.expect("a line")).map(|line| (line[4].to_owned(), line[5].to_owned())).collect()
+}
+
+async fn managed(portal: &TestPortal, count: usize) -> (Person, Vec<Structure>, Browser) {
+    let (manager, structures) = portal.manager_with_structures("Camille", count).await;
+    let browser = portal.signed_in(&manager).await;
+    (manager, structures, browser)
+}
+
+#[tokio::test]
+async fn one_form_creates_an_account_in_each_structure_and_shows_no_password() {
+    let portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 5).await;
+    let check = browser.open(&creations(&structures)).await;
+    assert_eq!(check.heading(), "Créer un utilisateur technique dans 5 structures");
+    let batch = browser.submit(&check, "/lots", &[("libelle", "ERP")]).await.location();
+    browser.open(&batch).await.assert_says("0 sur 5 traités.");
+    portal.carry_out_batches().await;
+    let page = browser.open(&batch).await;
+    assert_eq!(page.heading(), "Récapitulatif groupé");
+    page.assert_says("5 utilisateurs techniques créés.");
+    assert!(!page.html().contains("rcd_"));
+    let summary = format!("/utilisateurs-techniques/{}/recapitulatif", portal.account_ids().await[0]);
+    assert!(browser.open(&summary).await.password().is_none(), "nor elsewhere");
+    assert_eq!(portal.events_of("TECHNICAL_USER_CREATED").await, 5);
+    assert_eq!(
+        (portal.mails_of("technical_user_created").await.len(), portal.mails_of("batch_finished").await.len()),
+        (0, 1)
+    );
+    assert_eq!(portal.mails_of("batch_finished").await[0].recipient, manager.contact_address);
+
+    let file = csv(&browser, &batch).await;
+    assert!(file.body.starts_with("\u{feff}".as_bytes()));
+    assert_eq!(file.header("cache-control"), Some("no-store"));
+    let program = portal.program();
+    let credentials = credentials(&file);
+    assert_eq!(credentials.len(), 5);
+    for (login, password) in &credentials {
+        assert!(is_well_formed(password));
+        assert_eq!(program.health_check(login, password).await, 200, "{login}");
+    }
+    let pdf = browser.post(&format!("{batch}/fiches"), &[]).await;
+    assert!(pdf.body.starts_with(b"%PDF-1.7"));
+    if let Some(text) = text_of_pdf(&pdf.body) {
+        assert!(credentials.iter().all(|(_, password)| text.split_whitespace().any(|word| word == password)));
+    }
+    assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 5 + 1, "one an account, then one for all");
+}
+
+#[tokio::test]
+async fn nothing_stored_gives_a_password_of_a_batch() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 4).await;
+    let batch = created(&portal, &browser, &structures).await;
+    let before = portal.all_contents().await;
+    let credentials = credentials(&csv(&browser, &batch).await);
+    let cookies = browser.cookies();
+    for stored in [before, portal.all_contents().await].concat() {
+        for (_, password) in &credentials {
+            assert!(!stored.contains(password.as_str()) && !stored.contains(&password[8..20]));
+        }
+        assert!(cookies.values().all(|cookie| cookie.len() < 10 || !stored.contains(cookie.as_str())));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_form_that_is_sent_fifty_times_is_one_batch() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 3).await;
+    let check = browser.open(&creations(&structures)).await;
+    let batches = together(50, |_| {
+        let (browser, check) = (browser.clone(), check.html().to_owned());
+        async move {
+            let check = crate::common::Page::new(check);
+            browser.submit(&check, "/lots", &[("libelle", "ERP")]).await.location()
+        }
+    })
+    .await;
+    assert!(batches.iter().all(|batch| *batch == batches[0]), "{batches:?}");
+    tokio::join!(portal.carry_out_batches(), portal.carry_out_batches(), portal.carry_out_batches());
+    assert_eq!((portal.count("batches").await, portal.count("technical_users").await), (1, 3));
+    assert_eq!(portal.events_of("TECHNICAL_USER_CREATED").await, 3);
+    // After its end, too, and with another selection it is refused.
+    assert_eq!(browser.submit(&check, "/lots", &[("libelle", "ERP")]).await.location(), batches[0]);
+    browser.submit(&check, "/lots", &[("libelle", "Paie")]).await.refusal(409);
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_is_said_before_and_after() {
+    let portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 4).await;
+    portal.set_active(structures[0].id, false).await;
+    portal.many_accounts(&structures[1], &manager, 5).await;
+    let check = browser.open(&creations(&structures)).await;
+    assert_eq!(check.heading(), "Créer un utilisateur technique dans 2 structures");
+    check.assert_says("La structure est inactive.");
+    check.assert_says("La structure a déjà le nombre maximal d’utilisateurs techniques.");
+    // Meanwhile, the label is taken in one, and the other is no longer the manager's.
+    portal.create_account(&browser, structures[2].id, "ERP").await;
+    let successor = portal.person("Bruno").await;
+    portal.attach(&successor, &structures[3], Role::PrincipalManager).await;
+    let batch = browser.submit(&check, "/lots", &[("libelle", "erp")]).await.location();
+    portal.carry_out_batches().await;
+    let page = browser.open(&batch).await;
+    page.assert_says("Un utilisateur technique de la structure porte déjà ce libellé.");
+    assert_eq!(page.rows().len(), 1, "what is another person's was left out");
+    assert_eq!(portal.count("technical_users").await, 6);
+}
+
+#[tokio::test]
+async fn a_selection_of_nothing_or_of_strangers_accounts_leads_to_no_batch() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 2).await;
+    for url in [creations(&[]), acts("RESET", &[]), acts("SUSPEND", &[1, 2, 3])] {
+        assert_eq!(browser.open(&url).await.heading(), "Rien à faire pour cette sélection");
+    }
+    assert_eq!(browser.get(&acts("DELETE", &[1])).await.location(), "/activites/utilisateurs-techniques");
+    let (other, others) = portal.manager_with_structures("Dominique", 1).await;
+    let foreign = portal.create_account(&portal.signed_in(&other).await, others[0].id, "ERP").await;
+    let token = "jeton-du-formulaire-de-lot";
+    let send = |act: &str, chosen: String| {
+        let (browser, act) = (browser.clone(), act.to_owned());
+        async move {
+            browser.post("/lots", &[("acte", &act), ("jeton", token), ("choisis", &chosen), ("ancien", "0")]).await
+        }
+    };
+    send("RESET", format!("{foreign}.1")).await.refusal(404);
+    for (act, chosen) in [("RESET", "x"), ("RESET", ""), ("RESET", "1"), ("CREATE", "1.1"), ("DELETE", "1.1")] {
+        send(act, chosen.to_owned()).await.refusal(422);
+    }
+    send("SUSPEND", "1.1 ".repeat(1_001)).await.refusal(422);
+    let batch = created(&portal, &browser, &structures).await;
+    portal.signed_in(&other).await.get(&batch).await.refusal(404);
+    portal.signed_in(&other).await.post(&format!("{batch}/fermeture"), &[]).await.refusal(404);
+    csv(&portal.signed_in(&other).await, &batch).await.refusal(404);
+    assert_eq!(portal.version_of(foreign).await, 1);
+}
+
+#[tokio::test]
+async fn resets_keep_old_passwords_as_long_as_the_form_says() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 3).await;
+    let batch = created(&portal, &browser, &structures).await;
+    let old = credentials(&csv(&browser, &batch).await);
+    let accounts = portal.account_ids().await;
+    portal.set_last_call(accounts[0], "-3 hours").await;
+    let check = browser.open(&acts("RESET", &accounts)).await;
+    check.assert_says("1 de ces comptes a appelé l’API il y a moins de 24\u{a0}heures, par «\u{202f}ERP\u{202f}» (1).");
+    let refused = browser.submit(&check, "/lots", &[]).await.refusal(422);
+    refused.assert_says("Choisissez ce que deviennent les anciens mots de passe.");
+    // One is reset by hand meanwhile.
+    let reset = format!("/utilisateurs-techniques/{}/mot-de-passe", accounts[2]);
+    let form = browser.open(&reset).await;
+    browser.submit(&form, &reset, &[("ancien", "0")]).await.location();
+    let batch = browser.submit(&refused, "/lots", &[("ancien", "168")]).await.location();
+    portal.carry_out_batches().await;
+    let page = browser.open(&batch).await;
+    page.assert_says("2 mots de passe réinitialisés. 1 ligne sans effet.");
+    page.assert_says("Le mot de passe a été réinitialisé entre-temps.");
+    let program = portal.program();
+    for (login, password) in credentials(&csv(&browser, &batch).await).iter().chain(&old[..2]) {
+        assert_eq!(program.health_check(login, password).await, 200, "{login}");
+    }
+    assert_eq!(portal.version_of(accounts[2]).await, 2);
+}
+
+#[tokio::test]
+async fn accounts_are_suspended_and_taken_back_together() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 3).await;
+    created(&portal, &browser, &structures).await;
+    let accounts = portal.account_ids().await;
+    portal.set_status(accounts[0], TechnicalUserStatus::Suspended).await;
+    let check = browser.open(&acts("SUSPEND", &accounts)).await;
+    assert_eq!(check.heading(), "Suspendre 2 utilisateurs techniques");
+    browser.submit(&check, "/lots", &[]).await.location();
+    portal.carry_out_batches().await;
+    assert_eq!(portal.count_with_status(TechnicalUserStatus::Suspended).await, 3);
+    assert_eq!(portal.events_of("TECHNICAL_USER_SUSPENDED").await, 2);
+    let all = format!("{ACCOUNTS}?acte=REACTIVATE&portee=tous&etat=suspendu");
+    let batch = confirm(&browser, &all, &[]).await;
+    portal.carry_out_batches().await;
+    assert_eq!(browser.open(&batch).await.heading(), "Lot terminé");
+    assert_eq!(portal.count_with_status(TechnicalUserStatus::Active).await, 3);
+}
+
+#[tokio::test]
+async fn the_files_are_of_one_session_and_of_ten_minutes() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 2).await;
+    let batch = created(&portal, &browser, &structures).await;
+    csv(&portal.signed_in(&manager).await, &batch).await.refusal(409);
+    portal.move_clock("20 minutes").await;
+    browser.open("/activites").await.assert_says("2 mots de passe d’un lot peuvent être exportés");
+    assert_eq!(credentials(&csv(&browser, &batch).await).len(), 2);
+    portal.move_clock("28 minutes").await;
+    assert_eq!(credentials(&csv(&browser, &batch).await).len(), 2);
+    portal.move_clock("31 minutes").await;
+    let over = csv(&browser, &batch).await.refusal(409);
+    over.assert_says("Les mots de passe de ce lot ne peuvent plus être exportés");
+}
+
+#[tokio::test]
+async fn sign_out_and_the_end_of_the_page_destroy_the_envelopes() {
+    let portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 2).await;
+    let batch = created(&portal, &browser, &structures).await;
+    browser.post(&format!("{batch}/fermeture"), &[]).await.location();
+    assert_eq!(portal.count("envelopes").await, 0);
+    let accounts = portal.account_ids().await;
+    confirm(&browser, &acts("RESET", &accounts), &[("ancien", "0")]).await;
+    portal.carry_out_batches().await;
+    assert_eq!(portal.count("envelopes").await, 2);
+    browser.post("/deconnexion", &[]).await.location();
+    assert_eq!(portal.count("envelopes").await, 0);
+    drop(manager);
+}
+
+#[tokio::test]
+async fn a_session_that_ends_stops_its_batch_where_it_is() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 30).await;
+    confirm(&browser, &creations(&structures), &[]).await;
+    // Twenty items are one turn.
+    raccord::server::batch_worker::take_a_turn(&portal.state()).await;
+    assert_eq!(portal.count("technical_users").await, 20);
+    browser.post("/deconnexion", &[]).await.location();
+    portal.carry_out_batches().await;
+    assert_eq!(portal.count("technical_users").await, 20, "no password is made that nobody can see");
+    let refused = "SELECT count(*) FROM batch_items WHERE refusal = 'SESSION_ENDED'";
+    assert_eq!(portal.number(refused, &[]).await, 10);
+    assert_eq!(portal.mails_of("batch_finished").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_confirmed_identity_in_the_middle_loses_no_password() {
+    let portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 30).await;
+    let batch = confirm(&browser, &creations(&structures), &[]).await;
+    raccord::server::batch_worker::take_a_turn(&portal.state()).await;
+    portal.age_authentications("20 minutes").await;
+    let calendar = browser.post("/activites/echeances", &[]).await.refusal(403);
+    let confirmed = [("confirmation-mot-de-passe", crate::common::PASSWORD)];
+    browser.submit(&calendar, "/confirmation-identite", &confirmed).await;
+    portal.carry_out_batches().await;
+    let credentials = credentials(&csv(&browser, &batch).await);
+    assert_eq!(credentials.len(), 30, "those before and after the session's new id");
+    for (login, password) in &credentials[18..22] {
+        assert_eq!(portal.program().health_check(login, password).await, 200);
+    }
+    drop(manager);
+}
+
+#[tokio::test]
+async fn one_batch_at_a_time_and_others_have_their_turn() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 25).await;
+    let first = confirm(&browser, &creations(&structures), &[]).await;
+    let second = confirm(&browser, &creations(&structures[..1]), &[("libelle", "Paie")]).await;
+    assert!(second.starts_with(&first) && second.contains("avis=batch-under-way"), "{second}");
+    let (other, others) = portal.manager_with_structures("Dominique", 1).await;
+    confirm(&portal.signed_in(&other).await, &creations(&others), &[]).await;
+    raccord::server::batch_worker::take_a_turn(&portal.state()).await;
+    raccord::server::batch_worker::take_a_turn(&portal.state()).await;
+    assert_eq!(portal.count("technical_users").await, 20 + 1, "the second manager does not wait for the first's end");
+    portal.carry_out_batches().await;
+    assert_eq!(portal.count("technical_users").await, 25 + 1);
+}
+
+#[tokio::test]
+async fn a_list_chooses_its_page_or_all_that_it_finds() {
+    let portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 1).await;
+    portal.many_accounts(&structures[0], &manager, 60).await;
+    let list = "/activites/utilisateurs-techniques";
+    assert!(!browser.open(list).await.html().contains("name=\"compte\""), "no boxes where none are asked for");
+    let page = browser.open(&browser.open(list).await.link("Agir sur plusieurs comptes")).await;
+    assert_eq!(page.html().matches("name=\"compte\"").count(), 50);
+    assert!(
+        !page.html().contains("checked>\u{20}") && page.html().matches(" checked><label for=\"compte").count() == 0
+    );
+    let ticked = browser.open(&page.link("Cocher toute la page")).await;
+    assert_eq!(ticked.html().matches(" checked><label for=\"compte").count(), 50);
+    let all = browser.open(&format!("{ACCOUNTS}?acte=RESET&portee=tous")).await;
+    assert_eq!(all.heading(), "Réinitialiser 60 mots de passe");
+    assert!(all.text().contains("et 10 autres"));
+}
+
+#[tokio::test]
+async fn one_reminder_of_many_passwords_leads_to_all_of_them_chosen() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 12).await;
+    created(&portal, &browser, &structures).await;
+    for account in portal.account_ids().await {
+        portal.expire_in(account, "59 days").await;
+    }
+    portal.execute("UPDATE technical_users SET password_set_at = password_set_at - interval '1 year'").await;
+    raccord::db::technical_users::reminders::remind(&portal.pool).await.expect("reminders");
+    assert_eq!(portal.mails_of("passwords_expiring").await.len(), 1);
+    let mails = portal.send_mails().await;
+    let mail = mails.iter().find(|mail| mail.contains("12 mots de passe expirent")).expect("the reminder");
+    assert!(mail.contains("etat=3Da-renouveler") || mail.contains("?etat=a-renouveler&choix=tous"), "{mail}");
+    let list = browser.open("/activites/utilisateurs-techniques?etat=a-renouveler&choix=tous").await;
+    assert_eq!(list.html().matches(" checked><label for=\"compte").count(), 12);
+}
