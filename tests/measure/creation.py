@@ -26,14 +26,18 @@ HEADERS = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate", "Sec-F
 
 def start(binary, directory):
     """The program under callgrind, which records nothing yet, and its URL."""
+    recorder = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={directory}/recorded.%p"]
+    return launch([*recorder, binary], directory)
+
+
+def launch(command, directory):
+    """The program with demonstration data, and its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{free.getsockname()[1]}"
     settings = {"RACCORD_DATA_DIR": str(directory / "data"), "RACCORD_LISTEN": listen, "RACCORD_LOG": "error"}
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "RACCORD_PG_BIN") if name in os.environ}
-    recorder = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={directory}/recorded.%p"]
-    program = subprocess.Popen([*recorder, binary, "serve", "--demo"], env=kept | settings,
-                               stdout=subprocess.DEVNULL)
+    program = subprocess.Popen([*command, "serve", "--demo"], env=kept | settings, stdout=subprocess.DEVNULL)
     while True:
         assert program.poll() is None, "the program ended"
         try:
@@ -60,12 +64,17 @@ class Browser:
 
     def send(self, path, fields=None):
         """The status and the text of the answer."""
+        status, body = self.send_bytes(path, fields)
+        return status, body.decode()
+
+    def send_bytes(self, path, fields=None):
         body = fields and urllib.parse.urlencode(fields).encode()
         try:
             answer = self.opener.open(urllib.request.Request(self.url + path, body, HEADERS), timeout=300)
         except urllib.error.HTTPError as error:
             answer = error
-        return answer.status, answer.read().decode()
+        self.location = answer.headers["Location"]
+        return answer.status, answer.read()
 
 
 def record(program, browser):
