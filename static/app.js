@@ -14,7 +14,7 @@ document.getElementById("erreurs")?.focus();
 
 // A page that the browser restores for Back must not show its password again.
 addEventListener("pageshow", (event) => {
-  if (event.persisted && document.querySelector("[data-once]")) location.reload();
+  if (event.persisted && document.querySelector("[data-once]")) location.replace(location.pathname + location.search);
 });
 
 // « Copier »: shown only where scripts run; the result is announced in a status.
@@ -233,5 +233,5 @@ function askOnceBeforeLeavingTheSecret() {
   addEventListener("beforeunload", ask);
   document.addEventListener("copy", (event) => event.target.closest?.("[data-secret]") && stop());
   document.addEventListener("forgotten", stop);
-  secret.querySelector("[data-download]").addEventListener("submit", stop);
+  for (const form of secret.querySelectorAll("[data-download]")) form.addEventListener("submit", stop);
 }

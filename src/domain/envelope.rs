@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::{
     password::{Password, PasswordHash},
-    random,
+    random, sealing,
     verifier::{Verifier, VerifierKey},
     wiped::wiped,
 };
@@ -111,6 +111,11 @@ impl SessionSecret {
     #[must_use]
     pub fn digest(&self) -> Vec<u8> {
         random::digest(self.0.as_slice())
+    }
+
+    /// Derives another secret from this one (HKDF-SHA-256).
+    pub(super) fn derive(&self, salt: &[u8], purpose: &[u8], output: &mut [u8]) {
+        wiped(|| sealing::derive(self.0.as_slice(), salt, purpose, output));
     }
 }
 

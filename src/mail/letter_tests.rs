@@ -3,7 +3,7 @@ use time::OffsetDateTime;
 use super::*;
 use crate::domain::{
     notification::{
-        AccountNotification, DormancyNotice, ExpiryNotice, Joining, OperatorNotice, RefusedNetworkNotice,
+        AccountNotification, DormancyNotice, ExpiryNotice, HandoverNotice, Joining, OperatorNotice, RefusedNetworkNotice,
         RestrictionsNotice, SecondFactorChange,
     },
     territory::Territory,
@@ -109,6 +109,12 @@ fn notices() -> Vec<Notification> {
         Notification::AccountsDormant(dormant("ERP", 3)),
         Notification::DormantAccountsSuspended(dormant("ERP", 0)),
         Notification::DormantAccountsSuspended(dormant("ERP", 3)),
+        handover(LinkEvent::Opened, 0),
+        handover(LinkEvent::Opened, 3),
+        handover(LinkEvent::Refused(Refusal::Again), 0),
+        handover(LinkEvent::Refused(Refusal::Revoked), 1),
+        handover(LinkEvent::Refused(Refusal::Expired), 0),
+        handover(LinkEvent::Refused(Refusal::WrongCodes), 0),
         expiring(30),
         changed(true),
         changed(false),
@@ -159,6 +165,20 @@ fn notices() -> Vec<Notification> {
 fn dormant(label: &str, others: usize) -> DormancyNotice {
     let accounts = vec![format!("{} ({label})", account().login)];
     DormancyNotice { accounts, others, idle_days: 180, suspends_at: account().at }
+}
+
+fn handover(event: LinkEvent, others: usize) -> Notification {
+    Notification::Handover(HandoverNotice {
+        technical_user_id: (others == 0).then_some(42),
+        accounts: vec![format!("{} (ERP)", account().login)],
+        others,
+        recipient: "Zoé Petit, www.acme.example".into(),
+        made_at: account().at,
+        at: account().at,
+        address: "192.0.2.7".into(),
+        software: "Firefox".into(),
+        event,
+    })
 }
 
 fn by_operator(act: OperatorAct, reason: &str, structure: &str) -> Notification {

@@ -29,7 +29,7 @@ use portal::{
     my_account::{self, departure, offers, second_factor},
     static_pages,
     structures::{self, history, succession},
-    technical_users::{self, confirmations, creation, label, restrictions, summary},
+    technical_users::{self, confirmations, creation, handover, handover_link, label, restrictions, summary},
 };
 
 fn page(path: &'static str, handler: MethodRouter<AppState>) -> Route {
@@ -64,6 +64,10 @@ pub fn routes() -> Vec<Route> {
         open_act(paths::INVITATION, post(invitation::accept_invitation)),
         page(paths::ADDRESS_CONFIRMATION, get(address_confirmation::page)),
         open_act(paths::ADDRESS_CONFIRMATION, post(address_confirmation::confirm)),
+        page(paths::HANDOVER_LINK, get(handover_link::page)),
+        open_act(paths::HANDOVER_LINK, post(handover_link::open)),
+        open_act(paths::HANDOVER_SHEET, post(handover_link::sheet)),
+        open_act(paths::HANDOVER_CSV, post(handover_link::csv)),
         page(paths::ACTIVITIES, get(activities::page)),
         page(paths::OVERVIEW, get(overview::page)),
         page(paths::OVERVIEW_CSV, get(overview::csv)),
@@ -109,6 +113,10 @@ pub fn routes() -> Vec<Route> {
         act(paths::REACTIVATION, post(technical_users::reactivate)),
         page(paths::DELETION, get(confirmations::delete)),
         act(paths::DELETION, post(technical_users::delete)),
+        page(paths::HANDOVER, get(handover::form)),
+        act(paths::HANDOVER, post(handover::create)),
+        page(paths::HANDOVER_REVOCATION, get(confirmations::revoke_handover)),
+        act(paths::HANDOVER_REVOCATION, post(handover::revoke)),
         page(paths::RESTRICTIONS, get(restrictions::form)),
         act(paths::RESTRICTIONS, post(restrictions::step)),
         act(paths::RESTRICTIONS_CONFIRMATION, post(restrictions::confirm)),

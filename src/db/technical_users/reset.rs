@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    ChangeError, ManagedTechnicalUser, begin, envelopes, former_passwords,
+    ChangeError, ManagedTechnicalUser, begin, envelopes, former_passwords, handovers,
     idempotency::{Form, Once},
 };
 use crate::{
@@ -87,6 +87,7 @@ impl OpenReset<'_> {
         }
         let verifier = issued.verifier(&reset.account.account().login);
         verifiers::put(&mut tx, id, renewed.credential_version, &verifier).await?;
+        handovers::ending::end_of_account(&mut tx, id).await?;
         envelopes::put(&mut tx, renewed.envelope_subject(&reset), issued, rng).await?;
         form.mark_done(&mut tx, id).await?;
         let detail = if former_until.is_some() { reset.grace.detail() } else { "" };

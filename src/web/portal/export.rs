@@ -38,6 +38,15 @@ where
     Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(log)))))
 }
 
+/// A small CSV file of the same kind, in one piece.
+pub fn whole<const COLUMNS: usize>(
+    name: &str,
+    head: [&str; COLUMNS],
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+) -> Result<Response, AppError> {
+    Ok(download(name, Body::from([first_line(head)?, lines(rows)?].concat())))
+}
+
 fn download(name: &str, body: Body) -> Response {
     let disposition = format!("attachment; filename=\"{name}\"");
     ([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, &disposition)], body)

@@ -6,11 +6,13 @@ use time::OffsetDateTime;
 use super::{
     activity_view::ActivityView,
     concerns::{Concern, Remedy, SecretState},
+    delivery::Delivery,
+    handover_pages::HandoverView,
     restrictions_view::RestrictionsView,
 };
 use crate::{
-    db::technical_users::TechnicalUser,
-    domain::audit::CallRefusal,
+    db::technical_users::{TechnicalUser, handovers::LinkState},
+    domain::{audit::CallRefusal, handover::Refusal},
     web::{
         identity::authority::ManagedAccount,
         shell::{
@@ -36,6 +38,7 @@ pub struct NewTechnicalUserPage {
     /// The number of structures that the account will open.
     pub reach: u64,
     pub label: String,
+    pub delivery: Delivery,
     pub errors: Errors,
     pub idempotency_token: String,
 }
@@ -52,6 +55,10 @@ pub struct TechnicalUserPage {
     /// What mends the first one; its button stands in the banner alone.
     pub remedy: Remedy,
     pub secret: SecretState,
+    /// To whom the present password was handed over.
+    pub handover: Option<HandoverView>,
+    /// The same of the one before, while it works.
+    pub former_handover: Option<HandoverView>,
     pub restrictions: RestrictionsView,
     pub activity: ActivityView,
     /// « Libellé », as typed.
@@ -70,6 +77,8 @@ pub struct ConfirmationPage {
     pub structure: StructureName,
     pub account: Account,
     pub act: AccountAct,
+    /// What a reset does with the new password.
+    pub delivery: Delivery,
     pub errors: Errors,
     pub idempotency_token: String,
 }
@@ -92,6 +101,8 @@ pub struct Account {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
+    /// Whether an integrator opened a link with a password that works.
+    pub known_to_integrator: bool,
     pub outgoing: Outgoing,
     pub former: Option<FormerPassword>,
     /// When the password was last exported.
@@ -135,6 +146,7 @@ impl Outgoing {
 pub enum AccountAct {
     ResetPassword,
     EndFormerPassword,
+    RevokeHandover,
     Suspend,
     Reactivate,
     Delete,
@@ -157,6 +169,7 @@ impl From<&ManagedAccount> for Account {
             failing: account.failing,
             expiry: Expiry::from(account),
             known_to_another: account.known_to_another,
+            known_to_integrator: account.known_to_integrator,
             outgoing: Outgoing::of(account),
             former: FormerPassword::of(account),
             exported_at: account.password_exported_at,

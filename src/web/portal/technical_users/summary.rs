@@ -4,27 +4,26 @@ use askama::Template;
 use axum::{
     Form,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    http::{HeaderMap, Method, StatusCode},
+    response::{Redirect, Response},
 };
 use data_encoding::BASE64;
 use serde::Deserialize;
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
-use super::{pages::Account, restrictions_view::RestrictionsView};
+use super::{
+    handover_pages::HandoverFields,
+    pages::Account,
+    restrictions_view::RestrictionsView,
+    sheet::{connection_sheet, download, postal_address},
+};
 
 use crate::{
-    db::{
-        structures::ManagedStructure,
-        technical_users::{
-            envelopes::{self, Display, Exported},
-            restrictions,
-        },
+    db::technical_users::{
+        envelopes::{self, Display},
+        restrictions,
     },
     domain::{password::Password, random},
-    french,
-    pdf::{self, ConnectionSheet},
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
@@ -74,18 +73,18 @@ async fn open(state: &AppState, managed: &ManagedAccount) -> Result<SummaryPassw
 }
 
 /// A password that cannot be displayed, by what was read with the account.
-fn not_displayable(managed: &ManagedAccount) -> SummaryPassword {
+pub(super) fn not_displayable(managed: &ManagedAccount) -> SummaryPassword {
     match managed.account.account().password_shown_at {
         Some(_) => SummaryPassword::AlreadyShown,
         None => SummaryPassword::Lapsed,
     }
 }
 
-fn cpro_account(login: &str, password: &Password) -> String {
+pub(super) fn cpro_account(login: &str, password: &Password) -> String {
     BASE64.encode(format!("{login}:{}", password.expose()).as_bytes())
 }
 
-async fn summary_page(
+pub(super) async fn summary_page(
     state: &AppState,
     managed: &ManagedAccount,
     password: SummaryPassword,
@@ -98,22 +97,9 @@ async fn summary_page(
         structure_address: postal_address(account.structure()),
         account: Account::from(managed),
         password,
+        handover: HandoverFields::default(),
         idempotency_token: random::token(&mut random::os_rng()),
     })
-}
-
-/// The structure's postal address, line by line, without empty lines.
-fn postal_address(structure: &ManagedStructure) -> Vec<String> {
-    let card = structure.card();
-    let city = format!("{} {}", card.postal_code, card.city).trim().to_owned();
-    let lines = [
-        card.address_line.clone(),
-        card.address_extra_1.clone(),
-        card.address_extra_2.clone(),
-        city,
-        card.country.clone(),
-    ];
-    lines.into_iter().filter(|line| !line.is_empty()).collect()
 }
 
 #[derive(Deserialize)]
@@ -138,48 +124,12 @@ pub async fn export(
         return page_with_status(StatusCode::CONFLICT, &page);
     };
     let restrictions = RestrictionsView::from(&restrictions::read(&state.pool, account).await?);
-    let name = format!("attachment; filename=\"raccord-{}.pdf\"", account.account().login);
-    let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
     let (key, url) = (QueueKey::Person(managed.visitor.person.user_id), state.settings.public_url.clone());
-    let pdf = state.work_queue.run(key, move || connection_sheet(&url, &managed, &exported, &restrictions)).await??;
-    let mut response = pdf.to_vec().into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-    Ok(response)
-}
-
-fn connection_sheet(
-    api_url: &str,
-    managed: &ManagedAccount,
-    exported: &Exported,
-    restrictions: &RestrictionsView,
-) -> Result<Zeroizing<Vec<u8>>, AppError> {
-    let (account, structure) = (managed.account.account(), managed.account.structure());
-    let address = postal_address(structure);
-    let identifier =
-        format!("{} {}", structure.identifier_type().code(), filters::spaced_identifier(structure.identifier()));
-    let (networks, structures) = restrictions.lines();
-    let (token_url, documentation_url) =
-        (format!("{api_url}{}", paths::API_TOKEN), format!("{api_url}{}", paths::API_DOCUMENTATION));
-    let sheet = ConnectionSheet {
-        service_name: "Raccord",
-        login: &account.login,
-        label: account.label.as_deref(),
-        password: exported.password.expose(),
-        contact_address: structure.contact_address(),
-        networks: networks.as_deref(),
-        structures: structures.as_deref(),
-        structure_designation: structure.designation(),
-        structure_identifier: &identifier,
-        structure_address: &address.iter().map(String::as_str).collect::<Vec<_>>(),
-        api_url,
-        token_url: &token_url,
-        documentation_url: &documentation_url,
-        expires_on: &french::day(account.expires_at),
-        issued_on: &french::moment(exported.at),
-        issued_at: exported.at,
+    let draw = move || {
+        let sheet = connection_sheet(&url, &managed.account, &exported.password, exported.at, &restrictions)?;
+        download(&managed.account.account().login, &sheet)
     };
-    pdf::render(&sheet).map_err(|error| AppError::Internal(error.to_string()))
+    state.work_queue.run(key, draw).await?
 }
 
 /// « Retour sur la fiche structure », at the row of the account: destroys the envelope.
@@ -199,7 +149,9 @@ pub struct SummaryPage {
     pub account: Account,
     pub restrictions: RestrictionsView,
     pub password: SummaryPassword,
-    /// For the reset that the page offers if the password cannot be displayed.
+    /// What the form « Remettre à un intégrateur » begins with.
+    pub handover: HandoverFields,
+    /// For the hand-over or, if the password cannot be displayed, the reset that the page offers.
     pub idempotency_token: String,
 }
 
