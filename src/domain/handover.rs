@@ -170,7 +170,8 @@ impl Code {
         session.derive(form_token.as_bytes(), b"raccord hand-over code", &mut *bytes);
         let bits = u64::from_be_bytes(*bytes);
         let words = (0..WORDS_OF_A_CODE).map(|place| {
-            let number = (bits >> (BITS_OF_A_WORD * u32::try_from(place).unwrap_or_default())) & ((1 << BITS_OF_A_WORD) - 1);
+            let number =
+                (bits >> (BITS_OF_A_WORD * u32::try_from(place).unwrap_or_default())) & ((1 << BITS_OF_A_WORD) - 1);
             usize::try_from(number).ok().and_then(|number| words().nth(number)).unwrap_or_default()
         });
         Self(Zeroizing::new(words.collect::<Vec<_>>().join(" ")))
@@ -364,14 +365,22 @@ mod tests {
     fn codes_are_of_2048_plain_words() {
         let all: Vec<&str> = words().collect();
         assert_eq!((all.len(), all.iter().collect::<HashSet<_>>().len()), (1 << BITS_OF_A_WORD, 1 << BITS_OF_A_WORD));
-        assert!(all.iter().all(|word| (4..=9).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase())));
+        assert!(
+            all.iter().all(|word| (4..=9).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_lowercase()))
+        );
     }
 
     #[test]
     fn a_code_is_read_however_it_is_typed_and_nothing_else_is_one() {
         let code = Code::parse("abeille boulon chameau zinc").unwrap();
-        for typed in ["  Abeille, BOULON\n chameau-zinc. ", "abéille boulôn chameau zinc", "abeille/boulon/chameau/zinc"] {
-            assert_eq!(Code::parse(typed).map(|typed| typed.expose().to_owned()).as_deref(), Some(code.expose()), "{typed}");
+        for typed in
+            ["  Abeille, BOULON\n chameau-zinc. ", "abéille boulôn chameau zinc", "abeille/boulon/chameau/zinc"]
+        {
+            assert_eq!(
+                Code::parse(typed).map(|typed| typed.expose().to_owned()).as_deref(),
+                Some(code.expose()),
+                "{typed}"
+            );
         }
         for typed in ["", "abeille boulon chameau", "abeille boulon chameau zinc zinc", "abeile boulon chameau zinc"] {
             assert!(Code::parse(typed).is_none(), "{typed}");
@@ -387,7 +396,8 @@ mod tests {
         let sealed = link.key(Some(&right)).seal(&password, SUBJECT, &mut os_rng());
         let opened = link.key(Some(&right)).open(&sealed, SUBJECT).unwrap();
         assert_eq!(opened.expose(), password.expose());
-        for wrong in [None, Some(hash("abeille boulon chameau zone", 7)), Some(hash("abeille boulon chameau zinc", 8))] {
+        for wrong in [None, Some(hash("abeille boulon chameau zone", 7)), Some(hash("abeille boulon chameau zinc", 8))]
+        {
             assert!(link.key(wrong.as_ref()).open(&sealed, SUBJECT).is_none());
         }
     }

@@ -16,13 +16,7 @@ const SALT_LENGTH: usize = 32;
 
 /// Encrypts `text`: salt of 32 bytes, ciphertext, then tag. `purpose` tells the keys of one secret
 /// apart; `subject` is the associated data.
-pub(super) fn seal(
-    secret: &[u8],
-    purpose: &[u8],
-    subject: &[u8],
-    text: &[u8],
-    rng: &mut impl CryptoRng,
-) -> Vec<u8> {
+pub(super) fn seal(secret: &[u8], purpose: &[u8], subject: &[u8], text: &[u8], rng: &mut impl CryptoRng) -> Vec<u8> {
     let salt: [u8; SALT_LENGTH] = random::bytes(rng);
     let payload = Payload { msg: text, aad: subject };
     // Each key is unique thanks to its salt, so the nonce may be constant.

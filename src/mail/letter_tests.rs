@@ -3,8 +3,8 @@ use time::OffsetDateTime;
 use super::*;
 use crate::domain::{
     notification::{
-        AccountNotification, DormancyNotice, ExpiryNotice, HandoverNotice, Joining, OperatorNotice, RefusedNetworkNotice,
-        RestrictionsNotice, SecondFactorChange,
+        AccountNotification, DormancyNotice, ExpiryNotice, HandoverNotice, Joining, OperatorNotice,
+        RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
     },
     territory::Territory,
 };

@@ -4,7 +4,8 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
 use super::{
-    ChangeError, LabelTaken, ManagedTechnicalUser, begin, check_look, envelopes, former_passwords, handovers, label_error,
+    ChangeError, LabelTaken, ManagedTechnicalUser, begin, check_look, envelopes, former_passwords, handovers,
+    label_error,
 };
 use crate::{
     db::{

@@ -182,12 +182,10 @@ pub async fn of_account(pool: &PgPool, account: &ManagedTechnicalUser) -> sqlx::
 
 /// Locks what a hand-over is of: the structures, then the accounts, by their ids.
 async fn lock(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<()> {
-    let accounts = sqlx::query_scalar!(
-        "SELECT technical_user_id FROM handed_over_passwords WHERE handover_id = $1",
-        handover_id
-    )
-    .fetch_all(&mut *conn)
-    .await?;
+    let accounts =
+        sqlx::query_scalar!("SELECT technical_user_id FROM handed_over_passwords WHERE handover_id = $1", handover_id)
+            .fetch_all(&mut *conn)
+            .await?;
     lock_accounts(conn, &accounts).await?;
     sqlx::query!("SELECT id FROM handovers WHERE id = $1 FOR UPDATE", handover_id).fetch_optional(conn).await?;
     Ok(())

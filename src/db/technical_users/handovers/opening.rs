@@ -114,7 +114,10 @@ pub struct Opener<'a> {
 /// What became of a link that was presented.
 pub enum Opening {
     /// The passwords, shown to this request and no other.
-    Opened { passwords: Vec<OpenedPassword>, until: OffsetDateTime },
+    Opened {
+        passwords: Vec<OpenedPassword>,
+        until: OffsetDateTime,
+    },
     WrongCode,
     /// It opens nothing, or nothing any more. [`find`] tells why.
     Over,

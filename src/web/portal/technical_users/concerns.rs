@@ -113,7 +113,9 @@ impl Concern {
         match self {
             Self::InactiveStructure => Remedy::StructureCard,
             Self::Suspended(_) => Remedy::Reactivate,
-            Self::Expired(_) | Self::LinkAlarm(_) | Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => Remedy::Reset,
+            Self::Expired(_) | Self::LinkAlarm(_) | Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => {
+                Remedy::Reset
+            }
             Self::Ready => Remedy::Display,
             Self::Refused(refused) => match refused.why {
                 Some(CallRefusal::WrongPassword | CallRefusal::Expired) => Remedy::Reset,
@@ -128,7 +130,7 @@ impl Concern {
         match self {
             Self::InactiveStructure | Self::Suspended(_) | Self::Expired(_) | Self::Refused(_) | Self::LinkAlarm(_) => {
                 "bad"
-            },
+            }
             Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => "warn",
             Self::Ready => "info",
         }

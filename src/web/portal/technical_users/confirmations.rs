@@ -71,7 +71,13 @@ fn confirmation_page(state: &AppState, managed: &ManagedAccount, act: AccountAct
 
 /// The reset again, where what becomes of the old password was not chosen. It keeps the form's
 /// token and the version that the form was made for.
-pub fn reset_without_choice(state: &AppState, managed: &ManagedAccount, token: String, version: i32, delivery: Delivery) -> Answer {
+pub fn reset_without_choice(
+    state: &AppState,
+    managed: &ManagedAccount,
+    token: String,
+    version: i32,
+    delivery: Delivery,
+) -> Answer {
     let mut page = confirmation_page(state, managed, AccountAct::ResetPassword);
     let message = "Choisissez ce que devient l’ancien mot de passe\u{a0}: ce compte a appelé l’API il y a moins de \
         24\u{a0}heures. Rien n’est encore changé.";

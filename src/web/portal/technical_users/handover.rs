@@ -33,10 +33,7 @@ use crate::{
             error::{AppError, page as render, page_with_status},
             state::AppState,
         },
-        identity::{
-            authority::ManagedAccount,
-            fresh_form::{FreshForm, Nothing},
-        },
+        identity::{authority::ManagedAccount, fresh_form::FreshForm},
         paths,
         shell::{
             form::{Errors, FieldError},
@@ -91,7 +88,8 @@ impl Checked {
     fn of(fields: &HandoverFields) -> Result<Self, Errors> {
         let mut errors = Vec::new();
         let mut refuse = |field, message: String| errors.push(FieldError { field, message });
-        let recipient = Recipient::parse(&fields.destinataire).map_err(|error| refuse("destinataire", error.to_string()));
+        let recipient =
+            Recipient::parse(&fields.destinataire).map_err(|error| refuse("destinataire", error.to_string()));
         let address = match fields.adresse.trim() {
             "" => Ok(None),
             typed => ContactAddress::parse(typed).map(Some).map_err(|_| {
@@ -130,7 +128,8 @@ impl MadeLink {
         }
         let (code, salt) = (Code::of_form(session, token), random::bytes(&mut random::os_rng()));
         let hashed = code.clone();
-        let hash = state.work_queue.compute(QueueKey::Person(person), move |argon2id| hashed.hash(argon2id, salt)).await?;
+        let hash =
+            state.work_queue.compute(QueueKey::Person(person), move |argon2id| hashed.hash(argon2id, salt)).await?;
         Ok(Self { key: secret.key(Some(&hash)), secret, code: Some(code), code_salt: Some(salt) })
     }
 }
@@ -212,11 +211,7 @@ fn made_page(
 }
 
 /// « Révoquer le lien », confirmed.
-pub async fn revoke(
-    State(state): State<AppState>,
-    managed: ManagedAccount,
-    FreshForm(Nothing {}): FreshForm<Nothing>,
-) -> Result<Redirect, AppError> {
+pub async fn revoke(State(state): State<AppState>, managed: ManagedAccount) -> Result<Redirect, AppError> {
     ending::revoke(&state.pool, &managed.visitor.actor, &managed.account).await?;
     Ok(Redirect::to(&Notice::HandoverRevoked.on(&paths::technical_user(managed.account.id()))))
 }

@@ -168,7 +168,9 @@ async fn present(
             let found = opening::find(pool, link).await?;
             let left = found.as_ref().map_or(0, |found| found.tries_left);
             let left = if left == 1 { "un essai".to_owned() } else { format!("{left} essais") };
-            let message = format!("Ce code n’est pas le bon. Il vous reste {left}\u{a0}: après le dernier, le lien ne s’ouvrira plus.");
+            let message = format!(
+                "Ce code n’est pas le bon. Il vous reste {left}\u{a0}: après le dernier, le lien ne s’ouvrira plus."
+            );
             show(state, link, found, Errors::one("code", message), false)
         }
         Opening::Over => show(state, link, opening::find(pool, link).await?, Errors::none(), true),
@@ -200,11 +202,7 @@ pub struct ExportForm {
     nonce: zeroize::Zeroizing<String>,
 }
 
-async fn exported(
-    state: &AppState,
-    context: &RequestContext,
-    form: &ExportForm,
-) -> Result<Option<Exported>, AppError> {
+async fn exported(state: &AppState, context: &RequestContext, form: &ExportForm) -> Result<Option<Exported>, AppError> {
     let actor = Actor::link_holder(context.address.to_string());
     Ok(export::open(&state.strangers_pool, &actor, &form.nonce).await?)
 }

@@ -91,7 +91,11 @@ impl Letter<'_> {
     pub fn mailto(&self) -> String {
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let of = self.label.map_or_else(String::new, |label| format!(" de «\u{202f}{label}\u{202f}»"));
-        let code = if self.has_code { "Il vous demandera un code de quatre mots, que je vous donnerai par téléphone.\n\n" } else { "" };
+        let code = if self.has_code {
+            "Il vous demandera un code de quatre mots, que je vous donnerai par téléphone.\n\n"
+        } else {
+            ""
+        };
         let body = format!(
             "Bonjour,\n\nCe lien vous donnera les informations de connexion à l’API{of}, pour la structure {}\u{a0}:\n\n\
              (collez ici le lien)\n\n\
@@ -213,6 +217,8 @@ mod tests {
         let (address, rest) = url.strip_prefix("mailto:").and_then(|rest| rest.split_once('?')).unwrap();
         assert_eq!(percent_decode_str(address).decode_utf8().unwrap(), letter.address);
         let said = percent_decode_str(rest).decode_utf8().unwrap();
-        assert!(said.contains("(collez ici le lien)") && said.contains("code de quatre mots") && !said.contains("http"));
+        assert!(
+            said.contains("(collez ici le lien)") && said.contains("code de quatre mots") && !said.contains("http")
+        );
     }
 }
