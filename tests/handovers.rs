@@ -267,7 +267,11 @@ async fn a_second_opening_is_an_alarm_with_the_reset_one_click_away() {
     let reset = format!("{}/mot-de-passe", account_page(scene.account));
     browser.submit(&browser.open(&reset).await, &reset, &[]).await.location();
     let page = browser.open(&account_page(scene.account)).await;
-    assert!(!page.text().contains("seconde fois") && !page.text().contains("Connu d’un intégrateur"), "{}", page.text());
+    assert!(
+        !page.text().contains("seconde fois") && !page.text().contains("Connu d’un intégrateur"),
+        "{}",
+        page.text()
+    );
     open(&portal, &scene.link).await.refusal(410);
     assert_eq!(portal.events_of("HANDOVER_REFUSED").await, 5, "the link is worth nothing");
 }
@@ -335,7 +339,7 @@ async fn what_ends_the_password_or_its_manager_ends_the_link() {
             "deletion" => act("suppression").await,
             "expiry" => portal.expire_in(scene.account, "-1 minute").await,
             "disabled" => {
-                portal.execute("UPDATE users SET disabled_at = portal_now() WHERE login LIKE 'camille%'").await
+                portal.execute("UPDATE users SET disabled_at = portal_now() WHERE login LIKE 'camille%'").await;
             }
             _ => {
                 portal.attach(&noor, &scene.structure, Role::User).await;
@@ -615,7 +619,7 @@ async fn one_link_hands_many_accounts_over_all_or_none() {
     for structure in &structures {
         accounts.push(portal.create_account(&browser, structure.id, "ERP").await);
     }
-    // One that was displayed elsewhere on another page, of another session, of another manager, or twice named.
+    // One that was displayed, one of another session, and none.
     let (shown, page, _) = portal.create_and_show(&browser, structures[0].id, "Vu").await;
     let foreign = portal.create_account(&portal.signed_in(&manager).await, structures[0].id, "Ailleurs").await;
     for odd in [shown, foreign, 999_999] {

@@ -25,8 +25,8 @@ pub const MOST_ACCOUNTS: usize = 1_000;
 pub const MOST_TRIES: i32 = 5;
 /// The most documents that the page of an opened link exports.
 pub const MOST_EXPORTS: i32 = 20;
-/// Alarms of one link, at least an hour apart. Each is an event that is kept for good and a mail, and
-/// whoever has the link can cause one.
+/// Alarms of one link, at least an hour apart. Each is an event that is kept for good and a mail,
+/// and whoever has the link can cause one.
 pub const MOST_ALARMS: i32 = 5;
 /// How long a hand-over without effect stays on its link's page.
 pub const KEPT: Duration = Duration::from_hours(30 * 24);

@@ -78,8 +78,8 @@ async fn set_label(conn: &mut PgConnection, technical_user_id: i64, label: Optio
 }
 
 /// Suspends, reactivates or deletes the account. A suspension or deletion also ends its access
-/// tokens, its former password and the link that hands its password over. The login of a deleted account is never given again. Does
-/// nothing if the account has this status already.
+/// tokens, its former password and the link that hands its password over. The login of a deleted
+/// account is never given again. Does nothing if the account has this status already.
 ///
 /// # Errors
 /// [`ChangeError`].

@@ -64,8 +64,6 @@ pub struct TechnicalUser {
     pub last_call_software: Option<String>,
     /// Whether a working password was shown to a former principal manager.
     pub known_to_another: bool,
-    /// Whether an integrator opened a link with a password that works.
-    pub known_to_integrator: bool,
     /// Whether calls are refused at present.
     pub failing: bool,
     /// Since when they are; `None` where the version before has written it.
@@ -164,7 +162,6 @@ async fn select(
                   t.password_shown_at, t.password_exported_at, t.last_call_at, t.last_call_address, t.last_call_software,
                   coalesce(t.last_call_at > portal_now() - interval '1 day', false) AS "called_within_a_day!",
                   (SELECT count(*) > 0 FROM passwords_known_to_others k WHERE k.technical_user_id = t.id) AS "known_to_another!",
-                  EXISTS (SELECT FROM passwords_known_to_integrators k WHERE k.technical_user_id = t.id) AS "known_to_integrator!",
                   is_failing(t.last_refused_at, t.last_call_at, t.password_set_at) AS "failing!",
                   t.refused_since, t.last_refused_at, t.last_refusal_reason, t.last_refusal_address, t.last_refusal_software,
                   f.ends_at AS "former_until?", f.last_call_at AS former_last_call_at

@@ -71,6 +71,8 @@ impl Order {
 }
 
 /// A technical user in the list.
+// As flat as the statement's columns.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, FromRow)]
 pub struct OverviewRow {
     pub id: i64,

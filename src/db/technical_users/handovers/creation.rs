@@ -53,10 +53,10 @@ pub enum HandoverError {
     Database(#[from] sqlx::Error),
 }
 
-/// Hands the passwords of all these accounts over, or of none: opens their envelopes by the session,
-/// seals them for the link, and destroys the envelopes, in one transaction. The same form posted
-/// again makes no other link: it finds the first one, while that one waits. Returns the end of the
-/// link's term.
+/// Hands the passwords of all these accounts over, or of none: opens their envelopes by the
+/// session, seals them for the link, and destroys the envelopes, in one transaction. The same form
+/// posted again makes no other link: it finds the first one, while that one waits. Returns the end
+/// of the link's term.
 ///
 /// # Errors
 /// [`HandoverError`].

@@ -1,4 +1,4 @@
-//! Hand-overs: links by which managers give passwords to integrators, without a mail that holds one.
+//! Hand-overs: links by which managers give passwords to integrators, so that no mail holds one.
 //! A link opens once, and what ends a password ends it too.
 //!
 //! Rows are locked as everywhere: structures, accounts, envelopes, then the hand-over.

@@ -103,7 +103,7 @@ pub async fn count_try(pool: &PgPool, link: &LinkSecret) -> sqlx::Result<Option<
     Ok(salt.and_then(|salt| salt.try_into().ok()))
 }
 
-/// Someone who presents a link.
+/// Whoever presents a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Opener<'a> {
     pub actor: &'a Actor,

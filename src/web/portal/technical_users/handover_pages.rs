@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::pages::Account;
 use crate::{
-    db::technical_users::handovers::{Handover, LinkState, Refused, opening::LinkPage},
+    db::technical_users::handovers::{LinkState, opening::LinkPage},
     domain::{
         handover::{Code, Term},
         password::Password,
@@ -74,8 +74,8 @@ pub struct HandoverMadePage {
 
 /// The mail that the manager's own program proposes.
 ///
-/// It does not hold the link: programs in the browser put what a `mailto:` URL says into the query of
-/// their own URL, hence into histories and logs.
+/// It does not hold the link: mail programs in the browser put what a `mailto:` URL says into the
+/// query of their own URL, hence into histories and logs.
 pub struct Letter<'a> {
     /// May be empty.
     pub address: &'a str,
@@ -109,42 +109,6 @@ impl Letter<'_> {
         let subject = format!("Informations de connexion à l’API, {}", self.structure);
         let address = self.address.split('@').map(encoded).collect::<Vec<_>>().join("@");
         format!("mailto:{address}?subject={}&body={}", encoded(&subject), encoded(&body))
-    }
-}
-
-/// A hand-over, on the account's page.
-pub struct HandoverView {
-    pub recipient: String,
-    pub recipient_address: Option<String>,
-    pub made_at: OffsetDateTime,
-    pub made_by: String,
-    pub expires_at: OffsetDateTime,
-    /// The other accounts of the same link.
-    pub others: u64,
-    pub has_code: bool,
-    pub state: LinkState,
-    pub refused: Option<Refused>,
-}
-
-impl From<Handover> for HandoverView {
-    fn from(handover: Handover) -> Self {
-        Self {
-            recipient: handover.recipient,
-            recipient_address: handover.recipient_address,
-            made_at: handover.made_at,
-            made_by: handover.made_by,
-            expires_at: handover.expires_at,
-            others: handover.accounts.unsigned_abs().saturating_sub(1),
-            has_code: handover.has_code,
-            state: handover.state,
-            refused: handover.refused,
-        }
-    }
-}
-
-impl HandoverView {
-    pub fn is_waiting(&self) -> bool {
-        self.state == LinkState::Waiting
     }
 }
 

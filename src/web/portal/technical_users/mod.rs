@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod handover;
 pub mod handover_link;
 pub mod handover_pages;
+pub mod handover_view;
 pub mod label;
 pub mod pages;
 pub mod restrictions;
@@ -51,7 +52,7 @@ use crate::{
 use activity_view::ActivityView;
 use concerns::{Concern, Remedy, SecretState};
 use delivery::Delivery;
-use handover_pages::HandoverView;
+use handover_view::HandoverView;
 use pages::{Account, Outgoing, TechnicalUserPage};
 use restrictions_view::RestrictionsView;
 
@@ -128,8 +129,8 @@ pub struct ResetForm {
 }
 
 /// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: resets the password and
-/// goes to its récapitulatif, or to its hand-over. The same form posted again resets nothing. Where programs use the
-/// password at present, the form must say what becomes of it.
+/// goes to its récapitulatif, or to its hand-over. The same form posted again resets nothing. Where
+/// programs use the password at present, the form must say what becomes of it.
 ///
 /// Two calls of `db`, since the costly hash of the password comes between them.
 pub async fn reset_password(

@@ -7,7 +7,7 @@ use super::{
     activity_view::ActivityView,
     concerns::{Concern, Remedy, SecretState},
     delivery::Delivery,
-    handover_pages::HandoverView,
+    handover_view::HandoverView,
     restrictions_view::RestrictionsView,
 };
 use crate::{
@@ -101,8 +101,6 @@ pub struct Account {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
-    /// Whether an integrator opened a link with a password that works.
-    pub known_to_integrator: bool,
     pub outgoing: Outgoing,
     pub former: Option<FormerPassword>,
     /// When the password was last exported.
@@ -169,12 +167,18 @@ impl From<&ManagedAccount> for Account {
             failing: account.failing,
             expiry: Expiry::from(account),
             known_to_another: account.known_to_another,
-            known_to_integrator: account.known_to_integrator,
             outgoing: Outgoing::of(account),
             former: FormerPassword::of(account),
             exported_at: account.password_exported_at,
             last_call: LastCall::of(account),
         }
+    }
+}
+
+impl TechnicalUserPage {
+    /// Whether an integrator opened a link with a password that works.
+    pub fn is_known_to_integrator(&self) -> bool {
+        [&self.handover, &self.former_handover].into_iter().flatten().any(HandoverView::is_opened)
     }
 }
 
