@@ -234,4 +234,6 @@ function askOnceBeforeLeavingTheSecret() {
   document.addEventListener("copy", (event) => event.target.closest?.("[data-secret]") && stop());
   document.addEventListener("forgotten", stop);
   for (const form of secret.querySelectorAll("[data-download]")) form.addEventListener("submit", stop);
+  // Reloading the answer to a form asks for its page, and does not send the form again.
+  history.replaceState(history.state, "", location.href);
 }

@@ -88,8 +88,7 @@ impl Checked {
     fn of(fields: &HandoverFields) -> Result<Self, Errors> {
         let mut errors = Vec::new();
         let mut refuse = |field, message: String| errors.push(FieldError { field, message });
-        let recipient =
-            Recipient::parse(&fields.destinataire).map_err(|error| refuse("destinataire", error.to_string()));
+        let recipient = Recipient::parse(fields.recipient()).map_err(|error| refuse("destinataire", error.to_string()));
         let address = match fields.adresse.trim() {
             "" => Ok(None),
             typed => ContactAddress::parse(typed).map(Some).map_err(|_| {
@@ -135,13 +134,18 @@ impl MadeLink {
 }
 
 /// « Créer le lien »: hands the password over and shows the link, once. The same form sent again
-/// shows the same link, as long as it waits.
+/// shows the same link, as long as it waits. Without a recipient, as from the récapitulatif in a
+/// browser without scripts, it shows the form.
 pub async fn create(
     State(state): State<AppState>,
     managed: ManagedAccount,
     FreshForm(form): FreshForm<HandoverForm>,
 ) -> Result<Response, AppError> {
     check_token(&form.jeton)?;
+    if form.fields.destinataire.is_none() {
+        let fields = HandoverFields { nonce: form.fields.nonce, ..HandoverFields::default() };
+        return render(&form_page(&state, &managed, form.jeton, fields, Errors::none()));
+    }
     let checked = match Checked::of(&form.fields) {
         Ok(checked) => checked,
         Err(errors) => {

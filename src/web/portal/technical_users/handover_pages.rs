@@ -24,25 +24,28 @@ use crate::{
 
 /// The fields of « Remettre à un intégrateur », as sent.
 #[derive(Debug, Deserialize)]
+#[serde(default)]
 pub struct HandoverFields {
-    #[serde(default)]
-    pub destinataire: String,
-    #[serde(default)]
+    /// Not there where the récapitulatif asks for the form.
+    pub destinataire: Option<String>,
     pub adresse: String,
-    #[serde(default)]
     pub duree: String,
     /// There where a code is wanted.
-    #[serde(default)]
     pub code: Option<String>,
     /// Of the récapitulatif that displayed the password.
-    #[serde(default)]
     pub nonce: Option<String>,
+}
+
+impl HandoverFields {
+    pub fn recipient(&self) -> &str {
+        self.destinataire.as_deref().unwrap_or_default()
+    }
 }
 
 impl Default for HandoverFields {
     fn default() -> Self {
         let duree = Term::default().days().to_string();
-        Self { destinataire: String::new(), adresse: String::new(), duree, code: None, nonce: None }
+        Self { destinataire: None, adresse: String::new(), duree, code: None, nonce: None }
     }
 }
 
