@@ -287,6 +287,18 @@ impl WorkQueue {
         self.enqueue(key, |_| work()).await
     }
 
+    /// Runs a computation with Argon2id of its own kind.
+    ///
+    /// # Errors
+    /// [`Busy`] where the queue is full.
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        key: QueueKey,
+        work: impl FnOnce(&mut Argon2id) -> T + Send + 'static,
+    ) -> Result<T, Busy> {
+        self.enqueue(key, work).await
+    }
+
     async fn enqueue<T: Send + 'static>(
         &self,
         key: QueueKey,

@@ -15,7 +15,7 @@ document.getElementById("erreurs")?.focus();
 
 // A page that the browser restores for Back must not show its password again.
 addEventListener("pageshow", (event) => {
-  if (event.persisted && document.querySelector("[data-once]")) location.reload();
+  if (event.persisted && document.querySelector("[data-once]")) location.replace(location.pathname + location.search);
 });
 
 // « Copier »: shown only where scripts run; the result is announced in a status.
@@ -253,5 +253,7 @@ function askOnceBeforeLeavingTheSecret() {
   addEventListener("beforeunload", ask);
   document.addEventListener("copy", (event) => event.target.closest?.("[data-secret]") && stop());
   document.addEventListener("forgotten", stop);
-  secret.querySelector("[data-download]").addEventListener("submit", stop);
+  for (const form of secret.querySelectorAll("[data-download]")) form.addEventListener("submit", stop);
+  // Reloading the answer to a form asks for its page, and does not send the form again.
+  history.replaceState(history.state, "", location.href);
 }

@@ -32,6 +32,9 @@ fn rule(method: &Method, path: &str) -> Open {
             Open::Public
         }
         ("GET" | "POST", "/confirmation-adresse/{token}") => Open::Public,
+        // The token, and the nonce of the page that it opens, are the credentials.
+        ("GET" | "POST", "/remise/{token}") => Open::Public,
+        ("POST", "/remise/export/pdf" | "/remise/export/csv") => Open::Public,
         ("POST", "/session/prolongation") => Open::SignedIn,
         ("POST", "/confirmation-identite") => Open::SignedIn,
         // Between password and code; others are redirected.

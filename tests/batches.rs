@@ -346,3 +346,33 @@ async fn one_reminder_of_many_passwords_leads_to_all_of_them_chosen() {
     let list = browser.open("/activites/utilisateurs-techniques?etat=a-renouveler&choix=tous").await;
     assert_eq!(list.html().matches(" checked><label for=\"compte").count(), 12);
 }
+
+#[tokio::test]
+async fn one_link_hands_a_whole_batch_over() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 3).await;
+    let batch = created(&portal, &browser, &structures).await;
+    let action = format!("{batch}/remise");
+    let form = browser.open(&action).await;
+    browser.submit(&form, &action, &[]).await.refusal(422).assert_says("destinataire");
+    let typed = [("destinataire", "Zoé Petit, société Exemple")];
+    let made = browser.submit(&form, &action, &typed).await.page();
+    let link = made.by_id("output", "lien").expect("the link");
+    assert_eq!(browser.submit(&form, &action, &typed).await.page().by_id("output", "lien").as_ref(), Some(&link));
+    assert_eq!(portal.count("envelopes").await, 0);
+    csv(&browser, &batch).await.refusal(409);
+    assert_eq!(portal.events_of("HANDOVER_MADE").await, 3);
+
+    let integrator = portal.browser();
+    let path = link[link.find("/remise/").expect("the path")..].to_owned();
+    let opened = integrator.submit(&integrator.open(&path).await, &path, &[]).await.page();
+    let sheets = integrator.submit(&opened, "/remise/informations-de-connexion", &[]).await;
+    assert!(sheets.body.starts_with(b"%PDF-1.7"), "{}", sheets.status);
+    if let Some(text) = text_of_pdf(&sheets.body) {
+        assert!(structures.iter().all(|structure| text.contains(&structure.designation)));
+    }
+    for account in portal.account_ids().await {
+        let page = browser.open(&format!("/utilisateurs-techniques/{account}")).await;
+        assert!(page.text().contains("Zoé Petit"), "who knows the password");
+    }
+}

@@ -9,7 +9,7 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 21] = [
+const DO_NOT_ASK: [(&str, &str); 25] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),
@@ -18,6 +18,9 @@ const DO_NOT_ASK: [(&str, &str); 21] = [
     ("/invitation/{token}", "needs no session: the link is the proof"),
     ("/confirmation-adresse/{token}", "needs no session: the link is the proof"),
     ("/mon-compte/adresse-de-contact/confirmation", "mails the same address its link again, a few times a day"),
+    ("/remise/{token}", "needs no session: the link is the proof"),
+    ("/remise/export/pdf", "needs the nonce of the page that a link opened"),
+    ("/remise/export/csv", "needs the nonce of the page that a link opened"),
     ("/deconnexion", "ends the session's access"),
     ("/session/prolongation", "counts as a request; the session ends after twelve hours all the same"),
     ("/mon-compte/demandes-de-rattachement", "asks for something that another person decides"),
@@ -28,6 +31,7 @@ const DO_NOT_ASK: [(&str, &str); 21] = [
     ("/utilisateurs-techniques/{id}/restrictions", "shows what would change; the confirmation asks"),
     ("/rattachements/{id}/retraits", "shows what would be removed; the confirmation asks"),
     ("/activites/echeances/revocation", "takes away what a link gives"),
+    ("/utilisateurs-techniques/{id}/remise/revocation", "takes away what a link gives"),
     ("/utilisateurs-techniques/{id}/libelle", "changes a name that no right depends on"),
     ("/utilisateurs-techniques/{id}/recapitulatif/fermeture", "destroys what was displayed"),
     (
@@ -81,10 +85,11 @@ impl Scene {
         let browser = portal.signed_in(&manager).await;
         let offer = browser.open(&format!("/mon-compte/propositions/{}", offered.id)).await;
         let seen = offer.form(&acceptance(&offered)).into_iter().find(|(name, _)| name == "vu");
+        let account = portal.create_account(&browser, structure.id, "ERP").await;
         Self {
             browser,
             seen: seen.expect("what was seen").1,
-            account: portal.technical_user(&structure, &manager).await,
+            account,
             membership: portal.membership_of(&successor).await,
             own_membership: portal.find_membership(&manager).await.expect("a membership"),
             offered: offered.id,
@@ -128,6 +133,9 @@ impl Scene {
             "role" | "validation" => typed(&[("role", "GESTIONNAIRE_SECONDAIRE")]),
             "utilisateurs-techniques" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("libelle", "Paie")]),
             "mot-de-passe" => typed(&[("jeton", "un-jeton-de-forme-correcte"), ("version", "1"), ("ancien", "24")]),
+            "remise" => {
+                typed(&[("jeton", "un-jeton-de-forme-correcte"), ("destinataire", "Zoé Petit"), ("duree", "1")])
+            }
             "adresse-de-contact" => {
                 typed(&[("adresse-de-contact", &format!("neuve-{}@exemple.fr", self.structure.id))])
             }
@@ -180,6 +188,7 @@ async fn state(portal: &TestPortal) -> Vec<String> {
         "technical_user_structures",
         "former_passwords",
         "envelopes",
+        "handovers",
         "second_factors",
         "recovery_codes",
         "mails",

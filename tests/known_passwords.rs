@@ -52,7 +52,7 @@ async fn a_password_that_the_former_manager_saw_is_flagged_until_it_is_reset() {
     let narrowed = browser.open(&format!("{LIST}?etat=connu")).await.rows();
     assert_eq!(narrowed.len(), 1, "the list can be narrowed to them");
     let csv = browser.get("/activites/utilisateurs-techniques.csv").await.body_text();
-    assert_eq!((csv.matches(";Oui\n").count(), csv.matches(";Non\n").count()), (1, 1), "{csv}");
+    assert_eq!((csv.matches(";Oui;Non\n").count(), csv.matches(";Non;Non\n").count()), (1, 1), "{csv}");
     let account = format!("/utilisateurs-techniques/{seen}");
     let page = browser.open(&account).await;
     assert!(page.fact("Confidentialité").contains(FLAG), "{}", page.text());

@@ -19,6 +19,7 @@ mod frequency;
 mod fresh_authentication;
 mod gateways;
 mod guessing;
+mod handovers;
 mod history;
 mod identity;
 mod known_passwords;

@@ -8,7 +8,7 @@ use super::{
     identity::{contact_addresses, invitations, mailboxes, second_factors, sessions, sign_in},
     members::{offers, requests},
     refused_addresses,
-    technical_users::{batches, envelopes, former_passwords, idempotency},
+    technical_users::{batches, envelopes, former_passwords, handovers, idempotency},
     throttles,
 };
 
@@ -36,6 +36,7 @@ pub async fn refused_mails(pool: &PgPool) -> sqlx::Result<i64> {
 pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     envelopes::sweep(pool).await?;
     batches::sweep(pool).await?;
+    handovers::ending::sweep(pool).await?;
     sessions::sweep(pool).await?;
     former_passwords::sweep(pool).await?;
     tokens::sweep(pool).await?;

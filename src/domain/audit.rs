@@ -38,6 +38,10 @@ pub enum Action {
     PasswordReset,
     FormerPasswordEnded,
     PasswordExpiredEarly,
+    HandoverMade,
+    HandoverOpened,
+    HandoverRefused,
+    HandoverRevoked,
     TechnicalUserSuspended,
     TechnicalUserReactivated,
     TechnicalUserDeleted,
@@ -68,7 +72,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 58] = [
+    pub const ALL: [Self; 62] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -101,6 +105,10 @@ impl Action {
         Self::PasswordReset,
         Self::FormerPasswordEnded,
         Self::PasswordExpiredEarly,
+        Self::HandoverMade,
+        Self::HandoverOpened,
+        Self::HandoverRefused,
+        Self::HandoverRevoked,
         Self::TechnicalUserSuspended,
         Self::TechnicalUserReactivated,
         Self::TechnicalUserDeleted,
@@ -130,7 +138,7 @@ impl Action {
     ];
 
     /// The actions that a structure's history can contain, by label. The others concern a person.
-    pub const OF_STRUCTURES: [Self; 29] = [
+    pub const OF_STRUCTURES: [Self; 33] = [
         Self::MembershipRequestAccepted,
         Self::PasswordShown,
         Self::MembershipRequestWithdrawn,
@@ -143,6 +151,7 @@ impl Action {
         Self::PasswordExpiredEarly,
         Self::PasswordExported,
         Self::MemberInvited,
+        Self::HandoverRefused,
         Self::MembershipChanged,
         Self::ContactAddressChanged,
         Self::StructureEdited,
@@ -150,12 +159,15 @@ impl Action {
         Self::LabelChanged,
         Self::InvitationSentAgain,
         Self::ActRefused,
+        Self::HandoverOpened,
         Self::SuccessionOffered,
         Self::TechnicalUserReactivated,
         Self::MembershipRequestRefused,
         Self::SuccessionDeclined,
         Self::PasswordReset,
+        Self::HandoverMade,
         Self::MembershipRemoved,
+        Self::HandoverRevoked,
         Self::TechnicalUserDeleted,
         Self::FormerPasswordEnded,
         Self::TechnicalUserSuspended,
@@ -198,6 +210,10 @@ impl Action {
             Self::PasswordReset => "PASSWORD_RESET",
             Self::FormerPasswordEnded => "FORMER_PASSWORD_ENDED",
             Self::PasswordExpiredEarly => "PASSWORD_EXPIRED_EARLY",
+            Self::HandoverMade => "HANDOVER_MADE",
+            Self::HandoverOpened => "HANDOVER_OPENED",
+            Self::HandoverRefused => "HANDOVER_REFUSED",
+            Self::HandoverRevoked => "HANDOVER_REVOKED",
             Self::TechnicalUserSuspended => "TECHNICAL_USER_SUSPENDED",
             Self::TechnicalUserReactivated => "TECHNICAL_USER_REACTIVATED",
             Self::TechnicalUserDeleted => "TECHNICAL_USER_DELETED",
@@ -263,6 +279,10 @@ impl Action {
             Self::PasswordReset => "Réinitialisation du mot de passe",
             Self::FormerPasswordEnded => "Suppression de l’ancien mot de passe",
             Self::PasswordExpiredEarly => "Expiration anticipée du mot de passe",
+            Self::HandoverMade => "Remise à un intégrateur",
+            Self::HandoverOpened => "Ouverture d’un lien de remise",
+            Self::HandoverRefused => "Lien de remise refusé",
+            Self::HandoverRevoked => "Révocation d’un lien de remise",
             Self::TechnicalUserSuspended => "Suspension d’un utilisateur technique",
             Self::TechnicalUserReactivated => "Réactivation d’un utilisateur technique",
             Self::TechnicalUserDeleted => "Suppression d’un utilisateur technique",
@@ -301,6 +321,9 @@ impl Action {
 
 /// Who makes calls that are refused, in the history: whoever presented a login is not its account.
 pub const UNIDENTIFIED_CALLER: &str = "appelant non identifié";
+
+/// Who opens a link by which a password is handed over, in the history.
+pub const LINK_HOLDER: &str = "porteur du lien de remise";
 
 /// What the history calls the refused acts of a person beyond the kinds that it lists one by one.
 pub const OTHER_ACTS: &str = "d’autres opérations";
@@ -424,6 +447,12 @@ impl Actor {
     #[must_use]
     pub fn portal() -> Self {
         Self { user_id: None, name: "Raccord".into(), address: "tâche automatique".into() }
+    }
+
+    /// Whoever has a link by which a password is handed over.
+    #[must_use]
+    pub fn link_holder(address: String) -> Self {
+        Self { user_id: None, name: LINK_HOLDER.into(), address }
     }
 
     /// Two operators who answer for an act together: « opérateurs (Zoé Petit et Noa Martin) ».

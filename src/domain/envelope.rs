@@ -10,22 +10,16 @@
 
 use std::time::Duration;
 
-use chacha20poly1305::{
-    ChaCha20Poly1305, KeyInit,
-    aead::{Aead, Payload},
-};
-use hkdf::Hkdf;
 use hpke::{
     Deserializable, Kem, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305 as HpkeAead, kdf::HkdfSha256,
     kem::X25519HkdfSha256,
 };
 use rand::CryptoRng;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::{
     password::{Password, PasswordHash},
-    random,
+    random, sealing,
     verifier::{Verifier, VerifierKey},
     wiped::wiped,
 };
@@ -37,9 +31,10 @@ pub const LIFETIME: Duration = Duration::from_mins(10);
 /// [`LIFETIME`].
 pub const BATCH_LIFETIME: Duration = Duration::from_hours(1);
 
-/// Of the salt, and as many bytes of the sender's key of HPKE.
-const SALT_LENGTH: usize = 32;
+/// Of the encapsulated key of HPKE with X25519, in bytes.
+const ENCAPSULATED_LENGTH: usize = 32;
 
+const FOR_A_SESSION: &[u8] = b"raccord envelope key";
 const SESSION_KEY_PAIR: &[u8] = b"raccord session key pair";
 const FOR_A_BATCH: &[u8] = b"raccord envelope of a batch";
 
@@ -80,12 +75,8 @@ impl SealedPassword {
         subject: EnvelopeSubject,
         rng: &mut impl CryptoRng,
     ) -> Self {
-        let salt: [u8; SALT_LENGTH] = random::bytes(rng);
-        let payload = Payload { msg: password.expose().as_bytes(), aad: &subject.associated_data() };
-        // Each key is unique thanks to its salt, so the nonce may be constant.
-        let sealed = wiped(|| cipher(session, &salt).encrypt(&[0; 12].into(), payload))
-            .expect("a password is shorter than what ChaCha20 can encrypt");
-        Self([salt.as_slice(), &sealed].concat())
+        let (text, subject) = (password.expose().as_bytes(), subject.associated_data());
+        Self(sealing::seal(session.0.as_slice(), FOR_A_SESSION, &subject, text, rng))
     }
 
     /// Encrypts `password` for the session with this public key.
@@ -116,14 +107,10 @@ impl SealedPassword {
     /// sealed with.
     #[must_use]
     pub fn open(&self, session: &SessionSecret, subject: EnvelopeSubject) -> Option<Password> {
-        let (salt, sealed) = self.0.split_at_checked(SALT_LENGTH)?;
-        let data = subject.associated_data();
-        let payload = Payload { msg: sealed, aad: &data };
-        let opened = wiped(|| {
-            let by_secret = cipher(session, salt).decrypt(&[0; 12].into(), payload).ok();
-            by_secret.or_else(|| open_by_key_pair(session, salt, sealed, &data))
-        })?;
-        Some(Password::from_envelope(Zeroizing::new(String::from_utf8(opened).ok()?)))
+        let subject = subject.associated_data();
+        let opened = sealing::open(session.0.as_slice(), FOR_A_SESSION, &subject, &self.0)
+            .or_else(|| open_by_key_pair(session, &self.0, &subject))?;
+        Some(Password::from_envelope(Zeroizing::new(String::from_utf8(opened.to_vec()).ok()?)))
     }
 
     /// The bytes to store.
@@ -164,8 +151,14 @@ impl SessionSecret {
     }
 
     fn key_pair(&self) -> (<X25519HkdfSha256 as Kem>::PrivateKey, <X25519HkdfSha256 as Kem>::PublicKey) {
-        let material = derived(self, &[], SESSION_KEY_PAIR);
+        let mut material = Zeroizing::new([0; 32]);
+        sealing::derive(self.0.as_slice(), &[], SESSION_KEY_PAIR, &mut *material);
         X25519HkdfSha256::derive_keypair(material.as_slice())
+    }
+
+    /// Derives another secret from this one (HKDF-SHA-256).
+    pub(super) fn derive(&self, salt: &[u8], purpose: &[u8], output: &mut [u8]) {
+        wiped(|| sealing::derive(self.0.as_slice(), salt, purpose, output));
     }
 }
 
@@ -255,31 +248,22 @@ impl IssuedPassword {
     }
 }
 
-fn cipher(session: &SessionSecret, salt: &[u8]) -> ChaCha20Poly1305 {
-    ChaCha20Poly1305::new((&*derived(session, salt, b"raccord envelope key")).into())
-}
-
-/// A key for one purpose.
-fn derived(session: &SessionSecret, salt: &[u8], purpose: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut key = Zeroizing::new([0; 32]);
-    Hkdf::<Sha256>::new(Some(salt), session.0.as_slice())
-        .expand(purpose, &mut *key)
-        .expect("32 bytes are within HKDF's limit");
-    key
-}
-
-fn open_by_key_pair(session: &SessionSecret, encapsulated: &[u8], sealed: &[u8], data: &[u8]) -> Option<Vec<u8>> {
+fn open_by_key_pair(session: &SessionSecret, bytes: &[u8], subject: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (encapsulated, sealed) = bytes.split_at_checked(ENCAPSULATED_LENGTH)?;
     let encapsulated = <X25519HkdfSha256 as Kem>::EncappedKey::from_bytes(encapsulated).ok()?;
-    let (private, _) = session.key_pair();
-    hpke::single_shot_open::<HpkeAead, HkdfSha256, X25519HkdfSha256>(
-        &OpModeR::Base,
-        &private,
-        &encapsulated,
-        FOR_A_BATCH,
-        sealed,
-        data,
-    )
+    wiped(|| {
+        let (private, _) = session.key_pair();
+        hpke::single_shot_open::<HpkeAead, HkdfSha256, X25519HkdfSha256>(
+            &OpModeR::Base,
+            &private,
+            &encapsulated,
+            FOR_A_BATCH,
+            sealed,
+            subject,
+        )
+    })
     .ok()
+    .map(Zeroizing::new)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::{batch::BatchAct, territory::Territory};
+use super::{batch::BatchAct, handover::Refusal, territory::Territory};
 
 /// A notification to a contact address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub enum Notification {
     AccountsDormant(DormancyNotice),
     /// They were.
     DormantAccountsSuspended(DormancyNotice),
+    /// A link by which passwords were handed over was opened, or presented in vain.
+    Handover(HandoverNotice),
     /// A technical user's password will expire.
     PasswordExpiring(ExpiryNotice),
     /// The passwords of several will.
@@ -146,6 +148,7 @@ impl Notification {
             | Self::ChangedByOperator(_)
             | Self::AccountsDormant(_)
             | Self::DormantAccountsSuspended(_)
+            | Self::Handover(_)
             | Self::PasswordExpiring(_)
             | Self::PasswordsExpiring(_)
             | Self::BatchFinished(_)
@@ -305,6 +308,35 @@ impl DormancyNotice {
     pub fn count(&self) -> usize {
         self.accounts.len() + self.others
     }
+}
+
+/// What happened to a link by which passwords were handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkEvent {
+    Opened,
+    Refused(Refusal),
+}
+
+/// A link by which passwords were handed over, never its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandoverNotice {
+    /// Where it is of one account.
+    pub technical_user_id: Option<i64>,
+    /// The first ones, each with its label.
+    pub accounts: Vec<String>,
+    /// How many more there are.
+    pub others: usize,
+    /// As the manager named them.
+    pub recipient: String,
+    #[serde(with = "time::serde::timestamp")]
+    pub made_at: OffsetDateTime,
+    #[serde(with = "time::serde::timestamp")]
+    pub at: OffsetDateTime,
+    /// The network address from which the link was presented, and the browser.
+    pub address: String,
+    pub software: String,
+    pub event: LinkEvent,
 }
 
 /// A password that will expire, for a reminder.

@@ -6,7 +6,10 @@ use askama::Template;
 
 use super::foreign_text;
 use crate::{
-    domain::notification::{Notification, OperatorAct},
+    domain::{
+        handover::Refusal,
+        notification::{LinkEvent, Notification, OperatorAct},
+    },
     french,
 };
 

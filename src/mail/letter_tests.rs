@@ -4,8 +4,8 @@ use super::*;
 use crate::domain::{
     batch::BatchAct,
     notification::{
-        AccountNotification, BatchNotice, DormancyNotice, ExpiriesNotice, ExpiryNotice, Joining, OperatorNotice,
-        RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
+        AccountNotification, BatchNotice, DormancyNotice, ExpiriesNotice, ExpiryNotice, HandoverNotice, Joining,
+        OperatorNotice, RefusedNetworkNotice, RestrictionsNotice, SecondFactorChange,
     },
     territory::Territory,
 };
@@ -110,6 +110,12 @@ fn notices() -> Vec<Notification> {
         Notification::AccountsDormant(dormant("ERP", 3)),
         Notification::DormantAccountsSuspended(dormant("ERP", 0)),
         Notification::DormantAccountsSuspended(dormant("ERP", 3)),
+        handover(LinkEvent::Opened, 0),
+        handover(LinkEvent::Opened, 3),
+        handover(LinkEvent::Refused(Refusal::Again), 0),
+        handover(LinkEvent::Refused(Refusal::Revoked), 1),
+        handover(LinkEvent::Refused(Refusal::Expired), 0),
+        handover(LinkEvent::Refused(Refusal::WrongCodes), 0),
         expiring(30),
         Notification::PasswordsExpiring(expiries(0)),
         Notification::PasswordsExpiring(expiries(11)),
@@ -176,6 +182,20 @@ fn expiries(others: usize) -> ExpiriesNotice {
 fn finished(act: BatchAct, refused: u64) -> Notification {
     let (done, actor) = (12, "claire.fontaine@raccord.example".into());
     Notification::BatchFinished(BatchNotice { act, done, refused, actor, at: account().at })
+}
+
+fn handover(event: LinkEvent, others: usize) -> Notification {
+    Notification::Handover(HandoverNotice {
+        technical_user_id: (others == 0).then_some(42),
+        accounts: vec![format!("{} (ERP)", account().login)],
+        others,
+        recipient: "Zoé Petit, www.acme.example".into(),
+        made_at: account().at,
+        at: account().at,
+        address: "192.0.2.7".into(),
+        software: "Firefox".into(),
+        event,
+    })
 }
 
 fn by_operator(act: OperatorAct, reason: &str, structure: &str) -> Notification {

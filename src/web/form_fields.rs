@@ -1,8 +1,8 @@
 //! The fields that people fill in, by the URL of their form: sign-in lists what a carried form
 //! holds.
 
-use super::{identity::kept_form::Field, paths};
-use crate::domain::{role::Role, rotation::Grace, structure_identifier::IdentifierType};
+use super::{identity::kept_form::Field, paths, portal::technical_users::delivery::Delivery};
+use crate::domain::{handover::Term, role::Role, rotation::Grace, structure_identifier::IdentifierType};
 
 /// A field whose value is shown as it was typed.
 const fn text(name: &'static str, caption: &'static str) -> Field {
@@ -10,6 +10,12 @@ const fn text(name: &'static str, caption: &'static str) -> Field {
 }
 
 const LABEL: Field = text("libelle", "Libellé");
+
+const DELIVERY: Field = Field {
+    name: "affichage",
+    caption: "Nouveau mot de passe",
+    words: |code| Delivery::parse(code).map_or(code, |delivery| delivery.label()),
+};
 
 const ROLE: Field =
     Field { name: "role", caption: "Rôle", words: |code| Role::given(code).map_or(code, |role| role.label()) };
@@ -59,8 +65,24 @@ const RESTRICTIONS: &[Field] = &[
     },
 ];
 
+const HANDOVER: &[Field] = &[
+    text("destinataire", "Destinataire"),
+    text("adresse", "Adresse électronique du destinataire"),
+    Field {
+        name: "duree",
+        caption: "Durée du lien",
+        words: |days| match Term::parse(days) {
+            Some(Term::OneDay) => "1 jour",
+            Some(Term::ThreeDays) => "3 jours",
+            Some(Term::SevenDays) => "7 jours",
+            None => days,
+        },
+    },
+    Field { name: "code", caption: "Code dit par téléphone", words: |_| "Oui" },
+];
+
 /// Fields without a caption, such as tokens, are not listed.
-pub static FORMS: [(&str, &[Field]); 12] = [
+pub static FORMS: [(&str, &[Field]); 14] = [
     (
         paths::STRUCTURE,
         &[
@@ -83,10 +105,12 @@ pub static FORMS: [(&str, &[Field]); 12] = [
     (paths::MEMBER_ROLE, &[ROLE]),
     (paths::REQUEST_ACCEPTANCE, &[ROLE]),
     (paths::MY_REQUESTS, &[IDENTIFIER_TYPE, text("identifiant", "Identifiant de la structure")]),
-    (paths::TECHNICAL_USERS, &[LABEL]),
+    (paths::TECHNICAL_USERS, &[LABEL, DELIVERY]),
     (paths::LABEL, &[LABEL]),
-    (paths::PASSWORD, &[GRACE]),
+    (paths::PASSWORD, &[GRACE, DELIVERY]),
     (paths::BATCHES, &[LABEL, GRACE]),
+    (paths::HANDOVER, HANDOVER),
+    (paths::BATCH_HANDOVER, HANDOVER),
     (paths::RESTRICTIONS, RESTRICTIONS),
     (paths::RESTRICTIONS_CONFIRMATION, RESTRICTIONS),
     (paths::MY_CONTACT_ADDRESS, &[text("adresse-de-contact", "Adresse de contact")]),

@@ -65,6 +65,8 @@ pub const FORMER_PASSWORD: &str = "/utilisateurs-techniques/{id}/ancien-mot-de-p
 pub const SUSPENSION: &str = "/utilisateurs-techniques/{id}/suspension";
 pub const REACTIVATION: &str = "/utilisateurs-techniques/{id}/reactivation";
 pub const DELETION: &str = "/utilisateurs-techniques/{id}/suppression";
+pub const HANDOVER: &str = "/utilisateurs-techniques/{id}/remise";
+pub const HANDOVER_REVOCATION: &str = "/utilisateurs-techniques/{id}/remise/revocation";
 pub const RESTRICTIONS: &str = "/utilisateurs-techniques/{id}/restrictions";
 pub const RESTRICTIONS_CONFIRMATION: &str = "/utilisateurs-techniques/{id}/restrictions/confirmation";
 
@@ -73,10 +75,15 @@ pub const BATCH: &str = "/lots/{id}";
 pub const BATCH_SHEETS: &str = "/lots/{id}/fiches";
 pub const BATCH_CSV: &str = "/lots/{id}/logiciel";
 pub const BATCH_CLOSE: &str = "/lots/{id}/fermeture";
+pub const BATCH_HANDOVER: &str = "/lots/{id}/remise";
 
 pub const INVITATION: &str = "/invitation/{token}";
 pub const CALENDAR: &str = "/calendrier/{token}";
 pub const ADDRESS_CONFIRMATION: &str = "/confirmation-adresse/{token}";
+pub const HANDOVER_LINK: &str = "/remise/{token}";
+/// The files of the page that a link of a hand-over has opened. Its nonce stands in the form.
+pub const HANDOVER_SHEET: &str = "/remise/export/pdf";
+pub const HANDOVER_CSV: &str = "/remise/export/csv";
 
 pub const SITE_MAP: &str = "/plan-du-site";
 pub const ACCESSIBILITY: &str = "/accessibilite";
@@ -226,15 +233,19 @@ filled! {
     suspension => SUSPENSION,
     reactivation => REACTIVATION,
     deletion => DELETION,
+    handover => HANDOVER,
+    handover_revocation => HANDOVER_REVOCATION,
     restrictions => RESTRICTIONS,
     batch => BATCH,
     batch_sheets => BATCH_SHEETS,
     batch_csv => BATCH_CSV,
     batch_close => BATCH_CLOSE,
+    batch_handover => BATCH_HANDOVER,
     restrictions_confirmation => RESTRICTIONS_CONFIRMATION,
     invitation => INVITATION,
     calendar => CALENDAR,
     address_confirmation => ADDRESS_CONFIRMATION,
+    handover_link => HANDOVER_LINK,
 }
 
 #[cfg(test)]
@@ -278,7 +289,9 @@ mod tests {
             ways in prop::collection::vec(0_u8..12, 1..60), is_matched in any::<bool>(),
             before in "/{0,2}(static/|\\./|x/)?", after in "(/|//|\\.|;x|%00)?"
         ) {
-            for (route, link) in [(INVITATION, invitation(TOKEN)), (CALENDAR, calendar(TOKEN))] {
+            for (route, link) in
+                [(INVITATION, invitation(TOKEN)), (CALENDAR, calendar(TOKEN)), (HANDOVER_LINK, handover_link(TOKEN))]
+            {
                 let path = before.clone() + &spelled(&link, &ways) + &after;
                 let logged = for_log(is_matched.then_some(route), &path);
                 // Nothing of the token's letters, however they are written.

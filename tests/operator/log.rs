@@ -37,6 +37,9 @@ async fn each_log_line_has_time_address_principal_request_and_status() {
         403
     );
     theirs.get("/invitation/un-lien-qui-ouvre-un-compte").await.refusal(404);
+    theirs.get("/remise/un-lien-qui-ouvre-un-compte").await.refusal(404);
+    theirs.post("/remise/un-lien-qui-ouvre-un-compte", &[]).await.refusal(404);
+    theirs.get("/remise/un-lien-qui-ouvre-un-compte/x").await.refusal(404);
     for spelled in [
         "/%69nvitation/un-lien-qui-ouvre-un-compte",
         "//invitation/un-lien-qui-ouvre-un-compte",
@@ -78,6 +81,9 @@ async fn each_log_line_has_time_address_principal_request_and_status() {
     said("POST", &suspension, 404, Some(them));
     said("POST", "/deconnexion", 403, None);
     said("GET", "/invitation/{token}", 404, None);
+    said("GET", "/remise/{token}", 404, None);
+    said("POST", "/remise/{token}", 404, None);
+    said("GET", "/remise/{unknown}", 404, None);
     for name in [&manager.login, &stranger.login, &login] {
         assert!(!log.contains(name.as_str()), "people and accounts are numbers there: {name}");
     }

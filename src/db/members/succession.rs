@@ -15,7 +15,7 @@ use crate::{
         identity::locks,
         outbox,
         structures::{self, ManagedStructure, NotManager},
-        technical_users::envelopes,
+        technical_users::{envelopes, handovers},
     },
     domain::{
         audit::{Action, Actor},
@@ -373,7 +373,8 @@ pub(super) async fn replace(
     memberships::set_role(conn, actor, structure_id, new_manager_id, Role::PrincipalManager).await?;
     structures::set_principal_manager(conn, structure_id, new_manager_id).await?;
     offers::end(conn, structure_id).await?;
-    envelopes::end_of_structure(conn, structure_id).await
+    envelopes::end_of_structure(conn, structure_id).await?;
+    handovers::ending::end_of_structure(conn, structure_id).await
 }
 
 /// The structure's accounts whose password is known to a person who is not the principal manager,

@@ -4,7 +4,8 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 
 use super::{
-    ChangeError, LabelTaken, ManagedTechnicalUser, begin, check_look, envelopes, former_passwords, label_error,
+    ChangeError, LabelTaken, ManagedTechnicalUser, begin, check_look, envelopes, former_passwords, handovers,
+    label_error,
 };
 use crate::{
     db::{
@@ -77,8 +78,8 @@ async fn set_label(conn: &mut PgConnection, technical_user_id: i64, label: Optio
 }
 
 /// Suspends, reactivates or deletes the account. A suspension or deletion also ends its access
-/// tokens and its former password. The login of a deleted account is never given again. Does
-/// nothing if the account has this status already.
+/// tokens, its former password and the link that hands its password over. The login of a deleted
+/// account is never given again. Does nothing if the account has this status already.
 ///
 /// # Errors
 /// [`ChangeError`].
@@ -142,6 +143,9 @@ pub(super) async fn apply(
             details.push(former_passwords::ENDED_TOO);
         }
         tokens::end_of_account(conn, account.id).await?;
+        if handovers::ending::end_of_account(conn, account.id).await? {
+            details.push(handovers::ending::ENDED_TOO);
+        }
     }
     if status == TechnicalUserStatus::Deleted {
         envelopes::end_of_account(conn, account.id).await?;

@@ -6,6 +6,7 @@ use super::{
     ManagedTechnicalUser,
     activity::{self, Activity},
     envelopes,
+    handovers::{self, AccountHandovers},
     restrictions::{self, Restrictions},
 };
 use crate::{
@@ -20,14 +21,15 @@ pub struct Details {
     pub events: Vec<PastEvent>,
     /// Whether the session can still display the password.
     pub is_waiting: bool,
+    pub handovers: AccountHandovers,
     pub restrictions: Restrictions,
     pub activity: Activity,
     /// The suspension of an account that is suspended.
     pub suspension: Option<PastEvent>,
 }
 
-/// Reads the last `limit` events of the account, its restrictions and activity, and whether its
-/// password waits for this session.
+/// Reads the last `limit` events of the account, its restrictions and activity, whether its
+/// password waits for this session, and to whom it was handed over.
 ///
 /// # Errors
 /// Database errors.
@@ -40,10 +42,11 @@ pub async fn read(
     let filter = EventFilter::of_account(account.id());
     let events = history::page(pool, account.structure(), &filter, Cursor::Newest, limit).await?.events;
     let is_waiting = envelopes::is_waiting(pool, account, session).await?;
+    let handovers = handovers::of_account(pool, account).await?;
     let restrictions = restrictions::read(pool, account).await?;
     let activity = activity::read(pool, account).await?;
     let suspension = suspension(pool, account).await?;
-    Ok(Details { events, is_waiting, restrictions, activity, suspension })
+    Ok(Details { events, is_waiting, handovers, restrictions, activity, suspension })
 }
 
 async fn suspension(pool: &PgPool, account: &ManagedTechnicalUser) -> sqlx::Result<Option<PastEvent>> {

@@ -9,6 +9,7 @@ pub mod details;
 pub mod dormancy;
 pub mod envelopes;
 pub mod former_passwords;
+pub mod handovers;
 pub mod idempotency;
 pub mod inventory;
 pub mod leaks;
@@ -17,6 +18,7 @@ pub mod overview;
 pub mod reminders;
 pub mod reset;
 pub mod restrictions;
+pub mod sheet_facts;
 
 use sqlx::{PgConnection, PgExecutor, PgPool, Postgres, Transaction};
 use thiserror::Error;

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     changes::{self, Change, LockedAccount},
-    envelopes, former_passwords, reminders,
+    envelopes, former_passwords, handovers, reminders,
 };
 use crate::{
     db::{
@@ -99,6 +99,7 @@ pub async fn expire(pool: &PgPool, actor: &Actor, target: Target<'_>) -> sqlx::R
     }
     tokens::end_of_account(&mut tx, account.id).await?;
     envelopes::end_of_account(&mut tx, account.id).await?;
+    handovers::ending::end_of_account(&mut tx, account.id).await?;
     reminders::leave_out(&mut tx, account.id).await?;
     let event = account.locked().event(actor, Action::PasswordExpiredEarly);
     audit::record(&mut tx, Event { detail: target.reason, ..event }).await?;

@@ -34,6 +34,8 @@ pub enum StatusFilter {
     Suspended,
     /// The password was shown to a person who is no longer the principal manager.
     KnownToAnother,
+    /// An integrator opened a link with a password that works.
+    KnownToIntegrator,
 }
 
 /// How many accounts each filter finds that asks for something to be done.
@@ -69,6 +71,8 @@ impl Order {
 }
 
 /// A technical user in the list.
+// As flat as the statement's columns.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, FromRow)]
 pub struct OverviewRow {
     pub id: i64,
@@ -87,6 +91,8 @@ pub struct OverviewRow {
     pub contact_address: String,
     /// Whether the password was shown to a person who is no longer the principal manager.
     pub known_to_another: bool,
+    /// Whether an integrator opened a link with a password that works.
+    pub known_to_integrator: bool,
     /// Whether calls are refused at present.
     pub failing: bool,
     /// The number of matching accounts, on all pages.
@@ -201,7 +207,9 @@ fn push_columns(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
          u.contact_address, ",
     );
     push_known(query, manager_id);
-    query.push(" AS known_to_another, ").push(FAILING).push(" AS failing");
+    query.push(" AS known_to_another, ");
+    push_known_to_integrator(query, manager_id);
+    query.push(" AS known_to_integrator, ").push(FAILING).push(" AS failing");
 }
 
 /// The search text is normalized in subqueries, which run once; inline, a generic plan would
@@ -239,6 +247,7 @@ fn push_status(query: &mut QueryBuilder<Postgres>, manager_id: i64, status: Stat
         StatusFilter::Failing => FAILING,
         StatusFilter::Suspended => "t.status = 'SUSPENDED'",
         StatusFilter::KnownToAnother => return push_known(query, manager_id),
+        StatusFilter::KnownToIntegrator => return push_known_to_integrator(query, manager_id),
     };
     query.push(condition);
 }
@@ -252,4 +261,11 @@ fn push_known(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
                         WHERE f.ends_at > portal_now() AND known_to_another(f.shown_at, f.set_by, ",
     );
     query.push_bind(manager_id).push(")))");
+}
+
+/// The condition of the view `passwords_known_to_integrators`, for one manager: gathered once, not
+/// for each account.
+fn push_known_to_integrator(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
+    query.push("t.id IN (SELECT k.technical_user_id FROM passwords_known_to_integrators k WHERE k.manager_id = ");
+    query.push_bind(manager_id).push(")");
 }

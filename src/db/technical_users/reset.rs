@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    ChangeError, ManagedTechnicalUser, begin, envelopes, former_passwords,
+    ChangeError, ManagedTechnicalUser, begin, envelopes, former_passwords, handovers,
     idempotency::{Form, Once},
 };
 use crate::{
@@ -123,6 +123,7 @@ impl Order<'_> {
         }
         let verifier = issued.verifier(&self.account.account().login);
         verifiers::put(conn, id, renewed.credential_version, &verifier).await?;
+        handovers::ending::end_of_account(conn, id).await?;
         envelopes::put(conn, self.envelope_subject(&renewed), issued, self.keeper, rng).await?;
         let detail = if former_until.is_some() { self.grace.detail() } else { "" };
         audit::record(conn, Event { detail, ..self.account.event(self.actor, Action::PasswordReset) }).await?;

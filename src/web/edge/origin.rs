@@ -15,11 +15,6 @@ pub(super) fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
 /// judged by their `Referer`.
 #[must_use]
 pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str) -> bool {
-    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
-    let is_prefetch =
-        ["sec-purpose", "purpose", "x-moz"].iter().filter_map(|name| headers.get(*name)?.to_str().ok()).any(|value| {
-            value.to_ascii_lowercase().contains("prefetch") || value.to_ascii_lowercase().contains("prerender")
-        });
     let is_own = match headers.get("sec-fetch-site") {
         Some(site) => site == "same-origin",
         None => headers
@@ -28,11 +23,29 @@ pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
     };
     // HEAD is routed as GET: it would open the envelope and show nothing.
-    method == Method::GET
-        && is_own
-        && !is_prefetch
-        && is("sec-fetch-mode", "navigate")
-        && is("sec-fetch-dest", "document")
+    method == Method::GET && is_own && is_navigation(headers)
+}
+
+/// Whether a POST is a form that a person sent from one of the portal's pages: the only kind of
+/// request that may open a link by which passwords are handed over. Browsers without `Sec-Fetch-*`
+/// are judged by their `Origin`.
+#[must_use]
+pub fn is_own_submission(headers: &HeaderMap, public_url: &str) -> bool {
+    let is_own = match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => headers.get(header::ORIGIN).is_some_and(|origin| origin == public_url),
+    };
+    is_own && is_navigation(headers)
+}
+
+/// Whether the answer will be shown as a page, as far as the browser says. A prefetch is not.
+fn is_navigation(headers: &HeaderMap) -> bool {
+    let is = |name: &str, wanted: &str| headers.get(name).is_none_or(|value| value == wanted);
+    let is_prefetch =
+        ["sec-purpose", "purpose", "x-moz"].iter().filter_map(|name| headers.get(*name)?.to_str().ok()).any(|value| {
+            value.to_ascii_lowercase().contains("prefetch") || value.to_ascii_lowercase().contains("prerender")
+        });
+    !is_prefetch && is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")
 }
 
 #[cfg(test)]
@@ -53,6 +66,16 @@ mod tests {
         assert!(!own(&[]) && !own(&[("origin", "null")]) && !own(&[("origin", "https://raccord.example.evil")]));
         assert!(!own(&[("sec-fetch-site", "same-site"), ("origin", "https://raccord.example")]));
         assert!(!own(&[("sec-fetch-site", "cross-site")]));
+    }
+
+    #[test]
+    fn only_a_form_of_ours_opens_a_link() {
+        let own = |pairs: &[_]| is_own_submission(&headers(pairs), "https://raccord.example");
+        let sent = [("sec-fetch-site", "same-origin"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        assert!(own(&sent) && own(&[("origin", "https://raccord.example")]));
+        assert!(!own(&[]) && !own(&[("origin", "null")]) && !own(&[("sec-fetch-site", "none")]));
+        assert!(!own(&[sent[0], ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")]));
+        assert!(!own(&[sent[0], sent[1], sent[2], ("sec-purpose", "prefetch")]));
     }
 
     #[test]

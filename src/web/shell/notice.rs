@@ -36,6 +36,7 @@ pub enum Notice {
     RequestWithdrawn,
     LabelSaved,
     FormerPasswordEnded,
+    HandoverRevoked,
     Suspended,
     Reactivated,
     Deleted,

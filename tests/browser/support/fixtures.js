@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 /**
  * Structures by their place in the first manager's list. The demonstration gives them no accounts.
  */
-const places = { empty: 1, two: 2, full: 8, long: 9, inactive: 10, work: 11 };
+const places = { empty: 1, two: 2, full: 8, long: 9, inactive: 10, work: 11, handed: 13, spare: 14 };
 
 /** A text of the greatest length, with a word that no line can hold. */
 function longText(length, words) {
@@ -36,7 +36,8 @@ export async function fillPortal(portal) {
   const people = await addPeople(portal, structures);
   const accounts = await addAccounts(portal, structures, people);
   await addHistory(portal, structures.full);
-  return { structures, accounts, people, links: await addLinks(portal, people) };
+  const links = { ...(await addLinks(portal, people)), ...(await addHandovers(portal, structures, accounts)) };
+  return { structures, accounts, people, links };
 }
 
 async function addPeople(portal, structures) {
@@ -68,7 +69,7 @@ async function addAccounts(portal, structures, people) {
              ${call ? `now() - interval '3 hours', '${call.address}', '${call.software}'` : "NULL, NULL, NULL"}
         FROM structure RETURNING id`);
   }
-  const { full, long, work } = structures;
+  const { full, handed, long, work } = structures;
   const accounts = {
     known: await add(full, { label: "Logiciel de paie", by: people.former, call: { address: "2001:db8:4d2:91::1c3f", software: "Java/21.0.4" } }),
     today: await add(full, { label: "Gestion des marchés", days: 0, exported: true }),
@@ -77,6 +78,9 @@ async function addAccounts(portal, structures, people) {
     never: await add(full, { shown: false }),
     restricted: await add(work, { label: "Portail fournisseurs", call: { address: "192.0.2.7", software: "Odoo 17" } }),
     inactive: await add(structures.inactive, { label: "Logiciel de régie" }),
+    waiting: await add(handed, { label: "Logiciel de gestion", shown: false }),
+    opened: await add(handed, { label: "Logiciel des marchés", shown: false }),
+    alarmed: await add(handed, { label: "Logiciel d’urbanisme", shown: false }),
     failing: await portal.sql("SELECT id FROM technical_users WHERE last_refusal_reason = 'WRONG_PASSWORD' ORDER BY id LIMIT 1"),
     long: await add(long, { label: longLabel, days: 20, call: { address: "2001:db8:4d2:91:ffff:ffff:ffff:1c3f", software: longName } }),
   };
@@ -109,6 +113,42 @@ async function addHistory(portal, structure) {
   await portal.sql(`INSERT INTO audit_events (at, actor, address, action, structure_id, detail)
                     SELECT now() - make_interval(hours => 9 * n), '${portal.manager.login}', '2001:db8:4d2:91:ffff:ffff:ffff:1c3f',
                            'STRUCTURE_EDITED', ${structure}, 'Adresse, Téléphone' FROM generate_series(1, 120) n`);
+}
+
+/**
+ * Links by which passwords are handed over, in each state. What is sealed here opens with no link:
+ * pages that show a password are reached through the screens.
+ */
+async function addHandovers(portal, structures, accounts) {
+  const links = {};
+  async function hand(name, handed, columns = {}) {
+    const secret = randomBytes(32).toString("base64url");
+    const { recipient = "Zoé Petit, société Exemple", opened = false, sealed = !opened, ...others } = columns;
+    const given = { token_hash: `sha256('${secret}')`, recipient: `'${recipient}'`, made_at: "now() - interval '5 hours'", expires_at: "now() + interval '3 days'", ...others };
+    if (opened) Object.assign(given, { opened_at: "now() - interval '2 hours'", opened_address: "'192.0.2.61'", opened_software: "''" });
+    await portal.sql(`
+      WITH made AS (INSERT INTO handovers (made_by, ${Object.keys(given).join(", ")})
+                    SELECT id, ${Object.values(given).join(", ")} FROM users WHERE login = '${portal.manager.login}' RETURNING id)
+      INSERT INTO handed_over_passwords (technical_user_id, credential_version, handover_id, sealed, opened_at)
+      SELECT t.id, ${handed ? "t.credential_version" : "0"}, made.id, ${sealed ? "'x'" : "NULL"}, ${opened ? "now()" : "NULL"}
+        FROM technical_users t, made WHERE t.id IN (${handed ?? accounts.waiting})`);
+    links[name] = `/remise/${secret}`;
+  }
+  const spare = (number) => portal.sql(`
+    INSERT INTO technical_users (structure_id, number, login, label, created_by, password_set_by, password_hash, expires_at)
+    SELECT ${structures.spare}, ${number}, 'TECH_${number}_REMISE@cpro.fr', NULL, created_by, created_by, password_hash, expires_at
+      FROM technical_users WHERE id = ${accounts.waiting} RETURNING id`);
+  await hand("handover", [accounts.waiting, await spare(101)].join(", "));
+  await hand("handoverWithCode", accounts.long, { code_salt: "'\\x00112233445566778899aabbccddeeff'" });
+  await hand("handoverOpened", accounts.opened, { opened: true });
+  await hand("handoverAlarmed", accounts.alarmed, {
+    opened: true, refusals: 1, last_refused_at: "now() - interval '1 hour'", last_refused_address: "'203.0.113.44'", last_refusal: "'AGAIN'",
+  });
+  await hand("handoverRevoked", await spare(102), { sealed: false, ended_at: "now()", ended_by: "'REVOKED'" });
+  await hand("handoverExpired", await spare(103), { expires_at: "now() - interval '1 hour'" });
+  await hand("handoverClosed", await spare(104), { sealed: false, ended_at: "now()", ended_by: "'WRONG_CODES'", tries: 5 });
+  await hand("handoverWorthless", await spare(105), { sealed: false });
+  return links;
 }
 
 /** Links as mails carry them. */

@@ -20,6 +20,17 @@ const account = {
   at,
   expires_at: at,
 };
+const handedOver = {
+  kind: "handover",
+  technical_user_id: 1,
+  accounts: [`${account.login} (${account.label})`],
+  others: 0,
+  recipient: "Zoé Petit, société Exemple",
+  made_at: at,
+  at,
+  address: "192.0.2.61",
+  software: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+};
 const manager = { kind: "manager_changed", ...structure, new_manager: "Nadia Benali" };
 const membership = { kind: "membership_changed", ...structure, actor: account.actor };
 const secondFactor = (change) => ({ kind: "second_factor_changed", login: account.actor, change, at });
@@ -40,6 +51,12 @@ const notices = (people) => ({
     ...account,
     calls: ["3 appels\u{a0}: adresse hors des réseaux autorisés, depuis 203.0.113.7", "1 appel\u{a0}: adresse hors des réseaux autorisés, depuis 2001:db8:4d2:91:ffff:ffff:ffff:1c3f"],
   },
+  "remise-ouverte": { ...handedOver, event: "opened" },
+  "remise-ouverte-comptes": { ...handedOver, technical_user_id: null, accounts: [account.login, `TECH_2_21280085300015@cpro.fr (${longLabel})`], others: 248, event: "opened" },
+  "remise-seconde-fois": { ...handedOver, event: { refused: "again" } },
+  "remise-revoquee": { ...handedOver, event: { refused: "revoked" } },
+  "remise-expiree": { ...handedOver, event: { refused: "expired" } },
+  "remise-codes-incorrects": { ...handedOver, recipient: longLabel, event: { refused: "wrong_codes" } },
   "echeance-60-jours": { kind: "password_expiring", ...account, days_left: 60 },
   "echeance-demain": { kind: "password_expiring", ...account, days_left: 1 },
   "echeance-aujourdhui": { kind: "password_expiring", ...account, label: null, days_left: 0 },

@@ -39,6 +39,8 @@ const tamper = (change) => async ({ page }) => {
   await Promise.all([page.waitForNavigation(), page.evaluate(change)]);
 };
 
+const showHandover = "Afficher les informations de connexion";
+
 const nobody = [
   ["connexion", at("/connexion")],
   ["connexion-deconnecte", at("/connexion?avis=signed-out")],
@@ -57,6 +59,17 @@ const nobody = [
   ["lien-expire", at("/invitation/perimee"), 404, 410],
   ["lien-adresse", at(({ fixtures }) => fixtures.links.address)],
   ["lien-adresse-expire", at("/confirmation-adresse/perimee"), 404, 410],
+  ["remise", at(({ fixtures }) => fixtures.links.handover)],
+  ["remise-code", at(({ fixtures }) => fixtures.links.handoverWithCode)],
+  ["remise-code-en-erreur", then(at(({ fixtures }) => fixtures.links.handoverWithCode), fill("Code", "quatre mots mal dits"), press(showHandover)), 422],
+  ["remise-code-faux", then(fill("Code", "abeille boulon chameau zinc"), press(showHandover)), 422],
+  ["remise-deja-ouverte", at(({ fixtures }) => fixtures.links.handoverOpened), 410],
+  ["remise-signalee", ({ page }) => page.locator("main form button").click(), 410],
+  ["remise-revoquee", at(({ fixtures }) => fixtures.links.handoverRevoked), 410],
+  ["remise-expiree", at(({ fixtures }) => fixtures.links.handoverExpired), 410],
+  ["remise-fermee", at(({ fixtures }) => fixtures.links.handoverClosed), 410],
+  ["remise-sans-effet", at(({ fixtures }) => fixtures.links.handoverWorthless), 410],
+  ["remise-inconnue", at("/remise/inconnue"), 404],
   ["plan-du-site", at("/plan-du-site")],
   ["accessibilite", at("/accessibilite")],
   ["mentions-legales", at("/mentions-legales")],
@@ -191,6 +204,21 @@ const manager = [
   ["recapitulatif-perime", account("never", "/recapitulatif")],
   ["recapitulatif-ancien-garde", keptFormerPassword],
   ["recapitulatif-noms-longs", then(account("long"), ({ visitor }) => confirm(visitor, reset), ({ visitor }) => readSummary(visitor))],
+  ["recapitulatif-popup-remise", then(structure("handed"), ({ visitor }) => createTechnicalUser(visitor, "Logiciel de la régie"), press("Créer un lien de remise"))],
+  ["remettre-en-erreur", then(({ visitor, page }) => visitor.press("Créer le lien", page.getByRole("dialog")), sees("Le formulaire comporte 1 erreur")), 422],
+  ["remettre-lien", then(nameRecipient, press("Créer le lien"), press("Copier le lien"), sees("Lien copié."))],
+  ["remettre", toHandOver("Logiciel de paie")],
+  ["remettre-lien-code", then(nameRecipient, check("Demander aussi un code, que je dirai par téléphone"), press("Créer le lien"))],
+  ["remise-ouverte", openedHandover],
+  ["remise-ouverte-aide", openHelp],
+  ["utilisateur-technique-remis-ouvert", handedAccount],
+  ["utilisateur-technique-remis", account("waiting")],
+  ["utilisateur-technique-remis-noms-longs", account("long")],
+  ["utilisateur-technique-alarme-de-remise", account("alarmed")],
+  ["popup-revocation-de-remise", then(account("waiting"), press("Révoquer le lien"))],
+  ["confirmation-revocation-de-remise", account("waiting", "/remise/revocation")],
+  ["utilisateur-technique-remise-revoquee", then(press("Confirmer"), sees("Le lien est révoqué"))],
+  ["utilisateurs-techniques-connus-d-un-integrateur", at("/activites/utilisateurs-techniques?etat=connu-integrateur")],
   ["utilisateur-technique", then(structure("two"), ({ visitor }) => visitor.follow("Archivage des factures"))],
   ["utilisateur-technique-bientot-expire", then(structure("two"), ({ visitor }) => visitor.follow("Logiciel comptable"))],
   ["utilisateur-technique-ancien-mot-de-passe", account("today")],
@@ -324,6 +352,37 @@ async function withoutFiles({ visitor, page }) {
   const batch = page.url();
   await visitor.press("Terminer");
   await page.goto(batch);
+}
+
+async function nameRecipient({ page }) {
+  await page.getByLabel("Destinataire", { exact: true }).fill("Zoé Petit, société Exemple");
+  await page.getByLabel("Adresse électronique du destinataire").fill("zoe.petit@exemple.fr");
+}
+
+/** The form that follows the creation of an account whose password is not displayed. */
+function toHandOver(label) {
+  return async ({ visitor, page, fixtures }) => {
+    await page.goto(`/structures/${fixtures.structures.handed}/utilisateurs-techniques/nouveau`);
+    await page.getByLabel("Libellé").fill(label);
+    await page.getByLabel("Le remettre à un intégrateur, sans l’afficher").check();
+    await visitor.press("Créer l’utilisateur technique");
+    await visitor.seesTitle("Remettre à un intégrateur");
+  };
+}
+
+/** The page of the link that the page before has shown, with its code. */
+async function openedHandover({ visitor, page, portal }) {
+  const [link, words] = await Promise.all(["#lien", "#code"].map((id) => page.locator(id).innerText()));
+  [link.split("/").pop(), words].forEach((secret) => portal.remember(secret));
+  await page.goto(link);
+  await page.getByLabel("Code", { exact: true }).fill(words);
+  await visitor.press(showHandover);
+  await visitor.sees("le lien ne s’ouvrira plus");
+}
+
+/** The account that was handed over last. */
+async function handedAccount({ page, portal }) {
+  await page.goto(`/utilisateurs-techniques/${await portal.sql("SELECT max(technical_user_id) FROM handed_over_passwords WHERE opened_at IS NOT NULL")}`);
 }
 
 async function untickAll({ page }) {

@@ -6,14 +6,12 @@ use time::OffsetDateTime;
 use crate::{
     db::{
         audit::{self, Event},
-        technical_users::restrictions::{self, Restrictions},
+        technical_users::sheet_facts::{self, SheetFacts},
     },
     domain::{
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, LIFETIME, SealedPassword, SessionSecret},
         password::Password,
-        structure::StructureCard,
-        structure_identifier::IdentifierType,
     },
 };
 
@@ -27,15 +25,8 @@ pub struct Export {
 /// An account with its password.
 pub struct ExportedAccount {
     pub id: i64,
-    pub login: String,
-    pub label: Option<String>,
     pub password: Password,
-    pub expires_at: OffsetDateTime,
-    pub identifier_type: IdentifierType,
-    pub identifier: String,
-    pub card: StructureCard,
-    pub contact_address: String,
-    pub restrictions: Option<Restrictions>,
+    pub facts: SheetFacts,
 }
 
 /// Who exports which batch.
@@ -56,15 +47,11 @@ pub struct Exporter<'a> {
 pub async fn open(pool: &PgPool, exporter: Exporter<'_>) -> sqlx::Result<Option<Export>> {
     let mut tx = pool.begin().await?;
     let Some(batch) = lock(&mut tx, exporter).await? else { return Ok(None) };
-    let mut accounts = opened(&mut tx, exporter).await?;
+    let accounts = opened(&mut tx, exporter).await?;
     if accounts.is_empty() {
         return Ok(None);
     }
     let ids: Vec<i64> = accounts.iter().map(|account| account.id).collect();
-    let mut restricted = restrictions::of_accounts(&mut tx, exporter.manager_id, &ids).await?;
-    for account in &mut accounts {
-        account.restrictions = restricted.remove(&account.id);
-    }
     mark(&mut tx, &ids).await?;
     if batch.is_first {
         shorten(&mut tx, exporter.batch_id).await?;
@@ -107,52 +94,29 @@ async fn lock(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result<O
 /// principal manager.
 async fn opened(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result<Vec<ExportedAccount>> {
     let rows = sqlx::query!(
-        r#"SELECT e.credential_version, e.sealed, t.id, t.login, t.label, t.expires_at,
-                  s.identifier_type AS "identifier_type: IdentifierType", s.identifier, s.designation, s.address_line,
-                  s.address_extra_1, s.address_extra_2, s.postal_code, s.city, s.country, s.email, s.phone, s.active,
-                  u.contact_address
+        r#"SELECT e.credential_version, e.sealed, e.technical_user_id
              FROM envelopes e JOIN batch_items i ON i.batch_id = e.batch_id AND i.technical_user_id = e.technical_user_id
              JOIN technical_users t ON t.id = e.technical_user_id
-             JOIN structures s ON s.id = t.structure_id JOIN users u ON u.id = s.principal_manager_id
-            WHERE e.batch_id = $1 AND e.manager_id = $2 AND s.principal_manager_id = $2 AND e.session_hash = $3
-              AND e.expires_at > portal_now() AND t.status <> 'DELETED' AND t.credential_version = e.credential_version
+            WHERE e.batch_id = $1 AND e.manager_id = $2 AND e.session_hash = $3 AND e.expires_at > portal_now()
+              AND t.credential_version = e.credential_version
             ORDER BY i.position"#,
         exporter.batch_id,
         exporter.manager_id,
         exporter.session.digest(),
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let ids: Vec<i64> = rows.iter().map(|row| row.technical_user_id).collect();
+    let mut facts = sheet_facts::read(conn, exporter.manager_id, &ids).await?;
     let opened = rows.into_iter().filter_map(|row| {
         let subject = EnvelopeSubject {
-            technical_user_id: row.id,
+            technical_user_id: row.technical_user_id,
             credential_version: row.credential_version,
             manager_id: exporter.manager_id,
         };
+        let facts = facts.remove(&row.technical_user_id)?;
         let password = SealedPassword::from_stored(row.sealed).open(exporter.session, subject)?;
-        Some(ExportedAccount {
-            id: row.id,
-            login: row.login,
-            label: row.label,
-            password,
-            expires_at: row.expires_at,
-            identifier_type: row.identifier_type,
-            identifier: row.identifier,
-            card: StructureCard {
-                designation: row.designation,
-                address_line: row.address_line,
-                address_extra_1: row.address_extra_1,
-                address_extra_2: row.address_extra_2,
-                postal_code: row.postal_code,
-                city: row.city,
-                country: row.country,
-                email: row.email,
-                phone: row.phone,
-                active: row.active,
-            },
-            contact_address: row.contact_address,
-            restrictions: None,
-        })
+        Some(ExportedAccount { id: row.technical_user_id, password, facts })
     });
     Ok(opened.collect())
 }
@@ -206,6 +170,28 @@ async fn record(conn: &mut PgConnection, exporter: Exporter<'_>, ids: &[i64], is
         audit::record(conn, event).await?;
     }
     Ok(())
+}
+
+/// The accounts of a finished batch whose passwords the session can hand over. Where there are
+/// none, those of the whole batch: a form that is sent again finds the link that it made.
+///
+/// # Errors
+/// Database errors.
+pub async fn to_hand_over(pool: &PgPool, exporter: Exporter<'_>) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        r#"WITH done AS (
+               SELECT i.technical_user_id, e.technical_user_id IS NOT NULL AS is_waiting
+                 FROM batches b JOIN batch_items i ON i.batch_id = b.id AND i.done_at IS NOT NULL
+                 LEFT JOIN envelopes e ON e.technical_user_id = i.technical_user_id AND e.batch_id = b.id
+                  AND e.session_hash = $3 AND e.expires_at > portal_now()
+                WHERE b.id = $1 AND b.manager_id = $2 AND b.finished_at IS NOT NULL)
+           SELECT technical_user_id AS "id!" FROM done WHERE is_waiting OR NOT EXISTS (SELECT FROM done WHERE is_waiting)"#,
+        exporter.batch_id,
+        exporter.manager_id,
+        exporter.session.digest(),
+    )
+    .fetch_all(pool)
+    .await
 }
 
 /// Destroys the session's envelopes of the batch, when its person has no more use for them.

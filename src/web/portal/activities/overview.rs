@@ -125,6 +125,7 @@ pub async fn csv(
         "Dernier appel (heure de Paris)",
         "En échec",
         "Connu d’un ancien gestionnaire",
+        "Connu d’un intégrateur",
     ];
     let batches = stream::try_unfold((state.pool.clone(), ids, 0), move |(pool, ids, from)| async move {
         let batch = &ids[from..ids.len().min(from + PER_BATCH)];
@@ -137,7 +138,7 @@ pub async fn csv(
     export::stream("utilisateurs-techniques.csv", share, head, batches)
 }
 
-fn line(row: OverviewRow) -> [String; 11] {
+fn line(row: OverviewRow) -> [String; 12] {
     let status = AccountRow::status_of(&row).label().to_owned();
     let last_call = row.last_call_at.map(export::instant).unwrap_or_default();
     let expiry = export::instant(row.expires_at);
@@ -145,6 +146,7 @@ fn line(row: OverviewRow) -> [String; 11] {
     let (kind, identifier) = (row.identifier_type.code().to_owned(), row.identifier);
     let yes = |holds: bool| if holds { "Oui" } else { "Non" }.to_owned();
     let (known, failing) = (yes(row.known_to_another), yes(row.failing));
+    let known_to_integrator = yes(row.known_to_integrator);
     [
         label,
         row.login,
@@ -157,5 +159,6 @@ fn line(row: OverviewRow) -> [String; 11] {
         last_call,
         failing,
         known,
+        known_to_integrator,
     ]
 }

@@ -152,11 +152,12 @@ pub fn status_word(status: StatusFilter) -> &'static str {
         StatusFilter::Failing => "echec",
         StatusFilter::Suspended => "suspendu",
         StatusFilter::KnownToAnother => "connu",
+        StatusFilter::KnownToIntegrator => "connu-integrateur",
     }
 }
 
 /// The filters, in the order of the choice.
-const STATUSES: [(StatusFilter, &str); 7] = [
+const STATUSES: [(StatusFilter, &str); 8] = [
     (StatusFilter::Any, "Tous"),
     (StatusFilter::Active, "Actifs"),
     (StatusFilter::Expired, "Expirés"),
@@ -164,6 +165,7 @@ const STATUSES: [(StatusFilter, &str); 7] = [
     (StatusFilter::Failing, "En échec"),
     (StatusFilter::Suspended, "Suspendus"),
     (StatusFilter::KnownToAnother, "Connus d’un ancien gestionnaire"),
+    (StatusFilter::KnownToIntegrator, "Connus d’un intégrateur"),
 ];
 
 /// The filter that a word of the URL names; an unknown word names none.
@@ -190,7 +192,7 @@ impl From<OffsetDateTime> for Month {
 pub struct Selection {
     pub query: String,
     /// Value, label, and whether it is selected.
-    pub status: [(&'static str, &'static str, bool); 7],
+    pub status: [(&'static str, &'static str, bool); 8],
     pub order: [(&'static str, &'static str, bool); 3],
     /// The month in which the passwords expire, if the list is narrowed to one.
     pub month: Option<Month>,

@@ -5,7 +5,10 @@ use time::OffsetDateTime;
 use crate::{
     db::{
         structures::history::PastEvent,
-        technical_users::{ManagedTechnicalUser, TechnicalUser},
+        technical_users::{
+            ManagedTechnicalUser, TechnicalUser,
+            handovers::{Handover, LinkState, Refused},
+        },
     },
     domain::audit::CallRefusal,
     web::shell::values::{AccountStatus, Expiry},
@@ -16,6 +19,8 @@ pub enum SecretState {
     NeverShown,
     /// It can be displayed once.
     Ready,
+    /// It was handed over by a link that waits or was opened, and not displayed here.
+    HandedOver,
     Shown {
         at: OffsetDateTime,
     },
@@ -31,6 +36,8 @@ pub enum Concern {
     Suspended(Option<Suspension>),
     Expired(Expiry),
     Refused(RefusedCalls),
+    /// A link with the password was presented when it opened nothing any more.
+    LinkAlarm(Refused),
     /// No one knows the password.
     NeverShown,
     /// The session can display the password, once.
@@ -79,7 +86,12 @@ impl Remedy {
 impl Concern {
     /// All of an account, the gravest first: what stops the service, then what endangers it, then
     /// what is due.
-    pub fn of(account: &ManagedTechnicalUser, secret: &SecretState, suspension: Option<PastEvent>) -> Vec<Self> {
+    pub fn of(
+        account: &ManagedTechnicalUser,
+        secret: &SecretState,
+        suspension: Option<PastEvent>,
+        handover: Option<&Handover>,
+    ) -> Vec<Self> {
         let is_active = account.structure().card().active;
         let account = account.account();
         let (status, expiry) = (AccountStatus::from(account), || Expiry::from(account));
@@ -88,6 +100,7 @@ impl Concern {
             (status == AccountStatus::Suspended).then(|| Self::Suspended(suspension.map(Suspension::from))),
             expiry().is_past().then(|| Self::Expired(expiry())),
             RefusedCalls::of(account).map(Self::Refused),
+            handover.and_then(Handover::alarm).cloned().map(Self::LinkAlarm),
             matches!(secret, SecretState::NeverShown).then_some(Self::NeverShown),
             matches!(secret, SecretState::Ready).then_some(Self::Ready),
             account.known_to_another.then_some(Self::Known),
@@ -100,7 +113,9 @@ impl Concern {
         match self {
             Self::InactiveStructure => Remedy::StructureCard,
             Self::Suspended(_) => Remedy::Reactivate,
-            Self::Expired(_) | Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => Remedy::Reset,
+            Self::Expired(_) | Self::LinkAlarm(_) | Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => {
+                Remedy::Reset
+            }
             Self::Ready => Remedy::Display,
             Self::Refused(refused) => match refused.why {
                 Some(CallRefusal::WrongPassword | CallRefusal::Expired) => Remedy::Reset,
@@ -113,7 +128,9 @@ impl Concern {
     /// The style of the banner.
     pub fn tone(&self) -> &'static str {
         match self {
-            Self::InactiveStructure | Self::Suspended(_) | Self::Expired(_) | Self::Refused(_) => "bad",
+            Self::InactiveStructure | Self::Suspended(_) | Self::Expired(_) | Self::Refused(_) | Self::LinkAlarm(_) => {
+                "bad"
+            }
             Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => "warn",
             Self::Ready => "info",
         }
@@ -140,11 +157,14 @@ impl RefusedCalls {
 
 impl SecretState {
     /// `is_waiting`: the session can still display the password.
-    pub fn new(account: &TechnicalUser, is_waiting: bool) -> Self {
+    pub fn new(account: &TechnicalUser, is_waiting: bool, handover: Option<&Handover>) -> Self {
+        let is_handed_over =
+            handover.is_some_and(|made| matches!(made.state, LinkState::Waiting | LinkState::Opened { .. }));
         match (account.password_shown_at, account.password_exported_at) {
             (Some(shown_at), Some(at)) => Self::Exported { shown_at, at },
             (Some(at), None) => Self::Shown { at },
             _ if is_waiting => Self::Ready,
+            _ if is_handed_over => Self::HandedOver,
             _ => Self::NeverShown,
         }
     }

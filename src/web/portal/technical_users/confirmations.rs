@@ -6,7 +6,10 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
-use super::pages::{Account, AccountAct, ConfirmationPage};
+use super::{
+    delivery::Delivery,
+    pages::{Account, AccountAct, ConfirmationPage},
+};
 use crate::{
     domain::random,
     web::{
@@ -34,6 +37,10 @@ pub async fn end_former_password(State(state): State<AppState>, managed: Managed
     confirmation(&state, &managed, AccountAct::EndFormerPassword)
 }
 
+pub async fn revoke_handover(State(state): State<AppState>, managed: ManagedAccount) -> Answer {
+    confirmation(&state, &managed, AccountAct::RevokeHandover)
+}
+
 pub async fn suspend(State(state): State<AppState>, managed: ManagedAccount) -> Answer {
     confirmation(&state, &managed, AccountAct::Suspend)
 }
@@ -56,6 +63,7 @@ fn confirmation_page(state: &AppState, managed: &ManagedAccount, act: AccountAct
         structure: StructureName::from(managed.account.structure()),
         account: Account::from(managed),
         act,
+        delivery: Delivery::default(),
         errors: Errors::none(),
         idempotency_token: random::token(&mut random::os_rng()),
     }
@@ -63,12 +71,19 @@ fn confirmation_page(state: &AppState, managed: &ManagedAccount, act: AccountAct
 
 /// The reset again, where what becomes of the old password was not chosen. It keeps the form's
 /// token and the version that the form was made for.
-pub fn reset_without_choice(state: &AppState, managed: &ManagedAccount, token: String, version: i32) -> Answer {
+pub fn reset_without_choice(
+    state: &AppState,
+    managed: &ManagedAccount,
+    token: String,
+    version: i32,
+    delivery: Delivery,
+) -> Answer {
     let mut page = confirmation_page(state, managed, AccountAct::ResetPassword);
     let message = "Choisissez ce que devient l’ancien mot de passe\u{a0}: ce compte a appelé l’API il y a moins de \
         24\u{a0}heures. Rien n’est encore changé.";
     page.errors = Errors::one("ancien", message.to_owned());
     page.account.credential_version = version;
     page.idempotency_token = token;
+    page.delivery = delivery;
     page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)
 }

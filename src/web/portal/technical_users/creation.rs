@@ -7,7 +7,7 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::{LABEL_TAKEN, check_token, issue, pages::NewTechnicalUserPage};
+use super::{LABEL_TAKEN, check_token, delivery::Delivery, issue, pages::NewTechnicalUserPage};
 use crate::{
     db::technical_users::{
         creation::{self, CreateError, Creation, Preview},
@@ -34,14 +34,14 @@ pub async fn form(State(state): State<AppState>, managed: Managed) -> Result<Res
     if !preview.has_room {
         return Ok(Redirect::to(&paths::structure(managed.structure.id())).into_response());
     }
-    render(&form_page(&state, &managed, &preview, String::new(), Errors::none()))
+    render(&form_page(&state, &managed, &preview, CreateForm::default(), Errors::none()))
 }
 
 fn form_page(
     state: &AppState,
     managed: &Managed,
     preview: &Preview,
-    label: String,
+    form: CreateForm,
     errors: Errors,
 ) -> NewTechnicalUserPage {
     let structure = &managed.structure;
@@ -54,21 +54,24 @@ fn form_page(
         contact_address: structure.contact_address().to_owned(),
         expires_at: preview.expires_at,
         reach: preview.reach,
-        label,
+        label: form.libelle,
+        delivery: form.affichage,
         errors,
         idempotency_token: random::token(&mut random::os_rng()),
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct CreateForm {
     jeton: String,
     #[serde(default)]
     libelle: String,
+    #[serde(default)]
+    affichage: Delivery,
 }
 
 /// Creates the account, or finds the one that the same form created before, and goes to its
-/// récapitulatif.
+/// récapitulatif, or to its hand-over.
 ///
 /// Several calls of `db`: `create_once` hashes the password between two, and a refusal shows the
 /// form again, for which its preview is read.
@@ -80,13 +83,13 @@ pub async fn create(
     check_token(&form.jeton)?;
     let label = match Label::parse(&form.libelle) {
         Ok(label) => label,
-        Err(error) => return refused(&state, &managed, form.libelle, error.to_string()).await,
+        Err(error) => return refused(&state, &managed, form, error.to_string()).await,
     };
     match create_once(&state, &managed, label.as_ref(), &form.jeton).await? {
-        Ok(id) => Ok(Redirect::to(&paths::summary(id)).into_response()),
+        Ok(id) => Ok(Redirect::to(&form.affichage.next(id)).into_response()),
         Err(error) => {
             let message = advice(error, &state)?;
-            refused(&state, &managed, form.libelle, message).await
+            refused(&state, &managed, form, message).await
         }
     }
 }
@@ -111,10 +114,10 @@ async fn create_once(
 }
 
 /// Shows the form again with an error of the label.
-async fn refused(state: &AppState, managed: &Managed, label: String, message: String) -> Result<Response, AppError> {
+async fn refused(state: &AppState, managed: &Managed, form: CreateForm, message: String) -> Result<Response, AppError> {
     let preview = creation::preview(&state.pool, &managed.structure, state.settings.account_rules).await?;
     let errors = Errors::one("libelle", message);
-    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &form_page(state, managed, &preview, label, errors))
+    page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &form_page(state, managed, &preview, form, errors))
 }
 
 /// What the person can do about a creation that was refused.

@@ -5,6 +5,11 @@ pub mod batches;
 pub mod concerns;
 pub mod confirmations;
 pub mod creation;
+pub mod delivery;
+pub mod handover;
+pub mod handover_link;
+pub mod handover_pages;
+pub mod handover_view;
 pub mod label;
 pub mod pages;
 pub mod restrictions;
@@ -44,6 +49,8 @@ use crate::{
 };
 use activity_view::ActivityView;
 use concerns::{Concern, Remedy, SecretState};
+use delivery::Delivery;
+use handover_view::HandoverView;
 use pages::{Account, Outgoing, TechnicalUserPage};
 use restrictions_view::RestrictionsView;
 
@@ -80,8 +87,9 @@ async fn account_page(
 ) -> Result<TechnicalUserPage, AppError> {
     let account = &managed.account;
     let details = details::read(&state.pool, account, &managed.visitor.session, EVENTS_ON_PAGE).await?;
-    let secret = SecretState::new(account.account(), details.is_waiting);
-    let concerns = Concern::of(account, &secret, details.suspension);
+    let handovers = details.handovers;
+    let secret = SecretState::new(account.account(), details.is_waiting, handovers.present.as_ref());
+    let concerns = Concern::of(account, &secret, details.suspension, handovers.present.as_ref());
     Ok(TechnicalUserPage {
         layout: managed.layout(state, notice),
         structure: StructureName::from(account.structure()),
@@ -89,6 +97,8 @@ async fn account_page(
         remedy: concerns.first().map_or(Remedy::Nothing, Concern::remedy),
         concerns,
         secret,
+        handover: handovers.present.map(HandoverView::from),
+        former_handover: handovers.former.map(HandoverView::from),
         restrictions: RestrictionsView::from(&details.restrictions),
         activity: ActivityView::from(details.activity),
         label,
@@ -105,11 +115,14 @@ pub struct ResetForm {
     /// How long the old password keeps working, in hours.
     #[serde(default)]
     ancien: Option<String>,
+    /// What becomes of the new one.
+    #[serde(default)]
+    affichage: Delivery,
 }
 
 /// « Réinitialiser le mot de passe (utilisateur technique) », confirmed: resets the password and
-/// goes to its récapitulatif. The same form posted again resets nothing. Where programs use the
-/// password at present, the form must say what becomes of it.
+/// goes to its récapitulatif, or to its hand-over. The same form posted again resets nothing. Where
+/// programs use the password at present, the form must say what becomes of it.
 ///
 /// Two calls of `db`, since the costly hash of the password comes between them.
 pub async fn reset_password(
@@ -122,7 +135,7 @@ pub async fn reset_password(
     let grace = match form.ancien.as_deref() {
         Some(hours) => Grace::parse(hours).ok_or(AppError::Unprocessable)?,
         None if Outgoing::of(account.account()).must_be_judged() => {
-            return confirmations::reset_without_choice(&state, &managed, form.jeton, form.version);
+            return confirmations::reset_without_choice(&state, &managed, form.jeton, form.version, form.affichage);
         }
         None => Grace::None,
     };
@@ -133,7 +146,7 @@ pub async fn reset_password(
         let issued = issue(&state, &managed.visitor).await?;
         open.complete(&state.pool, &issued, state.settings.account_rules, &mut random::os_rng()).await?;
     }
-    Ok(Redirect::to(&paths::summary(account.id())).into_response())
+    Ok(Redirect::to(&form.affichage.next(account.id())).into_response())
 }
 
 impl From<ChangeError> for AppError {

@@ -6,11 +6,13 @@ use time::OffsetDateTime;
 use super::{
     activity_view::ActivityView,
     concerns::{Concern, Remedy, SecretState},
+    delivery::Delivery,
+    handover_view::HandoverView,
     restrictions_view::RestrictionsView,
 };
 use crate::{
-    db::technical_users::TechnicalUser,
-    domain::audit::CallRefusal,
+    db::technical_users::{TechnicalUser, handovers::LinkState},
+    domain::{audit::CallRefusal, handover::Refusal},
     web::{
         identity::authority::ManagedAccount,
         shell::{
@@ -36,6 +38,7 @@ pub struct NewTechnicalUserPage {
     /// The number of structures that the account will open.
     pub reach: u64,
     pub label: String,
+    pub delivery: Delivery,
     pub errors: Errors,
     pub idempotency_token: String,
 }
@@ -52,6 +55,10 @@ pub struct TechnicalUserPage {
     /// What mends the first one; its button stands in the banner alone.
     pub remedy: Remedy,
     pub secret: SecretState,
+    /// To whom the present password was handed over.
+    pub handover: Option<HandoverView>,
+    /// The same of the one before, while it works.
+    pub former_handover: Option<HandoverView>,
     pub restrictions: RestrictionsView,
     pub activity: ActivityView,
     /// « Libellé », as typed.
@@ -70,6 +77,8 @@ pub struct ConfirmationPage {
     pub structure: StructureName,
     pub account: Account,
     pub act: AccountAct,
+    /// What a reset does with the new password.
+    pub delivery: Delivery,
     pub errors: Errors,
     pub idempotency_token: String,
 }
@@ -135,6 +144,7 @@ impl Outgoing {
 pub enum AccountAct {
     ResetPassword,
     EndFormerPassword,
+    RevokeHandover,
     Suspend,
     Reactivate,
     Delete,
@@ -162,6 +172,13 @@ impl From<&ManagedAccount> for Account {
             exported_at: account.password_exported_at,
             last_call: LastCall::of(account),
         }
+    }
+}
+
+impl TechnicalUserPage {
+    /// Whether an integrator opened a link with a password that works.
+    pub fn is_known_to_integrator(&self) -> bool {
+        [&self.handover, &self.former_handover].into_iter().flatten().any(HandoverView::is_opened)
     }
 }
 

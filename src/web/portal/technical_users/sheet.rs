@@ -1,35 +1,107 @@
-//! The facts of « Informations de connexion », as the PDF shows them.
+//! The files that passwords are exported to: « Informations de connexion » of one account or of
+//! several, as PDF.
 
+use axum::{
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::restrictions_view::RestrictionsView;
 use crate::{
+    db::technical_users::{ManagedTechnicalUser, sheet_facts::SheetFacts},
     domain::{password::Password, structure::StructureCard, structure_identifier::IdentifierType},
     french,
     pdf::{self, ConnectionSheet, PdfError, SheetGroup},
-    web::{paths, shell::filters},
+    web::{edge::error::AppError, paths, shell::filters},
 };
 
 /// The name of the service on every sheet.
 const SERVICE: &str = "Raccord";
 
 /// An account and its password, for a sheet.
-pub struct SheetSubject<'a> {
-    pub login: &'a str,
-    pub label: Option<&'a str>,
-    pub password: &'a Password,
-    pub contact_address: &'a str,
-    pub expires_at: OffsetDateTime,
-    pub identifier_type: IdentifierType,
-    pub identifier: &'a str,
-    pub card: &'a StructureCard,
+struct SheetSubject<'a> {
+    login: &'a str,
+    label: Option<&'a str>,
+    password: &'a Password,
+    contact_address: &'a str,
+    expires_at: OffsetDateTime,
+    identifier_type: IdentifierType,
+    identifier: &'a str,
+    card: &'a StructureCard,
     /// `None` where nothing restricts the account.
-    pub restrictions: Option<&'a RestrictionsView>,
+    restrictions: Option<&'a RestrictionsView>,
+}
+
+impl<'a> SheetSubject<'a> {
+    fn of_account(
+        account: &'a ManagedTechnicalUser,
+        password: &'a Password,
+        restrictions: &'a RestrictionsView,
+    ) -> Self {
+        let (account, structure) = (account.account(), account.structure());
+        Self {
+            login: &account.login,
+            label: account.label.as_deref(),
+            password,
+            contact_address: structure.contact_address(),
+            expires_at: account.expires_at,
+            identifier_type: structure.identifier_type(),
+            identifier: structure.identifier(),
+            card: structure.card(),
+            restrictions: Some(restrictions),
+        }
+    }
+
+    fn of_facts(facts: &'a SheetFacts, password: &'a Password, restrictions: Option<&'a RestrictionsView>) -> Self {
+        Self {
+            login: &facts.login,
+            label: facts.label.as_deref(),
+            password,
+            contact_address: &facts.contact_address,
+            expires_at: facts.expires_at,
+            identifier_type: facts.identifier_type,
+            identifier: &facts.identifier,
+            card: &facts.card,
+            restrictions,
+        }
+    }
+}
+
+/// The PDF of one account, by its facts.
+pub fn single_sheet(
+    api_url: &str,
+    issued_at: OffsetDateTime,
+    facts: &SheetFacts,
+    password: &Password,
+) -> Result<Zeroizing<Vec<u8>>, AppError> {
+    let restrictions = facts.restrictions.as_ref().map(RestrictionsView::from);
+    let subject = SheetSubject::of_facts(facts, password, restrictions.as_ref());
+    SheetIssue::new(api_url, issued_at).render(&subject).map_err(|error| AppError::Internal(error.to_string()))
+}
+
+/// The PDF of several accounts, each with its password, behind a cover that lists them under
+/// `name`.
+pub fn group_of_sheets<'a>(
+    api_url: &str,
+    name: &str,
+    issued_at: OffsetDateTime,
+    accounts: impl Iterator<Item = (&'a SheetFacts, &'a Password)>,
+) -> Result<Zeroizing<Vec<u8>>, AppError> {
+    let accounts: Vec<_> = accounts.collect();
+    let restrictions: Vec<Option<RestrictionsView>> =
+        accounts.iter().map(|(facts, _)| facts.restrictions.as_ref().map(RestrictionsView::from)).collect();
+    let with_restrictions = accounts.iter().zip(&restrictions);
+    let subjects: Vec<SheetSubject<'_>> = with_restrictions
+        .map(|((facts, password), restrictions)| SheetSubject::of_facts(facts, password, restrictions.as_ref()))
+        .collect();
+    let sheets = SheetIssue::new(api_url, issued_at).render_group(name, &subjects);
+    sheets.map_err(|error| AppError::Internal(error.to_string()))
 }
 
 /// Where the API is, and when the sheets are issued.
-pub struct SheetIssue {
+struct SheetIssue {
     api_url: String,
     token_url: String,
     documentation_url: String,
@@ -38,7 +110,7 @@ pub struct SheetIssue {
 }
 
 impl SheetIssue {
-    pub fn new(public_url: &str, at: OffsetDateTime) -> Self {
+    fn new(public_url: &str, at: OffsetDateTime) -> Self {
         Self {
             api_url: public_url.to_owned(),
             token_url: format!("{public_url}{}", paths::API_TOKEN),
@@ -49,14 +121,14 @@ impl SheetIssue {
     }
 
     /// The sheet of one account.
-    pub fn render(&self, subject: &SheetSubject<'_>) -> Result<Zeroizing<Vec<u8>>, PdfError> {
+    fn render(&self, subject: &SheetSubject<'_>) -> Result<Zeroizing<Vec<u8>>, PdfError> {
         let words = Words::of(subject);
         let address = words.address();
         pdf::render(&self.sheet(subject, &words, &address))
     }
 
     /// The sheets of several accounts, behind a cover that lists them under `name`.
-    pub fn render_group(&self, name: &str, subjects: &[SheetSubject<'_>]) -> Result<Zeroizing<Vec<u8>>, PdfError> {
+    fn render_group(&self, name: &str, subjects: &[SheetSubject<'_>]) -> Result<Zeroizing<Vec<u8>>, PdfError> {
         let words: Vec<Words> = subjects.iter().map(Words::of).collect();
         let addresses: Vec<Vec<&str>> = words.iter().map(Words::address).collect();
         let with_words = subjects.iter().zip(&words).zip(&addresses);
@@ -131,4 +203,26 @@ pub fn postal_address(card: &StructureCard) -> Vec<String> {
         card.country.clone(),
     ];
     lines.into_iter().filter(|line| !line.is_empty()).collect()
+}
+
+/// The PDF of one account, issued at this moment.
+pub fn connection_sheet(
+    api_url: &str,
+    account: &ManagedTechnicalUser,
+    password: &Password,
+    issued_at: OffsetDateTime,
+    restrictions: &RestrictionsView,
+) -> Result<Zeroizing<Vec<u8>>, AppError> {
+    let subject = SheetSubject::of_account(account, password, restrictions);
+    SheetIssue::new(api_url, issued_at).render(&subject).map_err(|error| AppError::Internal(error.to_string()))
+}
+
+/// A PDF to be saved as `raccord-….pdf`, named after a login or a batch.
+pub fn download(subject: &str, pdf: &[u8]) -> Result<Response, AppError> {
+    let name = format!("attachment; filename=\"raccord-{subject}.pdf\"");
+    let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
+    let mut response = pdf.to_vec().into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    Ok(response)
 }

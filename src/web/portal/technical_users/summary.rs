@@ -4,23 +4,23 @@ use askama::Template;
 use axum::{
     Form,
     extract::State,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    http::{HeaderMap, Method, StatusCode},
+    response::{Redirect, Response},
 };
 use data_encoding::BASE64;
 use serde::Deserialize;
 use time::OffsetDateTime;
-use zeroize::Zeroizing;
 
 use super::{
+    handover_pages::HandoverFields,
     pages::Account,
     restrictions_view::RestrictionsView,
-    sheet::{SheetIssue, SheetSubject, postal_address},
+    sheet::{connection_sheet, download, postal_address},
 };
 
 use crate::{
     db::technical_users::{
-        envelopes::{self, Display, Exported},
+        envelopes::{self, Display},
         restrictions,
     },
     domain::{password::Password, random},
@@ -73,18 +73,18 @@ async fn open(state: &AppState, managed: &ManagedAccount) -> Result<SummaryPassw
 }
 
 /// A password that cannot be displayed, by what was read with the account.
-fn not_displayable(managed: &ManagedAccount) -> SummaryPassword {
+pub(super) fn not_displayable(managed: &ManagedAccount) -> SummaryPassword {
     match managed.account.account().password_shown_at {
         Some(_) => SummaryPassword::AlreadyShown,
         None => SummaryPassword::Lapsed,
     }
 }
 
-fn cpro_account(login: &str, password: &Password) -> String {
+pub(super) fn cpro_account(login: &str, password: &Password) -> String {
     BASE64.encode(format!("{login}:{}", password.expose()).as_bytes())
 }
 
-async fn summary_page(
+pub(super) async fn summary_page(
     state: &AppState,
     managed: &ManagedAccount,
     password: SummaryPassword,
@@ -97,6 +97,7 @@ async fn summary_page(
         structure_address: postal_address(account.structure().card()),
         account: Account::from(managed),
         password,
+        handover: HandoverFields::default(),
         idempotency_token: random::token(&mut random::os_rng()),
     })
 }
@@ -123,36 +124,12 @@ pub async fn export(
         return page_with_status(StatusCode::CONFLICT, &page);
     };
     let restrictions = RestrictionsView::from(&restrictions::read(&state.pool, account).await?);
-    let name = format!("attachment; filename=\"raccord-{}.pdf\"", account.account().login);
-    let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
     let (key, url) = (QueueKey::Person(managed.visitor.person.user_id), state.settings.public_url.clone());
-    let pdf = state.work_queue.run(key, move || connection_sheet(&url, &managed, &exported, &restrictions)).await??;
-    let mut response = pdf.to_vec().into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-    Ok(response)
-}
-
-fn connection_sheet(
-    api_url: &str,
-    managed: &ManagedAccount,
-    exported: &Exported,
-    restrictions: &RestrictionsView,
-) -> Result<Zeroizing<Vec<u8>>, AppError> {
-    let (account, structure) = (managed.account.account(), managed.account.structure());
-    let subject = SheetSubject {
-        login: &account.login,
-        label: account.label.as_deref(),
-        password: &exported.password,
-        contact_address: structure.contact_address(),
-        expires_at: account.expires_at,
-        identifier_type: structure.identifier_type(),
-        identifier: structure.identifier(),
-        card: structure.card(),
-        restrictions: Some(restrictions),
+    let draw = move || {
+        let sheet = connection_sheet(&url, &managed.account, &exported.password, exported.at, &restrictions)?;
+        download(&managed.account.account().login, &sheet)
     };
-    let sheet = SheetIssue::new(api_url, exported.at).render(&subject);
-    sheet.map_err(|error| AppError::Internal(error.to_string()))
+    state.work_queue.run(key, draw).await?
 }
 
 /// « Retour sur la fiche structure », at the row of the account: destroys the envelope.
@@ -172,7 +149,9 @@ pub struct SummaryPage {
     pub account: Account,
     pub restrictions: RestrictionsView,
     pub password: SummaryPassword,
-    /// For the reset that the page offers if the password cannot be displayed.
+    /// What the form « Remettre à un intégrateur » begins with.
+    pub handover: HandoverFields,
+    /// For the hand-over or, if the password cannot be displayed, the reset that the page offers.
     pub idempotency_token: String,
 }
 

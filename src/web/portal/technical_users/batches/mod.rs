@@ -2,14 +2,16 @@
 //! passwords, which are never on the screen.
 
 mod files;
+pub mod handover;
 mod pages;
 
 use axum::{
     extract::{Path, Query, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Redirect, Response},
+    http::StatusCode,
+    response::{Redirect, Response},
 };
 
+use super::sheet;
 use crate::{
     db::technical_users::batches::{
         export::{self, Export, Exporter},
@@ -73,16 +75,14 @@ pub async fn sheets(
 ) -> Result<Response, AppError> {
     let Some(opened) = open(&state, &visitor, id).await? else { return gone(&state, &visitor, id).await };
     let (url, key) = (state.settings.public_url.clone(), QueueKey::Person(visitor.person.user_id));
-    let pdf = state.work_queue.run(key, move || files::sheets(&url, id, &opened)).await?;
-    let pdf = pdf.map_err(|error| AppError::Internal(error.to_string()))?;
-    download(pdf.to_vec(), "application/pdf", &format!("raccord-lot-{id}.pdf"))
+    let pdf = state.work_queue.run(key, move || files::sheets(&url, id, &opened)).await??;
+    sheet::download(&format!("lot-{id}"), &pdf)
 }
 
 /// « Exporter pour un logiciel (CSV) ».
 pub async fn csv(State(state): State<AppState>, visitor: Visitor, Path(id): Path<i64>) -> Result<Response, AppError> {
     let Some(opened) = open(&state, &visitor, id).await? else { return gone(&state, &visitor, id).await };
-    let csv = files::csv(&state.settings.public_url, &opened)?;
-    download(csv.to_vec(), "text/csv; charset=utf-8", &format!("raccord-lot-{id}.csv"))
+    files::csv(&state.settings.public_url, id, opened)
 }
 
 async fn open(state: &AppState, visitor: &Visitor, batch_id: i64) -> Result<Option<Export>, AppError> {
@@ -97,15 +97,6 @@ fn exporter(visitor: &Visitor, batch_id: i64) -> Exporter<'_> {
 async fn gone(state: &AppState, visitor: &Visitor, id: i64) -> Result<Response, AppError> {
     let batch = find(state, visitor, id).await?;
     page_with_status(StatusCode::CONFLICT, &batch_page(state, visitor, batch, NoticeQuery::default()).await?)
-}
-
-fn download(bytes: Vec<u8>, kind: &'static str, name: &str) -> Result<Response, AppError> {
-    let name = HeaderValue::from_str(&format!("attachment; filename=\"{name}\""));
-    let name = name.map_err(|error| AppError::Internal(error.to_string()))?;
-    let mut response = bytes.into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-    Ok(response)
 }
 
 /// « Terminer »: destroys the envelopes of the batch.

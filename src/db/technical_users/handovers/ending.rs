@@ -1,0 +1,153 @@
+//! Ends hand-overs: by their manager, or with what they are of.
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    db::{
+        audit::{self, Event},
+        structures::{self, NotManager},
+        technical_users::{ChangeError, ManagedTechnicalUser},
+    },
+    domain::{
+        audit::{Action, Actor},
+        handover::KEPT,
+    },
+};
+
+/// The French detail in the history of an act that ended a link which waited.
+pub(in crate::db::technical_users) const ENDED_TOO: &str = "Lien de remise devenu sans effet";
+
+/// Takes the account's passwords out of all links. True where one waited to be opened.
+pub(in crate::db::technical_users) async fn end_of_account(
+    conn: &mut PgConnection,
+    technical_user_id: i64,
+) -> sqlx::Result<bool> {
+    let ended = sqlx::query_scalar!(
+        r#"UPDATE handed_over_passwords SET sealed = NULL WHERE technical_user_id = $1 AND sealed IS NOT NULL
+           RETURNING opened_at IS NULL AS "waited!""#,
+        technical_user_id
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ended.contains(&true))
+}
+
+/// Takes the passwords of the structure's accounts out of all links.
+pub(in crate::db) async fn end_of_structure(conn: &mut PgConnection, structure_id: i64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE handed_over_passwords SET sealed = NULL
+          WHERE sealed IS NOT NULL AND technical_user_id IN (SELECT id FROM technical_users WHERE structure_id = $1)",
+        structure_id,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// « Révoquer le lien »: ends the link by which the account's present password was handed over, for
+/// all accounts that it is of. Does nothing if it was opened or has ended.
+///
+/// # Errors
+/// [`ChangeError`].
+pub async fn revoke(pool: &PgPool, actor: &Actor, account: &ManagedTechnicalUser) -> Result<(), ChangeError> {
+    let handover = sqlx::query_scalar!(
+        "SELECT p.handover_id FROM handed_over_passwords p JOIN technical_users t ON t.id = p.technical_user_id
+          WHERE p.technical_user_id = $1 AND p.credential_version = t.credential_version",
+        account.id()
+    );
+    let Some(id) = handover.fetch_optional(pool).await? else { return Ok(()) };
+    let mut tx = pool.begin().await?;
+    super::lock(&mut tx, id).await?;
+    structures::lock_managed(&mut tx, account.structure()).await?.ok_or(NotManager)?;
+    let revoked = sqlx::query!(
+        "UPDATE handovers SET ended_at = portal_now(), ended_by = 'REVOKED'
+          WHERE id = $1 AND made_by = $2 AND opened_at IS NULL AND ended_at IS NULL AND expires_at > portal_now()",
+        id,
+        account.structure().manager_id(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    if revoked.rows_affected() == 0 {
+        return Ok(());
+    }
+    destroy(&mut tx, id).await?;
+    for account in accounts(&mut tx, id).await? {
+        audit::record(&mut tx, account.event(actor, Action::HandoverRevoked, "")).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Destroys the sealed passwords of a hand-over.
+pub(super) async fn destroy(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE handed_over_passwords SET sealed = NULL WHERE handover_id = $1", handover_id)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// An account of a hand-over, for its history and mails.
+#[derive(Clone, Debug)]
+pub(super) struct Account {
+    pub id: i64,
+    pub login: String,
+    pub label: Option<String>,
+    pub structure_id: i64,
+}
+
+impl Account {
+    pub(super) fn event<'a>(&'a self, actor: &'a Actor, action: Action, detail: &'a str) -> Event<'a> {
+        Event {
+            structure_id: Some(self.structure_id),
+            technical_user_id: Some(self.id),
+            subject: &self.login,
+            detail,
+            ..Event::of(actor, action)
+        }
+    }
+
+    /// As mails name it.
+    pub(super) fn name(&self) -> String {
+        self.label.as_ref().map_or_else(|| self.login.clone(), |label| format!("{} ({label})", self.login))
+    }
+}
+
+/// The accounts of a hand-over whose password is still the one that was handed over.
+pub(super) async fn accounts(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<Vec<Account>> {
+    sqlx::query_as!(
+        Account,
+        "SELECT t.id, t.login, t.label, t.structure_id FROM handed_over_passwords p JOIN technical_users t ON t.id = p.technical_user_id
+          WHERE p.handover_id = $1 AND p.credential_version = t.credential_version AND t.status <> 'DELETED' ORDER BY t.id",
+        handover_id,
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Destroys what no link and no page opens any more, and forgets hand-overs without effect after a
+/// while: of passwords that no longer work, and that no one opened.
+pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE handed_over_passwords SET sealed = NULL WHERE (technical_user_id, credential_version) IN (
+             SELECT p.technical_user_id, p.credential_version FROM handed_over_passwords p JOIN handovers h ON h.id = p.handover_id
+              WHERE p.sealed IS NOT NULL
+                AND (h.ended_at IS NOT NULL OR coalesce(h.page_ends_at, h.expires_at) <= portal_now())
+              ORDER BY 1, 2 FOR UPDATE OF p SKIP LOCKED)"
+    )
+    .execute(pool)
+    .await?;
+    sqlx::query!(
+        "DELETE FROM handovers WHERE id IN (
+             SELECT h.id FROM handovers h
+              WHERE h.expires_at <= portal_now() - $1::interval
+                AND NOT EXISTS (SELECT FROM handed_over_passwords p JOIN technical_users t ON t.id = p.technical_user_id
+                                 WHERE p.handover_id = h.id AND t.status <> 'DELETED'
+                                   AND (p.credential_version = t.credential_version
+                                        OR p.credential_version = t.former_version AND t.former_ends_at > portal_now()))
+              ORDER BY h.id FOR UPDATE OF h SKIP LOCKED)",
+        KEPT as _,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
