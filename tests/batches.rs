@@ -366,7 +366,7 @@ async fn one_link_hands_a_whole_batch_over() {
     let integrator = portal.browser();
     let path = link[link.find("/remise/").expect("the path")..].to_owned();
     let opened = integrator.submit(&integrator.open(&path).await, &path, &[]).await.page();
-    let sheets = integrator.submit(&opened, "/remise/informations-de-connexion", &[]).await;
+    let sheets = integrator.submit(&opened, "/remise/export/pdf", &[]).await;
     assert!(sheets.body.starts_with(b"%PDF-1.7"), "{}", sheets.status);
     if let Some(text) = text_of_pdf(&sheets.body) {
         assert!(structures.iter().all(|structure| text.contains(&structure.designation)));
