@@ -15,6 +15,7 @@ pub mod notification;
 pub mod operator;
 pub mod password;
 pub mod person;
+pub mod provider_attempt;
 pub mod random;
 pub mod restrictions;
 pub mod role;
