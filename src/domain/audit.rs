@@ -49,6 +49,8 @@ pub enum Action {
     CallsRefused,
     IdentityConfirmed,
     IdentityNotConfirmed,
+    IdentityLinked,
+    IdentityUnlinked,
     SecondFactorEnabled,
     SecondFactorDisabled,
     SecondFactorReset,
@@ -66,7 +68,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 58] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -110,6 +112,8 @@ impl Action {
         Self::CallsRefused,
         Self::IdentityConfirmed,
         Self::IdentityNotConfirmed,
+        Self::IdentityLinked,
+        Self::IdentityUnlinked,
         Self::SecondFactorEnabled,
         Self::SecondFactorDisabled,
         Self::SecondFactorReset,
@@ -205,6 +209,8 @@ impl Action {
             Self::CallsRefused => "CALLS_REFUSED",
             Self::IdentityConfirmed => "IDENTITY_CONFIRMED",
             Self::IdentityNotConfirmed => "IDENTITY_NOT_CONFIRMED",
+            Self::IdentityLinked => "IDENTITY_LINKED",
+            Self::IdentityUnlinked => "IDENTITY_UNLINKED",
             Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
             Self::SecondFactorDisabled => "SECOND_FACTOR_DISABLED",
             Self::SecondFactorReset => "SECOND_FACTOR_RESET",
@@ -268,6 +274,8 @@ impl Action {
             Self::CallsRefused => "Appels refusés",
             Self::IdentityConfirmed => "Confirmation de l’identité",
             Self::IdentityNotConfirmed => "Échec de confirmation de l’identité",
+            Self::IdentityLinked => "Association d’un compte du fournisseur d’identité",
+            Self::IdentityUnlinked => "Dissociation d’un compte du fournisseur d’identité",
             Self::SecondFactorEnabled => "Activation de la double authentification",
             Self::SecondFactorDisabled => "Désactivation de la double authentification",
             Self::SecondFactorReset => "Réinitialisation de la double authentification",

@@ -21,9 +21,6 @@ pub const LIFETIME: Duration = Duration::from_mins(10);
 /// The attempts of one browser that may be under way: the tabs of a person who begins anew.
 pub const MOST_OF_A_BROWSER: i64 = 8;
 
-/// The longest form that an attempt carries, in bytes: as long as the longest that sign-in carries.
-pub const MOST_CARRIED: usize = 20 * 1024;
-
 /// What an attempt is for. Codes are in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {

@@ -56,7 +56,7 @@ pub struct Vouched {
     pub subject: String,
     pub address: Option<VouchedAddress>,
     /// Whether the provider says that a second factor was given, by one of the values of `acr` in
-    /// the settings; also where the settings ask for none.
+    /// the settings.
     pub has_second_factor: bool,
     /// When the person authenticated: not before this moment, by the provider's clock.
     pub authenticated_at: OffsetDateTime,
@@ -162,8 +162,7 @@ impl IdentityProvider {
     }
 
     fn proves_second_factor(&self, acr: Option<&str>) -> bool {
-        let accepted = &self.settings.acr_values;
-        accepted.is_empty() || acr.is_some_and(|acr| accepted.iter().any(|value| value == acr))
+        acr.is_some_and(|acr| self.settings.acr_values.iter().any(|value| value == acr))
     }
 
     async fn exchange(

@@ -13,6 +13,7 @@ use serde::{
 #[serde(rename_all = "kebab-case")]
 pub enum Notice {
     SignedOut,
+    SignedOutEverywhere,
     SessionExpired,
     PasswordLinkAsked,
     PasswordChosen,
@@ -50,6 +51,8 @@ pub enum Notice {
     OtherSessionsClosed,
     CalendarLinkRevoked,
     SecondFactorDisabled,
+    IdentityLinked,
+    IdentityUnlinked,
 }
 
 impl Notice {
@@ -57,7 +60,7 @@ impl Notice {
     #[must_use]
     pub fn look(self) -> (&'static str, &'static str) {
         match self {
-            Self::SignedOut | Self::SessionExpired | Self::PasswordLinkAsked | Self::MemberRoleUnchanged => {
+            Self::SignedOut | Self::SignedOutEverywhere | Self::SessionExpired | Self::PasswordLinkAsked | Self::MemberRoleUnchanged => {
                 ("notice-info", "icon-info")
             }
             _ => ("notice-done", "icon-done"),
