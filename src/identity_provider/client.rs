@@ -3,9 +3,9 @@
 use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use openidconnect::{
-    AccessToken, AsyncHttpClient, AuthenticationContextClass, AuthorizationCode, ClaimsVerificationError,
-    ClientId, CsrfToken, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge,
-    PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, SignatureVerificationError, TokenResponse,
+    AccessToken, AsyncHttpClient, AuthenticationContextClass, AuthorizationCode, ClaimsVerificationError, ClientId,
+    CsrfToken, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    RequestTokenError, Scope, SignatureVerificationError, TokenResponse,
     core::{
         CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreIdToken, CoreIdTokenClaims,
         CoreIdTokenVerifier, CoreTokenResponse,

@@ -1,4 +1,4 @@
-//! Why the provider vouched for nobody.
+//! Why the provider vouched for no person.
 
 use thiserror::Error;
 

@@ -80,9 +80,8 @@ fn signed_claims(body: &[u8], metadata: &Metadata, client_id: &str) -> Result<Ma
     let (signed, signature) = text.rsplit_once('.').ok_or_else(|| unsound("no token"))?;
     let (head, payload) = signed.split_once('.').ok_or_else(|| unsound("no token"))?;
     let part = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).map_err(|_| unsound("a garbled token"));
-    let object = |text: &str| {
-        serde_json::from_slice::<Map<String, Value>>(&part(text)?).map_err(|_| unsound("a garbled token"))
-    };
+    let object =
+        |text: &str| serde_json::from_slice::<Map<String, Value>>(&part(text)?).map_err(|_| unsound("a garbled token"));
     let head = object(head)?;
     let name = head.get("alg").and_then(Value::as_str).unwrap_or_default();
     let alg = serde_json::from_value::<CoreJwsSigningAlgorithm>(Value::from(name)).ok();

@@ -1,5 +1,5 @@
-//! The table `provider_attempts`: sign-ins, and acts of signed-in people, that left for the identity
-//! provider. Each comes back once, in the browser that left.
+//! The table `provider_attempts`: sign-ins, and acts of signed-in people, that left for the
+//! identity provider. Each comes back once, in the browser that left.
 
 use std::net::IpAddr;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Attempts that begin in one network. Each is a row for [`LIFETIME`], and costs a stranger nothing.
+/// Attempts that begin in one network. Each is a row for [`LIFETIME`] and costs a stranger nothing.
 fn attempts_of_a_network(breadth: Breadth) -> RateLimit {
     let most = match breadth {
         Breadth::Narrow => 200,

@@ -179,8 +179,8 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// A sign-in whose first factor was right, and whose code is still to come. Its session gives access
-/// to nothing.
+/// A sign-in whose first factor was right, and whose code is still to come. Its session gives
+/// access to nothing.
 #[derive(Clone)]
 pub struct PendingSignIn {
     pub session: SessionSecret,

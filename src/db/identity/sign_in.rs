@@ -145,12 +145,7 @@ pub async fn complete(
 /// Inserts the session and records the sign-in, after which the person no longer counts as invited
 /// and takes part in the structures that they were attached to since their last one. Mails them
 /// where they have signed in before, but never from this network with this software.
-async fn open(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    proof: &FirstFactor,
-    new: NewSession<'_>,
-) -> sqlx::Result<Epoch> {
+async fn open(conn: &mut PgConnection, actor: &Actor, proof: &FirstFactor, new: NewSession<'_>) -> sqlx::Result<Epoch> {
     let user_id = proof.user_id();
     sessions::insert(conn, proof, &actor.address, new).await?;
     memberships::accept_all(conn, user_id).await?;

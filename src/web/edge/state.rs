@@ -78,7 +78,7 @@ impl Deref for AppState {
 
 impl AppState {
     /// # Errors
-    /// Where the theme's files, or the portal's credential at the identity provider, cannot be read.
+    /// Where the theme's files or the portal's credential at the identity provider cannot be read.
     pub fn new(pools: impl Into<Pools>, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
         let provider = open_provider(&settings)?;

@@ -34,12 +34,7 @@ pub struct SignInPage {
 
 impl SignInPage {
     /// The empty form.
-    pub fn new(
-        state: &AppState,
-        layout: Layout,
-        return_to: Option<String>,
-        typed: Vec<(String, String)>,
-    ) -> Self {
+    pub fn new(state: &AppState, layout: Layout, return_to: Option<String>, typed: Vec<(String, String)>) -> Self {
         let (provider, takes_passwords) = (state.provider_button(), state.takes_passwords());
         Self { layout, login: String::new(), refusal: None, return_to, typed, provider, takes_passwords }
     }
@@ -49,7 +44,9 @@ impl SignInPage {
 pub enum SignInRefusal {
     WrongCredentials,
     TechnicalAccount,
-    TooManyAttempts { seconds: u32 },
+    TooManyAttempts {
+        seconds: u32,
+    },
     /// People sign in with the identity provider only.
     PasswordsClosed,
 }

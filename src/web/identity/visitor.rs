@@ -73,13 +73,8 @@ pub fn needs_second_factor(state: &AppState, person: &SignedIn) -> bool {
     state.settings.managers_need_second_factor && person.is_principal_manager
 }
 
-const LEADING: [&str; 5] = [
-    paths::SIGN_IN,
-    paths::SIGN_OUT,
-    paths::CONFIRM_IDENTITY,
-    paths::PROVIDER_CONFIRMATION,
-    paths::PROVIDER_CALLBACK,
-];
+const LEADING: [&str; 5] =
+    [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY, paths::PROVIDER_CONFIRMATION, paths::PROVIDER_CALLBACK];
 
 /// Whether this is a page on the way to a second factor, or to the sign-out.
 fn leads_to_second_factor(path: &str) -> bool {

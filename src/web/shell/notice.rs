@@ -60,9 +60,11 @@ impl Notice {
     #[must_use]
     pub fn look(self) -> (&'static str, &'static str) {
         match self {
-            Self::SignedOut | Self::SignedOutEverywhere | Self::SessionExpired | Self::PasswordLinkAsked | Self::MemberRoleUnchanged => {
-                ("notice-info", "icon-info")
-            }
+            Self::SignedOut
+            | Self::SignedOutEverywhere
+            | Self::SessionExpired
+            | Self::PasswordLinkAsked
+            | Self::MemberRoleUnchanged => ("notice-info", "icon-info"),
             _ => ("notice-done", "icon-done"),
         }
     }

@@ -104,10 +104,7 @@ async fn take(
 }
 
 fn unknown(state: &AppState) -> Result<Response, AppError> {
-    page_with_status(
-        StatusCode::BAD_REQUEST,
-        &ProviderPage::new(state, Purpose::SignIn, ProviderRefusal::Unknown),
-    )
+    page_with_status(StatusCode::BAD_REQUEST, &ProviderPage::new(state, Purpose::SignIn, ProviderRefusal::Unknown))
 }
 
 impl Arrival<'_> {

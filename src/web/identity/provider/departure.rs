@@ -1,8 +1,8 @@
 //! Leaving for the identity provider.
 //!
 //! A form asks for it, not a link: what a browser fetches beforehand begins nothing, and another
-//! site cannot begin it. The answer is a page that goes on by itself, because a form whose answer
-//! redirects to another site, and on to sites that only the provider knows, is not in `form-action`.
+//! site cannot begin it. The answer is a page that goes on by itself: browsers check `form-action`
+//! also where the answer to a form redirects, to the provider and to sites that only it knows.
 
 use axum::{
     Form,
@@ -62,8 +62,7 @@ pub async fn sign_in(
     Carrying { form, typed, .. }: Carrying<SignInForm>,
 ) -> Result<Response, AppError> {
     let return_to = form.suite.as_deref().filter(|page| is_local_path(page));
-    let departure =
-        Departure { purpose: Purpose::SignIn, session: None, invitation: None, return_to, carried: &typed };
+    let departure = Departure { purpose: Purpose::SignIn, session: None, invitation: None, return_to, carried: &typed };
     leave(&state, &browser, departure).await
 }
 

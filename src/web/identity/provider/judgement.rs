@@ -56,7 +56,7 @@ pub async fn vouched(
 }
 
 fn refusal_of(error: &ProviderError) -> ProviderRefusal {
-    tracing::warn!(cause = error.to_string(), "the identity provider vouched for nobody");
+    tracing::warn!(cause = error.to_string(), "the identity provider vouched for no person");
     match error {
         ProviderError::Away(_) => ProviderRefusal::Away,
         ProviderError::Refused(_) | ProviderError::Unsound(_) => ProviderRefusal::Wrong,
