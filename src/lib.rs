@@ -13,6 +13,7 @@ mod french;
 #[cfg(any(test, fuzzing))]
 #[path = "../tests/fuzz/checks.rs"]
 pub mod fuzzing;
+mod identity_provider;
 pub mod mail;
 mod pdf;
 pub mod private_files;

@@ -1,17 +1,21 @@
 //! The operator's settings, read from the environment. An invalid setting prevents the start, with
 //! one line that names it.
 
+pub mod identity_provider;
+mod source;
+
 use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
 };
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use thiserror::Error;
 
 use crate::domain::{restrictions::Network, technical_user::AccountRules};
+use identity_provider::IdentityProviderSettings;
+pub use source::SettingError;
+use source::{Source, is_this_machine, not};
 
 /// Names, defaults and meaning of the settings, as `--help` prints them.
 pub const HELP: &str = "\
@@ -44,17 +48,19 @@ Settings (environment variables):
   RACCORD_SECRET_KEY_FILE         keys that seal second factors, made at first start
                                   [secret.key in the data directory]
   RACCORD_REQUIRE_MFA             who must sign in with a second factor: none or managers (the principal ones) [none]
+  RACCORD_OIDC_ISSUER             identity provider with which people sign in (OpenID Connect), e.g. ProConnect
+                                  [none: people sign in with a password]
+  RACCORD_OIDC_CLIENT_ID          the portal's name there
+  RACCORD_OIDC_CLIENT_SECRET_FILE file of its secret there (client_secret_post)
+  RACCORD_OIDC_PRIVATE_KEY_FILE   instead: file of its private key, PEM in PKCS#8 (private_key_jwt)
+  RACCORD_OIDC_SCOPES             what to ask about people [openid given_name usual_name email uid siret]
+  RACCORD_OIDC_ACR_VALUES         values of acr that prove a second factor, or none
+                                  [eidas1-mfa eidas2 eidas3]
+  RACCORD_OIDC_LABEL              the provider's name on screens           [ProConnect]
+  RACCORD_OIDC_ONLY               sign in with it only, without passwords  [false]
   RACCORD_PG_BIN                  directory of PostgreSQL's programs       [found by itself]
   RACCORD_LOG                     what to log, e.g. info or raccord=debug  [info]
   RACCORD_LOG_FORMAT              text or json                             [text]";
-
-/// A setting that cannot be used.
-#[derive(Debug, Error, PartialEq, Eq)]
-#[error("{name}: {problem}")]
-pub struct SettingError {
-    pub name: &'static str,
-    pub problem: String,
-}
 
 /// All settings, validated.
 #[derive(Clone, Debug)]
@@ -81,6 +87,8 @@ pub struct Settings {
     pub secret_key_file: PathBuf,
     /// Whether principal managers must sign in with a second factor.
     pub managers_need_second_factor: bool,
+    /// With which people sign in, beside or instead of a password.
+    pub identity_provider: Option<IdentityProviderSettings>,
     pub pg_bin: Option<PathBuf>,
     pub log: String,
     pub log_json: bool,
@@ -122,6 +130,7 @@ impl Settings {
             public_url: source.public_url()?.unwrap_or_else(|| format!("{scheme}://{listen}")),
             secret_key_file: source.path("RACCORD_SECRET_KEY_FILE").unwrap_or_else(|| data_dir.join("secret.key")),
             managers_need_second_factor: source.managers_need_second_factor()?,
+            identity_provider: source.identity_provider()?,
             data_dir,
             smtp_url: source.smtp_url()?,
             mail_from: source
@@ -146,51 +155,7 @@ impl Settings {
     }
 }
 
-struct Source<'a> {
-    get: &'a dyn Fn(&str) -> Option<String>,
-}
-
 impl Source<'_> {
-    fn text(&self, name: &str) -> Option<String> {
-        (self.get)(name).map(|value| value.trim().to_owned())
-    }
-
-    fn path(&self, name: &str) -> Option<PathBuf> {
-        self.text(name).map(PathBuf::from)
-    }
-
-    fn parsed<T: FromStr>(&self, name: &'static str, wanted: &str) -> Result<Option<T>, SettingError> {
-        self.text(name).map(|value| value.parse().map_err(|_| not(name, wanted, &value))).transpose()
-    }
-
-    fn within(
-        &self,
-        name: &'static str,
-        default: i32,
-        range: std::ops::RangeInclusive<i32>,
-    ) -> Result<i32, SettingError> {
-        Ok(self.within_if_set(name, range)?.unwrap_or(default))
-    }
-
-    fn within_if_set(
-        &self,
-        name: &'static str,
-        range: std::ops::RangeInclusive<i32>,
-    ) -> Result<Option<i32>, SettingError> {
-        let wanted = format!("a whole number from {} to {}", range.start(), range.end());
-        match self.parsed(name, &wanted)? {
-            Some(value) if !range.contains(&value) => Err(not(name, &wanted, &value.to_string())),
-            value => Ok(value),
-        }
-    }
-
-    fn directory(&self, name: &'static str) -> Result<Option<PathBuf>, SettingError> {
-        match self.path(name) {
-            Some(path) if !path.is_dir() => Err(not(name, "a directory that exists", &path.display().to_string())),
-            path => Ok(path),
-        }
-    }
-
     fn tls(&self) -> Result<Option<TlsFiles>, SettingError> {
         let missing = |name| SettingError { name, problem: "must be set too: certificate and key go together".into() };
         match (self.path("RACCORD_TLS_CERT"), self.path("RACCORD_TLS_KEY")) {
@@ -341,19 +306,11 @@ fn mails_travel_in_clear(smtp_url: &str) -> bool {
     !is_this_machine(host) && tls.is_none_or(|(_, value)| value != "required")
 }
 
-fn is_this_machine(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
-}
-
 /// Whether an attacker on the network could impersonate the database.
 fn trusts_the_network(database: &PgConnectOptions) -> bool {
     let host = database.get_host();
     let is_here = database.get_socket().is_some() || host.starts_with('/') || is_this_machine(host);
     !is_here && !matches!(database.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull)
-}
-
-fn not(name: &'static str, wanted: &str, value: &str) -> SettingError {
-    SettingError { name, problem: format!("must be {wanted}, not {value:?}") }
 }
 
 /// The reverse proxies whose word about the client's address is believed.

@@ -35,6 +35,12 @@ fn rule(method: &Method, path: &str) -> Open {
         // The token, and the nonce of the page that it opens, are the credentials.
         ("GET" | "POST", "/remise/{token}") => Open::Public,
         ("POST", "/remise/export/pdf" | "/remise/export/csv") => Open::Public,
+        // Without an identity provider, these answer 404 to whoever asks.
+        ("POST", "/connexion/fournisseur" | "/invitation/{token}/fournisseur") => Open::Public,
+        ("GET", "/connexion/fournisseur/retour" | "/deconnexion/fournisseur") => Open::Public,
+        ("POST", "/confirmation-identite/fournisseur" | "/mon-compte/fournisseur") => Open::SignedIn,
+        // Of an own identity; others get 404.
+        ("POST", "/mon-compte/fournisseur/{id}/dissociation") => Open::SignedIn,
         ("POST", "/session/prolongation") => Open::SignedIn,
         ("POST", "/confirmation-identite") => Open::SignedIn,
         // Between password and code; others are redirected.

@@ -25,7 +25,7 @@ const FLOORS: [&[&str]; 12] = [
     &["domain", "embedded_postgres", "private_files", "process"],
     &["french", "settings", "secret_keys", "work_queue", "pdf"],
     &["db"],
-    &["mail"],
+    &["mail", "identity_provider"],
     &["web::paths", "web::shell"],
     &["web::edge"],
     &["web::identity", "web::api"],

@@ -54,12 +54,12 @@ pub async fn read(pool: &PgPool) -> sqlx::Result<Statistics> {
         Statistics,
         r#"WITH day AS (SELECT (portal_now() AT TIME ZONE 'Europe/Paris')::date AS today),
            person AS (
-               SELECT count(*) AS people, count(*) FILTER (WHERE person_state(disabled_at, password_hash, invited) = 'invited') AS invited,
+               SELECT count(*) AS people, count(*) FILTER (WHERE person_state(disabled_at, way_in(id, password_hash), invited) = 'invited') AS invited,
                       count(*) FILTER (WHERE disabled_at IS NOT NULL) AS disabled FROM users),
            structure AS (
                SELECT count(*) AS structures, count(*) FILTER (WHERE s.managed) AS managed,
                       count(*) FILTER (WHERE s.managed AND s.active
-                                         AND person_state(p.disabled_at, p.password_hash, p.invited) <> 'active') AS without_manager
+                                         AND person_state(p.disabled_at, way_in(p.id, p.password_hash), p.invited) <> 'active') AS without_manager
                  FROM structures s LEFT JOIN users p ON p.id = s.principal_manager_id),
            account AS (
                SELECT count(*) FILTER (WHERE status <> 'DELETED') AS accounts,

@@ -40,6 +40,8 @@ pub enum Scope {
     /// Requests of a link for a forgotten password. Each counts as a failure: by login and network,
     /// and by network alone.
     PasswordLink,
+    /// Sign-ins that leave for the identity provider, by network: each counts.
+    ProviderAttempt,
     /// Requests for a membership: each withdrawal counts.
     MembershipRequest,
     /// Mails to other people that a manager causes: each counts.
@@ -85,6 +87,7 @@ impl Scope {
             Self::CalendarLink => "CALENDAR_LINK",
             Self::PasswordChange => "PASSWORD_CHANGE",
             Self::PasswordLink => "PASSWORD_LINK",
+            Self::ProviderAttempt => "PROVIDER_ATTEMPT",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::MemberMail => "MEMBER_MAIL",
             Self::Invitation => "INVITATION",

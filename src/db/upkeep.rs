@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use super::{
     api::{call_log, services, signing_keys, tokens},
     audit::{frequent, refusals},
-    identity::{contact_addresses, invitations, mailboxes, second_factors, sessions, sign_in},
+    identity::{contact_addresses, invitations, mailboxes, provider_attempts, second_factors, sessions, sign_in},
     members::{offers, requests},
     refused_addresses,
     technical_users::{batches, envelopes, former_passwords, handovers, idempotency},
@@ -46,6 +46,7 @@ pub async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
     invitations::sweep(pool).await?;
     contact_addresses::sweep(pool).await?;
     mailboxes::sweep(pool).await?;
+    provider_attempts::sweep(pool).await?;
     requests::sweep(pool).await?;
     offers::sweep(pool).await?;
     throttles::sweep(pool).await?;

@@ -55,6 +55,8 @@ pub enum Action {
     CallsRefused,
     IdentityConfirmed,
     IdentityNotConfirmed,
+    IdentityLinked,
+    IdentityUnlinked,
     SecondFactorEnabled,
     SecondFactorDisabled,
     SecondFactorReset,
@@ -72,7 +74,7 @@ pub enum Action {
 
 impl Action {
     /// Every action, for [`Action::parse`].
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 64] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SignedOut,
@@ -122,6 +124,8 @@ impl Action {
         Self::CallsRefused,
         Self::IdentityConfirmed,
         Self::IdentityNotConfirmed,
+        Self::IdentityLinked,
+        Self::IdentityUnlinked,
         Self::SecondFactorEnabled,
         Self::SecondFactorDisabled,
         Self::SecondFactorReset,
@@ -227,6 +231,8 @@ impl Action {
             Self::CallsRefused => "CALLS_REFUSED",
             Self::IdentityConfirmed => "IDENTITY_CONFIRMED",
             Self::IdentityNotConfirmed => "IDENTITY_NOT_CONFIRMED",
+            Self::IdentityLinked => "IDENTITY_LINKED",
+            Self::IdentityUnlinked => "IDENTITY_UNLINKED",
             Self::SecondFactorEnabled => "SECOND_FACTOR_ENABLED",
             Self::SecondFactorDisabled => "SECOND_FACTOR_DISABLED",
             Self::SecondFactorReset => "SECOND_FACTOR_RESET",
@@ -296,6 +302,8 @@ impl Action {
             Self::CallsRefused => "Appels refusés",
             Self::IdentityConfirmed => "Confirmation de l’identité",
             Self::IdentityNotConfirmed => "Échec de confirmation de l’identité",
+            Self::IdentityLinked => "Association d’un compte du fournisseur d’identité",
+            Self::IdentityUnlinked => "Dissociation d’un compte du fournisseur d’identité",
             Self::SecondFactorEnabled => "Activation de la double authentification",
             Self::SecondFactorDisabled => "Désactivation de la double authentification",
             Self::SecondFactorReset => "Réinitialisation de la double authentification",

@@ -17,6 +17,8 @@ pub mod notification;
 pub mod operator;
 pub mod password;
 pub mod person;
+pub mod provider_attempt;
+pub mod provider_session;
 pub mod random;
 pub mod restrictions;
 pub mod role;

@@ -107,6 +107,17 @@ pub enum Notification {
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
+    /// An identity at the identity provider was linked to the recipient's account, or no longer is.
+    ProviderIdentityChanged {
+        login: String,
+        /// The provider's name.
+        provider: String,
+        /// The address by which the provider knows the identity.
+        identity: String,
+        is_linked: bool,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
     /// The recipient signed in from a new network or browser.
     NewSignIn {
         login: String,
@@ -156,6 +167,7 @@ impl Notification {
             | Self::ContactAddressChanged { .. }
             | Self::PasswordChosen { .. }
             | Self::SecondFactorChanged { .. }
+            | Self::ProviderIdentityChanged { .. }
             | Self::NewSignIn { .. }
             | Self::WrongCodes { .. } => true,
             Self::MembershipChanged { .. }

@@ -158,6 +158,8 @@ fn notices() -> Vec<Notification> {
         second_factor(SecondFactorChange::Disabled),
         second_factor(SecondFactorChange::Reset),
         second_factor(SecondFactorChange::CodesRenewed),
+        identity(true),
+        identity(false),
         Notification::NewSignIn {
             login: "claire".into(),
             address: "192.0.2.7".into(),
@@ -213,6 +215,16 @@ fn by_operator(act: OperatorAct, reason: &str, structure: &str) -> Notification 
 
 fn second_factor(change: SecondFactorChange) -> Notification {
     Notification::SecondFactorChanged { login: "claire".into(), change, at: account().at }
+}
+
+fn identity(is_linked: bool) -> Notification {
+    Notification::ProviderIdentityChanged {
+        login: "claire".into(),
+        provider: "ProConnect".into(),
+        identity: "claire@mairie.example".into(),
+        is_linked,
+        at: account().at,
+    }
 }
 
 fn letter(notice: &Notification) -> Letter {

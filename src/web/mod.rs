@@ -22,11 +22,15 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite};
 
 use api::{near_misses, state::ApiState};
 use edge::{assets, body_limit::MAX_BODY_BYTES, error_pages, middleware, probes, route::Route, state::AppState};
-use identity::{address_confirmation, code, confirmation, forgotten_password, invitation, kept_form, session, sign_in};
+use identity::{
+    address_confirmation, code, confirmation, forgotten_password, invitation, kept_form,
+    provider::{arrival, departure, sign_out},
+    session, sign_in,
+};
 use portal::{
     activities::{self, calendar, choice, overview},
     members::{self, removals, requests},
-    my_account::{self, departure, offers, second_factor},
+    my_account::{self, identities, offers, second_factor},
     static_pages,
     structures::{self, history, succession},
     technical_users::{self, batches, confirmations, creation, handover, handover_link, label, restrictions, summary},
@@ -55,13 +59,18 @@ pub fn routes() -> Vec<Route> {
         open_act(paths::SIGN_IN, post(sign_in::submit)),
         page(paths::SIGN_IN_CODE, get(code::form)),
         open_act(paths::SIGN_IN_CODE, post(code::submit)),
+        open_act(paths::PROVIDER_SIGN_IN, post(departure::sign_in)),
+        page(paths::PROVIDER_CALLBACK, get(arrival::arrive)),
         open_act(paths::SIGN_OUT, post(sign_in::sign_out)),
+        page(paths::PROVIDER_SIGNED_OUT, get(sign_out::signed_out)),
         act(paths::SESSION_EXTENSION, post(sign_in::extend_session)),
         act(paths::CONFIRM_IDENTITY, post(confirmation::submit)),
+        act(paths::PROVIDER_CONFIRMATION, post(departure::confirm)),
         page(paths::FORGOTTEN_PASSWORD, get(forgotten_password::form)),
         open_act(paths::FORGOTTEN_PASSWORD, post(forgotten_password::ask)),
         page(paths::INVITATION, get(invitation::invitation)),
         open_act(paths::INVITATION, post(invitation::accept_invitation)),
+        open_act(paths::PROVIDER_INVITATION, post(departure::accept_invitation)),
         page(paths::ADDRESS_CONFIRMATION, get(address_confirmation::page)),
         open_act(paths::ADDRESS_CONFIRMATION, post(address_confirmation::confirm)),
         page(paths::HANDOVER_LINK, get(handover_link::page)),
@@ -133,8 +142,10 @@ pub fn routes() -> Vec<Route> {
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
         act(paths::MY_CONTACT_CONFIRMATION, post(my_account::send_confirmation_again)),
         act(paths::MY_PASSWORD, post(my_account::change_password)),
-        page(paths::MY_MEMBERSHIP_END, get(departure::confirmation)),
-        act(paths::MY_MEMBERSHIP_END, post(departure::leave)),
+        act(paths::MY_IDENTITIES, post(identities::begin_linking)),
+        act(paths::MY_IDENTITY_END, post(identities::unlink)),
+        page(paths::MY_MEMBERSHIP_END, get(my_account::departure::confirmation)),
+        act(paths::MY_MEMBERSHIP_END, post(my_account::departure::leave)),
         act(paths::MY_OTHER_SESSIONS_CLOSE, post(my_account::close_other_sessions)),
         act(paths::MY_SESSION_CLOSE, post(my_account::close_session)),
         page(paths::SECOND_FACTOR, get(second_factor::page)),

@@ -6,9 +6,15 @@ use percent_encoding::percent_decode_str;
 pub const HOME: &str = "/";
 pub const SIGN_IN: &str = "/connexion";
 pub const SIGN_IN_CODE: &str = "/connexion/code";
+pub const PROVIDER_SIGN_IN: &str = "/connexion/fournisseur";
+/// Where the identity provider sends people back: `redirect_uri`.
+pub const PROVIDER_CALLBACK: &str = "/connexion/fournisseur/retour";
 pub const FORGOTTEN_PASSWORD: &str = "/mot-de-passe-oublie";
 pub const CONFIRM_IDENTITY: &str = "/confirmation-identite";
+pub const PROVIDER_CONFIRMATION: &str = "/confirmation-identite/fournisseur";
 pub const SIGN_OUT: &str = "/deconnexion";
+/// Where the provider sends people back after a sign-out: `post_logout_redirect_uri`.
+pub const PROVIDER_SIGNED_OUT: &str = "/deconnexion/fournisseur";
 pub const SESSION_EXTENSION: &str = "/session/prolongation";
 pub const ACTIVITIES: &str = "/activites";
 pub const OVERVIEW: &str = "/activites/utilisateurs-techniques";
@@ -23,6 +29,8 @@ pub const MY_ACCOUNT: &str = "/mon-compte";
 pub const MY_CONTACT_ADDRESS: &str = "/mon-compte/adresse-de-contact";
 pub const MY_CONTACT_CONFIRMATION: &str = "/mon-compte/adresse-de-contact/confirmation";
 pub const MY_PASSWORD: &str = "/mon-compte/mot-de-passe";
+pub const MY_IDENTITIES: &str = "/mon-compte/fournisseur";
+pub const MY_IDENTITY_END: &str = "/mon-compte/fournisseur/{id}/dissociation";
 pub const MY_MEMBERSHIP_END: &str = "/mon-compte/rattachements/{id}/depart";
 pub const MY_OTHER_SESSIONS_CLOSE: &str = "/mon-compte/sessions/fermeture";
 pub const MY_SESSION_CLOSE: &str = "/mon-compte/sessions/{id}/fermeture";
@@ -78,6 +86,7 @@ pub const BATCH_CLOSE: &str = "/lots/{id}/fermeture";
 pub const BATCH_HANDOVER: &str = "/lots/{id}/remise";
 
 pub const INVITATION: &str = "/invitation/{token}";
+pub const PROVIDER_INVITATION: &str = "/invitation/{token}/fournisseur";
 pub const CALENDAR: &str = "/calendrier/{token}";
 pub const ADDRESS_CONFIRMATION: &str = "/confirmation-adresse/{token}";
 pub const HANDOVER_LINK: &str = "/remise/{token}";
@@ -118,10 +127,10 @@ pub const API_IDENTIFIER_TYPES: &str = "/cpro/transverses/v1/recuperer/typeident
 pub const API_RECIPIENTS_FILE: &str = "/cpro/transverses/v1/telecharger/annuaire/destinataire";
 pub const API_SIRET: &str = "/cpro/transverses/v1/consulter/information/siret";
 
-/// Whether this route is a page or file that a secret link opens.
+/// Whether this route is a page or file that a secret link opens, or whose query holds a code.
 #[must_use]
 pub fn is_secret_link(route: &str) -> bool {
-    route.contains("{token}")
+    route.contains("{token}") || route == PROVIDER_CALLBACK
 }
 
 /// The service that the path of a check names ([`API_SERVICE_VERIFICATION`], or a path below it). A
@@ -202,6 +211,7 @@ macro_rules! filled {
 
 filled! {
     my_membership_end => MY_MEMBERSHIP_END,
+    my_identity_end => MY_IDENTITY_END,
     my_session_close => MY_SESSION_CLOSE,
     my_request_withdrawal => MY_REQUEST_WITHDRAWAL,
     my_offer => MY_OFFER,
@@ -243,6 +253,7 @@ filled! {
     batch_handover => BATCH_HANDOVER,
     restrictions_confirmation => RESTRICTIONS_CONFIRMATION,
     invitation => INVITATION,
+    provider_invitation => PROVIDER_INVITATION,
     calendar => CALENDAR,
     address_confirmation => ADDRESS_CONFIRMATION,
     handover_link => HANDOVER_LINK,

@@ -13,6 +13,7 @@ mod page;
 mod pdf;
 mod portal;
 mod program;
+pub mod provider;
 mod readings;
 mod routes;
 mod services;

@@ -8,6 +8,7 @@ use super::{
     locks::{self, VerifiedPassword},
     mailboxes::{self, FormerAddress},
     passwords,
+    provider_identities::{self, LinkedIdentity},
     sessions::{self, OpenSession},
 };
 use crate::{
@@ -111,6 +112,8 @@ pub struct Account {
     pub refused_since: Option<OffsetDateTime>,
     /// Addresses that were confirmed before, to which they go as well for a while.
     pub former_addresses: Vec<FormerAddress>,
+    /// Identities at the provider with which the person signs in.
+    pub identities: Vec<LinkedIdentity>,
     /// Structures that the person is offered.
     pub offers: Vec<OwnOffer>,
     /// One page of the memberships.
@@ -142,6 +145,7 @@ pub async fn find(pool: &PgPool, user_id: i64, current: &SessionSecret, slice: S
         confirmed_address: facts.confirmed_address,
         refused_since: facts.refused_since,
         former_addresses: mailboxes::former(&mut conn, user_id).await?,
+        identities: provider_identities::list(&mut conn, user_id).await?,
         offers: offers::own(&mut *conn, user_id).await?,
         memberships: memberships(&mut conn, user_id, slice).await?,
         sessions: sessions::open_sessions(&mut conn, user_id, current).await?,

@@ -6,7 +6,13 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
-use super::{acts_under_way, locks, mailboxes, passwords, sessions};
+use super::{
+    acts_under_way,
+    locks::{self, ProvedIdentity},
+    mailboxes, passwords,
+    provider_identities::{self, Identity, SecondFactorRule},
+    sessions,
+};
 use crate::{
     db::{
         audit::{self, Event},
@@ -153,10 +159,10 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Invit
     }))
 }
 
-/// Uses the link up and replaces the password; ends the person's sessions, other links and marks of
-/// known browsers, and mails them. The mailbox in which the link was followed is the contact
-/// address from then on. Returns the new epoch of known browsers; `None` where the link was used or
-/// ended meanwhile.
+/// Uses the link up and replaces the password; ends the person's sessions, other links, identities
+/// at the provider and marks of known browsers, and mails them. The mailbox in which the link was
+/// followed is the contact address from then on. Returns the new epoch of known browsers; `None`
+/// where the link was used or ended meanwhile.
 ///
 /// # Errors
 /// Database errors.
@@ -167,11 +173,65 @@ pub async fn accept(
     hash: &PasswordHash,
 ) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
+    let Some(user_id) = use_up(&mut tx, actor, token_hash).await? else { return Ok(None) };
+    passwords::replace(&mut tx, actor, user_id, hash).await?;
+    let epoch = begin_anew(&mut tx, actor, user_id).await?;
+    audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
+    tx.commit().await?;
+    Ok(Some(epoch))
+}
+
+/// What became of an acceptance at the identity provider.
+#[derive(Clone, Debug)]
+pub enum ProviderAcceptance {
+    Accepted(ProvedIdentity),
+    /// The link was used or ended meanwhile.
+    LinkEnded,
+    /// The identity is linked to another person.
+    AnotherPersons,
+    /// No second factor was proved, and the portal asks for none of its own.
+    SecondFactorMissing,
+}
+
+/// Uses the link up and links the identity, instead of a password: what the person had is removed.
+/// All else is as in [`accept`].
+///
+/// # Errors
+/// Database errors.
+pub async fn accept_at_provider(
+    pool: &PgPool,
+    actor: &Actor,
+    token_hash: &[u8],
+    identity: &Identity<'_>,
+    rule: SecondFactorRule,
+) -> sqlx::Result<ProviderAcceptance> {
+    let mut tx = pool.begin().await?;
+    let Some(user_id) = use_up(&mut tx, actor, token_hash).await? else { return Ok(ProviderAcceptance::LinkEnded) };
+    if !provider_identities::comes_in(&mut tx, user_id, identity, rule).await? {
+        return Ok(ProviderAcceptance::SecondFactorMissing);
+    }
+    begin_anew(&mut tx, actor, user_id).await?;
+    passwords::remove(&mut tx, user_id).await?;
+    let Ok(identity_id) = provider_identities::link_locked(&mut tx, actor, user_id, identity).await? else {
+        return Ok(ProviderAcceptance::AnotherPersons);
+    };
+    tx.commit().await?;
+    Ok(ProviderAcceptance::Accepted(ProvedIdentity {
+        user_id,
+        identity_id,
+        has_second_factor: identity.has_second_factor,
+        id_token: Vec::new(),
+    }))
+}
+
+/// Locks the person of a link and uses it up; the mailbox in which it was followed is their contact
+/// address from then on. `None` where the link was used or ended.
+async fn use_up(conn: &mut PgConnection, actor: &Actor, token_hash: &[u8]) -> sqlx::Result<Option<i64>> {
     let user_id = sqlx::query_scalar!("SELECT user_id FROM invitations WHERE token_hash = $1", token_hash)
-        .fetch_optional(&mut *tx)
+        .fetch_optional(&mut *conn)
         .await?;
     let Some(user_id) = user_id else { return Ok(None) };
-    locks::person(&mut tx, user_id).await?;
+    locks::person(&mut *conn, user_id).await?;
     // Read under the lock: a former address may have ceased to be a mailbox of the person.
     let mailbox = sqlx::query_scalar!(
         r#"UPDATE invitations i SET used_at = portal_now()
@@ -181,17 +241,20 @@ pub async fn accept(
         RETURNING p.address AS "address!""#,
         token_hash,
     )
-    .fetch_optional(&mut *tx)
+    .fetch_optional(&mut *conn)
     .await?;
     let Some(mailbox) = mailbox else { return Ok(None) };
-    mailboxes::settle(&mut tx, actor, user_id, &mailbox).await?;
-    passwords::replace(&mut tx, actor, user_id, hash).await?;
-    end_links(&mut tx, user_id).await?;
-    let epoch = sessions::end_all_but(&mut tx, user_id, None).await?;
-    acts_under_way::end(&mut tx, actor, user_id).await?;
-    audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
-    tx.commit().await?;
-    Ok(Some(epoch))
+    mailboxes::settle(conn, actor, user_id, &mailbox).await?;
+    Ok(Some(user_id))
+}
+
+/// Ends all that whoever had the account before may have begun.
+async fn begin_anew(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<Epoch> {
+    end_links(&mut *conn, user_id).await?;
+    let epoch = sessions::end_all_but(&mut *conn, user_id, None).await?;
+    provider_identities::forget(&mut *conn, user_id).await?;
+    acts_under_way::end(conn, actor, user_id).await?;
+    Ok(epoch)
 }
 
 /// Ends the links that a person has been mailed and has not used, except those in the mailboxes of

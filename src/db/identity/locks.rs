@@ -19,6 +19,59 @@ pub struct VerifiedPassword {
     pub counted: Counted,
 }
 
+/// An identity at the identity provider, which a person has proved a moment ago.
+#[derive(Clone, Debug)]
+pub struct ProvedIdentity {
+    pub user_id: i64,
+    /// Its number in `provider_identities`.
+    pub identity_id: i64,
+    /// Whether the provider says that a second factor was given.
+    pub has_second_factor: bool,
+    /// The token that ends the provider's session, sealed.
+    pub id_token: Vec<u8>,
+}
+
+/// What a person has proved first. Whatever it leads to happens only while it still holds.
+#[derive(Clone, Debug)]
+pub enum FirstFactor {
+    Password(VerifiedPassword),
+    Identity(ProvedIdentity),
+}
+
+impl FirstFactor {
+    /// The person.
+    #[must_use]
+    pub fn user_id(&self) -> i64 {
+        match self {
+            Self::Password(verified) => verified.user_id,
+            Self::Identity(proved) => proved.user_id,
+        }
+    }
+
+    /// Whether no other factor is asked for.
+    #[must_use]
+    pub fn has_second_factor(&self) -> bool {
+        self.identity().is_some_and(|proved| proved.has_second_factor)
+    }
+
+    /// The identity, where it was one.
+    #[must_use]
+    pub fn identity(&self) -> Option<&ProvedIdentity> {
+        match self {
+            Self::Password(_) => None,
+            Self::Identity(proved) => Some(proved),
+        }
+    }
+
+    /// The attempt that was counted before the password was judged; none at the provider.
+    pub(super) fn counted(&self) -> Counted {
+        match self {
+            Self::Password(verified) => verified.counted.clone(),
+            Self::Identity(_) => Counted::default(),
+        }
+    }
+}
+
 /// Locks a person's row until the transaction ends. Statements that follow see what acts before
 /// this one have written; the same statement would not.
 pub(super) async fn person(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
@@ -40,6 +93,24 @@ pub(super) async fn verified_person(conn: &mut PgConnection, verified: &Verified
             .await?;
     let Some(current) = current.filter(|current| current.disabled_at.is_none()) else { return Ok(false) };
     Ok(current.password_hash.is_some_and(|hash| hash == verified.hash.as_phc()))
+}
+
+/// Locks the row of a person who has proved something. False where it does not hold any more, or
+/// the person was disabled.
+pub(super) async fn proved_person(conn: &mut PgConnection, proof: &FirstFactor) -> sqlx::Result<bool> {
+    let proved = match proof {
+        FirstFactor::Password(verified) => return verified_person(conn, verified).await,
+        FirstFactor::Identity(proved) => proved,
+    };
+    person(&mut *conn, proved.user_id).await?;
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM provider_identities i JOIN users u ON u.id = i.user_id
+                           WHERE i.id = $1 AND u.id = $2 AND i.unlinked_at IS NULL AND u.disabled_at IS NULL) AS "holds!""#,
+        proved.identity_id,
+        proved.user_id,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Locks a session of a person whose row is locked already. False where it has ended.

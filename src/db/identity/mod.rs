@@ -11,6 +11,8 @@ pub mod locks;
 pub mod mailboxes;
 pub mod passwords;
 pub mod people;
+pub mod provider_attempts;
+pub mod provider_identities;
 pub mod registration;
 pub mod second_factors;
 pub mod sessions;

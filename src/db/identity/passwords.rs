@@ -72,6 +72,12 @@ pub async fn renew_hash(pool: &PgPool, old: &VerifiedPassword, new: &PasswordHas
     Ok(())
 }
 
+/// Removes the password of a person whose row is locked: they sign in at the identity provider.
+pub(super) async fn remove(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("UPDATE users SET password_hash = NULL WHERE id = $1", user_id).execute(&mut *conn).await?;
+    second_factors::end_setup(conn, user_id).await
+}
+
 /// Replaces the password of a person whose row is locked by one that they chose, and mails them. A
 /// second factor that is being set up ends: another person may have begun it.
 pub(super) async fn replace(

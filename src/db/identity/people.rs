@@ -84,7 +84,7 @@ pub async fn list(pool: &PgPool, filter: PeopleFilter<'_>) -> sqlx::Result<Vec<P
                   (SELECT count(*) FROM structures s WHERE s.principal_manager_id = u.id) AS "managed!",
                   (SELECT count(*) FROM memberships m WHERE m.user_id = u.id) AS "memberships!"
              FROM users u
-            CROSS JOIN LATERAL (SELECT person_state(u.disabled_at, u.password_hash, u.invited) AS state) w
+            CROSS JOIN LATERAL (SELECT person_state(u.disabled_at, way_in(u.id, u.password_hash), u.invited) AS state) w
             WHERE ($1::text IS NULL OR u.login = $1)
               AND ($2::text IS NULL
                    OR position(search_key($2) IN search_key(concat_ws(' ', u.login, u.first_name, u.last_name, u.contact_address))) > 0)

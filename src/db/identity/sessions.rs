@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     acts_under_way, known_browsers,
-    locks::{self, VerifiedPassword},
+    locks::{self, FirstFactor, ProvedIdentity, VerifiedPassword},
 };
 use crate::{
     db::{
@@ -37,6 +37,12 @@ pub struct SignedIn {
     pub is_fresh: bool,
     /// Whether sign-in asks the person for a code, too.
     pub has_second_factor: bool,
+    /// Whether the session began with a second factor at the identity provider.
+    pub has_second_factor_elsewhere: bool,
+    /// Whether the person can sign in with a password.
+    pub has_password: bool,
+    /// Whether an identity at the provider is linked to the person.
+    pub has_provider_identity: bool,
     /// Seconds until the session reaches the age at which it ends in any case.
     pub seconds_left: i32,
 }
@@ -50,7 +56,7 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
     sqlx::query_as!(
         SignedIn,
         r#"WITH living AS (
-               SELECT id_hash, user_id, last_seen_at, created_at, authenticated_at FROM sessions
+               SELECT id_hash, user_id, last_seen_at, created_at, authenticated_at, has_second_factor_elsewhere FROM sessions
                 WHERE id_hash = $1 AND last_seen_at > portal_now() - $2::interval AND created_at > portal_now() - $3::interval),
            seen AS (
                UPDATE sessions SET last_seen_at = portal_now() FROM living
@@ -59,6 +65,8 @@ pub async fn find_signed_in(pool: &PgPool, session: &SessionSecret) -> sqlx::Res
                   EXISTS (SELECT FROM structures WHERE principal_manager_id = u.id) AS "is_principal_manager!",
                   living.authenticated_at > portal_now() - $4::interval AS "is_fresh!",
                   EXISTS (SELECT FROM second_factors f WHERE f.user_id = u.id AND f.confirmed_at IS NOT NULL) AS "has_second_factor!",
+                  living.has_second_factor_elsewhere, u.password_hash IS NOT NULL AS "has_password!",
+                  EXISTS (SELECT FROM provider_identities i WHERE i.user_id = u.id AND i.unlinked_at IS NULL) AS "has_provider_identity!",
                   extract(epoch FROM living.created_at + $3::interval - portal_now())::int AS "seconds_left!"
              FROM living JOIN users u ON u.id = living.user_id AND u.disabled_at IS NULL"#,
         session.digest(),
@@ -149,29 +157,34 @@ pub struct NewSession<'a> {
 /// Inserts the session of a person who has signed in from `address`.
 pub(super) async fn insert(
     conn: &mut PgConnection,
-    user_id: i64,
+    proof: &FirstFactor,
     address: &str,
     new: NewSession<'_>,
 ) -> sqlx::Result<()> {
+    let user_id = proof.user_id();
     make_room(conn, user_id).await?;
     sqlx::query!(
-        "INSERT INTO sessions (id_hash, data, user_id, address, software) VALUES ($1, '{}', $2, $3, $4)",
+        "INSERT INTO sessions (id_hash, data, user_id, address, software, provider_identity_id, has_second_factor_elsewhere, id_token)
+         VALUES ($1, '{}', $2, $3, $4, $5, $6, $7)",
         new.id.digest(),
         user_id,
         address,
         new.software,
+        proof.identity().map(|proved| proved.identity_id),
+        proof.has_second_factor(),
+        proof.identity().map(|proved| proved.id_token.as_slice()),
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// A sign-in whose password was right, and whose code is still to come. Its session gives access
-/// to nothing.
+/// A sign-in whose first factor was right, and whose code is still to come. Its session gives
+/// access to nothing.
 #[derive(Clone)]
 pub struct PendingSignIn {
     pub session: SessionSecret,
-    pub verified: VerifiedPassword,
+    pub proof: FirstFactor,
     pub login: String,
     /// The page that was asked for before signing in.
     pub return_to: Option<String>,
@@ -181,27 +194,33 @@ pub struct PendingSignIn {
 /// row without a `user_id` gives access to nothing.
 pub(super) async fn insert_pending(
     conn: &mut PgConnection,
-    verified: &VerifiedPassword,
+    proof: &FirstFactor,
     id: &SessionSecret,
     return_to: Option<&str>,
 ) -> sqlx::Result<()> {
+    let password = match proof {
+        FirstFactor::Password(verified) => Some(verified.hash.as_phc()),
+        FirstFactor::Identity(_) => None,
+    };
     // Pending sign-ins end no session: the password alone must not end those of its owner.
     sqlx::query!(
         "DELETE FROM sessions WHERE id_hash IN (
              SELECT id_hash FROM sessions WHERE user_id IS NULL AND (data->>'half_user_id')::bigint = $1
               ORDER BY created_at DESC, id_hash OFFSET $2)",
-        verified.user_id,
+        proof.user_id(),
         MOST_SESSIONS - 1,
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query!(
-        "INSERT INTO sessions (id_hash, data) VALUES ($1, jsonb_build_object('half_user_id', $2::bigint,
-             'half_password', encode(sha256(convert_to($3, 'UTF8')), 'hex'), 'return_to', $4::text))",
+        "INSERT INTO sessions (id_hash, data, provider_identity_id, id_token) VALUES ($1, jsonb_build_object('half_user_id', $2::bigint,
+             'half_password', encode(sha256(convert_to($3, 'UTF8')), 'hex'), 'return_to', $4::text), $5, $6)",
         id.digest(),
-        verified.user_id,
-        verified.hash.as_phc(),
+        proof.user_id(),
+        password,
         return_to,
+        proof.identity().map(|proved| proved.identity_id),
+        proof.identity().map(|proved| proved.id_token.as_slice()),
     )
     .execute(conn)
     .await?;
@@ -209,37 +228,47 @@ pub(super) async fn insert_pending(
 }
 
 /// The pending sign-in of a session; `None` after [`session_lifetime::PENDING_SIGN_IN`], or once
-/// the password was replaced.
+/// the password was replaced, or the identity's link ended.
 ///
 /// # Errors
 /// Database errors.
 pub async fn find_pending(pool: &PgPool, session: SessionSecret) -> sqlx::Result<Option<PendingSignIn>> {
     let row = sqlx::query!(
-        r#"SELECT u.id, u.login, u.password_hash AS "password_hash!", s.data->>'return_to' AS return_to
+        r#"SELECT u.id, u.login, u.password_hash, s.data->>'return_to' AS return_to, s.provider_identity_id, s.id_token
              FROM sessions s JOIN users u ON u.id = (s.data->>'half_user_id')::bigint
             WHERE s.id_hash = $1 AND s.user_id IS NULL AND s.created_at > portal_now() - $2::interval
-              AND s.data->>'half_password' = encode(sha256(convert_to(u.password_hash, 'UTF8')), 'hex')"#,
+              AND CASE WHEN s.data->>'half_password' IS NULL
+                       THEN EXISTS (SELECT FROM provider_identities i
+                                     WHERE i.id = s.provider_identity_id AND i.user_id = u.id AND i.unlinked_at IS NULL)
+                       ELSE s.data->>'half_password' = encode(sha256(convert_to(u.password_hash, 'UTF8')), 'hex') END"#,
         session.digest(),
         session_lifetime::PENDING_SIGN_IN as _,
     )
     .fetch_optional(pool)
     .await?;
-    Ok(row.map(|row| PendingSignIn {
-        session,
-        verified: VerifiedPassword {
-            user_id: row.id,
-            hash: PasswordHash::from_stored(row.password_hash),
-            counted: Counted::default(),
-        },
-        login: row.login,
-        return_to: row.return_to,
+    Ok(row.and_then(|row| {
+        let user_id = row.id;
+        let proof = match row.provider_identity_id {
+            Some(identity_id) => FirstFactor::Identity(ProvedIdentity {
+                user_id,
+                identity_id,
+                has_second_factor: false,
+                id_token: row.id_token.unwrap_or_default(),
+            }),
+            None => FirstFactor::Password(VerifiedPassword {
+                user_id,
+                hash: PasswordHash::from_stored(row.password_hash?),
+                counted: Counted::default(),
+            }),
+        };
+        Some(PendingSignIn { session, proof, login: row.login, return_to: row.return_to })
     }))
 }
 
 /// What a person within a session has proved again.
 #[derive(Clone, Debug)]
 pub struct Reauthentication {
-    pub verified: VerifiedPassword,
+    pub proof: FirstFactor,
     /// Whether a code of the second factor was given, too.
     pub with_code: bool,
 }
@@ -248,7 +277,7 @@ pub struct Reauthentication {
 /// It ends when it would have ended, and keeps the number by which it is listed and closed; its
 /// envelopes are sealed for the new id, so that a password which waits to be displayed or exported
 /// is not lost. False, and nothing written, where meanwhile the session was closed, the password
-/// was replaced, or a second factor was put in force.
+/// was replaced, the identity's link ended, or a second factor was put in force.
 ///
 /// # Errors
 /// Database errors.
@@ -259,23 +288,29 @@ pub async fn renew(
     old: &SessionSecret,
     new: &SessionSecret,
 ) -> sqlx::Result<bool> {
-    let user_id = proof.verified.user_id;
+    let user_id = proof.proof.user_id();
     let mut tx = pool.begin().await?;
-    let holds = locks::verified_person(&mut tx, &proof.verified).await?
+    let holds = locks::proved_person(&mut tx, &proof.proof).await?
         && locks::living_session(&mut tx, user_id, old).await?
-        && (proof.with_code || !locks::asks_code(&mut tx, user_id).await?);
+        && (proof.with_code || proof.proof.has_second_factor() || !locks::asks_code(&mut tx, user_id).await?);
     if !holds {
         return Ok(false);
     }
     sqlx::query!(
-        "UPDATE sessions SET id_hash = $2, authenticated_at = portal_now(), last_seen_at = portal_now() WHERE id_hash = $1",
+        "UPDATE sessions SET id_hash = $2, authenticated_at = portal_now(), last_seen_at = portal_now(),
+                provider_identity_id = coalesce($3, provider_identity_id), id_token = coalesce($4, id_token),
+                has_second_factor_elsewhere = has_second_factor_elsewhere OR $5
+          WHERE id_hash = $1",
         old.digest(),
         new.digest(),
+        proof.proof.identity().map(|proved| proved.identity_id),
+        proof.proof.identity().map(|proved| proved.id_token.as_slice()),
+        proof.proof.has_second_factor(),
     )
     .execute(&mut *tx)
     .await?;
     envelopes::hand_over(&mut tx, old, new).await?;
-    throttles::succeed(&mut tx, &proof.verified.counted).await?;
+    throttles::succeed(&mut tx, &proof.proof.counted()).await?;
     frequent::record_or_count(&mut tx, Event::of(actor, Action::IdentityConfirmed)).await?;
     tx.commit().await?;
     Ok(true)
@@ -345,15 +380,20 @@ pub async fn close_others(
     Ok(Some(epoch))
 }
 
-/// Signs a person out: their session ends, with its envelopes.
+/// Signs a person out: their session ends, with its envelopes. Returns the sealed token that ends
+/// the provider's session, where this one began there.
 ///
 /// # Errors
 /// Database errors.
-pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<()> {
+pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<Option<Vec<u8>>> {
     let mut tx = pool.begin().await?;
+    let id_token = sqlx::query_scalar!("SELECT id_token FROM sessions WHERE id_hash = $1", session.digest())
+        .fetch_optional(&mut *tx)
+        .await?;
     end(&mut tx, session).await?;
     frequent::record_or_count(&mut tx, Event::of(actor, Action::SignedOut)).await?;
-    tx.commit().await
+    tx.commit().await?;
+    Ok(id_token.flatten())
 }
 
 /// Ends a session without a signed-in person, such as a pending sign-in.
@@ -372,6 +412,23 @@ pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sql
     let ended = sqlx::query!("DELETE FROM sessions WHERE id_hash = $1", id_hash).execute(&mut *conn).await?;
     envelopes::end_of_sessions(conn, &[id_hash]).await?;
     Ok(ended.rows_affected() == 1)
+}
+
+/// Ends the sessions that began with an identity, with their envelopes, all but `kept`. Those that
+/// wait for a code end, too.
+pub(super) async fn end_of_identity(
+    conn: &mut PgConnection,
+    identity_id: i64,
+    kept: &SessionSecret,
+) -> sqlx::Result<()> {
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM sessions WHERE provider_identity_id = $1 AND id_hash <> $2 RETURNING id_hash",
+        identity_id,
+        kept.digest(),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    envelopes::end_of_sessions(conn, &ended).await
 }
 
 /// Ends a person's sessions, with their envelopes, all but `kept`. Pending sign-ins end too: they

@@ -3,7 +3,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::{
-    locks::{self, VerifiedPassword},
+    locks::{self, FirstFactor},
     mailboxes,
     sessions::{self, NewSession, PendingSignIn},
 };
@@ -85,43 +85,44 @@ pub enum Outcome {
     SignedIn(Epoch),
     /// The new session is a [`PendingSignIn`].
     CodeNeeded,
-    /// The password was replaced after it had been verified. Nothing was written.
-    PasswordReplaced,
+    /// The password was replaced after it had been verified, or the identity's link ended. Nothing
+    /// was written.
+    ProofEnded,
 }
 
-/// Opens a session for a person whose password was verified, and forgets their failures. Where
-/// they have a second factor, the session is pending until they give a code; `return_to` is the
-/// page to go to then.
+/// Opens a session for a person who has proved a first factor, and forgets their failures. Where
+/// they have a second factor and proved none elsewhere, the session is pending until they give a
+/// code; `return_to` is the page to go to then.
 ///
 /// # Errors
 /// Database errors.
 pub async fn begin(
     pool: &PgPool,
     actor: &Actor,
-    verified: &VerifiedPassword,
+    proof: &FirstFactor,
     new: NewSession<'_>,
     return_to: Option<&str>,
 ) -> sqlx::Result<Outcome> {
     let mut tx = pool.begin().await?;
-    if !locks::verified_person(&mut tx, verified).await? {
-        return Ok(Outcome::PasswordReplaced);
+    if !locks::proved_person(&mut tx, proof).await? {
+        return Ok(Outcome::ProofEnded);
     }
-    throttles::succeed(&mut tx, &verified.counted).await?;
+    throttles::succeed(&mut tx, &proof.counted()).await?;
     if let Some(replaced) = new.replaces {
         sessions::end(&mut tx, replaced).await?;
     }
-    let outcome = if locks::asks_code(&mut tx, verified.user_id).await? {
-        sessions::insert_pending(&mut tx, verified, new.id, return_to).await?;
+    let outcome = if !proof.has_second_factor() && locks::asks_code(&mut tx, proof.user_id()).await? {
+        sessions::insert_pending(&mut tx, proof, new.id, return_to).await?;
         Outcome::CodeNeeded
     } else {
-        Outcome::SignedIn(open(&mut tx, actor, verified.user_id, new).await?)
+        Outcome::SignedIn(open(&mut tx, actor, proof, new).await?)
     };
     tx.commit().await?;
     Ok(outcome)
 }
 
 /// Opens the session of a pending sign-in whose code was right, in place of the pending one.
-/// `None`, and nothing written, where that one was ended or the password was replaced meanwhile.
+/// `None`, and nothing written, where that one was ended or the proof does not hold any more.
 ///
 /// # Errors
 /// Database errors.
@@ -132,11 +133,11 @@ pub async fn complete(
     new: NewSession<'_>,
 ) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
-    let holds = locks::verified_person(&mut tx, &pending.verified).await?;
+    let holds = locks::proved_person(&mut tx, &pending.proof).await?;
     if !holds || !sessions::end(&mut tx, &pending.session).await? {
         return Ok(None);
     }
-    let epoch = open(&mut tx, actor, pending.verified.user_id, new).await?;
+    let epoch = open(&mut tx, actor, &pending.proof, new).await?;
     tx.commit().await?;
     Ok(Some(epoch))
 }
@@ -144,8 +145,9 @@ pub async fn complete(
 /// Inserts the session and records the sign-in, after which the person no longer counts as invited
 /// and takes part in the structures that they were attached to since their last one. Mails them
 /// where they have signed in before, but never from this network with this software.
-async fn open(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: NewSession<'_>) -> sqlx::Result<Epoch> {
-    sessions::insert(conn, user_id, &actor.address, new).await?;
+async fn open(conn: &mut PgConnection, actor: &Actor, proof: &FirstFactor, new: NewSession<'_>) -> sqlx::Result<Epoch> {
+    let user_id = proof.user_id();
+    sessions::insert(conn, proof, &actor.address, new).await?;
     memberships::accept_all(conn, user_id).await?;
     frequent::record_or_count(conn, Event { subject: &actor.name, ..Event::of(actor, Action::SignedIn) }).await?;
     sqlx::query!("UPDATE users SET invited = false WHERE id = $1 AND invited", user_id).execute(&mut *conn).await?;

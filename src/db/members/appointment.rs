@@ -68,7 +68,7 @@ pub async fn appoint(pool: &PgPool, actor: &Actor, appointment: Appointment<'_>)
     let mut tx = pool.begin().await?;
     let structure = structures::lock_named(&mut tx, structure).await?.ok_or(AppointError::UnknownStructure)?;
     let person = sqlx::query!(
-        r#"SELECT id, disabled_at, password_hash IS NOT NULL AS "has_password!" FROM users WHERE login = $1"#,
+        r#"SELECT id, disabled_at, way_in(id, password_hash) IS NOT NULL AS "has_password!" FROM users WHERE login = $1"#,
         login
     )
     .fetch_optional(&mut *tx)
@@ -102,7 +102,7 @@ async fn replace(
     (former, successor): (i64, i64),
 ) -> Result<String, AppointError> {
     let manager = sqlx::query!(
-        r#"SELECT login, person_state(disabled_at, password_hash, invited) = 'active' AS "is_there!" FROM users WHERE id = $1"#,
+        r#"SELECT login, person_state(disabled_at, way_in(id, password_hash), invited) = 'active' AS "is_there!" FROM users WHERE id = $1"#,
         former
     )
     .fetch_one(&mut *conn)

@@ -60,8 +60,8 @@ pub async fn of_structure(executor: impl PgExecutor<'_>, structure: &ManagedStru
     sqlx::query_as!(
         Member,
         r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role AS "role: Role",
-                  u.password_hash IS NOT NULL AS "active!", u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", m.invited_as,
-                  u.password_hash IS NOT NULL AND NOT u.invited AND m.invited_as IS NULL AS "has_signed_in!"
+                  way_in(u.id, u.password_hash) IS NOT NULL AS "active!", u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", m.invited_as,
+                  way_in(u.id, u.password_hash) IS NOT NULL AND NOT u.invited AND m.invited_as IS NULL AS "has_signed_in!"
              FROM memberships m JOIN users u ON u.id = m.user_id
             WHERE m.structure_id = $1
             ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', coalesce(m.invited_as, u.last_name),

@@ -59,7 +59,7 @@ pub(super) async fn give(conn: &mut PgConnection, grant: Grant<'_>) -> Result<bo
         return Err(MemberError::PrincipalManager);
     }
     let person = sqlx::query!(
-        r#"SELECT login, contact_address, password_hash IS NOT NULL AS "has_password!" FROM users WHERE id = $1"#,
+        r#"SELECT login, contact_address, way_in(id, password_hash) IS NOT NULL AS "has_password!" FROM users WHERE id = $1"#,
         user_id
     )
     .fetch_one(&mut *conn)

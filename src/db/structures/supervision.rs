@@ -57,7 +57,7 @@ pub async fn list(pool: &PgPool, filter: StructureFilter<'_>) -> sqlx::Result<Ve
                   (SELECT count(*) FROM technical_users t WHERE t.structure_id = s.id AND t.status <> 'DELETED') AS "technical_users!"
              FROM structures s LEFT JOIN users p ON p.id = s.principal_manager_id
             CROSS JOIN LATERAL (SELECT CASE WHEN p.id IS NOT NULL
-                                            THEN person_state(p.disabled_at, p.password_hash, p.invited) END AS state) w
+                                            THEN person_state(p.disabled_at, way_in(p.id, p.password_hash), p.invited) END AS state) w
             WHERE CASE WHEN $1::text IS NULL THEN s.managed ELSE s.identifier_type = $1 AND s.identifier = $2 END
               AND (NOT $3 OR w.state IS DISTINCT FROM 'active')
             ORDER BY s.search_text, s.id"#,
@@ -89,7 +89,7 @@ pub async fn members(pool: &PgPool, structure_id: i64) -> sqlx::Result<Vec<Super
     sqlx::query_as!(
         SupervisedMember,
         r#"SELECT u.login, u.last_name, u.first_name, m.role AS "role: Role", u.contact_address,
-                  person_state(u.disabled_at, u.password_hash, u.invited) AS "state!"
+                  person_state(u.disabled_at, way_in(u.id, u.password_hash), u.invited) AS "state!"
              FROM memberships m JOIN users u ON u.id = m.user_id
             WHERE m.structure_id = $1
             ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', u.last_name, u.first_name, u.id"#,

@@ -12,12 +12,16 @@ use super::{error::AppError, metrics::Metrics, shares::Shares};
 use crate::{
     db::{Pools, identity::sessions::SignedIn},
     domain::{envelope::IssuedPassword, password::Password, person::TypedPassword, random, second_factor::Keyring},
+    identity_provider::{IdentityProvider, ReturnAddresses},
     secret_keys::{self, KeyFileError},
     settings::Settings,
-    web::shell::{
-        layout::{Assets, Layout, SignedInUser, Tab, Theme},
-        notice::Notice,
-        static_files::StaticFiles,
+    web::{
+        paths,
+        shell::{
+            layout::{Assets, Layout, ProviderButton, SignedInUser, Tab, Theme},
+            notice::Notice,
+            static_files::StaticFiles,
+        },
     },
     work_queue::{QueueKey, WorkQueue},
 };
@@ -62,6 +66,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Wakes the task that carries batches out.
     pub batches: Notify,
+    /// The identity provider, where people sign in with one.
+    pub provider: Option<IdentityProvider>,
     keys: OnceLock<Keyring>,
 }
 
@@ -75,9 +81,10 @@ impl Deref for AppState {
 
 impl AppState {
     /// # Errors
-    /// Where the theme's files cannot be read.
+    /// Where the theme's files or the portal's credential at the identity provider cannot be read.
     pub fn new(pools: impl Into<Pools>, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
+        let provider = open_provider(&settings)?;
         let work_queue = WorkQueue::default();
         let (metrics, keys) = (Metrics::default(), OnceLock::new());
         let Pools { portal: pool, strangers: strangers_pool, api: api_pool } = pools.into();
@@ -95,6 +102,7 @@ impl AppState {
             files,
             metrics,
             batches: Notify::new(),
+            provider,
             keys,
         };
         Ok(Self(Arc::new(parts)))
@@ -139,6 +147,27 @@ impl AppState {
         if self.is_public_https() { "__Host-raccord-terminal" } else { "raccord-terminal-sans-https" }
     }
 
+    /// The name of the cookie of a browser that has left for the identity provider. Lax: it must
+    /// come along when the provider sends the person back.
+    pub fn provider_cookie(&self) -> &'static str {
+        if self.is_public_https() { "__Host-raccord-fournisseur" } else { "raccord-fournisseur-sans-https" }
+    }
+
+    /// Whether people may sign in with a password.
+    pub fn takes_passwords(&self) -> bool {
+        self.provider.as_ref().is_none_or(|provider| !provider.settings.only)
+    }
+
+    /// The button that leads to the identity provider, where there is one.
+    pub fn provider_button(&self) -> Option<ProviderButton> {
+        let settings = &self.provider.as_ref()?.settings;
+        Some(ProviderButton {
+            label: settings.label.clone(),
+            is_proconnect: settings.is_proconnect(),
+            image: self.files.optional_url("provider-button.svg"),
+        })
+    }
+
     /// The layout of a page without a signed-in person.
     pub fn anonymous_layout(&self, notice: Option<Notice>) -> Layout {
         self.layout_of(None, Tab::None, notice)
@@ -162,6 +191,13 @@ impl AppState {
         };
         Layout { user, current, notice, assets, theme }
     }
+}
+
+fn open_provider(settings: &Settings) -> std::io::Result<Option<IdentityProvider>> {
+    let url = |path| format!("{}{path}", settings.public_url);
+    let addresses =
+        ReturnAddresses { callback: url(paths::PROVIDER_CALLBACK), signed_out: url(paths::PROVIDER_SIGNED_OUT) };
+    settings.identity_provider.clone().map(|provider| IdentityProvider::open(provider, addresses)).transpose()
 }
 
 impl From<&SignedIn> for SignedInUser {

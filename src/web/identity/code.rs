@@ -80,7 +80,7 @@ pub async fn submit(
     browser: Browser,
     Carrying { form, typed, forms }: Carrying<CodeForm>,
 ) -> Result<Response, AppError> {
-    let user_id = pending.verified.user_id;
+    let user_id = pending.proof.user_id();
     let actor = Actor { user_id: Some(user_id), name: pending.login.clone(), address: browser.address.to_string() };
     let source = browser.source(&state, &pending.login).await?;
     let place = CodePlace::SignIn(&source);

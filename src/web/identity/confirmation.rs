@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     db::identity::{
-        locks::VerifiedPassword,
+        locks::{FirstFactor, VerifiedPassword},
         second_factors::CodePlace,
         sessions::{self, Reauthentication},
     },
@@ -51,6 +51,9 @@ pub async fn submit(
     Form(sent): Form<Vec<(String, String)>>,
 ) -> Result<Response, AppError> {
     let form = read(&sent)?;
+    if !state.takes_passwords() {
+        return Err(AppError::Forbidden);
+    }
     let refuse = |field, message: String| {
         let errors = Errors(vec![FieldError { field, message }]);
         ask(&state, &visitor, form.target.clone(), sent.clone(), (StatusCode::UNPROCESSABLE_ENTITY, errors))
@@ -94,7 +97,7 @@ async fn confirm(
             refused => return Ok(refused),
         }
     }
-    let proof = Reauthentication { verified, with_code: person.has_second_factor };
+    let proof = Reauthentication { proof: FirstFactor::Password(verified), with_code: person.has_second_factor };
     browser.renew(state, visitor, &proof).await?;
     Ok(Verdict::Right(()))
 }

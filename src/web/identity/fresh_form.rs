@@ -88,6 +88,17 @@ pub fn ask(
 ) -> Result<Response, AppError> {
     fields.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
     let layout = state.layout(&visitor.person, Tab::None, None);
-    let (login, asks_code) = (visitor.person.login.clone(), visitor.person.has_second_factor);
-    page_with_status(status, &ConfirmIdentityPage { layout, login, asks_code, target, fields, errors })
+    let person = &visitor.person;
+    let provider = state.provider_button().filter(|_| person.has_provider_identity);
+    let page = ConfirmIdentityPage {
+        layout,
+        login: person.login.clone(),
+        asks_code: person.has_second_factor,
+        asks_password: person.has_password && state.takes_passwords() || provider.is_none(),
+        provider,
+        target,
+        fields,
+        errors,
+    };
+    page_with_status(status, &page)
 }

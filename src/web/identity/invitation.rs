@@ -36,7 +36,7 @@ use crate::{
 /// The page of the link. It changes nothing, since mail readers open links too.
 pub async fn invitation(State(state): State<AppState>, Path(token): Path<String>) -> Result<Response, AppError> {
     match invitations::find(&state.strangers_pool, &random::digest(&token)).await? {
-        Some(invited) => page(&InvitationPage::new(state.anonymous_layout(None), token, &invited, Errors::none())),
+        Some(invited) => page(&InvitationPage::new(&state, token, &invited, Errors::none())),
         None => page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) }),
     }
 }
@@ -56,6 +56,9 @@ pub async fn accept_invitation(
     Path(token): Path<String>,
     Form(form): Form<InvitationForm>,
 ) -> Result<Response, AppError> {
+    if !state.takes_passwords() {
+        return Err(AppError::Forbidden);
+    }
     let token_hash = random::digest(&token);
     let over = || page_with_status(StatusCode::NOT_FOUND, &InvitationOverPage { layout: state.anonymous_layout(None) });
     let Some(invited) = invitations::find(&state.strangers_pool, &token_hash).await? else { return over() };
@@ -64,7 +67,7 @@ pub async fn accept_invitation(
     let judged = state.work_queue.run(key.clone(), move || check_chosen_password(&chosen, &known)).await?;
     if let Err(error) = judged {
         let errors = Errors(vec![FieldError { field: "nouveau-mot-de-passe", message: error.to_string() }]);
-        let page = InvitationPage::new(state.anonymous_layout(None), token, &invited, errors);
+        let page = InvitationPage::new(&state, token, &invited, errors);
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     }
     let hash = state.work_queue.hash(key, form.password, &mut random::os_rng()).await?;

@@ -55,7 +55,7 @@ pub struct KnownForms(pub &'static [(&'static str, &'static [Field])]);
 impl KnownForms {
     /// What people typed in the form of `target`, by caption. Leaves out what the form has hidden,
     /// and names that are none of its own.
-    fn typed(self, target: &str, sent: &KeptFields) -> Vec<(&'static str, String)> {
+    pub(super) fn typed(self, target: &str, sent: &KeptFields) -> Vec<(&'static str, String)> {
         let path = target.split('?').next().unwrap_or_default();
         let form = self.0.iter().find(|(pattern, _)| matches(pattern, path));
         let fields = form.map_or(&[][..], |(_, fields)| *fields);
@@ -105,14 +105,14 @@ pub async fn keep(
         return resumed.map_or_else(IntoResponse::into_response, |page| page.unwrap_or_else(|| asked.into_response()));
     }
     let layout = state.anonymous_layout(Some(Notice::SessionExpired));
-    let page = SignInPage { layout, login: String::new(), refusal: None, return_to: Some(target), typed: fields };
+    let page = SignInPage::new(&state, layout, Some(target), fields);
     page_with_status(StatusCode::FORBIDDEN, &page).unwrap_or_else(IntoResponse::into_response)
 }
 
 /// The form's target and the fields to keep; `None` where nothing was typed, or a secret was.
 fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFields)> {
     let mut target = target;
-    if target == paths::CONFIRM_IDENTITY {
+    if [paths::CONFIRM_IDENTITY, paths::PROVIDER_CONFIRMATION].contains(&target.as_str()) {
         // The confirmation carries another form.
         let suite = sent.iter().find(|(name, _)| name == "confirmation-suite");
         target = suite.map(|(_, suite)| suite.clone()).filter(|suite| is_local_path(suite))?;

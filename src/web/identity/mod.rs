@@ -10,6 +10,7 @@ pub mod fresh_form;
 pub mod invitation;
 pub mod kept_form;
 pub mod pages;
+pub mod provider;
 pub mod session;
 pub mod sign_in;
 pub mod verification;

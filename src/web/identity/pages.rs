@@ -5,7 +5,14 @@ use time::OffsetDateTime;
 
 use crate::{
     db::identity::{contact_addresses::Awaiting, invitations::Invited},
-    web::shell::{filters, form::Errors, layout::Layout},
+    web::{
+        edge::state::AppState,
+        shell::{
+            filters,
+            form::Errors,
+            layout::{Layout, ProviderButton},
+        },
+    },
 };
 
 /// « Connexion ».
@@ -19,13 +26,29 @@ pub struct SignInPage {
     pub return_to: Option<String>,
     /// The fields of a carried form.
     pub typed: Vec<(String, String)>,
+    /// The identity provider, where people may sign in with one.
+    pub provider: Option<ProviderButton>,
+    /// Whether people may sign in with a password.
+    pub takes_passwords: bool,
+}
+
+impl SignInPage {
+    /// The empty form.
+    pub fn new(state: &AppState, layout: Layout, return_to: Option<String>, typed: Vec<(String, String)>) -> Self {
+        let (provider, takes_passwords) = (state.provider_button(), state.takes_passwords());
+        Self { layout, login: String::new(), refusal: None, return_to, typed, provider, takes_passwords }
+    }
 }
 
 /// Why a sign-in was refused.
 pub enum SignInRefusal {
     WrongCredentials,
     TechnicalAccount,
-    TooManyAttempts { seconds: u32 },
+    TooManyAttempts {
+        seconds: u32,
+    },
+    /// People sign in with the identity provider only.
+    PasswordsClosed,
 }
 
 /// « Code de vérification »: the second step.
@@ -60,6 +83,10 @@ pub struct ConfirmIdentityPage {
     pub login: String,
     /// Whether a code is asked for, too.
     pub asks_code: bool,
+    /// Whether the person may confirm with a password.
+    pub asks_password: bool,
+    /// The identity provider, where the person may confirm with it.
+    pub provider: Option<ProviderButton>,
     /// The URL that the form was sent to.
     pub target: String,
     /// What was sent, to be sent again.
@@ -90,6 +117,10 @@ pub struct InvitationPage {
     /// The address that becomes the contact address, where it is another.
     pub restores: Option<String>,
     pub expires_at: OffsetDateTime,
+    /// The identity provider, where the person may accept with it.
+    pub provider: Option<ProviderButton>,
+    /// Whether the person may choose a password.
+    pub takes_passwords: bool,
     pub errors: Errors,
 }
 
@@ -117,9 +148,11 @@ pub struct AddressConfirmationOverPage {
 }
 
 impl InvitationPage {
-    pub fn new(layout: Layout, token: String, invited: &Invited, errors: Errors) -> Self {
+    pub fn new(state: &AppState, token: String, invited: &Invited, errors: Errors) -> Self {
         Self {
-            layout,
+            layout: state.anonymous_layout(None),
+            provider: state.provider_button(),
+            takes_passwords: state.takes_passwords(),
             token,
             display_name: format!("{} {}", invited.first_name, invited.last_name),
             login: invited.login.clone(),

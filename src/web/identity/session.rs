@@ -25,7 +25,7 @@ use crate::{
     db::{
         identity::{
             known_browsers,
-            locks::VerifiedPassword,
+            locks::FirstFactor,
             sessions::{self, NewSession, PendingSignIn, Reauthentication},
             sign_in::{self, Outcome},
         },
@@ -36,6 +36,7 @@ use crate::{
         envelope::SessionSecret,
         known_browser::{self, Epoch, KnownBrowser},
         network::{network_of, site_of},
+        provider_attempt::{self, BrowserSecret},
         random,
     },
     web::edge::{
@@ -114,7 +115,7 @@ impl<S: Sync> FromRequestParts<S> for Browser {
     }
 }
 
-/// What a verified password has led to.
+/// What a first factor has led to.
 pub enum Begun {
     SignedIn(SessionSecret, Epoch),
     /// The browser's session waits for the code.
@@ -170,26 +171,47 @@ impl Browser {
         (AppendHeaders([(header::SET_COOKIE, cookie.to_string())]), answer).into_response()
     }
 
-    /// What the browser's cookie says about who has signed in there, unchecked.
-    fn mark(&self, state: &AppState) -> Option<String> {
-        let sent = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut cookies = sent.flat_map(Cookie::split_parse).flatten();
-        cookies.find(|cookie| cookie.name() == state.known_browser_cookie()).map(|cookie| cookie.value().to_owned())
+    /// The secret of a browser that has left for the identity provider.
+    pub fn provider_secret(&self, state: &AppState) -> Option<BrowserSecret> {
+        self.cookie_value(state.provider_cookie()).and_then(|value| BrowserSecret::parse(&value))
     }
 
-    /// Signs in the person whose password was verified, or has them asked for a code.
+    /// Has the answer give the browser its secret, for the time of an attempt.
+    pub fn give_provider_secret(&self, state: &AppState, secret: &BrowserSecret, answer: Response) -> Response {
+        let seconds = i64::try_from(provider_attempt::LIFETIME.as_secs()).unwrap_or(i64::MAX);
+        let cookie = Cookie::build((state.provider_cookie(), secret.expose()))
+            .path("/")
+            .secure(state.is_public_https())
+            .http_only(true)
+            .same_site(SameSite::Lax)
+            .max_age(time::Duration::seconds(seconds));
+        (AppendHeaders([(header::SET_COOKIE, cookie.to_string())]), answer).into_response()
+    }
+
+    /// What the browser's cookie says about who has signed in there, unchecked.
+    fn mark(&self, state: &AppState) -> Option<String> {
+        self.cookie_value(state.known_browser_cookie())
+    }
+
+    fn cookie_value(&self, name: &str) -> Option<String> {
+        let sent = self.headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut cookies = sent.flat_map(Cookie::split_parse).flatten();
+        cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
+    }
+
+    /// Signs in the person who has proved a first factor, or has them asked for a code.
     pub async fn begin(
         &self,
         state: &AppState,
         actor: &Actor,
-        verified: &VerifiedPassword,
+        proof: &FirstFactor,
         return_to: Option<&str>,
     ) -> Result<Begun, AppError> {
         let (id, secret) = new_id();
         let replaced = self.session();
         let new = NewSession { replaces: replaced.as_ref(), ..self.new_session(&secret) };
-        let begun = match sign_in::begin(&state.strangers_pool, actor, verified, new, return_to).await? {
-            Outcome::PasswordReplaced => return Err(session_ended()),
+        let begun = match sign_in::begin(&state.strangers_pool, actor, proof, new, return_to).await? {
+            Outcome::ProofEnded => return Err(session_ended()),
             Outcome::CodeNeeded => Begun::CodeNeeded,
             Outcome::SignedIn(epoch) => Begun::SignedIn(secret, epoch),
         };

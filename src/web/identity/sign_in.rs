@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::{
     kept_form::{Carrying, KeptFields, resume},
     pages::{SignInCodePage, SignInPage, SignInRefusal},
+    provider,
     session::{Begun, Browser},
     verification::{or_give_back, verify_counted},
     visitor::Visitor,
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     db::{
         identity::{
-            locks::VerifiedPassword,
+            locks::{FirstFactor, VerifiedPassword},
             passwords, sessions,
             sign_in::{self, Attempt, Credentials},
         },
@@ -65,7 +66,7 @@ pub async fn form(
         return Ok(Redirect::to(&destination(query.suite.as_deref())).into_response());
     }
     let layout = state.anonymous_layout(notice.notice());
-    page(&SignInPage { layout, login: String::new(), refusal: None, return_to: query.suite, typed: Vec::new() })
+    page(&SignInPage::new(&state, layout, query.suite, Vec::new()))
 }
 
 #[derive(Deserialize)]
@@ -87,6 +88,9 @@ pub async fn submit(
     Carrying { form, typed, forms }: Carrying<SignInForm>,
 ) -> Result<Response, AppError> {
     let refuse = |refusal| refused(&state, &form, &typed, refusal);
+    if !state.takes_passwords() {
+        return refuse(SignInRefusal::PasswordsClosed);
+    }
     if is_technical_login(&form.identifiant) {
         return refuse(SignInRefusal::TechnicalAccount);
     }
@@ -132,7 +136,7 @@ async fn begin(
     form: &SignInForm,
 ) -> Result<Begun, AppError> {
     let verified = renew_outdated_hash(state, verified, &form.password).await?;
-    browser.begin(state, actor, &verified, form.suite.as_deref()).await
+    browser.begin(state, actor, &FirstFactor::Password(verified), form.suite.as_deref()).await
 }
 
 /// Takes as long where there are no credentials, or no password.
@@ -165,13 +169,8 @@ fn refused(
         SignInRefusal::TooManyAttempts { seconds } => Some(seconds),
         _ => None,
     };
-    let page = SignInPage {
-        layout: state.anonymous_layout(None),
-        login: form.identifiant.clone(),
-        refusal: Some(refusal),
-        return_to: form.suite.clone(),
-        typed: typed.clone(),
-    };
+    let empty = SignInPage::new(state, state.anonymous_layout(None), form.suite.clone(), typed.clone());
+    let page = SignInPage { login: form.identifiant.clone(), refusal: Some(refusal), ..empty };
     let page = page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page)?;
     Ok(match seconds {
         Some(seconds) => rate_limited(page, seconds),
@@ -200,17 +199,24 @@ pub async fn extend_session(_: Visitor) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-/// Ends the session here and in the browser.
+/// Ends the session here and in the browser, and leads on to the identity provider where the
+/// session began there.
 pub async fn sign_out(
     State(state): State<AppState>,
     visitor: Result<Visitor, AppError>,
     browser: Browser,
-) -> Result<Redirect, AppError> {
+) -> Result<Response, AppError> {
+    let mut elsewhere = None;
     if let Ok(visitor) = visitor {
-        sessions::sign_out(&state.pool, &visitor.actor, &visitor.session).await?;
+        let id_token = sessions::sign_out(&state.pool, &visitor.actor, &visitor.session).await?;
+        elsewhere = id_token.map(|id_token| (visitor.person.user_id, id_token));
     } else if let Some(session) = browser.session() {
         sessions::discard(&state.pool, &session).await?;
     }
     browser.remove_cookie().await?;
-    Ok(Redirect::to(&Notice::SignedOut.on(paths::SIGN_IN)))
+    let page = match elsewhere {
+        Some((user_id, id_token)) => provider::sign_out::lead_on(&state, &browser, user_id, &id_token).await?,
+        None => None,
+    };
+    Ok(page.unwrap_or_else(|| Redirect::to(&Notice::SignedOut.on(paths::SIGN_IN)).into_response()))
 }

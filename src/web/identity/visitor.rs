@@ -65,7 +65,7 @@ impl FromRequestParts<AppState> for Visitor {
 
 /// Whether this is a principal manager who must set up a second factor before anything else.
 pub fn must_set_up_second_factor(state: &AppState, person: &SignedIn) -> bool {
-    needs_second_factor(state, person) && !person.has_second_factor
+    needs_second_factor(state, person) && !person.has_second_factor && !person.has_second_factor_elsewhere
 }
 
 /// Whether the operator requires a second factor of this person.
@@ -73,7 +73,10 @@ pub fn needs_second_factor(state: &AppState, person: &SignedIn) -> bool {
     state.settings.managers_need_second_factor && person.is_principal_manager
 }
 
+const LEADING: [&str; 5] =
+    [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY, paths::PROVIDER_CONFIRMATION, paths::PROVIDER_CALLBACK];
+
 /// Whether this is a page on the way to a second factor, or to the sign-out.
 fn leads_to_second_factor(path: &str) -> bool {
-    path.starts_with(paths::SECOND_FACTOR) || [paths::SIGN_IN, paths::SIGN_OUT, paths::CONFIRM_IDENTITY].contains(&path)
+    path.starts_with(paths::SECOND_FACTOR) || LEADING.contains(&path)
 }

@@ -36,6 +36,16 @@ pub struct Assets {
     pub favicon: String,
 }
 
+/// The button that leads to the identity provider.
+pub struct ProviderButton {
+    /// The provider's name.
+    pub label: String,
+    /// Whether it is ProConnect, whose rules ask for a link that explains it.
+    pub is_proconnect: bool,
+    /// URL of the theme's picture of the button, with the provider's own logo.
+    pub image: Option<String>,
+}
+
 /// The operator's theme (`RACCORD_THEME_DIR`).
 #[derive(Clone, Default)]
 pub struct Theme {

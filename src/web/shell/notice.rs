@@ -13,6 +13,7 @@ use serde::{
 #[serde(rename_all = "kebab-case")]
 pub enum Notice {
     SignedOut,
+    SignedOutEverywhere,
     SessionExpired,
     PasswordLinkAsked,
     PasswordChosen,
@@ -52,6 +53,8 @@ pub enum Notice {
     CalendarLinkRevoked,
     SecondFactorDisabled,
     BatchUnderWay,
+    IdentityLinked,
+    IdentityUnlinked,
 }
 
 impl Notice {
@@ -60,6 +63,7 @@ impl Notice {
     pub fn look(self) -> (&'static str, &'static str) {
         match self {
             Self::SignedOut
+            | Self::SignedOutEverywhere
             | Self::SessionExpired
             | Self::PasswordLinkAsked
             | Self::MemberRoleUnchanged

@@ -24,15 +24,15 @@ pub struct StaticFiles {
 }
 
 impl StaticFiles {
-    /// Loads the built-in files and, from the theme's directory, `theme.css`, `logo.svg` and
-    /// `operator.txt` (the operator's name). Each of these may be absent.
+    /// Loads the built-in files and, from the theme's directory, `theme.css`, `logo.svg`,
+    /// `provider-button.svg` and `operator.txt` (the operator's name). Each of these may be absent.
     ///
     /// # Errors
     /// If a file of the theme exists and cannot be read.
     pub fn load(theme: Option<&FilePath>) -> io::Result<Self> {
         let mut files: HashMap<_, _> =
             BUILT_IN.into_iter().map(|(name, content)| (name.to_owned(), StaticFile::new(content.to_vec()))).collect();
-        for name in ["theme.css", "logo.svg"] {
+        for name in ["theme.css", "logo.svg", "provider-button.svg"] {
             if let Some(content) = theme.map(|dir| read_if_there(&dir.join(name))).transpose()?.flatten() {
                 files.insert(name.to_owned(), StaticFile::new(content));
             }

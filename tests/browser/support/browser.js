@@ -29,7 +29,7 @@ export async function openBrowser() {
 
 /** A visitor with an empty browser. */
 export async function newVisitor(browser, portal, options = {}) {
-  const { javaScript = true, width = 1280, height = 900, ...others } = options;
+  const { javaScript = true, width = 1280, height = 900, alsoVisits, ...others } = options;
   const context = await browser.newContext({
     baseURL: portal.url,
     javaScriptEnabled: javaScript,
@@ -39,7 +39,7 @@ export async function newVisitor(browser, portal, options = {}) {
     ...others,
   });
   context.setDefaultTimeout(10_000);
-  return new Visitor(context, await context.newPage(), portal, javaScript);
+  return new Visitor(context, await context.newPage(), portal, { javaScript, alsoVisits });
 }
 
 class Visitor {
@@ -49,7 +49,8 @@ class Visitor {
   /** The page as the portal sent it. */
   #sent;
 
-  constructor(context, page, portal, javaScript) {
+  /** `alsoVisits` is the one other place to which pages lead. */
+  constructor(context, page, portal, { javaScript, alsoVisits = portal.url }) {
     Object.assign(this, { context, page, portal, javaScript });
     page.on("console", (message) => {
       // Chromium writes a line for each page of status ≥ 400, whose status is checked below.
@@ -68,7 +69,7 @@ class Visitor {
       if (status >= 400 && !this.#expected.has(status)) this.#faults.push(`${status} ${response.url()}`);
     });
     page.on("request", (request) => {
-      if (!request.url().startsWith(portal.url)) this.#faults.push(`a request to ${request.url()}`);
+      if (![portal.url, alsoVisits].some((place) => request.url().startsWith(place))) this.#faults.push(`a request to ${request.url()}`);
     });
   }
 

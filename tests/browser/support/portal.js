@@ -24,7 +24,7 @@ export async function startPortal(settings = {}) {
   const directory = await mkdtemp(join(tmpdir(), "raccord-journey-"));
   // Where root runs the tests, the database runs as another user, which must reach its files here.
   await chmod(directory, 0o711);
-  const url = `http://127.0.0.1:${await freePort()}`;
+  const url = `http://${settings.RACCORD_LISTEN ?? `127.0.0.1:${await freePort()}`}`;
   const environment = {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
@@ -144,7 +144,7 @@ function cproAccount(login, password) {
   return { "cpro-account": Buffer.from(`${login}:${password}`, "utf8").toString("base64") };
 }
 
-async function freePort() {
+export async function freePort() {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();

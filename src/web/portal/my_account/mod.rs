@@ -1,6 +1,7 @@
 //! « Mon compte »: a person's own data, password, memberships and sessions.
 
 pub mod departure;
+pub mod identities;
 pub mod offers;
 pub mod pages;
 pub mod second_factor;
@@ -87,6 +88,11 @@ async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> R
         display_name: format!("{} {}", person.first_name, person.last_name),
         login: person.login.clone(),
         has_second_factor: person.has_second_factor,
+        has_second_factor_elsewhere: person.has_second_factor_elsewhere,
+        has_password: person.has_password,
+        takes_passwords: state.takes_passwords(),
+        provider: state.provider_button(),
+        identities: account.identities,
         last_sign_in: account.previous_sign_in,
         contact_address: shown.contact_address,
         unconfirmed: (!account.is_address_confirmed)
@@ -183,6 +189,9 @@ pub async fn change_password(
     browser: Browser,
     Form(form): Form<PasswordForm>,
 ) -> Result<Response, AppError> {
+    if !state.takes_passwords() {
+        return Err(AppError::Forbidden);
+    }
     if let Some(seconds) = account::wait_for_password_change(&state.pool, visitor.person.user_id).await? {
         let page = refused_password(&state, &visitor, "nouveau-mot-de-passe", CHANGED_TOO_OFTEN).await?;
         return Ok(rate_limited(page, seconds));

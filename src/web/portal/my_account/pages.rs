@@ -5,11 +5,17 @@ use time::OffsetDateTime;
 
 use crate::{
     db::{
-        identity::{account, mailboxes::FormerAddress, sessions::OpenSession},
+        identity::{account, mailboxes::FormerAddress, provider_identities::LinkedIdentity, sessions::OpenSession},
         members::offers::OwnOffer,
     },
     domain::{role::Role, user_agent},
-    web::shell::{filters, form::Errors, layout::Layout, pagination::Pagination, values::StructureName},
+    web::shell::{
+        filters,
+        form::Errors,
+        layout::{Layout, ProviderButton},
+        pagination::Pagination,
+        values::StructureName,
+    },
 };
 
 /// « Mon compte ».
@@ -20,6 +26,14 @@ pub struct MyAccountPage {
     pub display_name: String,
     pub login: String,
     pub has_second_factor: bool,
+    /// Whether the session began with a second factor at the identity provider.
+    pub has_second_factor_elsewhere: bool,
+    pub has_password: bool,
+    /// Whether people may sign in with a password.
+    pub takes_passwords: bool,
+    pub provider: Option<ProviderButton>,
+    /// With which the person signs in at the provider.
+    pub identities: Vec<LinkedIdentity>,
     pub last_sign_in: Option<OffsetDateTime>,
     pub contact_address: String,
     /// The contact address, where it waits to be confirmed.

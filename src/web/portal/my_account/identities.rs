@@ -1,0 +1,66 @@
+//! The identities at the identity provider with which a person signs in.
+
+use axum::{
+    extract::{Path, State},
+    response::{IntoResponse, Redirect, Response},
+};
+
+use super::refused;
+use crate::{
+    db::identity::provider_identities::{self, Unlinking, WaysIn},
+    domain::provider_attempt::Purpose,
+    web::{
+        edge::{error::AppError, state::AppState},
+        identity::{
+            fresh_form::{FreshForm, Nothing},
+            provider::departure::{Departure, leave},
+            session::Browser,
+            visitor::Visitor,
+        },
+        paths,
+        shell::notice::Notice,
+    },
+};
+
+/// Where the page shows why a link stays.
+const FIELD: &str = "comptes-associes";
+
+/// « Associer un compte … »: leaves for the provider.
+pub async fn begin_linking(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    browser: Browser,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Response, AppError> {
+    let departure = Departure {
+        purpose: Purpose::Linking,
+        session: Some(&visitor.session),
+        invitation: None,
+        return_to: None,
+        carried: &Vec::new(),
+    };
+    leave(&state, &browser, departure).await
+}
+
+/// « Dissocier ce compte ».
+pub async fn unlink(
+    State(state): State<AppState>,
+    visitor: Visitor,
+    Path(id): Path<String>,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Response, AppError> {
+    let id = id.parse().map_err(|_| AppError::NotFound)?;
+    let label = state.provider.as_ref().map_or("", |provider| provider.settings.label.as_str());
+    let ways = WaysIn { passwords: state.takes_passwords(), label };
+    let Visitor { person, session, actor, .. } = &visitor;
+    match provider_identities::unlink(&state.pool, actor, person.user_id, session, id, ways).await? {
+        Unlinking::Unlinked => Ok(Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response()),
+        Unlinking::NotFound => Err(AppError::NotFound),
+        Unlinking::OnlyWayIn => {
+            let message = "Sans ce compte, vous ne pourriez plus vous connecter. Associez-en d’abord un autre, ou \
+                choisissez un mot de passe si le portail les accepte.";
+            let address = person.contact_address.clone();
+            refused(&state, &visitor, address, FIELD, message.into()).await
+        }
+    }
+}

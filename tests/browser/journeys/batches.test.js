@@ -1,0 +1,116 @@
+// Hundreds of structures on a Monday morning: accounts are created in all of them, and passwords
+// renewed from the reminder's link, by the keyboard alone.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile, stat } from "node:fs/promises";
+import { test } from "node:test";
+import { promisify } from "node:util";
+
+import { newVisitor } from "../support/browser.js";
+import { download, leaveWithoutRegret } from "../support/journey.js";
+import { Keyboard } from "../support/keyboard.js";
+import { scriptings, withPortal } from "../support/setup.js";
+
+const run = promisify(execFile);
+let portal, browser;
+withPortal((ready) => ({ portal, browser } = ready));
+
+for (const { javaScript, name } of scriptings) {
+  test(`an account is created in every structure, and all are handed over at once, ${name}`, async () => {
+    const { manager, person } = await atTheKeyboard(javaScript);
+    await person.tabTo("Créer un utilisateur technique dans plusieurs structures");
+    await person.opens("Enter", "Activités du gestionnaire");
+    await person.tabTo("Les structures cochées sur cette page");
+    await person.keys.press("ArrowDown");
+    await person.tabTo("Continuer");
+    await person.keys.press("Enter");
+    await manager.sees("Facultatif, le même pour tous ces comptes.");
+    const heading = await manager.page.getByRole("heading", { level: 1 }).innerText();
+    const count = Number(heading.match(/dans (\d+) structures/)[1]);
+    assert(count >= 290, heading);
+    await person.tabTo("Libellé");
+    await person.keys.type(`Logiciel ${name}`);
+    await person.keys.press("Enter");
+    await finished(manager, person);
+
+    const before = await portal.sql("SELECT count(*) FROM audit_events WHERE action = 'PASSWORD_EXPORTED'");
+    const sheets = await download(manager, "Exporter les fiches (PDF)");
+    await run("qpdf", ["--check", sheets.path]);
+    assert((await stat(sheets.path)).size < 2_000_000);
+    const file = await download(manager, "Exporter pour un logiciel (CSV)");
+    const lines = (await readFile(file.path, "utf8")).trim().split(/\r?\n/).slice(1);
+    assert.equal(lines.length, count);
+    const [login, password] = lines.at(-1).split(";").slice(4, 6);
+    for (const line of lines) portal.remember(line.split(";")[5]);
+    assert.equal((await portal.healthCheck(login, password)).status, 200);
+    const exported = (await portal.sql("SELECT count(*) FROM audit_events WHERE action = 'PASSWORD_EXPORTED'")) - before;
+    assert.equal(exported, count + 1, "one event an account, one for the second file");
+
+    await person.tabTo("Remettre à un intégrateur");
+    await person.opens("Enter", "Remettre à un intégrateur");
+    await person.tabTo("Destinataire");
+    await person.keys.type("Zoé Petit, société Exemple");
+    await person.tabTo("Créer le lien");
+    await person.opens("Enter", "Lien de remise");
+    const link = await manager.page.locator("#lien").textContent();
+    portal.remember(new URL(link).pathname.split("/").pop());
+    await openedOnce(link, javaScript, count);
+    await manager.leave();
+  });
+
+  test(`twelve passwords are renewed from the reminder's link, ${name}`, async () => {
+    const { manager, person } = await atTheKeyboard(javaScript);
+    await portal.sql(`UPDATE technical_users SET expires_at = now() + interval '200 days' WHERE status = 'ACTIVE';
+                      UPDATE technical_users SET expires_at = now() + interval '30 days', last_call_at = NULL WHERE id IN (
+                        SELECT t.id FROM technical_users t JOIN structures s ON s.id = t.structure_id JOIN users u ON u.id = s.principal_manager_id
+                         WHERE u.login = '${portal.manager.login}' AND t.status = 'ACTIVE' ORDER BY t.id LIMIT 12)`);
+    await manager.page.goto("/activites/utilisateurs-techniques?etat=a-renouveler&choix=tous");
+    await manager.sees("12 utilisateurs techniques");
+    await person.tabTo("Continuer");
+    await person.opens("Enter", "Réinitialiser 12 mots de passe");
+    await person.tabTo("Confirmer");
+    await person.keys.press("Enter");
+    await finished(manager, person);
+    assert.match((await download(manager, "Exporter pour un logiciel (CSV)")).name, /^raccord-lot-\d+\.csv$/);
+    await person.tabTo("Terminer");
+    await person.opens("Enter", "Utilisateurs techniques");
+    await manager.leave();
+  });
+}
+
+async function atTheKeyboard(javaScript) {
+  const manager = await newVisitor(browser, portal, { javaScript, reducedMotion: "reduce" });
+  leaveWithoutRegret(manager);
+  await manager.signIn(portal.manager);
+  await manager.seesTitle("Activités du gestionnaire");
+  return { manager, person: new Keyboard(manager) };
+}
+
+/** Waits until the work is done: with scripts the page says so, without them it is asked. */
+async function finished(manager, person) {
+  const done = manager.page.getByRole("heading", { level: 1, name: "Récapitulatif groupé" });
+  for (let tries = 0; tries < 120 && !(await done.isVisible()); tries++) {
+    await manager.page.waitForTimeout(500);
+    if (manager.javaScript || (await done.isVisible())) continue;
+    await person.tabTo("Actualiser l’avancement");
+    await person.keys.press("Enter");
+    await manager.page.waitForLoadState();
+  }
+  await done.waitFor();
+}
+
+/** Opens the link in another browser, then once more. */
+async function openedOnce(link, javaScript, count) {
+  const integrator = await newVisitor(browser, portal, { javaScript, reducedMotion: "reduce" });
+  leaveWithoutRegret(integrator);
+  integrator.expectStatus(410);
+  await integrator.page.goto(link);
+  await integrator.press("Afficher les informations de connexion");
+  await integrator.seesTitle("Informations de connexion");
+  assert.equal(await integrator.page.locator("output[id^=mot-de-passe-]").count(), count);
+  await run("qpdf", ["--check", (await download(integrator, "Exporter en PDF")).path]);
+  await integrator.page.goto(link);
+  await integrator.seesTitle("Ce lien a déjà été ouvert");
+  await integrator.leave();
+}
