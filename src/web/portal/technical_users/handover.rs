@@ -78,14 +78,14 @@ pub struct HandoverForm {
 }
 
 /// What was typed, checked.
-struct Checked {
-    recipient: Recipient,
-    address: Option<ContactAddress>,
-    term: Term,
+pub struct Checked {
+    pub recipient: Recipient,
+    pub address: Option<ContactAddress>,
+    pub term: Term,
 }
 
 impl Checked {
-    fn of(fields: &HandoverFields) -> Result<Self, Errors> {
+    pub fn of(fields: &HandoverFields) -> Result<Self, Errors> {
         let mut errors = Vec::new();
         let mut refuse = |field, message: String| errors.push(FieldError { field, message });
         let recipient = Recipient::parse(fields.recipient()).map_err(|error| refuse("destinataire", error.to_string()));
@@ -114,7 +114,7 @@ pub struct MadeLink {
 
 impl MadeLink {
     /// Those of the form with this token, in this session. With a code, its hash is computed.
-    async fn of_form(
+    pub async fn of_form(
         state: &AppState,
         person: i64,
         session: &SessionSecret,
@@ -134,16 +134,16 @@ impl MadeLink {
 }
 
 /// « Créer le lien »: hands the password over and shows the link, once. The same form sent again
-/// shows the same link, as long as it waits. Without a recipient, as from the récapitulatif in a
-/// browser without scripts, it shows the form.
+/// shows the same link, as long as it waits. With a nonce but no recipient, as from the récapitulatif in
+/// a browser without scripts, it shows the form.
 pub async fn create(
     State(state): State<AppState>,
     managed: ManagedAccount,
     FreshForm(form): FreshForm<HandoverForm>,
 ) -> Result<Response, AppError> {
     check_token(&form.jeton)?;
-    if form.fields.destinataire.is_none() {
-        let fields = HandoverFields { nonce: form.fields.nonce, ..HandoverFields::default() };
+    if let (None, Some(nonce)) = (&form.fields.destinataire, &form.fields.nonce) {
+        let fields = HandoverFields { nonce: Some(nonce.clone()), ..HandoverFields::default() };
         return render(&form_page(&state, &managed, form.jeton, fields, Errors::none()));
     }
     let checked = match Checked::of(&form.fields) {
