@@ -134,8 +134,8 @@ impl MadeLink {
 }
 
 /// « Créer le lien »: hands the password over and shows the link, once. The same form sent again
-/// shows the same link, as long as it waits. With a nonce but no recipient, as from the récapitulatif in
-/// a browser without scripts, it shows the form.
+/// shows the same link, as long as it waits. With a nonce but no recipient, as from the
+/// récapitulatif in a browser without scripts, it shows the form.
 pub async fn create(
     State(state): State<AppState>,
     managed: ManagedAccount,
