@@ -44,7 +44,7 @@ for (const { javaScript, name } of scriptings) {
     const { login, password } = await openedByIntegrator(link, code, javaScript);
     assert.equal((await portal.healthCheck(login, password)).status, 200);
 
-    // The manager reads from where, and that someone came a second time.
+    // The manager reads when and from where it was opened, and that it was presented again.
     await person.tabTo("utilisateur technique");
     await person.opens("Enter", "Logiciel de paie");
     await manager.sees("ouvert le");

@@ -5,7 +5,7 @@ import { randomBytes } from "node:crypto";
 /**
  * Structures by their place in the first manager's list. The demonstration gives them no accounts.
  */
-const places = { empty: 1, two: 2, full: 8, long: 9, inactive: 10, work: 11, handed: 13, spare: 14 };
+const places = { empty: 1, two: 2, full: 8, long: 9, inactive: 10, work: 11, handed: 41, spare: 42 };
 
 /** A text of the greatest length, with a word that no line can hold. */
 function longText(length, words) {

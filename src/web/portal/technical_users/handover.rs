@@ -79,7 +79,7 @@ pub struct HandoverForm {
 }
 
 /// What was typed, checked.
-pub(super) struct Checked {
+pub struct Checked {
     pub recipient: Recipient,
     pub address: Option<ContactAddress>,
     pub term: Term,
@@ -141,16 +141,16 @@ impl MadeLink {
 }
 
 /// « Créer le lien »: hands the password over and shows the link, once. The same form sent again
-/// shows the same link, as long as it waits. Without a recipient, as from the récapitulatif in a
-/// browser without scripts, it shows the form.
+/// shows the same link, as long as it waits. With a nonce but no recipient, as from the
+/// récapitulatif in a browser without scripts, it shows the form.
 pub async fn create(
     State(state): State<AppState>,
     managed: ManagedAccount,
     FreshForm(form): FreshForm<HandoverForm>,
 ) -> Result<Response, AppError> {
     check_token(&form.jeton)?;
-    if form.fields.destinataire.is_none() {
-        let fields = HandoverFields { nonce: form.fields.nonce, ..HandoverFields::default() };
+    if let (None, Some(nonce)) = (&form.fields.destinataire, &form.fields.nonce) {
+        let fields = HandoverFields { nonce: Some(nonce.clone()), ..HandoverFields::default() };
         return render(&form_page(&state, &managed, form.jeton, fields, Errors::none()));
     }
     let checked = match Checked::of(&form.fields) {
