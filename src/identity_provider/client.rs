@@ -115,8 +115,8 @@ impl IdentityProvider {
     }
 
     /// The parameter `claims`: a second factor is essential, and so is the time of a fresh
-    /// authentication, since whoever sits before the browser could take `prompt` away. Otherwise the
-    /// time is welcome: the provider's session may be older than what counts as fresh here.
+    /// authentication, since whoever sits before the browser could take `prompt` away. Otherwise
+    /// the time is welcome: the provider's session may be older than what counts as fresh here.
     fn claims_parameter(&self, fresh: bool) -> String {
         let mut claims = Map::new();
         if !self.settings.acr_values.is_empty() {

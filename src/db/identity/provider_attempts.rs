@@ -17,7 +17,8 @@ use crate::{
     },
 };
 
-/// Attempts that begin in one network, or session. Each is a row for [`LIFETIME`] and costs a stranger nothing.
+/// Attempts that begin in one network, or session. Each is a row for [`LIFETIME`] and costs a
+/// stranger nothing.
 fn attempts_of_a_network(breadth: Breadth) -> RateLimit {
     let most = match breadth {
         Breadth::Narrow => 200,

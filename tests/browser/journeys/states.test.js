@@ -47,8 +47,8 @@ test("every state of every page holds before every judge", async (t) => {
 });
 
 /**
- * Pages that answer with something else than a page of their own: a redirection, files. Those of the
- * way back from an identity provider are judged in `identity-provider.test.js`.
+ * Pages that answer with something else than a page of their own: a redirection, files. Those of
+ * the way back from an identity provider are judged in `identity-provider.test.js`.
  */
 const noPages = ["PROVIDER_CALLBACK", "PROVIDER_SIGNED_OUT", "HOME", "OVERVIEW_CSV", "DEADLINES_FILE", "CALENDAR", "STRUCTURE_HISTORY_CSV"];
 
