@@ -45,7 +45,7 @@ async fn the_provider_is_asked_for_what_proconnect_knows_and_for_nothing_else() 
     assert_eq!(asked["acr_values"], "eidas1-mfa eidas2 eidas3");
     let claims: Value = serde_json::from_str(&asked["claims"]).expect("JSON");
     let acr = json!({ "essential": true, "values": ["eidas1-mfa", "eidas2", "eidas3"] });
-    assert_eq!(claims, json!({ "id_token": { "acr": acr } }));
+    assert_eq!(claims, json!({ "id_token": { "acr": acr, "auth_time": null } }));
     assert!(asked["state"].len() >= 32 && asked["nonce"].len() >= 32);
     assert_eq!(asked["redirect_uri"], format!("http://127.0.0.1:8080{CALLBACK}"));
     drop(provider);
@@ -197,7 +197,8 @@ async fn where_no_second_factor_is_asked_there_people_sign_in_as_with_a_password
     let (provider, portal, alix) = with_alix(&[("RACCORD_OIDC_ACR_VALUES", "none")]).await;
     provider.says().acr = Value::Null;
     let browser = portal.browser();
-    assert!(!query(&departure(&browser.post(LEAVE, &[]).await)).contains_key("claims"));
+    let asked = query(&departure(&browser.post(LEAVE, &[]).await));
+    assert!(!asked["claims"].contains("acr") && !asked.contains_key("acr_values"));
     assert_eq!(provider.sign_in(&browser).await.location(), "/");
     enrol(&portal, &portal.signed_in(&alix).await).await;
     assert_eq!(provider.sign_in(&portal.browser()).await.location(), CODE);
@@ -270,6 +271,21 @@ async fn an_old_authentication_and_that_of_another_person_confirm_nothing() {
 }
 
 #[tokio::test]
+async fn a_session_that_the_provider_has_had_for_long_is_not_a_fresh_authentication() {
+    let (provider, portal, _) = with_alix(&[]).await;
+    for (age, status) in [(14 * 60, 303), (16 * 60, 403)] {
+        provider.says().edit = Box::new(move |claims| {
+            let issued = claims["iat"].as_i64().expect("a number");
+            claims.insert("auth_time".into(), json!(issued - age));
+        });
+        let browser = portal.browser();
+        provider.sign_in(&browser).await.location();
+        let changed = browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "a@exemple.fr")]).await;
+        assert_eq!(changed.status.as_u16(), status, "{age} s");
+    }
+}
+
+#[tokio::test]
 async fn a_form_sent_after_the_session_survives_a_sign_in_there() {
     let provider = Provider::start("").await;
     let portal = provider.portal(&[]).await;
@@ -302,6 +318,8 @@ async fn an_invitation_is_accepted_there_and_opens_without_a_password() {
     assert!(!account.has_form("/mon-compte/mot-de-passe"));
     assert_eq!(provider.sign_in(&portal.browser()).await.location(), "/", "linked for good");
     assert_eq!(browser.get(&link).await.status, 404, "the link is used up");
+    let state = "SELECT person_state(disabled_at, way_in(id, password_hash), invited) FROM users";
+    assert_eq!(portal.text(state, &[]).await, "active");
     let id = portal.number("SELECT id FROM provider_identities", &[]).await;
     let end = format!("/mon-compte/fournisseur/{id}/dissociation");
     browser.post(&end, &[]).await.refusal(422).assert_says("Sans ce compte, vous ne pourriez plus vous connecter.");
@@ -402,6 +420,19 @@ async fn a_provider_that_goes_away_in_the_middle_is_said_in_words() {
     provider.says().is_away = true;
     // Its addresses are known: what is away is for the browser to find out.
     assert_eq!(browser.post("/deconnexion", &[]).await.status, 200);
+    assert!(!is_signed_in(&browser).await);
+}
+
+#[tokio::test]
+async fn a_sign_out_says_where_the_provider_cannot_be_told() {
+    let (provider, portal, _) = with_alix(&[]).await;
+    let browser = portal.browser();
+    provider.sign_in(&browser).await.location();
+    provider.says().is_away = true;
+    // An instance that has not asked the provider before.
+    let browser = browser.at(&portal.second_instance());
+    let page = browser.post("/deconnexion", &[]).await.page();
+    page.assert_says("votre session ProConnect est peut-être encore ouverte");
     assert!(!is_signed_in(&browser).await);
 }
 

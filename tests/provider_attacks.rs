@@ -298,6 +298,9 @@ async fn attempts_are_bounded_by_browser_and_by_network() {
     assert_eq!(statuses.last(), Some(&429));
     let elsewhere: Browser = portal.browser().with_address("203.0.113.9");
     departure(&elsewhere.post(LEAVE, &[]).await);
+    // Whoever is signed in is not held up by neighbours.
+    let alix = portal.person_with_login("alix.martin@exemple.fr").await;
+    departure(&portal.signed_in(&alix).await.post("/mon-compte/fournisseur", &[]).await);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use openidconnect::{
     http::Request,
     url::Url,
 };
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 use time::{Duration, OffsetDateTime};
 use zeroize::Zeroizing;
 
@@ -107,9 +107,7 @@ impl IdentityProvider {
         for value in &self.settings.acr_values {
             request = request.add_auth_context_value(AuthenticationContextClass::new(value.clone()));
         }
-        if let Some(claims) = self.claims_parameter(asked.fresh) {
-            request = request.add_extra_param("claims", claims);
-        }
+        request = request.add_extra_param("claims", self.claims_parameter(asked.fresh));
         if asked.fresh {
             request = request.add_prompt(CoreAuthPrompt::Login);
         }
@@ -117,16 +115,15 @@ impl IdentityProvider {
     }
 
     /// The parameter `claims`: a second factor is essential, and so is the time of a fresh
-    /// authentication, since whoever sits before the browser could take `prompt` away.
-    fn claims_parameter(&self, fresh: bool) -> Option<String> {
+    /// authentication, since whoever sits before the browser could take `prompt` away. Otherwise
+    /// the time is welcome: the provider's session may be older than what counts as fresh here.
+    fn claims_parameter(&self, fresh: bool) -> String {
         let mut claims = Map::new();
         if !self.settings.acr_values.is_empty() {
             claims.insert("acr".into(), json!({ "essential": true, "values": self.settings.acr_values }));
         }
-        if fresh {
-            claims.insert("auth_time".into(), json!({ "essential": true }));
-        }
-        (!claims.is_empty()).then(|| json!({ "id_token": claims }).to_string())
+        claims.insert("auth_time".into(), if fresh { json!({ "essential": true }) } else { Value::Null });
+        json!({ "id_token": claims }).to_string()
     }
 
     /// Redeems the code and verifies all that the provider says: signatures, issuer, audience,

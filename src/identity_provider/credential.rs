@@ -21,7 +21,7 @@ const ASSERTION_LIFETIME: i64 = 60;
 /// The secret or the private key.
 pub enum Credential {
     Secret(Zeroizing<String>),
-    Key(PrivateKey),
+    Key(Box<PrivateKey>),
 }
 
 /// A private key that signs assertions.
@@ -56,7 +56,7 @@ fn read_key(path: &Path) -> io::Result<Credential> {
         let p256 = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8, &rng).map(PrivateKey::P256);
         p256.or_else(|_| RsaKeyPair::from_pkcs8(pkcs8).map(PrivateKey::Rsa))
     });
-    key.map(Credential::Key).map_err(|_| wrong())
+    key.map(|key| Credential::Key(Box::new(key))).map_err(|_| wrong())
 }
 
 /// The file, which no other user of the machine may read. A group may: that of this service.

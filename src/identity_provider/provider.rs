@@ -49,6 +49,14 @@ impl IdentityProvider {
         Ok(Self { settings, addresses, credential, http, discovery, calls: Semaphore::new(MOST_CALLS) })
     }
 
+    /// Asks the provider for its addresses and keys, as the first sign-in does.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    pub async fn try_server(&self) -> Result<(), ProviderError> {
+        self.metadata().await.map(drop)
+    }
+
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, ProviderError> {
         self.discovery.metadata(&self.settings.issuer, &self.http).await
     }

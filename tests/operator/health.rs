@@ -8,7 +8,7 @@ use super::{
     binary::{Directory, raccord, run},
     postgres::Postgres,
 };
-use crate::common::{KEY_FILE, TestPortal};
+use crate::common::{KEY_FILE, TestPortal, provider::Provider};
 
 /// What `doctor` finds with these settings: its exit code, and each finding as « about health ».
 fn examine(settings: &[(&str, &str)]) -> (i32, Vec<(String, String)>) {
@@ -75,6 +75,18 @@ async fn the_doctor_finds_what_is_wrong_and_says_how_to_mend_it() {
     ] {
         assert_found(&findings, kind, says);
     }
+
+    let provider = Provider::start("").await;
+    let settings = provider.settings(&[]);
+    let (code, findings) = examine(&[&base[..], &settings].concat());
+    assert_eq!(code, 0, "{findings:#?}");
+    assert_found(&findings, "identity provider ok", &provider.url);
+    let away = provider.settings(&[("RACCORD_OIDC_ISSUER", "http://127.0.0.1:9")]);
+    assert_found(&examine(&[&base[..], &away].concat()).1, "identity provider wrong", "does not answer");
+    let none = provider.settings(&[("RACCORD_OIDC_CLIENT_SECRET_FILE", "/nonexistent")]);
+    let (code, findings) = examine(&[&base[..], &none].concat());
+    assert_eq!(code, 3);
+    assert_found(&findings, "identity provider wrong", "RACCORD_OIDC_CLIENT_SECRET_FILE");
 
     let (code, findings) = with(&[("RACCORD_PASSWORD_LIFETIME_DAYS", "never")]);
     assert_eq!((code, findings.len()), (3, 1));

@@ -13,6 +13,7 @@ mod clock;
 mod database;
 mod disk;
 mod finding;
+mod identity_provider;
 mod keys;
 mod mail;
 mod settings;
@@ -40,6 +41,7 @@ pub async fn run(settings: &Settings, place: Place, json: bool) -> Result<Outcom
     }
     findings.push(keys::examine(settings, pool.as_ref()).await);
     findings.extend(mail::examine(settings, pool.as_ref()).await);
+    findings.extend(identity_provider::examine(settings).await);
     if let Some(pool) = &pool {
         findings.extend(clock::examine(pool).await);
         pool.close().await;

@@ -216,12 +216,7 @@ pub async fn accept_at_provider(
         return Ok(ProviderAcceptance::AnotherPersons);
     };
     tx.commit().await?;
-    Ok(ProviderAcceptance::Accepted(ProvedIdentity {
-        user_id,
-        identity_id,
-        has_second_factor: identity.has_second_factor,
-        id_token: Vec::new(),
-    }))
+    Ok(ProviderAcceptance::Accepted(identity.proved(user_id, identity_id)))
 }
 
 /// Locks the person of a link and uses it up; the mailbox in which it was followed is their contact

@@ -3,6 +3,7 @@
 //! another in a circle, and what was verified before the lock is read again under it.
 
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 
 use crate::{
     db::throttles::Counted,
@@ -27,6 +28,8 @@ pub struct ProvedIdentity {
     pub identity_id: i64,
     /// Whether the provider says that a second factor was given.
     pub has_second_factor: bool,
+    /// When the person authenticated there; `None`: at this moment, as far as the provider says.
+    pub authenticated_at: Option<OffsetDateTime>,
     /// The token that ends the provider's session, sealed.
     pub id_token: Vec<u8>,
 }

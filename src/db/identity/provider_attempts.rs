@@ -3,20 +3,22 @@
 
 use std::net::IpAddr;
 
+use data_encoding::HEXLOWER;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use crate::{
-    db::throttles::{self, RateLimit, Scope},
+    db::throttles::{self, Key, RateLimit, Scope},
     domain::{
         envelope::SessionSecret,
-        network::{Breadth, networks_of},
+        network::{Breadth, Network, networks_of},
         provider_attempt::{LIFETIME, MOST_OF_A_BROWSER, Purpose},
         random::digest,
     },
 };
 
-/// Attempts that begin in one network. Each is a row for [`LIFETIME`] and costs a stranger nothing.
+/// Attempts that begin in one network, or session. Each is a row for [`LIFETIME`] and costs a
+/// stranger nothing.
 fn attempts_of_a_network(breadth: Breadth) -> RateLimit {
     let most = match breadth {
         Breadth::Narrow => 200,
@@ -44,15 +46,14 @@ pub struct NewAttempt<'a> {
 }
 
 /// Begins an attempt from this address; of the browser's older ones, the newest stay. Returns the
-/// seconds to wait where too many began in its network, and then writes nothing.
+/// seconds to wait where too many began in its session or network, and then writes nothing.
 ///
 /// # Errors
 /// Database errors.
 pub async fn begin(pool: &PgPool, address: IpAddr, new: NewAttempt<'_>) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
-    for network in networks_of(address) {
-        let key = Scope::ProviderAttempt.key("", &network.name).with_breadth(network.breadth);
-        if let Some(seconds) = throttles::consume(&mut tx, key, attempts_of_a_network(network.breadth)).await? {
+    for (key, limit) in keys(address, new.session) {
+        if let Some(seconds) = throttles::consume(&mut tx, key, limit).await? {
             return Ok(Some(seconds));
         }
     }
@@ -79,6 +80,20 @@ pub async fn begin(pool: &PgPool, address: IpAddr, new: NewAttempt<'_>) -> sqlx:
     .await?;
     tx.commit().await?;
     Ok(None)
+}
+
+/// What counts an attempt: its session, so that neighbours hold up no person who is signed in, or
+/// else its networks.
+fn keys(address: IpAddr, session: Option<&SessionSecret>) -> Vec<(Key, RateLimit)> {
+    if let Some(session) = session {
+        let key = Scope::ProviderAttempt.key(&HEXLOWER.encode(&session.digest()), "");
+        return vec![(key, attempts_of_a_network(Breadth::Narrow))];
+    }
+    let of_network = |network: Network| {
+        let limit = attempts_of_a_network(network.breadth);
+        (Scope::ProviderAttempt.key("", &network.name).with_breadth(network.breadth), limit)
+    };
+    networks_of(address).into_iter().map(of_network).collect()
 }
 
 /// An attempt that has come back.

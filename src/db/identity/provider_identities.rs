@@ -31,8 +31,23 @@ pub struct Identity<'a> {
     /// Whether the provider does not deny that it has verified the address.
     pub is_address_verified: bool,
     pub has_second_factor: bool,
+    /// When the person authenticated there.
+    pub authenticated_at: OffsetDateTime,
     /// The provider's name, for the mail.
     pub label: &'a str,
+}
+
+impl Identity<'_> {
+    /// As the proof of a person to whom it is linked. Its token is still to be sealed.
+    pub(super) fn proved(&self, user_id: i64, identity_id: i64) -> ProvedIdentity {
+        ProvedIdentity {
+            user_id,
+            identity_id,
+            has_second_factor: self.has_second_factor,
+            authenticated_at: Some(self.authenticated_at),
+            id_token: Vec::new(),
+        }
+    }
 }
 
 /// A person who was recognised.
@@ -99,24 +114,18 @@ pub async fn recognize(
     if !comes_in(&mut tx, user_id, identity, rule).await? {
         return Ok(Err(Unrecognized::SecondFactorMissing));
     }
-    let identity_id = match known {
-        Some(known) => use_again(&mut tx, known.id).await?,
-        None => {
-            if count_all(&mut tx, user_id, identity.issuer).await? > 0 {
-                return Ok(Err(Unrecognized::LinkedOtherwise));
-            }
-            let actor = Actor { user_id: Some(user_id), name: login.clone(), address: address.to_owned() };
-            match insert(&mut tx, &actor, user_id, identity).await? {
-                Some(id) => id,
-                // Another tab of the person linked it at this moment, or another person did.
-                None => return Ok(Err(Unrecognized::LinkedOtherwise)),
-            }
-        }
+    let identity_id = if let Some(known) = known {
+        Some(use_again(&mut tx, known.id).await?)
+    } else if count_all(&mut tx, user_id, identity.issuer).await? > 0 {
+        None
+    } else {
+        let actor = Actor { user_id: Some(user_id), name: login.clone(), address: address.to_owned() };
+        // None where another tab of the person linked it at this moment, or another person did.
+        insert(&mut tx, &actor, user_id, identity).await?
     };
+    let Some(identity_id) = identity_id else { return Ok(Err(Unrecognized::LinkedOtherwise)) };
     tx.commit().await?;
-    let proved =
-        ProvedIdentity { user_id, identity_id, has_second_factor: identity.has_second_factor, id_token: Vec::new() };
-    Ok(Ok(Recognized { login, proved }))
+    Ok(Ok(Recognized { login, proved: identity.proved(user_id, identity_id) }))
 }
 
 /// The identity of a person within their session, for « Confirmez votre identité »; `None` where it
@@ -127,12 +136,7 @@ pub async fn recognize(
 pub async fn own(pool: &PgPool, user_id: i64, identity: &Identity<'_>) -> sqlx::Result<Option<ProvedIdentity>> {
     let mut conn = pool.acquire().await?;
     let known = find(&mut conn, identity).await?.filter(|known| known.user_id == user_id && !known.is_unlinked);
-    Ok(known.map(|known| ProvedIdentity {
-        user_id,
-        identity_id: known.id,
-        has_second_factor: identity.has_second_factor,
-        id_token: Vec::new(),
-    }))
+    Ok(known.map(|known| identity.proved(user_id, known.id)))
 }
 
 struct Known {

@@ -24,6 +24,8 @@ use crate::{
 };
 
 /// The person of a session that has not ended.
+// Each is a column of one statement.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug)]
 pub struct SignedIn {
     pub user_id: i64,
@@ -164,8 +166,9 @@ pub(super) async fn insert(
     let user_id = proof.user_id();
     make_room(conn, user_id).await?;
     sqlx::query!(
-        "INSERT INTO sessions (id_hash, data, user_id, address, software, provider_identity_id, has_second_factor_elsewhere, id_token)
-         VALUES ($1, '{}', $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO sessions (id_hash, data, user_id, address, software, provider_identity_id, has_second_factor_elsewhere, id_token,
+                               authenticated_at)
+         VALUES ($1, '{}', $2, $3, $4, $5, $6, $7, least(portal_now(), $8))",
         new.id.digest(),
         user_id,
         address,
@@ -173,6 +176,7 @@ pub(super) async fn insert(
         proof.identity().map(|proved| proved.identity_id),
         proof.has_second_factor(),
         proof.identity().map(|proved| proved.id_token.as_slice()),
+        proof.identity().and_then(|proved| proved.authenticated_at),
     )
     .execute(conn)
     .await?;
@@ -253,6 +257,8 @@ pub async fn find_pending(pool: &PgPool, session: SessionSecret) -> sqlx::Result
                 user_id,
                 identity_id,
                 has_second_factor: false,
+                // The code is given now.
+                authenticated_at: None,
                 id_token: row.id_token.unwrap_or_default(),
             }),
             None => FirstFactor::Password(VerifiedPassword {

@@ -193,7 +193,11 @@ impl AppState {
     }
 }
 
-fn open_provider(settings: &Settings) -> std::io::Result<Option<IdentityProvider>> {
+/// The identity provider of the settings, if they name one.
+///
+/// # Errors
+/// Where the portal's credential there cannot be read.
+pub fn open_provider(settings: &Settings) -> std::io::Result<Option<IdentityProvider>> {
     let url = |path| format!("{}{path}", settings.public_url);
     let addresses =
         ReturnAddresses { callback: url(paths::PROVIDER_CALLBACK), signed_out: url(paths::PROVIDER_SIGNED_OUT) };

@@ -11,7 +11,7 @@ use crate::{
             state::AppState,
         },
         identity::visitor::Visitor,
-        shell::layout::{Layout, Tab},
+        shell::layout::{Layout, ProviderButton, Tab},
     },
 };
 
@@ -39,11 +39,11 @@ pub async fn legal_notice(State(state): State<AppState>, visitor: AnyVisitor) ->
 }
 
 pub async fn personal_data(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
-    page(&PersonalDataPage { layout: layout(&state, visitor) })
+    page(&PersonalDataPage { provider: state.provider_button(), layout: layout(&state, visitor) })
 }
 
 pub async fn cookies(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
-    page(&CookiesPage { layout: layout(&state, visitor) })
+    page(&CookiesPage { provider: state.provider_button(), layout: layout(&state, visitor) })
 }
 
 pub async fn api_documentation(State(state): State<AppState>, visitor: AnyVisitor) -> Answer {
@@ -82,6 +82,8 @@ pub struct LegalNoticePage {
 #[template(path = "static_pages/personal_data.html")]
 pub struct PersonalDataPage {
     pub layout: Layout,
+    /// The identity provider, where people sign in with one.
+    pub provider: Option<ProviderButton>,
 }
 
 /// « Gestion des cookies ».
@@ -89,6 +91,8 @@ pub struct PersonalDataPage {
 #[template(path = "static_pages/cookies.html")]
 pub struct CookiesPage {
     pub layout: Layout,
+    /// The identity provider, where people sign in with one.
+    pub provider: Option<ProviderButton>,
 }
 
 /// « Documentation de l’API ».

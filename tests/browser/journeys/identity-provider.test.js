@@ -5,6 +5,7 @@ import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { newVisitor, openBrowser } from "../support/browser.js";
+import { judge, mainButton } from "../support/judges.js";
 import { confirm, createTechnicalUser, openStructure, passwordOf, readSummary, reset, structureWith } from "../support/journey.js";
 import { authenticate, startPortalWithProvider, toProvider } from "../support/provider.js";
 import { scriptings } from "../support/setup.js";
@@ -19,7 +20,7 @@ after(async () => {
   await provider.stop();
 });
 
-const visit = (options) => newVisitor(browser, portal, { ...options, alsoVisits: provider.url });
+const visit = (options) => newVisitor(browser, portal, { reducedMotion: "reduce", ...options, alsoVisits: provider.url });
 
 /** Leaves « Connexion » for the provider. */
 async function leave(visitor) {
@@ -32,35 +33,43 @@ async function signIn(visitor, person) {
   await authenticate(visitor, person.login);
 }
 
+/** The page before every judge, and its picture. */
+async function holds(visitor, name) {
+  await visitor.look(name);
+  if (!visitor.javaScript) return;
+  assert.deepEqual(await judge(visitor.page, await visitor.html()), [], name);
+  assert.deepEqual(await mainButton(visitor.page), [], name);
+}
+
 const grownStale = () => portal.sql("UPDATE sessions SET authenticated_at = authenticated_at - interval '16 minutes'");
 
 for (const { javaScript, name, suffix } of scriptings) {
   test(`a manager signs in, resets a password after a fresh authentication, and signs out: ${name}`, async () => {
     const visitor = await visit({ javaScript });
     await visitor.page.goto("/connexion");
-    await visitor.look(`fournisseur-connexion-${suffix}`);
+    await holds(visitor, `fournisseur-connexion-${suffix}`);
     await visitor.press(toProvider);
     await authenticate(visitor, portal.manager.login);
     await visitor.seesTitle("Activités du gestionnaire");
     await visitor.page.goto("/mon-compte");
     await visitor.sees("ProConnect a confirmé votre double authentification à la connexion.");
-    await visitor.look(`fournisseur-mon-compte-${suffix}`);
+    await holds(visitor, `fournisseur-mon-compte-${suffix}`);
 
     const structure = await structureWith(visitor, "0");
     await openStructure(visitor, structure);
     const { password } = await createTechnicalUser(visitor, "Paie");
     await visitor.press("Retour sur la fiche structure");
-    await visitor.page.getByRole("link", { name: /^Ouvrir|^TECH_/ }).first().click();
+    await visitor.follow("Paie");
     await grownStale();
     visitor.expectStatus(403);
     await confirm(visitor, reset);
     await visitor.seesTitle("Confirmez votre identité");
-    await visitor.look(`fournisseur-confirmation-${suffix}`);
+    await holds(visitor, `fournisseur-confirmation-${suffix}`);
     await visitor.press(toProvider);
     // The provider has a session of its own, and must ask nevertheless.
     await authenticate(visitor, portal.manager.login);
     await visitor.seesTitle("Identité confirmée");
-    await visitor.look(`fournisseur-identite-confirmee-${suffix}`);
+    await holds(visitor, `fournisseur-identite-confirmee-${suffix}`);
     await visitor.press("Poursuivre");
     const renewed = await readSummary(visitor);
     assert.notEqual(renewed.password, password);
@@ -71,7 +80,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     await visitor.seesTitle("Se déconnecter du fournisseur ?");
     await visitor.press("Oui");
     await visitor.sees("Vous êtes déconnecté de Raccord et de votre fournisseur d’identité.");
-    await visitor.look(`fournisseur-deconnexion-${suffix}`);
+    await holds(visitor, `fournisseur-deconnexion-${suffix}`);
     await leave(visitor);
     await visitor.seesTitle("Fournisseur d’identité");
     await visitor.leave();
@@ -83,7 +92,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     await leave(visitor);
     await authenticate(visitor, portal.member.login, "Sans double authentification");
     await visitor.sees("ProConnect n’a pas confirmé de double authentification, que Raccord exige.");
-    await visitor.look(`fournisseur-sans-double-authentification-${suffix}`);
+    await holds(visitor, `fournisseur-sans-double-authentification-${suffix}`);
     await visitor.leave();
 
     const stranger = await visit({ javaScript });
@@ -91,26 +100,45 @@ for (const { javaScript, name, suffix } of scriptings) {
     await leave(stranger);
     await authenticate(stranger, "inconnue@exemple.fr");
     await stranger.sees("Aucun compte Raccord ouvert ne correspond à votre compte ProConnect.");
-    await stranger.look(`fournisseur-inconnu-${suffix}`);
+    await holds(stranger, `fournisseur-inconnu-${suffix}`);
     await stranger.leave();
   });
 }
 
-test("a first sign-in is announced by mail, the second one is not", async () => {
-  const count = async () => (await portal.mails()).split("compte associé pour la connexion").length - 1;
-  const sent = async (wanted) => {
-    for (let tries = 0; tries < 100 && (await count()) < wanted; tries++) await sleep(100);
-    return count();
-  };
-  const before = await count();
-  for (let times = 0; times < 2; times++) {
-    const visitor = await visit();
-    await signIn(visitor, portal.managerOfOne);
-    await visitor.seesTitle("Activités du gestionnaire");
-    await visitor.leave();
-  }
-  assert.equal(await portal.sql("SELECT count(*) FROM provider_identities i JOIN users u ON u.id = i.user_id WHERE u.login = '" + portal.managerOfOne.login + "'"), "1");
-  assert(before <= (await sent(before)));
+/** Keeps the browser on the page that would lead it on to the provider. */
+const stay = ({ page }) => page.route(`${provider.url}/**`, (route) => route.fulfill({ status: 204 }));
+const goOn = ({ page }) => page.unroute(`${provider.url}/**`);
+
+test("pages on the way to the provider and back, and what one's own page says", async () => {
+  const visitor = await visit();
+  visitor.expectStatus(400, 403, 422);
+  await visitor.page.goto("/connexion/fournisseur/retour?state=perime&code=perime");
+  await visitor.sees("Cette identification a expiré, a déjà servi ou a commencé dans un autre navigateur.");
+  await holds(visitor, "fournisseur-retour-perime");
+  await stay(visitor);
+  await leave(visitor);
+  await visitor.seesTitle("Vers ProConnect");
+  await holds(visitor, "fournisseur-depart");
+  await goOn(visitor);
+  await visitor.follow("Continuer vers ProConnect");
+  await authenticate(visitor, portal.managerOfOne.login);
+  await visitor.seesTitle("Activités du gestionnaire");
+  await visitor.page.goto("/mon-compte");
+  await visitor.press("Associer un autre compte ProConnect");
+  await authenticate(visitor, "une.autre.adresse@exemple.fr");
+  await visitor.sees("Le compte est associé : vous pouvez vous en servir pour vous connecter.");
+  await holds(visitor, "fournisseur-compte-associe");
+  await visitor.page.getByRole("button", { name: "Dissocier ce compte" }).last().click();
+  await visitor.sees("Le compte n’est plus associé.");
+  await portal.sql(`UPDATE users SET password_hash = NULL WHERE login = '${portal.managerOfOne.login}'`);
+  await visitor.press("Dissocier ce compte");
+  await visitor.sees("Sans ce compte, vous ne pourriez plus vous connecter.");
+  await holds(visitor, "fournisseur-dernier-compte");
+  await stay(visitor);
+  await visitor.press("Se déconnecter");
+  await visitor.sees("Vous êtes déconnecté de Raccord. Votre session ProConnect va être fermée aussi.");
+  await holds(visitor, "fournisseur-depart-deconnexion");
+  await visitor.leave();
 });
 
 test("a provider that is killed in the middle, one with new keys, and one with another clock", async () => {
@@ -119,13 +147,13 @@ test("a provider that is killed in the middle, one with new keys, and one with a
   await leave(visitor);
   await visitor.seesTitle("Fournisseur d’identité");
   await provider.dieAtToken();
-  await authenticate(visitor, portal.managerOfOne.login);
+  await authenticate(visitor, portal.manager.login);
   await visitor.sees("ProConnect ne répond pas pour le moment.");
-  await visitor.look("fournisseur-absent");
+  await holds(visitor, "fournisseur-absent");
   await provider.exited;
   // People with a password still get in.
   await visitor.follow("Retour à la connexion");
-  await visitor.signInHere(portal.managerOfOne);
+  await visitor.signInHere(portal.manager);
   await visitor.seesTitle("Activités du gestionnaire");
   await visitor.press("Se déconnecter");
 
@@ -134,7 +162,7 @@ test("a provider that is killed in the middle, one with new keys, and one with a
   for (const offset of [0, 90, -90]) {
     await provider.start(offset);
     await visitor.context.clearCookies();
-    await signIn(visitor, portal.managerOfOne);
+    await signIn(visitor, portal.manager);
     await visitor.seesTitle("Activités du gestionnaire");
     if (offset !== -90) {
       await provider.stop();

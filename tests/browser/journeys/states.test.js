@@ -46,8 +46,11 @@ test("every state of every page holds before every judge", async (t) => {
   if (!only) await t.test("every page of the portal has a state", async () => assert.deepEqual(await unseenPages(seen), []));
 });
 
-/** Pages that answer with something else than a page of their own: a redirection, files. */
-const noPages = ["HOME", "OVERVIEW_CSV", "DEADLINES_FILE", "CALENDAR", "STRUCTURE_HISTORY_CSV"];
+/**
+ * Pages that answer with something else than a page of their own: a redirection, files. Those of
+ * the way back from an identity provider are judged in `identity-provider.test.js`.
+ */
+const noPages = ["PROVIDER_CALLBACK", "PROVIDER_SIGNED_OUT", "HOME", "OVERVIEW_CSV", "DEADLINES_FILE", "CALENDAR", "STRUCTURE_HISTORY_CSV"];
 
 /** The routes of the portal's table of contents that none of these paths is of. */
 async function unseenPages(seen) {

@@ -58,7 +58,7 @@ class Visitor {
       if (["error", "warning"].includes(message.type()) && !failure) this.#faults.push(`console: ${message.text()}`);
     });
     page.on("response", (response) => {
-      if (response.request().isNavigationRequest() && response.status() !== 303) {
+      if (response.request().isNavigationRequest() && ![204, 303].includes(response.status())) {
         this.#sent = response.text().catch(() => "");
         this.status = response.status();
       }

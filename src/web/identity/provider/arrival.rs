@@ -146,10 +146,10 @@ impl Arrival<'_> {
     }
 
     /// Seals the token that ends the provider's session into what the session keeps.
-    fn with_token(&self, vouched: &Vouched, proved: ProvedIdentity) -> Result<ProvedIdentity, AppError> {
+    fn with_token(&self, vouched: &Vouched, mut proved: ProvedIdentity) -> Result<ProvedIdentity, AppError> {
         let keys = self.state.keys()?;
-        let id_token = keys.seal_id_token(&vouched.id_token, proved.user_id, &mut random::os_rng());
-        Ok(ProvedIdentity { id_token, ..proved })
+        proved.id_token = keys.seal_id_token(&vouched.id_token, proved.user_id, &mut random::os_rng());
+        Ok(proved)
     }
 
     /// Goes on with the form that « Confirmez votre identité » stood before.

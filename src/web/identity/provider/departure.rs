@@ -125,14 +125,21 @@ pub async fn leave(state: &AppState, browser: &Browser, departure: Departure<'_>
         return_to: departure.return_to,
         carried: carried.as_deref(),
     };
-    let turn = browser.turn(state).await?;
-    if let Some(seconds) = provider_attempts::begin(&state.strangers_pool, browser.address, new).await? {
+    if let Some(seconds) = begin(state, browser, new).await? {
         return Err(AppError::TooManyRequests { seconds });
     }
-    drop(turn);
     let label = provider.settings.label.clone();
     let answer = page(&ProviderDeparturePage { layout: state.anonymous_layout(None), label, url })?;
     Ok(browser.give_provider_secret(state, &secret, answer))
+}
+
+/// A person who is signed in does not wait behind strangers.
+async fn begin(state: &AppState, browser: &Browser, new: NewAttempt<'_>) -> Result<Option<u32>, AppError> {
+    if new.session.is_some() {
+        return Ok(provider_attempts::begin(&state.pool, browser.address, new).await?);
+    }
+    let _turn = browser.turn(state).await?;
+    Ok(provider_attempts::begin(&state.strangers_pool, browser.address, new).await?)
 }
 
 async fn authorization_url(

@@ -86,6 +86,7 @@ pub fn identity<'a>(provider: &'a IdentityProvider, vouched: &'a Vouched) -> Ide
         address: vouched.address.as_ref().map(|address| address.address.as_str()),
         is_address_verified: vouched.address.as_ref().is_some_and(|address| address.is_verified),
         has_second_factor: vouched.has_second_factor,
+        authenticated_at: vouched.authenticated_at,
         label: &provider.settings.label,
     }
 }

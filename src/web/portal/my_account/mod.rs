@@ -47,7 +47,7 @@ use crate::{
     },
     work_queue::QueueKey,
 };
-use pages::{MyAccountPage, Unconfirmed};
+use pages::{MyAccountPage, SecondFactorPlace, Unconfirmed};
 
 const MEMBERSHIPS_PER_PAGE: u32 = 20;
 
@@ -87,10 +87,8 @@ async fn my_account_page(state: &AppState, visitor: &Visitor, shown: Shown) -> R
         layout: state.layout(person, Tab::MyAccount, shown.notice),
         display_name: format!("{} {}", person.first_name, person.last_name),
         login: person.login.clone(),
-        has_second_factor: person.has_second_factor,
-        has_second_factor_elsewhere: person.has_second_factor_elsewhere,
-        has_password: person.has_password,
-        takes_passwords: state.takes_passwords(),
+        second_factor: SecondFactorPlace::of(person),
+        uses_password: person.has_password && state.takes_passwords(),
         provider: state.provider_button(),
         identities: account.identities,
         last_sign_in: account.previous_sign_in,

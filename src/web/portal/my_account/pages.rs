@@ -5,7 +5,12 @@ use time::OffsetDateTime;
 
 use crate::{
     db::{
-        identity::{account, mailboxes::FormerAddress, provider_identities::LinkedIdentity, sessions::OpenSession},
+        identity::{
+            account,
+            mailboxes::FormerAddress,
+            provider_identities::LinkedIdentity,
+            sessions::{OpenSession, SignedIn},
+        },
         members::offers::OwnOffer,
     },
     domain::{role::Role, user_agent},
@@ -25,12 +30,9 @@ pub struct MyAccountPage {
     pub layout: Layout,
     pub display_name: String,
     pub login: String,
-    pub has_second_factor: bool,
-    /// Whether the session began with a second factor at the identity provider.
-    pub has_second_factor_elsewhere: bool,
-    pub has_password: bool,
-    /// Whether people may sign in with a password.
-    pub takes_passwords: bool,
+    pub second_factor: SecondFactorPlace,
+    /// Whether the person may sign in with a password, and has one.
+    pub uses_password: bool,
     pub provider: Option<ProviderButton>,
     /// With which the person signs in at the provider.
     pub identities: Vec<LinkedIdentity>,
@@ -52,6 +54,26 @@ pub struct MyAccountPage {
     pub memberships_total: u64,
     pub pagination: Pagination,
     pub sessions: Vec<SessionRow>,
+}
+
+/// Where the person has given a second factor.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorPlace {
+    /// Sign-in asks for a code.
+    Here,
+    /// The session began with one at the identity provider.
+    Elsewhere,
+    Nowhere,
+}
+
+impl SecondFactorPlace {
+    pub fn of(person: &SignedIn) -> Self {
+        match (person.has_second_factor, person.has_second_factor_elsewhere) {
+            (true, _) => Self::Here,
+            (false, true) => Self::Elsewhere,
+            (false, false) => Self::Nowhere,
+        }
+    }
 }
 
 /// A contact address that waits to be confirmed.
