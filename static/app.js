@@ -225,12 +225,10 @@ function progressOfBatch() {
   const look = async () => {
     const answer = await fetch(location.pathname).catch(() => null);
     if (answer?.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const now = page.querySelector("[data-progress]");
-      if (!now) return location.reload();
-      shown.querySelector("p").textContent = now.querySelector("p").textContent;
-      shown.querySelector("progress").value = now.querySelector("progress").value;
-      document.title = page.title;
+      const [, total, done] = (await answer.text()).match(/<progress max="(\d+)" value="(\d+)"/) ?? [];
+      if (!total) return location.reload();
+      shown.querySelector("p").textContent = `${done} sur ${total} traités.`;
+      shown.querySelector("progress").value = done;
     }
     setTimeout(look, 1000);
   };

@@ -1,22 +1,22 @@
-//! Acts on several structures or accounts: one form, one result, and passwords that are exported and
-//! never shown.
+//! Acts on several structures or accounts: one form, one result, and passwords that are exported
+//! and never shown.
 
 use raccord::domain::{password::is_well_formed, role::Role, technical_user::TechnicalUserStatus};
 
-use crate::common::{Answer, Browser, Person, Structure, TestPortal, text_of_pdf, together};
+use crate::common::{Answer, Browser, Page, Person, Structure, TestPortal, text_of_pdf, together};
 
 const ACCOUNTS: &str = "/activites/utilisateurs-techniques/choix";
 const STRUCTURES: &str = "/activites/choix";
 
 /// The page that confirms creations in these structures.
 fn creations(structures: &[Structure]) -> String {
-    let chosen: Vec<String> = structures.iter().map(|structure| format!("&structure={}", structure.id)).collect();
+    let chosen: Vec<String> = structures.iter().map(|structure| format!("&structure-{}=oui", structure.id)).collect();
     format!("{STRUCTURES}?portee=coches{}", chosen.concat())
 }
 
 /// The page that confirms an act on these accounts.
 fn acts(act: &str, accounts: &[i64]) -> String {
-    let chosen: Vec<String> = accounts.iter().map(|account| format!("&compte={account}")).collect();
+    let chosen: Vec<String> = accounts.iter().map(|account| format!("&compte-{account}=oui")).collect();
     format!("{ACCOUNTS}?acte={act}{}", chosen.concat())
 }
 
@@ -42,6 +42,12 @@ fn credentials(csv: &Answer) -> Vec<(String, String)> {
     assert_eq!(csv.status, 200, "{}", csv.body_text());
     let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&csv.body[..]);
     reader.records().map(|line| line.expect("a line")).map(|line| (line[4].to_owned(), line[5].to_owned())).collect()
+}
+
+/// How many accounts a list shows as chosen.
+fn ticked_boxes(list: &Page) -> usize {
+    let boxes = list.html().split("name=\"compte-").skip(1);
+    boxes.filter(|rest| rest.split('>').next().is_some_and(|tag| tag.ends_with(" checked"))).count()
 }
 
 async fn managed(portal: &TestPortal, count: usize) -> (Person, Vec<Structure>, Browser) {
@@ -114,7 +120,7 @@ async fn a_form_that_is_sent_fifty_times_is_one_batch() {
     let batches = together(50, |_| {
         let (browser, check) = (browser.clone(), check.html().to_owned());
         async move {
-            let check = crate::common::Page::new(check);
+            let check = Page::new(check);
             browser.submit(&check, "/lots", &[("libelle", "ERP")]).await.location()
         }
     })
@@ -316,14 +322,12 @@ async fn a_list_chooses_its_page_or_all_that_it_finds() {
     let (manager, structures, browser) = managed(&portal, 1).await;
     portal.many_accounts(&structures[0], &manager, 60).await;
     let list = "/activites/utilisateurs-techniques";
-    assert!(!browser.open(list).await.html().contains("name=\"compte\""), "no boxes where none are asked for");
+    assert!(!browser.open(list).await.html().contains("name=\"compte-"), "no boxes where none are asked for");
     let page = browser.open(&browser.open(list).await.link("Agir sur plusieurs comptes")).await;
-    assert_eq!(page.html().matches("name=\"compte\"").count(), 50);
-    assert!(
-        !page.html().contains("checked>\u{20}") && page.html().matches(" checked><label for=\"compte").count() == 0
-    );
+    assert_eq!(page.html().matches("name=\"compte-").count(), 50);
+    assert_eq!(ticked_boxes(&page), 0);
     let ticked = browser.open(&page.link("Cocher toute la page")).await;
-    assert_eq!(ticked.html().matches(" checked><label for=\"compte").count(), 50);
+    assert_eq!(ticked_boxes(&ticked), 50);
     let all = browser.open(&format!("{ACCOUNTS}?acte=RESET&portee=tous")).await;
     assert_eq!(all.heading(), "Réinitialiser 60 mots de passe");
     assert!(all.text().contains("et 10 autres"));
@@ -344,7 +348,7 @@ async fn one_reminder_of_many_passwords_leads_to_all_of_them_chosen() {
     let mail = mails.iter().find(|mail| mail.contains("12 mots de passe expirent")).expect("the reminder");
     assert!(mail.contains("etat=3Da-renouveler") || mail.contains("?etat=a-renouveler&choix=tous"), "{mail}");
     let list = browser.open("/activites/utilisateurs-techniques?etat=a-renouveler&choix=tous").await;
-    assert_eq!(list.html().matches(" checked><label for=\"compte").count(), 12);
+    assert_eq!(ticked_boxes(&list), 12);
 }
 
 #[tokio::test]

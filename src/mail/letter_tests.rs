@@ -61,25 +61,10 @@ fn invitation() -> Notification {
 }
 
 fn notices() -> Vec<Notification> {
-    let changed = |is_recipient| Notification::ManagerChanged {
-        structure: "Ville de Paris".into(),
-        identifier: "21750001600019".into(),
-        new_manager: "Mathieu Lenoir".into(),
-        is_recipient,
-        known_accounts: if is_recipient { vec![account().login] } else { Vec::new() },
-    };
-    let membership = |role: Option<&str>| Notification::MembershipChanged {
-        structure: "Ville de Paris".into(),
-        identifier: "21750001600019".into(),
-        role: role.map(ToOwned::to_owned),
-        former_role: role.map(|_| "Gestionnaire secondaire".into()),
-        actor: "claire.fontaine@raccord.example".into(),
-    };
-    let ended = |others| Notification::MembershipsEnded {
-        structures: vec!["Ville de Paris (21750001600019)".into(), "Ville de Lyon (21690123100011)".into()],
-        others,
-        actor: "claire.fontaine@raccord.example".into(),
-    };
+    [notices_about_accounts(), notices_about_people()].concat()
+}
+
+fn notices_about_accounts() -> Vec<Notification> {
     vec![
         Notification::TechnicalUserCreated(account()),
         Notification::PasswordReset(account()),
@@ -116,6 +101,30 @@ fn notices() -> Vec<Notification> {
         handover(LinkEvent::Refused(Refusal::Revoked), 1),
         handover(LinkEvent::Refused(Refusal::Expired), 0),
         handover(LinkEvent::Refused(Refusal::WrongCodes), 0),
+    ]
+}
+
+fn notices_about_people() -> Vec<Notification> {
+    let changed = |is_recipient| Notification::ManagerChanged {
+        structure: "Ville de Paris".into(),
+        identifier: "21750001600019".into(),
+        new_manager: "Mathieu Lenoir".into(),
+        is_recipient,
+        known_accounts: if is_recipient { vec![account().login] } else { Vec::new() },
+    };
+    let membership = |role: Option<&str>| Notification::MembershipChanged {
+        structure: "Ville de Paris".into(),
+        identifier: "21750001600019".into(),
+        role: role.map(ToOwned::to_owned),
+        former_role: role.map(|_| "Gestionnaire secondaire".into()),
+        actor: "claire.fontaine@raccord.example".into(),
+    };
+    let ended = |others| Notification::MembershipsEnded {
+        structures: vec!["Ville de Paris (21750001600019)".into(), "Ville de Lyon (21690123100011)".into()],
+        others,
+        actor: "claire.fontaine@raccord.example".into(),
+    };
+    vec![
         expiring(30),
         Notification::PasswordsExpiring(expiries(0)),
         Notification::PasswordsExpiring(expiries(11)),

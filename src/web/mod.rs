@@ -53,6 +53,11 @@ fn open_act(path: &'static str, handler: MethodRouter<AppState>) -> Route {
 /// Every page and every form of the portal. The tests iterate over this list: a route that no test
 /// covers fails.
 pub fn routes() -> Vec<Route> {
+    [routes_of_identity(), routes_of_managers(), routes_of_people()].into_iter().flatten().collect()
+}
+
+/// Sign-in, its second factor, and what links by mail open.
+fn routes_of_identity() -> Vec<Route> {
     vec![
         page(paths::HOME, get(sign_in::home)),
         page(paths::SIGN_IN, get(sign_in::form)),
@@ -77,6 +82,12 @@ pub fn routes() -> Vec<Route> {
         open_act(paths::HANDOVER_LINK, post(handover_link::open)),
         open_act(paths::HANDOVER_SHEET, post(handover_link::sheet)),
         open_act(paths::HANDOVER_CSV, post(handover_link::csv)),
+    ]
+}
+
+/// Structures, their members and technical users.
+fn routes_of_managers() -> Vec<Route> {
+    vec![
         page(paths::ACTIVITIES, get(activities::page)),
         page(paths::OVERVIEW, get(overview::page)),
         page(paths::OVERVIEW_CSV, get(overview::csv)),
@@ -138,6 +149,12 @@ pub fn routes() -> Vec<Route> {
         page(paths::RESTRICTIONS, get(restrictions::form)),
         act(paths::RESTRICTIONS, post(restrictions::step)),
         act(paths::RESTRICTIONS_CONFIRMATION, post(restrictions::confirm)),
+    ]
+}
+
+/// « Mon compte », and the pages about the service.
+fn routes_of_people() -> Vec<Route> {
+    vec![
         page(paths::MY_ACCOUNT, get(my_account::page)),
         act(paths::MY_CONTACT_ADDRESS, post(my_account::change_contact_address)),
         act(paths::MY_CONTACT_CONFIRMATION, post(my_account::send_confirmation_again)),

@@ -50,7 +50,8 @@ async fn is_finished(portal: &TestPortal) -> bool {
 async fn begin(portal: &TestPortal, browser: &Browser, structures: &[Structure]) -> String {
     let accounts = portal.account_ids().await;
     let url = if accounts.is_empty() {
-        let chosen: Vec<String> = structures.iter().map(|structure| format!("structure={}", structure.id)).collect();
+        let chosen: Vec<String> =
+            structures.iter().map(|structure| format!("structure-{}=oui", structure.id)).collect();
         format!("/activites/choix?{}", chosen.join("&"))
     } else {
         "/activites/utilisateurs-techniques/choix?acte=RESET&portee=tous".to_owned()

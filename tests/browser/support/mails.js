@@ -60,6 +60,8 @@ const notices = (people) => ({
   "echeance-60-jours": { kind: "password_expiring", ...account, days_left: 60 },
   "echeance-demain": { kind: "password_expiring", ...account, days_left: 1 },
   "echeance-aujourdhui": { kind: "password_expiring", ...account, label: null, days_left: 0 },
+  echeances: { kind: "passwords_expiring", accounts: [`${account.login} (${account.label})`, `TECH_2_21280085300015@cpro.fr (${longLabel})`], others: 10, first_at: at },
+  "lot-termine": { kind: "batch_finished", act: "reset_password", done: 12, refused: 1, actor: account.actor, at },
   "suspension-par-l-operateur": { kind: "changed_by_operator", ...account, act: "suspended", reason: "Mot de passe trouvé dans un dépôt public" },
   "reactivation-par-l-operateur": { kind: "changed_by_operator", ...account, label: longLabel, structure: longName, act: "reactivated", reason: null },
   "expiration-par-l-operateur": { kind: "changed_by_operator", ...account, label: null, act: "expired", reason: "Restauration de la base" },

@@ -134,7 +134,7 @@ const manager = [
   ["utilisateurs-techniques-choix-tous", at("/activites/utilisateurs-techniques?etat=a-renouveler&choix=tous")],
   ["activites-choix", at("/activites?recherche=bourg&choix=page")],
   ["choix-vide", at("/activites/choix?portee=coches")],
-  ["choix-impossible", at(({ fixtures }) => `/activites/choix?structure=${fixtures.structures.inactive}`)],
+  ["choix-impossible", at(({ fixtures }) => `/activites/choix?structure-${fixtures.structures.inactive}=oui`)],
   ["choix-creation", at("/activites/choix?portee=tous")],
   ["choix-creation-en-erreur", then(fill("Libellé", `${longLabel} de trop`), press("Confirmer")), 422],
   ["choix-reinitialisation", at("/activites/utilisateurs-techniques/choix?acte=RESET&portee=tous")],
@@ -281,7 +281,10 @@ const manager = [
   ["lot-recapitulatif", resetTogether],
   ["lot-exporte", then(press("Exporter les fiches (PDF)"), sees("Fiches exportées"))],
   ["utilisateurs-techniques-lot-a-exporter", at("/activites/utilisateurs-techniques")],
-  ["lot-sans-fichier", withoutFiles],
+  ["lot-remise", then(at("/activites"), ({ visitor }) => visitor.follow("Ouvrir le récapitulatif groupé"), ({ visitor }) => visitor.follow("Remettre à un intégrateur"))],
+  ["lot-remise-en-erreur", press("Créer le lien"), 422],
+  ["lot-remise-lien", then(fill("Destinataire", "Zoé Petit, société Exemple"), press("Créer le lien"), sees("Le lien est créé."))],
+  ["lot-sans-fichier", ({ visitor }) => visitor.follow("Retour au lot")],
   ["erreur-429", tooManyPasswords, 429],
   ["mon-compte-mot-de-passe-trop-souvent", tooManyChangesOfPassword, 429],
   ["erreur-500", brokenTable, 500],
@@ -341,17 +344,10 @@ async function batchUnderWay({ page, portal, fixtures }) {
 /** Two passwords that were reset together, once the work is done. */
 async function resetTogether({ visitor, page, portal, fixtures }) {
   await portal.sql("DELETE FROM batches WHERE finished_at IS NULL");
-  const { expired, suspended } = fixtures.accounts;
-  await page.goto(`/activites/utilisateurs-techniques/choix?acte=RESET&compte=${expired}&compte=${suspended}`);
+  const { expired, never } = fixtures.accounts;
+  await page.goto(`/activites/utilisateurs-techniques/choix?acte=RESET&compte-${expired}=oui&compte-${never}=oui`);
   await visitor.press("Confirmer");
   await visitor.sees("Récapitulatif groupé");
-}
-
-async function withoutFiles({ visitor, page }) {
-  await page.getByRole("link", { name: "Ouvrir le récapitulatif groupé" }).click();
-  const batch = page.url();
-  await visitor.press("Terminer");
-  await page.goto(batch);
 }
 
 async function nameRecipient({ page }) {

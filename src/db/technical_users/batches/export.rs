@@ -172,8 +172,8 @@ async fn record(conn: &mut PgConnection, exporter: Exporter<'_>, ids: &[i64], is
     Ok(())
 }
 
-/// The accounts of a finished batch whose passwords the session can hand over. Where there are
-/// none, those of the whole batch: a form that is sent again finds the link that it made.
+/// The active accounts of a finished batch whose passwords the session can hand over. Where there
+/// are none, those of the whole batch: a form that is sent again finds the link that it made.
 ///
 /// # Errors
 /// Database errors.
@@ -182,6 +182,7 @@ pub async fn to_hand_over(pool: &PgPool, exporter: Exporter<'_>) -> sqlx::Result
         r#"WITH done AS (
                SELECT i.technical_user_id, e.technical_user_id IS NOT NULL AS is_waiting
                  FROM batches b JOIN batch_items i ON i.batch_id = b.id AND i.done_at IS NOT NULL
+                 JOIN technical_users t ON t.id = i.technical_user_id AND t.status = 'ACTIVE'
                  LEFT JOIN envelopes e ON e.technical_user_id = i.technical_user_id AND e.batch_id = b.id
                   AND e.session_hash = $3 AND e.expires_at > portal_now()
                 WHERE b.id = $1 AND b.manager_id = $2 AND b.finished_at IS NOT NULL)

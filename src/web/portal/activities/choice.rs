@@ -44,12 +44,12 @@ use crate::{
 };
 
 type Answer = Result<Response, AppError>;
-/// Fields as they are sent, of which some come several times.
+/// Fields as they are sent: `compte-7` for a ticked box.
 type Fields = Vec<(String, String)>;
 
-/// The values of a field that comes several times.
-fn ids_of(fields: &Fields, wanted: &str) -> Vec<i64> {
-    fields.iter().filter(|(name, _)| name == wanted).filter_map(|(_, value)| value.parse().ok()).collect()
+/// What was ticked, by the beginning of the boxes' names.
+fn ticked(fields: &Fields, prefix: &str) -> Vec<i64> {
+    fields.iter().filter_map(|(name, _)| name.strip_prefix(prefix)?.parse().ok()).collect()
 }
 
 fn is_all(fields: &Fields) -> bool {
@@ -73,7 +73,7 @@ pub async fn accounts(
     let chosen = if is_all(&fields) {
         overview::ids(&state.pool, manager_id, &query.filter()).await?
     } else {
-        ids_of(&fields, "compte")
+        ticked(&fields, "compte-")
     };
     let back = url_of(paths::OVERVIEW, &query.choices());
     check_accounts(&state, &visitor, act, (&chosen, &back), FormState::new()).await
@@ -105,7 +105,7 @@ pub async fn structures(
     let chosen = if is_all(&fields) {
         list::ids(&state.pool, manager_id, &query.filter(), i64::MAX).await?
     } else {
-        ids_of(&fields, "structure")
+        ticked(&fields, "structure-")
     };
     let back = url_of(paths::ACTIVITIES, &query.choices());
     check_structures(&state, &visitor, (&chosen, &back), FormState::new()).await

@@ -2,14 +2,14 @@
 
 use askama::Template;
 use axum::{
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
-use super::{exporter, find, gone};
+use super::{OwnBatch, gone};
 use crate::{
     db::technical_users::{
         batches::export,
@@ -38,14 +38,14 @@ use crate::{
 };
 
 /// The form, while the batch has passwords to hand over; else its page.
-pub async fn form(State(state): State<AppState>, visitor: Visitor, Path(id): Path<i64>) -> Result<Response, AppError> {
-    let batch = find(&state, &visitor, id).await?;
+pub async fn form(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
+    let OwnBatch { visitor, batch } = own;
     if batch.exportable == 0 || batch.finished_at.is_none() {
-        return Ok(Redirect::to(&paths::batch(id)).into_response());
+        return Ok(Redirect::to(&paths::batch(batch.id)).into_response());
     }
     render(&FormPage {
         layout: state.layout(&visitor.person, Tab::Activities, None),
-        id,
+        id: batch.id,
         accounts: batch.exportable.unsigned_abs(),
         fields: HandoverFields::default(),
         errors: Errors::none(),
@@ -59,15 +59,15 @@ pub async fn form(State(state): State<AppState>, visitor: Visitor, Path(id): Pat
 /// hashed. A refusal shows the form or the batch again.
 pub async fn create(
     State(state): State<AppState>,
-    visitor: Visitor,
-    Path(id): Path<i64>,
+    own: OwnBatch,
     FreshForm(form): FreshForm<HandoverForm>,
 ) -> Result<Response, AppError> {
     check_token(&form.jeton)?;
-    let accounts = export::to_hand_over(&state.pool, exporter(&visitor, id)).await?;
+    let accounts = export::to_hand_over(&state.pool, own.exporter()).await?;
     if accounts.is_empty() {
-        return gone(&state, &visitor, id).await;
+        return gone(&state, &own).await;
     }
+    let (visitor, id) = (&own.visitor, own.batch.id);
     let checked = match Checked::of(&form.fields) {
         Ok(checked) => checked,
         Err(errors) => {
@@ -101,9 +101,9 @@ pub async fn create(
     match creation::create(&state.pool, new, &mut random::os_rng()).await {
         Ok(expires_at) => {
             let made = Made { id, accounts: accounts.len(), checked, link, expires_at };
-            render(&made.page(&state, &visitor))
+            render(&made.page(&state, visitor))
         }
-        Err(HandoverError::Lapsed | HandoverError::FormUsed) => gone(&state, &visitor, id).await,
+        Err(HandoverError::Lapsed | HandoverError::FormUsed) => gone(&state, &own).await,
         Err(HandoverError::TooMany) => Err(AppError::Unprocessable),
         Err(HandoverError::Database(error)) => Err(error.into()),
     }

@@ -6,15 +6,15 @@ pub mod handover;
 mod pages;
 
 use axum::{
-    extract::{Path, Query, State},
-    http::StatusCode,
+    extract::{FromRequestParts, Path, Query, State},
+    http::{StatusCode, request::Parts},
     response::{Redirect, Response},
 };
 
 use super::sheet;
 use crate::{
     db::technical_users::batches::{
-        export::{self, Export, Exporter},
+        export::{self, Exporter},
         progress::{self, Batch, Outcome},
     },
     web::{
@@ -24,7 +24,7 @@ use crate::{
         },
         identity::visitor::Visitor,
         paths,
-        shell::notice::NoticeQuery,
+        shell::{layout::Tab, notice::NoticeQuery},
     },
     work_queue::QueueKey,
 };
@@ -33,77 +33,76 @@ use pages::BatchPage;
 /// Rows of each outcome that the page lists.
 const LISTED: i64 = 100;
 
+/// A batch in the URL, and the visitor who asked for it. Others get 404.
+pub struct OwnBatch {
+    pub visitor: Visitor,
+    pub batch: Batch,
+}
+
+impl FromRequestParts<AppState> for OwnBatch {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        let visitor = Visitor::from_request_parts(parts, state).await?;
+        let Path(id) = Path::<i64>::from_request_parts(parts, state).await.map_err(|_| AppError::NotFound)?;
+        let found = progress::find(&state.pool, visitor.person.user_id, &visitor.session, id).await?;
+        Ok(Self { visitor, batch: found.ok_or(AppError::NotFound)? })
+    }
+}
+
+impl OwnBatch {
+    fn exporter(&self) -> Exporter<'_> {
+        let Self { visitor, batch } = self;
+        let (actor, manager_id) = (&visitor.actor, visitor.person.user_id);
+        Exporter { actor, manager_id, session: &visitor.session, batch_id: batch.id }
+    }
+}
+
 /// Shows the batch.
 ///
-/// Three calls of `db`: its state decides which rows are read.
+/// Two calls of `db`: the rows of each outcome.
 pub async fn page(
     State(state): State<AppState>,
-    visitor: Visitor,
-    Path(id): Path<i64>,
+    own: OwnBatch,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
-    let batch = find(&state, &visitor, id).await?;
-    render(&batch_page(&state, &visitor, batch, notice).await?)
+    render(&batch_page(&state, &own, notice).await?)
 }
 
-async fn find(state: &AppState, visitor: &Visitor, id: i64) -> Result<Batch, AppError> {
-    let found = progress::find(&state.pool, visitor.person.user_id, &visitor.session, id).await?;
-    found.ok_or(AppError::NotFound)
-}
-
-async fn batch_page(
-    state: &AppState,
-    visitor: &Visitor,
-    batch: Batch,
-    notice: NoticeQuery,
-) -> Result<BatchPage, AppError> {
-    let layout = state.layout(&visitor.person, crate::web::shell::layout::Tab::Activities, notice.notice());
+async fn batch_page(state: &AppState, own: &OwnBatch, notice: NoticeQuery) -> Result<BatchPage, AppError> {
+    let OwnBatch { visitor, batch } = own;
+    let layout = state.layout(&visitor.person, Tab::Activities, notice.notice());
     let (done, refused) = if batch.finished_at.is_some() {
-        let done = progress::rows(&state.pool, &batch, Outcome::Done, LISTED).await?;
-        (done, progress::rows(&state.pool, &batch, Outcome::Refused, LISTED).await?)
+        let done = progress::rows(&state.pool, batch, Outcome::Done, LISTED).await?;
+        (done, progress::rows(&state.pool, batch, Outcome::Refused, LISTED).await?)
     } else {
         (Vec::new(), Vec::new())
     };
-    Ok(BatchPage::new(layout, &batch, done, refused))
+    Ok(BatchPage::new(layout, batch, done, refused))
 }
 
 /// « Exporter les fiches (PDF) ».
-pub async fn sheets(
-    State(state): State<AppState>,
-    visitor: Visitor,
-    Path(id): Path<i64>,
-) -> Result<Response, AppError> {
-    let Some(opened) = open(&state, &visitor, id).await? else { return gone(&state, &visitor, id).await };
-    let (url, key) = (state.settings.public_url.clone(), QueueKey::Person(visitor.person.user_id));
+pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
+    let Some(opened) = export::open(&state.pool, own.exporter()).await? else { return gone(&state, &own).await };
+    let (url, key, id) =
+        (state.settings.public_url.clone(), QueueKey::Person(own.visitor.person.user_id), own.batch.id);
     let pdf = state.work_queue.run(key, move || files::sheets(&url, id, &opened)).await??;
     sheet::download(&format!("lot-{id}"), &pdf)
 }
 
 /// « Exporter pour un logiciel (CSV) ».
-pub async fn csv(State(state): State<AppState>, visitor: Visitor, Path(id): Path<i64>) -> Result<Response, AppError> {
-    let Some(opened) = open(&state, &visitor, id).await? else { return gone(&state, &visitor, id).await };
-    files::csv(&state.settings.public_url, id, opened)
+pub async fn csv(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
+    let Some(opened) = export::open(&state.pool, own.exporter()).await? else { return gone(&state, &own).await };
+    files::csv(&state.settings.public_url, own.batch.id, opened)
 }
 
-async fn open(state: &AppState, visitor: &Visitor, batch_id: i64) -> Result<Option<Export>, AppError> {
-    Ok(export::open(&state.pool, exporter(visitor, batch_id)).await?)
-}
-
-fn exporter(visitor: &Visitor, batch_id: i64) -> Exporter<'_> {
-    Exporter { actor: &visitor.actor, manager_id: visitor.person.user_id, session: &visitor.session, batch_id }
-}
-
-/// The page again, which says why nothing can be exported.
-async fn gone(state: &AppState, visitor: &Visitor, id: i64) -> Result<Response, AppError> {
-    let batch = find(state, visitor, id).await?;
-    page_with_status(StatusCode::CONFLICT, &batch_page(state, visitor, batch, NoticeQuery::default()).await?)
+/// The page, which says why nothing can be exported.
+async fn gone(state: &AppState, own: &OwnBatch) -> Result<Response, AppError> {
+    page_with_status(StatusCode::CONFLICT, &batch_page(state, own, NoticeQuery::default()).await?)
 }
 
 /// « Terminer »: destroys the envelopes of the batch.
-///
-/// Two calls of `db`: whose batch it is decides the answer.
-pub async fn close(State(state): State<AppState>, visitor: Visitor, Path(id): Path<i64>) -> Result<Redirect, AppError> {
-    find(&state, &visitor, id).await?;
-    export::destroy(&state.pool, exporter(&visitor, id)).await?;
+pub async fn close(State(state): State<AppState>, own: OwnBatch) -> Result<Redirect, AppError> {
+    export::destroy(&state.pool, own.exporter()).await?;
     Ok(Redirect::to(paths::OVERVIEW))
 }
