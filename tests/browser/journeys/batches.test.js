@@ -108,6 +108,7 @@ async function openedOnce(link, javaScript, count) {
   await integrator.page.goto(link);
   await integrator.press("Afficher les informations de connexion");
   await integrator.seesTitle("Informations de connexion");
+  await integrator.page.waitForLoadState();
   assert.equal(await integrator.page.locator("output[id^=mot-de-passe-]").count(), count);
   await run("qpdf", ["--check", (await download(integrator, "Exporter en PDF")).path]);
   await integrator.page.goto(link);
