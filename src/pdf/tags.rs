@@ -102,29 +102,64 @@ fn node(tag: &str, parent: ObjectId, page: ObjectId, kids: Vec<Object>) -> Dicti
     node
 }
 
-/// One entry for each page that has a title.
+/// The most accounts in one branch of the outline. Readers follow entries one by one, and some stop
+/// after a few hundred.
+const BRANCH: usize = 50;
+
+/// An entry of the outline.
+struct Entry {
+    title: String,
+    page: ObjectId,
+    below: Vec<Entry>,
+}
+
+/// The cover, then one entry for each account, in branches where there are many.
 fn outline(document: &mut Document, pages: &[Canvas], page_ids: &[ObjectId]) -> ObjectId {
-    let titled: Vec<(&str, ObjectId)> =
-        pages.iter().zip(page_ids).filter_map(|(canvas, page)| Some((canvas.title.as_deref()?, *page))).collect();
+    let titled = pages.iter().zip(page_ids).filter_map(|(canvas, page)| Some((canvas.title.clone()?, *page)));
+    let mut entries: Vec<Entry> = titled.map(|(title, page)| Entry { title, page, below: Vec::new() }).collect();
+    if entries.len() > BRANCH {
+        let accounts = entries.split_off(1);
+        let mut accounts = accounts.into_iter().peekable();
+        let mut first = 1;
+        while accounts.peek().is_some() {
+            let below: Vec<Entry> = accounts.by_ref().take(BRANCH).collect();
+            let last = first + below.len() - 1;
+            entries.push(Entry { title: format!("Comptes {first} à {last}"), page: below[0].page, below });
+            first = last + 1;
+        }
+    }
     let root = document.new_object_id();
-    let ids: Vec<ObjectId> = titled.iter().map(|_| document.new_object_id()).collect();
-    for (index, (title, page)) in titled.into_iter().enumerate() {
-        let mut entry = dictionary! {
-            "Title" => text_string(title), "Parent" => root, "Dest" => vec![page.into(), "Fit".into()],
+    let count = i64::try_from(entries.len()).unwrap_or_default();
+    let mut node = dictionary! { "Type" => "Outlines", "Count" => count };
+    if let Some((first, last)) = add_entries(document, root, entries) {
+        node.set("First", first);
+        node.set("Last", last);
+    }
+    document.set_object(root, node);
+    root
+}
+
+/// Adds entries below `parent`, and returns the first and the last.
+fn add_entries(document: &mut Document, parent: ObjectId, entries: Vec<Entry>) -> Option<(ObjectId, ObjectId)> {
+    let ids: Vec<ObjectId> = entries.iter().map(|_| document.new_object_id()).collect();
+    for (index, entry) in entries.into_iter().enumerate() {
+        let mut node = dictionary! {
+            "Title" => text_string(&entry.title), "Parent" => parent, "Dest" => vec![entry.page.into(), "Fit".into()],
         };
         if let Some(before) = index.checked_sub(1) {
-            entry.set("Prev", ids[before]);
+            node.set("Prev", ids[before]);
         }
         if let Some(after) = ids.get(index + 1) {
-            entry.set("Next", *after);
+            node.set("Next", *after);
         }
-        document.set_object(ids[index], entry);
+        // Negative: the branch is closed at first.
+        let count = -i64::try_from(entry.below.len()).unwrap_or_default();
+        if let Some((first, last)) = add_entries(document, ids[index], entry.below) {
+            node.set("First", first);
+            node.set("Last", last);
+            node.set("Count", count);
+        }
+        document.set_object(ids[index], node);
     }
-    let mut entries = dictionary! { "Type" => "Outlines", "Count" => i64::try_from(ids.len()).unwrap_or_default() };
-    if let (Some(first), Some(last)) = (ids.first(), ids.last()) {
-        entries.set("First", *first);
-        entries.set("Last", *last);
-    }
-    document.set_object(root, entries);
-    root
+    Some((*ids.first()?, *ids.last()?))
 }

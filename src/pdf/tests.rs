@@ -260,7 +260,9 @@ fn a_group_has_a_cover_then_one_page_an_account_and_an_outline() {
     assert_eq!(document.get_pages().len(), 3 + 80, "38 accounts on a page of the cover");
     let catalog = document.catalog().unwrap();
     let outline = document.get_dictionary(catalog.get(b"Outlines").unwrap().as_reference().unwrap()).unwrap();
-    assert_eq!(outline.get(b"Count").unwrap().as_i64().unwrap(), 81);
+    assert_eq!(outline.get(b"Count").unwrap().as_i64().unwrap(), 3, "the cover, 1 to 50, 51 to 80");
+    let last = document.get_dictionary(outline.get(b"Last").unwrap().as_reference().unwrap()).unwrap();
+    assert_eq!(last.get(b"Count").unwrap().as_i64().unwrap(), -30);
     let of_page = |page: u32| document.extract_text(&[page]).unwrap_or_default();
     for (number, login) in (0_u32..).zip(&logins) {
         assert!(of_page(4 + number).contains(login.as_str()), "{login}");
