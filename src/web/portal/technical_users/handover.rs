@@ -132,9 +132,7 @@ impl MadeLink {
             state.work_queue.compute(QueueKey::Person(person), move |argon2id| hashed.hash(argon2id, salt)).await?;
         Ok(Self { key: secret.key(Some(&hash)), secret, code: Some(code), code_salt: Some(salt) })
     }
-}
 
-impl MadeLink {
     pub fn url(&self, public_url: &str) -> Zeroizing<String> {
         Zeroizing::new(format!("{public_url}{}", paths::handover_link(self.secret.expose())))
     }

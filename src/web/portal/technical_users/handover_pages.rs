@@ -134,7 +134,7 @@ pub struct HandoverOverPage {
     pub token: Zeroizing<String>,
     /// `None`: there is no such link.
     pub link: Option<LinkPage>,
-    /// Whether this request was a POST, which the manager is told of.
+    /// Whether this request was a POST, about which the manager gets a mail.
     pub is_reported: bool,
 }
 
