@@ -1,9 +1,11 @@
 //! Acts on several structures or accounts: one form, one result, and passwords that are exported
 //! and never shown.
 
-use raccord::domain::{password::is_well_formed, role::Role, technical_user::TechnicalUserStatus};
+use raccord::domain::{
+    age::Recipient, password::is_well_formed, random::os_rng, role::Role, technical_user::TechnicalUserStatus,
+};
 
-use crate::common::{Answer, Browser, Page, Person, Structure, TestPortal, text_of_pdf, together};
+use crate::common::{AgeIdentity, Answer, Browser, Page, Person, Structure, TestPortal, text_of_pdf, together};
 
 const ACCOUNTS: &str = "/activites/utilisateurs-techniques/choix";
 const STRUCTURES: &str = "/activites/choix";
@@ -40,7 +42,11 @@ async fn csv(browser: &Browser, batch: &str) -> Answer {
 /// Login and password of each line of the file.
 fn credentials(csv: &Answer) -> Vec<(String, String)> {
     assert_eq!(csv.status, 200, "{}", csv.body_text());
-    let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(&csv.body[..]);
+    credentials_in(&csv.body)
+}
+
+fn credentials_in(csv: &[u8]) -> Vec<(String, String)> {
+    let mut reader = csv::ReaderBuilder::new().delimiter(b';').from_reader(csv);
     reader.records().map(|line| line.expect("a line")).map(|line| (line[4].to_owned(), line[5].to_owned())).collect()
 }
 
@@ -247,6 +253,54 @@ async fn the_files_are_of_one_session_and_of_ten_minutes() {
     portal.move_clock("31 minutes").await;
     let over = csv(&browser, &batch).await.refusal(409);
     over.assert_says("Les mots de passe de ce lot ne peuvent plus être exportés");
+}
+
+#[tokio::test]
+async fn the_file_for_an_integrator_s_key_is_opened_by_that_key_alone() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 3).await;
+    let batch = created(&portal, &browser, &structures).await;
+    let (integrator, stranger) = (AgeIdentity::generate(), AgeIdentity::generate());
+    let encrypted = format!("{batch}/logiciel-chiffre");
+    for (key, said) in [
+        ("", "Collez la clé publique de l’intégrateur."),
+        ("ssh-ed25519 AAAAC3Nz", "Ce n’est pas une clé publique age."),
+        (&integrator.recipient[..50], "Cette clé est incomplète ou mal recopiée."),
+    ] {
+        let refused = browser.post(&encrypted, &[("cle", key)]).await.refusal(422);
+        refused.assert_says(said);
+        assert_eq!(refused.field("cle"), key);
+    }
+    let private = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX";
+    let refused = browser.post(&encrypted, &[("cle", private)]).await.refusal(422);
+    refused.assert_says("C’est une clé privée");
+    assert!(!refused.html().contains("GFPYY"));
+    assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 0, "a wrong key opens nothing");
+
+    let answer = browser.post(&encrypted, &[("cle", &format!(" {}\n", integrator.recipient))]).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.header("content-disposition").is_some_and(|name| name.ends_with(".csv.age\"")));
+    let opened = credentials_in(&integrator.decrypt(&answer.body).unwrap());
+    assert_eq!(opened, credentials(&csv(&browser, &batch).await));
+    stranger.decrypt(&answer.body).unwrap_err();
+    let events = portal.audit_events_of("PASSWORD_EXPORTED").await;
+    let named =
+        events.iter().filter(|event| event.detail.contains(&format!(", chiffré pour {}", integrator.recipient)));
+    assert_eq!(named.count(), 3, "the history says for whom");
+}
+
+#[test]
+fn age_opens_files_of_every_length_and_no_other_bytes() {
+    let identity = AgeIdentity::generate();
+    let recipient = Recipient::parse(&identity.recipient).unwrap();
+    // A payload has parts of 65,536 bytes.
+    for length in [0, 1, 65_535, 65_536, 65_537, 3 * 65_536, 3 * 65_536 + 7] {
+        let text: Vec<u8> = (0_u8..251).cycle().take(length).collect();
+        let mut file = recipient.encrypt(&text, &mut os_rng());
+        assert_eq!(identity.decrypt(&file).as_deref(), Ok(text.as_slice()), "{length}");
+        *file.last_mut().unwrap() ^= 1;
+        identity.decrypt(&file).unwrap_err();
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod audit;
 mod audit_export;
 mod backup;
 mod batch_kills;
+mod batch_secrets;
 pub mod binary;
 mod chaos;
 mod cluster;

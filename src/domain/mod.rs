@@ -1,6 +1,7 @@
 //! The rules, and nothing else: no database, no web framework, no clock, no source of randomness of
 //! its own.
 
+pub mod age;
 pub mod audit;
 pub mod audit_chain;
 pub mod batch;

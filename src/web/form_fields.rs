@@ -82,7 +82,7 @@ const HANDOVER: &[Field] = &[
 ];
 
 /// Fields without a caption, such as tokens, are not listed.
-pub static FORMS: [(&str, &[Field]); 14] = [
+pub static FORMS: [(&str, &[Field]); 15] = [
     (
         paths::STRUCTURE,
         &[
@@ -111,6 +111,7 @@ pub static FORMS: [(&str, &[Field]); 14] = [
     (paths::BATCHES, &[LABEL, GRACE]),
     (paths::HANDOVER, HANDOVER),
     (paths::BATCH_HANDOVER, HANDOVER),
+    (paths::BATCH_ENCRYPTED, &[text("cle", "Clé publique de l’intégrateur")]),
     (paths::RESTRICTIONS, RESTRICTIONS),
     (paths::RESTRICTIONS_CONFIRMATION, RESTRICTIONS),
     (paths::MY_CONTACT_ADDRESS, &[text("adresse-de-contact", "Adresse de contact")]),

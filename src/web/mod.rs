@@ -97,6 +97,7 @@ fn routes_of_managers() -> Vec<Route> {
         page(paths::BATCH, get(batches::page)),
         act(paths::BATCH_SHEETS, post(batches::sheets)),
         act(paths::BATCH_CSV, post(batches::csv)),
+        act(paths::BATCH_ENCRYPTED, post(batches::encrypted_csv)),
         act(paths::BATCH_CLOSE, post(batches::close)),
         page(paths::BATCH_HANDOVER, get(batches::handover::form)),
         act(paths::BATCH_HANDOVER, post(batches::handover::create)),

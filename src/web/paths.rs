@@ -82,6 +82,7 @@ pub const BATCHES: &str = "/lots";
 pub const BATCH: &str = "/lots/{id}";
 pub const BATCH_SHEETS: &str = "/lots/{id}/fiches";
 pub const BATCH_CSV: &str = "/lots/{id}/logiciel";
+pub const BATCH_ENCRYPTED: &str = "/lots/{id}/logiciel-chiffre";
 pub const BATCH_CLOSE: &str = "/lots/{id}/fermeture";
 pub const BATCH_HANDOVER: &str = "/lots/{id}/remise";
 
@@ -249,6 +250,7 @@ filled! {
     batch => BATCH,
     batch_sheets => BATCH_SHEETS,
     batch_csv => BATCH_CSV,
+    batch_encrypted => BATCH_ENCRYPTED,
     batch_close => BATCH_CLOSE,
     batch_handover => BATCH_HANDOVER,
     restrictions_confirmation => RESTRICTIONS_CONFIRMATION,

@@ -4,6 +4,7 @@
 // Each user of the harness uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+mod age;
 mod browser;
 mod changes;
 mod cluster;
@@ -18,6 +19,7 @@ mod readings;
 mod routes;
 mod services;
 
+pub use age::AgeIdentity;
 pub use browser::{Answer, Browser, Call, LOST, Server};
 pub use cluster::{pg_dump, pgdata_holds};
 pub use makers::{ANNE, BRUNO, DIRECTORY, PASSWORD, Person, Structure};

@@ -90,7 +90,7 @@ pub(super) fn assert_memory_without(serving: &Serving, known: &str, moment: &str
 }
 
 /// Settings with which PostgreSQL logs every statement with its values.
-const TALKATIVE: [&str; 7] = [
+pub(super) const TALKATIVE: [&str; 7] = [
     "log_statement=all",
     "log_min_duration_statement=0",
     "log_parameter_max_length=-1",
@@ -189,20 +189,29 @@ async fn no_dump_no_file_and_no_log_holds_a_secret() {
     at_the_end.extend([("raw key of the second factor", &raw[..]), ("first password as shown", shown.as_bytes())]);
     assert_memory_without(&serving, known, "end", &at_the_end);
     let own_log = serving.stop();
+    assert!(own_log.contains("answered") && dump.contains(&login), "the search itself works");
+    assert_nowhere(&postgres, &directory, &[("the dump", &dump), ("the portal's log", &own_log)], (&login, &secrets));
+}
+
+/// Searches texts, PostgreSQL's files and the portal's directory for secrets. What is `known` to
+/// stand in the log of writes must be found there.
+pub(super) fn assert_nowhere(
+    postgres: &Postgres,
+    directory: &Directory,
+    texts: &[(&str, &str)],
+    (known, secrets): (&str, &[(&str, String)]),
+) {
     let places = postgres.data().parent().expect("its home");
-    // The search itself works.
-    assert!(dump.contains(&login) && own_log.contains("answered") && postgres.log().contains(&login));
-    assert!(
-        files_with(places, &login).iter().any(|file| file.contains("pg_wal")),
-        "the login stands in the log of writes"
-    );
+    assert!(postgres.log().contains(known));
+    assert!(files_with(places, known).iter().any(|file| file.contains("pg_wal")), "it stands in the log of writes");
     for (what, secret) in secrets {
         assert!(secret.len() > 12, "{what}");
         // As it is, as a form sends it, and as PostgreSQL writes bytes.
         let form: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         for text in [secret.clone(), form, data_encoding::HEXLOWER.encode(secret.as_bytes())] {
-            assert!(!dump.contains(&text), "the dump holds it: {what}");
-            assert!(!own_log.contains(&text), "the portal's log holds it: {what}");
+            for (place, content) in texts {
+                assert!(!content.contains(&text), "{place} holds it: {what}");
+            }
             assert_eq!(files_with(places, &text), [""; 0], "{what}");
             assert_eq!(files_with(directory.path(), &text), [""; 0], "mails or logs: {what}");
         }

@@ -35,22 +35,24 @@ where
         Ok::<_, axum::BoxError>(Bytes::from(lines(batch?.into_iter())?))
     });
     let log = |error: &axum::BoxError| tracing::warn!(error = error.to_string(), "a download broke off");
-    Ok(download(name, Body::from_stream(first.chain(rest.inspect_err(log)))))
+    Ok(download(name, CSV, Body::from_stream(first.chain(rest.inspect_err(log)))))
 }
 
 /// A small CSV file of the same kind, in one piece.
 pub fn whole<const COLUMNS: usize>(
-    name: &str,
     head: [&str; COLUMNS],
     rows: impl Iterator<Item = [String; COLUMNS]>,
-) -> Result<Response, AppError> {
-    Ok(download(name, Body::from([first_line(head)?, lines(rows)?].concat())))
+) -> Result<Vec<u8>, AppError> {
+    Ok([first_line(head)?, lines(rows)?].concat())
 }
 
-fn download(name: &str, body: Body) -> Response {
+/// The media type of CSV files.
+pub const CSV: &str = "text/csv; charset=utf-8";
+
+/// A file to be saved as `name`.
+pub fn download(name: &str, media_type: &str, body: impl Into<Body>) -> Response {
     let disposition = format!("attachment; filename=\"{name}\"");
-    ([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, &disposition)], body)
-        .into_response()
+    ([(header::CONTENT_TYPE, media_type), (header::CONTENT_DISPOSITION, &disposition)], body.into()).into_response()
 }
 
 fn first_line<const COLUMNS: usize>(head: [&str; COLUMNS]) -> Result<Vec<u8>, csv::Error> {

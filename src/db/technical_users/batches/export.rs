@@ -9,6 +9,7 @@ use crate::{
         technical_users::sheet_facts::{self, SheetFacts},
     },
     domain::{
+        age::Recipient,
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, LIFETIME, SealedPassword, SessionSecret},
         password::Password,
@@ -40,11 +41,11 @@ pub struct Exporter<'a> {
 
 /// Opens what the session can open of a finished batch, and records that its person has seen it.
 /// From the first export on, the envelopes last for ten minutes. `None` where nothing can be
-/// opened.
+/// opened. The events name the `recipient` for whom the file is encrypted.
 ///
 /// # Errors
 /// Database errors.
-pub async fn open(pool: &PgPool, exporter: Exporter<'_>) -> sqlx::Result<Option<Export>> {
+pub async fn open(pool: &PgPool, exporter: Exporter<'_>, recipient: Option<Recipient>) -> sqlx::Result<Option<Export>> {
     let mut tx = pool.begin().await?;
     let Some(batch) = lock(&mut tx, exporter).await? else { return Ok(None) };
     let accounts = opened(&mut tx, exporter).await?;
@@ -56,7 +57,7 @@ pub async fn open(pool: &PgPool, exporter: Exporter<'_>) -> sqlx::Result<Option<
     if batch.is_first {
         shorten(&mut tx, exporter.batch_id).await?;
     }
-    record(&mut tx, exporter, &ids, batch.is_first).await?;
+    record(&mut tx, exporter, recipient, (&ids, batch.is_first)).await?;
     tx.commit().await?;
     Ok(Some(Export { accounts, at: batch.at }))
 }
@@ -148,9 +149,15 @@ async fn shorten(conn: &mut PgConnection, batch_id: i64) -> sqlx::Result<()> {
 }
 
 /// An event for each account at the first export, and one for all at those that follow.
-async fn record(conn: &mut PgConnection, exporter: Exporter<'_>, ids: &[i64], is_first: bool) -> sqlx::Result<()> {
+async fn record(
+    conn: &mut PgConnection,
+    exporter: Exporter<'_>,
+    recipient: Option<Recipient>,
+    (ids, is_first): (&[i64], bool),
+) -> sqlx::Result<()> {
     let Exporter { actor, batch_id, .. } = exporter;
-    let detail = format!("lot n°\u{a0}{batch_id}");
+    let encrypted = recipient.map(|recipient| format!(", chiffré pour {recipient}")).unwrap_or_default();
+    let detail = format!("lot n°\u{a0}{batch_id}{encrypted}");
     if !is_first {
         let detail = format!("{detail}, {} comptes, de nouveau", ids.len());
         return audit::record(conn, Event { detail: &detail, ..Event::of(actor, Action::PasswordExported) }).await;

@@ -286,5 +286,5 @@ pub async fn csv(
             format!("{api_url}{}", paths::API_TOKEN),
         ]
     });
-    files::whole("informations-de-connexion.csv", head, rows)
+    Ok(files::download("informations-de-connexion.csv", files::CSV, files::whole(head, rows)?))
 }

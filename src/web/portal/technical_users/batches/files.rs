@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     db::technical_users::batches::export::Export,
+    domain::{age::Recipient, random},
     web::{
         edge::error::AppError,
         paths,
@@ -20,6 +21,22 @@ pub fn sheets(public_url: &str, batch_id: i64, opened: &Export) -> Result<Zeroiz
 
 /// One line an account, for a program or a spreadsheet.
 pub fn csv(public_url: &str, batch_id: i64, opened: Export) -> Result<Response, AppError> {
+    let lines = lines(public_url, opened)?;
+    Ok(export::download(&format!("raccord-lot-{batch_id}.csv"), export::CSV, lines))
+}
+
+/// The same file, which the recipient alone can open.
+pub fn encrypted_csv(
+    public_url: &str,
+    batch_id: i64,
+    opened: Export,
+    recipient: Recipient,
+) -> Result<Response, AppError> {
+    let file = recipient.encrypt(&lines(public_url, opened)?, &mut random::os_rng());
+    Ok(export::download(&format!("raccord-lot-{batch_id}.csv.age"), "application/octet-stream", file))
+}
+
+fn lines(public_url: &str, opened: Export) -> Result<Vec<u8>, AppError> {
     let token_url = format!("{public_url}{}", paths::API_TOKEN);
     let head = [
         "Type d’identifiant",
@@ -45,5 +62,5 @@ pub fn csv(public_url: &str, batch_id: i64, opened: Export) -> Result<Response, 
             token_url.clone(),
         ]
     });
-    export::whole(&format!("raccord-lot-{batch_id}.csv"), head, rows)
+    export::whole(head, rows)
 }

@@ -6,6 +6,7 @@ pub mod handover;
 mod pages;
 
 use axum::{
+    Form,
     extract::{FromRequestParts, Path, Query, State},
     http::{StatusCode, request::Parts},
     response::{Redirect, Response},
@@ -17,6 +18,7 @@ use crate::{
         export::{self, Exporter},
         progress::{self, Batch, Outcome},
     },
+    domain::age::Recipient,
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
@@ -28,7 +30,7 @@ use crate::{
     },
     work_queue::QueueKey,
 };
-use pages::BatchPage;
+use pages::{BatchPage, KeyForm};
 
 /// Rows of each outcome that the page lists.
 const LISTED: i64 = 100;
@@ -66,10 +68,15 @@ pub async fn page(
     own: OwnBatch,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
-    render(&batch_page(&state, &own, notice).await?)
+    render(&batch_page(&state, &own, notice, KeyForm::default()).await?)
 }
 
-async fn batch_page(state: &AppState, own: &OwnBatch, notice: NoticeQuery) -> Result<BatchPage, AppError> {
+async fn batch_page(
+    state: &AppState,
+    own: &OwnBatch,
+    notice: NoticeQuery,
+    key: KeyForm,
+) -> Result<BatchPage, AppError> {
     let OwnBatch { visitor, batch } = own;
     let layout = state.layout(&visitor.person, Tab::Activities, notice.notice());
     let (done, refused) = if batch.finished_at.is_some() {
@@ -78,12 +85,12 @@ async fn batch_page(state: &AppState, own: &OwnBatch, notice: NoticeQuery) -> Re
     } else {
         (Vec::new(), Vec::new())
     };
-    Ok(BatchPage::new(layout, batch, done, refused))
+    Ok(BatchPage::new(layout, batch, [done, refused], key))
 }
 
 /// « Exporter les fiches (PDF) ».
 pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    let Some(opened) = export::open(&state.pool, own.exporter()).await? else { return gone(&state, &own).await };
+    let Some(opened) = export::open(&state.pool, own.exporter(), None).await? else { return gone(&state, &own).await };
     let (url, key, id) =
         (state.settings.public_url.clone(), QueueKey::Person(own.visitor.person.user_id), own.batch.id);
     let pdf = state.work_queue.run(key, move || files::sheets(&url, id, &opened)).await??;
@@ -92,13 +99,30 @@ pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Resp
 
 /// « Exporter pour un logiciel (CSV) ».
 pub async fn csv(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    let Some(opened) = export::open(&state.pool, own.exporter()).await? else { return gone(&state, &own).await };
+    let Some(opened) = export::open(&state.pool, own.exporter(), None).await? else { return gone(&state, &own).await };
     files::csv(&state.settings.public_url, own.batch.id, opened)
+}
+
+/// « Exporter le fichier chiffré »: for the public key of an integrator. A key that is none shows
+/// the page again and opens nothing.
+pub async fn encrypted_csv(
+    State(state): State<AppState>,
+    own: OwnBatch,
+    Form(form): Form<KeyForm>,
+) -> Result<Response, AppError> {
+    let Some(recipient) = Recipient::parse(&form.key) else {
+        let key = form.refused();
+        let page = batch_page(&state, &own, NoticeQuery::default(), key).await?;
+        return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
+    };
+    let opened = export::open(&state.pool, own.exporter(), Some(recipient)).await?;
+    let Some(opened) = opened else { return gone(&state, &own).await };
+    files::encrypted_csv(&state.settings.public_url, own.batch.id, opened, recipient)
 }
 
 /// The page, which says why nothing can be exported.
 async fn gone(state: &AppState, own: &OwnBatch) -> Result<Response, AppError> {
-    page_with_status(StatusCode::CONFLICT, &batch_page(state, own, NoticeQuery::default()).await?)
+    page_with_status(StatusCode::CONFLICT, &batch_page(state, own, NoticeQuery::default(), KeyForm::default()).await?)
 }
 
 /// « Terminer »: destroys the envelopes of the batch.

@@ -1,6 +1,7 @@
 //! The view of a batch's page.
 
 use askama::Template;
+use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::{
@@ -8,6 +9,7 @@ use crate::{
     domain::batch::{BatchAct, ItemRefusal},
     web::shell::{
         filters,
+        form::Errors,
         layout::Layout,
         values::{Id, StructureName},
     },
@@ -31,6 +33,36 @@ pub struct BatchPage {
     pub exportable_until: Option<OffsetDateTime>,
     pub done_rows: Vec<ResultRow>,
     pub refused_rows: Vec<ResultRow>,
+    pub key: KeyForm,
+}
+
+/// For whom the file for a program is encrypted.
+#[derive(Default, Deserialize)]
+pub struct KeyForm {
+    /// As typed.
+    #[serde(rename = "cle", default)]
+    pub key: String,
+    #[serde(skip)]
+    pub errors: Errors,
+}
+
+impl KeyForm {
+    /// The form again, with what is wrong with the key.
+    pub fn refused(self) -> Self {
+        let key = self.key.trim().to_lowercase();
+        let message = if key.is_empty() {
+            "Collez la clé publique de l’intégrateur."
+        } else if key.starts_with("age-secret-key-") {
+            "C’est une clé privée\u{a0}: elle ne doit pas quitter son propriétaire, qui doit maintenant en changer. Collez la clé publique, qui commence par «\u{202f}age1\u{202f}»."
+        } else if key.starts_with("age1") {
+            "Cette clé est incomplète ou mal recopiée. Collez-la de nouveau, en entier."
+        } else {
+            "Ce n’est pas une clé publique age. Elle commence par «\u{202f}age1\u{202f}»."
+        };
+        // A private key is not shown again.
+        let key = if key.starts_with("age-secret-key-") { String::new() } else { self.key };
+        Self { key, errors: Errors::one("cle", message.to_owned()) }
+    }
 }
 
 /// What became of a structure or an account.
@@ -48,7 +80,7 @@ pub struct ResultAccount {
 }
 
 impl BatchPage {
-    pub fn new(layout: Layout, batch: &Batch, done: Vec<BatchRow>, refused: Vec<BatchRow>) -> Self {
+    pub fn new(layout: Layout, batch: &Batch, [done, refused]: [Vec<BatchRow>; 2], key: KeyForm) -> Self {
         Self {
             layout,
             id: batch.id,
@@ -63,6 +95,7 @@ impl BatchPage {
             exportable_until: batch.exportable_until,
             done_rows: done.into_iter().map(ResultRow::from).collect(),
             refused_rows: refused.into_iter().map(ResultRow::from).collect(),
+            key,
         }
     }
 
