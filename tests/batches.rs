@@ -303,6 +303,26 @@ fn age_opens_files_of_every_length_and_no_other_bytes() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_s_sign_in_waits_behind_documents_of_many_sheets() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 60).await;
+    let batch = created(&portal, &browser, &structures).await;
+    let other = portal.person("Dominique").await;
+    let path = format!("{batch}/fiches");
+    let exports = (0..4).map(|_| {
+        let (browser, path) = (browser.clone(), path.clone());
+        tokio::spawn(async move { browser.post(&path, &[]).await.status })
+    });
+    let mut exports: Vec<_> = exports.collect();
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    portal.signed_in(&other).await;
+    assert!(exports.iter().all(|export| !export.is_finished()), "the sign-in was served at once");
+    for export in exports.drain(..) {
+        assert_eq!(export.await.unwrap(), 200);
+    }
+}
+
 #[tokio::test]
 async fn sign_out_and_the_end_of_the_page_destroy_the_envelopes() {
     let portal = TestPortal::start().await;

@@ -40,7 +40,7 @@ pub use sheet_data::ConnectionSheet;
 /// [`PdfError::Inexact`] when the login or the password cannot be drawn exactly. The other variants
 /// mean a bug here or in a library.
 pub fn render(sheet: &ConnectionSheet<'_>) -> Result<Zeroizing<Vec<u8>>, PdfError> {
-    write(&[sheet_layout::compose(sheet)?], &about::About::new(sheet))
+    write(vec![sheet_layout::compose(sheet)?], &about::About::new(sheet))
 }
 
 /// Draws the sheets of several accounts: a cover that lists them, then one page an account, with an
@@ -49,11 +49,12 @@ pub fn render(sheet: &ConnectionSheet<'_>) -> Result<Zeroizing<Vec<u8>>, PdfErro
 /// # Errors
 /// As [`render`].
 pub fn render_group(group: &SheetGroup<'_>) -> Result<Zeroizing<Vec<u8>>, PdfError> {
-    write(&group::compose(group)?, &about::About::of_group(group))
+    write(group::compose(group)?, &about::About::of_group(group))
 }
 
-fn write(pages: &[canvas::Canvas], about: &about::About) -> Result<Zeroizing<Vec<u8>>, PdfError> {
-    let mut document = draw::draw(pages)?;
-    tags::complete(&mut document, pages, about)?;
+fn write(pages: Vec<canvas::Canvas>, about: &about::About) -> Result<Zeroizing<Vec<u8>>, PdfError> {
+    let mut document = draw::draw(&pages)?;
+    tags::complete(&mut document, &pages, about)?;
+    drop(pages);
     draw::write(document)
 }

@@ -33,6 +33,8 @@ const EXPORTS: u32 = 2;
 const REQUESTS: u32 = 4;
 /// The connections that strangers of one network may have at a time.
 const STRANGERS: u32 = 2;
+/// The most sheets of a document that takes no longer than a few hashes.
+const FEW_SHEETS: usize = 5;
 
 /// Shared by all requests; clones are cheap. The API has its own state besides.
 #[derive(Clone)]
@@ -61,6 +63,7 @@ pub struct Parts {
     /// The requests of each person that are being served.
     pub requests: Shares<i64>,
     pub work_queue: WorkQueue,
+    long_documents: WorkQueue,
     pub settings: Settings,
     pub files: StaticFiles,
     pub metrics: Metrics,
@@ -85,7 +88,7 @@ impl AppState {
     pub fn new(pools: impl Into<Pools>, settings: Settings) -> std::io::Result<Self> {
         let files = StaticFiles::load(settings.theme_dir.as_deref())?;
         let provider = open_provider(&settings)?;
-        let work_queue = WorkQueue::default();
+        let (work_queue, long_documents) = (WorkQueue::default(), WorkQueue::with_threads(1));
         let (metrics, keys) = (Metrics::default(), OnceLock::new());
         let Pools { portal: pool, strangers: strangers_pool, api: api_pool } = pools.into();
         let of_person = pool.options().get_max_connections().saturating_sub(1).clamp(1, REQUESTS);
@@ -98,6 +101,7 @@ impl AppState {
             strangers,
             requests,
             work_queue,
+            long_documents,
             settings,
             files,
             metrics,
@@ -106,6 +110,12 @@ impl AppState {
             keys,
         };
         Ok(Self(Arc::new(parts)))
+    }
+
+    /// The queue for a document of the sheets of this many accounts. Those of many take seconds
+    /// and hundreds of megabytes: they are drawn one by one, and no sign-in waits behind them.
+    pub fn drawing_queue(&self, sheets: usize) -> &WorkQueue {
+        if sheets > FEW_SHEETS { &self.long_documents } else { &self.work_queue }
     }
 
     /// The keys of the key file, read at first use.

@@ -226,7 +226,7 @@ pub async fn sheet(
     let ids: Vec<i64> = exported.passwords.iter().map(|opened| opened.technical_user_id).collect();
     let facts = sheet_facts::find(&state.strangers_pool, exported.manager_id, &ids).await?;
     let (key, url) = (QueueKey::portal(context.address), state.settings.public_url.clone());
-    state.work_queue.run(key, move || draw(&url, &exported, &facts)).await?
+    state.drawing_queue(ids.len()).run(key, move || draw(&url, &exported, &facts)).await?
 }
 
 /// The document of what a link opened.

@@ -93,7 +93,8 @@ pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Resp
     let Some(opened) = export::open(&state.pool, own.exporter(), None).await? else { return gone(&state, &own).await };
     let (url, key, id) =
         (state.settings.public_url.clone(), QueueKey::Person(own.visitor.person.user_id), own.batch.id);
-    let pdf = state.work_queue.run(key, move || files::sheets(&url, id, &opened)).await??;
+    let queue = state.drawing_queue(opened.accounts.len());
+    let pdf = queue.run(key, move || files::sheets(&url, id, &opened)).await??;
     sheet::download(&format!("lot-{id}"), &pdf)
 }
 
