@@ -142,6 +142,19 @@ class Manager:
         login = re.search(r"(TECH_\d+_\w+)(?:<wbr>)?@cpro\.fr", page)[1] + "@cpro.fr"
         return account, login, html.unescape(re.sub(r"<[^>]*>", "", password)).strip()
 
+    def sheets_of_all(self, label):
+        """The PDF of accounts that a batch makes in every structure, and how many they are."""
+        check = self.open("/activites/choix?portee=tous")
+        fields = {name: re.search(rf'name="{name}" value="([^"]+)"', check)[1] for name in ("jeton", "acte", "choisis")}
+        batch = self.post("/lots", fields | {"libelle": label})[0]
+        for _ in range(600):
+            page = self.open(batch)
+            if "Travail en cours" not in page:
+                break
+            time.sleep(0.1)
+        made = int(re.search(r"(\d+) mots? de passe à exporter", page.replace("\u202f", ""))[1])
+        return self.fetch(f"{batch}/fiches", {"": ""})[1], made
+
     def sheet(self, account):
         """The PDF of the récapitulatif that was shown last."""
         return self.fetch(f"/utilisateurs-techniques/{account}/informations-de-connexion", {"nonce": self.nonce})[1]
