@@ -20,13 +20,13 @@ const CHUNK: usize = 64 * 1024;
 
 type Key = Zeroizing<[u8; 32]>;
 
-/// The public key of somebody who uses age, such as `age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p`.
+/// The public key of a user of age: `age1` and 58 more characters (Bech32).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient([u8; 32]);
 
 impl Recipient {
     /// Reads a recipient, with white space around it. `None` where the text is none, its checksum
-    /// is wrong, or anybody could open what is encrypted for it (a point of small order).
+    /// is wrong, or no private key is needed to open what it encrypts (a point of small order).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let decoded = CheckedHrpstring::new::<Bech32>(text.trim()).ok()?;

@@ -8,6 +8,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 
 import { newVisitor } from "../support/browser.js";
+import { judge } from "../support/judges.js";
 import { download, leaveWithoutRegret } from "../support/journey.js";
 import { Keyboard } from "../support/keyboard.js";
 import { scriptings, withPortal } from "../support/setup.js";
@@ -47,15 +48,7 @@ for (const { javaScript, name } of scriptings) {
     const exported = (await portal.sql("SELECT count(*) FROM audit_events WHERE action = 'PASSWORD_EXPORTED'")) - before;
     assert.equal(exported, count + 1, "one event an account, one for the second file");
 
-    await person.tabTo("Remettre à un intégrateur");
-    await person.opens("Enter", "Remettre à un intégrateur");
-    await person.tabTo("Destinataire");
-    await person.keys.type("Zoé Petit, société Exemple");
-    await person.tabTo("Créer le lien");
-    await person.opens("Enter", "Lien de remise");
-    const link = await manager.page.locator("#lien").textContent();
-    portal.remember(new URL(link).pathname.split("/").pop());
-    await openedOnce(link, javaScript, count);
+    await openedOnce(await handedOver(manager, person), javaScript, count);
     await manager.leave();
   });
 
@@ -73,8 +66,7 @@ for (const { javaScript, name } of scriptings) {
     await person.keys.press("Enter");
     await finished(manager, person);
     assert.match((await download(manager, "Exporter pour un logiciel (CSV)")).name, /^raccord-lot-\d+\.csv$/);
-    await person.tabTo("Terminer");
-    await person.opens("Enter", "Utilisateurs techniques");
+    await openedOnce(await handedOver(manager, person), javaScript, 12);
     await manager.leave();
   });
 }
@@ -100,15 +92,43 @@ async function finished(manager, person) {
   await done.waitFor();
 }
 
+/** Hands the whole batch over; the link. */
+async function handedOver(manager, person) {
+  await person.tabTo("Remettre à un intégrateur");
+  await person.opens("Enter", "Remettre à un intégrateur");
+  await person.tabTo("Destinataire");
+  await person.keys.type("Zoé Petit, société Exemple");
+  await person.tabTo("Créer le lien");
+  await person.opens("Enter", "Lien de remise");
+  const link = await manager.page.locator("#lien").textContent();
+  portal.remember(new URL(link).pathname.split("/").pop());
+  return link;
+}
+
+/** A page of few accounts before every judge, and its picture. */
+async function holds(visitor, name) {
+  if (!visitor.javaScript || !name.endsWith("-12")) return;
+  await visitor.look(name);
+  assert.deepEqual(await judge(visitor.page, await visitor.html()), [], name);
+}
+
 /** Opens the link in another browser, then once more. */
 async function openedOnce(link, javaScript, count) {
   const integrator = await newVisitor(browser, portal, { javaScript, reducedMotion: "reduce" });
   leaveWithoutRegret(integrator);
   integrator.expectStatus(410);
   await integrator.page.goto(link);
+  await holds(integrator, `remise-lot-${count}`);
   await integrator.press("Afficher les informations de connexion");
   await integrator.seesTitle("Informations de connexion");
   await integrator.page.waitForLoadState();
+  // Each account is one line until it is opened.
+  const { height } = await integrator.page.locator(".folds").boundingBox();
+  assert(height < 70 * count, `${height} px`);
+  await holds(integrator, `remise-lot-ouverte-${count}`);
+  await integrator.page.locator(".folds > .fold > summary").nth(1).click();
+  await integrator.page.locator("output[id^=mot-de-passe-]").nth(1).waitFor();
+  await holds(integrator, `remise-lot-depliee-${count}`);
   assert.equal(await integrator.page.locator("output[id^=mot-de-passe-]").count(), count);
   await run("qpdf", ["--check", (await download(integrator, "Exporter en PDF")).path]);
   await integrator.page.goto(link);

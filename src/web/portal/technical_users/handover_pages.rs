@@ -126,6 +126,16 @@ pub struct HandoverLinkPage {
     pub errors: Errors,
 }
 
+/// Accounts that the page of a link lists.
+const LISTED: usize = 20;
+
+impl HandoverLinkPage {
+    /// Accounts that the page only counts.
+    fn unlisted(&self) -> u64 {
+        self.link.accounts.len().saturating_sub(LISTED) as u64
+    }
+}
+
 /// The public page of a link that opens nothing, or nothing any more.
 #[derive(Template)]
 #[template(path = "technical_users/handover_over.html")]
@@ -150,6 +160,19 @@ pub struct HandoverOpenedPage {
     pub nonce: String,
     /// Until when it can export.
     pub until: OffsetDateTime,
+}
+
+/// The most accounts that the page shows without folding each.
+const UNFOLDED: usize = 5;
+
+impl HandoverOpenedPage {
+    fn count(&self) -> u64 {
+        self.accounts.len() as u64
+    }
+
+    fn are_folded(&self) -> bool {
+        self.accounts.len() > UNFOLDED
+    }
 }
 
 /// An account with its password.
