@@ -111,6 +111,25 @@ async fn a_disabled_person_opens_nothing_until_they_are_enabled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_in_a_person_s_name_ends_with_their_sessions_or_their_access() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let successor = portal.person("Dominique").await;
+    portal.attach(&successor, &structure, Role::SecondaryManager).await;
+    for act in [&["user", "sign-out"][..], &["user", "disable", "--reason", "vol"]] {
+        portal.signed_in(&manager).await.post("/activites/echeances", &[]).await;
+        portal.offer(&structure, &successor).await;
+        assert_eq!((portal.calendar_links().await, portal.count("succession_offers").await), (1, 1));
+        let (code, _, errors) = on(&portal, &[act, &[&manager.login, "--by", "Zoé Petit"]].concat());
+        assert_eq!(code, 0, "{errors}");
+        assert_eq!((portal.calendar_links().await, portal.count("succession_offers").await), (0, 0), "{act:?}");
+    }
+    for event in portal.audit_events_of("CALENDAR_LINK_REVOKED").await {
+        assert_eq!((event.subject, event.actor.as_str()), (manager.login.clone(), "opérateur (Zoé Petit)"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_person_is_signed_out_and_gets_another_link() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;

@@ -3,7 +3,7 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use super::{invitations, locks, sessions};
+use super::{acts_under_way, invitations, locks, sessions};
 use crate::{
     db::audit::{self, Event},
     domain::audit::{Action, Actor},
@@ -19,7 +19,7 @@ pub struct Disabled {
 }
 
 /// Ends a person's access: sign-in, links and calendar are refused, and the sessions end with their
-/// envelopes. Memberships stay, and technical users keep the rights that they derive from them.
+/// envelopes and with what waits in the person's name. Memberships stay, and technical users keep the rights that they derive from them.
 /// `None` where no person has this login.
 ///
 /// # Errors
@@ -33,6 +33,7 @@ pub async fn disable(pool: &PgPool, actor: &Actor, login: &str, reason: &str) ->
     let disabled = Disabled { is_changed: changed.rows_affected() == 1, managed: managed(&mut tx, user_id).await? };
     if disabled.is_changed {
         sessions::end_all_but(&mut tx, user_id, None).await?;
+        acts_under_way::end(&mut tx, actor, user_id).await?;
         invitations::end_all_links(&mut tx, user_id).await?;
         record(&mut tx, actor, Action::PersonDisabled, login, reason).await?;
         tx.commit().await?;
@@ -59,7 +60,8 @@ pub async fn enable(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<O
     Ok(Some(true))
 }
 
-/// Ends all sessions of a person, with their envelopes, and the marks of their known browsers.
+/// Ends all sessions of a person, with their envelopes, what waits in the person's name, and the
+/// marks of their known browsers.
 /// Returns how many sessions there were; `None` where no person has this login.
 ///
 /// # Errors
@@ -68,6 +70,7 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result
     let Some((mut tx, user_id)) = begin(pool, login).await? else { return Ok(None) };
     let open = sessions::count(&mut tx, user_id).await?;
     sessions::end_all_but(&mut tx, user_id, None).await?;
+    acts_under_way::end(&mut tx, actor, user_id).await?;
     record(&mut tx, actor, Action::SessionClosed, login, "toutes les sessions").await?;
     tx.commit().await?;
     Ok(Some(open))

@@ -25,16 +25,14 @@ pub(super) async fn end(conn: &mut PgConnection, actor: &Actor, user_id: i64) ->
 /// # Errors
 /// Database errors.
 pub(super) async fn end_calendar_link(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
-    let ended = sqlx::query!(
-        "UPDATE users SET calendar_token_hash = NULL WHERE id = $1 AND calendar_token_hash IS NOT NULL",
+    let ended = sqlx::query_scalar!(
+        "UPDATE users SET calendar_token_hash = NULL WHERE id = $1 AND calendar_token_hash IS NOT NULL RETURNING login",
         user_id
     )
-    .execute(&mut *conn)
+    .fetch_optional(&mut *conn)
     .await?;
-    if ended.rows_affected() == 0 {
-        return Ok(());
-    }
-    audit::record(conn, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkRevoked) }).await
+    let Some(login) = ended else { return Ok(()) };
+    audit::record(conn, Event { subject: &login, ..Event::of(actor, Action::CalendarLinkRevoked) }).await
 }
 
 async fn withdraw_offers(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
