@@ -66,6 +66,20 @@ impl Scene {
     }
 }
 
+#[tokio::test]
+async fn a_person_whose_access_was_ended_is_shown_so_and_offered_nothing() {
+    let scene = Scene::set().await;
+    let Scene { portal, giver, structure, noor, .. } = &scene;
+    let disabled = "UPDATE users SET disabled_at = portal_now() WHERE login = $1";
+    sqlx::query(disabled).bind(&noor.login).execute(&portal.pool).await.expect("a change");
+    let page = giver.open(&format!("/structures/{}", structure.id)).await;
+    page.assert_says("Désactivé");
+    assert!(!page.html().contains(&format!("<option value=\"{}\"", noor.id)));
+    let action = format!("/structures/{}/gestionnaire-principal", structure.id);
+    giver.post(&action, &[("membre", &noor.id.to_string())]).await.refusal(422);
+    assert_eq!(portal.count("succession_offers").await, 0);
+}
+
 /// A manager could otherwise attach any manager, wait until they sign in on some day, and take
 /// their rights with a technical user whose password the manager knows.
 #[tokio::test]

@@ -27,6 +27,8 @@ pub struct Member {
     /// Whether the person has signed in since they were registered, and since a manager attached
     /// them here.
     pub has_signed_in: bool,
+    /// Whether the operator ended the person's access, once they have signed in here.
+    pub is_disabled: bool,
 }
 
 impl Member {
@@ -37,7 +39,12 @@ impl Member {
 
     /// Whether the person was invited and has not signed in since: an invitation may be sent again.
     pub fn is_invited(&self) -> bool {
-        self.invited_as.is_some() || !self.active
+        !self.is_disabled && (self.invited_as.is_some() || !self.active)
+    }
+
+    /// Whether the person could accept to be principal manager.
+    pub fn can_accept(&self) -> bool {
+        self.has_signed_in && !self.is_disabled
     }
 
     /// The name that the structure's manager sees.
@@ -61,7 +68,8 @@ pub async fn of_structure(executor: impl PgExecutor<'_>, structure: &ManagedStru
         Member,
         r#"SELECT m.id AS membership_id, u.id AS user_id, u.last_name, u.first_name, u.login, u.contact_address, m.role AS "role: Role",
                   way_in(u.id, u.password_hash) IS NOT NULL AS "active!", u.contact_address_confirmed_at IS NOT NULL AS "is_address_confirmed!", m.invited_as,
-                  way_in(u.id, u.password_hash) IS NOT NULL AND NOT u.invited AND m.invited_as IS NULL AS "has_signed_in!"
+                  way_in(u.id, u.password_hash) IS NOT NULL AND NOT u.invited AND m.invited_as IS NULL AS "has_signed_in!",
+                  u.disabled_at IS NOT NULL AND m.invited_as IS NULL AS "is_disabled!"
              FROM memberships m JOIN users u ON u.id = m.user_id
             WHERE m.structure_id = $1
             ORDER BY m.role <> 'PRINCIPAL_MANAGER', m.role <> 'SECONDARY_MANAGER', coalesce(m.invited_as, u.last_name),

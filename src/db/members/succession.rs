@@ -41,8 +41,8 @@ pub enum OfferError {
     NotManager(#[from] NotManager),
     #[error("not another member of the structure")]
     NotAnotherMember,
-    #[error("the person has not signed in since they were invited or attached")]
-    NotSignedInSince,
+    #[error("the person cannot sign in, or has not since they were invited or attached")]
+    CannotAccept,
     #[error("the manager has written to too many people")]
     TooMany { seconds: u32 },
     #[error(transparent)]
@@ -69,7 +69,7 @@ impl From<MemberError> for OfferError {
 }
 
 /// Offers the structure to another member, and mails them. It replaces an earlier offer; repeating
-/// it changes nothing. The member must have signed in since they were invited or attached, so that
+/// it changes nothing. The member can sign in, and has since they were invited or attached, so that
 /// no structure is offered to whatever address a manager typed.
 ///
 /// # Errors
@@ -84,8 +84,8 @@ pub async fn offer(
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     let members = memberships::of_structure(&mut *tx, &structure).await?;
     let successor = find_successor(&structure, &members, successor_id)?;
-    if !successor.has_signed_in {
-        return Err(OfferError::NotSignedInSince);
+    if !successor.can_accept() {
+        return Err(OfferError::CannotAccept);
     }
     if !offers::write(&mut tx, &structure, successor).await? {
         return Ok(());

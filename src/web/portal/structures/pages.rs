@@ -86,6 +86,8 @@ pub struct MemberRow {
     pub is_address_confirmed: bool,
     /// Whether the person has been invited and has not signed in since.
     pub is_invited: bool,
+    /// Whether the operator ended the person's access.
+    pub is_disabled: bool,
     /// Whether name and address are hidden until the person signs in.
     pub is_pending: bool,
     /// For the acts on the member; `None` for the principal manager, on whom there are none.
@@ -190,6 +192,7 @@ impl From<&Member> for MemberRow {
             contact_address: member.contact_address.clone(),
             is_address_confirmed: member.is_address_confirmed || !member.active,
             is_invited: member.is_invited(),
+            is_disabled: member.is_disabled,
             is_pending: member.invited_as.is_some(),
             acts: (member.role != Role::PrincipalManager).then(|| MemberView::from(member)),
         }
@@ -215,7 +218,7 @@ impl TechnicalUserRow {
 impl Candidate {
     /// The members who could become principal manager.
     pub fn among(members: &[Member], structure: &ManagedStructure, selected: Option<Id>) -> Vec<Self> {
-        let others = members.iter().filter(|member| member.user_id != structure.manager_id());
+        let others = members.iter().filter(|member| member.user_id != structure.manager_id() && !member.is_disabled);
         others
             .map(|member| Self {
                 id: member.user_id,

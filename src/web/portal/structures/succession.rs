@@ -56,7 +56,7 @@ pub async fn offer(
         Ok(()) => Ok(back(&managed, Notice::SuccessionOffered)),
         Err(OfferError::NotManager(_)) => Err(AppError::NotFound),
         // The same for both: otherwise numbers of people could be tried for that of an invited one.
-        Err(OfferError::NotAnotherMember | OfferError::NotSignedInSince) => {
+        Err(OfferError::NotAnotherMember | OfferError::CannotAccept) => {
             let message = "Choisissez une autre personne rattachée à la structure. Une personne invitée peut être \
                 désignée dès qu’elle s’est connectée au portail.";
             refused(&state, &managed, message.to_owned()).await
