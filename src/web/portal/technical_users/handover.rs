@@ -34,7 +34,7 @@ use crate::{
             error::{AppError, page as render, page_with_status},
             state::AppState,
         },
-        identity::{authority::ManagedAccount, fresh_form::FreshForm},
+        identity::{authority::ManagedAccount, fresh_form::FreshForm, visitor::Visitor},
         paths,
         shell::{
             form::{Errors, FieldError},
@@ -103,6 +103,23 @@ impl Checked {
             _ => Err(Errors(errors)),
         }
     }
+
+    /// The hand-over of these accounts by the visitor, with this link.
+    pub fn handover<'a>(&'a self, visitor: &'a Visitor, accounts: &'a [i64], link: &'a MadeLink) -> NewHandover<'a> {
+        NewHandover {
+            actor: &visitor.actor,
+            manager_id: visitor.person.user_id,
+            session: &visitor.session,
+            accounts,
+            nonce_hash: None,
+            recipient: &self.recipient,
+            address: self.address.as_ref(),
+            term: self.term,
+            link: &link.secret,
+            key: &link.key,
+            code_salt: link.code_salt,
+        }
+    }
 }
 
 /// The secrets of a link, as the manager is shown them once.
@@ -162,19 +179,8 @@ pub async fn create(
     let with_code = form.fields.code.is_some();
     let link = MadeLink::of_form(&state, visitor.person.user_id, &visitor.session, &form.jeton, with_code).await?;
     let nonce_hash = form.fields.nonce.as_ref().map(random::digest);
-    let new = NewHandover {
-        actor: &visitor.actor,
-        manager_id: account.structure().manager_id(),
-        session: &visitor.session,
-        accounts: &[account.id()],
-        nonce_hash: nonce_hash.as_deref(),
-        recipient: &checked.recipient,
-        address: checked.address.as_ref(),
-        term: checked.term,
-        link: &link.secret,
-        key: &link.key,
-        code_salt: link.code_salt,
-    };
+    let accounts = [account.id()];
+    let new = NewHandover { nonce_hash: nonce_hash.as_deref(), ..checked.handover(visitor, &accounts, &link) };
     match creation::create(&state.pool, new, &mut random::os_rng()).await {
         Ok(expires_at) => render(&made_page(&state, &managed, &checked, link, expires_at)),
         Err(HandoverError::Lapsed) => {

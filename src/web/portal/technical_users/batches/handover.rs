@@ -13,7 +13,7 @@ use super::{OwnBatch, gone};
 use crate::{
     db::technical_users::{
         batches::export,
-        handovers::creation::{self, HandoverError, NewHandover},
+        handovers::creation::{self, HandoverError},
     },
     domain::{contact_address::ContactAddress, handover::Code, random},
     web::{
@@ -82,22 +82,9 @@ pub async fn create(
             return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
         }
     };
-    let person = visitor.person.user_id;
     let with_code = form.fields.code.is_some();
-    let link = MadeLink::of_form(&state, person, &visitor.session, &form.jeton, with_code).await?;
-    let new = NewHandover {
-        actor: &visitor.actor,
-        manager_id: person,
-        session: &visitor.session,
-        accounts: &accounts,
-        nonce_hash: None,
-        recipient: &checked.recipient,
-        address: checked.address.as_ref(),
-        term: checked.term,
-        link: &link.secret,
-        key: &link.key,
-        code_salt: link.code_salt,
-    };
+    let link = MadeLink::of_form(&state, visitor.person.user_id, &visitor.session, &form.jeton, with_code).await?;
+    let new = checked.handover(visitor, &accounts, &link);
     match creation::create(&state.pool, new, &mut random::os_rng()).await {
         Ok(expires_at) => {
             let made = Made { id, accounts: accounts.len(), checked, link, expires_at };
