@@ -35,16 +35,33 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const ITERATIONS: u32 = 2;
 const HASH_LENGTH: usize = 32;
 
-/// The heading of [`KEEPING`].
-pub const KEEPING_TITLE: &str = "Conserver et transmettre le mot de passe";
+/// How people should keep a password, on screen and in the PDF.
+#[derive(Clone, Copy)]
+pub struct Keeping {
+    pub title: &'static str,
+    pub advice: &'static [&'static str],
+}
 
-/// How people should keep a password and hand it over, on the récapitulatif and in the PDF.
-pub const KEEPING: [&str; 4] = [
-    "Rangez-le dans un coffre-fort de mots de passe, puis supprimez le document exporté.",
-    "Remettez-le en main propre ou, à distance, dans un fichier chiffré (code donné par téléphone).",
-    "Ne l’envoyez jamais en clair par courriel, et ne l’écrivez pas dans un programme.",
-    "Au premier doute, réinitialisez-le sans garder l’ancien, qui cesse aussitôt de fonctionner.",
-];
+/// For the manager, who also hands it over.
+pub const KEEPING: Keeping = Keeping {
+    title: "Conserver et transmettre le mot de passe",
+    advice: &[
+        "Rangez-le dans un coffre-fort de mots de passe, puis supprimez le document exporté.",
+        "Remettez-le en main propre ou, à distance, par un lien de remise, avec un code dit par téléphone.",
+        "Ne l’envoyez jamais en clair par courriel, et ne l’écrivez pas dans un programme.",
+        "Au premier doute, réinitialisez-le sans garder l’ancien, qui cesse aussitôt de fonctionner.",
+    ],
+};
+
+/// For a person to whom it is handed over.
+pub const KEEPING_RECEIVED: Keeping = Keeping {
+    title: "Conserver le mot de passe",
+    advice: &[
+        "Rangez-le dans un coffre-fort de mots de passe, puis supprimez le document exporté.",
+        "Ne l’envoyez jamais en clair par courriel, et ne l’écrivez pas dans un programme.",
+        "Au premier doute, prévenez la personne qui vous l’a remis\u{a0}: elle le remplacera.",
+    ],
+};
 
 /// The groups in which pages and the PDF show a password: `rcd_`, then five characters each.
 pub fn groups(password: &str) -> impl Iterator<Item = &str> {

@@ -2,6 +2,8 @@
 
 use time::OffsetDateTime;
 
+use crate::domain::password::Keeping;
+
 /// The sheet's content. Dates and the identifier are already formatted in French.
 ///
 /// Does not implement `Debug`, so that the password cannot be logged.
@@ -29,6 +31,9 @@ pub struct ConnectionSheet<'a> {
     pub token_url: &'a str,
     pub documentation_url: &'a str,
     pub expires_on: &'a str,
+    /// Until when the password before this one works; `None`: it does not.
+    pub former_until: Option<&'a str>,
+    pub keeping: Keeping,
     pub issued_on: &'a str,
     /// Date in the file's metadata.
     pub issued_at: OffsetDateTime,

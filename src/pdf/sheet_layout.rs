@@ -8,7 +8,7 @@ use super::{
     sheet_data::ConnectionSheet,
     style::{Column, Style},
 };
-use crate::domain::password::{KEEPING, KEEPING_TITLE, groups};
+use crate::domain::password::groups;
 
 pub const TITLE: &str = "Informations de connexion";
 
@@ -40,7 +40,7 @@ impl Page {
         page.account(sheet);
         page.structure(sheet);
         page.connection(sheet);
-        page.keeping();
+        page.keeping(sheet);
         Ok(page.canvas)
     }
 
@@ -122,6 +122,7 @@ impl Page {
         self.row("Libellé", &[sheet.label.unwrap_or_default()]);
         self.row("Adresse de contact", &[sheet.contact_address]);
         self.row("Échéance du mot de passe", &[sheet.expires_on]);
+        self.row("Ancien mot de passe", &[sheet.former_until.unwrap_or_default()]);
         self.row("Réseaux autorisés", &[sheet.networks.unwrap_or_default()]);
         self.row("Structures ouvertes", &[sheet.structures.unwrap_or_default()]);
         self.row("Fiche émise le", &[sheet.issued_on]);
@@ -147,9 +148,9 @@ impl Page {
         self.canvas.end();
     }
 
-    fn keeping(&mut self) {
-        self.section(KEEPING_TITLE, "L");
-        for advice in KEEPING {
+    fn keeping(&mut self, sheet: &ConnectionSheet<'_>) {
+        self.section(sheet.keeping.title, "L");
+        for advice in sheet.keeping.advice {
             self.item(advice);
         }
         self.canvas.end();

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::{
     ConnectionSheet, PdfError, SheetGroup, canvas::PAGE_HEIGHT, font::Face, render, render_group, sheet_layout,
 };
+use crate::domain::password::KEEPING;
 
 const PASSWORD: &str = "rac_7Hq9mVxK2tRwZp4NcYb8DfGjS3uEaQ5k";
 
@@ -29,6 +30,8 @@ fn example() -> ConnectionSheet<'static> {
         token_url: "https://raccord.example/api/oauth/token",
         documentation_url: "https://raccord.example/documentation-api",
         expires_on: "22 janvier 2028",
+        former_until: None,
+        keeping: KEEPING,
         issued_on: "24 novembre 2026 à 10\u{a0}h\u{a0}32",
         issued_at: OffsetDateTime::from_unix_timestamp(1_795_512_720).unwrap(),
     }

@@ -14,6 +14,8 @@ pub struct SheetFacts {
     pub login: String,
     pub label: Option<String>,
     pub expires_at: OffsetDateTime,
+    /// Until when the password before this one works; `None`: it does not.
+    pub former_until: Option<OffsetDateTime>,
     pub identifier_type: IdentifierType,
     pub identifier: String,
     pub card: StructureCard,
@@ -38,11 +40,12 @@ pub(super) async fn read(
 ) -> sqlx::Result<HashMap<i64, SheetFacts>> {
     let mut restricted = restrictions::of_accounts(&mut *conn, manager_id, ids).await?;
     let rows = sqlx::query!(
-        r#"SELECT t.id, t.login, t.label, t.expires_at,
+        r#"SELECT t.id, t.login, t.label, t.expires_at, f.ends_at AS "former_until?",
                   s.identifier_type AS "identifier_type: IdentifierType", s.identifier, s.designation, s.address_line,
                   s.address_extra_1, s.address_extra_2, s.postal_code, s.city, s.country, s.email, s.phone, s.active,
                   u.contact_address
              FROM technical_users t JOIN structures s ON s.id = t.structure_id JOIN users u ON u.id = s.principal_manager_id
+             LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()
             WHERE t.id = ANY ($2) AND s.principal_manager_id = $1 AND t.status <> 'DELETED'"#,
         manager_id,
         ids,
@@ -54,6 +57,7 @@ pub(super) async fn read(
             login: row.login,
             label: row.label,
             expires_at: row.expires_at,
+            former_until: row.former_until,
             identifier_type: row.identifier_type,
             identifier: row.identifier,
             card: StructureCard {

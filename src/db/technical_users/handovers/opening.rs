@@ -133,6 +133,8 @@ pub struct OpenedPassword {
     pub identifier_type: String,
     pub identifier: String,
     pub expires_at: OffsetDateTime,
+    /// Until when the password before this one works; `None`: it does not.
+    pub former_until: Option<OffsetDateTime>,
     pub password: Password,
 }
 
@@ -187,8 +189,10 @@ pub(super) async fn open_all(
 ) -> sqlx::Result<Option<Vec<(OpenedPassword, HandoverSubject)>>> {
     let rows = sqlx::query!(
         r#"SELECT o.technical_user_id AS "technical_user_id!", o.credential_version AS "credential_version!", o.sealed AS "sealed!",
-                  t.login, t.label, s.designation, s.identifier_type, s.identifier, t.expires_at
+                  t.login, t.label, s.designation, s.identifier_type, s.identifier, t.expires_at,
+                  f.ends_at AS "former_until?"
              FROM openable_passwords o JOIN technical_users t ON t.id = o.technical_user_id JOIN structures s ON s.id = t.structure_id
+             LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()
             WHERE o.handover_id = $1 ORDER BY s.search_text, s.id, t.number"#,
         handover_id,
     )
@@ -206,6 +210,7 @@ pub(super) async fn open_all(
             identifier_type: row.identifier_type,
             identifier: row.identifier,
             expires_at: row.expires_at,
+            former_until: row.former_until,
         };
         Some((opened, subject))
     });

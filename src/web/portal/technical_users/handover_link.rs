@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{
     handover_pages::{HandoverLinkPage, HandoverOpenedPage, HandoverOverPage, ShownAccount},
-    sheet as documents,
+    sheet::{self as documents, SheetIssue},
     summary::cpro_account,
 };
 use crate::{
@@ -192,6 +192,7 @@ impl From<OpenedPassword> for ShownAccount {
                 active: true,
             },
             expires_at: opened.expires_at,
+            former_until: opened.former_until,
             password: opened.password,
         }
     }
@@ -236,15 +237,16 @@ fn draw(api_url: &str, exported: &Exported, facts: &HashMap<i64, SheetFacts>) ->
         .iter()
         .filter_map(|opened| Some((facts.get(&opened.technical_user_id)?, &opened.password)))
         .collect();
+    let issue = SheetIssue::new(api_url, exported.at).handed_over();
     match &accounts[..] {
         [] => Err(AppError::NotFound),
         [(facts, password)] => {
-            let sheet = documents::single_sheet(api_url, exported.at, facts, password)?;
+            let sheet = documents::single_sheet(&issue, facts, password)?;
             documents::download(&facts.login, &sheet)
         }
         several => {
             let name = format!("remise de {} comptes", several.len());
-            let sheets = documents::group_of_sheets(api_url, &name, exported.at, accounts.iter().copied())?;
+            let sheets = documents::group_of_sheets(&issue, &name, accounts.iter().copied())?;
             documents::download("remise", &sheets)
         }
     }

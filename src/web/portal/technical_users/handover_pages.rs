@@ -182,6 +182,8 @@ pub struct ShownAccount {
     pub label: Option<String>,
     pub structure: StructureName,
     pub expires_at: OffsetDateTime,
+    /// Until when the password before this one works; `None`: it does not.
+    pub former_until: Option<OffsetDateTime>,
     pub password: Password,
     /// base64(login:password), the value of the `cpro-account` header.
     pub cpro_account: String,

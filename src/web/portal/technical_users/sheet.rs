@@ -11,7 +11,11 @@ use zeroize::Zeroizing;
 use super::restrictions_view::RestrictionsView;
 use crate::{
     db::technical_users::{ManagedTechnicalUser, sheet_facts::SheetFacts},
-    domain::{password::Password, structure::StructureCard, structure_identifier::IdentifierType},
+    domain::{
+        password::{KEEPING, KEEPING_RECEIVED, Keeping, Password},
+        structure::StructureCard,
+        structure_identifier::IdentifierType,
+    },
     french,
     pdf::{self, ConnectionSheet, PdfError, SheetGroup},
     web::{edge::error::AppError, paths, shell::filters},
@@ -27,6 +31,7 @@ struct SheetSubject<'a> {
     password: &'a Password,
     contact_address: &'a str,
     expires_at: OffsetDateTime,
+    former_until: Option<OffsetDateTime>,
     identifier_type: IdentifierType,
     identifier: &'a str,
     card: &'a StructureCard,
@@ -47,6 +52,7 @@ impl<'a> SheetSubject<'a> {
             password,
             contact_address: structure.contact_address(),
             expires_at: account.expires_at,
+            former_until: account.former_until,
             identifier_type: structure.identifier_type(),
             identifier: structure.identifier(),
             card: structure.card(),
@@ -61,6 +67,7 @@ impl<'a> SheetSubject<'a> {
             password,
             contact_address: &facts.contact_address,
             expires_at: facts.expires_at,
+            former_until: facts.former_until,
             identifier_type: facts.identifier_type,
             identifier: &facts.identifier,
             card: &facts.card,
@@ -71,22 +78,20 @@ impl<'a> SheetSubject<'a> {
 
 /// The PDF of one account, by its facts.
 pub fn single_sheet(
-    api_url: &str,
-    issued_at: OffsetDateTime,
+    issue: &SheetIssue,
     facts: &SheetFacts,
     password: &Password,
 ) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let restrictions = facts.restrictions.as_ref().map(RestrictionsView::from);
     let subject = SheetSubject::of_facts(facts, password, restrictions.as_ref());
-    SheetIssue::new(api_url, issued_at).render(&subject).map_err(|error| AppError::Internal(error.to_string()))
+    issue.render(&subject).map_err(|error| AppError::Internal(error.to_string()))
 }
 
 /// The PDF of several accounts, each with its password, behind a cover that lists them under
 /// `name`.
 pub fn group_of_sheets<'a>(
-    api_url: &str,
+    issue: &SheetIssue,
     name: &str,
-    issued_at: OffsetDateTime,
     accounts: impl Iterator<Item = (&'a SheetFacts, &'a Password)>,
 ) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let accounts: Vec<_> = accounts.collect();
@@ -96,28 +101,36 @@ pub fn group_of_sheets<'a>(
     let subjects: Vec<SheetSubject<'_>> = with_restrictions
         .map(|((facts, password), restrictions)| SheetSubject::of_facts(facts, password, restrictions.as_ref()))
         .collect();
-    let sheets = SheetIssue::new(api_url, issued_at).render_group(name, &subjects);
+    let sheets = issue.render_group(name, &subjects);
     sheets.map_err(|error| AppError::Internal(error.to_string()))
 }
 
-/// Where the API is, and when the sheets are issued.
-struct SheetIssue {
+/// What all sheets of a file share: where the API is, when they are issued, for whom.
+pub struct SheetIssue {
     api_url: String,
     token_url: String,
     documentation_url: String,
     at: OffsetDateTime,
     issued_on: String,
+    keeping: Keeping,
 }
 
 impl SheetIssue {
-    fn new(public_url: &str, at: OffsetDateTime) -> Self {
+    /// Sheets for their manager.
+    pub fn new(public_url: &str, at: OffsetDateTime) -> Self {
         Self {
             api_url: public_url.to_owned(),
             token_url: format!("{public_url}{}", paths::API_TOKEN),
             documentation_url: format!("{public_url}{}", paths::API_DOCUMENTATION),
             at,
             issued_on: french::moment(at),
+            keeping: KEEPING,
         }
+    }
+
+    /// The same sheets for a person to whom they are handed over.
+    pub fn handed_over(self) -> Self {
+        Self { keeping: KEEPING_RECEIVED, ..self }
     }
 
     /// The sheet of one account.
@@ -159,6 +172,8 @@ impl SheetIssue {
             token_url: &self.token_url,
             documentation_url: &self.documentation_url,
             expires_on: &words.expires_on,
+            former_until: words.former_until.as_deref(),
+            keeping: self.keeping,
             issued_on: &self.issued_on,
             issued_at: self.at,
         }
@@ -170,6 +185,7 @@ struct Words {
     identifier: String,
     address: Vec<String>,
     expires_on: String,
+    former_until: Option<String>,
     networks: Option<String>,
     structures: Option<String>,
 }
@@ -182,6 +198,7 @@ impl Words {
             identifier: format!("{} {identifier}", subject.identifier_type.code()),
             address: postal_address(subject.card),
             expires_on: french::day(subject.expires_at),
+            former_until: subject.former_until.map(|until| format!("Accepté jusqu’au {}", french::moment(until))),
             networks,
             structures,
         }

@@ -9,14 +9,17 @@ use crate::{
     web::{
         edge::error::AppError,
         paths,
-        portal::{export, technical_users::sheet},
+        portal::{
+            export,
+            technical_users::sheet::{self, SheetIssue},
+        },
     },
 };
 
 /// One page an account, behind a cover that lists them.
 pub fn sheets(public_url: &str, batch_id: i64, opened: &Export) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let accounts = opened.accounts.iter().map(|account| (&account.facts, &account.password));
-    sheet::group_of_sheets(public_url, &format!("lot n°\u{a0}{batch_id}"), opened.at, accounts)
+    sheet::group_of_sheets(&SheetIssue::new(public_url, opened.at), &format!("lot n°\u{a0}{batch_id}"), accounts)
 }
 
 /// One line an account, for a program or a spreadsheet.
