@@ -384,6 +384,7 @@ async fn a_sign_out_ends_both_sessions_and_says_so() {
     let sent = query(&url);
     assert_eq!(sent["post_logout_redirect_uri"], "http://127.0.0.1:8080/deconnexion/fournisseur");
     assert_eq!(sent["id_token_hint"].split('.').count(), 3);
+    assert_eq!(sent["client_id"], "raccord-essais");
     assert!(sent["state"].len() >= 32);
     let back = format!("/deconnexion/fournisseur?state={}", sent["state"]);
     assert_eq!(arrive(&portal.browser(), &back).await.location(), "/connexion", "another browser's");
