@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{
-        Browser, PASSWORD, Person, TestPortal,
+        Browser, PASSWORD, Page, Person, TestPortal,
         provider::{CALLBACK, LEAVE, Provider, Signed, arrive, client_key, departure, private_file, query},
     },
     identity::{CODE, code, enrol},
@@ -480,6 +480,61 @@ async fn a_portal_without_passwords_takes_none() {
     assert_eq!(browser.post("/mon-compte/mot-de-passe", &change).await.status, 403);
     let confirm = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
     assert_eq!(browser.post("/confirmation-identite", &confirm).await.status, 403);
+}
+
+/// What a page says of passwords, apart from those of technical users.
+#[track_caller]
+fn assert_no_password(page: &Page) {
+    let text = page.text();
+    let others = [
+        "Le mot de passe d’un utilisateur technique\u{202f}?",
+        "Remises de mots de passe",
+        "Les mots de passe et les codes de secours ne sont jamais conservés en clair",
+        "tant que le mot de passe fonctionne",
+    ];
+    let text = others.iter().fold(text, |text, other| text.replace(other, ""));
+    assert!(!text.contains("ot de passe") && !text.contains("ots de passe"), "{text}");
+}
+
+#[tokio::test]
+async fn a_portal_without_passwords_speaks_of_none() {
+    let provider = Provider::start("").await;
+    let mut portal = provider.portal(&[("RACCORD_OIDC_ONLY", "true")]).await;
+    let (manager, structure) = portal.manager().await;
+    provider.says().email = manager.login.clone().into();
+    let stranger = portal.browser();
+    let link = portal.invitation(&manager).await;
+    for path in ["/connexion", "/mot-de-passe-oublie", &link, "/plan-du-site", "/cookies", "/donnees-personnelles"] {
+        assert_no_password(&stranger.open(path).await);
+    }
+    assert_eq!(stranger.open("/connexion").await.link("Demander un lien"), "/mot-de-passe-oublie");
+    let asked = stranger.post("/mot-de-passe-oublie", &[("identifiant", &manager.login)]).await;
+    assert_no_password(&stranger.open(&asked.location()).await);
+    let over = stranger.get("/invitation/perime").await;
+    assert_no_password(&over.page());
+
+    let browser = portal.browser();
+    provider.sign_in(&browser).await.location();
+    let pages = [
+        "/mon-compte",
+        "/mon-compte/double-authentification",
+        &format!("/structures/{}/membres/invitation", structure.id),
+    ];
+    for path in pages {
+        assert_no_password(&browser.open(path).await);
+    }
+    let id = portal.number("SELECT id FROM provider_identities", &[]).await;
+    let end = format!("/mon-compte/fournisseur/{id}/dissociation");
+    assert_no_password(&browser.post(&end, &[]).await.refusal(422));
+    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "nouvelle@exemple.fr")]).await.location();
+    assert_no_password(&browser.open("/mon-compte").await);
+    portal.move_clock("16 minutes").await;
+    assert_no_password(&browser.post(&end, &[]).await.refusal(403));
+    // A session that began with a password, before passwords were closed.
+    portal.execute("DELETE FROM provider_identities").await;
+    let page = browser.post(&end, &[]).await.refusal(403);
+    assert_no_password(&page);
+    page.assert_says("déconnectez-vous, puis connectez-vous de nouveau");
 }
 
 #[tokio::test]

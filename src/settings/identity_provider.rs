@@ -39,6 +39,12 @@ pub enum ClientAuthentication {
 }
 
 impl IdentityProviderSettings {
+    /// The provider's name, where people can sign in with it only.
+    #[must_use]
+    pub fn only_label(&self) -> Option<&str> {
+        self.only.then_some(&self.label)
+    }
+
     /// Whether it is ProConnect, whose rules ask for a link that explains it.
     #[must_use]
     pub fn is_proconnect(&self) -> bool {

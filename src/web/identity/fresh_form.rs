@@ -94,7 +94,7 @@ pub fn ask(
         layout,
         login: person.login.clone(),
         asks_code: person.has_second_factor,
-        asks_password: person.has_password && state.takes_passwords() || provider.is_none(),
+        asks_password: state.takes_passwords() && (person.has_password || provider.is_none()),
         provider,
         target,
         fields,

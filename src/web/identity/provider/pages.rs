@@ -67,8 +67,6 @@ pub struct ProviderPage {
     pub refusal: ProviderRefusal,
     /// The address that the provider named.
     pub address: Option<String>,
-    /// Whether people may sign in with a password.
-    pub takes_passwords: bool,
     /// Whether the person is within a session, to which they go back.
     pub is_signed_in: bool,
 }
@@ -81,7 +79,6 @@ impl ProviderPage {
             label,
             refusal,
             address: None,
-            takes_passwords: state.takes_passwords(),
             is_signed_in: matches!(purpose, Purpose::Confirmation | Purpose::Linking),
         }
     }

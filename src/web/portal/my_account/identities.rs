@@ -25,6 +25,10 @@ use crate::{
 /// Where the page shows why a link stays.
 const FIELD: &str = "comptes-associes";
 
+const ONLY_WAY_IN: &str = "Sans ce compte, vous ne pourriez plus vous connecter. Associez-en d’abord un autre, ou \
+    choisissez un mot de passe par « Mot de passe oublié », sur la page de connexion.";
+const ONLY_ACCOUNT: &str = "Sans ce compte, vous ne pourriez plus vous connecter. Associez-en d’abord un autre.";
+
 /// « Associer un compte … »: leaves for the provider.
 pub async fn begin_linking(
     State(state): State<AppState>,
@@ -57,10 +61,8 @@ pub async fn unlink(
         Unlinking::Unlinked => Ok(Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response()),
         Unlinking::NotFound => Err(AppError::NotFound),
         Unlinking::OnlyWayIn => {
-            let message = "Sans ce compte, vous ne pourriez plus vous connecter. Associez-en d’abord un autre, ou \
-                choisissez un mot de passe si le portail les accepte.";
-            let address = person.contact_address.clone();
-            refused(&state, &visitor, address, FIELD, message.into()).await
+            let message = if state.takes_passwords() { ONLY_WAY_IN } else { ONLY_ACCOUNT };
+            refused(&state, &visitor, person.contact_address.clone(), FIELD, message.into()).await
         }
     }
 }
