@@ -7,7 +7,7 @@ use super::pages::ProviderRefusal;
 use crate::{
     db::identity::{
         provider_attempts::Attempt,
-        provider_identities::{Identity, SecondFactorRule},
+        provider_identities::{Identity, recognition::SecondFactorRule},
     },
     domain::{
         person::TypedPassword,

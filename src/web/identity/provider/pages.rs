@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::{
-    db::identity::provider_identities::Unrecognized,
+    db::identity::provider_identities::recognition::Unrecognized,
     domain::provider_attempt::Purpose,
     web::{
         edge::state::AppState,

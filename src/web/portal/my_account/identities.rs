@@ -7,7 +7,7 @@ use axum::{
 
 use super::refused;
 use crate::{
-    db::identity::provider_identities::{self, Unlinking, WaysIn},
+    db::identity::provider_identities::linking::{self, Unlinking, WaysIn},
     domain::provider_attempt::Purpose,
     web::{
         edge::{error::AppError, state::AppState},
@@ -57,7 +57,7 @@ pub async fn unlink(
     let label = state.provider.as_ref().map_or("", |provider| provider.settings.label.as_str());
     let ways = WaysIn { passwords: state.takes_passwords(), label };
     let Visitor { person, session, actor, .. } = &visitor;
-    match provider_identities::unlink(&state.pool, actor, person.user_id, session, id, ways).await? {
+    match linking::unlink(&state.pool, actor, person.user_id, session, id, ways).await? {
         Unlinking::Unlinked => Ok(Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response()),
         Unlinking::NotFound => Err(AppError::NotFound),
         Unlinking::OnlyWayIn => {
