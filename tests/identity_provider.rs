@@ -463,6 +463,23 @@ async fn a_clock_that_is_ninety_seconds_off_stops_no_one_and_one_of_ten_minutes_
 }
 
 #[tokio::test]
+async fn who_cannot_confirm_there_is_told_how_to_go_on() {
+    let only = [("RACCORD_OIDC_ACR_VALUES", "none"), ("RACCORD_OIDC_ONLY", "true")];
+    for settings in [&only[..1], &only] {
+        let (provider, mut portal, _) = with_alix(settings).await;
+        let browser = portal.browser();
+        provider.sign_in(&browser).await.location();
+        enrol(&portal, &browser).await;
+        portal.execute("UPDATE users SET password_hash = NULL").await;
+        portal.move_clock("16 minutes").await;
+        let change = [("adresse-de-contact", "a@exemple.fr")];
+        let asked = browser.post("/mon-compte/adresse-de-contact", &change).await.refusal(403);
+        asked.assert_says("déconnectez-vous, puis connectez-vous de nouveau");
+        assert!(!asked.has_form(CONFIRM) && !asked.has_form("/confirmation-identite"));
+    }
+}
+
+#[tokio::test]
 async fn a_portal_without_passwords_takes_none() {
     let (provider, portal, alix) = with_alix(&[("RACCORD_OIDC_ONLY", "true")]).await;
     let browser = portal.browser();
