@@ -330,3 +330,17 @@ async fn an_answer_without_end_and_one_that_never_comes_are_given_up() {
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
     task.abort();
 }
+
+#[tokio::test]
+async fn an_identity_of_a_former_provider_is_no_way_in() {
+    let (provider, portal) = portal_and_provider().await;
+    let browser = portal.browser();
+    provider.sign_in(&browser).await.location();
+    let id = portal.number("SELECT id FROM provider_identities", &[]).await;
+    let former = "INSERT INTO provider_identities (user_id, issuer, subject, address)
+        SELECT user_id, 'https://ancien.example', subject, address FROM provider_identities";
+    portal.execute(former).await;
+    portal.execute("UPDATE users SET password_hash = NULL").await;
+    let end = format!("/mon-compte/fournisseur/{id}/dissociation");
+    browser.post(&end, &[]).await.refusal(422).assert_says("Sans ce compte, vous ne pourriez plus vous connecter.");
+}

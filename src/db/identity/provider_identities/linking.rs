@@ -92,11 +92,13 @@ pub async fn unlink(
     }
     let has_another_way = sqlx::query_scalar!(
         r#"SELECT $3 AND password_hash IS NOT NULL
-                  OR EXISTS (SELECT FROM provider_identities WHERE user_id = $1 AND id <> $2 AND unlinked_at IS NULL) AS "is!"
+                  OR EXISTS (SELECT FROM provider_identities
+                              WHERE user_id = $1 AND id <> $2 AND issuer = $4 AND unlinked_at IS NULL) AS "is!"
              FROM users WHERE id = $1"#,
         user_id,
         id,
         ways.passwords,
+        ways.issuer,
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -114,6 +116,8 @@ pub async fn unlink(
 #[derive(Clone, Copy, Debug)]
 pub struct WaysIn<'a> {
     pub passwords: bool,
+    /// The provider's: identities of one that was set before open nothing.
+    pub issuer: &'a str,
     /// The provider's name, for the mail.
     pub label: &'a str,
 }

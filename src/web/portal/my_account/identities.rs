@@ -54,8 +54,8 @@ pub async fn unlink(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
-    let label = state.provider.as_ref().map_or("", |provider| provider.settings.label.as_str());
-    let ways = WaysIn { passwords: state.takes_passwords(), label };
+    let settings = &state.provider.as_ref().ok_or(AppError::NotFound)?.settings;
+    let ways = WaysIn { passwords: state.takes_passwords(), issuer: &settings.issuer, label: &settings.label };
     let Visitor { person, session, actor, .. } = &visitor;
     match linking::unlink(&state.pool, actor, person.user_id, session, id, ways).await? {
         Unlinking::Unlinked => Ok(Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response()),
