@@ -332,6 +332,18 @@ async fn an_answer_without_end_and_one_that_never_comes_are_given_up() {
 }
 
 #[tokio::test]
+async fn a_letter_that_only_looks_like_another_names_no_person() {
+    let (provider, portal) = portal_and_provider().await;
+    portal.person("Erik").await;
+    // The Kelvin sign, whose lower case is k.
+    provider.says().email = "eri\u{212a}.martin@exemple.fr".into();
+    provider.sign_in(&portal.browser()).await.refusal(403).assert_says("Aucun compte Raccord ouvert");
+    assert_closed(&portal, "another letter").await;
+    provider.says().email = "Erik.Martin@Exemple.fr".into();
+    assert_eq!(provider.sign_in(&portal.browser()).await.location(), "/");
+}
+
+#[tokio::test]
 async fn an_identity_of_a_former_provider_is_no_way_in() {
     let (provider, portal) = portal_and_provider().await;
     let browser = portal.browser();

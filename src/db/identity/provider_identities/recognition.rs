@@ -95,7 +95,10 @@ pub async fn recognize(
 
 /// The person whom the address names: by login or, if it is no login, by a confirmed address.
 async fn named(conn: &mut PgConnection, identity: &Identity<'_>) -> sqlx::Result<Result<i64, Unrecognized>> {
-    let Some(address) = identity.address.map(str::to_lowercase) else { return Ok(Err(Unrecognized::WithoutAddress)) };
+    // Not by Unicode: the Kelvin sign would become a k.
+    let Some(address) = identity.address.map(str::to_ascii_lowercase) else {
+        return Ok(Err(Unrecognized::WithoutAddress));
+    };
     if !identity.is_address_verified {
         return Ok(Err(Unrecognized::AddressNotVerified));
     }
