@@ -344,6 +344,22 @@ async fn a_letter_that_only_looks_like_another_names_no_person() {
 }
 
 #[tokio::test]
+async fn names_that_cannot_be_kept_are_not_believed() {
+    for subject in ["", "a\u{0}b", "a\nb", &"a".repeat(256)] {
+        let (provider, portal) = portal_and_provider().await;
+        provider.says().subject = subject.into();
+        assert_not_verified(&provider.sign_in(&portal.browser()).await, subject);
+        assert_closed(&portal, subject).await;
+    }
+    for user_info in [None, Some(Signed::Es256)] {
+        let (provider, portal) = portal_and_provider().await;
+        (provider.says().user_info, provider.says().email) = (user_info, "alix\u{0}@exemple.fr".into());
+        assert_not_verified(&provider.sign_in(&portal.browser()).await, "an address");
+        assert_closed(&portal, "an address").await;
+    }
+}
+
+#[tokio::test]
 async fn an_identity_of_a_former_provider_is_no_way_in() {
     let (provider, portal) = portal_and_provider().await;
     let browser = portal.browser();

@@ -31,6 +31,11 @@ const LEEWAY: Duration = Duration::minutes(2);
 /// How old an ID token may be when its code has just been redeemed, beside [`LEEWAY`].
 const OLDEST_TOKEN: Duration = Duration::minutes(5);
 
+/// OpenID Connect Core §2.
+const LONGEST_SUBJECT: usize = 255;
+/// RFC 5321 §4.5.3.1.3, without the brackets.
+const LONGEST_ADDRESS: usize = 254;
+
 /// An authentication that the provider is asked for.
 pub struct Asked<'a> {
     pub state: &'a str,
@@ -145,11 +150,12 @@ impl IdentityProvider {
         };
         let claims = claims.map_err(|error| ProviderError::Unsound(with_causes(&error)))?;
         let address = self.address(metadata, tokens.access_token(), &claims).await?;
+        address.as_ref().map(|vouched| kept(&vouched.address, LONGEST_ADDRESS)).transpose()?;
         let acr = claims.auth_context_ref().map(|acr| acr.as_str());
         let issued_at = claims.issue_time().timestamp();
         let authenticated_at = claims.auth_time().map_or(issued_at, |at| at.timestamp().min(issued_at));
         Ok(Vouched {
-            subject: claims.subject().as_str().to_owned(),
+            subject: kept(claims.subject().as_str(), LONGEST_SUBJECT)?.to_owned(),
             address,
             has_second_factor: self.proves_second_factor(acr),
             authenticated_at: OffsetDateTime::from_unix_timestamp(authenticated_at)
@@ -276,6 +282,12 @@ impl IdentityProvider {
         let other = self.discovery.other_than(metadata, &self.settings.issuer, &self.http).await?;
         Ok(other.unwrap_or_else(|| metadata.clone()))
     }
+}
+
+/// A text of the provider that the database can keep.
+fn kept(text: &str, longest: usize) -> Result<&str, ProviderError> {
+    let is_sound = (1..=longest).contains(&text.chars().count()) && !text.contains(char::is_control);
+    is_sound.then_some(text).ok_or_else(|| ProviderError::Unsound("an identifier or address of no sound form".into()))
 }
 
 fn redirect_url(text: &str) -> Result<RedirectUrl, ProviderError> {
