@@ -8,6 +8,8 @@ use crate::common::{
     together,
 };
 
+const CONFIRM: &str = "/confirmation-identite/fournisseur";
+
 async fn portal_and_provider() -> (Provider, TestPortal) {
     let provider = Provider::start("alix.martin@exemple.fr").await;
     let portal = provider.portal(&[]).await;
@@ -329,6 +331,22 @@ async fn an_answer_without_end_and_one_that_never_comes_are_given_up() {
     portal.browser().at(&other).post(LEAVE, &[]).await.refusal(503);
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
     task.abort();
+}
+
+#[tokio::test]
+async fn an_authentication_whose_time_is_not_said_is_not_fresh() {
+    let (provider, portal) = portal_and_provider().await;
+    // Whoever sits before the browser takes `prompt` and `claims` away on the way to the provider.
+    provider.says().edit = Box::new(|claims| drop(claims.remove("auth_time")));
+    let browser = portal.browser();
+    assert_eq!(provider.sign_in(&browser).await.location(), "/");
+    let change = [("adresse-de-contact", "voleur@exemple.fr")];
+    let asked = browser.post("/mon-compte/adresse-de-contact", &change).await.refusal(403);
+    let back = provider.authenticate(&departure(&browser.submit(&asked, CONFIRM, &[]).await));
+    arrive(&browser, &back).await.refusal(403).assert_says("ne vous a pas demandé de vous identifier de nouveau");
+    provider.says().edit = Box::new(|_| {});
+    let back = provider.authenticate(&departure(&browser.submit(&asked, CONFIRM, &[]).await));
+    assert_eq!(arrive(&browser, &back).await.page().heading(), "Identité confirmée");
 }
 
 #[tokio::test]

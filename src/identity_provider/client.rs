@@ -63,8 +63,9 @@ pub struct Vouched {
     /// Whether the provider says that a second factor was given, by one of the values of `acr` in
     /// the settings.
     pub has_second_factor: bool,
-    /// When the person authenticated: not before this moment, by the provider's clock.
-    pub authenticated_at: OffsetDateTime,
+    /// When the person authenticated, by the provider's clock: not before this moment. `None` where
+    /// it does not say.
+    pub authenticated_at: Option<OffsetDateTime>,
     /// For the sign-out.
     pub id_token: Zeroizing<String>,
 }
@@ -73,7 +74,7 @@ impl Vouched {
     /// Whether the person authenticated after this moment, as far as clocks agree.
     #[must_use]
     pub fn is_after(&self, moment: OffsetDateTime) -> bool {
-        self.authenticated_at >= moment - LEEWAY
+        self.authenticated_at.is_some_and(|at| at >= moment - LEEWAY)
     }
 }
 
@@ -152,13 +153,14 @@ impl IdentityProvider {
         let address = self.address(metadata, tokens.access_token(), &claims).await?;
         address.as_ref().map(|vouched| kept(&vouched.address, LONGEST_ADDRESS)).transpose()?;
         let acr = claims.auth_context_ref().map(|acr| acr.as_str());
-        let issued_at = claims.issue_time().timestamp();
-        let authenticated_at = claims.auth_time().map_or(issued_at, |at| at.timestamp().min(issued_at));
+        let authenticated_at = claims.auth_time().map(|at| at.min(claims.issue_time()).timestamp());
         Ok(Vouched {
             subject: kept(claims.subject().as_str(), LONGEST_SUBJECT)?.to_owned(),
             address,
             has_second_factor: self.proves_second_factor(acr),
-            authenticated_at: OffsetDateTime::from_unix_timestamp(authenticated_at)
+            authenticated_at: authenticated_at
+                .map(OffsetDateTime::from_unix_timestamp)
+                .transpose()
                 .map_err(|error| ProviderError::Unsound(error.to_string()))?,
             id_token: Zeroizing::new(id_token.to_string()),
         })
