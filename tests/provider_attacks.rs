@@ -378,6 +378,21 @@ async fn names_that_cannot_be_kept_are_not_believed() {
 }
 
 #[tokio::test]
+async fn an_invitation_is_not_accepted_with_the_identity_of_another_person() {
+    let (provider, portal) = portal_and_provider().await;
+    assert_eq!(provider.sign_in(&portal.browser()).await.location(), "/");
+    let noa = portal.person("Noa").await;
+    let link = portal.invitation(&noa).await;
+    let browser = portal.browser();
+    let back = provider.leave(&browser, &format!("{link}/fournisseur"), &[]).await;
+    arrive(&browser, &back).await.refusal(403).assert_says("déjà associé à un autre compte Raccord");
+    assert_eq!((portal.count("sessions").await, portal.count("provider_identities").await), (1, 1));
+    // The link is not used up, and the password still opens.
+    assert_eq!(browser.get(&link).await.status, 200);
+    portal.signed_in(&noa).await;
+}
+
+#[tokio::test]
 async fn an_identity_of_a_former_provider_is_no_way_in() {
     let (provider, portal) = portal_and_provider().await;
     let browser = portal.browser();
