@@ -381,6 +381,7 @@ async fn names_that_cannot_be_kept_are_not_believed() {
 async fn an_invitation_is_not_accepted_with_the_identity_of_another_person() {
     let (provider, portal) = portal_and_provider().await;
     assert_eq!(provider.sign_in(&portal.browser()).await.location(), "/");
+    provider.says().email = "alix@ailleurs.example".into();
     let noa = portal.person("Noa").await;
     let link = portal.invitation(&noa).await;
     let browser = portal.browser();
@@ -390,6 +391,24 @@ async fn an_invitation_is_not_accepted_with_the_identity_of_another_person() {
     // The link is not used up, and the password still opens.
     assert_eq!(browser.get(&link).await.status, 200);
     portal.signed_in(&noa).await;
+}
+
+#[tokio::test]
+async fn a_link_that_a_stranger_passes_on_does_not_take_an_identity_away() {
+    let (provider, portal) = portal_and_provider().await;
+    let noa = portal.person("Noa").await;
+    let link = portal.invitation(&noa).await;
+    // Alix, who has never signed in there, follows Noa's link.
+    let alix = portal.browser();
+    let back = provider.leave(&alix, &format!("{link}/fournisseur"), &[]).await;
+    let refused = arrive(&alix, &back).await.refusal(403);
+    refused.assert_says("L’adresse de ce compte ProConnect est celle d’un autre compte Raccord.");
+    assert_closed(&portal, "a link of another person").await;
+    portal.signed_in(&noa).await;
+    // Where Alix's account is closed, the address is free for the one that they were invited to.
+    portal.execute("UPDATE users SET disabled_at = portal_now() WHERE login LIKE 'alix%'").await;
+    let back = provider.leave(&alix, &format!("{link}/fournisseur"), &[]).await;
+    assert_eq!(arrive(&alix, &back).await.location(), "/");
 }
 
 #[tokio::test]

@@ -93,6 +93,15 @@ pub async fn recognize(
     Ok(Ok(Recognized { login, proved: identity.proved(user_id, identity_id) }))
 }
 
+/// Whether the address that the provider vouches for is that of another person than this one.
+pub(in crate::db::identity) async fn names_another(
+    conn: &mut PgConnection,
+    user_id: i64,
+    identity: &Identity<'_>,
+) -> sqlx::Result<bool> {
+    Ok(named(conn, identity).await?.is_ok_and(|named| named != user_id))
+}
+
 /// The person whom the address names: by login or, if it is no login, by a confirmed address.
 async fn named(conn: &mut PgConnection, identity: &Identity<'_>) -> sqlx::Result<Result<i64, Unrecognized>> {
     // Not by Unicode: the Kelvin sign would become a k.
@@ -103,9 +112,9 @@ async fn named(conn: &mut PgConnection, identity: &Identity<'_>) -> sqlx::Result
         return Ok(Err(Unrecognized::AddressNotVerified));
     }
     let people = sqlx::query_scalar!(
-        r#"SELECT u.id AS "id!" FROM users u WHERE u.login = $1
+        r#"SELECT u.id AS "id!" FROM users u WHERE u.login = $1 AND u.disabled_at IS NULL
             UNION SELECT u.id FROM users u
-             WHERE lower(u.confirmed_address) = $1 AND NOT EXISTS (SELECT FROM users WHERE login = $1) LIMIT 2"#,
+             WHERE lower(u.confirmed_address) = $1 AND u.disabled_at IS NULL AND NOT EXISTS (SELECT FROM users WHERE login = $1) LIMIT 2"#,
         address,
     )
     .fetch_all(conn)

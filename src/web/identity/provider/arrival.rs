@@ -196,6 +196,10 @@ impl Arrival<'_> {
             ProviderAcceptance::Accepted(proved) => self.begin(&actor, vouched, proved).await,
             ProviderAcceptance::LinkEnded => self.refuse(ProviderRefusal::LinkEnded, None).await,
             ProviderAcceptance::AnotherPersons => self.refuse(ProviderRefusal::AnotherPersons, None).await,
+            ProviderAcceptance::AnotherPersonsAddress => {
+                let address = identity.address.map(str::to_owned);
+                self.refuse(ProviderRefusal::AnotherPersonsAddress, address).await
+            }
             ProviderAcceptance::SecondFactorMissing => self.refuse(ProviderRefusal::SecondFactorMissing, None).await,
         }
     }

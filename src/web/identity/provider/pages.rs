@@ -53,6 +53,8 @@ pub enum ProviderRefusal {
     NotOwn,
     /// The identity is linked to another person.
     AnotherPersons,
+    /// The identity's address is another person's.
+    AnotherPersonsAddress,
     AlreadyOwn,
     TooManyIdentities,
     Unrecognized(Unrecognized),
