@@ -58,6 +58,7 @@ Settings (environment variables):
                                   [eidas1-mfa eidas2 eidas3]
   RACCORD_OIDC_LABEL              the provider's name on screens           [ProConnect]
   RACCORD_OIDC_ONLY               sign in with it only, without passwords  [false]
+  RACCORD_OIDC_PROXY              proxy through which it is asked, e.g. http://proxy.example:3128 [none]
   RACCORD_PG_BIN                  directory of PostgreSQL's programs       [found by itself]
   RACCORD_LOG                     what to log, e.g. info or raccord=debug  [info]
   RACCORD_LOG_FORMAT              text or json                             [text]";

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     common::{
-        Browser, PASSWORD, Person, TestPortal,
+        Browser, PASSWORD, Page, Person, TestPortal,
         provider::{CALLBACK, LEAVE, Provider, Signed, arrive, client_key, departure, private_file, query},
     },
     identity::{CODE, code, enrol},
@@ -384,6 +384,7 @@ async fn a_sign_out_ends_both_sessions_and_says_so() {
     let sent = query(&url);
     assert_eq!(sent["post_logout_redirect_uri"], "http://127.0.0.1:8080/deconnexion/fournisseur");
     assert_eq!(sent["id_token_hint"].split('.').count(), 3);
+    assert_eq!(sent["client_id"], "raccord-essais");
     assert!(sent["state"].len() >= 32);
     let back = format!("/deconnexion/fournisseur?state={}", sent["state"]);
     assert_eq!(arrive(&portal.browser(), &back).await.location(), "/connexion", "another browser's");
@@ -462,6 +463,23 @@ async fn a_clock_that_is_ninety_seconds_off_stops_no_one_and_one_of_ten_minutes_
 }
 
 #[tokio::test]
+async fn who_cannot_confirm_there_is_told_how_to_go_on() {
+    let only = [("RACCORD_OIDC_ACR_VALUES", "none"), ("RACCORD_OIDC_ONLY", "true")];
+    for settings in [&only[..1], &only] {
+        let (provider, mut portal, _) = with_alix(settings).await;
+        let browser = portal.browser();
+        provider.sign_in(&browser).await.location();
+        enrol(&portal, &browser).await;
+        portal.execute("UPDATE users SET password_hash = NULL").await;
+        portal.move_clock("16 minutes").await;
+        let change = [("adresse-de-contact", "a@exemple.fr")];
+        let asked = browser.post("/mon-compte/adresse-de-contact", &change).await.refusal(403);
+        asked.assert_says("déconnectez-vous, puis connectez-vous de nouveau");
+        assert!(!asked.has_form(CONFIRM) && !asked.has_form("/confirmation-identite"));
+    }
+}
+
+#[tokio::test]
 async fn a_portal_without_passwords_takes_none() {
     let (provider, portal, alix) = with_alix(&[("RACCORD_OIDC_ONLY", "true")]).await;
     let browser = portal.browser();
@@ -479,6 +497,61 @@ async fn a_portal_without_passwords_takes_none() {
     assert_eq!(browser.post("/mon-compte/mot-de-passe", &change).await.status, 403);
     let confirm = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
     assert_eq!(browser.post("/confirmation-identite", &confirm).await.status, 403);
+}
+
+/// What a page says of passwords, apart from those of technical users.
+#[track_caller]
+fn assert_no_password(page: &Page) {
+    let text = page.text();
+    let others = [
+        "Le mot de passe d’un utilisateur technique\u{202f}?",
+        "Remises de mots de passe",
+        "Les mots de passe et les codes de secours ne sont jamais conservés en clair",
+        "tant que le mot de passe fonctionne",
+    ];
+    let text = others.iter().fold(text, |text, other| text.replace(other, ""));
+    assert!(!text.contains("ot de passe") && !text.contains("ots de passe"), "{text}");
+}
+
+#[tokio::test]
+async fn a_portal_without_passwords_speaks_of_none() {
+    let provider = Provider::start("").await;
+    let mut portal = provider.portal(&[("RACCORD_OIDC_ONLY", "true")]).await;
+    let (manager, structure) = portal.manager().await;
+    provider.says().email = manager.login.clone().into();
+    let stranger = portal.browser();
+    let link = portal.invitation(&manager).await;
+    for path in ["/connexion", "/mot-de-passe-oublie", &link, "/plan-du-site", "/cookies", "/donnees-personnelles"] {
+        assert_no_password(&stranger.open(path).await);
+    }
+    assert_eq!(stranger.open("/connexion").await.link("Demander un lien"), "/mot-de-passe-oublie");
+    let asked = stranger.post("/mot-de-passe-oublie", &[("identifiant", &manager.login)]).await;
+    assert_no_password(&stranger.open(&asked.location()).await);
+    let over = stranger.get("/invitation/perime").await;
+    assert_no_password(&over.page());
+
+    let browser = portal.browser();
+    provider.sign_in(&browser).await.location();
+    let pages = [
+        "/mon-compte",
+        "/mon-compte/double-authentification",
+        &format!("/structures/{}/membres/invitation", structure.id),
+    ];
+    for path in pages {
+        assert_no_password(&browser.open(path).await);
+    }
+    let id = portal.number("SELECT id FROM provider_identities", &[]).await;
+    let end = format!("/mon-compte/fournisseur/{id}/dissociation");
+    assert_no_password(&browser.post(&end, &[]).await.refusal(422));
+    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", "nouvelle@exemple.fr")]).await.location();
+    assert_no_password(&browser.open("/mon-compte").await);
+    portal.move_clock("16 minutes").await;
+    assert_no_password(&browser.post(&end, &[]).await.refusal(403));
+    // A session that began with a password, before passwords were closed.
+    portal.execute("DELETE FROM provider_identities").await;
+    let page = browser.post(&end, &[]).await.refusal(403);
+    assert_no_password(&page);
+    page.assert_says("déconnectez-vous, puis connectez-vous de nouveau");
 }
 
 #[tokio::test]

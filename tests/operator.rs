@@ -21,6 +21,7 @@ mod outages;
 mod people;
 mod permissions;
 mod postgres;
+mod provider_proxy;
 mod roles;
 mod secrets;
 mod smtp;

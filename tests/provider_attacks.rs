@@ -8,6 +8,8 @@ use crate::common::{
     together,
 };
 
+const CONFIRM: &str = "/confirmation-identite/fournisseur";
+
 async fn portal_and_provider() -> (Provider, TestPortal) {
     let provider = Provider::start("alix.martin@exemple.fr").await;
     let portal = provider.portal(&[]).await;
@@ -329,4 +331,96 @@ async fn an_answer_without_end_and_one_that_never_comes_are_given_up() {
     portal.browser().at(&other).post(LEAVE, &[]).await.refusal(503);
     assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
     task.abort();
+}
+
+#[tokio::test]
+async fn an_authentication_whose_time_is_not_said_is_not_fresh() {
+    let (provider, portal) = portal_and_provider().await;
+    // Whoever sits before the browser takes `prompt` and `claims` away on the way to the provider.
+    provider.says().edit = Box::new(|claims| drop(claims.remove("auth_time")));
+    let browser = portal.browser();
+    assert_eq!(provider.sign_in(&browser).await.location(), "/");
+    let change = [("adresse-de-contact", "voleur@exemple.fr")];
+    let asked = browser.post("/mon-compte/adresse-de-contact", &change).await.refusal(403);
+    let back = provider.authenticate(&departure(&browser.submit(&asked, CONFIRM, &[]).await));
+    arrive(&browser, &back).await.refusal(403).assert_says("ne vous a pas demandé de vous identifier de nouveau");
+    provider.says().edit = Box::new(|_| {});
+    let back = provider.authenticate(&departure(&browser.submit(&asked, CONFIRM, &[]).await));
+    assert_eq!(arrive(&browser, &back).await.page().heading(), "Identité confirmée");
+}
+
+#[tokio::test]
+async fn a_letter_that_only_looks_like_another_names_no_person() {
+    let (provider, portal) = portal_and_provider().await;
+    portal.person("Erik").await;
+    // The Kelvin sign, whose lower case is k.
+    provider.says().email = "eri\u{212a}.martin@exemple.fr".into();
+    provider.sign_in(&portal.browser()).await.refusal(403).assert_says("Aucun compte Raccord ouvert");
+    assert_closed(&portal, "another letter").await;
+    provider.says().email = "Erik.Martin@Exemple.fr".into();
+    assert_eq!(provider.sign_in(&portal.browser()).await.location(), "/");
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_kept_are_not_believed() {
+    for subject in ["", "a\u{0}b", "a\nb", &"a".repeat(256)] {
+        let (provider, portal) = portal_and_provider().await;
+        provider.says().subject = subject.into();
+        assert_not_verified(&provider.sign_in(&portal.browser()).await, subject);
+        assert_closed(&portal, subject).await;
+    }
+    for user_info in [None, Some(Signed::Es256)] {
+        let (provider, portal) = portal_and_provider().await;
+        (provider.says().user_info, provider.says().email) = (user_info, "alix\u{0}@exemple.fr".into());
+        assert_not_verified(&provider.sign_in(&portal.browser()).await, "an address");
+        assert_closed(&portal, "an address").await;
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_is_not_accepted_with_the_identity_of_another_person() {
+    let (provider, portal) = portal_and_provider().await;
+    assert_eq!(provider.sign_in(&portal.browser()).await.location(), "/");
+    provider.says().email = "alix@ailleurs.example".into();
+    let noa = portal.person("Noa").await;
+    let link = portal.invitation(&noa).await;
+    let browser = portal.browser();
+    let back = provider.leave(&browser, &format!("{link}/fournisseur"), &[]).await;
+    arrive(&browser, &back).await.refusal(403).assert_says("déjà associé à un autre compte Raccord");
+    assert_eq!((portal.count("sessions").await, portal.count("provider_identities").await), (1, 1));
+    // The link is not used up, and the password still opens.
+    assert_eq!(browser.get(&link).await.status, 200);
+    portal.signed_in(&noa).await;
+}
+
+#[tokio::test]
+async fn a_link_that_a_stranger_passes_on_does_not_take_an_identity_away() {
+    let (provider, portal) = portal_and_provider().await;
+    let noa = portal.person("Noa").await;
+    let link = portal.invitation(&noa).await;
+    // Alix, who has never signed in there, follows Noa's link.
+    let alix = portal.browser();
+    let back = provider.leave(&alix, &format!("{link}/fournisseur"), &[]).await;
+    let refused = arrive(&alix, &back).await.refusal(403);
+    refused.assert_says("L’adresse de ce compte ProConnect est celle d’un autre compte Raccord.");
+    assert_closed(&portal, "a link of another person").await;
+    portal.signed_in(&noa).await;
+    // Where Alix's account is closed, the address is free for the one that they were invited to.
+    portal.execute("UPDATE users SET disabled_at = portal_now() WHERE login LIKE 'alix%'").await;
+    let back = provider.leave(&alix, &format!("{link}/fournisseur"), &[]).await;
+    assert_eq!(arrive(&alix, &back).await.location(), "/");
+}
+
+#[tokio::test]
+async fn an_identity_of_a_former_provider_is_no_way_in() {
+    let (provider, portal) = portal_and_provider().await;
+    let browser = portal.browser();
+    provider.sign_in(&browser).await.location();
+    let id = portal.number("SELECT id FROM provider_identities", &[]).await;
+    let former = "INSERT INTO provider_identities (user_id, issuer, subject, address)
+        SELECT user_id, 'https://ancien.example', subject, address FROM provider_identities";
+    portal.execute(former).await;
+    portal.execute("UPDATE users SET password_hash = NULL").await;
+    let end = format!("/mon-compte/fournisseur/{id}/dissociation");
+    browser.post(&end, &[]).await.refusal(422).assert_says("Sans ce compte, vous ne pourriez plus vous connecter.");
 }

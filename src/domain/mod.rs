@@ -12,6 +12,7 @@ pub mod envelope;
 pub mod handover;
 pub mod known_browser;
 pub mod link_lifetime;
+pub mod link_page;
 pub mod network;
 pub mod new_person;
 pub mod notification;

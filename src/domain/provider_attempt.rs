@@ -6,20 +6,20 @@
 
 use std::{fmt, time::Duration};
 
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::Aead};
 use data_encoding::BASE64URL_NOPAD;
-use hkdf::Hkdf;
 use rand::CryptoRng;
-use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{random, wiped::wiped};
+use super::{random, sealing, wiped::wiped};
 
 /// How long an attempt may take.
 pub const LIFETIME: Duration = Duration::from_mins(10);
 
 /// The attempts of one browser that may be under way: the tabs of a person who begins anew.
 pub const MOST_OF_A_BROWSER: i64 = 8;
+
+/// The purpose of the key of what an attempt carries.
+const CARRIED: &[u8] = b"raccord provider attempt 2";
 
 /// What an attempt is for. Codes are in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,38 +96,31 @@ impl BrowserSecret {
     /// The nonce of the attempt with this state: 43 characters.
     #[must_use]
     pub fn nonce(&self, state: &str) -> Zeroizing<String> {
-        Zeroizing::new(BASE64URL_NOPAD.encode(&*self.derive(state, b"raccord provider nonce 1")))
+        self.derive(state, b"raccord provider nonce 1")
     }
 
     /// The PKCE verifier of the attempt with this state: 43 characters.
     #[must_use]
     pub fn verifier(&self, state: &str) -> Zeroizing<String> {
-        Zeroizing::new(BASE64URL_NOPAD.encode(&*self.derive(state, b"raccord provider verifier 1")))
+        self.derive(state, b"raccord provider verifier 1")
     }
 
     /// Encrypts what the attempt with this state carries.
     #[must_use]
-    pub fn seal(&self, state: &str, carried: &[u8]) -> Vec<u8> {
-        // Each attempt has a key of its own, so the nonce may be constant.
-        wiped(|| self.cipher(state).encrypt(&[0; 12].into(), carried))
-            .expect("a form is shorter than what ChaCha20 can encrypt")
+    pub fn seal(&self, state: &str, carried: &[u8], rng: &mut impl CryptoRng) -> Vec<u8> {
+        sealing::seal(self.0.as_bytes(), CARRIED, state.as_bytes(), carried, rng)
     }
 
     /// What the attempt with this state carries, or `None` where the bytes are not its own.
     #[must_use]
-    pub fn open(&self, state: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        wiped(|| self.cipher(state).decrypt(&[0; 12].into(), sealed)).ok()
+    pub fn open(&self, state: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        sealing::open(self.0.as_bytes(), CARRIED, state.as_bytes(), sealed)
     }
 
-    fn cipher(&self, state: &str) -> ChaCha20Poly1305 {
-        ChaCha20Poly1305::new((&*self.derive(state, b"raccord provider attempt 1")).into())
-    }
-
-    fn derive(&self, state: &str, label: &[u8]) -> Zeroizing<[u8; 32]> {
-        let mut key = Zeroizing::new([0; 32]);
-        wiped(|| Hkdf::<Sha256>::new(Some(state.as_bytes()), self.0.as_bytes()).expand(label, &mut *key))
-            .expect("32 bytes are within HKDF's limit");
-        key
+    fn derive(&self, state: &str, purpose: &[u8]) -> Zeroizing<String> {
+        let mut bytes = Zeroizing::new([0; 32]);
+        wiped(|| sealing::derive(self.0.as_bytes(), state.as_bytes(), purpose, &mut *bytes));
+        Zeroizing::new(BASE64URL_NOPAD.encode(&*bytes))
     }
 }
 
@@ -154,8 +147,8 @@ mod tests {
     #[test]
     fn what_an_attempt_carries_opens_in_its_browser_alone() {
         let browser = BrowserSecret::generate(&mut os_rng());
-        let sealed = browser.seal("a", b"libelle=Paie");
-        assert_eq!(browser.open("a", &sealed).as_deref(), Some(&b"libelle=Paie"[..]));
+        let sealed = browser.seal("a", b"libelle=Paie", &mut os_rng());
+        assert_eq!(browser.open("a", &sealed).expect("its own").as_slice(), b"libelle=Paie");
         assert!(browser.open("b", &sealed).is_none());
         assert!(BrowserSecret::generate(&mut os_rng()).open("a", &sealed).is_none());
         assert!(!format!("{browser:?}").contains(browser.expose()));

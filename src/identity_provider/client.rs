@@ -31,6 +31,11 @@ const LEEWAY: Duration = Duration::minutes(2);
 /// How old an ID token may be when its code has just been redeemed, beside [`LEEWAY`].
 const OLDEST_TOKEN: Duration = Duration::minutes(5);
 
+/// OpenID Connect Core §2.
+const LONGEST_SUBJECT: usize = 255;
+/// RFC 5321 §4.5.3.1.3, without the brackets.
+const LONGEST_ADDRESS: usize = 254;
+
 /// An authentication that the provider is asked for.
 pub struct Asked<'a> {
     pub state: &'a str,
@@ -58,8 +63,9 @@ pub struct Vouched {
     /// Whether the provider says that a second factor was given, by one of the values of `acr` in
     /// the settings.
     pub has_second_factor: bool,
-    /// When the person authenticated: not before this moment, by the provider's clock.
-    pub authenticated_at: OffsetDateTime,
+    /// When the person authenticated, by the provider's clock: not before this moment. `None` where
+    /// it does not say.
+    pub authenticated_at: Option<OffsetDateTime>,
     /// For the sign-out.
     pub id_token: Zeroizing<String>,
 }
@@ -68,7 +74,7 @@ impl Vouched {
     /// Whether the person authenticated after this moment, as far as clocks agree.
     #[must_use]
     pub fn is_after(&self, moment: OffsetDateTime) -> bool {
-        self.authenticated_at >= moment - LEEWAY
+        self.authenticated_at.is_some_and(|at| at >= moment - LEEWAY)
     }
 }
 
@@ -145,14 +151,16 @@ impl IdentityProvider {
         };
         let claims = claims.map_err(|error| ProviderError::Unsound(with_causes(&error)))?;
         let address = self.address(metadata, tokens.access_token(), &claims).await?;
+        address.as_ref().map(|vouched| kept(&vouched.address, LONGEST_ADDRESS)).transpose()?;
         let acr = claims.auth_context_ref().map(|acr| acr.as_str());
-        let issued_at = claims.issue_time().timestamp();
-        let authenticated_at = claims.auth_time().map_or(issued_at, |at| at.timestamp().min(issued_at));
+        let authenticated_at = claims.auth_time().map(|at| at.min(claims.issue_time()).timestamp());
         Ok(Vouched {
-            subject: claims.subject().as_str().to_owned(),
+            subject: kept(claims.subject().as_str(), LONGEST_SUBJECT)?.to_owned(),
             address,
             has_second_factor: self.proves_second_factor(acr),
-            authenticated_at: OffsetDateTime::from_unix_timestamp(authenticated_at)
+            authenticated_at: authenticated_at
+                .map(OffsetDateTime::from_unix_timestamp)
+                .transpose()
                 .map_err(|error| ProviderError::Unsound(error.to_string()))?,
             id_token: Zeroizing::new(id_token.to_string()),
         })
@@ -262,6 +270,9 @@ impl IdentityProvider {
             return Err(ProviderError::Unsound("an end_session_endpoint that is no web page".into()));
         }
         url.query_pairs_mut()
+            // The token may name several audiences; without it, a provider cannot tell whose address
+            // comes next.
+            .append_pair("client_id", &self.settings.client_id)
             .append_pair("id_token_hint", id_token)
             .append_pair("state", state)
             .append_pair("post_logout_redirect_uri", &self.addresses.signed_out);
@@ -273,6 +284,12 @@ impl IdentityProvider {
         let other = self.discovery.other_than(metadata, &self.settings.issuer, &self.http).await?;
         Ok(other.unwrap_or_else(|| metadata.clone()))
     }
+}
+
+/// A text of the provider that the database can keep.
+fn kept(text: &str, longest: usize) -> Result<&str, ProviderError> {
+    let is_sound = (1..=longest).contains(&text.chars().count()) && !text.contains(char::is_control);
+    is_sound.then_some(text).ok_or_else(|| ProviderError::Unsound("an identifier or address of no sound form".into()))
 }
 
 fn redirect_url(text: &str) -> Result<RedirectUrl, ProviderError> {

@@ -1,5 +1,5 @@
-//! One request and its bounded answer, over TLS. No redirect is followed: the provider's own
-//! addresses are asked, and no others.
+//! One request and its bounded answer, over TLS, through a proxy where one is set. No redirect is
+//! followed: the provider's own addresses are asked, and no others.
 
 use std::{future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
@@ -10,7 +10,10 @@ use hyper::{
     client::conn::http1,
     header::{HOST, HeaderValue, USER_AGENT},
 };
-use hyper_util::rt::TokioIo;
+use hyper_util::{
+    client::legacy::connect::{HttpConnector, proxy::Tunnel},
+    rt::TokioIo,
+};
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use thiserror::Error;
 use tokio::{
@@ -23,6 +26,9 @@ use tokio_rustls::{
     TlsConnector,
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
+use tower_service::Service;
+
+use super::error::with_causes;
 
 /// The longest that one request may take, from the look-up of the name to the last byte.
 const TIME_LIMIT: Duration = Duration::from_secs(5);
@@ -37,6 +43,8 @@ pub enum HttpError {
     TooSlow,
     #[error("an address that is neither https nor on this machine")]
     Unprotected,
+    #[error("the proxy for outgoing connections: {0}")]
+    Proxy(String),
     #[error("an answer of more than {MOST_BYTES} bytes, or a broken one: {0}")]
     Body(String),
     #[error(transparent)]
@@ -51,6 +59,8 @@ pub enum HttpError {
 #[derive(Default)]
 pub struct HttpClient {
     tls: OnceCell<Arc<ClientConfig>>,
+    /// The proxy that requests to other machines go through (`CONNECT`), which resolves their names.
+    proxy: Option<Uri>,
 }
 
 impl<'c> AsyncHttpClient<'c> for HttpClient {
@@ -63,12 +73,16 @@ impl<'c> AsyncHttpClient<'c> for HttpClient {
 }
 
 impl HttpClient {
+    pub fn new(proxy: Option<Uri>) -> Self {
+        Self { proxy, ..Self::default() }
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let uri = request.uri().clone();
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         match uri.scheme_str() {
             Some("https") => {
-                let stream = TcpStream::connect((host.as_str(), uri.port_u16().unwrap_or(443))).await?;
+                let stream = self.connect(&uri, &host).await?;
                 let name = ServerName::try_from(host).map_err(io::Error::other)?;
                 let connector = TlsConnector::from(self.tls().await?);
                 exchange(connector.connect(name, stream).await?, &uri, request).await
@@ -79,6 +93,15 @@ impl HttpClient {
             }
             _ => Err(HttpError::Unprotected),
         }
+    }
+
+    /// Connects to the server of an https URI.
+    async fn connect(&self, uri: &Uri, host: &str) -> Result<TcpStream, HttpError> {
+        let Some(proxy) = &self.proxy else {
+            return Ok(TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?);
+        };
+        let stream = Tunnel::new(proxy.clone(), HttpConnector::new()).call(uri.clone()).await;
+        Ok(stream.map_err(|error| HttpError::Proxy(with_causes(&error)))?.into_inner())
     }
 
     async fn tls(&self) -> Result<Arc<ClientConfig>, HttpError> {

@@ -42,10 +42,13 @@ impl IdentityProvider {
     /// that its absence stops no start.
     ///
     /// # Errors
-    /// Where the credential's file cannot be read or used; the text names the setting.
+    /// Where the credential's file cannot be read or used, or the proxy's URL; the text names the
+    /// setting.
     pub fn open(settings: IdentityProviderSettings, addresses: ReturnAddresses) -> io::Result<Self> {
         let credential = Credential::read(&settings.authentication)?;
-        let (http, discovery) = (HttpClient::default(), Discovery::default());
+        let proxy = settings.proxy.as_deref().map(str::parse).transpose();
+        let proxy = proxy.map_err(|error| io::Error::other(format!("RACCORD_OIDC_PROXY: {error}")))?;
+        let (http, discovery) = (HttpClient::new(proxy), Discovery::default());
         Ok(Self { settings, addresses, credential, http, discovery, calls: Semaphore::new(MOST_CALLS) })
     }
 

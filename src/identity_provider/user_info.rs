@@ -65,7 +65,7 @@ pub fn read(
 
 /// The address among claims.
 pub fn address(claims: &Map<String, Value>) -> Option<VouchedAddress> {
-    let address = claims.get("email").and_then(Value::as_str)?.to_owned();
+    let address = claims.get("email").and_then(Value::as_str).filter(|address| !address.is_empty())?.to_owned();
     let is_verified = match claims.get("email_verified") {
         None | Some(Value::Null | Value::Bool(true)) => true,
         Some(Value::String(text)) => text == "true",

@@ -48,6 +48,7 @@ impl Guest {
 #[template(path = "mails/subject.txt")]
 struct Subject<'a> {
     notice: &'a Notification,
+    only: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -56,6 +57,7 @@ struct Text<'a> {
     notice: &'a Notification,
     guest: Option<&'a Guest>,
     portal: &'a str,
+    only: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -64,20 +66,31 @@ struct Html<'a> {
     notice: &'a Notification,
     guest: Option<&'a Guest>,
     portal: &'a str,
+    only: Option<&'a str>,
     subject: &'a str,
 }
 
-/// Renders a notification's mail. `guest` is given for a mail with a link;
-/// `portal` is the portal's public URL, without a trailing slash.
+/// The portal that the mails come from.
+#[derive(Clone, Debug)]
+pub(super) struct Portal {
+    /// Its public URL, without a trailing slash.
+    pub url: String,
+    /// The identity provider's name, where people sign in with it only.
+    pub only_provider: Option<String>,
+}
+
+/// Renders a notification's mail. `guest` is given for a mail with a link.
 ///
 /// # Errors
 /// Where a template cannot be rendered.
-pub(super) fn render(notice: &Notification, guest: Option<&Guest>, portal: &str) -> askama::Result<Letter> {
+pub(super) fn render(notice: &Notification, guest: Option<&Guest>, portal: &Portal) -> askama::Result<Letter> {
     // The subject is a header, and is the first thing that people read: it holds no text that a
     // stranger chose. An imported identifier must not break its line.
-    let subject = Subject { notice }.render()?.trim().replace(char::is_control, " ");
-    let text = Text { notice, guest, portal }.render()?;
-    let html = Html { notice, guest, portal, subject: &subject }.render()?;
+    let Portal { url: portal, only_provider } = portal;
+    let only = only_provider.as_deref();
+    let subject = Subject { notice, only }.render()?.trim().replace(char::is_control, " ");
+    let text = Text { notice, guest, portal, only }.render()?;
+    let html = Html { notice, guest, portal, only, subject: &subject }.render()?;
     Ok(Letter { subject, text, html })
 }
 

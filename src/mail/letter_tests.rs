@@ -12,6 +12,15 @@ use crate::domain::{
 
 const PORTAL: &str = "https://raccord.example";
 
+fn portal() -> Portal {
+    Portal { url: PORTAL.into(), only_provider: None }
+}
+
+/// One whose people sign in with a provider only.
+fn portal_without_passwords() -> Portal {
+    Portal { only_provider: Some("Agents".into()), ..portal() }
+}
+
 fn account() -> AccountNotification {
     AccountNotification {
         technical_user_id: 42,
@@ -237,7 +246,7 @@ fn identity(is_linked: bool) -> Notification {
 }
 
 fn letter(notice: &Notification) -> Letter {
-    render(notice, Some(&guest()), PORTAL).unwrap()
+    render(notice, Some(&guest()), &portal()).unwrap()
 }
 
 #[test]
@@ -264,8 +273,8 @@ fn both_forms_say_the_same() {
         words.extend(plain.split_whitespace().map(ToOwned::to_owned));
         words
     };
-    for notice in notices() {
-        let Letter { text, html, .. } = letter(&notice);
+    let with_passwords = notices().into_iter().map(|notice| letter(&notice));
+    for Letter { text, html, .. } in with_passwords.chain(letters_without_passwords()) {
         let html = words(&html.split_once("<main>").unwrap().1.replace("&#60;", "‹").replace("&#62;", "›"));
         for paragraph in text.split("\n\n").filter(|paragraph| !paragraph.contains("http") && !paragraph.contains('<'))
         {
@@ -276,6 +285,43 @@ fn both_forms_say_the_same() {
                 );
             }
         }
+    }
+}
+
+fn letters_without_passwords() -> impl Iterator<Item = Letter> {
+    notices().into_iter().map(|notice| render(&notice, Some(&guest()), &portal_without_passwords()).unwrap())
+}
+
+#[test]
+fn where_people_sign_in_with_a_provider_only_no_mail_speaks_of_a_password_of_theirs() {
+    let of_technical_users = |notice: &Notification| {
+        matches!(
+            notice,
+            Notification::PasswordReset(_)
+                | Notification::CallsOutsideNetworks(_)
+                | Notification::ChangedByOperator(_)
+                | Notification::AccountsDormant(_)
+                | Notification::DormantAccountsSuspended(_)
+                | Notification::Handover(_)
+                | Notification::PasswordExpiring(_)
+                | Notification::PasswordsExpiring(_)
+                | Notification::BatchFinished(_)
+                | Notification::TechnicalUserCreated(_)
+                | Notification::ManagerChanged { .. }
+        )
+    };
+    // Not written by such a portal.
+    let of_a_choice = |notice: &Notification| matches!(notice, Notification::PasswordChosen { .. });
+    let footer = "Un courriel de Raccord ne contient jamais de mot de passe et n’en demande jamais.";
+    for (notice, Letter { subject, text, html }) in notices().iter().zip(letters_without_passwords()) {
+        if of_technical_users(notice) || of_a_choice(notice) {
+            continue;
+        }
+        for said in [&subject, &text, &html] {
+            let said = said.replace(footer, "").split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(!said.to_lowercase().contains("mot de passe"), "{said}");
+        }
+        assert!(!text.contains("\n\n\n"), "{text}");
     }
 }
 
@@ -366,7 +412,7 @@ fn notices_with(text: &str) -> Vec<Notification> {
 
 fn letters_with(text: &str) -> impl Iterator<Item = Letter> {
     let guest = Guest { name: text.into(), ..guest() };
-    notices_with(text).into_iter().map(move |notice| render(&notice, Some(&guest), PORTAL).unwrap())
+    notices_with(text).into_iter().map(move |notice| render(&notice, Some(&guest), &portal()).unwrap())
 }
 
 #[test]
@@ -448,7 +494,7 @@ fn an_expiry_is_told_by_the_clock_of_the_structure_too_where_it_is_another_day_t
         Notification::PasswordReset(account),
         Notification::PasswordExpiring(reminder),
     ] {
-        let letter = render(&notice, None, PORTAL).unwrap();
+        let letter = render(&notice, None, &portal()).unwrap();
         let there = "soit le 9 décembre 2026 à 23\u{a0}h\u{a0}49 à Tahiti";
         assert!(letter.text.contains(there) && letter.html.contains(there), "{}", letter.text);
     }

@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use super::{
     delivery::{Delivery, DeliveryError},
-    letter::{self, Guest},
+    letter::{self, Guest, Portal},
 };
 use crate::{
     db::{
@@ -59,7 +59,7 @@ enum SendError {
 pub struct MailSender {
     delivery: Delivery,
     from: Mailbox,
-    portal: String,
+    portal: Portal,
     secret_key_file: PathBuf,
 }
 
@@ -73,10 +73,12 @@ impl MailSender {
             name: "RACCORD_MAIL_FROM",
             problem: format!("must be an address such as Raccord <raccord@example.fr>, not {:?}", settings.mail_from),
         })?;
+        let provider = settings.identity_provider.as_ref();
+        let only_provider = provider.and_then(|provider| provider.only_label()).map(str::to_owned);
         Ok(Self {
             delivery: Delivery::open(settings)?,
             from,
-            portal: settings.public_url.clone(),
+            portal: Portal { url: settings.public_url.clone(), only_provider },
             secret_key_file: settings.secret_key_file.clone(),
         })
     }

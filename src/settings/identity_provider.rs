@@ -27,6 +27,8 @@ pub struct IdentityProviderSettings {
     pub label: String,
     /// Whether people can sign in with it only.
     pub only: bool,
+    /// URL of the proxy through which it is asked.
+    pub proxy: Option<String>,
 }
 
 /// How the portal proves who it is at the token endpoint.
@@ -39,6 +41,12 @@ pub enum ClientAuthentication {
 }
 
 impl IdentityProviderSettings {
+    /// The provider's name, where people can sign in with it only.
+    #[must_use]
+    pub fn only_label(&self) -> Option<&str> {
+        self.only.then_some(&self.label)
+    }
+
     /// Whether it is ProConnect, whose rules ask for a link that explains it.
     #[must_use]
     pub fn is_proconnect(&self) -> bool {
@@ -55,8 +63,9 @@ impl Source<'_> {
         let authentication = self.client_authentication()?;
         let (scopes, acr_values) = (self.words("RACCORD_OIDC_SCOPES"), self.words("RACCORD_OIDC_ACR_VALUES"));
         let (label, only) = (self.label()?, self.parsed("RACCORD_OIDC_ONLY", "true or false")?.unwrap_or(false));
+        let proxy = self.proxy()?;
         let Some(issuer) = self.text(ISSUER) else {
-            return if client_id.is_some() || authentication.is_some() || only {
+            return if client_id.is_some() || authentication.is_some() || only || proxy.is_some() {
                 Err(SettingError { name: ISSUER, problem: "must be set too: no provider is named without it".into() })
             } else {
                 Ok(None)
@@ -76,7 +85,7 @@ impl Source<'_> {
         }
         let acr_values = acr_values.unwrap_or_else(|| split(ACR_VALUES));
         let acr_values = if acr_values == ["none"] { Vec::new() } else { acr_values };
-        Ok(Some(IdentityProviderSettings { issuer, client_id, authentication, scopes, acr_values, label, only }))
+        Ok(Some(IdentityProviderSettings { issuer, client_id, authentication, scopes, acr_values, label, only, proxy }))
     }
 
     fn client_authentication(&self) -> Result<Option<ClientAuthentication>, SettingError> {
@@ -85,6 +94,18 @@ impl Source<'_> {
             (Some(_), Some(_)) => Err(SettingError { name: key, problem: format!("cannot stand beside {secret}") }),
             (Some(file), None) => Ok(Some(ClientAuthentication::Secret(file))),
             (None, file) => Ok(file.map(ClientAuthentication::PrivateKey)),
+        }
+    }
+
+    fn proxy(&self) -> Result<Option<String>, SettingError> {
+        const NAME: &str = "RACCORD_OIDC_PROXY";
+        match self.text(NAME) {
+            // The text may hold a password.
+            Some(url) if !is_proxy(&url) => Err(SettingError {
+                name: NAME,
+                problem: "must be the URL of a proxy such as http://proxy.example:3128, without a password".into(),
+            }),
+            url => Ok(url),
         }
     }
 
@@ -102,6 +123,13 @@ impl Source<'_> {
 
 fn split(text: &str) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
+}
+
+/// Whether it names a host and a port, and no more.
+fn is_proxy(text: &str) -> bool {
+    let Some((host, port)) = text.strip_prefix("http://").and_then(|rest| rest.rsplit_once(':')) else { return false };
+    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_[]:".contains(&byte);
+    !host.is_empty() && host.bytes().all(is_host) && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Whether it is an https URL, or one of this machine, as OpenID Connect Discovery wants issuers.
@@ -158,12 +186,31 @@ mod tests {
             (&[ISSUER, SECRET], "RACCORD_OIDC_CLIENT_ID"),
             (&[CLIENT, SECRET], "RACCORD_OIDC_ISSUER"),
             (&[("RACCORD_OIDC_ONLY", "true")], "RACCORD_OIDC_ISSUER"),
+            (&[("RACCORD_OIDC_PROXY", "http://proxy.example:3128")], "RACCORD_OIDC_ISSUER"),
             (&[ISSUER, CLIENT, SECRET, KEY], "RACCORD_OIDC_PRIVATE_KEY_FILE"),
             (&[ISSUER, CLIENT, SECRET, ("RACCORD_OIDC_SCOPES", "email")], "RACCORD_OIDC_SCOPES"),
             (&[ISSUER, CLIENT, SECRET, ("RACCORD_OIDC_ONLY", "oui")], "RACCORD_OIDC_ONLY"),
             (&[ISSUER, CLIENT, SECRET, ("RACCORD_OIDC_LABEL", &"x".repeat(41))], "RACCORD_OIDC_LABEL"),
         ] {
             assert_eq!(read(given).expect_err(named).name, named);
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_a_host_and_a_port() {
+        for sound in ["http://proxy.example:3128", "http://10.0.0.1:80", "http://[2001:db8::1]:3128"] {
+            assert!(is_proxy(sound), "{sound}");
+        }
+        for wrong in [
+            "proxy.example:3128",
+            "https://proxy.example:3128",
+            "http://proxy.example",
+            "http://proxy.example:0",
+            "http://:3128",
+            "http://someone:geheim@proxy.example:3128",
+            "http://proxy.example:3128/",
+        ] {
+            assert!(!is_proxy(wrong), "{wrong}");
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::common::{KEY_FILE, TestPortal, provider::Provider};
 
 /// What `doctor` finds with these settings: its exit code, and each finding as « about health ».
-fn examine(settings: &[(&str, &str)]) -> (i32, Vec<(String, String)>) {
+pub fn examine(settings: &[(&str, &str)]) -> (i32, Vec<(String, String)>) {
     let (code, told, errors) = run(&mut raccord(&["doctor", "--json"], settings));
     assert_eq!(errors, "");
     let findings: Value = serde_json::from_str(&told).expect("JSON");
@@ -25,7 +25,7 @@ fn examine(settings: &[(&str, &str)]) -> (i32, Vec<(String, String)>) {
 }
 
 #[track_caller]
-fn assert_found(findings: &[(String, String)], kind: &str, says: &str) {
+pub fn assert_found(findings: &[(String, String)], kind: &str, says: &str) {
     assert!(findings.iter().any(|(found, said)| found == kind && said.contains(says)), "{kind} {says}: {findings:#?}");
 }
 

@@ -67,15 +67,7 @@ impl<T: Read + Write> Stream for T {}
 
 impl Listener {
     pub fn with_tls(security: Security, certificate: &str, key: &str) -> Self {
-        let chain = vec![CertificateDer::from_pem_file(certificate).expect("a certificate")];
-        let key = PrivateKeyDer::from_pem_file(key).expect("a key");
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions of TLS")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("a key that fits");
-        Self { security, tls: Some(Arc::new(config)), ..Self::default() }
+        Self { security, tls: Some(tls_config(certificate, key)), ..Self::default() }
     }
 
     pub fn wants(self, user: &str, password: &str) -> Self {
@@ -266,6 +258,19 @@ impl Write for Leaving {
     fn flush(&mut self) -> io::Result<()> {
         self.stream.flush()
     }
+}
+
+/// TLS of a server with this certificate and key.
+pub fn tls_config(certificate: &str, key: &str) -> Arc<ServerConfig> {
+    let chain = vec![CertificateDer::from_pem_file(certificate).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_file(key).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions of TLS")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("a key that fits");
+    Arc::new(config)
 }
 
 /// Makes a self-signed certificate for `localhost` and its key. Returns the paths of both.

@@ -17,7 +17,7 @@ pub(super) async fn examine(settings: &Settings) -> Option<Finding> {
         Ok(()) => Finding::good(ABOUT, format!("it answers as {}", provider.settings.issuer)),
         Err(error) => {
             let mend = "compare RACCORD_OIDC_ISSUER with the « issuer » of its /.well-known/openid-configuration, and \
-                        let this machine reach it";
+                        let this machine reach it, by RACCORD_OIDC_PROXY where connections leave by a proxy";
             Finding::wrong(ABOUT, error.to_string(), mend)
         }
     })

@@ -10,7 +10,10 @@ use super::{
     acts_under_way,
     locks::{self, ProvedIdentity},
     mailboxes, passwords,
-    provider_identities::{self, Identity, SecondFactorRule},
+    provider_identities::{
+        self, Identity, linking,
+        recognition::{self, SecondFactorRule},
+    },
     sessions,
 };
 use crate::{
@@ -189,6 +192,9 @@ pub enum ProviderAcceptance {
     LinkEnded,
     /// The identity is linked to another person.
     AnotherPersons,
+    /// The identity's address is that of another person, to whom the link may have been passed on:
+    /// each of their sign-ins would then open this account.
+    AnotherPersonsAddress,
     /// No second factor was proved, and the portal asks for none of its own.
     SecondFactorMissing,
 }
@@ -207,12 +213,15 @@ pub async fn accept_at_provider(
 ) -> sqlx::Result<ProviderAcceptance> {
     let mut tx = pool.begin().await?;
     let Some(user_id) = use_up(&mut tx, actor, token_hash).await? else { return Ok(ProviderAcceptance::LinkEnded) };
-    if !provider_identities::comes_in(&mut tx, user_id, identity, rule).await? {
+    if !recognition::comes_in(&mut tx, user_id, identity, rule).await? {
         return Ok(ProviderAcceptance::SecondFactorMissing);
+    }
+    if recognition::names_another(&mut tx, user_id, identity).await? {
+        return Ok(ProviderAcceptance::AnotherPersonsAddress);
     }
     begin_anew(&mut tx, actor, user_id).await?;
     passwords::remove(&mut tx, user_id).await?;
-    let Ok(identity_id) = provider_identities::link_locked(&mut tx, actor, user_id, identity).await? else {
+    let Ok(identity_id) = linking::link_locked(&mut tx, actor, user_id, identity).await? else {
         return Ok(ProviderAcceptance::AnotherPersons);
     };
     tx.commit().await?;

@@ -165,7 +165,11 @@ impl AppState {
 
     /// Whether people may sign in with a password.
     pub fn takes_passwords(&self) -> bool {
-        self.provider.as_ref().is_none_or(|provider| !provider.settings.only)
+        self.only_provider().is_none()
+    }
+
+    fn only_provider(&self) -> Option<&str> {
+        self.provider.as_ref()?.settings.only_label()
     }
 
     /// The button that leads to the identity provider, where there is one.
@@ -199,7 +203,7 @@ impl AppState {
             logo: self.files.optional_url("logo.svg"),
             operator: self.files.operator().map(str::to_owned),
         };
-        Layout { user, current, notice, assets, theme }
+        Layout { user, current, notice, assets, theme, only_provider: self.only_provider().map(str::to_owned) }
     }
 }
 

@@ -89,12 +89,15 @@ pub fn ask(
     fields.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
     let layout = state.layout(&visitor.person, Tab::None, None);
     let person = &visitor.person;
-    let provider = state.provider_button().filter(|_| person.has_provider_identity);
+    // Where the provider is asked for no second factor, it cannot confirm one that is set up here.
+    let proves_all = state.provider.as_ref().is_some_and(|provider| !provider.settings.acr_values.is_empty())
+        || !person.has_second_factor;
+    let provider = state.provider_button().filter(|_| person.has_provider_identity && proves_all);
     let page = ConfirmIdentityPage {
         layout,
         login: person.login.clone(),
         asks_code: person.has_second_factor,
-        asks_password: person.has_password && state.takes_passwords() || provider.is_none(),
+        asks_password: state.takes_passwords() && person.has_password,
         provider,
         target,
         fields,

@@ -28,15 +28,12 @@ pub struct SignInPage {
     pub typed: Vec<(String, String)>,
     /// The identity provider, where people may sign in with one.
     pub provider: Option<ProviderButton>,
-    /// Whether people may sign in with a password.
-    pub takes_passwords: bool,
 }
 
 impl SignInPage {
     /// The empty form.
     pub fn new(state: &AppState, layout: Layout, return_to: Option<String>, typed: Vec<(String, String)>) -> Self {
-        let (provider, takes_passwords) = (state.provider_button(), state.takes_passwords());
-        Self { layout, login: String::new(), refusal: None, return_to, typed, provider, takes_passwords }
+        Self { layout, login: String::new(), refusal: None, return_to, typed, provider: state.provider_button() }
     }
 }
 
@@ -94,7 +91,7 @@ pub struct ConfirmIdentityPage {
     pub errors: Errors,
 }
 
-/// « Mot de passe oublié ».
+/// « Mot de passe oublié », or « Demander un lien ».
 #[derive(Template)]
 #[template(path = "identity/forgotten_password.html")]
 pub struct ForgottenPasswordPage {
@@ -104,7 +101,7 @@ pub struct ForgottenPasswordPage {
     pub errors: Errors,
 }
 
-/// « Choisir votre mot de passe »: the page of a link.
+/// « Choisir votre mot de passe », or « Ouvrir votre accès »: the page of a link.
 #[derive(Template)]
 #[template(path = "identity/invitation.html")]
 pub struct InvitationPage {
@@ -119,8 +116,6 @@ pub struct InvitationPage {
     pub expires_at: OffsetDateTime,
     /// The identity provider, where the person may accept with it.
     pub provider: Option<ProviderButton>,
-    /// Whether the person may choose a password.
-    pub takes_passwords: bool,
     pub errors: Errors,
 }
 
@@ -152,7 +147,6 @@ impl InvitationPage {
         Self {
             layout: state.anonymous_layout(None),
             provider: state.provider_button(),
-            takes_passwords: state.takes_passwords(),
             token,
             display_name: format!("{} {}", invited.first_name, invited.last_name),
             login: invited.login.clone(),
@@ -161,5 +155,9 @@ impl InvitationPage {
             expires_at: invited.expires_at,
             errors,
         }
+    }
+
+    fn heading(&self) -> &'static str {
+        if self.layout.takes_passwords() { "Choisir votre mot de passe" } else { "Ouvrir votre accès" }
     }
 }

@@ -1,6 +1,7 @@
 //! The layout of a page: header, navigation, notice, footer.
 
 use super::notice::Notice;
+use crate::domain::link_page;
 
 /// What `shell/base.html` needs.
 pub struct Layout {
@@ -9,6 +10,21 @@ pub struct Layout {
     pub notice: Option<Notice>,
     pub assets: Assets,
     pub theme: Theme,
+    /// The identity provider's name, where people sign in with it only: no page then speaks of a
+    /// password of theirs.
+    pub only_provider: Option<String>,
+}
+
+impl Layout {
+    /// Whether people may sign in with a password.
+    pub fn takes_passwords(&self) -> bool {
+        self.only_provider.is_none()
+    }
+
+    /// The name of the page on which people ask for a link by mail.
+    pub fn link_page(&self) -> &'static str {
+        link_page::name(self.takes_passwords())
+    }
 }
 
 /// The signed-in person, as the header shows them.

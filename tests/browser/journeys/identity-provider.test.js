@@ -141,33 +141,41 @@ test("pages on the way to the provider and back, and what one's own page says", 
   await visitor.leave();
 });
 
-test("a provider that is killed in the middle, one with new keys, and one with another clock", async () => {
-  const visitor = await visit();
-  visitor.expectStatus(503);
-  await leave(visitor);
-  await visitor.seesTitle("Fournisseur d’identité");
-  await provider.dieAtToken();
-  await authenticate(visitor, portal.manager.login);
-  await visitor.sees("ProConnect ne répond pas pour le moment.");
-  await holds(visitor, "fournisseur-absent");
-  await provider.exited;
-  // People with a password still get in.
-  await visitor.follow("Retour à la connexion");
-  await visitor.signInHere(portal.manager);
-  await visitor.seesTitle("Activités du gestionnaire");
-  await visitor.press("Se déconnecter");
-
-  // The pause between two looks for keys.
-  await sleep(10_000);
-  for (const offset of [0, 90, -90]) {
-    await provider.start(offset);
-    await visitor.context.clearCookies();
-    await signIn(visitor, portal.manager);
+for (const { javaScript, name, suffix } of scriptings) {
+  test(`a provider that is killed in the middle: ${name}`, async () => {
+    const visitor = await visit({ javaScript });
+    visitor.expectStatus(503);
+    await leave(visitor);
+    await visitor.seesTitle("Fournisseur d’identité");
+    await provider.dieAtToken();
+    await authenticate(visitor, portal.manager.login);
+    await visitor.sees("ProConnect ne répond pas pour le moment.");
+    await holds(visitor, `fournisseur-absent-${suffix}`);
+    await provider.exited;
+    // People with a password still get in.
+    await visitor.follow("Retour à la connexion");
+    await visitor.signInHere(portal.manager);
     await visitor.seesTitle("Activités du gestionnaire");
-    if (offset !== -90) {
-      await provider.stop();
-      await sleep(10_000);
+    await visitor.press("Se déconnecter");
+    await visitor.leave();
+    await provider.start();
+  });
+}
+
+test("a provider with new keys and another clock, with and without scripts", async () => {
+  const visitors = [];
+  for (const { javaScript } of scriptings) visitors.push(await visit({ javaScript }));
+  for (const offset of [0, 90, -90]) {
+    await provider.stop();
+    // The pause between two looks for keys.
+    await sleep(10_000);
+    await provider.start(offset);
+    // Each of them is once the first one whose token has an unknown key.
+    for (const visitor of visitors.reverse()) {
+      await visitor.context.clearCookies();
+      await signIn(visitor, portal.manager);
+      await visitor.seesTitle("Activités du gestionnaire");
     }
   }
-  await visitor.leave();
+  for (const visitor of visitors) await visitor.leave();
 });

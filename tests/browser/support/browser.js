@@ -29,7 +29,7 @@ export async function openBrowser() {
 
 /** A visitor with an empty browser. */
 export async function newVisitor(browser, portal, options = {}) {
-  const { javaScript = true, width = 1280, height = 900, alsoVisits, ...others } = options;
+  const { javaScript = true, width = 1280, height = 900, alsoVisits, foreign, ...others } = options;
   const context = await browser.newContext({
     baseURL: portal.url,
     javaScriptEnabled: javaScript,
@@ -39,7 +39,7 @@ export async function newVisitor(browser, portal, options = {}) {
     ...others,
   });
   context.setDefaultTimeout(10_000);
-  return new Visitor(context, await context.newPage(), portal, { javaScript, alsoVisits });
+  return new Visitor(context, await context.newPage(), portal, { javaScript, alsoVisits, foreign });
 }
 
 class Visitor {
@@ -49,10 +49,15 @@ class Visitor {
   /** The page as the portal sent it. */
   #sent;
 
-  /** `alsoVisits` is the one other place to which pages lead. */
-  constructor(context, page, portal, { javaScript, alsoVisits = portal.url }) {
+  /**
+   * `alsoVisits` and `foreign` are the other places to which pages lead. What is wrong with the pages
+   * of `foreign`, which other people wrote, is no fault.
+   */
+  constructor(context, page, portal, { javaScript, alsoVisits = portal.url, foreign }) {
     Object.assign(this, { context, page, portal, javaScript });
+    const isForeign = (url) => foreign !== undefined && url.startsWith(foreign);
     page.on("console", (message) => {
+      if (isForeign(message.location().url)) return;
       // Chromium writes a line for each page of status ≥ 400, whose status is checked below.
       const failure = message.text().startsWith("Failed to load resource");
       if (["error", "warning"].includes(message.type()) && !failure) this.#faults.push(`console: ${message.text()}`);
@@ -66,10 +71,11 @@ class Visitor {
     page.on("pageerror", (error) => this.#faults.push(`script: ${error}`));
     page.on("response", (response) => {
       const status = response.status();
-      if (status >= 400 && !this.#expected.has(status)) this.#faults.push(`${status} ${response.url()}`);
+      if (status >= 400 && !this.#expected.has(status) && !isForeign(response.url())) this.#faults.push(`${status} ${response.url()}`);
     });
     page.on("request", (request) => {
-      if (![portal.url, alsoVisits].some((place) => request.url().startsWith(place))) this.#faults.push(`a request to ${request.url()}`);
+      const isKnown = isForeign(request.url()) || [portal.url, alsoVisits].some((place) => request.url().startsWith(place));
+      if (!isKnown) this.#faults.push(`a request to ${request.url()}`);
     });
   }
 

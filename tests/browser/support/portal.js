@@ -13,7 +13,8 @@ import { promisify } from "node:util";
 
 export const root = fileURLToPath(new URL("../../..", import.meta.url));
 const run = promisify(execFile);
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
+/** Where builds are, and what bin/test installs for the tests. */
+export const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const binary = process.env.RACCORD_BINARY ?? join(target, "debug/raccord");
 
 /**

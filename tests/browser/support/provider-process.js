@@ -4,7 +4,7 @@
 import { createHash, generateKeyPairSync } from "node:crypto";
 import { createServer } from "node:http";
 
-const { PORT, PORTAL, CLOCK_OFFSET = "0", SCOPES } = process.env;
+const { PORT, PORTAL, CLIENT_ID, CLIENT_SECRET, CLOCK_OFFSET = "0", SCOPES } = process.env;
 const issuer = `http://127.0.0.1:${PORT}`;
 
 // Before the library reads the clock.
@@ -27,8 +27,8 @@ for (const check of ["essential_acr", "essential_acrs"]) policy.get("login").che
 const provider = new Provider(issuer, {
   clients: [
     {
-      client_id: "raccord",
-      client_secret: "un secret des essais, qui ne vaut rien ailleurs",
+      client_id: CLIENT_ID,
+      client_secret: CLIENT_SECRET,
       redirect_uris: [`${PORTAL}/connexion/fournisseur/retour`],
       post_logout_redirect_uris: [`${PORTAL}/deconnexion/fournisseur`],
       token_endpoint_auth_method: "client_secret_post",

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -23,6 +23,8 @@ export class Provider {
       ...process.env,
       PORT: String(this.port),
       PORTAL: this.portalUrl,
+      CLIENT_ID: client.id,
+      CLIENT_SECRET: client.secret,
       CLOCK_OFFSET: String(clockOffset),
       SCOPES: "openid given_name usual_name email uid siret",
     };
@@ -45,21 +47,32 @@ export class Provider {
   }
 }
 
+/** What the portal is called at a provider, and its secret there. */
+export const client = { id: "raccord", secret: "un secret des essais, qui ne vaut rien ailleurs" };
+
+/** A portal at this port whose people sign in with the provider at this URL. */
+export async function startPortalFor(issuer, port, settings = {}) {
+  const directory = await mkdtemp(join(tmpdir(), "raccord-provider-"));
+  const secret = join(directory, "secret");
+  await writeFile(secret, `${client.secret}\n`, { mode: 0o600 });
+  const portal = await startPortal({
+    RACCORD_LISTEN: `127.0.0.1:${port}`,
+    RACCORD_OIDC_ISSUER: issuer,
+    RACCORD_OIDC_CLIENT_ID: client.id,
+    RACCORD_OIDC_CLIENT_SECRET_FILE: secret,
+    ...settings,
+  });
+  // It was read at the start.
+  await rm(directory, { recursive: true });
+  return portal;
+}
+
 /** A portal whose people sign in with a provider, which runs. */
 export async function startPortalWithProvider() {
   const [portalPort, providerPort] = [await freePort(), await freePort()];
-  const portalUrl = `http://127.0.0.1:${portalPort}`;
-  const provider = new Provider(providerPort, portalUrl);
+  const provider = new Provider(providerPort, `http://127.0.0.1:${portalPort}`);
   await provider.start();
-  const secret = join(await mkdtemp(join(tmpdir(), "raccord-provider-")), "secret");
-  await writeFile(secret, "un secret des essais, qui ne vaut rien ailleurs\n", { mode: 0o600 });
-  const portal = await startPortal({
-    RACCORD_LISTEN: `127.0.0.1:${portalPort}`,
-    RACCORD_OIDC_ISSUER: provider.url,
-    RACCORD_OIDC_CLIENT_ID: "raccord",
-    RACCORD_OIDC_CLIENT_SECRET_FILE: secret,
-  });
-  return { portal, provider };
+  return { portal: await startPortalFor(provider.url, portalPort), provider };
 }
 
 export const toProvider = "S’identifier avec ProConnect";

@@ -17,7 +17,11 @@ use crate::{
         invitations::{self, ProviderAcceptance},
         locks::{FirstFactor, ProvedIdentity},
         provider_attempts::{self, Attempt},
-        provider_identities::{self, Linking, Recognized},
+        provider_identities::{
+            self,
+            linking::{self, Linking},
+            recognition::{self, Recognized},
+        },
         sessions::{self, Reauthentication},
     },
     domain::{
@@ -114,7 +118,7 @@ impl Arrival<'_> {
         let address = self.browser.address.to_string();
         let rule = second_factor_rule(self.state, self.provider);
         let turn = self.browser.turn(self.state).await?;
-        let found = provider_identities::recognize(&self.state.strangers_pool, &address, &identity, rule).await?;
+        let found = recognition::recognize(&self.state.strangers_pool, &address, &identity, rule).await?;
         drop(turn);
         match found {
             Ok(Recognized { login, proved }) => {
@@ -192,6 +196,10 @@ impl Arrival<'_> {
             ProviderAcceptance::Accepted(proved) => self.begin(&actor, vouched, proved).await,
             ProviderAcceptance::LinkEnded => self.refuse(ProviderRefusal::LinkEnded, None).await,
             ProviderAcceptance::AnotherPersons => self.refuse(ProviderRefusal::AnotherPersons, None).await,
+            ProviderAcceptance::AnotherPersonsAddress => {
+                let address = identity.address.map(str::to_owned);
+                self.refuse(ProviderRefusal::AnotherPersonsAddress, address).await
+            }
             ProviderAcceptance::SecondFactorMissing => self.refuse(ProviderRefusal::SecondFactorMissing, None).await,
         }
     }
@@ -201,7 +209,7 @@ impl Arrival<'_> {
         let Some(visitor) = self.own_visitor() else { return self.refuse(ProviderRefusal::SessionEnded, None).await };
         let identity = judgement::identity(self.provider, vouched);
         let Visitor { person, session, actor, .. } = &visitor;
-        match provider_identities::link(&self.state.pool, actor, person.user_id, session, &identity).await? {
+        match linking::link(&self.state.pool, actor, person.user_id, session, &identity).await? {
             Linking::Linked => Ok(Redirect::to(&Notice::IdentityLinked.on(paths::MY_ACCOUNT)).into_response()),
             Linking::AlreadyOwn => self.refuse(ProviderRefusal::AlreadyOwn, None).await,
             Linking::AnotherPersons => self.refuse(ProviderRefusal::AnotherPersons, None).await,
@@ -230,7 +238,7 @@ impl Arrival<'_> {
             (_, Purpose::SignIn | Purpose::Invitation, _) => {
                 let actor = Actor::unknown(self.browser.address.to_string());
                 let label = &self.provider.settings.label;
-                provider_identities::record_refusal(&self.state.strangers_pool, &actor, label).await?;
+                recognition::record_refusal(&self.state.strangers_pool, &actor, label).await?;
             }
             _ => {}
         }

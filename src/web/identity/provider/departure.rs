@@ -115,7 +115,8 @@ pub async fn leave(state: &AppState, browser: &Browser, departure: Departure<'_>
         Ok(url) => url,
         Err(error) => return away(state, departure.purpose, &error),
     };
-    let carried = (!departure.carried.is_empty()).then(|| secret.seal(&attempt, &encode(departure.carried)));
+    let carried = (!departure.carried.is_empty())
+        .then(|| secret.seal(&attempt, &encode(departure.carried), &mut random::os_rng()));
     let new = NewAttempt {
         state: &attempt,
         browser: &secret.digest(),

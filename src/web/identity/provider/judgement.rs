@@ -2,12 +2,13 @@
 //! provider, and its tokens are sound.
 
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 use super::pages::ProviderRefusal;
 use crate::{
     db::identity::{
         provider_attempts::Attempt,
-        provider_identities::{Identity, SecondFactorRule},
+        provider_identities::{Identity, recognition::SecondFactorRule},
     },
     domain::{
         person::TypedPassword,
@@ -86,7 +87,8 @@ pub fn identity<'a>(provider: &'a IdentityProvider, vouched: &'a Vouched) -> Ide
         address: vouched.address.as_ref().map(|address| address.address.as_str()),
         is_address_verified: vouched.address.as_ref().is_some_and(|address| address.is_verified),
         has_second_factor: vouched.has_second_factor,
-        authenticated_at: vouched.authenticated_at,
+        // Not said: anyone before the browser can have the request for it left out.
+        authenticated_at: vouched.authenticated_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
         label: &provider.settings.label,
     }
 }

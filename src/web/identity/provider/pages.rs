@@ -3,7 +3,7 @@
 use askama::Template;
 
 use crate::{
-    db::identity::provider_identities::Unrecognized,
+    db::identity::provider_identities::recognition::Unrecognized,
     domain::provider_attempt::Purpose,
     web::{
         edge::state::AppState,
@@ -53,6 +53,8 @@ pub enum ProviderRefusal {
     NotOwn,
     /// The identity is linked to another person.
     AnotherPersons,
+    /// The identity's address is another person's.
+    AnotherPersonsAddress,
     AlreadyOwn,
     TooManyIdentities,
     Unrecognized(Unrecognized),
@@ -67,8 +69,6 @@ pub struct ProviderPage {
     pub refusal: ProviderRefusal,
     /// The address that the provider named.
     pub address: Option<String>,
-    /// Whether people may sign in with a password.
-    pub takes_passwords: bool,
     /// Whether the person is within a session, to which they go back.
     pub is_signed_in: bool,
 }
@@ -81,7 +81,6 @@ impl ProviderPage {
             label,
             refusal,
             address: None,
-            takes_passwords: state.takes_passwords(),
             is_signed_in: matches!(purpose, Purpose::Confirmation | Purpose::Linking),
         }
     }

@@ -7,7 +7,7 @@ use axum::{
 
 use super::refused;
 use crate::{
-    db::identity::provider_identities::{self, Unlinking, WaysIn},
+    db::identity::provider_identities::linking::{self, Unlinking, WaysIn},
     domain::provider_attempt::Purpose,
     web::{
         edge::{error::AppError, state::AppState},
@@ -24,6 +24,10 @@ use crate::{
 
 /// Where the page shows why a link stays.
 const FIELD: &str = "comptes-associes";
+
+const ONLY_WAY_IN: &str = "Sans ce compte, vous ne pourriez plus vous connecter. Associez-en d’abord un autre, ou \
+    choisissez un mot de passe par « Mot de passe oublié », sur la page de connexion.";
+const ONLY_ACCOUNT: &str = "Sans ce compte, vous ne pourriez plus vous connecter. Associez-en d’abord un autre.";
 
 /// « Associer un compte … »: leaves for the provider.
 pub async fn begin_linking(
@@ -50,17 +54,15 @@ pub async fn unlink(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
-    let label = state.provider.as_ref().map_or("", |provider| provider.settings.label.as_str());
-    let ways = WaysIn { passwords: state.takes_passwords(), label };
+    let settings = &state.provider.as_ref().ok_or(AppError::NotFound)?.settings;
+    let ways = WaysIn { passwords: state.takes_passwords(), issuer: &settings.issuer, label: &settings.label };
     let Visitor { person, session, actor, .. } = &visitor;
-    match provider_identities::unlink(&state.pool, actor, person.user_id, session, id, ways).await? {
+    match linking::unlink(&state.pool, actor, person.user_id, session, id, ways).await? {
         Unlinking::Unlinked => Ok(Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response()),
         Unlinking::NotFound => Err(AppError::NotFound),
         Unlinking::OnlyWayIn => {
-            let message = "Sans ce compte, vous ne pourriez plus vous connecter. Associez-en d’abord un autre, ou \
-                choisissez un mot de passe si le portail les accepte.";
-            let address = person.contact_address.clone();
-            refused(&state, &visitor, address, FIELD, message.into()).await
+            let message = if state.takes_passwords() { ONLY_WAY_IN } else { ONLY_ACCOUNT };
+            refused(&state, &visitor, person.contact_address.clone(), FIELD, message.into()).await
         }
     }
 }

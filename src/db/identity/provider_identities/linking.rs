@@ -1,0 +1,123 @@
+//! Links that people make and end themselves.
+
+use sqlx::{PgConnection, PgPool};
+
+use super::{Change, Identity, announce, count_all, end, find, insert};
+use crate::{
+    db::identity::{locks, sessions},
+    domain::{audit::Actor, envelope::SessionSecret},
+};
+
+/// The identities that one person may have.
+const MOST_OF_A_PERSON: i64 = 10;
+
+/// What became of a link that a person asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Linking {
+    Linked,
+    /// It is linked to this person already.
+    AlreadyOwn,
+    /// It is linked to another person.
+    AnotherPersons,
+    TooMany,
+    /// The session ended meanwhile.
+    SessionEnded,
+}
+
+/// Links an identity to a person within their session.
+///
+/// # Errors
+/// Database errors.
+pub async fn link(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    session: &SessionSecret,
+    identity: &Identity<'_>,
+) -> sqlx::Result<Linking> {
+    let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, session).await? {
+        return Ok(Linking::SessionEnded);
+    }
+    let linked = link_locked(&mut tx, actor, user_id, identity).await?;
+    tx.commit().await?;
+    Ok(linked.map_or_else(|refused| refused, |_| Linking::Linked))
+}
+
+/// Links an identity to a person whose row is locked: its number.
+pub(in crate::db::identity) async fn link_locked(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    identity: &Identity<'_>,
+) -> sqlx::Result<Result<i64, Linking>> {
+    match find(&mut *conn, identity).await? {
+        Some(known) if known.is_unlinked => {}
+        Some(known) if known.user_id == user_id => return Ok(Err(Linking::AlreadyOwn)),
+        Some(_) => return Ok(Err(Linking::AnotherPersons)),
+        None => {}
+    }
+    if count_all(&mut *conn, user_id, identity.issuer).await? >= MOST_OF_A_PERSON {
+        return Ok(Err(Linking::TooMany));
+    }
+    Ok(insert(conn, actor, user_id, identity).await?.ok_or(Linking::AnotherPersons))
+}
+
+/// What became of the end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlinking {
+    Unlinked,
+    /// There is none with this number, or the session ended.
+    NotFound,
+    /// Without it, the person could not sign in any more.
+    OnlyWayIn,
+}
+
+/// Ends a link of a person within their session, and the other sessions that began by it, with an
+/// event and a mail.
+///
+/// # Errors
+/// Database errors.
+pub async fn unlink(
+    pool: &PgPool,
+    actor: &Actor,
+    user_id: i64,
+    session: &SessionSecret,
+    id: i64,
+    ways: WaysIn<'_>,
+) -> sqlx::Result<Unlinking> {
+    let mut tx = pool.begin().await?;
+    if !locks::person_in_session(&mut tx, user_id, session).await? {
+        return Ok(Unlinking::NotFound);
+    }
+    let has_another_way = sqlx::query_scalar!(
+        r#"SELECT $3 AND password_hash IS NOT NULL
+                  OR EXISTS (SELECT FROM provider_identities
+                              WHERE user_id = $1 AND id <> $2 AND issuer = $4 AND unlinked_at IS NULL) AS "is!"
+             FROM users WHERE id = $1"#,
+        user_id,
+        id,
+        ways.passwords,
+        ways.issuer,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let Some(address) = end(&mut tx, user_id, id).await? else { return Ok(Unlinking::NotFound) };
+    if !has_another_way {
+        return Ok(Unlinking::OnlyWayIn);
+    }
+    sessions::end_of_identity(&mut tx, id, session).await?;
+    announce(&mut tx, actor, user_id, Change { is_linked: false, label: ways.label, address: &address }).await?;
+    tx.commit().await?;
+    Ok(Unlinking::Unlinked)
+}
+
+/// How people can sign in, apart from an identity.
+#[derive(Clone, Copy, Debug)]
+pub struct WaysIn<'a> {
+    pub passwords: bool,
+    /// The provider's: identities of one that was set before open nothing.
+    pub issuer: &'a str,
+    /// The provider's name, for the mail.
+    pub label: &'a str,
+}
