@@ -39,6 +39,7 @@ const DO_NOT_ASK: [(&str, &str); 31] = [
     ("/utilisateurs-techniques/{id}/recapitulatif/fermeture", "destroys what was displayed"),
     ("/lots/{id}/fiches", "needs the session that asked for the batch, which asked"),
     ("/lots/{id}/logiciel", "needs the session that asked for the batch, which asked"),
+    ("/lots/{id}/logiciel-chiffre", "needs the session that asked for the batch, which asked"),
     ("/lots/{id}/fermeture", "destroys what could be exported"),
     (
         "/utilisateurs-techniques/{id}/informations-de-connexion",

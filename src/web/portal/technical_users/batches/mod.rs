@@ -15,14 +15,14 @@ use axum::{
 use super::sheet;
 use crate::{
     db::technical_users::batches::{
-        export::{self, Exporter},
+        export::{self, Export, Exporter},
         progress::{self, Batch, Outcome},
     },
     domain::age::Recipient,
     web::{
         edge::{
             error::{AppError, page as render, page_with_status},
-            state::AppState,
+            state::{AppState, Downloader},
         },
         identity::visitor::Visitor,
         paths,
@@ -90,18 +90,13 @@ async fn batch_page(
 
 /// « Exporter les fiches (PDF) ».
 pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    let Some(opened) = export::open(&state.pool, own.exporter(), None).await? else { return gone(&state, &own).await };
-    let (url, key, id) =
-        (state.settings.public_url.clone(), QueueKey::Person(own.visitor.person.user_id), own.batch.id);
-    let queue = state.drawing_queue(opened.accounts.len());
-    let pdf = queue.run(key, move || files::sheets(&url, id, &opened)).await??;
-    sheet::download(&format!("lot-{id}"), &pdf)
+    file(&state, &own, None, |url, id, opened| sheet::download(&format!("lot-{id}"), &files::sheets(url, id, &opened)?))
+        .await
 }
 
 /// « Exporter pour un logiciel (CSV) ».
 pub async fn csv(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    let Some(opened) = export::open(&state.pool, own.exporter(), None).await? else { return gone(&state, &own).await };
-    files::csv(&state.settings.public_url, own.batch.id, opened)
+    file(&state, &own, None, files::csv).await
 }
 
 /// « Exporter le fichier chiffré »: for the public key of an integrator. A key that is none shows
@@ -116,9 +111,24 @@ pub async fn encrypted_csv(
         let page = batch_page(&state, &own, NoticeQuery::default(), key).await?;
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
-    let opened = export::open(&state.pool, own.exporter(), Some(recipient)).await?;
-    let Some(opened) = opened else { return gone(&state, &own).await };
-    files::encrypted_csv(&state.settings.public_url, own.batch.id, opened, recipient)
+    let encrypt = move |url: &str, id, opened| files::encrypted_csv(url, id, opened, recipient);
+    file(&state, &own, Some(recipient), encrypt).await
+}
+
+/// Opens the passwords and has a file made of them, for one of the person's few downloads at a
+/// time. The page says so where nothing can be opened.
+async fn file(
+    state: &AppState,
+    own: &OwnBatch,
+    recipient: Option<Recipient>,
+    make: impl FnOnce(&str, i64, Export) -> Result<Response, AppError> + Send + 'static,
+) -> Result<Response, AppError> {
+    let _share = state.exports.take(Downloader::Person(own.visitor.person.user_id), 1)?;
+    let opened = export::open(&state.pool, own.exporter(), recipient).await?;
+    let Some(opened) = opened else { return gone(state, own).await };
+    let (url, id) = (state.settings.public_url.clone(), own.batch.id);
+    let (key, queue) = (QueueKey::Person(own.visitor.person.user_id), state.drawing_queue(opened.accounts.len()));
+    queue.run(key, move || make(&url, id, opened)).await?
 }
 
 /// The page, which says why nothing can be exported.
