@@ -192,7 +192,7 @@ function busy(form, on) {
 // saved. For any other answer (a refusal, a redirection) the browser sends the form again itself.
 function exportForms() {
   for (const form of document.querySelectorAll("[data-download]")) {
-    const status = form.closest("section").querySelector("[role=status]:not(output)");
+    const status = form.querySelector("[role=status]") ?? form.closest("section").querySelector("[role=status]:not(output)");
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       if (form.hasAttribute("data-busy")) return;
@@ -200,9 +200,21 @@ function exportForms() {
       status.textContent = "";
       const exported = await save(form).catch(() => false);
       busy(form, false);
-      exported ? (status.textContent = form.dataset.download) : form.submit();
+      if (!exported) return form.submit();
+      forgetErrors(form);
+      status.textContent = form.dataset.download;
     });
   }
+}
+
+// What a form said before it was accepted.
+function forgetErrors(form) {
+  for (const error of form.querySelectorAll(".error, .field-invalid, [aria-invalid]")) {
+    error.classList.remove("field-invalid");
+    error.removeAttribute("aria-invalid");
+    if (error.matches(".error")) error.remove();
+  }
+  document.querySelector(".error-summary")?.remove();
 }
 
 async function save(form) {

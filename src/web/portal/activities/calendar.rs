@@ -273,6 +273,14 @@ struct CalendarPage {
     later: u64,
 }
 
+impl CalendarPage {
+    /// Deadlines before the present month.
+    fn overdue(&self) -> u64 {
+        let ahead = self.months.iter().map(|month| month.count).sum::<u64>() + self.later;
+        self.total.saturating_sub(ahead)
+    }
+}
+
 /// A month of the year at a glance.
 struct MonthCell {
     /// « mars 2027 ».

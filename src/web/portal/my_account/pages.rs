@@ -56,6 +56,13 @@ pub struct MyAccountPage {
     pub sessions: Vec<SessionRow>,
 }
 
+impl MyAccountPage {
+    /// Whether another person manages one of the listed structures.
+    fn names_managers(&self) -> bool {
+        self.memberships.iter().any(|membership| !membership.managed)
+    }
+}
+
 /// Where the person has given a second factor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SecondFactorPlace {

@@ -38,6 +38,13 @@ pub struct StructurePage {
     pub events: Vec<EventRow>,
 }
 
+impl StructurePage {
+    /// Whether the list shows when an account called.
+    fn has_called(&self) -> bool {
+        self.technical_users.iter().any(|account| account.last_call.is_some())
+    }
+}
+
 /// « Modifier les informations générales ».
 #[derive(Template)]
 #[template(path = "structures/card.html")]
