@@ -355,6 +355,76 @@ async fn a_session_that_ends_stops_its_batch_where_it_is() {
     assert_eq!(portal.mails_of("batch_finished").await.len(), 1);
 }
 
+/// Thirty accounts of which a form of this browser suspends all; twenty are, in one turn.
+async fn suspended_in_part(portal: &TestPortal, browser: &Browser, structures: &[Structure]) {
+    created(portal, browser, structures).await;
+    confirm(browser, &format!("{ACCOUNTS}?acte=SUSPEND&portee=tous"), &[]).await;
+    raccord::server::batch_worker::take_a_turn(&portal.state()).await;
+    assert_eq!(portal.count_with_status(TechnicalUserStatus::Suspended).await, 20);
+}
+
+#[tokio::test]
+async fn what_a_thief_began_stops_when_the_owner_closes_the_other_sessions() {
+    let portal = TestPortal::start().await;
+    let (manager, structures, thief) = managed(&portal, 30).await;
+    suspended_in_part(&portal, &thief, &structures).await;
+    portal.signed_in(&manager).await.post("/mon-compte/sessions/fermeture", &[]).await.location();
+    portal.carry_out_batches().await;
+    assert_eq!(portal.count_with_status(TechnicalUserStatus::Suspended).await, 20);
+}
+
+#[tokio::test]
+async fn a_batch_stops_with_its_person_s_access_and_with_a_session_that_is_too_old() {
+    for end in [
+        "UPDATE users SET disabled_at = portal_now()",
+        "UPDATE sessions SET created_at = created_at - interval '13 hours'",
+        "UPDATE sessions SET last_seen_at = last_seen_at - interval '31 minutes'",
+    ] {
+        let portal = TestPortal::start().await;
+        let (_, structures, browser) = managed(&portal, 30).await;
+        suspended_in_part(&portal, &browser, &structures).await;
+        portal.execute(end).await;
+        portal.carry_out_batches().await;
+        assert_eq!(portal.count_with_status(TechnicalUserStatus::Suspended).await, 20, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_names_an_account_twice_begins_nothing() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 1).await;
+    created(&portal, &browser, &structures).await;
+    let account = portal.account_ids().await[0];
+    let page = browser.open(&acts("SUSPEND", &[account])).await;
+    let batches = portal.count("batches").await;
+    browser.submit(&page, "/lots", &[("choisis", &format!("{account}.1 {account}.2"))]).await.refusal(404);
+    assert_eq!(portal.count("batches").await, batches);
+}
+
+/// Otherwise whoever holds a session could use up the mails about batches first.
+#[tokio::test]
+async fn batches_of_nothing_are_not_mailed_and_hide_none_that_does_something() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 2).await;
+    created(&portal, &browser, &structures).await;
+    let accounts = portal.account_ids().await;
+    portal.set_status(accounts[0], TechnicalUserStatus::Suspended).await;
+    let page = browser.open(&acts("REACTIVATE", &accounts[..1])).await;
+    browser.submit(&page, "/lots", &[]).await.location();
+    portal.carry_out_batches().await;
+    let before = portal.mails_of("batch_finished").await.len();
+    for number in 0..12 {
+        // An account that is active already.
+        let token = format!("{number:02}{}", &page.field("jeton")[2..]);
+        browser.submit(&page, "/lots", &[("jeton", &token)]).await.location();
+        portal.carry_out_batches().await;
+    }
+    assert_eq!(portal.mails_of("batch_finished").await.len(), before);
+    confirm(&browser, &acts("RESET", &accounts), &[("ancien", "0")]).await;
+    portal.carry_out_batches().await;
+    assert_eq!(portal.mails_of("batch_finished").await.len(), before + 1);
+}
+
 #[tokio::test]
 async fn a_confirmed_identity_in_the_middle_loses_no_password() {
     let portal = TestPortal::start().await;

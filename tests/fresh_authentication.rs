@@ -9,7 +9,7 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 31] = [
+const DO_NOT_ASK: [(&str, &str); 32] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),

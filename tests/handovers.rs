@@ -85,6 +85,18 @@ fn passwords(answer: &Answer) -> Vec<String> {
     starts.filter(|password| is_well_formed(password)).collect()
 }
 
+/// The process ended between the last try and its judgement.
+#[tokio::test]
+async fn a_link_whose_tries_are_used_up_is_over_with_its_alarm_even_if_none_was_judged() {
+    let portal = TestPortal::start().await;
+    let scene = handed_over(&portal, &[("code", "oui")]).await;
+    portal.execute("UPDATE handovers SET tries = 5").await;
+    let code = scene.code.as_deref().unwrap();
+    portal.browser().post(&scene.link, &[("code", code)]).await.refusal(410).assert_says("Cinq codes incorrects");
+    assert_eq!(portal.mails_of("handover").await.len(), 1, "the page says that the manager was mailed");
+    assert_eq!(portal.events_of("HANDOVER_REFUSED").await, 1);
+}
+
 #[tokio::test]
 async fn a_password_that_its_manager_never_saw_is_shown_once_to_whoever_has_the_link() {
     let portal = TestPortal::start().await;

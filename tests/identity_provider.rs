@@ -183,13 +183,17 @@ async fn managers_who_must_have_a_second_factor_have_it_there_or_set_one_up() {
     let portal = provider.portal(&[("RACCORD_REQUIRE_MFA", "managers")]).await;
     let (manager, _) = portal.manager().await;
     provider.says().email = manager.login.clone().into();
-    let browser = portal.browser();
-    provider.sign_in(&browser).await.location();
-    assert_eq!(browser.get("/activites").await.status, 200);
     provider.says().acr = json!("eidas1");
     let browser = portal.browser();
     provider.sign_in(&browser).await.location();
     assert_eq!(browser.get("/activites").await.location(), "/mon-compte/double-authentification");
+    provider.says().acr = json!("eidas2");
+    let browser = portal.browser();
+    provider.sign_in(&browser).await.location();
+    assert_eq!(browser.get("/activites").await.status, 200);
+    // From then on, whoever has the first factor alone sets none up in the manager's place.
+    provider.says().acr = json!("eidas1");
+    provider.sign_in(&portal.browser()).await.refusal(403).assert_says("double authentification");
 }
 
 #[tokio::test]
@@ -354,6 +358,26 @@ async fn accounts_are_linked_and_unlinked_on_ones_own_page() {
     provider.says().subject = "a1b2c3".into();
     provider.sign_in(&portal.browser()).await.refusal(403).assert_says("a été dissocié de votre compte Raccord");
     assert_eq!((portal.events_of("IDENTITY_LINKED").await, portal.events_of("IDENTITY_UNLINKED").await), (2, 1));
+}
+
+#[tokio::test]
+async fn an_identity_that_another_session_linked_ends_with_the_other_sessions_and_with_a_new_password() {
+    let new = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "neuf moulins à vent de Hollande")];
+    for (act, fields) in [("/mon-compte/mot-de-passe", &new[..]), ("/mon-compte/sessions/fermeture", &[])] {
+        let (provider, portal, alix) = with_alix(&[]).await;
+        provider.says().email = "voleur@ailleurs.example".into();
+        let thief = portal.signed_in(&alix).await;
+        let back = provider.leave(&thief, LINK, &[]).await;
+        arrive(&thief, &back).await.location();
+        portal.signed_in(&alix).await.post(act, fields).await.location();
+        provider.sign_in(&portal.browser()).await.refusal(403);
+    }
+    // The identity with which the session began stays.
+    let (provider, portal, _) = with_alix(&[]).await;
+    let owner = portal.browser();
+    provider.sign_in(&owner).await.location();
+    owner.post("/mon-compte/sessions/fermeture", &[]).await.location();
+    assert_eq!(provider.sign_in(&portal.browser()).await.location(), "/");
 }
 
 #[tokio::test]

@@ -102,7 +102,8 @@ pub async fn enqueue(
 /// The members of a notice by which two mails are on the same topic.
 fn topic(notice: &Notification) -> Vec<String> {
     let members: &[&str] = if notice.concerns_an_account() {
-        &["kind", "technical_user_id", "change", "identifier", "is_recipient"]
+        // Of several accounts: what was done to how many, or the link of which moment.
+        &["kind", "technical_user_id", "change", "identifier", "is_recipient", "act", "done", "made_at"]
     } else {
         &["kind"]
     };

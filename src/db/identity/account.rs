@@ -92,6 +92,7 @@ pub async fn change_password(
     let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     throttles::succeed(&mut tx, &verified.counted).await?;
     acts_under_way::end(&mut tx, actor, user_id).await?;
+    provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
     Ok(PasswordChanged::Changed(epoch))

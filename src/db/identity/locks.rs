@@ -135,6 +135,21 @@ pub(super) async fn living_session(
     Ok(living.is_some())
 }
 
+/// Whether the session with this digest could make a request now.
+pub(in crate::db) async fn lives(conn: &mut PgConnection, session_hash: &[u8]) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM sessions s JOIN users u ON u.id = s.user_id AND u.disabled_at IS NULL
+                WHERE s.id_hash = $1 AND s.last_seen_at > portal_now() - $2::interval
+                  AND s.created_at > portal_now() - $3::interval) AS "lives!""#,
+        session_hash,
+        session_lifetime::IDLE as _,
+        session_lifetime::TOTAL as _,
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Locks a person's row and their session. False where the session has ended: its act must not
 /// happen.
 pub(in crate::db) async fn person_in_session(

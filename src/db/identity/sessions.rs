@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use super::{
     acts_under_way, known_browsers,
     locks::{self, FirstFactor, ProvedIdentity, VerifiedPassword},
+    provider_identities,
 };
 use crate::{
     db::{
@@ -380,6 +381,7 @@ pub async fn close_others(
     }
     let epoch = end_all_but(&mut tx, user_id, Some(current)).await?;
     acts_under_way::end(&mut tx, actor, user_id).await?;
+    provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
     let event = Event { detail: "toutes les autres sessions", ..Event::of(actor, Action::SessionClosed) };
     frequent::record_or_count(&mut tx, event).await?;
     tx.commit().await?;

@@ -84,8 +84,15 @@ async fn count_all(conn: &mut PgConnection, user_id: i64, issuer: &str) -> sqlx:
     .await
 }
 
-async fn use_again(conn: &mut PgConnection, id: i64) -> sqlx::Result<i64> {
-    sqlx::query!("UPDATE provider_identities SET last_used_at = portal_now() WHERE id = $1", id).execute(conn).await?;
+async fn use_again(conn: &mut PgConnection, id: i64, identity: &Identity<'_>) -> sqlx::Result<i64> {
+    sqlx::query!(
+        "UPDATE provider_identities SET last_used_at = portal_now(),
+                second_factor_proved_at = CASE WHEN $2 THEN portal_now() ELSE second_factor_proved_at END WHERE id = $1",
+        id,
+        identity.has_second_factor,
+    )
+    .execute(conn)
+    .await?;
     Ok(id)
 }
 
@@ -99,14 +106,17 @@ async fn insert(
 ) -> sqlx::Result<Option<i64>> {
     let address: String = identity.address.unwrap_or_default().chars().take(254).collect();
     let id = sqlx::query_scalar!(
-        "INSERT INTO provider_identities AS i (user_id, issuer, subject, address) VALUES ($1, $2, $3, $4)
+        "INSERT INTO provider_identities AS i (user_id, issuer, subject, address, second_factor_proved_at)
+         VALUES ($1, $2, $3, $4, CASE WHEN $5 THEN portal_now() END)
          ON CONFLICT (issuer, subject) DO UPDATE SET user_id = $1, address = $4, linked_at = portal_now(),
-             last_used_at = portal_now(), unlinked_at = NULL WHERE i.unlinked_at IS NOT NULL
+             last_used_at = portal_now(), unlinked_at = NULL, second_factor_proved_at = EXCLUDED.second_factor_proved_at
+             WHERE i.unlinked_at IS NOT NULL
          RETURNING id",
         user_id,
         identity.issuer,
         identity.subject,
         address,
+        identity.has_second_factor,
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -179,5 +189,20 @@ async fn end(conn: &mut PgConnection, user_id: i64, id: i64) -> sqlx::Result<Opt
 /// may have linked one. The address that the provider vouches for links the owner's again.
 pub(super) async fn forget(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM provider_identities WHERE user_id = $1", user_id).execute(conn).await?;
+    Ok(())
+}
+
+/// Forgets a person's identities but the one with which this session began: another session may
+/// have linked one. They stay where this session began with a password that no longer counts.
+pub(super) async fn forget_others(conn: &mut PgConnection, user_id: i64, session_hash: &[u8]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM provider_identities i USING sessions s JOIN users u ON u.id = s.user_id
+          WHERE s.id_hash = $2 AND u.id = $1 AND i.user_id = $1 AND i.id IS DISTINCT FROM s.provider_identity_id
+            AND (s.provider_identity_id IS NOT NULL OR u.password_hash IS NOT NULL)",
+        user_id,
+        session_hash,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }

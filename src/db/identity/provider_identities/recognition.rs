@@ -80,7 +80,7 @@ pub async fn recognize(
         return Ok(Err(Unrecognized::SecondFactorMissing));
     }
     let identity_id = if let Some(known) = known {
-        Some(use_again(&mut tx, known.id).await?)
+        Some(use_again(&mut tx, known.id, identity).await?)
     } else if count_all(&mut tx, user_id, identity.issuer).await? > 0 {
         None
     } else {
@@ -145,11 +145,14 @@ pub(in crate::db::identity) async fn comes_in(
     if identity.has_second_factor || !rule.is_asked_for || locks::asks_code(&mut *conn, user_id).await? {
         return Ok(true);
     }
-    let manages = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM structures WHERE principal_manager_id = $1) AS "manages!""#,
+    // A thief of the first factor must not set up a second one for a person who always gave theirs.
+    let may_set_one_up = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM structures WHERE principal_manager_id = $1)
+              AND NOT EXISTS (SELECT FROM provider_identities
+                               WHERE user_id = $1 AND second_factor_proved_at IS NOT NULL) AS "may!""#,
         user_id
     );
-    Ok(rule.managers_set_one_up && manages.fetch_one(conn).await?)
+    Ok(rule.managers_set_one_up && may_set_one_up.fetch_one(conn).await?)
 }
 
 /// Records that a person whom the provider vouched for did not get in.

@@ -100,6 +100,16 @@ impl BatchOrder {
         }
     }
 
+    /// Whether a structure or account is named twice, which no form of ours does.
+    fn has_doubles(&self) -> bool {
+        let mut ids: Vec<i64> = match self {
+            Self::Create { structures, .. } => structures.clone(),
+            _ => self.accounts().iter().map(|account| account.id).collect(),
+        };
+        ids.sort_unstable();
+        ids.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
     /// By which the same form is known when it is posted again.
     fn digest(&self) -> Vec<u8> {
         random::digest(format!("{self:?}"))
@@ -121,7 +131,7 @@ pub enum BeginError {
     UnderWay(i64),
     #[error("this form has already been used for another batch")]
     FormReused,
-    #[error("none of the chosen structures or accounts is the manager's")]
+    #[error("none of the chosen structures or accounts is the manager's, or one is named twice")]
     Nothing,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -133,6 +143,9 @@ pub enum BeginError {
 /// # Errors
 /// [`BeginError`].
 pub async fn begin(pool: &PgPool, new: NewBatch<'_>) -> Result<i64, BeginError> {
+    if new.order.has_doubles() {
+        return Err(BeginError::Nothing);
+    }
     let mut tx = pool.begin().await?;
     // Forms of one person that are posted at the same time take turns.
     if !locks::person_in_session(&mut tx, new.manager_id, new.session).await? {

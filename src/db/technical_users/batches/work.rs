@@ -8,6 +8,7 @@ use super::act_of;
 use crate::{
     db::{
         audit::{self, Event},
+        identity::locks,
         outbox,
         structures::{self, ManagedStructure},
         technical_users::{
@@ -93,7 +94,8 @@ pub async fn carry_out_next(
         // Another instance has done it.
         return Ok(true);
     }
-    if batch.act.issues_passwords() && !batch.session_lives {
+    // Whoever ends a session ends what it began.
+    if !batch.session_lives {
         refuse_all(&mut tx, batch_id, ItemRefusal::SessionEnded).await?;
     } else {
         let mut attempt = tx.begin().await?;
@@ -135,12 +137,7 @@ async fn lock(conn: &mut PgConnection, batch_id: i64) -> sqlx::Result<Option<Bat
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let session_lives = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM sessions WHERE id_hash = $1) AS "lives!""#,
-        row.session_hash,
-    )
-    .fetch_one(conn)
-    .await?;
+    let session_lives = locks::lives(conn, &row.session_hash).await?;
     let unknown = |what: &'static str| sqlx::Error::Decode(what.into());
     let label = Label::parse(row.label.as_deref().unwrap_or_default()).map_err(|_| unknown("a label that is none"))?;
     let grace = Grace::parse(&row.grace_hours.to_string()).ok_or_else(|| unknown("a grace that is not offered"))?;
@@ -346,6 +343,10 @@ async fn finish(conn: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
     .await?;
     let detail = format!("n°\u{a0}{}, faits\u{a0}: {}, refusés\u{a0}: {}", batch.id, ended.done, ended.refused);
     audit::record(conn, Event { detail: &detail, ..Event::of(&batch.actor, Action::BatchFinished) }).await?;
+    if ended.done == 0 {
+        // A mail of nothing would count among those that announce something.
+        return Ok(());
+    }
     let notice = BatchNotice {
         act: batch.act,
         done: ended.done.unsigned_abs(),

@@ -104,6 +104,20 @@ pub async fn count_try(pool: &PgPool, link: &LinkSecret) -> sqlx::Result<Option<
     Ok(salt.and_then(|salt| salt.try_into().ok()))
 }
 
+/// Takes a counted try back that could not be judged.
+///
+/// # Errors
+/// Database errors.
+pub async fn give_try_back(pool: &PgPool, link: &LinkSecret) -> sqlx::Result<()> {
+    sqlx::query!(
+        "UPDATE handovers SET tries = tries - 1 WHERE token_hash = $1 AND tries > 0 AND opened_at IS NULL AND ended_at IS NULL",
+        link.digest(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// Whoever presents a link.
 #[derive(Clone, Copy, Debug)]
 pub struct Opener<'a> {
@@ -276,7 +290,9 @@ async fn refuse(conn: &mut PgConnection, handover_id: i64, row: &Row, opener: Op
         LinkState::Revoked => Refusal::Revoked,
         LinkState::Expired => Refusal::Expired,
         LinkState::WrongCodes if row.ended_by.is_some() => Refusal::WrongCodes,
-        LinkState::WrongCodes | LinkState::Waiting | LinkState::Worthless => return Ok(()),
+        // The process ended between the last try and its judgement.
+        LinkState::WrongCodes => return end_by_wrong_codes(conn, handover_id, row, opener).await,
+        LinkState::Waiting | LinkState::Worthless => return Ok(()),
     };
     count_refusal(conn, handover_id, row, opener, why).await
 }

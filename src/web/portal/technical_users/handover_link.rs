@@ -139,8 +139,14 @@ async fn key_of_code(
 ) -> Result<Option<HandoverKey>, AppError> {
     let Some(salt) = opening::count_try(&state.strangers_pool, link).await? else { return Ok(None) };
     let key = QueueKey::portal(context.address);
-    let hash = state.work_queue.compute(key, move |argon2id| code.hash(argon2id, salt)).await?;
-    Ok(Some(link.key(Some(&hash))))
+    match state.work_queue.compute(key, move |argon2id| code.hash(argon2id, salt)).await {
+        Ok(hash) => Ok(Some(link.key(Some(&hash)))),
+        Err(busy) => {
+            // Otherwise whoever keeps the queue busy would close the link.
+            opening::give_try_back(&state.strangers_pool, link).await?;
+            Err(busy.into())
+        }
+    }
 }
 
 async fn present(
