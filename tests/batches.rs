@@ -50,10 +50,24 @@ fn credentials_in(csv: &[u8]) -> Vec<(String, String)> {
     reader.records().map(|line| line.expect("a line")).map(|line| (line[4].to_owned(), line[5].to_owned())).collect()
 }
 
-/// How many accounts a list shows as chosen.
+/// The rows that a list shows as chosen.
+fn ticked(list: &Page, kind: &str) -> Vec<i64> {
+    let name = format!("name=\"{kind}-");
+    let boxes = list.html().split(&name).skip(1).filter_map(|rest| rest.split('>').next());
+    let ticked = boxes.filter(|tag| tag.split_whitespace().any(|word| word == "checked"));
+    ticked.map(|tag| tag.split('"').next().and_then(|id| id.parse().ok()).expect("a box's row")).collect()
+}
+
 fn ticked_boxes(list: &Page) -> usize {
-    let boxes = list.html().split("name=\"compte-").skip(1);
-    boxes.filter(|rest| rest.split('>').next().is_some_and(|tag| tag.ends_with(" checked"))).count()
+    ticked(list, "compte").len()
+}
+
+/// What the form of a list sends from one page to another by this button, with these boxes ticked.
+fn sent(list: &Page, kind: &str, ticked: &[i64], (button, value): (&str, &str)) -> String {
+    let boxes: Vec<String> = ticked.iter().map(|id| format!("&{kind}-{id}=oui")).collect();
+    let carried = if list.html().contains("name=\"choisis\"") { list.field("choisis") } else { String::new() };
+    let from = list.field("depuis");
+    format!("choix=oui&depuis={from}&choisis={carried}{}&{button}={value}", boxes.concat())
 }
 
 async fn managed(portal: &TestPortal, count: usize) -> (Person, Vec<Structure>, Browser) {
@@ -166,10 +180,11 @@ async fn what_cannot_be_done_is_said_before_and_after() {
 async fn a_selection_of_nothing_or_of_strangers_accounts_leads_to_no_batch() {
     let portal = TestPortal::start().await;
     let (_, structures, browser) = managed(&portal, 2).await;
-    for url in [creations(&[]), acts("RESET", &[]), acts("SUSPEND", &[1, 2, 3])] {
-        assert_eq!(browser.open(&url).await.heading(), "Rien à faire pour cette sélection");
-    }
-    assert_eq!(browser.get(&acts("DELETE", &[1])).await.location(), "/activites/utilisateurs-techniques");
+    browser
+        .get(&creations(&[]))
+        .await
+        .refusal(422)
+        .assert_says("Cochez au moins une ligne, ou choisissez toute la liste.");
     let (other, others) = portal.manager_with_structures("Dominique", 1).await;
     let foreign = portal.create_account(&portal.signed_in(&other).await, others[0].id, "ERP").await;
     let token = "jeton-du-formulaire-de-lot";
@@ -185,6 +200,12 @@ async fn a_selection_of_nothing_or_of_strangers_accounts_leads_to_no_batch() {
     }
     send("SUSPEND", "1.1 ".repeat(1_001)).await.refusal(422);
     let batch = created(&portal, &browser, &structures).await;
+    for url in [acts("RESET", &[]), acts("SUSPEND", &[foreign])] {
+        let list = browser.get(&url).await.refusal(422);
+        assert_eq!(list.heading(), "Utilisateurs techniques");
+        list.assert_says("Cochez au moins une ligne, ou choisissez toute la liste.");
+        assert!(!list.html().contains("name=\"choisis\""), "another manager's account counts for nothing");
+    }
     portal.signed_in(&other).await.get(&batch).await.refusal(404);
     portal.signed_in(&other).await.post(&format!("{batch}/fermeture"), &[]).await.refusal(404);
     csv(&portal.signed_in(&other).await, &batch).await.refusal(404);
@@ -200,7 +221,13 @@ async fn resets_keep_old_passwords_as_long_as_the_form_says() {
     let accounts = portal.account_ids().await;
     portal.set_last_call(accounts[0], "-3 hours").await;
     let check = browser.open(&acts("RESET", &accounts)).await;
-    check.assert_says("1 de ces comptes a appelé l’API il y a moins de 24\u{a0}heures, par «\u{202f}ERP\u{202f}» (1).");
+    check.assert_says(
+        "Un de ces comptes a servi ces dernières 24\u{a0}heures (logiciel «\u{202f}ERP\u{202f}»). \
+         Ce logiciel devra recevoir le nouveau mot de passe.",
+    );
+    portal.set_last_call(accounts[1], "-2 hours").await;
+    let check = browser.open(&acts("RESET", &accounts)).await;
+    check.assert_says("2 de ces comptes ont servi ces dernières 24\u{a0}heures (logiciel «\u{202f}ERP\u{202f}»).");
     let refused = browser.submit(&check, "/lots", &[]).await.refusal(422);
     refused.assert_says("Choisissez ce que deviennent les anciens mots de passe.");
     // One is reset by hand meanwhile.
@@ -464,17 +491,112 @@ async fn one_batch_at_a_time_and_others_have_their_turn() {
 async fn a_list_chooses_its_page_or_all_that_it_finds() {
     let portal = TestPortal::start().await;
     let (manager, structures, browser) = managed(&portal, 1).await;
-    portal.many_accounts(&structures[0], &manager, 60).await;
+    portal.many_accounts(&structures[0], &manager, 110).await;
     let list = "/activites/utilisateurs-techniques";
     assert!(!browser.open(list).await.html().contains("name=\"compte-"), "no boxes where none are asked for");
     let page = browser.open(&browser.open(list).await.link("Agir sur plusieurs comptes")).await;
-    assert_eq!(page.html().matches("name=\"compte-").count(), 50);
+    assert_eq!(page.html().matches("name=\"compte-").count(), 100);
     assert_eq!(ticked_boxes(&page), 0);
-    let ticked = browser.open(&page.link("Cocher toute la page")).await;
-    assert_eq!(ticked_boxes(&ticked), 50);
     let all = browser.open(&format!("{ACCOUNTS}?acte=RESET&portee=tous")).await;
-    assert_eq!(all.heading(), "Réinitialiser 60 mots de passe");
-    assert!(all.text().contains("et 10 autres"));
+    assert_eq!(all.heading(), "Réinitialiser 110 mots de passe");
+    assert!(all.text().contains("et 60 autres"));
+    // Back from there, all are chosen again; a list of one page is narrowed by its boxes.
+    let back = browser.open(&all.link("Sélection")).await;
+    assert_eq!((ticked_boxes(&back), back.field("portee").as_str()), (100, "tous"));
+    let found = browser.open(&format!("{list}?recherche=TECH_11&choix=tous")).await;
+    assert_eq!(ticked_boxes(&found), 2);
+    assert!(!found.html().contains("name=\"portee\""));
+}
+
+#[tokio::test]
+async fn what_is_ticked_on_one_page_is_kept_on_the_others() {
+    let portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 1).await;
+    portal.many_accounts(&structures[0], &manager, 250).await;
+    let list = "/activites/utilisateurs-techniques?tri=structure";
+    let first = browser.open(&format!("{list}&choix=oui")).await;
+    assert!(first.buttons().contains(&"Page suivante".to_owned()));
+    let ids = ticked(&browser.open(&format!("{list}&choix=page")).await, "compte");
+    let three = [ids[0], ids[7], ids[99]];
+    let second = browser.open(&format!("{list}&{}", sent(&first, "compte", &three, ("page", "2")))).await;
+    second.assert_says("3 comptes choisis ·");
+    assert_eq!(ticked_boxes(&second), 0, "nothing that nobody ticked");
+    let second = browser.open(&format!("{list}&{}", sent(&second, "compte", &[], ("cocher", "2")))).await;
+    second.assert_says("103 comptes choisis ·");
+    let ticked_there = ticked(&second, "compte");
+    assert_eq!((ticked_there.len(), ticked_there.contains(&ids[0])), (100, false));
+    let third = browser.open(&format!("{list}&{}", sent(&second, "compte", &ticked_there[1..], ("page", "3")))).await;
+    third.assert_says("102 comptes choisis ·");
+    let again = browser.open(&format!("{list}&{}", sent(&third, "compte", &[], ("page", "1")))).await;
+    assert_eq!(ticked(&again, "compte"), three);
+    assert!(again.field("choisis").len() < 300, "{}", again.field("choisis"));
+    let none = browser.open(&again.link("Tout décocher")).await;
+    assert!(ticked(&none, "compte").is_empty() && !none.html().contains("name=\"choisis\""));
+
+    let chosen = sent(&again, "compte", &three[..2], ("acte", "SUSPEND"));
+    let check = browser.open(&format!("{ACCOUNTS}?tri=structure&{chosen}")).await;
+    assert_eq!(check.heading(), "Suspendre 101 utilisateurs techniques");
+    browser.submit(&check, "/lots", &[]).await.location();
+    portal.carry_out_batches().await;
+    assert_eq!(portal.count_with_status(TechnicalUserStatus::Suspended).await, 101);
+}
+
+#[tokio::test]
+async fn the_way_back_from_a_confirmation_leads_to_the_same_rows() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 4).await;
+    let chosen = creations(&structures[1..3]).replace("portee=coches", "recherche=commune&choix=oui&depuis=1");
+    let check = browser.open(&chosen).await;
+    let refused = browser.submit(&check, "/lots", &[("libelle", &"x".repeat(200))]).await.refusal(422);
+    for page in [&check, &refused] {
+        assert_eq!(page.link("Sélection"), page.link("Annuler"));
+        let list = browser.open(&page.link("Annuler")).await;
+        assert_eq!(ticked(&list, "structure"), [structures[1].id, structures[2].id]);
+        assert_eq!(list.field("recherche"), "commune");
+        list.assert_says("2 structures choisies ·");
+    }
+    portal.set_active(structures[0].id, false).await;
+    let nothing = browser.open(&creations(&structures[..1])).await;
+    assert_eq!(nothing.heading(), "Rien à faire pour cette sélection");
+    let list = browser.open(&nothing.link("Revenir à la sélection")).await;
+    assert_eq!(ticked(&list, "structure"), [structures[0].id]);
+}
+
+#[tokio::test]
+async fn the_act_is_asked_for_unless_the_filter_calls_for_one() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 2).await;
+    created(&portal, &browser, &structures).await;
+    let accounts = portal.account_ids().await;
+    portal.set_status(accounts[0], TechnicalUserStatus::Suspended).await;
+    portal.expire_in(accounts[1], "20 days").await;
+    for (filter, act) in [("", ""), ("suspendu", "REACTIVATE"), ("a-renouveler", "RESET")] {
+        let list = browser.open(&format!("/activites/utilisateurs-techniques?choix=oui&etat={filter}")).await;
+        assert!(list.html().contains(&format!("<option value=\"{act}\" selected>")), "{filter}");
+    }
+    for act in ["", "DELETE", "CREATE"] {
+        let list = browser.get(&acts(act, &accounts[..1])).await.refusal(422);
+        list.assert_says("Choisissez une action.");
+        assert_eq!(ticked(&list, "compte"), accounts[..1], "{act}");
+    }
+    let back = browser.open(&browser.open(&acts("SUSPEND", &accounts[1..])).await.link("Annuler")).await;
+    assert!(back.html().contains("<option value=\"SUSPEND\" selected>"));
+}
+
+#[tokio::test]
+async fn the_button_says_what_it_does() {
+    let portal = TestPortal::start().await;
+    let (_, structures, browser) = managed(&portal, 3).await;
+    for (count, words) in [(1, "Créer un utilisateur technique"), (3, "Créer 3 utilisateurs techniques")] {
+        let check = browser.open(&creations(&structures[..count])).await;
+        assert!(check.buttons().contains(&words.to_owned()), "{:?}", check.buttons());
+    }
+    created(&portal, &browser, &structures).await;
+    let accounts = portal.account_ids().await;
+    let reset = browser.open(&acts("RESET", &accounts)).await;
+    assert!(reset.buttons().contains(&"Réinitialiser 3 mots de passe".to_owned()), "{:?}", reset.buttons());
+    let suspended = browser.open(&acts("SUSPEND", &accounts[..1])).await;
+    assert!(suspended.buttons().contains(&"Suspendre 1 utilisateur technique".to_owned()), "{:?}", suspended.buttons());
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use axum::{
 use serde::Deserialize;
 
 use super::{
-    SearchQuery,
+    BOX, SearchQuery,
     choice_pages::{BatchCheckPage, ChosenRow, FormState},
+    choosing::{Chosen, Fields, page_of, with_ticked},
     manager_id,
-    overview::OverviewQuery,
+    overview::{self as overview_list, OverviewQuery},
 };
 use crate::{
     db::{
@@ -36,27 +37,15 @@ use crate::{
         identity::{fresh_form::FreshForm, visitor::Visitor},
         paths,
         shell::{
-            form::{Errors, is_form_token},
-            notice::Notice,
-            pagination::url_of,
+            form::{Errors, FieldError, is_form_token},
+            notice::{Notice, NoticeQuery},
         },
     },
 };
 
 type Answer = Result<Response, AppError>;
-/// Fields as they are sent: `compte-7` for a ticked box.
-type Fields = Vec<(String, String)>;
 
-/// What was ticked, by the beginning of the boxes' names.
-fn ticked(fields: &Fields, prefix: &str) -> Vec<i64> {
-    fields.iter().filter_map(|(name, _)| name.strip_prefix(prefix)?.parse().ok()).collect()
-}
-
-fn is_all(fields: &Fields) -> bool {
-    fields.iter().any(|(name, value)| name == "portee" && value == "tous")
-}
-
-/// What an act on the chosen accounts would do.
+/// What an act on the chosen accounts would do; the list again, if nothing or no act was chosen.
 ///
 /// Two calls of `db`: all that the filter finds is found first.
 pub async fn accounts(
@@ -66,33 +55,23 @@ pub async fn accounts(
     Query(fields): Query<Fields>,
 ) -> Answer {
     let manager_id = manager_id(&visitor)?;
-    let wanted = fields.iter().find(|(name, _)| name == "acte").map_or("", |(_, value)| value.as_str());
-    let Some(act) = BatchAct::parse(wanted).filter(|act| *act != BatchAct::Create) else {
-        return Ok(Redirect::to(paths::OVERVIEW).into_response());
+    let chosen = Chosen::of(&fields, overview_list::BOX);
+    let ids =
+        if chosen.is_all { overview::ids(&state.pool, manager_id, &query.filter()).await? } else { chosen.ids.clone() };
+    let rows = preview::accounts(&state.pool, manager_id, first(&ids)).await?;
+    let mut errors = nothing_of(rows.is_empty());
+    let Some(act) = chosen.act.filter(|_| errors.is_empty()) else {
+        if chosen.act.is_none() {
+            errors.0.push(FieldError { field: "acte", message: "Choisissez une action.".into() });
+        }
+        return overview_list::list(&state, &visitor, query, chosen.to_correct(errors)).await;
     };
-    let chosen = if is_all(&fields) {
-        overview::ids(&state.pool, manager_id, &query.filter()).await?
-    } else {
-        ticked(&fields, "compte-")
-    };
-    let back = url_of(paths::OVERVIEW, &query.choices());
-    check_accounts(&state, &visitor, act, (&chosen, &back), FormState::new()).await
+    let list = page_of(paths::OVERVIEW, &query.choices(), &chosen);
+    let page = BatchCheckPage::of_accounts(&state, &visitor, act, rows, FormState::new());
+    show(page.choosing_from(list, &ids))
 }
 
-async fn check_accounts(
-    state: &AppState,
-    visitor: &Visitor,
-    act: BatchAct,
-    (chosen, back): (&[i64], &str),
-    form: FormState,
-) -> Answer {
-    let first = &chosen[..chosen.len().min(MOST_ITEMS)];
-    let rows = preview::accounts(&state.pool, manager_id(visitor)?, first).await?;
-    let page = BatchCheckPage::of_accounts(state, visitor, act, rows, form);
-    show(&BatchCheckPage { left_out: chosen.len().saturating_sub(MOST_ITEMS) as u64, back: back.to_owned(), ..page })
-}
-
-/// What creations in the chosen structures would do.
+/// What creations in the chosen structures would do; the list again, if nothing was chosen.
 ///
 /// Two calls of `db`: all that the filter finds is found first.
 pub async fn structures(
@@ -102,29 +81,34 @@ pub async fn structures(
     Query(fields): Query<Fields>,
 ) -> Answer {
     let manager_id = manager_id(&visitor)?;
-    let chosen = if is_all(&fields) {
+    let chosen = Chosen::of(&fields, BOX);
+    let ids = if chosen.is_all {
         list::ids(&state.pool, manager_id, &query.filter(), i64::MAX).await?
     } else {
-        ticked(&fields, "structure-")
+        chosen.ids.clone()
     };
-    let back = url_of(paths::ACTIVITIES, &query.choices());
-    check_structures(&state, &visitor, (&chosen, &back), FormState::new()).await
+    let (rows, reach) = preview::structures(&state.pool, manager_id, first(&ids)).await?;
+    let errors = nothing_of(rows.is_empty());
+    if !errors.is_empty() {
+        return super::list(&state, &visitor, query, chosen.to_correct(errors), NoticeQuery::default()).await;
+    }
+    let list = page_of(paths::ACTIVITIES, &query.choices(), &chosen);
+    let page = BatchCheckPage::of_structures(&state, &visitor, rows, reach.unsigned_abs(), FormState::new());
+    show(page.choosing_from(list, &ids))
 }
 
-async fn check_structures(
-    state: &AppState,
-    visitor: &Visitor,
-    (chosen, back): (&[i64], &str),
-    form: FormState,
-) -> Answer {
-    let first = &chosen[..chosen.len().min(MOST_ITEMS)];
-    let (rows, reach) = preview::structures(&state.pool, manager_id(visitor)?, first).await?;
-    let page = BatchCheckPage::of_structures(state, visitor, rows, reach.unsigned_abs(), form);
-    show(&BatchCheckPage { left_out: chosen.len().saturating_sub(MOST_ITEMS) as u64, back: back.to_owned(), ..page })
+/// As many as a batch takes.
+fn first(ids: &[i64]) -> &[i64] {
+    &ids[..ids.len().min(MOST_ITEMS)]
 }
 
-fn show(page: &BatchCheckPage) -> Answer {
-    if page.errors.is_empty() { render(page) } else { page_with_status(StatusCode::UNPROCESSABLE_ENTITY, page) }
+fn nothing_of(is_nothing: bool) -> Errors {
+    let message = "Cochez au moins une ligne, ou choisissez toute la liste.";
+    if is_nothing { Errors::one("lignes", message.into()) } else { Errors::none() }
+}
+
+fn show(page: BatchCheckPage) -> Answer {
+    if page.errors.is_empty() { render(&page) } else { page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page) }
 }
 
 #[derive(Debug, Deserialize)]
@@ -138,13 +122,12 @@ pub struct ConfirmForm {
     /// How long old passwords keep working, in hours.
     #[serde(default)]
     ancien: Option<String>,
-    /// Where « Annuler » leads, for the page that shows the form again.
+    /// The page of the list from which it was chosen.
     #[serde(default)]
     retour: String,
 }
 
-/// « Confirmer »: begins the batch, or finds the one that the same form began, and goes to its
-/// page.
+/// Begins the batch, or finds the one that the same form began, and goes to its page.
 ///
 /// Several calls of `db` where the form is shown again.
 pub async fn confirm(
@@ -224,13 +207,18 @@ fn chosen_accounts(text: &str) -> Result<Vec<ChosenAccount>, AppError> {
 
 /// Shows the form again, with what was typed.
 async fn again(state: &AppState, visitor: &Visitor, act: BatchAct, form: ConfirmForm, errors: Errors) -> Answer {
-    let back = if form.retour.starts_with(paths::ACTIVITIES) { form.retour.as_str() } else { paths::ACTIVITIES };
+    let manager_id = manager_id(visitor)?;
+    let list = if form.retour.starts_with(paths::ACTIVITIES) { form.retour } else { paths::ACTIVITIES.to_owned() };
     let shown = FormState { token: form.jeton, label: form.libelle, errors };
     if act == BatchAct::Create {
-        return check_structures(state, visitor, (&structure_ids(&form.choisis)?, back), shown).await;
+        let ids = structure_ids(&form.choisis)?;
+        let (rows, reach) = preview::structures(&state.pool, manager_id, &ids).await?;
+        let page = BatchCheckPage::of_structures(state, visitor, rows, reach.unsigned_abs(), shown);
+        return show(page.choosing_from(list, &ids));
     }
     let ids: Vec<i64> = chosen_accounts(&form.choisis)?.iter().map(|account| account.id).collect();
-    check_accounts(state, visitor, act, (&ids, back), shown).await
+    let rows = preview::accounts(&state.pool, manager_id, &ids).await?;
+    show(BatchCheckPage::of_accounts(state, visitor, act, rows, shown).choosing_from(list, &ids))
 }
 
 impl FormState {
@@ -241,6 +229,12 @@ impl FormState {
 }
 
 impl BatchCheckPage {
+    /// The page with its way back to `list`, where these rows are ticked again.
+    fn choosing_from(self, list: String, ids: &[i64]) -> Self {
+        let left_out = ids.len().saturating_sub(MOST_ITEMS) as u64;
+        Self { left_out, back: with_ticked(&list, first(ids)), list, ..self }
+    }
+
     /// The value of the hidden field that carries what was chosen.
     pub fn carried(&self) -> String {
         self.doable.iter().map(ChosenRow::carried).collect::<Vec<_>>().join(" ")

@@ -49,8 +49,8 @@ pub struct BatchCheckPage {
     pub left_out: u64,
     /// Accounts that called within a day.
     pub in_use: u64,
-    /// The programs that did, with how many of the accounts each uses; the most frequent first.
-    pub programs: Vec<(String, u64)>,
+    /// The programs that did, those of most accounts first.
+    pub programs: Vec<String>,
     /// Whether an old password could be kept.
     pub can_be_kept: bool,
     /// How many structures each new account will open.
@@ -58,7 +58,8 @@ pub struct BatchCheckPage {
     pub label: String,
     pub errors: Errors,
     pub idempotency_token: String,
-    /// Where « Annuler » leads.
+    /// The page of the list from which it was chosen, and that page with what was chosen in it.
+    pub list: String,
     pub back: String,
 }
 
@@ -130,6 +131,7 @@ impl BatchCheckPage {
             label: form.label,
             errors: form.errors,
             idempotency_token: form.token,
+            list: String::new(),
             back: String::new(),
         }
     }
@@ -156,6 +158,15 @@ impl BatchCheckPage {
         reasons.filter(|(_, rows)| !rows.is_empty()).collect()
     }
 
+    /// What the button does.
+    pub fn button(&self) -> String {
+        match (self.act, self.count()) {
+            (BatchAct::Create, 1) => "Créer un utilisateur technique".to_owned(),
+            (BatchAct::Create, count) => format!("Créer {} utilisateurs techniques", filters::in_french(count)),
+            _ => self.title(),
+        }
+    }
+
     /// « Réinitialiser 12 mots de passe ».
     pub fn title(&self) -> String {
         let (count, plural) = (filters::in_french(self.count()), if self.count() > 1 { "s" } else { "" });
@@ -174,16 +185,14 @@ fn works(row: &AccountPreview) -> bool {
     row.status == TechnicalUserStatus::Active && row.days_left >= 0
 }
 
-fn programs(called: &[&AccountPreview]) -> Vec<(String, u64)> {
+fn programs(called: &[&AccountPreview]) -> Vec<String> {
     let mut counts = BTreeMap::<&str, u64>::new();
-    for row in called {
-        let name = row.last_call_software.as_deref().filter(|name| !name.is_empty()).unwrap_or("logiciel sans nom");
+    for name in called.iter().filter_map(|row| row.last_call_software.as_deref()).filter(|name| !name.is_empty()) {
         *counts.entry(name).or_default() += 1;
     }
-    let mut programs: Vec<(String, u64)> = counts.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
+    let mut programs: Vec<(&str, u64)> = counts.into_iter().collect();
     programs.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    programs.truncate(NAMED_PROGRAMS);
-    programs
+    programs.into_iter().take(NAMED_PROGRAMS).map(|(name, _)| name.to_owned()).collect()
 }
 
 fn chosen_account(act: BatchAct, row: AccountPreview) -> ChosenRow {

@@ -3,18 +3,23 @@
 pub mod calendar;
 pub mod choice;
 mod choice_pages;
+mod choosing;
 pub mod overview;
 mod pages;
 
 use askama::Template;
 use axum::{
     extract::{Query, State},
+    http::StatusCode,
     response::Response,
 };
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use self::pages::{BatchLink, Choosing, DueLink};
+use self::{
+    choosing::{Choosing, Chosen, Fields},
+    pages::{BatchLink, DueLink},
+};
 use crate::{
     db::{
         members::{offers::OwnOffer, requests::PendingRequest},
@@ -25,7 +30,7 @@ use crate::{
     },
     web::{
         edge::{
-            error::{AppError, page as render},
+            error::{AppError, page as render, page_with_status},
             state::AppState,
         },
         identity::visitor::Visitor,
@@ -34,13 +39,15 @@ use crate::{
             filters,
             layout::{Layout, Tab},
             notice::NoticeQuery,
-            pagination::{PageQuery, Pagination, pages_of},
+            pagination::{Pagination, pages_of},
             values::{Expiry, Id, StructureName},
         },
     },
 };
 
 const PER_PAGE: u32 = 20;
+/// Begins the names of the boxes.
+const BOX: &str = "structure-";
 /// Requests on the page; answering some makes room for the next ones.
 const MOST_REQUESTS: i64 = 20;
 /// Refused invitations on the page.
@@ -83,16 +90,27 @@ pub async fn page(
     State(state): State<AppState>,
     visitor: Visitor,
     Query(query): Query<SearchQuery>,
-    Query(page): Query<PageQuery>,
+    Query(fields): Query<Fields>,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
-    let manager_id = manager_id(&visitor)?;
+    list(&state, &visitor, query, Chosen::of(&fields, BOX), notice).await
+}
+
+/// The list with what is chosen in it.
+async fn list(
+    state: &AppState,
+    visitor: &Visitor,
+    query: SearchQuery,
+    chosen: Chosen,
+    notice: NoticeQuery,
+) -> Result<Response, AppError> {
+    let manager_id = manager_id(visitor)?;
     let filter = query.filter();
-    let current = page.number();
+    let (current, per_page) = (chosen.page, chosen.per_page(PER_PAGE));
     let part = ActivitiesPart {
         filter: &filter,
-        offset: i64::from((current - 1) * PER_PAGE),
-        limit: PER_PAGE.into(),
+        offset: chosen.offset(PER_PAGE),
+        limit: per_page.into(),
         requests: MOST_REQUESTS,
         refused_invitations: MOST_REFUSED,
         contact_address: &visitor.person.contact_address,
@@ -109,9 +127,9 @@ pub async fn page(
     let StructureFilter { search, due_soon, order } = filter;
     let is_narrowed = due_soon || !search.is_empty();
     let by_expiry = order == StructureOrder::Expiry;
-    let base = pages_of(paths::ACTIVITIES, &query.choices());
-    let choosing = Choosing::of(&query.choix, paths::ACTIVITIES, &query.choices());
-    render(&ActivitiesPage {
+    let rows = (structures.iter().map(|row| row.id), total);
+    let choosing = Choosing::new(chosen, paths::ACTIVITIES, &query.choices(), rows);
+    answer(&ActivitiesPage {
         layout: state.layout(&visitor.person, Tab::Activities, notice.notice()),
         requests_total: requests.first().map_or(0, |request| request.total.unsigned_abs()),
         requests: requests.into_iter().map(RequestRow::from).collect(),
@@ -128,8 +146,16 @@ pub async fn page(
         order: [("", "Nom", !by_expiry), ("echeance", "Prochaine échéance", by_expiry)],
         rows: structures.into_iter().map(ManagedStructureRow::from).collect(),
         total,
-        pagination: Pagination::new(current, total, PER_PAGE, base),
+        pagination: Pagination::new(current, total, per_page, pages_of(paths::ACTIVITIES, &query.choices())),
     })
+}
+
+fn answer(page: &ActivitiesPage) -> Result<Response, AppError> {
+    if page.choosing.errors().is_empty() {
+        render(page)
+    } else {
+        page_with_status(StatusCode::UNPROCESSABLE_ENTITY, page)
+    }
 }
 
 impl From<StructureRow> for ManagedStructureRow {

@@ -2,14 +2,16 @@
 
 use axum::{
     extract::{Query, State},
+    http::StatusCode,
     response::Response,
 };
 use futures_util::stream;
 use serde::Deserialize;
 
 use super::{
+    choosing::{Choosing, Chosen, Fields},
     manager_id,
-    pages::{AccountRow, BatchLink, Choosing, DueLink, OverviewPage, Selection, status_of_word},
+    pages::{AccountRow, BatchLink, DueLink, OverviewPage, Selection, acts, status_of_word},
 };
 use crate::{
     db::{
@@ -19,7 +21,7 @@ use crate::{
     french,
     web::{
         edge::{
-            error::{AppError, page as render},
+            error::{AppError, page as render, page_with_status},
             state::{AppState, Downloader},
         },
         identity::visitor::Visitor,
@@ -27,12 +29,14 @@ use crate::{
         portal::export,
         shell::{
             layout::Tab,
-            pagination::{PageQuery, Pagination, pages_of, url_of},
+            pagination::{Pagination, pages_of, url_of},
         },
     },
 };
 
 const PER_PAGE: u32 = 50;
+/// Begins the names of the boxes.
+pub(super) const BOX: &str = "compte-";
 /// Accounts that an export reads, and holds in memory, at a time; of the others it holds the ids.
 const PER_BATCH: usize = 200;
 
@@ -77,29 +81,49 @@ pub async fn page(
     State(state): State<AppState>,
     visitor: Visitor,
     Query(query): Query<OverviewQuery>,
-    Query(page): Query<PageQuery>,
+    Query(fields): Query<Fields>,
 ) -> Result<Response, AppError> {
-    let (filter, current) = (query.filter(), page.number());
-    let offset = i64::from((current - 1) * PER_PAGE);
-    let part = OverviewPart { filter: &filter, offset, limit: PER_PAGE.into(), session: &visitor.session };
-    let OverviewContents { accounts, due, batch } =
-        contents::overview(&state.pool, manager_id(&visitor)?, part).await?;
+    list(&state, &visitor, query, Chosen::of(&fields, BOX)).await
+}
+
+/// The list with what is chosen in it.
+pub(super) async fn list(
+    state: &AppState,
+    visitor: &Visitor,
+    query: OverviewQuery,
+    chosen: Chosen,
+) -> Result<Response, AppError> {
+    let (filter, current, per_page) = (query.filter(), chosen.page, chosen.per_page(PER_PAGE));
+    let offset = chosen.offset(PER_PAGE);
+    let part = OverviewPart { filter: &filter, offset, limit: per_page.into(), session: &visitor.session };
+    let OverviewContents { accounts, due, batch } = contents::overview(&state.pool, manager_id(visitor)?, part).await?;
     if accounts.is_empty() && current > 1 {
         return Err(AppError::NotFound);
     }
     let total = accounts.first().map_or(0, |row| row.total.unsigned_abs());
-    let base = pages_of(paths::OVERVIEW, &query.choices());
-    render(&OverviewPage {
+    let acts = acts(chosen.act, filter.status);
+    let rows = (accounts.iter().map(|row| row.id), total);
+    let choosing = Choosing::new(chosen, paths::OVERVIEW, &query.choices(), rows);
+    answer(&OverviewPage {
         layout: state.layout(&visitor.person, Tab::Activities, None),
         due: DueLink::of(due, filter.status),
         rows: accounts.into_iter().map(AccountRow::from).collect(),
         total,
-        pagination: Pagination::new(current, total, PER_PAGE, base),
+        pagination: Pagination::new(current, total, per_page, pages_of(paths::OVERVIEW, &query.choices())),
         csv_url: url_of(paths::OVERVIEW_CSV, &query.choices()),
-        choosing: Choosing::of(&query.choix, paths::OVERVIEW, &query.choices()),
+        choosing,
+        acts,
         batch: batch.map(BatchLink::from),
         selection: Selection::from(filter),
     })
+}
+
+fn answer(page: &OverviewPage) -> Result<Response, AppError> {
+    if page.choosing.errors().is_empty() {
+        render(page)
+    } else {
+        page_with_status(StatusCode::UNPROCESSABLE_ENTITY, page)
+    }
 }
 
 /// « Exporter (CSV) »: the whole list, read while it is sent. The accounts and their order are read

@@ -3,18 +3,20 @@
 use askama::Template;
 use time::OffsetDateTime;
 
+use super::choosing::Choosing;
 use crate::{
     db::technical_users::{
         batches::progress::AnnouncedBatch,
         overview::{AccountFilter, DueCounts, Order, OverviewRow, StatusFilter},
     },
+    domain::batch::BatchAct,
     french,
     web::{
         paths,
         shell::{
             filters,
             layout::Layout,
-            pagination::{Pagination, before_value, url_of},
+            pagination::Pagination,
             values::{AccountStatus, Expiry, Id, StructureName},
         },
     },
@@ -34,56 +36,26 @@ pub struct OverviewPage {
     pub csv_url: String,
     /// How rows are chosen for an act on several.
     pub choosing: Choosing,
+    /// The acts on them: code, label, and whether it is selected.
+    pub acts: [(&'static str, &'static str, bool); 4],
     pub batch: Option<BatchLink>,
 }
 
-/// How the rows of a list are chosen for an act on several. Without it, the list has no boxes.
-pub struct Choosing {
-    pub mode: Mode,
-    /// The same list, without boxes and with them, before the value of `choix`.
-    pub without: String,
-    pub with: String,
-}
-
-/// What is ticked when the list is shown.
-#[derive(PartialEq, Eq, Clone, Copy)]
-pub enum Mode {
-    /// The list has no boxes.
-    Off,
-    /// Nothing.
-    None,
-    /// The rows of the page.
-    Page,
-    /// All rows that the filter finds.
-    All,
-}
-
-impl Choosing {
-    /// By the word in the URL, for the list at `path` with these choices.
-    pub fn of(word: &str, path: &str, choices: &[(&str, &String)]) -> Self {
-        let others: Vec<(&str, &String)> = choices.iter().filter(|(name, _)| *name != "choix").copied().collect();
-        let without = url_of(path, &others);
-        let mode = match word {
-            "oui" => Mode::None,
-            "page" => Mode::Page,
-            "tous" => Mode::All,
-            _ => Mode::Off,
-        };
-        Self { mode, with: before_value(&without, "choix"), without }
-    }
-
-    pub fn is_on(&self) -> bool {
-        self.mode != Mode::Off
-    }
-
-    /// Whether the boxes of the page are ticked.
-    pub fn ticks_rows(&self) -> bool {
-        matches!(self.mode, Mode::Page | Mode::All)
-    }
-
-    pub fn is_all(&self) -> bool {
-        self.mode == Mode::All
-    }
+/// The acts on several accounts. Unless one is `chosen`, the one that the filter calls for is.
+pub fn acts(chosen: Option<BatchAct>, shown: StatusFilter) -> [(&'static str, &'static str, bool); 4] {
+    let likely = match shown {
+        StatusFilter::Suspended => Some(BatchAct::Reactivate),
+        StatusFilter::Expired | StatusFilter::ToRenew => Some(BatchAct::ResetPassword),
+        _ => None,
+    };
+    let selected = chosen.or(likely);
+    let act = |act: BatchAct, label| (act.code(), label, selected == Some(act));
+    [
+        ("", "Choisir une action", selected.is_none()),
+        act(BatchAct::ResetPassword, "Réinitialiser ces mots de passe"),
+        act(BatchAct::Suspend, "Suspendre"),
+        act(BatchAct::Reactivate, "Réactiver"),
+    ]
 }
 
 /// A batch that the lists announce.
