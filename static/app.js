@@ -11,6 +11,7 @@ progressOfBatch();
 passwordAdvice();
 askOnceBeforeLeavingTheSecret();
 renaming();
+chosenRows();
 document.getElementById("erreurs")?.focus();
 
 // A page that the browser restores for Back must not show its password again.
@@ -49,6 +50,20 @@ async function copy(source) {
 function renaming() {
   const summary = document.querySelector(".rename > summary");
   summary?.addEventListener("click", () => setTimeout(() => summary.parentElement.open && document.getElementById("libelle").select()));
+}
+
+// « 3 comptes choisis »: counts on while boxes are ticked.
+function chosenRows() {
+  const words = document.querySelector("[data-elsewhere]");
+  if (!words) return;
+  const boxes = [...document.querySelectorAll("input[type=checkbox][form=choix]")];
+  const said = () => {
+    const count = Number(words.dataset.elsewhere) + boxes.filter((box) => box.checked).length;
+    const chosen = count > 1 ? words.dataset.words.replaceAll(/(?= |$)/g, "s") : words.dataset.words;
+    words.textContent = `${count.toLocaleString("fr-FR")} ${chosen}`;
+    words.parentElement.hidden = count === 0;
+  };
+  addEventListener("change", (event) => boxes.includes(event.target) && said());
 }
 
 // « Imprimer »: works only with scripts.
