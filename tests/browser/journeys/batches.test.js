@@ -22,7 +22,7 @@ for (const { javaScript, name } of scriptings) {
     const { manager, person } = await atTheKeyboard(javaScript);
     await person.tabTo("Créer un utilisateur technique dans plusieurs structures");
     await person.opens("Enter", "Activités du gestionnaire");
-    await person.tabTo("Les structures cochées sur cette page");
+    await person.tabTo("Les structures cochées");
     await person.keys.press("ArrowDown");
     await person.tabTo("Continuer");
     await person.keys.press("Enter");
@@ -62,7 +62,7 @@ for (const { javaScript, name } of scriptings) {
     await manager.sees("12 utilisateurs techniques");
     await person.tabTo("Continuer");
     await person.opens("Enter", "Réinitialiser 12 mots de passe");
-    await person.tabTo("Confirmer");
+    await person.tabTo("Réinitialiser 12 mots de passe");
     await person.keys.press("Enter");
     await finished(manager, person);
     assert.match((await download(manager, "Exporter pour un logiciel (CSV)")).name, /^raccord-lot-\d+\.csv$/);
@@ -70,6 +70,35 @@ for (const { javaScript, name } of scriptings) {
     await manager.leave();
   });
 }
+
+test("structures of two pages are chosen together, without scripts", async () => {
+  const { manager } = await atTheKeyboard(false);
+  await manager.page.goto("/activites?choix=oui");
+  const boxes = manager.page.locator("input[type=checkbox]");
+  await boxes.nth(1).check();
+  await boxes.nth(4).check();
+  await manager.press("Page suivante");
+  await manager.sees("2 structures choisies");
+  assert.equal(await manager.page.locator("input[type=checkbox]:checked").count(), 0);
+  await boxes.nth(0).check();
+  await manager.press("Continuer");
+  await manager.seesTitle("Créer un utilisateur technique dans 3 structures");
+  await manager.follow("Annuler");
+  await manager.sees("3 structures choisies");
+  assert.equal(await manager.page.locator("input[type=checkbox]:checked").count(), 1);
+  await manager.press("Page précédente");
+  assert.equal(await manager.page.locator("input[type=checkbox]:checked").count(), 2);
+  await manager.leave();
+});
+
+test("the number of chosen structures follows the boxes", async () => {
+  const { manager } = await atTheKeyboard(true);
+  await manager.page.goto("/activites?choix=page");
+  await manager.sees("100 structures choisies");
+  await manager.page.locator("input[type=checkbox]").first().uncheck();
+  await manager.sees("99 structures choisies");
+  await manager.leave();
+});
 
 async function atTheKeyboard(javaScript) {
   const manager = await newVisitor(browser, portal, { javaScript, reducedMotion: "reduce" });

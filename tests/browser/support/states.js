@@ -31,6 +31,9 @@ const check = (label) => ({ page }) => page.getByLabel(label, { exact: true }).c
 const rename = ({ page }) => page.locator(".rename > summary").click();
 const sees = (text) => ({ visitor }) => visitor.sees(text);
 
+/** Confirms a batch: the button says what it does. */
+const confirmBatch = ({ page }) => page.locator("form[action='/lots'] button").click();
+
 /** Presses the first of several buttons of that name. */
 const pressFirst = (name) => ({ page }) => page.getByRole("button", { name, exact: true }).first().click();
 
@@ -133,12 +136,13 @@ const manager = [
   ["utilisateurs-techniques-choix", at("/activites/utilisateurs-techniques?choix=oui")],
   ["utilisateurs-techniques-choix-tous", at("/activites/utilisateurs-techniques?etat=a-renouveler&choix=tous")],
   ["activites-choix", at("/activites?recherche=bourg&choix=page")],
-  ["choix-vide", at("/activites/choix?portee=coches")],
+  ["choix-vide", at("/activites/choix?recherche=bourg&portee=coches"), 422],
+  ["choix-sans-action", at("/activites/utilisateurs-techniques/choix?portee=coches"), 422],
   ["choix-impossible", at(({ fixtures }) => `/activites/choix?structure-${fixtures.structures.inactive}=oui`)],
   ["choix-creation", at("/activites/choix?portee=tous")],
-  ["choix-creation-en-erreur", then(fill("Libellé", `${longLabel} de trop`), press("Confirmer")), 422],
+  ["choix-creation-en-erreur", then(fill("Libellé", `${longLabel} de trop`), confirmBatch), 422],
   ["choix-reinitialisation", at("/activites/utilisateurs-techniques/choix?acte=RESET&portee=tous")],
-  ["choix-reinitialisation-en-erreur", press("Confirmer"), 422],
+  ["choix-reinitialisation-en-erreur", confirmBatch, 422],
   ["choix-suspension", at("/activites/utilisateurs-techniques/choix?acte=SUSPEND&portee=tous")],
   ["choix-reactivation", at("/activites/utilisateurs-techniques/choix?acte=REACTIVATE&portee=tous&etat=suspendu")],
   ["lot-en-cours", batchUnderWay],
@@ -348,7 +352,7 @@ async function resetTogether({ visitor, page, portal, fixtures }) {
   await portal.sql("DELETE FROM batches WHERE finished_at IS NULL");
   const { expired, never } = fixtures.accounts;
   await page.goto(`/activites/utilisateurs-techniques/choix?acte=RESET&compte-${expired}=oui&compte-${never}=oui`);
-  await visitor.press("Confirmer");
+  await visitor.press("Réinitialiser 2 mots de passe");
   await visitor.sees("Récapitulatif groupé");
 }
 
