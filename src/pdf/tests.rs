@@ -92,7 +92,7 @@ fn the_text_is_exact_and_in_reading_order() {
         "Documentation de l’API https://raccord.example/documentation-api",
         "Conserver et transmettre le mot de passe",
         "• Rangez-le dans un coffre-fort de mots de passe, puis supprimez le document exporté.",
-        "• Remettez-le en main propre ou, à distance, dans un fichier chiffré (code donné par téléphone).",
+        "• Remettez-le en main propre ou, à distance, par un lien de remise, avec un code dit par téléphone.",
         "• Ne l’envoyez jamais en clair par courriel, et ne l’écrivez pas dans un programme.",
         "• Au premier doute, réinitialisez-le sans garder l’ancien, qui cesse aussitôt de fonctionner.",
     ];
