@@ -99,7 +99,14 @@ async fn one_form_creates_an_account_in_each_structure_and_shows_no_password() {
     if let Some(text) = text_of_pdf(&pdf.body) {
         assert!(credentials.iter().all(|(_, password)| text.split_whitespace().any(|word| word == password)));
     }
-    assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 5 + 1, "one an account, then one for all");
+    let exports = portal.audit_events_of("PASSWORD_EXPORTED").await;
+    assert_eq!(exports.len(), 5 + 1, "one an account, then one for all");
+    let said = |form: &str| exports.iter().filter(|event| event.detail.contains(form)).count();
+    assert_eq!(
+        (said(", fichier (CSV)"), said(", fiches (PDF)")),
+        (5, 1),
+        "the history says what they were exported to"
+    );
 }
 
 #[tokio::test]
@@ -231,7 +238,8 @@ async fn accounts_are_suspended_and_taken_back_together() {
     browser.submit(&check, "/lots", &[]).await.location();
     portal.carry_out_batches().await;
     assert_eq!(portal.count_with_status(TechnicalUserStatus::Suspended).await, 3);
-    assert_eq!(portal.events_of("TECHNICAL_USER_SUSPENDED").await, 2);
+    let suspensions = portal.audit_events_of("TECHNICAL_USER_SUSPENDED").await;
+    assert!(suspensions.len() == 2 && suspensions.iter().all(|event| event.detail == "lot n°\u{a0}2"));
     let all = format!("{ACCOUNTS}?acte=REACTIVATE&portee=tous&etat=suspendu");
     let batch = confirm(&browser, &all, &[]).await;
     portal.carry_out_batches().await;
@@ -284,8 +292,9 @@ async fn the_file_for_an_integrator_s_key_is_opened_by_that_key_alone() {
     assert_eq!(opened, credentials(&csv(&browser, &batch).await));
     stranger.decrypt(&answer.body).unwrap_err();
     let events = portal.audit_events_of("PASSWORD_EXPORTED").await;
-    let named =
-        events.iter().filter(|event| event.detail.contains(&format!(", chiffré pour {}", integrator.recipient)));
+    let named = events
+        .iter()
+        .filter(|event| event.detail.contains(&format!(", fichier chiffré pour {}", integrator.recipient)));
     assert_eq!(named.count(), 3, "the history says for whom");
 }
 

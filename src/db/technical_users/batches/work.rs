@@ -288,7 +288,8 @@ async fn change(
     let structure_id = structure.id();
     let account = find_in(conn, structure, technical_user_id).await?.ok_or(ItemRefusal::Deleted)?;
     let locked = changes::LockedAccount { id: technical_user_id, login: &account.account().login, structure_id };
-    let changed = changes::apply(conn, &batch.actor, &locked, changes::Change { status, reason: "" }).await?;
+    let reason = format!("lot n°\u{a0}{}", batch.id);
+    let changed = changes::apply(conn, &batch.actor, &locked, changes::Change { status, reason: &reason }).await?;
     if changed { Ok(Done { technical_user_id, credential_version: None }) } else { Err(ItemRefusal::Unchanged.into()) }
 }
 

@@ -14,9 +14,12 @@ use axum::{
 
 use super::sheet;
 use crate::{
-    db::technical_users::batches::{
-        export::{self, Export, Exporter},
-        progress::{self, Batch, Outcome},
+    db::technical_users::{
+        batches::{
+            export::{self, Export, ExportForm, Exporter},
+            progress::{self, Batch, Outcome},
+        },
+        handovers,
     },
     domain::age::Recipient,
     web::{
@@ -90,13 +93,15 @@ async fn batch_page(
 
 /// « Exporter les fiches (PDF) ».
 pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    file(&state, &own, None, |url, id, opened| sheet::download(&format!("lot-{id}"), &files::sheets(url, id, &opened)?))
-        .await
+    file(&state, &own, ExportForm::Sheets, |url, id, opened| {
+        sheet::download(&format!("lot-{id}"), &files::sheets(url, id, opened)?)
+    })
+    .await
 }
 
 /// « Exporter pour un logiciel (CSV) ».
 pub async fn csv(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    file(&state, &own, None, files::csv).await
+    file(&state, &own, ExportForm::File, files::csv).await
 }
 
 /// « Exporter le fichier chiffré »: for the public key of an integrator. A key that is none shows
@@ -111,8 +116,8 @@ pub async fn encrypted_csv(
         let page = batch_page(&state, &own, NoticeQuery::default(), key).await?;
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
-    let encrypt = move |url: &str, id, opened| files::encrypted_csv(url, id, opened, recipient);
-    file(&state, &own, Some(recipient), encrypt).await
+    let encrypt = move |url: &str, id, opened: &Export| files::encrypted_csv(url, id, opened, recipient);
+    file(&state, &own, ExportForm::EncryptedFile(recipient), encrypt).await
 }
 
 /// Opens the passwords and has a file made of them, for one of the person's few downloads at a
@@ -120,15 +125,15 @@ pub async fn encrypted_csv(
 async fn file(
     state: &AppState,
     own: &OwnBatch,
-    recipient: Option<Recipient>,
-    make: impl FnOnce(&str, i64, Export) -> Result<Response, AppError> + Send + 'static,
+    form: ExportForm,
+    make: impl FnOnce(&str, i64, &Export) -> Result<Response, AppError> + Send + 'static,
 ) -> Result<Response, AppError> {
     let _share = state.exports.take(Downloader::Person(own.visitor.person.user_id), 1)?;
-    let opened = export::open(&state.pool, own.exporter(), recipient).await?;
+    let opened = export::open(&state.pool, own.exporter(), form).await?;
     let Some(opened) = opened else { return gone(state, own).await };
     let (url, id) = (state.settings.public_url.clone(), own.batch.id);
     let (key, queue) = (QueueKey::Person(own.visitor.person.user_id), state.drawing_queue(opened.accounts.len()));
-    queue.run(key, move || make(&url, id, opened)).await?
+    queue.run(key, move || make(&url, id, &opened)).await?
 }
 
 /// The page, which says why nothing can be exported.
