@@ -267,6 +267,8 @@ async fn the_files_are_of_one_session_and_of_ten_minutes() {
 async fn the_file_for_an_integrator_s_key_is_opened_by_that_key_alone() {
     let portal = TestPortal::start().await;
     let (_, structures, browser) = managed(&portal, 3).await;
+    let reset = browser.open(&over.link("Réinitialiser ces 2 mots de passe")).await;
+    assert_eq!(reset.heading(), "Réinitialiser 2 mots de passe");
     let batch = created(&portal, &browser, &structures).await;
     let (integrator, stranger) = (AgeIdentity::generate(), AgeIdentity::generate());
     let encrypted = format!("{batch}/logiciel-chiffre");
@@ -527,9 +529,51 @@ async fn one_link_hands_a_whole_batch_over() {
     assert!(sheets.body.starts_with(b"%PDF-1.7"), "{}", sheets.status);
     if let Some(text) = text_of_pdf(&sheets.body) {
         assert!(structures.iter().all(|structure| text.contains(&structure.designation)));
+    let told = browser.open(&batch).await;
+    told.assert_says("à Zoé Petit, société Exemple\u{a0}: pas encore ouvert, valable jusqu’au");
+    assert!(!told.text().contains("ne peuvent plus être exportés"), "{}", told.text());
+    let revocation = browser.open(&told.link("Révoquer le lien")).await;
+    revocation.assert_says("Le lien remis à Zoé Petit, société Exemple, n’ouvrira plus aucun de ses 3 comptes.");
+
     }
     for account in portal.account_ids().await {
         let page = browser.open(&format!("/utilisateurs-techniques/{account}")).await;
         assert!(page.text().contains("Zoé Petit"), "who knows the password");
     }
 }
+    let told = browser.open(&batch).await;
+    told.assert_says("à Zoé Petit, société Exemple\u{a0}: ouvert le");
+    assert!(!told.text().contains("Révoquer") && !told.text().contains("Présenté en vain"), "{}", told.text());
+    integrator.post(&path, &[]).await.refusal(410);
+    browser.open(&batch).await.assert_says("Présenté en vain une fois, le");
+    // What to do then: those passwords, and no others.
+    portal.create_account(&browser, structures[0].id, "Ailleurs").await;
+    let check = browser.open(&browser.open(&batch).await.link("Réinitialiser ces 3 mots de passe")).await;
+    assert_eq!(check.heading(), "Réinitialiser 3 mots de passe");
+    browser.submit(&check, "/lots", &[("ancien", "0")]).await.location();
+    portal.carry_out_batches().await;
+    assert!(!browser.open(&batch).await.text().contains("Réinitialiser ces"), "they are others by now");
+}
+
+#[tokio::test]
+async fn the_page_of_a_batch_says_what_became_of_its_link() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 2).await;
+    let typed = [("destinataire", "Karim, Éditeur Sud"), ("duree", "1")];
+    let batch = created(&portal, &browser, &structures).await;
+    let action = format!("{batch}/remise");
+    browser.submit(&browser.open(&action).await, &action, &typed).await.page();
+    let revocation = browser.open(&batch).await.link("Révoquer le lien");
+    let confirmation = browser.open(&revocation).await;
+    browser.submit(&confirmation, &revocation, &[]).await.location();
+    browser.open(&batch).await.assert_says("à Karim, Éditeur Sud\u{a0}: lien révoqué, jamais ouvert.");
+
+    confirm(&browser, &acts("RESET", &portal.account_ids().await), &[("ancien", "0")]).await;
+    portal.carry_out_batches().await;
+    let batch = format!("/lots/{}", portal.number("SELECT max(id) FROM batches", &[]).await);
+    let action = format!("{batch}/remise");
+    browser.submit(&browser.open(&action).await, &action, &typed).await.page();
+    portal.move_clock("25 hours").await;
+    let page = portal.signed_in(&manager).await.open(&batch).await;
+    page.assert_says("à Karim, Éditeur Sud\u{a0}: lien expiré le");
+    page.assert_says("Réinitialiser ces 2 mots de passe");

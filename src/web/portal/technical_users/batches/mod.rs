@@ -33,7 +33,7 @@ use crate::{
     },
     work_queue::QueueKey,
 };
-use pages::{BatchPage, KeyForm};
+use pages::{BatchPage, KeyForm, MOST_LINKED};
 
 /// Rows of each outcome that the page lists.
 const LISTED: i64 = 100;
@@ -65,7 +65,7 @@ impl OwnBatch {
 
 /// Shows the batch.
 ///
-/// Two calls of `db`: the rows of each outcome.
+/// Several calls of `db`: the rows of each outcome, and what became of the passwords.
 pub async fn page(
     State(state): State<AppState>,
     own: OwnBatch,
@@ -82,13 +82,20 @@ async fn batch_page(
 ) -> Result<BatchPage, AppError> {
     let OwnBatch { visitor, batch } = own;
     let layout = state.layout(&visitor.person, Tab::Activities, notice.notice());
+    let (pool, manager_id) = (&state.pool, visitor.person.user_id);
     let (done, refused) = if batch.finished_at.is_some() {
-        let done = progress::rows(&state.pool, batch, Outcome::Done, LISTED).await?;
-        (done, progress::rows(&state.pool, batch, Outcome::Refused, LISTED).await?)
+        let done = progress::rows(pool, batch, Outcome::Done, LISTED).await?;
+        (done, progress::rows(pool, batch, Outcome::Refused, LISTED).await?)
     } else {
         (Vec::new(), Vec::new())
     };
-    Ok(BatchPage::new(layout, batch, [done, refused], key))
+    let page = BatchPage::new(layout, batch, [done, refused], key);
+    if batch.finished_at.is_none() || !batch.act.issues_passwords() {
+        return Ok(page);
+    }
+    let made = handovers::of_batch(pool, manager_id, batch.id).await?;
+    let unchanged = progress::unchanged(pool, manager_id, batch.id, MOST_LINKED + 1).await?;
+    Ok(page.with_handovers(made, &unchanged))
 }
 
 /// « Exporter les fiches (PDF) ».
