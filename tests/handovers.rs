@@ -418,6 +418,25 @@ async fn who_knows_a_password_by_a_link_is_a_fact_and_a_filter_until_it_works_no
 #[tokio::test]
 async fn the_page_of_the_link_exports_for_ten_minutes() {
     let mut portal = TestPortal::start().await;
+#[tokio::test]
+async fn links_that_wait_and_alarms_are_among_what_is_due() {
+    let portal = TestPortal::start().await;
+    let scene = handed_over(&portal, &[]).await;
+    portal.create_and_show(&scene.browser, scene.structure.id, "Vu").await;
+    let page = scene.browser.open("/activites").await;
+    let list = scene.browser.open(&page.link("1 remise en attente")).await;
+    assert!(list.rows().len() == 1 && list.rows()[0][0].contains("ERP"), "{:?}", list.rows());
+    open(&portal, &scene.link).await;
+    let page = scene.browser.open("/activites").await;
+    assert!(!page.text().contains("en attente") && !page.text().contains("en vain"), "{}", page.text());
+    open(&portal, &scene.link).await.refusal(410);
+    let list = scene.browser.open(&scene.browser.open("/activites").await.link("1 lien présenté en vain")).await;
+    assert!(list.rows().len() == 1 && list.rows()[0][0].contains("ERP"), "{:?}", list.rows());
+    let reset = format!("{}/mot-de-passe", account_page(scene.account));
+    scene.browser.submit(&scene.browser.open(&reset).await, &reset, &[]).await.location();
+    assert!(!scene.browser.open("/activites").await.text().contains("en vain"), "its password is worth nothing");
+}
+
     let scene = handed_over(&portal, &[]).await;
     let visitor = portal.browser();
     let opened = visitor.post(&scene.link, &[]).await;
