@@ -31,6 +31,7 @@ use crate::{
         random,
     },
     web::{
+    pdf::GroupName,
         edge::{
             context::{RequestContext, software},
             error::{AppError, page as render, page_with_status},
@@ -251,8 +252,8 @@ fn draw(api_url: &str, exported: &Exported, facts: &HashMap<i64, SheetFacts>) ->
             documents::download(&facts.login, &sheet)
         }
         several => {
-            let name = format!("remise de {} comptes", several.len());
-            let sheets = documents::group_of_sheets(&issue, &name, accounts.iter().copied())?;
+            let of_link = several.iter().copied();
+            let sheets = documents::group_of_sheets(&issue, GroupName::Handover, of_link)?;
             documents::download("remise", &sheets)
         }
     }

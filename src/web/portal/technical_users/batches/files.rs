@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 use crate::{
     db::technical_users::batches::export::Export,
     domain::{age::Recipient, random},
+    pdf::GroupName,
     web::{
         edge::error::AppError,
         paths,
@@ -19,7 +20,7 @@ use crate::{
 /// One page an account, behind a cover that lists them.
 pub fn sheets(public_url: &str, batch_id: i64, opened: &Export) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let accounts = opened.accounts.iter().map(|account| (&account.facts, &account.password));
-    sheet::group_of_sheets(&SheetIssue::new(public_url, opened.at), &format!("lot n°\u{a0}{batch_id}"), accounts)
+    sheet::group_of_sheets(&SheetIssue::new(public_url, opened.at), GroupName::Batch(batch_id), accounts)
 }
 
 /// One line an account, for a program or a spreadsheet.
