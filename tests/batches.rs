@@ -517,6 +517,7 @@ async fn one_link_hands_a_whole_batch_over() {
     let typed = [("destinataire", "Zoé Petit, société Exemple")];
     let made = browser.submit(&form, &action, &typed).await.page();
     let link = made.by_id("output", "lien").expect("the link");
+    let head = csv(&browser, &batch).await.body_text().lines().next().map(ToOwned::to_owned);
     assert_eq!(browser.submit(&form, &action, &typed).await.page().by_id("output", "lien").as_ref(), Some(&link));
     assert_eq!(portal.count("envelopes").await, 0);
     csv(&browser, &batch).await.refusal(409);
@@ -537,6 +538,8 @@ async fn one_link_hands_a_whole_batch_over() {
 
     }
     for account in portal.account_ids().await {
+    let file = integrator.submit(&opened, "/remise/export/csv", &[]).await;
+    assert_eq!(file.body_text().lines().next(), head.as_deref(), "one format, by whichever way");
         let page = browser.open(&format!("/utilisateurs-techniques/{account}")).await;
         assert!(page.text().contains("Zoé Petit"), "who knows the password");
     }

@@ -452,7 +452,10 @@ async fn links_that_wait_and_alarms_are_among_what_is_due() {
     let csv = visitor.submit(&page, CSV, &[]).await;
     assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"informations-de-connexion.csv\""));
     let text = csv.body_text();
-    assert!(text.starts_with("\u{feff}Structure;") && text.contains(&format!(";{password};")), "{text}");
+    let header = crate::common::cpro_account(&portal.login_of(scene.account).await, &password);
+    let row = text.lines().nth(1).expect("a row");
+    assert!(text.lines().next().unwrap().ends_with(";En-tête cpro-account"), "{text}");
+    assert!(row.contains(&format!(";{password};")) && row.ends_with(&format!(";{header}")), "{text}");
     assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 1, "recorded once");
     // The link's own secret, or another nonce, exports nothing.
     for nonce in ["", "autre", scene.secret()] {
@@ -493,7 +496,9 @@ async fn a_cell_of_the_file_is_never_a_formula() {
     let page = open(&portal, &scene.link).await.page();
     let text = portal.browser().submit(&page, CSV, &[]).await.body_text();
     let row = text.lines().nth(1).expect("a row");
-    assert!(row.starts_with("'@SUM(1);SIRET;\t") && row.contains(";'=cmd|"), "{row}");
+    // The identifier is as it is: a program reads it.
+    let beginning = format!("SIRET;{};'@SUM(1);'=cmd|", scene.structure.identifier);
+    assert!(row.starts_with(&beginning), "{row}");
 }
 
 #[tokio::test]

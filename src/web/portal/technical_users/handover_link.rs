@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::{
     handover_pages::{HandoverLinkPage, HandoverOpenedPage, HandoverOverPage, ShownAccount},
+    program_file::{ProgramLine, program_file},
     sheet::{self as documents, SheetIssue},
     summary::cpro_account,
 };
@@ -268,32 +269,15 @@ pub async fn csv(
 ) -> Result<Response, AppError> {
     let _turn = browser.turn(&state).await?;
     let Some(exported) = exported(&state, &context, &form).await? else { return too_late(&state) };
-    let api_url = &state.settings.public_url;
-    let head = [
-        "Structure",
-        "Type d’identifiant",
-        "Identifiant",
-        "Libellé",
-        "Identifiant de connexion",
-        "Mot de passe",
-        "Échéance du mot de passe (heure de Paris)",
-        "En-tête cpro-account",
-        "Adresse de l’API",
-        "Adresse du jeton",
-    ];
-    let rows = exported.passwords.into_iter().map(|opened| {
-        [
-            opened.structure,
-            opened.identifier_type,
-            opened.identifier,
-            opened.label.unwrap_or_default(),
-            opened.login.clone(),
-            opened.password.expose().to_owned(),
-            files::instant(opened.expires_at),
-            cpro_account(&opened.login, &opened.password),
-            api_url.clone(),
-            format!("{api_url}{}", paths::API_TOKEN),
-        ]
+    let accounts = exported.passwords.iter().map(|opened| ProgramLine {
+        identifier_type: &opened.identifier_type,
+        identifier: &opened.identifier,
+        structure: &opened.structure,
+        label: opened.label.as_deref(),
+        login: &opened.login,
+        password: &opened.password,
+        expires_at: opened.expires_at,
     });
-    Ok(files::download("informations-de-connexion.csv", files::CSV, files::whole(head, rows)?))
+    let file = program_file(&state.settings.public_url, accounts)?;
+    Ok(files::download("informations-de-connexion.csv", files::CSV, file))
 }
