@@ -336,6 +336,7 @@ async fn finish(conn: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
     let ended = sqlx::query!(
         r#"UPDATE batches b SET finished_at = portal_now() FROM users u WHERE b.id = $1 AND u.id = b.manager_id
            RETURNING u.contact_address, b.finished_at AS "at!",
+                     (SELECT min(expires_at) FROM envelopes WHERE batch_id = $1) AS exportable_until,
                      (SELECT count(*) FROM batch_items WHERE batch_id = $1 AND done_at IS NOT NULL) AS "done!",
                      (SELECT count(*) FROM batch_items WHERE batch_id = $1 AND refusal IS NOT NULL) AS "refused!""#,
         batch.id,
@@ -354,6 +355,8 @@ async fn finish(conn: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
         refused: ended.refused.unsigned_abs(),
         actor: batch.actor.name.clone(),
         at: ended.at,
+        batch_id: Some(batch.id),
+        exportable_until: ended.exportable_until,
     };
     outbox::enqueue(conn, &batch.actor, &ended.contact_address, &Notification::BatchFinished(notice)).await
 }
