@@ -255,10 +255,11 @@ async fn a_second_opening_is_an_alarm_with_the_reset_one_click_away() {
     open(&portal, &scene.link).await;
     let over = portal.browser().get(&scene.link).await.refusal(410);
     over.assert_says("une autre personne les a lues");
+    over.assert_says(&format!("Prévenez {}, pour que ce mot de passe soit remplacé.", scene.manager.full_name));
     assert!(!over.buttons().contains(&SHOW.into()));
     // The recipient who comes second tells the manager.
     let reported = portal.browser().submit(&over, &scene.link, &[]).await.refusal(410);
-    reported.assert_says("est prévenu par courriel");
+    reported.assert_says(&format!("Un courriel avertit {}", scene.manager.full_name));
     let page = scene.page().await;
     page.assert_says("Le lien de remise a été présenté une seconde fois");
     assert!(page.buttons().contains(&"Réinitialiser le mot de passe (utilisateur technique)".to_owned()));
@@ -538,7 +539,8 @@ async fn five_wrong_codes_end_the_link_and_alarm() {
         visitor.post(&scene.link, &wrong).await.refusal(422).assert_says(left);
     }
     assert_eq!(portal.events_of("HANDOVER_REFUSED").await, 0);
-    visitor.post(&scene.link, &wrong).await.refusal(410).assert_says("Cinq codes incorrects");
+    let over = visitor.post(&scene.link, &wrong).await.refusal(410);
+    over.assert_says(&format!("Un courriel en avertit {}", scene.manager.full_name));
     let right = visitor.post(&scene.link, &[("code", scene.code.as_deref().unwrap())]).await;
     assert!(right.status == 410 && !right.body_text().contains("rcd_"), "nor does the right one open it then");
     assert_eq!(portal.details_of("HANDOVER_REFUSED").await.len(), 1);
