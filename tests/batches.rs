@@ -94,7 +94,13 @@ async fn one_form_creates_an_account_in_each_structure_and_shows_no_password() {
         assert!(is_well_formed(password));
         assert_eq!(program.health_check(login, password).await, 200, "{login}");
     }
+    let state = async || {
+        browser.open(&format!("/utilisateurs-techniques/{}", portal.account_ids().await[0])).await.fact("État")
+    };
+    let exported = state().await;
+    assert!(exported.starts_with("Exporté le") && exported.ends_with("sans être affiché"), "{exported}");
     let pdf = browser.post(&format!("{batch}/fiches"), &[]).await;
+    assert_eq!(state().await, exported, "nor by another export");
     assert!(pdf.body.starts_with(b"%PDF-1.7"));
     if let Some(text) = text_of_pdf(&pdf.body) {
         assert!(credentials.iter().all(|(_, password)| text.split_whitespace().any(|word| word == password)));

@@ -148,10 +148,11 @@ async fn opened(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result
     Ok(opened)
 }
 
-/// Whoever has the file knows the passwords, as if they had been displayed.
+/// Whoever has the file knows the passwords, as if they had been displayed. At the first export
+/// both times are the same, by which the account's page knows that they were not.
 async fn mark(conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE technical_users SET password_exported_at = portal_now(),
+        "UPDATE technical_users SET password_exported_at = coalesce(password_exported_at, portal_now()),
                 password_shown_at = coalesce(password_shown_at, portal_now())
           WHERE id IN (SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE)",
         ids,
