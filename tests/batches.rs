@@ -267,14 +267,14 @@ async fn the_files_are_of_one_session_and_of_ten_minutes() {
     portal.move_clock("31 minutes").await;
     let over = csv(&browser, &batch).await.refusal(409);
     over.assert_says("Les mots de passe de ce lot ne peuvent plus être exportés");
+    let reset = browser.open(&over.link("Réinitialiser ces 2 mots de passe")).await;
+    assert_eq!(reset.heading(), "Réinitialiser 2 mots de passe");
 }
 
 #[tokio::test]
 async fn the_file_for_an_integrator_s_key_is_opened_by_that_key_alone() {
     let portal = TestPortal::start().await;
     let (_, structures, browser) = managed(&portal, 3).await;
-    let reset = browser.open(&over.link("Réinitialiser ces 2 mots de passe")).await;
-    assert_eq!(reset.heading(), "Réinitialiser 2 mots de passe");
     let batch = created(&portal, &browser, &structures).await;
     let (integrator, stranger) = (AgeIdentity::generate(), AgeIdentity::generate());
     let encrypted = format!("{batch}/logiciel-chiffre");
@@ -517,39 +517,38 @@ async fn one_link_hands_a_whole_batch_over() {
     let portal = TestPortal::start().await;
     let (_, structures, browser) = managed(&portal, 3).await;
     let batch = created(&portal, &browser, &structures).await;
+    let head = csv(&browser, &batch).await.body_text().lines().next().map(ToOwned::to_owned);
     let action = format!("{batch}/remise");
     let form = browser.open(&action).await;
     browser.submit(&form, &action, &[]).await.refusal(422).assert_says("destinataire");
     let typed = [("destinataire", "Zoé Petit, société Exemple")];
     let made = browser.submit(&form, &action, &typed).await.page();
     let link = made.by_id("output", "lien").expect("the link");
-    let head = csv(&browser, &batch).await.body_text().lines().next().map(ToOwned::to_owned);
     assert_eq!(browser.submit(&form, &action, &typed).await.page().by_id("output", "lien").as_ref(), Some(&link));
     assert_eq!(portal.count("envelopes").await, 0);
     csv(&browser, &batch).await.refusal(409);
     assert_eq!(portal.events_of("HANDOVER_MADE").await, 3);
 
-    let integrator = portal.browser();
-    let path = link[link.find("/remise/").expect("the path")..].to_owned();
-    let opened = integrator.submit(&integrator.open(&path).await, &path, &[]).await.page();
-    let sheets = integrator.submit(&opened, "/remise/export/pdf", &[]).await;
-    assert!(sheets.body.starts_with(b"%PDF-1.7"), "{}", sheets.status);
-    if let Some(text) = text_of_pdf(&sheets.body) {
-        assert!(structures.iter().all(|structure| text.contains(&structure.designation)));
     let told = browser.open(&batch).await;
     told.assert_says("à Zoé Petit, société Exemple\u{a0}: pas encore ouvert, valable jusqu’au");
     assert!(!told.text().contains("ne peuvent plus être exportés"), "{}", told.text());
     let revocation = browser.open(&told.link("Révoquer le lien")).await;
     revocation.assert_says("Le lien remis à Zoé Petit, société Exemple, n’ouvrira plus aucun de ses 3 comptes.");
 
-    }
-    for account in portal.account_ids().await {
+    let integrator = portal.browser();
+    let path = link[link.find("/remise/").expect("the path")..].to_owned();
+    let opened = integrator.submit(&integrator.open(&path).await, &path, &[]).await.page();
     let file = integrator.submit(&opened, "/remise/export/csv", &[]).await;
     assert_eq!(file.body_text().lines().next(), head.as_deref(), "one format, by whichever way");
+    let sheets = integrator.submit(&opened, "/remise/export/pdf", &[]).await;
+    assert!(sheets.body.starts_with(b"%PDF-1.7"), "{}", sheets.status);
+    if let Some(text) = text_of_pdf(&sheets.body) {
+        assert!(structures.iter().all(|structure| text.contains(&structure.designation)));
+    }
+    for account in portal.account_ids().await {
         let page = browser.open(&format!("/utilisateurs-techniques/{account}")).await;
         assert!(page.text().contains("Zoé Petit"), "who knows the password");
     }
-}
     let told = browser.open(&batch).await;
     told.assert_says("à Zoé Petit, société Exemple\u{a0}: ouvert le");
     assert!(!told.text().contains("Révoquer") && !told.text().contains("Présenté en vain"), "{}", told.text());
@@ -586,3 +585,4 @@ async fn the_page_of_a_batch_says_what_became_of_its_link() {
     let page = portal.signed_in(&manager).await.open(&batch).await;
     page.assert_says("à Karim, Éditeur Sud\u{a0}: lien expiré le");
     page.assert_says("Réinitialiser ces 2 mots de passe");
+}
