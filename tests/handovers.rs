@@ -419,9 +419,6 @@ async fn who_knows_a_password_by_a_link_is_a_fact_and_a_filter_until_it_works_no
 }
 
 #[tokio::test]
-async fn the_page_of_the_link_exports_for_ten_minutes() {
-    let mut portal = TestPortal::start().await;
-#[tokio::test]
 async fn links_that_wait_and_alarms_are_among_what_is_due() {
     let portal = TestPortal::start().await;
     let scene = handed_over(&portal, &[]).await;
@@ -440,6 +437,9 @@ async fn links_that_wait_and_alarms_are_among_what_is_due() {
     assert!(!scene.browser.open("/activites").await.text().contains("en vain"), "its password is worth nothing");
 }
 
+#[tokio::test]
+async fn the_page_of_the_link_exports_for_ten_minutes() {
+    let mut portal = TestPortal::start().await;
     let scene = handed_over(&portal, &[]).await;
     let visitor = portal.browser();
     let opened = visitor.post(&scene.link, &[]).await;
@@ -536,6 +536,9 @@ async fn five_wrong_codes_end_the_link_and_alarm() {
     for typed in ["", "abeille", "quatre mots pas connus"] {
         visitor.post(&scene.link, &[("code", typed)]).await.refusal(422).assert_says("n’a pas été compté");
     }
+    let unknown = visitor.post(&scene.link, &[("code", "abeille boulon chamo zinc")]).await.refusal(422);
+    unknown
+        .assert_says("«\u{202f}chamo\u{202f}» ne figure pas parmi les mots possibles\u{a0}: vérifiez-le au téléphone.");
     let wrong = [("code", "abeille boulon chameau zinc")];
     for left in ["4 essais", "3 essais", "2 essais", "un essai"] {
         visitor.post(&scene.link, &wrong).await.refusal(422).assert_says(left);

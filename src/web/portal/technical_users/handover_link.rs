@@ -28,11 +28,11 @@ use crate::{
     },
     domain::{
         audit::Actor,
-        handover::{Code, HandoverKey, LinkSecret},
+        handover::{Code, CodeError, HandoverKey, LinkSecret},
         random,
     },
-    web::{
     pdf::GroupName,
+    web::{
         edge::{
             context::{RequestContext, software},
             error::{AppError, page as render, page_with_status},
@@ -40,7 +40,6 @@ use crate::{
             state::AppState,
         },
         identity::session::Browser,
-        paths,
         portal::export as files,
         shell::{form::Errors, values::StructureName},
     },
@@ -107,10 +106,10 @@ pub async fn open(
         return show(&state, &link, Some(found), Errors::none(), false);
     }
     let key = if found.needs_code {
-        let Some(code) = form.code.as_ref().and_then(|typed| Code::parse(typed)) else {
-            return without_code(&state, &context, &headers, &link, found).await;
-        };
-        key_of_code(&state, &context, &link, code).await?
+        match Code::parse(form.code.as_ref().map_or("", |typed| typed.as_str())) {
+            Ok(code) => key_of_code(&state, &context, &link, code).await?,
+            Err(error) => return without_code(&state, &context, &headers, &link, (found, error)).await,
+        }
     } else {
         Some(link.key(None))
     };
@@ -123,13 +122,13 @@ async fn without_code(
     context: &RequestContext,
     headers: &HeaderMap,
     link: &LinkSecret,
-    found: LinkPage,
+    (found, error): (LinkPage, CodeError),
 ) -> Result<Response, AppError> {
     if found.state != LinkState::Waiting {
         return present(state, context, headers, link, None, found.sender).await;
     }
-    let message = "Saisissez les quatre mots du code, tels qu’ils vous ont été dits. Cet essai n’a pas été compté.";
-    show(state, link, Some(found), Errors::one("code", message.into()), false)
+    let message = format!("{error} Cet essai n’a pas été compté.");
+    show(state, link, Some(found), Errors::one("code", message), false)
 }
 
 /// The key with this code; `None` where no code may be tried any more. The try is counted before.
