@@ -108,12 +108,25 @@ async fn one_form_creates_an_account_in_each_structure_and_shows_no_password() {
         assert!(is_well_formed(password));
         assert_eq!(program.health_check(login, password).await, 200, "{login}");
     }
+    let state = async || {
+        browser.open(&format!("/utilisateurs-techniques/{}", portal.account_ids().await[0])).await.fact("État")
+    };
+    let exported = state().await;
+    assert!(exported.starts_with("Exporté le") && exported.ends_with("sans être affiché"), "{exported}");
     let pdf = browser.post(&format!("{batch}/fiches"), &[]).await;
+    assert_eq!(state().await, exported, "nor by another export");
     assert!(pdf.body.starts_with(b"%PDF-1.7"));
     if let Some(text) = text_of_pdf(&pdf.body) {
         assert!(credentials.iter().all(|(_, password)| text.split_whitespace().any(|word| word == password)));
     }
-    assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 5 + 1, "one an account, then one for all");
+    let exports = portal.audit_events_of("PASSWORD_EXPORTED").await;
+    assert_eq!(exports.len(), 5 + 1, "one an account, then one for all");
+    let said = |form: &str| exports.iter().filter(|event| event.detail.contains(form)).count();
+    assert_eq!(
+        (said(", fichier (CSV)"), said(", fiches (PDF)")),
+        (5, 1),
+        "the history says what they were exported to"
+    );
 }
 
 #[tokio::test]
@@ -258,7 +271,8 @@ async fn accounts_are_suspended_and_taken_back_together() {
     browser.submit(&check, "/lots", &[]).await.location();
     portal.carry_out_batches().await;
     assert_eq!(portal.count_with_status(TechnicalUserStatus::Suspended).await, 3);
-    assert_eq!(portal.events_of("TECHNICAL_USER_SUSPENDED").await, 2);
+    let suspensions = portal.audit_events_of("TECHNICAL_USER_SUSPENDED").await;
+    assert!(suspensions.len() == 2 && suspensions.iter().all(|event| event.detail == "lot n°\u{a0}2"));
     let all = format!("{ACCOUNTS}?acte=REACTIVATE&portee=tous&etat=suspendu");
     let batch = confirm(&browser, &all, &[]).await;
     portal.carry_out_batches().await;
@@ -280,6 +294,8 @@ async fn the_files_are_of_one_session_and_of_ten_minutes() {
     portal.move_clock("31 minutes").await;
     let over = csv(&browser, &batch).await.refusal(409);
     over.assert_says("Les mots de passe de ce lot ne peuvent plus être exportés");
+    let reset = browser.open(&over.link("Réinitialiser ces 2 mots de passe")).await;
+    assert_eq!(reset.heading(), "Réinitialiser 2 mots de passe");
 }
 
 #[tokio::test]
@@ -311,8 +327,9 @@ async fn the_file_for_an_integrator_s_key_is_opened_by_that_key_alone() {
     assert_eq!(opened, credentials(&csv(&browser, &batch).await));
     stranger.decrypt(&answer.body).unwrap_err();
     let events = portal.audit_events_of("PASSWORD_EXPORTED").await;
-    let named =
-        events.iter().filter(|event| event.detail.contains(&format!(", chiffré pour {}", integrator.recipient)));
+    let named = events
+        .iter()
+        .filter(|event| event.detail.contains(&format!(", fichier chiffré pour {}", integrator.recipient)));
     assert_eq!(named.count(), 3, "the history says for whom");
 }
 
@@ -622,6 +639,7 @@ async fn one_link_hands_a_whole_batch_over() {
     let portal = TestPortal::start().await;
     let (_, structures, browser) = managed(&portal, 3).await;
     let batch = created(&portal, &browser, &structures).await;
+    let head = csv(&browser, &batch).await.body_text().lines().next().map(ToOwned::to_owned);
     let action = format!("{batch}/remise");
     let form = browser.open(&action).await;
     browser.submit(&form, &action, &[]).await.refusal(422).assert_says("destinataire");
@@ -633,9 +651,17 @@ async fn one_link_hands_a_whole_batch_over() {
     csv(&browser, &batch).await.refusal(409);
     assert_eq!(portal.events_of("HANDOVER_MADE").await, 3);
 
+    let told = browser.open(&batch).await;
+    told.assert_says("à Zoé Petit, société Exemple\u{a0}: pas encore ouvert, valable jusqu’au");
+    assert!(!told.text().contains("ne peuvent plus être exportés"), "{}", told.text());
+    let revocation = browser.open(&told.link("Révoquer le lien")).await;
+    revocation.assert_says("Le lien remis à Zoé Petit, société Exemple, n’ouvrira plus aucun de ses 3 comptes.");
+
     let integrator = portal.browser();
     let path = link[link.find("/remise/").expect("the path")..].to_owned();
     let opened = integrator.submit(&integrator.open(&path).await, &path, &[]).await.page();
+    let file = integrator.submit(&opened, "/remise/export/csv", &[]).await;
+    assert_eq!(file.body_text().lines().next(), head.as_deref(), "one format, by whichever way");
     let sheets = integrator.submit(&opened, "/remise/export/pdf", &[]).await;
     assert!(sheets.body.starts_with(b"%PDF-1.7"), "{}", sheets.status);
     if let Some(text) = text_of_pdf(&sheets.body) {
@@ -645,4 +671,40 @@ async fn one_link_hands_a_whole_batch_over() {
         let page = browser.open(&format!("/utilisateurs-techniques/{account}")).await;
         assert!(page.text().contains("Zoé Petit"), "who knows the password");
     }
+    let told = browser.open(&batch).await;
+    told.assert_says("à Zoé Petit, société Exemple\u{a0}: ouvert le");
+    assert!(!told.text().contains("Révoquer") && !told.text().contains("Présenté en vain"), "{}", told.text());
+    integrator.post(&path, &[]).await.refusal(410);
+    browser.open(&batch).await.assert_says("Présenté en vain une fois, le");
+    // What to do then: those passwords, and no others.
+    portal.create_account(&browser, structures[0].id, "Ailleurs").await;
+    let check = browser.open(&browser.open(&batch).await.link("Réinitialiser ces 3 mots de passe")).await;
+    assert_eq!(check.heading(), "Réinitialiser 3 mots de passe");
+    browser.submit(&check, "/lots", &[("ancien", "0")]).await.location();
+    portal.carry_out_batches().await;
+    assert!(!browser.open(&batch).await.text().contains("Réinitialiser ces"), "they are others by now");
+}
+
+#[tokio::test]
+async fn the_page_of_a_batch_says_what_became_of_its_link() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structures, browser) = managed(&portal, 2).await;
+    let typed = [("destinataire", "Karim, Éditeur Sud"), ("duree", "1")];
+    let batch = created(&portal, &browser, &structures).await;
+    let action = format!("{batch}/remise");
+    browser.submit(&browser.open(&action).await, &action, &typed).await.page();
+    let revocation = browser.open(&batch).await.link("Révoquer le lien");
+    let confirmation = browser.open(&revocation).await;
+    browser.submit(&confirmation, &revocation, &[]).await.location();
+    browser.open(&batch).await.assert_says("à Karim, Éditeur Sud\u{a0}: lien révoqué, jamais ouvert.");
+
+    confirm(&browser, &acts("RESET", &portal.account_ids().await), &[("ancien", "0")]).await;
+    portal.carry_out_batches().await;
+    let batch = format!("/lots/{}", portal.number("SELECT max(id) FROM batches", &[]).await);
+    let action = format!("{batch}/remise");
+    browser.submit(&browser.open(&action).await, &action, &typed).await.page();
+    portal.move_clock("25 hours").await;
+    let page = portal.signed_in(&manager).await.open(&batch).await;
+    page.assert_says("à Karim, Éditeur Sud\u{a0}: lien expiré le");
+    page.assert_says("Réinitialiser ces 2 mots de passe");
 }

@@ -160,7 +160,7 @@ async fn a_displayed_password_is_handed_over_by_the_page_that_displays_it() {
     }
     let fields = [("destinataire", RECIPIENT), ("adresse", "zoe@exemple.fr"), ("duree", "7"), ("code", "oui")];
     let made = browser.submit(&again, &url, &fields).await.page();
-    assert!(made.html().contains("mailto:zoe@exemple%2Efr?"), "{}", made.html());
+    assert!(made.html().contains("mailto:zoe@exemple.fr?"), "{}", made.html());
     let mailto = made.html().split("mailto:").nth(1).expect("a mail").split('"').next().unwrap();
     let link = link_on(&made);
     assert!(!mailto.contains(link.trim_start_matches("/remise/")), "the proposed mail does not hold the link");
@@ -255,10 +255,11 @@ async fn a_second_opening_is_an_alarm_with_the_reset_one_click_away() {
     open(&portal, &scene.link).await;
     let over = portal.browser().get(&scene.link).await.refusal(410);
     over.assert_says("une autre personne les a lues");
+    over.assert_says(&format!("Prévenez {}, pour que ce mot de passe soit remplacé.", scene.manager.full_name));
     assert!(!over.buttons().contains(&SHOW.into()));
     // The recipient who comes second tells the manager.
     let reported = portal.browser().submit(&over, &scene.link, &[]).await.refusal(410);
-    reported.assert_says("est prévenu par courriel");
+    reported.assert_says(&format!("Un courriel avertit {}", scene.manager.full_name));
     let page = scene.page().await;
     page.assert_says("Le lien de remise a été présenté une seconde fois");
     assert!(page.buttons().contains(&"Réinitialiser le mot de passe (utilisateur technique)".to_owned()));
@@ -294,8 +295,10 @@ async fn a_revoked_link_opens_nothing_and_whoever_presents_it_is_reported() {
     let scene = handed_over(&portal, &[]).await;
     let url = format!("{}/revocation", form_of(scene.account));
     let confirmation = scene.browser.open(&url).await;
+    confirmation.assert_says(&format!("est remis à {RECIPIENT}."));
     let location = scene.browser.submit(&confirmation, &url, &[]).await.location();
     scene.browser.open(&location).await.assert_says("Le lien est révoqué");
+    assert_eq!(scene.browser.get(&url).await.location(), account_page(scene.account), "nothing is left to revoke");
     assert_eq!(portal.number("SELECT count(*) FROM handed_over_passwords WHERE sealed IS NOT NULL", &[]).await, 0);
     let page = scene.page().await;
     assert!(page.fact("Remise").contains("Lien révoqué, jamais ouvert"));
@@ -416,6 +419,25 @@ async fn who_knows_a_password_by_a_link_is_a_fact_and_a_filter_until_it_works_no
 }
 
 #[tokio::test]
+async fn links_that_wait_and_alarms_are_among_what_is_due() {
+    let portal = TestPortal::start().await;
+    let scene = handed_over(&portal, &[]).await;
+    portal.create_and_show(&scene.browser, scene.structure.id, "Vu").await;
+    let page = scene.browser.open("/activites").await;
+    let list = scene.browser.open(&page.link("1 remise en attente")).await;
+    assert!(list.rows().len() == 1 && list.rows()[0][0].contains("ERP"), "{:?}", list.rows());
+    open(&portal, &scene.link).await;
+    let page = scene.browser.open("/activites").await;
+    assert!(!page.text().contains("en attente") && !page.text().contains("en vain"), "{}", page.text());
+    open(&portal, &scene.link).await.refusal(410);
+    let list = scene.browser.open(&scene.browser.open("/activites").await.link("1 lien présenté en vain")).await;
+    assert!(list.rows().len() == 1 && list.rows()[0][0].contains("ERP"), "{:?}", list.rows());
+    let reset = format!("{}/mot-de-passe", account_page(scene.account));
+    scene.browser.submit(&scene.browser.open(&reset).await, &reset, &[]).await.location();
+    assert!(!scene.browser.open("/activites").await.text().contains("en vain"), "its password is worth nothing");
+}
+
+#[tokio::test]
 async fn the_page_of_the_link_exports_for_ten_minutes() {
     let mut portal = TestPortal::start().await;
     let scene = handed_over(&portal, &[]).await;
@@ -433,7 +455,10 @@ async fn the_page_of_the_link_exports_for_ten_minutes() {
     let csv = visitor.submit(&page, CSV, &[]).await;
     assert_eq!(csv.header("content-disposition"), Some("attachment; filename=\"informations-de-connexion.csv\""));
     let text = csv.body_text();
-    assert!(text.starts_with("\u{feff}Structure;") && text.contains(&format!(";{password};")), "{text}");
+    let header = crate::common::cpro_account(&portal.login_of(scene.account).await, &password);
+    let row = text.lines().nth(1).expect("a row");
+    assert!(text.lines().next().unwrap().ends_with(";En-tête cpro-account"), "{text}");
+    assert!(row.contains(&format!(";{password};")) && row.ends_with(&format!(";{header}")), "{text}");
     assert_eq!(portal.events_of("PASSWORD_EXPORTED").await, 1, "recorded once");
     // The link's own secret, or another nonce, exports nothing.
     for nonce in ["", "autre", scene.secret()] {
@@ -474,7 +499,9 @@ async fn a_cell_of_the_file_is_never_a_formula() {
     let page = open(&portal, &scene.link).await.page();
     let text = portal.browser().submit(&page, CSV, &[]).await.body_text();
     let row = text.lines().nth(1).expect("a row");
-    assert!(row.starts_with("'@SUM(1);SIRET;\t") && row.contains(";'=cmd|"), "{row}");
+    // The identifier is as it is: a program reads it.
+    let beginning = format!("SIRET;{};'@SUM(1);'=cmd|", scene.structure.identifier);
+    assert!(row.starts_with(&beginning), "{row}");
 }
 
 #[tokio::test]
@@ -509,12 +536,16 @@ async fn five_wrong_codes_end_the_link_and_alarm() {
     for typed in ["", "abeille", "quatre mots pas connus"] {
         visitor.post(&scene.link, &[("code", typed)]).await.refusal(422).assert_says("n’a pas été compté");
     }
+    let unknown = visitor.post(&scene.link, &[("code", "abeille boulon chamo zinc")]).await.refusal(422);
+    unknown
+        .assert_says("«\u{202f}chamo\u{202f}» ne figure pas parmi les mots possibles\u{a0}: vérifiez-le au téléphone.");
     let wrong = [("code", "abeille boulon chameau zinc")];
     for left in ["4 essais", "3 essais", "2 essais", "un essai"] {
         visitor.post(&scene.link, &wrong).await.refusal(422).assert_says(left);
     }
     assert_eq!(portal.events_of("HANDOVER_REFUSED").await, 0);
-    visitor.post(&scene.link, &wrong).await.refusal(410).assert_says("Cinq codes incorrects");
+    let over = visitor.post(&scene.link, &wrong).await.refusal(410);
+    over.assert_says(&format!("Un courriel en avertit {}", scene.manager.full_name));
     let right = visitor.post(&scene.link, &[("code", scene.code.as_deref().unwrap())]).await;
     assert!(right.status == 410 && !right.body_text().contains("rcd_"), "nor does the right one open it then");
     assert_eq!(portal.details_of("HANDOVER_REFUSED").await.len(), 1);

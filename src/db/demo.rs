@@ -217,7 +217,7 @@ async fn insert_account(
                 last_refusal_address, last_refusal_software)
          SELECT s.id, s.number, 'TECH_' || s.number || '_' || s.identifier || '@cpro.fr', $3,
                 CASE WHEN $4 THEN 'SUSPENDED' ELSE 'ACTIVE' END, set_at, $5, $6, set_at, $5,
-                CASE WHEN NOT $7 THEN set_at END, CASE WHEN NOT $7 THEN set_at END, expires_at,
+                CASE WHEN NOT $7 THEN set_at END, CASE WHEN NOT $7 THEN set_at + interval '20 seconds' END, expires_at,
                 portal_now() - make_interval(hours => $10), $11, $12, portal_now() - r.last, portal_now() - r.first, $13::text,
                 CASE WHEN $13 IS NOT NULL THEN $11 END, CASE WHEN $13 IS NOT NULL THEN $12 END
            FROM structure s, LATERAL (SELECT portal_now() + make_interval(days => $8) AS expires_at) e,

@@ -156,7 +156,21 @@ impl LinkSecret {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Code(Zeroizing<String>);
 
-/// The words of codes: 2,048 of at most nine letters, without accents, no two of which sound alike.
+/// Why a text can be no code.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CodeError {
+    #[error("Saisissez les quatre mots du code, tels qu’ils vous ont été dits.")]
+    OtherCount,
+    /// With the first such word, as it was read.
+    #[error("«\u{202f}{0}\u{202f}» ne figure pas parmi les mots possibles\u{a0}: vérifiez-le au téléphone.")]
+    UnknownWord(String),
+}
+
+/// The most letters of an unknown word that are said again.
+const MOST_ECHOED: usize = 30;
+
+/// The words of codes: 2,048 of at most nine letters, without accents. No two begin with the same
+/// four letters or differ by one, so that each is understood on the telephone.
 const WORDS: &str = include_str!("code_words.txt");
 const WORDS_OF_A_CODE: usize = 4;
 /// 2,048 words.
@@ -177,15 +191,21 @@ impl Code {
         Self(Zeroizing::new(words.collect::<Vec<_>>().join(" ")))
     }
 
-    /// Reads four words as typed, whatever their case, accents and separators. `None` where they
-    /// can be no code: a mistyped word costs no try.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    /// Reads four words as typed, whatever their case, accents and separators.
+    ///
+    /// # Errors
+    /// [`CodeError`], where they can be no code: a mistyped word costs no try.
+    pub fn parse(text: &str) -> Result<Self, CodeError> {
         let plain: Zeroizing<String> =
             Zeroizing::new(text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect());
         let typed: Vec<&str> = plain.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-        let is_code = typed.len() == WORDS_OF_A_CODE && typed.iter().all(|word| words().any(|known| known == *word));
-        is_code.then(|| Self(Zeroizing::new(typed.join(" "))))
+        if typed.len() != WORDS_OF_A_CODE {
+            return Err(CodeError::OtherCount);
+        }
+        match typed.iter().find(|word| words().all(|known| known != **word)) {
+            Some(unknown) => Err(CodeError::UnknownWord(unknown.chars().take(MOST_ECHOED).collect())),
+            None => Ok(Self(Zeroizing::new(typed.join(" ")))),
+        }
     }
 
     /// The words with single spaces, to be said to the recipient.
@@ -371,6 +391,20 @@ mod tests {
     }
 
     #[test]
+    fn no_two_words_of_codes_are_alike() {
+        let (mut beginnings, mut shortened, mut forms) = (HashSet::new(), HashSet::new(), HashSet::new());
+        for word in words() {
+            assert!(beginnings.insert(&word[..4]), "{word} begins as another does");
+            for at in 0..word.len() {
+                let form = [&word[..at], &word[at + 1..]].concat();
+                assert!(shortened.insert((at, form.clone())), "{word} is another but for a letter");
+                forms.insert(form);
+            }
+        }
+        assert_eq!(words().find(|word| forms.contains(*word)), None, "it is another without a letter");
+    }
+
+    #[test]
     fn a_code_is_read_however_it_is_typed_and_nothing_else_is_one() {
         let code = Code::parse("abeille boulon chameau zinc").unwrap();
         for typed in
@@ -378,13 +412,17 @@ mod tests {
         {
             assert_eq!(
                 Code::parse(typed).map(|typed| typed.expose().to_owned()).as_deref(),
-                Some(code.expose()),
+                Ok(code.expose()),
                 "{typed}"
             );
         }
-        for typed in ["", "abeille boulon chameau", "abeille boulon chameau zinc zinc", "abeile boulon chameau zinc"] {
-            assert!(Code::parse(typed).is_none(), "{typed}");
+        for typed in ["", "abeille boulon chameau", "abeille boulon chameau zinc zinc"] {
+            assert_eq!(Code::parse(typed).err(), Some(CodeError::OtherCount), "{typed}");
         }
+        let unknown = Code::parse("abeille Boulôn chamo zinc").err();
+        assert_eq!(unknown, Some(CodeError::UnknownWord("chamo".into())));
+        let long = Code::parse(&format!("abeille boulon chameau {}", "é".repeat(5_000))).err();
+        assert_eq!(long, Some(CodeError::UnknownWord("e".repeat(MOST_ECHOED))));
     }
 
     #[test]
@@ -414,7 +452,7 @@ mod tests {
         fn every_code_of_a_form_reads_back(session in any::<i128>(), token in any::<String>()) {
             let code = Code::of_form(&SessionSecret::new(session), &token);
             prop_assert_eq!(code.expose().split(' ').count(), WORDS_OF_A_CODE);
-            prop_assert!(Code::parse(&code.expose().to_uppercase()) == Some(code));
+            prop_assert!(Code::parse(&code.expose().to_uppercase()) == Ok(code));
         }
 
         #[test]

@@ -351,6 +351,14 @@ pub struct HandoverNotice {
     pub event: LinkEvent,
 }
 
+impl HandoverNotice {
+    /// Whether the link is of several accounts.
+    #[must_use]
+    pub fn is_of_several(&self) -> bool {
+        self.accounts.len() + self.others > 1
+    }
+}
+
 /// A password that will expire, for a reminder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiryNotice {
@@ -401,6 +409,12 @@ pub struct BatchNotice {
     pub actor: String,
     #[serde(with = "time::serde::timestamp")]
     pub at: OffsetDateTime,
+    /// `None` in a notice of the version before.
+    #[serde(default)]
+    pub batch_id: Option<i64>,
+    /// Until when its passwords can be exported; `None` where it has none.
+    #[serde(default, with = "time::serde::timestamp::option")]
+    pub exportable_until: Option<OffsetDateTime>,
 }
 
 impl BatchNotice {

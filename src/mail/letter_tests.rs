@@ -201,7 +201,45 @@ fn expiries(others: usize) -> ExpiriesNotice {
 
 fn finished(act: BatchAct, refused: u64) -> Notification {
     let (done, actor) = (12, "claire.fontaine@raccord.example".into());
-    Notification::BatchFinished(BatchNotice { act, done, refused, actor, at: account().at })
+    let exportable_until = act.issues_passwords().then(|| account().expires_at);
+    let (at, batch_id) = (account().at, Some(7));
+    Notification::BatchFinished(BatchNotice { act, done, refused, actor, at, batch_id, exportable_until })
+}
+
+#[test]
+fn the_mail_about_a_batch_leads_to_its_page_and_says_until_when_it_exports() {
+    for act in [BatchAct::Create, BatchAct::ResetPassword] {
+        let Letter { text, html, .. } = letter(&finished(act, 0));
+        let until = french::moment(account().expires_at);
+        let sentence =
+            format!("Exportez les mots de passe depuis la session qui les a demandés, avant le {until}\u{a0}:");
+        assert!(text.contains(&format!("{sentence}\nhttps://raccord.example/lots/7\n")), "{text}");
+        assert!(html.contains(&sentence) && html.contains("href=\"https://raccord.example/lots/7\""), "{html}");
+        assert!(text.contains("Demandé par claire.fontaine@raccord.example, terminé"), "{text}");
+    }
+    let suspended = letter(&finished(BatchAct::Suspend, 0)).text;
+    assert!(suspended.contains("/lots/7\n") && !suspended.contains("Exportez"), "{suspended}");
+    // As the version before wrote it.
+    let old = r#"{"kind":"batch_finished","act":"create","done":2,"refused":0,"actor":"claire","at":1795512720}"#;
+    let text = letter(&serde_json::from_str(old).unwrap()).text;
+    assert!(text.contains("https://raccord.example/activites/utilisateurs-techniques\n"), "{text}");
+}
+
+#[test]
+fn the_mail_about_a_link_speaks_of_one_password_or_of_several() {
+    for (others, words) in [(0, "le mot de passe"), (3, "les mots de passe")] {
+        for event in [LinkEvent::Opened, LinkEvent::Refused(Refusal::Again), LinkEvent::Refused(Refusal::Expired)] {
+            let Letter { text, html, .. } = letter(&handover(event, others));
+            for form in [text, html.split_once("<main>").unwrap().1.to_owned()] {
+                assert!(form.contains(&format!("réinitialisez {words}")), "{form}");
+                assert_eq!(
+                    form.contains("l’identifiant de connexion"),
+                    others == 0 && event == LinkEvent::Opened,
+                    "{form}"
+                );
+            }
+        }
+    }
 }
 
 fn handover(event: LinkEvent, others: usize) -> Notification {

@@ -59,7 +59,7 @@ impl About {
     }
 
     pub fn of_group(group: &SheetGroup<'_>) -> Self {
-        Self::titled(group.name, group.service_name, group.issued_at)
+        Self::titled(&group.name.title(group.sheets.len()), group.service_name, group.issued_at)
     }
 
     fn titled(subject: &str, service_name: &str, issued_at: OffsetDateTime) -> Self {

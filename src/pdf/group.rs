@@ -10,19 +10,56 @@ use super::{
     sheet_data::ConnectionSheet,
     sheet_layout::{self, TITLE},
     style::{Column, Style},
+    wrap::wrap,
 };
 
-/// Rows of a page of the cover.
-const ROWS: usize = 38;
-/// The columns of a row: where each begins, and its width.
-const COLUMNS: [(f32, f32); 3] = [(0.0, 232.0), (240.0, 205.0), (452.0, 31.0)];
+/// The height that the rows of a page of the cover share: 38 of one line.
+const ROWS_HEIGHT: f32 = 38.0 * (LEADING + ROW_GAPS) + 0.1;
+/// The height of a line in a row, and the space before and after the lines.
+const LEADING: f32 = 8.5 * 1.4;
+const ROW_GAPS: f32 = ABOVE + BELOW;
+const ABOVE: f32 = 1.5;
+const BELOW: f32 = 2.0;
+/// The columns of a row: where each begins, its width, and its lines.
+const COLUMNS: [Column; 3] =
+    [Column::new(MARGIN, 246.0, 2), Column::new(MARGIN + 254.0, 192.0, 2), Column::new(MARGIN + 452.0, 31.0, 1)];
+
+/// What the sheets of a group belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupName {
+    /// The batch with this number.
+    Batch(i64),
+    /// A link that was opened.
+    Handover,
+}
+
+impl GroupName {
+    /// In the file's title: « lot n° 12 ».
+    pub fn title(self, sheets: usize) -> String {
+        match self {
+            Self::Batch(number) => format!("lot n°\u{a0}{number}"),
+            Self::Handover => format!("remise de {}", accounts(sheets)),
+        }
+    }
+
+    /// On the cover, before the date: « Lot n° 12, 80 comptes, émis le ».
+    fn issued(self, sheets: usize) -> String {
+        match self {
+            Self::Batch(number) => format!("Lot n°\u{a0}{number}, {}, émis le", accounts(sheets)),
+            Self::Handover => format!("Remise de {}, émise le", accounts(sheets)),
+        }
+    }
+}
+
+fn accounts(count: usize) -> String {
+    format!("{count}\u{a0}compte{}", if count > 1 { "s" } else { "" })
+}
 
 /// Sheets of several accounts.
 #[derive(Clone, Copy)]
 pub struct SheetGroup<'a> {
     pub service_name: &'a str,
-    /// What the sheets belong to, « lot n° 12 ».
-    pub name: &'a str,
+    pub name: GroupName,
     pub issued_on: &'a str,
     /// Date in the file's metadata.
     pub issued_at: OffsetDateTime,
@@ -31,8 +68,15 @@ pub struct SheetGroup<'a> {
 
 /// The pages in their order.
 pub fn compose(group: &SheetGroup<'_>) -> Result<Vec<Canvas>, PdfError> {
-    let covers = group.sheets.len().div_ceil(ROWS).max(1);
-    let mut pages: Vec<Canvas> = (0..covers).map(|number| cover(group, number, covers)).collect();
+    let shared = shared_label(group.sheets);
+    let rows: Vec<Row<'_>> = group.sheets.iter().map(|sheet| Row::of(sheet, shared)).collect();
+    let covers = on_pages(&rows);
+    let (count, mut first) = (covers.len(), 0);
+    let mut pages = Vec::with_capacity(count + rows.len());
+    for (number, rows) in covers.into_iter().enumerate() {
+        pages.push(cover(group, shared, (number, count), (first, rows)));
+        first += rows.len();
+    }
     for sheet in group.sheets {
         let title = match sheet.label {
             Some(label) => format!("{} – {label}", sheet.structure_designation),
@@ -45,31 +89,79 @@ pub fn compose(group: &SheetGroup<'_>) -> Result<Vec<Canvas>, PdfError> {
     Ok(pages)
 }
 
-/// The page `number` of `covers` that list the accounts with their pages.
-fn cover(group: &SheetGroup<'_>, number: usize, covers: usize) -> Canvas {
-    let mut page = Page { canvas: Canvas::new(), density: Density { size: 9.5, gap: 1.0, lines: 1 } };
+/// The label that all accounts have, where there are several.
+fn shared_label<'a>(sheets: &[ConnectionSheet<'a>]) -> Option<&'a str> {
+    let (first, others) = sheets.split_first()?;
+    first.label.filter(|_| !others.is_empty() && others.iter().all(|sheet| sheet.label == first.label))
+}
+
+/// An account on the cover.
+struct Row<'a> {
+    structure: String,
+    login: &'a str,
+}
+
+impl<'a> Row<'a> {
+    fn of(sheet: &ConnectionSheet<'a>, shared: Option<&str>) -> Self {
+        let label = sheet.label.filter(|_| shared.is_none()).map(|label| format!(" – {label}")).unwrap_or_default();
+        Self { structure: format!("{}{label}", sheet.structure_designation), login: sheet.login }
+    }
+
+    fn height(&self) -> f32 {
+        let has_two = |column, text: &str| wrap(ROW, column, &[text]).len() > 1;
+        let two = has_two(COLUMNS[0], &self.structure) || has_two(COLUMNS[1], self.login);
+        if two { 2.0 * LEADING + ROW_GAPS } else { LEADING + ROW_GAPS }
+    }
+}
+
+/// The style of the rows.
+const ROW: Style = Style { face: Regular, size: DENSITY.size - 1.0, colour: INK };
+const DENSITY: Density = Density { size: 9.5, gap: 1.0, lines: 1 };
+
+/// The rows of each page of the cover.
+fn on_pages<'r, 'a>(mut rows: &'r [Row<'a>]) -> Vec<&'r [Row<'a>]> {
+    let mut pages = Vec::new();
+    loop {
+        let mut height = 0.0;
+        let fits = |row: &&Row<'_>| {
+            height += row.height();
+            height <= ROWS_HEIGHT
+        };
+        let (page, rest) = rows.split_at(rows.iter().take_while(fits).count());
+        pages.push(page);
+        if rest.is_empty() || page.is_empty() {
+            return pages;
+        }
+        rows = rest;
+    }
+}
+
+/// The page `number` of `covers` that list the accounts, of which `first` come before its rows,
+/// with their pages.
+fn cover(
+    group: &SheetGroup<'_>,
+    shared: Option<&str>,
+    (number, covers): (usize, usize),
+    (first, rows): (usize, &[Row<'_>]),
+) -> Canvas {
+    let mut page = Page { canvas: Canvas::new(), density: DENSITY };
     page.header(group.service_name);
     page.skip(30.0);
     page.text("H1", Style::new(Bold, 23.0, ACCENT), FULL, &[TITLE]);
     page.skip(4.0);
-    let count = group.sheets.len();
     let part = if covers > 1 { format!(", page {} sur {covers} de la liste", number + 1) } else { String::new() };
-    let sentence = format!("{}, {count} comptes, émis le {}{part}.", group.name, group.issued_on);
-    page.text("P", page.body(GREY), FULL, &[&capitalized(&sentence)]);
+    let label = shared.map(|label| format!(" Libellé\u{a0}: {label}.")).unwrap_or_default();
+    let sentence = format!("{} {}{part}.{label}", group.name.issued(group.sheets.len()), group.issued_on);
+    page.text("P", page.body(GREY), FULL, &[&sentence]);
     page.skip(10.0);
     page.canvas.begin("Table");
-    page.columns(
-        ["TH-Column"; 3],
-        page.small(Bold, ACCENT),
-        ["Structure et libellé", "Identifiant de connexion", "Page"],
-    );
-    for (index, sheet) in group.sheets.iter().enumerate().skip(number * ROWS).take(ROWS) {
+    let structure = if shared.is_some() { "Structure" } else { "Structure et libellé" };
+    page.columns(["TH-Column"; 3], page.small(Bold, ACCENT), [structure, "Identifiant de connexion", "Page"]);
+    for (index, row) in rows.iter().enumerate() {
         page.canvas.fill(MARGIN, page.canvas.y, WIDTH, 0.5, RULE);
-        page.skip(1.5);
-        let label = sheet.label.map(|label| format!(" – {label}")).unwrap_or_default();
-        let structure = format!("{}{label}", sheet.structure_designation);
-        let place = (covers + index + 1).to_string();
-        page.columns(["TD", "TH", "TD"], page.small(Regular, INK), [&structure, sheet.login, &place]);
+        page.skip(ABOVE);
+        let place = (covers + first + index + 1).to_string();
+        page.columns(["TD", "TH", "TD"], ROW, [&row.structure, row.login, &place]);
     }
     page.canvas.end();
     if number == 0 {
@@ -78,22 +170,19 @@ fn cover(group: &SheetGroup<'_>, number: usize, covers: usize) -> Canvas {
     page.canvas
 }
 
-fn capitalized(sentence: &str) -> String {
-    let mut characters = sentence.chars();
-    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
-}
-
 impl Page {
-    /// Adds a row of three cells side by side, of one line each.
+    /// Adds a row of three cells side by side.
     fn columns(&mut self, tags: [&'static str; 3], style: Style, cells: [&str; 3]) {
         let top = self.canvas.y;
+        let mut below = top + style.leading();
         self.canvas.begin("TR");
-        for ((tag, (x, width)), cell) in tags.into_iter().zip(COLUMNS).zip(cells) {
+        for ((tag, column), cell) in tags.into_iter().zip(COLUMNS).zip(cells) {
             self.canvas.y = top;
-            self.text(tag, style, Column::new(MARGIN + x, width, 1), &[cell]);
+            self.text(tag, style, column, &[cell]);
+            below = below.max(self.canvas.y);
         }
         self.canvas.end();
-        self.canvas.y = top + style.leading();
-        self.skip(2.0);
+        self.canvas.y = below;
+        self.skip(BELOW);
     }
 }

@@ -24,7 +24,7 @@ mod wrap;
 use zeroize::Zeroizing;
 
 pub use error::PdfError;
-pub use group::SheetGroup;
+pub use group::{GroupName, SheetGroup};
 pub use sheet_data::ConnectionSheet;
 
 /// Draws the sheet: the bytes of a PDF 1.7 file, the same for the same sheet.

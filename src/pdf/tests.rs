@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use time::OffsetDateTime;
 
 use super::{
-    ConnectionSheet, PdfError, SheetGroup, canvas::PAGE_HEIGHT, font::Face, render, render_group, sheet_layout,
+    ConnectionSheet, GroupName, PdfError, SheetGroup, canvas::PAGE_HEIGHT, font::Face, group, render, render_group,
+    sheet_layout,
 };
 use crate::domain::password::KEEPING;
 
@@ -92,7 +93,7 @@ fn the_text_is_exact_and_in_reading_order() {
         "Documentation de l’API https://raccord.example/documentation-api",
         "Conserver et transmettre le mot de passe",
         "• Rangez-le dans un coffre-fort de mots de passe, puis supprimez le document exporté.",
-        "• Remettez-le en main propre ou, à distance, dans un fichier chiffré (code donné par téléphone).",
+        "• Remettez-le en main propre ou, à distance, par un lien de remise, avec un code dit par téléphone.",
         "• Ne l’envoyez jamais en clair par courriel, et ne l’écrivez pas dans un programme.",
         "• Au premier doute, réinitialisez-le sans garder l’ancien, qui cesse aussitôt de fonctionner.",
     ];
@@ -250,9 +251,8 @@ fn group_of(logins: &[String]) -> Vec<ConnectionSheet<'_>> {
 
 fn named(sheets: &[ConnectionSheet<'_>]) -> Vec<u8> {
     let (issued_on, issued_at) = (example().issued_on, example().issued_at);
-    render_group(&SheetGroup { service_name: "Raccord", name: "lot n°\u{a0}12", issued_on, issued_at, sheets })
-        .unwrap()
-        .to_vec()
+    let name = GroupName::Batch(12);
+    render_group(&SheetGroup { service_name: "Raccord", name, issued_on, issued_at, sheets }).unwrap().to_vec()
 }
 
 #[test]
@@ -272,6 +272,57 @@ fn a_group_has_a_cover_then_one_page_an_account_and_an_outline() {
         assert!(of_page(1 + number / 38).contains(login.as_str()), "{login} on the cover");
     }
     assert_eq!(bytes, named(&group_of(&logins)), "the same for the same sheets");
+}
+
+/// The pages of a cover, element by element.
+fn cover_of(name: GroupName, sheets: &[ConnectionSheet<'_>]) -> Vec<Vec<String>> {
+    let (issued_on, issued_at) = (example().issued_on, example().issued_at);
+    let group = SheetGroup { service_name: "Raccord", name, issued_on, issued_at, sheets };
+    let pages = group::compose(&group).unwrap();
+    let covers = &pages[..pages.len() - sheets.len()];
+    let words = |canvas: &super::canvas::Canvas| {
+        assert!(canvas.y <= PAGE_HEIGHT - 56.0, "ends at {}", canvas.y);
+        let texts = canvas
+            .elements
+            .iter()
+            .map(|element| element.runs.iter().map(|run| run.text.as_str()).collect::<String>().trim().to_owned());
+        texts.filter(|text| !text.is_empty()).collect()
+    };
+    covers.iter().map(words).collect()
+}
+
+#[test]
+fn the_cover_says_once_what_all_accounts_share_and_cuts_no_name_short() {
+    let long = "Syndicat intercommunal à vocation multiple des eaux et de l’assainissement du Val de Loire";
+    let one = ConnectionSheet { label: Some("ERP"), structure_designation: long, ..example() };
+    let cover = cover_of(GroupName::Handover, &[one, one]).concat();
+    assert!(
+        cover.contains(
+            &"Remise de 2\u{a0}comptes, émise le 24 novembre 2026 à 10\u{a0}h\u{a0}32. Libellé\u{a0}: ERP.".into()
+        ),
+        "{cover:?}"
+    );
+    assert_eq!(cover.iter().filter(|text| *text == long).count(), 2, "{cover:?}");
+    assert!(cover.contains(&"Structure".into()) && cover.contains(&one.login.to_owned()));
+
+    let other = ConnectionSheet { label: None, ..one };
+    let cover = cover_of(GroupName::Batch(7), &[one, other]).concat();
+    assert!(
+        cover.iter().any(|text| text.starts_with("Lot n°\u{a0}7, 2\u{a0}comptes, émis le 24 novembre 2026")),
+        "{cover:?}"
+    );
+    assert!(cover.contains(&format!("{long} – ERP")) && cover.contains(&long.to_owned()), "{cover:?}");
+}
+
+#[test]
+fn rows_of_two_lines_go_on_the_next_page_of_the_cover() {
+    let designation = "Établissement œuvrant à l’essai ".repeat(8);
+    let sheet = ConnectionSheet { structure_designation: &designation, ..example() };
+    let covers = cover_of(GroupName::Batch(7), &vec![sheet; 50]);
+    assert!(covers.len() == 3 && covers[1][3].contains("page 2 sur 3 de la liste"), "{:?}", covers[1]);
+    assert_eq!(covers.concat().iter().filter(|text| *text == sheet.login).count(), 50);
+    // The last account is on the last page of the file.
+    assert_eq!(covers[2].last().map(String::as_str), Some("53"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use crate::domain::{structure_identifier::IdentifierType, technical_user::TechnicalUserStatus};
+use crate::domain::{handover::MOST_TRIES, structure_identifier::IdentifierType, technical_user::TechnicalUserStatus};
 
 /// Which accounts to list, and in which order.
 #[derive(Clone, Debug, Default)]
@@ -36,9 +36,14 @@ pub enum StatusFilter {
     KnownToAnother,
     /// An integrator opened a link with a password that works.
     KnownToIntegrator,
+    /// A link with the password waits to be opened.
+    HandoverWaiting,
+    /// A link with the password was presented in vain, as another person than its recipient would.
+    LinkAlarm,
 }
 
-/// How many accounts each filter finds that asks for something to be done.
+/// How many accounts each filter finds that asks for something to be done; of the two about links,
+/// how many links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
 pub struct DueCounts {
     pub expired: i64,
@@ -46,6 +51,8 @@ pub struct DueCounts {
     pub failing: i64,
     pub suspended: i64,
     pub known_to_another: i64,
+    pub handovers_waiting: i64,
+    pub link_alarms: i64,
 }
 
 /// The order of the list.
@@ -121,6 +128,11 @@ pub(in crate::db) async fn count_due(executor: impl PgExecutor<'_>, manager_id: 
         push_status(&mut query, manager_id, status);
         query.push(") AS ").push(name);
     }
+    query.push(", (SELECT count(DISTINCT handover_id) FROM (");
+    push_waiting_links(&mut query, manager_id);
+    query.push(") l) AS handovers_waiting, (SELECT count(DISTINCT handover_id) FROM (");
+    push_alarming_links(&mut query, manager_id);
+    query.push(") l) AS link_alarms");
     query.push(" FROM structures s JOIN technical_users t ON t.structure_id = s.id WHERE s.principal_manager_id = ");
     query.push_bind(manager_id).push(" AND t.status <> 'DELETED'");
     query.build_query_as().fetch_one(executor).await
@@ -248,8 +260,38 @@ fn push_status(query: &mut QueryBuilder<Postgres>, manager_id: i64, status: Stat
         StatusFilter::Suspended => "t.status = 'SUSPENDED'",
         StatusFilter::KnownToAnother => return push_known(query, manager_id),
         StatusFilter::KnownToIntegrator => return push_known_to_integrator(query, manager_id),
+        StatusFilter::HandoverWaiting | StatusFilter::LinkAlarm => {
+            query.push("t.id IN (SELECT technical_user_id FROM (");
+            if status == StatusFilter::LinkAlarm {
+                push_alarming_links(query, manager_id);
+            } else {
+                push_waiting_links(query, manager_id);
+            }
+            ") l)"
+        }
     };
     query.push(condition);
+}
+
+/// The links of the manager that wait to be opened, with their accounts.
+fn push_waiting_links(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
+    query.push(
+        "SELECT o.handover_id, o.technical_user_id FROM openable_passwords o JOIN handovers h ON h.id = o.handover_id
+          WHERE h.opened_at IS NULL AND h.ended_at IS NULL AND h.expires_at > portal_now() AND h.tries < ",
+    );
+    query.push_bind(MOST_TRIES).push(" AND h.made_by = ").push_bind(manager_id);
+}
+
+/// The links with an alarm about the present password of accounts of the manager: as
+/// [`Handover::alarm`](super::handovers::Handover::alarm) has it.
+fn push_alarming_links(query: &mut QueryBuilder<Postgres>, manager_id: i64) {
+    query.push(
+        "SELECT p.handover_id, p.technical_user_id FROM handovers h JOIN handed_over_passwords p ON p.handover_id = h.id
+           JOIN technical_users t ON t.id = p.technical_user_id AND t.credential_version = p.credential_version
+           JOIN structures s ON s.id = t.structure_id
+          WHERE h.last_refusal <> 'EXPIRED' AND t.status <> 'DELETED' AND s.principal_manager_id = ",
+    );
+    query.push_bind(manager_id);
 }
 
 /// The condition of the view `passwords_known_to_others`, for one manager: former passwords that

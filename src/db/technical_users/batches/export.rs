@@ -40,13 +40,33 @@ pub struct Exporter<'a> {
     pub batch_id: i64,
 }
 
+/// What the passwords are exported to.
+#[derive(Clone, Copy)]
+pub enum ExportForm {
+    Sheets,
+    File,
+    /// The file, for the recipient alone.
+    EncryptedFile(Recipient),
+}
+
+impl ExportForm {
+    /// In the history.
+    fn words(self) -> String {
+        match self {
+            Self::Sheets => "fiches (PDF)".to_owned(),
+            Self::File => "fichier (CSV)".to_owned(),
+            Self::EncryptedFile(recipient) => format!("fichier chiffré pour {recipient}"),
+        }
+    }
+}
+
 /// Opens what the session can open of a finished batch, and records that its person has seen it.
 /// From the first export on, the envelopes last for ten minutes. `None` where nothing can be
-/// opened. The events name the `recipient` for whom the file is encrypted.
+/// opened. The events name the `form`.
 ///
 /// # Errors
 /// Database errors.
-pub async fn open(pool: &PgPool, exporter: Exporter<'_>, recipient: Option<Recipient>) -> sqlx::Result<Option<Export>> {
+pub async fn open(pool: &PgPool, exporter: Exporter<'_>, form: ExportForm) -> sqlx::Result<Option<Export>> {
     let mut tx = pool.begin().await?;
     let Some(batch) = lock(&mut tx, exporter).await? else { return Ok(None) };
     let accounts = opened(&mut tx, exporter).await?;
@@ -58,7 +78,7 @@ pub async fn open(pool: &PgPool, exporter: Exporter<'_>, recipient: Option<Recip
     if batch.is_first {
         shorten(&mut tx, exporter.batch_id).await?;
     }
-    record(&mut tx, exporter, recipient, (&ids, batch.is_first)).await?;
+    record(&mut tx, exporter, form, (&ids, batch.is_first)).await?;
     tx.commit().await?;
     Ok(Some(Export { accounts, at: batch.at }))
 }
@@ -128,10 +148,11 @@ async fn opened(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result
     Ok(opened)
 }
 
-/// Whoever has the file knows the passwords, as if they had been displayed.
+/// Whoever has the file knows the passwords, as if they had been displayed. At the first export
+/// both times are the same, by which the account's page knows that they were not.
 async fn mark(conn: &mut PgConnection, ids: &[i64]) -> sqlx::Result<()> {
     sqlx::query!(
-        "UPDATE technical_users SET password_exported_at = portal_now(),
+        "UPDATE technical_users SET password_exported_at = coalesce(password_exported_at, portal_now()),
                 password_shown_at = coalesce(password_shown_at, portal_now())
           WHERE id IN (SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE)",
         ids,
@@ -158,12 +179,11 @@ async fn shorten(conn: &mut PgConnection, batch_id: i64) -> sqlx::Result<()> {
 async fn record(
     conn: &mut PgConnection,
     exporter: Exporter<'_>,
-    recipient: Option<Recipient>,
+    form: ExportForm,
     (ids, is_first): (&[i64], bool),
 ) -> sqlx::Result<()> {
     let Exporter { actor, batch_id, .. } = exporter;
-    let encrypted = recipient.map(|recipient| format!(", chiffré pour {recipient}")).unwrap_or_default();
-    let detail = format!("lot n°\u{a0}{batch_id}{encrypted}");
+    let detail = format!("lot n°\u{a0}{batch_id}, {}", form.words());
     if !is_first {
         let detail = format!("{detail}, {} comptes, de nouveau", ids.len());
         return audit::record(conn, Event { detail: &detail, ..Event::of(actor, Action::PasswordExported) }).await;

@@ -128,6 +128,26 @@ pub async fn rows(pool: &PgPool, batch: &Batch, outcome: Outcome, limit: i64) ->
     Ok(read.collect())
 }
 
+/// The first accounts whose password is still the one that the manager's batch made, in the order
+/// of the form.
+///
+/// # Errors
+/// Database errors.
+pub async fn unchanged(pool: &PgPool, manager_id: i64, batch_id: i64, limit: usize) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!(
+        r#"SELECT t.id FROM batches b JOIN batch_items i ON i.batch_id = b.id AND i.done_at IS NOT NULL
+             JOIN technical_users t ON t.id = i.technical_user_id AND t.credential_version = i.credential_version
+             JOIN structures s ON s.id = t.structure_id
+            WHERE b.id = $1 AND b.manager_id = $2 AND s.principal_manager_id = $2 AND t.status <> 'DELETED'
+            ORDER BY i.position LIMIT $3"#,
+        batch_id,
+        manager_id,
+        i64::try_from(limit).unwrap_or(i64::MAX),
+    )
+    .fetch_all(pool)
+    .await
+}
+
 /// A batch that the lists announce.
 #[derive(Clone, Debug)]
 pub struct AnnouncedBatch {

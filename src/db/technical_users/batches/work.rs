@@ -288,7 +288,8 @@ async fn change(
     let structure_id = structure.id();
     let account = find_in(conn, structure, technical_user_id).await?.ok_or(ItemRefusal::Deleted)?;
     let locked = changes::LockedAccount { id: technical_user_id, login: &account.account().login, structure_id };
-    let changed = changes::apply(conn, &batch.actor, &locked, changes::Change { status, reason: "" }).await?;
+    let reason = format!("lot n°\u{a0}{}", batch.id);
+    let changed = changes::apply(conn, &batch.actor, &locked, changes::Change { status, reason: &reason }).await?;
     if changed { Ok(Done { technical_user_id, credential_version: None }) } else { Err(ItemRefusal::Unchanged.into()) }
 }
 
@@ -335,6 +336,7 @@ async fn finish(conn: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
     let ended = sqlx::query!(
         r#"UPDATE batches b SET finished_at = portal_now() FROM users u WHERE b.id = $1 AND u.id = b.manager_id
            RETURNING u.contact_address, b.finished_at AS "at!",
+                     (SELECT min(expires_at) FROM envelopes WHERE batch_id = $1) AS exportable_until,
                      (SELECT count(*) FROM batch_items WHERE batch_id = $1 AND done_at IS NOT NULL) AS "done!",
                      (SELECT count(*) FROM batch_items WHERE batch_id = $1 AND refusal IS NOT NULL) AS "refused!""#,
         batch.id,
@@ -353,6 +355,8 @@ async fn finish(conn: &mut PgConnection, batch: &Batch) -> sqlx::Result<()> {
         refused: ended.refused.unsigned_abs(),
         actor: batch.actor.name.clone(),
         at: ended.at,
+        batch_id: Some(batch.id),
+        exportable_until: ended.exportable_until,
     };
     outbox::enqueue(conn, &batch.actor, &ended.contact_address, &Notification::BatchFinished(notice)).await
 }

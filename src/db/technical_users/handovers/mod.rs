@@ -180,6 +180,45 @@ pub async fn of_account(pool: &PgPool, account: &ManagedTechnicalUser) -> sqlx::
     Ok(handovers)
 }
 
+/// A hand-over of passwords that a batch made.
+#[derive(Clone, Debug)]
+pub struct BatchHandover {
+    pub handover: Handover,
+    /// One of its accounts, by which the manager can revoke it.
+    pub account_id: Option<i64>,
+}
+
+/// The most hand-overs of a batch that its page lists.
+const MOST_OF_BATCH: i64 = 20;
+
+/// The hand-overs of the passwords that the manager's batch made, the newest first.
+///
+/// # Errors
+/// Database errors.
+pub async fn of_batch(pool: &PgPool, manager_id: i64, batch_id: i64) -> sqlx::Result<Vec<BatchHandover>> {
+    let mut conn = pool.acquire().await?;
+    let found = sqlx::query!(
+        r#"SELECT p.handover_id, min(t.id) FILTER (WHERE t.credential_version = p.credential_version
+                  AND t.status <> 'DELETED' AND s.principal_manager_id = b.manager_id) AS account_id
+             FROM batches b JOIN batch_items i ON i.batch_id = b.id AND i.done_at IS NOT NULL
+             JOIN handed_over_passwords p
+               ON p.technical_user_id = i.technical_user_id AND p.credential_version = i.credential_version
+             JOIN technical_users t ON t.id = p.technical_user_id JOIN structures s ON s.id = t.structure_id
+            WHERE b.id = $1 AND b.manager_id = $2 GROUP BY p.handover_id ORDER BY p.handover_id DESC LIMIT $3"#,
+        batch_id,
+        manager_id,
+        MOST_OF_BATCH,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut handovers = Vec::with_capacity(found.len());
+    for row in found {
+        let handover = read(&mut *conn, row.handover_id).await?.into();
+        handovers.push(BatchHandover { handover, account_id: row.account_id });
+    }
+    Ok(handovers)
+}
+
 /// Locks what a hand-over is of: the structures, then the accounts, by their ids.
 async fn lock(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<()> {
     let accounts =

@@ -89,8 +89,10 @@ impl DueLink {
     /// What is to be done, the most urgent first. What is not to be done is left out.
     pub fn of(counts: DueCounts, shown: StatusFilter) -> Vec<Self> {
         let plural = |count: i64| if count > 1 { "s" } else { "" };
-        let DueCounts { expired, to_renew, failing, suspended, known_to_another } = counts;
+        let DueCounts { expired, to_renew, failing, suspended, known_to_another, handovers_waiting, link_alarms } =
+            counts;
         let kinds = [
+            (StatusFilter::LinkAlarm, link_alarms, format!("lien{0} présenté{0} en vain", plural(link_alarms)), "bad"),
             (StatusFilter::Expired, expired, format!("expiré{}", plural(expired)), "bad"),
             (StatusFilter::ToRenew, to_renew, "à renouveler sous 60 jours".to_owned(), "warn"),
             (StatusFilter::Failing, failing, "en échec".to_owned(), "bad"),
@@ -100,6 +102,12 @@ impl DueLink {
                 known_to_another,
                 format!("connu{} d’un ancien gestionnaire", plural(known_to_another)),
                 "warn",
+            ),
+            (
+                StatusFilter::HandoverWaiting,
+                handovers_waiting,
+                format!("remise{} en attente", plural(handovers_waiting)),
+                "off",
             ),
         ];
         let to_do = kinds.into_iter().filter(|(_, count, ..)| *count > 0);
@@ -125,11 +133,13 @@ pub fn status_word(status: StatusFilter) -> &'static str {
         StatusFilter::Suspended => "suspendu",
         StatusFilter::KnownToAnother => "connu",
         StatusFilter::KnownToIntegrator => "connu-integrateur",
+        StatusFilter::HandoverWaiting => "remise-en-attente",
+        StatusFilter::LinkAlarm => "lien-presente",
     }
 }
 
 /// The filters, in the order of the choice.
-const STATUSES: [(StatusFilter, &str); 8] = [
+const STATUSES: [(StatusFilter, &str); 10] = [
     (StatusFilter::Any, "Tous"),
     (StatusFilter::Active, "Actifs"),
     (StatusFilter::Expired, "Expirés"),
@@ -138,6 +148,8 @@ const STATUSES: [(StatusFilter, &str); 8] = [
     (StatusFilter::Suspended, "Suspendus"),
     (StatusFilter::KnownToAnother, "Connus d’un ancien gestionnaire"),
     (StatusFilter::KnownToIntegrator, "Connus d’un intégrateur"),
+    (StatusFilter::HandoverWaiting, "En attente de remise"),
+    (StatusFilter::LinkAlarm, "Lien présenté en vain"),
 ];
 
 /// The filter that a word of the URL names; an unknown word names none.
@@ -164,7 +176,7 @@ impl From<OffsetDateTime> for Month {
 pub struct Selection {
     pub query: String,
     /// Value, label, and whether it is selected.
-    pub status: [(&'static str, &'static str, bool); 8],
+    pub status: [(&'static str, &'static str, bool); 10],
     pub order: [(&'static str, &'static str, bool); 3],
     /// The month in which the passwords expire, if the list is narrowed to one.
     pub month: Option<Month>,

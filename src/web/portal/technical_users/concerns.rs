@@ -28,6 +28,10 @@ pub enum SecretState {
         shown_at: OffsetDateTime,
         at: OffsetDateTime,
     },
+    /// Exported with others of its batch, and never on a screen.
+    ExportedOnly {
+        at: OffsetDateTime,
+    },
 }
 
 /// One thing that is wrong or due.
@@ -161,6 +165,8 @@ impl SecretState {
         let is_handed_over =
             handover.is_some_and(|made| matches!(made.state, LinkState::Waiting | LinkState::Opened { .. }));
         match (account.password_shown_at, account.password_exported_at) {
+            // The export of a batch sets both at once; what is displayed is exported later.
+            (Some(shown_at), Some(at)) if shown_at == at => Self::ExportedOnly { at },
             (Some(shown_at), Some(at)) => Self::Exported { shown_at, at },
             (Some(at), None) => Self::Shown { at },
             _ if is_waiting => Self::Ready,

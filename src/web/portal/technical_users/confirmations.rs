@@ -8,9 +8,11 @@ use axum::{
 
 use super::{
     delivery::Delivery,
+    handover_view::HandoverView,
     pages::{Account, AccountAct, ConfirmationPage},
 };
 use crate::{
+    db::technical_users::handovers,
     domain::random,
     web::{
         edge::{
@@ -37,8 +39,14 @@ pub async fn end_former_password(State(state): State<AppState>, managed: Managed
     confirmation(&state, &managed, AccountAct::EndFormerPassword)
 }
 
+/// Goes to the account's page if no link waits.
 pub async fn revoke_handover(State(state): State<AppState>, managed: ManagedAccount) -> Answer {
-    confirmation(&state, &managed, AccountAct::RevokeHandover)
+    let handover = handovers::of_account(&state.pool, &managed.account).await?.present.map(HandoverView::from);
+    let Some(waiting) = handover.filter(HandoverView::is_waiting) else {
+        return Ok(Redirect::to(&paths::technical_user(managed.account.id())).into_response());
+    };
+    let confirmation = confirmation_page(&state, &managed, AccountAct::RevokeHandover);
+    page(&ConfirmationPage { handover: Some(waiting), ..confirmation })
 }
 
 pub async fn suspend(State(state): State<AppState>, managed: ManagedAccount) -> Answer {
@@ -64,6 +72,7 @@ fn confirmation_page(state: &AppState, managed: &ManagedAccount, act: AccountAct
         account: Account::from(managed),
         act,
         delivery: Delivery::default(),
+        handover: None,
         errors: Errors::none(),
         idempotency_token: random::token(&mut random::os_rng()),
     }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::{
     handover_pages::{HandoverLinkPage, HandoverOpenedPage, HandoverOverPage, ShownAccount},
+    program_file::{ProgramLine, program_file},
     sheet::{self as documents, SheetIssue},
     summary::cpro_account,
 };
@@ -27,9 +28,10 @@ use crate::{
     },
     domain::{
         audit::Actor,
-        handover::{Code, HandoverKey, LinkSecret},
+        handover::{Code, CodeError, HandoverKey, LinkSecret},
         random,
     },
+    pdf::GroupName,
     web::{
         edge::{
             context::{RequestContext, software},
@@ -38,7 +40,6 @@ use crate::{
             state::AppState,
         },
         identity::session::Browser,
-        paths,
         portal::export as files,
         shell::{form::Errors, values::StructureName},
     },
@@ -105,10 +106,10 @@ pub async fn open(
         return show(&state, &link, Some(found), Errors::none(), false);
     }
     let key = if found.needs_code {
-        let Some(code) = form.code.as_ref().and_then(|typed| Code::parse(typed)) else {
-            return without_code(&state, &context, &headers, &link, found).await;
-        };
-        key_of_code(&state, &context, &link, code).await?
+        match Code::parse(form.code.as_ref().map_or("", |typed| typed.as_str())) {
+            Ok(code) => key_of_code(&state, &context, &link, code).await?,
+            Err(error) => return without_code(&state, &context, &headers, &link, (found, error)).await,
+        }
     } else {
         Some(link.key(None))
     };
@@ -121,13 +122,13 @@ async fn without_code(
     context: &RequestContext,
     headers: &HeaderMap,
     link: &LinkSecret,
-    found: LinkPage,
+    (found, error): (LinkPage, CodeError),
 ) -> Result<Response, AppError> {
     if found.state != LinkState::Waiting {
         return present(state, context, headers, link, None, found.sender).await;
     }
-    let message = "Saisissez les quatre mots du code, tels qu’ils vous ont été dits. Cet essai n’a pas été compté.";
-    show(state, link, Some(found), Errors::one("code", message.into()), false)
+    let message = format!("{error} Cet essai n’a pas été compté.");
+    show(state, link, Some(found), Errors::one("code", message), false)
 }
 
 /// The key with this code; `None` where no code may be tried any more. The try is counted before.
@@ -251,8 +252,8 @@ fn draw(api_url: &str, exported: &Exported, facts: &HashMap<i64, SheetFacts>) ->
             documents::download(&facts.login, &sheet)
         }
         several => {
-            let name = format!("remise de {} comptes", several.len());
-            let sheets = documents::group_of_sheets(&issue, &name, accounts.iter().copied())?;
+            let of_link = several.iter().copied();
+            let sheets = documents::group_of_sheets(&issue, GroupName::Handover, of_link)?;
             documents::download("remise", &sheets)
         }
     }
@@ -267,32 +268,15 @@ pub async fn csv(
 ) -> Result<Response, AppError> {
     let _turn = browser.turn(&state).await?;
     let Some(exported) = exported(&state, &context, &form).await? else { return too_late(&state) };
-    let api_url = &state.settings.public_url;
-    let head = [
-        "Structure",
-        "Type d’identifiant",
-        "Identifiant",
-        "Libellé",
-        "Identifiant de connexion",
-        "Mot de passe",
-        "Échéance du mot de passe (heure de Paris)",
-        "En-tête cpro-account",
-        "Adresse de l’API",
-        "Adresse du jeton",
-    ];
-    let rows = exported.passwords.into_iter().map(|opened| {
-        [
-            opened.structure,
-            opened.identifier_type,
-            opened.identifier,
-            opened.label.unwrap_or_default(),
-            opened.login.clone(),
-            opened.password.expose().to_owned(),
-            files::instant(opened.expires_at),
-            cpro_account(&opened.login, &opened.password),
-            api_url.clone(),
-            format!("{api_url}{}", paths::API_TOKEN),
-        ]
+    let accounts = exported.passwords.iter().map(|opened| ProgramLine {
+        identifier_type: &opened.identifier_type,
+        identifier: &opened.identifier,
+        structure: &opened.structure,
+        label: opened.label.as_deref(),
+        login: &opened.login,
+        password: &opened.password,
+        expires_at: opened.expires_at,
     });
-    Ok(files::download("informations-de-connexion.csv", files::CSV, files::whole(head, rows)?))
+    let file = program_file(&state.settings.public_url, accounts)?;
+    Ok(files::download("informations-de-connexion.csv", files::CSV, file))
 }

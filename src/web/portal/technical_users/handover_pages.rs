@@ -1,7 +1,7 @@
 //! Views of hand-overs: the manager's pages, and the public page of a link.
 
 use askama::Template;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
@@ -91,10 +91,13 @@ pub struct Letter<'a> {
     pub has_code: bool,
 }
 
+/// All but what RFC 3986 never encodes: some programs show an address as the URL writes it.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 impl Letter<'_> {
     /// A `mailto:` URL (RFC 6068).
     pub fn mailto(&self) -> String {
-        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
         let code = if self.has_code {
             "Il vous demandera un code de quatre mots, que je vous donnerai par téléphone.\n\n"
         } else {
@@ -209,6 +212,7 @@ mod tests {
         assert!(url.bytes().all(|byte| byte.is_ascii_graphic()) && url.matches(['?', '&']).count() == 2, "{url}");
         let (address, rest) = url.strip_prefix("mailto:").and_then(|rest| rest.split_once('?')).unwrap();
         assert_eq!(percent_decode_str(address).decode_utf8().unwrap(), letter.address);
+        assert!(address.ends_with("@exemple.fr"), "{address}");
         let said = percent_decode_str(rest).decode_utf8().unwrap();
         assert!(
             said.contains("(collez ici le lien)") && said.contains("code de quatre mots") && !said.contains("http")

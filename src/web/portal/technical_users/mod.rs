@@ -12,6 +12,7 @@ pub mod handover_pages;
 pub mod handover_view;
 pub mod label;
 pub mod pages;
+mod program_file;
 pub mod restrictions;
 pub mod restrictions_form;
 pub mod restrictions_pages;

@@ -79,6 +79,8 @@ pub struct ConfirmationPage {
     pub act: AccountAct,
     /// What a reset does with the new password.
     pub delivery: Delivery,
+    /// What a revocation ends.
+    pub handover: Option<HandoverView>,
     pub errors: Errors,
     pub idempotency_token: String,
 }

@@ -17,7 +17,7 @@ use crate::{
         structure_identifier::IdentifierType,
     },
     french,
-    pdf::{self, ConnectionSheet, PdfError, SheetGroup},
+    pdf::{self, ConnectionSheet, GroupName, PdfError, SheetGroup},
     web::{edge::error::AppError, paths, shell::filters},
 };
 
@@ -91,7 +91,7 @@ pub fn single_sheet(
 /// `name`.
 pub fn group_of_sheets<'a>(
     issue: &SheetIssue,
-    name: &str,
+    name: GroupName,
     accounts: impl Iterator<Item = (&'a SheetFacts, &'a Password)>,
 ) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let accounts: Vec<_> = accounts.collect();
@@ -141,7 +141,7 @@ impl SheetIssue {
     }
 
     /// The sheets of several accounts, behind a cover that lists them under `name`.
-    fn render_group(&self, name: &str, subjects: &[SheetSubject<'_>]) -> Result<Zeroizing<Vec<u8>>, PdfError> {
+    fn render_group(&self, name: GroupName, subjects: &[SheetSubject<'_>]) -> Result<Zeroizing<Vec<u8>>, PdfError> {
         let words: Vec<Words> = subjects.iter().map(Words::of).collect();
         let addresses: Vec<Vec<&str>> = words.iter().map(Words::address).collect();
         let with_words = subjects.iter().zip(&words).zip(&addresses);

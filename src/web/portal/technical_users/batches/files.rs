@@ -6,12 +6,15 @@ use zeroize::Zeroizing;
 use crate::{
     db::technical_users::batches::export::Export,
     domain::{age::Recipient, random},
+    pdf::GroupName,
     web::{
         edge::error::AppError,
-        paths,
         portal::{
             export,
-            technical_users::sheet::{self, SheetIssue},
+            technical_users::{
+                program_file::{ProgramLine, program_file},
+                sheet::{self, SheetIssue},
+            },
         },
     },
 };
@@ -19,11 +22,11 @@ use crate::{
 /// One page an account, behind a cover that lists them.
 pub fn sheets(public_url: &str, batch_id: i64, opened: &Export) -> Result<Zeroizing<Vec<u8>>, AppError> {
     let accounts = opened.accounts.iter().map(|account| (&account.facts, &account.password));
-    sheet::group_of_sheets(&SheetIssue::new(public_url, opened.at), &format!("lot n°\u{a0}{batch_id}"), accounts)
+    sheet::group_of_sheets(&SheetIssue::new(public_url, opened.at), GroupName::Batch(batch_id), accounts)
 }
 
 /// One line an account, for a program or a spreadsheet.
-pub fn csv(public_url: &str, batch_id: i64, opened: Export) -> Result<Response, AppError> {
+pub fn csv(public_url: &str, batch_id: i64, opened: &Export) -> Result<Response, AppError> {
     let lines = lines(public_url, opened)?;
     Ok(export::download(&format!("raccord-lot-{batch_id}.csv"), export::CSV, lines))
 }
@@ -32,38 +35,22 @@ pub fn csv(public_url: &str, batch_id: i64, opened: Export) -> Result<Response, 
 pub fn encrypted_csv(
     public_url: &str,
     batch_id: i64,
-    opened: Export,
+    opened: &Export,
     recipient: Recipient,
 ) -> Result<Response, AppError> {
     let file = recipient.encrypt(&lines(public_url, opened)?, &mut random::os_rng());
     Ok(export::download(&format!("raccord-lot-{batch_id}.csv.age"), "application/octet-stream", file))
 }
 
-fn lines(public_url: &str, opened: Export) -> Result<Vec<u8>, AppError> {
-    let token_url = format!("{public_url}{}", paths::API_TOKEN);
-    let head = [
-        "Type d’identifiant",
-        "Identifiant de la structure",
-        "Structure",
-        "Libellé",
-        "Identifiant de connexion",
-        "Mot de passe",
-        "Échéance du mot de passe (heure de Paris)",
-        "Adresse de l’API",
-        "Adresse des jetons",
-    ];
-    let rows = opened.accounts.into_iter().map(|account| {
-        [
-            account.facts.identifier_type.code().to_owned(),
-            account.facts.identifier,
-            account.facts.card.designation,
-            account.facts.label.unwrap_or_default(),
-            account.facts.login,
-            account.password.expose().to_owned(),
-            export::instant(account.facts.expires_at),
-            public_url.to_owned(),
-            token_url.clone(),
-        ]
+fn lines(public_url: &str, opened: &Export) -> Result<Vec<u8>, AppError> {
+    let accounts = opened.accounts.iter().map(|account| ProgramLine {
+        identifier_type: account.facts.identifier_type.code(),
+        identifier: &account.facts.identifier,
+        structure: &account.facts.card.designation,
+        label: account.facts.label.as_deref(),
+        login: &account.facts.login,
+        password: &account.password,
+        expires_at: account.facts.expires_at,
     });
-    export::whole(head, rows)
+    program_file(public_url, accounts)
 }

@@ -14,9 +14,12 @@ use axum::{
 
 use super::sheet;
 use crate::{
-    db::technical_users::batches::{
-        export::{self, Export, Exporter},
-        progress::{self, Batch, Outcome},
+    db::technical_users::{
+        batches::{
+            export::{self, Export, ExportForm, Exporter},
+            progress::{self, Batch, Outcome},
+        },
+        handovers,
     },
     domain::age::Recipient,
     web::{
@@ -30,7 +33,7 @@ use crate::{
     },
     work_queue::QueueKey,
 };
-use pages::{BatchPage, KeyForm};
+use pages::{BatchPage, KeyForm, MOST_LINKED};
 
 /// Rows of each outcome that the page lists.
 const LISTED: i64 = 100;
@@ -62,7 +65,7 @@ impl OwnBatch {
 
 /// Shows the batch.
 ///
-/// Two calls of `db`: the rows of each outcome.
+/// Several calls of `db`: the rows of each outcome, and what became of the passwords.
 pub async fn page(
     State(state): State<AppState>,
     own: OwnBatch,
@@ -79,24 +82,33 @@ async fn batch_page(
 ) -> Result<BatchPage, AppError> {
     let OwnBatch { visitor, batch } = own;
     let layout = state.layout(&visitor.person, Tab::Activities, notice.notice());
+    let (pool, manager_id) = (&state.pool, visitor.person.user_id);
     let (done, refused) = if batch.finished_at.is_some() {
-        let done = progress::rows(&state.pool, batch, Outcome::Done, LISTED).await?;
-        (done, progress::rows(&state.pool, batch, Outcome::Refused, LISTED).await?)
+        let done = progress::rows(pool, batch, Outcome::Done, LISTED).await?;
+        (done, progress::rows(pool, batch, Outcome::Refused, LISTED).await?)
     } else {
         (Vec::new(), Vec::new())
     };
-    Ok(BatchPage::new(layout, batch, [done, refused], key))
+    let page = BatchPage::new(layout, batch, [done, refused], key);
+    if batch.finished_at.is_none() || !batch.act.issues_passwords() {
+        return Ok(page);
+    }
+    let made = handovers::of_batch(pool, manager_id, batch.id).await?;
+    let unchanged = progress::unchanged(pool, manager_id, batch.id, MOST_LINKED + 1).await?;
+    Ok(page.with_handovers(made, &unchanged))
 }
 
 /// « Exporter les fiches (PDF) ».
 pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    file(&state, &own, None, |url, id, opened| sheet::download(&format!("lot-{id}"), &files::sheets(url, id, &opened)?))
-        .await
+    file(&state, &own, ExportForm::Sheets, |url, id, opened| {
+        sheet::download(&format!("lot-{id}"), &files::sheets(url, id, opened)?)
+    })
+    .await
 }
 
 /// « Exporter pour un logiciel (CSV) ».
 pub async fn csv(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
-    file(&state, &own, None, files::csv).await
+    file(&state, &own, ExportForm::File, files::csv).await
 }
 
 /// « Exporter le fichier chiffré »: for the public key of an integrator. A key that is none shows
@@ -111,8 +123,8 @@ pub async fn encrypted_csv(
         let page = batch_page(&state, &own, NoticeQuery::default(), key).await?;
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
-    let encrypt = move |url: &str, id, opened| files::encrypted_csv(url, id, opened, recipient);
-    file(&state, &own, Some(recipient), encrypt).await
+    let encrypt = move |url: &str, id, opened: &Export| files::encrypted_csv(url, id, opened, recipient);
+    file(&state, &own, ExportForm::EncryptedFile(recipient), encrypt).await
 }
 
 /// Opens the passwords and has a file made of them, for one of the person's few downloads at a
@@ -120,15 +132,15 @@ pub async fn encrypted_csv(
 async fn file(
     state: &AppState,
     own: &OwnBatch,
-    recipient: Option<Recipient>,
-    make: impl FnOnce(&str, i64, Export) -> Result<Response, AppError> + Send + 'static,
+    form: ExportForm,
+    make: impl FnOnce(&str, i64, &Export) -> Result<Response, AppError> + Send + 'static,
 ) -> Result<Response, AppError> {
     let _share = state.exports.take(Downloader::Person(own.visitor.person.user_id), 1)?;
-    let opened = export::open(&state.pool, own.exporter(), recipient).await?;
+    let opened = export::open(&state.pool, own.exporter(), form).await?;
     let Some(opened) = opened else { return gone(state, own).await };
     let (url, id) = (state.settings.public_url.clone(), own.batch.id);
     let (key, queue) = (QueueKey::Person(own.visitor.person.user_id), state.drawing_queue(opened.accounts.len()));
-    queue.run(key, move || make(&url, id, opened)).await?
+    queue.run(key, move || make(&url, id, &opened)).await?
 }
 
 /// The page, which says why nothing can be exported.

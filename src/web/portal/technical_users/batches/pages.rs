@@ -5,15 +5,25 @@ use serde::Deserialize;
 use time::OffsetDateTime;
 
 use crate::{
-    db::technical_users::batches::progress::{Batch, BatchRow},
+    db::technical_users::{
+        batches::progress::{Batch, BatchRow},
+        handovers::{BatchHandover, LinkState},
+    },
     domain::batch::{BatchAct, ItemRefusal},
-    web::shell::{
-        filters,
-        form::Errors,
-        layout::Layout,
-        values::{Id, StructureName},
+    web::{
+        paths,
+        portal::technical_users::handover_view::HandoverView,
+        shell::{
+            filters,
+            form::Errors,
+            layout::Layout,
+            values::{Id, StructureName},
+        },
     },
 };
+
+/// The most accounts that a link chooses.
+pub const MOST_LINKED: usize = 100;
 
 /// A batch under way, or « Récapitulatif groupé ».
 #[derive(Template)]
@@ -33,7 +43,45 @@ pub struct BatchPage {
     pub exportable_until: Option<OffsetDateTime>,
     pub done_rows: Vec<ResultRow>,
     pub refused_rows: Vec<ResultRow>,
+    pub handovers: Vec<BatchHandoverView>,
+    /// What resets the passwords that are still the batch's.
+    pub reset: Option<ResetLink>,
     pub key: KeyForm,
+}
+
+/// A link by which passwords of the batch were handed over.
+pub struct BatchHandoverView {
+    pub made: HandoverView,
+    /// How many accounts it is of.
+    pub accounts: u64,
+    /// One of its accounts, where it can be revoked.
+    pub revocable: Option<Id>,
+}
+
+impl From<BatchHandover> for BatchHandoverView {
+    fn from(BatchHandover { handover, account_id }: BatchHandover) -> Self {
+        let accounts = handover.accounts.unsigned_abs();
+        let made = HandoverView::from(handover);
+        Self { revocable: account_id.filter(|_| made.is_waiting()), made, accounts }
+    }
+}
+
+/// A link to the reset of these accounts.
+pub struct ResetLink {
+    pub accounts: u64,
+    pub url: String,
+}
+
+impl ResetLink {
+    /// `None` for none, and for more than a URL names.
+    fn of(accounts: &[i64]) -> Option<Self> {
+        let named = !accounts.is_empty() && accounts.len() <= MOST_LINKED;
+        named.then(|| {
+            let chosen: String = accounts.iter().map(|id| format!("&compte-{id}=oui")).collect();
+            let url = format!("{}?acte={}{chosen}", paths::ACCOUNTS_CHOICE, BatchAct::ResetPassword.code());
+            Self { accounts: accounts.len() as u64, url }
+        })
+    }
 }
 
 /// For whom the file for a program is encrypted.
@@ -95,8 +143,23 @@ impl BatchPage {
             exportable_until: batch.exportable_until,
             done_rows: done.into_iter().map(ResultRow::from).collect(),
             refused_rows: refused.into_iter().map(ResultRow::from).collect(),
+            handovers: Vec::new(),
+            reset: None,
             key,
         }
+    }
+
+    /// With what became of its passwords: to whom they were handed over, and which accounts still
+    /// have them.
+    pub fn with_handovers(self, made: Vec<BatchHandover>, unchanged: &[i64]) -> Self {
+        let handovers = made.into_iter().map(BatchHandoverView::from).collect();
+        Self { handovers, reset: ResetLink::of(unchanged), ..self }
+    }
+
+    /// Whether passwords of the batch can be neither exported nor were handed over.
+    pub fn has_lapsed(&self) -> bool {
+        let handed_over: u64 = self.handovers.iter().map(|link| link.accounts).sum();
+        self.exportable == 0 && handed_over < self.done
     }
 
     /// Items that are done or refused.
