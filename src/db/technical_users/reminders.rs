@@ -83,6 +83,7 @@ fn notice_of(mut reminders: Vec<Reminder>) -> Notification {
     }
     Notification::PasswordsExpiring(ExpiriesNotice {
         first_at: reminders[0].expires_at,
+        territory: reminders[0].territory(),
         accounts: reminders.iter().take(NAMED).map(Reminder::name).collect(),
         others: reminders.len().saturating_sub(NAMED),
     })
@@ -110,10 +111,15 @@ impl Reminder {
             None => self.login.clone(),
         }
     }
+
+    fn territory(&self) -> Option<Territory> {
+        Territory::of_structure(self.identifier_type, &self.postal_code)
+    }
 }
 
 impl From<Reminder> for ExpiryNotice {
     fn from(reminder: Reminder) -> Self {
+        let territory = reminder.territory();
         Self {
             technical_user_id: reminder.id,
             login: reminder.login,
@@ -122,7 +128,7 @@ impl From<Reminder> for ExpiryNotice {
             identifier: reminder.identifier,
             expires_at: reminder.expires_at,
             days_left: reminder.days_left,
-            territory: Territory::of_structure(reminder.identifier_type, &reminder.postal_code),
+            territory,
         }
     }
 }

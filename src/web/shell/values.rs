@@ -41,7 +41,8 @@ pub struct Expiry {
     pub at: OffsetDateTime,
     /// Calendar days until then in Paris; negative once it is past.
     pub days_left: i64,
-    /// The hour where the structure is, if it is another day there.
+    /// The hour where the structure is, if it is another day there. Lists of several accounts or
+    /// structures leave it out: it is too long for a cell, and the account's page has it.
     pub there: Option<String>,
 }
 

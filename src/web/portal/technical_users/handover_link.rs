@@ -30,6 +30,7 @@ use crate::{
         handover::{Code, HandoverKey, LinkSecret},
         random,
     },
+    french,
     web::{
         edge::{
             context::{RequestContext, software},
@@ -198,6 +199,7 @@ impl From<OpenedPassword> for ShownAccount {
                 active: true,
             },
             expires_at: opened.expires_at,
+            there: french::other_day(opened.expires_at, opened.territory),
             former_until: opened.former_until,
             password: opened.password,
         }
