@@ -10,12 +10,16 @@ use crate::{
     domain::{
         notification::{ExpiriesNotice, ExpiryNotice, Notification},
         structure_identifier::IdentifierType,
+        technical_user::NEAR_EXPIRY_DAYS,
         territory::Territory,
     },
 };
 
 /// Passwords that one mail names; it counts the others.
 const NAMED: usize = 20;
+
+/// Calendar days before the expiry on which reminders leave.
+const DAYS_BEFORE: [i32; 5] = [NEAR_EXPIRY_DAYS, 30, 7, 1, 0];
 
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
@@ -146,10 +150,10 @@ async fn record_due(conn: &mut PgConnection) -> sqlx::Result<Vec<Reminder>> {
                       (t.expires_at AT TIME ZONE 'Europe/Paris')::date - (portal_now() AT TIME ZONE 'Europe/Paris')::date AS days_left
                  FROM technical_users t
                 WHERE t.status = 'ACTIVE'
-                  AND t.expires_at BETWEEN portal_now() - interval '1 day' AND portal_now() + interval '62 days'),
+                  AND t.expires_at BETWEEN portal_now() - interval '1 day' AND portal_now() + make_interval(days => $3 + 2)),
            due AS (
                SELECT e.id, e.credential_version,
-                      (SELECT min(step) FROM unnest('{60,30,7,1,0}'::integer[]) step WHERE step >= e.days_left AND e.days_left >= 0) AS days_before,
+                      (SELECT min(step) FROM unnest($2::integer[]) step WHERE step >= e.days_left AND e.days_left >= 0) AS days_before,
                       e.password_set_at, e.expires_at
                  FROM ending e),
            reminded AS (
@@ -169,6 +173,8 @@ async fn record_due(conn: &mut PgConnection) -> sqlx::Result<Vec<Reminder>> {
              LEFT JOIN technical_user_authority a ON a.technical_user_id = t.id
             ORDER BY t.expires_at, t.id"#,
         BATCH,
+        &DAYS_BEFORE,
+        NEAR_EXPIRY_DAYS,
     )
     .fetch_all(conn)
     .await
