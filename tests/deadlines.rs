@@ -253,6 +253,24 @@ async fn a_calendar_follows_the_deadlines_by_a_link_that_can_be_replaced() {
     assert_eq!(portal.calendar_links().await, 1);
 }
 
+#[tokio::test]
+async fn mails_write_an_identifier_as_people_do() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    portal.set_identifier(structure.id, "TAHITI", "E80208001").await;
+    let browser = portal.signed_in(&manager).await;
+    let account = portal.create_account(&browser, structure.id, "ERP").await;
+    portal.move_clock("370 days").await;
+    assert_eq!(reminders::remind(&portal.pool).await.unwrap(), 1);
+    let login = portal.login_of(account).await;
+    let target = Target { login: &login, reason: "" };
+    operator_acts::suspend(&portal.pool, &Actor::operator(), target).await.expect("a suspension");
+    for kind in ["technical_user_created", "password_expiring", "changed_by_operator"] {
+        let mails = portal.mails_of(kind).await;
+        assert_eq!(mails[0].notice["identifier"], "E80208-001", "{kind}");
+    }
+}
+
 /// The revision of the one event in the manager's calendar.
 async fn revision(browser: &crate::common::Browser) -> u32 {
     let text = browser.get("/activites/echeances.ics").await.body_text();

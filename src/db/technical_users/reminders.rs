@@ -9,7 +9,7 @@ use crate::{
     db::outbox::{self, Cause},
     domain::{
         notification::{ExpiriesNotice, ExpiryNotice, Notification},
-        structure_identifier::IdentifierType,
+        structure_identifier::{IdentifierType, as_written},
         technical_user::NEAR_EXPIRY_DAYS,
         territory::Territory,
     },
@@ -129,7 +129,7 @@ impl From<Reminder> for ExpiryNotice {
             login: reminder.login,
             label: reminder.label,
             structure: reminder.designation,
-            identifier: reminder.identifier,
+            identifier: as_written(reminder.identifier_type.code(), &reminder.identifier),
             expires_at: reminder.expires_at,
             days_left: reminder.days_left,
             territory,
