@@ -6,8 +6,14 @@ use jiff::{
     tz::TimeZone,
 };
 use raccord::{
-    db::{self, technical_users::reminders},
-    domain::technical_user::TechnicalUserStatus,
+    db::{
+        self,
+        technical_users::{
+            operator_acts::{self, ActOutcome, Target},
+            reminders,
+        },
+    },
+    domain::{audit::Actor, technical_user::TechnicalUserStatus},
     web::edge::state::Downloader,
 };
 use sqlx::PgPool;
@@ -245,6 +251,65 @@ async fn a_calendar_follows_the_deadlines_by_a_link_that_can_be_replaced() {
     assert!(text.replace("\r\n ", "").contains("SUMMARY:Mot de passe technique à renouveler\u{a0}: ERP ("), "{text}");
     assert_eq!(portal.events_of("CALENDAR_LINK_MADE").await, 2);
     assert_eq!(portal.calendar_links().await, 1);
+}
+
+#[tokio::test]
+async fn mails_write_an_identifier_as_people_do() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    portal.set_identifier(structure.id, "TAHITI", "E80208001").await;
+    let browser = portal.signed_in(&manager).await;
+    let account = portal.create_account(&browser, structure.id, "ERP").await;
+    portal.move_clock("370 days").await;
+    assert_eq!(reminders::remind(&portal.pool).await.unwrap(), 1);
+    let login = portal.login_of(account).await;
+    let target = Target { login: &login, reason: "" };
+    operator_acts::suspend(&portal.pool, &Actor::operator(), target).await.expect("a suspension");
+    for kind in ["technical_user_created", "password_expiring", "changed_by_operator"] {
+        let mails = portal.mails_of(kind).await;
+        assert_eq!(mails[0].notice["identifier"], "E80208-001", "{kind}");
+    }
+}
+
+/// The revision of the one event in the manager's calendar.
+async fn revision(browser: &crate::common::Browser) -> u32 {
+    let text = browser.get("/activites/echeances.ics").await.body_text();
+    let line = text.lines().find_map(|line| line.strip_prefix("SEQUENCE:")).expect("a revision");
+    line.trim().parse().expect("a number")
+}
+
+#[tokio::test]
+async fn whatever_of_an_event_changes_it_is_another_revision() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let account = portal.create_account(&browser, structure.id, "ERP").await;
+    let login = portal.login_of(account).await;
+    let mut before = revision(&browser).await;
+    assert_eq!(before, 0);
+    let operator = Actor::operator();
+    for (hour, change) in ["label", "name", "postal code", "expiry"].into_iter().enumerate() {
+        portal.move_clock(&format!("{} minutes", hour + 1)).await;
+        match change {
+            "label" => portal.set_label(account, "Paie").await,
+            "name" => portal.set_designation(structure.id, "Ville de Papeete").await,
+            "postal code" => portal.set_postal_code(structure.id, "98714").await,
+            _ => {
+                let target = Target { login: &login, reason: "" };
+                let outcome = operator_acts::expire(&portal.pool, &operator, target).await.expect("an end");
+                assert_eq!(outcome, ActOutcome::Done);
+            }
+        }
+        let after = revision(&browser).await;
+        assert!(after > before, "{change}: {after}");
+        before = after;
+    }
+    // The same again is no change.
+    portal.move_clock("6 minutes").await;
+    portal.set_label(account, "Paie").await;
+    portal.set_designation(structure.id, "Ville de Papeete").await;
+    portal.set_postal_code(structure.id, "98714").await;
+    assert_eq!(revision(&browser).await, before);
 }
 
 #[tokio::test]

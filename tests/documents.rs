@@ -85,6 +85,39 @@ fn every_file_that_a_document_names_exists() {
     }
 }
 
+/// The paths between backticks, outside of examples of several lines. A pattern is no path.
+fn paths(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    let quoted = prose.flat_map(|part| part.split('`').skip(1).step_by(2));
+    let first = quoted.filter_map(|words| words.split_whitespace().next());
+    first.filter(|word| word.contains('/') && !word.contains(['…', '*', '{', '<', '$']))
+}
+
+#[test]
+fn every_path_that_a_document_names_exists() {
+    const ROOMS: [&str; 8] = ["src/", "tests/", "templates/", "docs/", "deploy/", "bin/", "static/", "migrations/"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = files_below(&root.join("docs")).into_iter().chain([root.join("README.md")]);
+    let (mut count, mut missing) = (0, Vec::new());
+    for document in documents.filter(|path| path.extension().is_some_and(|kind| kind == "md")) {
+        let text = fs::read_to_string(&document).expect("the document");
+        for path in paths(&text) {
+            // The tables of architecture.md leave out `src/`, and what it says of tables `src/db/`.
+            let places: &[&str] = match path {
+                path if ROOMS.iter().any(|room| path.starts_with(room)) => &[""],
+                path if path.ends_with(".rs") => &["src", "src/db"],
+                _ => continue,
+            };
+            count += 1;
+            if !places.iter().any(|place| root.join(place).join(path).exists()) {
+                missing.push(format!("{}: {path}", document.display()));
+            }
+        }
+    }
+    assert!(count > 200, "{count} paths");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 #[test]
 fn every_command_tells_its_use_and_does_nothing_else() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

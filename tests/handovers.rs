@@ -98,6 +98,20 @@ async fn a_link_whose_tries_are_used_up_is_over_with_its_alarm_even_if_none_was_
 }
 
 #[tokio::test]
+async fn an_expiry_is_told_by_the_clock_of_a_territory_too_on_the_page_of_the_link_and_in_its_pdf() {
+    let portal = TestPortal::start().await;
+    let scene = handed_over(&portal, &[]).await;
+    portal.set_postal_code(scene.structure.id, "98714").await;
+    portal.set_expiry(scene.account, "2028-01-24 09:00Z").await;
+    let there = "oit le 23 janvier 2028 à 23";
+    let visitor = portal.browser();
+    let opened = visitor.post(&scene.link, &[]).await.page();
+    assert!(opened.fact("Échéance du mot de passe").contains(there), "{}", opened.text());
+    let pdf = visitor.submit(&opened, SHEET, &[]).await;
+    assert!(text_of_pdf(&pdf.body).is_none_or(|text| text.contains("24 janvier 2028, soit le 23 janvier 2028 à 23")));
+}
+
+#[tokio::test]
 async fn a_password_that_its_manager_never_saw_is_shown_once_to_whoever_has_the_link() {
     let portal = TestPortal::start().await;
     let scene = handed_over(&portal, &[]).await;

@@ -5,6 +5,7 @@ use raccord::{
     db::members::import,
     domain::{
         audit::Actor,
+        import_mode::Mode,
         new_person::NewPerson,
         role::Role,
         structure_identifier::{IdentifierType, StructureIdentifier},
@@ -97,7 +98,7 @@ async fn the_import_of_managers_flags_too_also_after_a_time_without_one() {
     let import = async |login: &str| {
         let person = NewPerson::checked(login, "Petit", "Lou", login).unwrap();
         let role = Role::PrincipalManager;
-        import::attach(&portal.pool, &Actor::operator(), &person, &identifier, role).await.unwrap();
+        import::attach(&portal.pool, &Actor::operator(), &person, &identifier, role, Mode::Load).await.unwrap();
     };
     let told = async |recipient: &str| {
         let mails = portal.mails_of("manager_changed").await;

@@ -6,6 +6,7 @@ use raccord::{
     db::members::import,
     domain::{
         audit::Actor,
+        import_mode::Mode,
         new_person::NewPerson,
         role::Role,
         structure_identifier::{IdentifierType, StructureIdentifier},
@@ -213,7 +214,7 @@ async fn an_offer_ends_where_the_operator_names_another_manager() {
     for named in [&lou, &scene.manager] {
         let person = NewPerson::checked(&named.login, "Petit", "Lou", &named.contact_address).unwrap();
         let (pool, role) = (&scene.portal.pool, Role::PrincipalManager);
-        import::attach(pool, &Actor::operator(), &person, &identifier, role).await.unwrap();
+        import::attach(pool, &Actor::operator(), &person, &identifier, role, Mode::Load).await.unwrap();
         scene.stands_no_more(&scene.heir, named).await;
     }
 }

@@ -13,13 +13,13 @@ use super::{
     error::{CliError, Outcome},
     file_kind::FileKind,
     manager_line::Line,
-    report::{Mode, Report},
+    report::Report,
     row_error::RowError,
     table::TableError,
 };
 use crate::{
     db::members::import::{self, AttachError, Attached},
-    domain::{audit::Actor, role::Role, structure_identifier::StructureIdentifier},
+    domain::{audit::Actor, import_mode::Mode, role::Role, structure_identifier::StructureIdentifier},
 };
 
 /// Loads the file, each line in its own transaction. Loading it again changes nothing and sends no
@@ -95,10 +95,7 @@ impl Attaching<'_> {
     async fn attach(&self, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
         let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
         let (pool, actor, Line { person, structure, .. }) = (self.pool, &self.actor, line);
-        let attached = match self.mode {
-            Mode::Load => import::attach(pool, actor, person, structure, role).await?,
-            Mode::DryRun => import::rehearse(pool, actor, person, structure, role).await?,
-        };
+        let attached = import::attach(pool, actor, person, structure, role, self.mode).await?;
         if let Some(later) = superseded_by {
             let remark = format_args!("line {later} names another principal manager: this one becomes secondary");
             Report::remark(number, remark);

@@ -9,13 +9,13 @@ use super::{
     directory_line::{self, ParsedLine},
     error::{CliError, Outcome},
     file_kind::FileKind,
-    report::{Mode, Report},
+    report::Report,
     row_error::RowError,
     table::{Row, TableError},
 };
 use crate::{
     db::structures::directory::{self, DirectoryEntry},
-    domain::audit::Actor,
+    domain::{audit::Actor, import_mode::Mode},
 };
 
 /// Lines per statement.

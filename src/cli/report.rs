@@ -8,25 +8,10 @@ use super::{
     refused_lines::RefusedLines,
     table::Row,
 };
+use crate::domain::import_mode::Mode;
 
 /// Lines between two progress messages.
 const PROGRESS_EVERY: u64 = 10_000;
-
-/// Whether an import changes something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    Load,
-    /// Everything is tried, and nothing kept.
-    DryRun,
-}
-
-impl Mode {
-    /// As the argument `--dry-run` says.
-    #[must_use]
-    pub fn of(dry_run: bool) -> Self {
-        if dry_run { Self::DryRun } else { Self::Load }
-    }
-}
 
 /// Counts an import's lines and prints the bad ones. Dropped before [`Report::end`], it says how
 /// far the import came.

@@ -3,6 +3,8 @@
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
+use crate::domain::technical_user::NEAR_EXPIRY_DAYS;
+
 /// Numbers of one moment.
 #[derive(Clone, Debug)]
 pub struct Statistics {
@@ -24,7 +26,7 @@ pub struct Statistics {
     pub technical_users: i64,
     pub technical_users_active: i64,
     pub technical_users_expired: i64,
-    /// Active ones whose password expires within 60 days.
+    /// Active ones whose password is near its expiry ([`NEAR_EXPIRY_DAYS`]).
     pub technical_users_expiring: i64,
     pub technical_users_suspended: i64,
     pub technical_users_deleted: i64,
@@ -65,7 +67,7 @@ pub async fn read(pool: &PgPool) -> sqlx::Result<Statistics> {
                SELECT count(*) FILTER (WHERE status <> 'DELETED') AS accounts,
                       count(*) FILTER (WHERE status = 'ACTIVE' AND expires_at > portal_now()) AS active,
                       count(*) FILTER (WHERE status = 'ACTIVE' AND expires_at <= portal_now()) AS expired,
-                      count(*) FILTER (WHERE status = 'ACTIVE' AND expires_at > portal_now() AND expires_at < end_of_days(60)) AS expiring,
+                      count(*) FILTER (WHERE status = 'ACTIVE' AND expires_at > portal_now() AND expires_at < end_of_days($1)) AS expiring,
                       count(*) FILTER (WHERE status = 'SUSPENDED') AS suspended,
                       count(*) FILTER (WHERE status = 'DELETED') AS deleted,
                       count(*) FILTER (WHERE status <> 'DELETED' AND is_failing(last_refused_at, last_call_at, password_set_at)) AS failing,
@@ -98,6 +100,7 @@ pub async fn read(pool: &PgPool) -> sqlx::Result<Statistics> {
                   mail.waiting AS "mails_waiting!", mail.oldest AS oldest_mail_at, mail.refused AS "mails_refused!",
                   (SELECT count(*) FROM audit_chain) AS "events!", pg_database_size(current_database()) AS "database_bytes!"
              FROM person, structure, account, calls, mail"#,
+        NEAR_EXPIRY_DAYS,
     )
     .fetch_one(pool)
     .await

@@ -10,6 +10,7 @@ pub mod contact_address;
 pub mod credential;
 pub mod envelope;
 pub mod handover;
+pub mod import_mode;
 pub mod known_browser;
 pub mod link_lifetime;
 pub mod link_page;

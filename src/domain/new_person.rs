@@ -6,6 +6,7 @@
 use std::fmt;
 
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     characters::{is_undefined, is_unprintable},
@@ -96,12 +97,12 @@ impl NewPerson {
         &self.login
     }
 
-    /// As checked: 1 to 100 characters, trimmed.
+    /// As checked: 1 to 100 characters, trimmed and composed (NFC).
     pub fn last_name(&self) -> &str {
         &self.last_name
     }
 
-    /// As checked: 1 to 100 characters, trimmed.
+    /// As checked: 1 to 100 characters, trimmed and composed (NFC).
     pub fn first_name(&self) -> &str {
         &self.first_name
     }
@@ -127,7 +128,7 @@ fn checked_login(text: &str) -> Result<String, LoginError> {
 }
 
 fn checked_name(text: &str) -> Result<String, NameError> {
-    let name = text.trim();
+    let name: String = text.trim().nfc().collect();
     if name.is_empty() {
         Err(NameError::Missing)
     } else if name.chars().count() > 100 {
@@ -135,7 +136,7 @@ fn checked_name(text: &str) -> Result<String, NameError> {
     } else if name.chars().any(|c| is_unprintable(c) || is_undefined(c)) {
         Err(NameError::Unprintable)
     } else {
-        Ok(name.to_owned())
+        Ok(name)
     }
 }
 
@@ -169,6 +170,12 @@ mod tests {
     fn logins_and_names_may_be_long_and_no_longer() {
         assert!(check(&"x".repeat(254), &"é".repeat(100), "a@b.fr").is_ok());
         assert_eq!(check(&"x".repeat(255), "Martin", "a@b.fr"), wrong_login(LoginError::Character));
+    }
+
+    #[test]
+    fn a_name_is_composed_before_it_is_counted() {
+        let person = check("a", &"e\u{301}".repeat(100), "a@b.fr").unwrap();
+        assert_eq!(person.last_name(), "é".repeat(100));
     }
 
     #[test]

@@ -387,6 +387,9 @@ pub struct ExpiriesNotice {
     /// When the first of them expires.
     #[serde(with = "time::serde::timestamp")]
     pub first_at: OffsetDateTime,
+    /// Where its structure is, if its clocks are not those of Paris.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub territory: Option<Territory>,
 }
 
 impl ExpiriesNotice {

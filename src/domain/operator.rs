@@ -5,6 +5,7 @@
 use std::str::FromStr;
 
 use thiserror::Error;
+use unicode_normalization::UnicodeNormalization;
 
 use super::characters::{is_undefined, is_unprintable};
 
@@ -66,7 +67,7 @@ impl FromStr for Reason {
 }
 
 fn words(text: &str, most: usize) -> Result<String, WordsError> {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let text: String = text.split_whitespace().collect::<Vec<_>>().join(" ").nfc().collect();
     match text.chars().count() {
         0 => Err(WordsError::Missing),
         count if count > most => Err(WordsError::TooLong(most)),
@@ -83,6 +84,8 @@ mod tests {
     fn a_name_is_one_line_that_can_be_displayed() {
         let name = |text: &str| text.parse::<OperatorName>();
         assert_eq!(name("  Zoé \n Petit ").unwrap().as_str(), "Zoé Petit");
+        assert_eq!(name("Zoe\u{301} Petit").unwrap().as_str(), "Zoé Petit");
+        assert!(name(&"e\u{301}".repeat(80)).is_ok(), "counted once composed");
         assert_eq!(name(" "), Err(WordsError::Missing));
         assert_eq!(name("Zoé\u{202e}"), Err(WordsError::Unprintable));
         assert_eq!(name("Zo\u{1b}[2Jé"), Err(WordsError::Unprintable));

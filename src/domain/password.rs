@@ -6,6 +6,7 @@ use argon2::{
     Algorithm, Argon2, Block, Params, Version,
     password_hash::phc::{Output, ParamsString, PasswordHash as Phc, Salt},
 };
+use icu_properties::{CodePointMapData, props::GeneralCategory};
 use rand::{CryptoRng, seq::IndexedRandom};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -202,7 +203,16 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// The password in NFC.
+/// The password as it is judged and hashed (`OpaqueString`, RFC 8265 §4.2.2): other spaces become
+/// plain ones, accents are composed with their letters. Some systems send them apart, and some
+/// keyboards give a no-break space.
+pub(super) fn prepared(password: &str) -> Zeroizing<String> {
+    let is_space = |c| CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::SpaceSeparator;
+    Zeroizing::new(password.chars().map(|c| if is_space(c) { ' ' } else { c }).nfc().collect())
+}
+
+/// The password with composed accents and the spaces that were typed, as earlier versions hashed
+/// it.
 fn composed(password: &str) -> Zeroizing<String> {
     Zeroizing::new(password.nfc().collect())
 }
@@ -221,11 +231,10 @@ pub struct Argon2id {
 const CAPACITY: usize = 33 * 1024;
 
 impl Argon2id {
-    /// Hashes a password with the given salt. Its accents are composed first (RFC 8265 §4.2.2):
-    /// some systems send them apart from their letters.
+    /// Hashes a password, [`prepared`], with the given salt.
     #[must_use]
     pub fn hash(&mut self, password: &str, salt: [u8; 16]) -> PasswordHash {
-        let password = &*composed(password);
+        let password = &*prepared(password);
         let params =
             Params::new(MEMORY_KIB, ITERATIONS, 1, Some(HASH_LENGTH)).expect("parameters are within Argon2's limits");
         let output = self.compute(&params, password, &salt);
@@ -240,12 +249,13 @@ impl Argon2id {
     }
 
     /// Whether `hash` is a hash of `password`. Without a hash it computes one anyway and returns
-    /// false, so that an unknown login takes as long as a wrong password. Hashes that an earlier
-    /// version made are of the password as it was typed.
+    /// false, so that an unknown login takes as long as a wrong password. Hashes that earlier
+    /// versions made are of the password as it was typed, or with its accents composed.
     #[must_use]
     pub fn verify(&mut self, password: &str, hash: Option<&PasswordHash>) -> bool {
-        let composed = composed(password);
-        self.verify_exactly(&composed, hash) || *composed != password && self.verify_exactly(password, hash)
+        let forms = [prepared(password), composed(password), Zeroizing::new(password.to_owned())];
+        let mut distinct = (0..forms.len()).filter(|&at| !forms[..at].contains(&forms[at]));
+        distinct.any(|at| self.verify_exactly(&forms[at], hash))
     }
 
     fn verify_exactly(&mut self, password: &str, hash: Option<&PasswordHash>) -> bool {
@@ -344,6 +354,20 @@ mod tests {
             &format!("{}${}", BASE64_NOPAD.encode(&[2; 16]), BASE64_NOPAD.encode(&exact)),
         ));
         assert!(argon2id.verify(apart, Some(&stored)) && !argon2id.verify(typed, Some(&stored)));
+    }
+
+    #[test]
+    fn a_password_is_the_same_with_whatever_spaces_it_was_typed() {
+        let mut argon2id = Argon2id::default();
+        let typed = "le\u{a0}chat\u{202f}dort e\u{301}tendu";
+        let hash = argon2id.hash(typed, [7; 16]);
+        assert!(argon2id.verify("le chat dort étendu", Some(&hash)) && argon2id.verify(typed, Some(&hash)));
+        // Made by the versions that composed accents and kept spaces.
+        let params = Params::new(MEMORY_KIB, ITERATIONS, 1, Some(HASH_LENGTH)).unwrap();
+        let output = BASE64_NOPAD.encode(&argon2id.compute(&params, "le\u{a0}chat\u{202f}dort étendu", &[7; 16]));
+        let stored = format!("$argon2id$v=19$m={MEMORY_KIB},t={ITERATIONS},p=1$BwcHBwcHBwcHBwcHBwcHBw${output}");
+        let stored = PasswordHash::from_stored(stored);
+        assert!(argon2id.verify(typed, Some(&stored)) && !argon2id.verify("un autre\u{a0}é", Some(&stored)));
     }
 
     #[test]

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use super::password::prepared;
+
 /// A password that a person typed. Wiped when dropped, and `Debug` says nothing.
 #[derive(Clone, Default, Deserialize)]
 #[serde(transparent)]
@@ -61,8 +63,8 @@ const OUR_WORDS: [&str; 12] = [
     "bienvenue",
 ];
 
-/// Checks a password that a person chooses (ASVS 6.2.4, 6.2.5, 6.2.9): 15 to 128 characters of any
-/// kind and no composition rule, but nothing that a guesser tries first: the common passwords
+/// Checks a password that a person chooses (ASVS 6.2.4, 6.2.5, 6.2.9), in the form that is hashed:
+/// 15 to 128 characters of any kind and no composition rule, but nothing that a guesser tries first: the common passwords
 /// alone, repeated or with little around them, runs of the keyboard, and `known`, what others know
 /// of the person (login, names, address, structures).
 ///
@@ -71,7 +73,8 @@ const OUR_WORDS: [&str; 12] = [
 /// # Errors
 /// A [`ChosenPasswordError`] that says what is wrong.
 pub fn check_chosen_password(password: &TypedPassword, known: &[String]) -> Result<(), ChosenPasswordError> {
-    let length = password.expose().chars().count();
+    let password = prepared(password.expose());
+    let length = password.chars().count();
     if length < 15 {
         return Err(ChosenPasswordError::TooShort);
     }
@@ -80,7 +83,7 @@ pub fn check_chosen_password(password: &TypedPassword, known: &[String]) -> Resu
     }
     let known: Vec<String> = known.iter().flat_map(|text| guesses_from(text)).collect();
     let words: Vec<&str> = OUR_WORDS.into_iter().chain(known.iter().map(String::as_str)).collect();
-    let judged = judged_part(password.expose(), &words);
+    let judged = judged_part(&password, &words);
     // Four is the best of zxcvbn's marks: more than 10^10 guesses.
     match zxcvbn::zxcvbn(&judged, &words).score() {
         zxcvbn::Score::Four => Ok(()),
@@ -187,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_judged_is_what_is_hashed() {
+        assert_eq!(check(&"e\u{301}".repeat(8)), Err(ChosenPasswordError::TooShort));
+        let accents = "e\u{301}a\u{300}u\u{300}c\u{327}e\u{302}i\u{302}o\u{302}u\u{302}a\u{308}e\u{308}i\u{308}o\u{308}u\u{308}y\u{308}n\u{303}";
+        assert_eq!(check(accents), Ok(()));
+        let spaced = "mot\u{a0}de\u{202f}passe mot\u{2003}de\u{3000}passe";
+        assert_eq!(check(spaced), Err(ChosenPasswordError::Guessable));
+    }
+
+    #[test]
     fn what_is_guessed_first_is_refused() {
         for text in [
             "aaaaaaaaaaaaaaaaaaaa",
@@ -266,7 +278,7 @@ mod tests {
 
         #[test]
         fn no_password_makes_it_panic_and_length_is_what_people_see(text in prop_oneof![any::<String>(), "\\PC{10,140}"]) {
-            let length = text.chars().count();
+            let length = prepared(&text).chars().count();
             let answer = check(&text);
             prop_assert_eq!(answer == Err(ChosenPasswordError::TooShort), length < 15);
             prop_assert_eq!(answer == Err(ChosenPasswordError::TooLong), length > 128);

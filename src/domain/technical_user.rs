@@ -14,6 +14,10 @@ use super::{
     structure_identifier::in_login,
 };
 
+/// Days before its expiry from which a password is to be renewed: lists, counts and the first
+/// reminder agree on them. Calendar days in Paris, as the SQL function `end_of_days` counts them.
+pub const NEAR_EXPIRY_DAYS: i32 = 60;
+
 /// The settings about passwords and accounts.
 #[derive(Clone, Copy, Debug)]
 pub struct AccountRules {

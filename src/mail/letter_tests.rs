@@ -196,7 +196,7 @@ fn dormant(label: &str, others: usize) -> DormancyNotice {
 
 fn expiries(others: usize) -> ExpiriesNotice {
     let accounts = vec![format!("{} (ERP)", account().login), "TECH_2_21750001600019@cpro.fr".into()];
-    ExpiriesNotice { accounts, others, first_at: account().at }
+    ExpiriesNotice { accounts, others, first_at: account().at, territory: None }
 }
 
 fn finished(act: BatchAct, refused: u64) -> Notification {
@@ -531,6 +531,12 @@ fn an_expiry_is_told_by_the_clock_of_the_structure_too_where_it_is_another_day_t
         Notification::TechnicalUserCreated(account.clone()),
         Notification::PasswordReset(account),
         Notification::PasswordExpiring(reminder),
+        Notification::PasswordsExpiring(ExpiriesNotice {
+            accounts: vec!["TECH_1_E80208@cpro.fr".into()],
+            others: 1,
+            first_at: died,
+            territory: Some(Territory::Polynesie),
+        }),
     ] {
         let letter = render(&notice, None, &portal()).unwrap();
         let there = "soit le 9 décembre 2026 à 23\u{a0}h\u{a0}49 à Tahiti";

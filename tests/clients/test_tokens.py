@@ -81,7 +81,7 @@ class Tokens(unittest.TestCase):
     def test_simple_oauth2_obtains_a_token_in_each_way(self):
         self.run_with_credential("node", "--test", str(HERE / "node" / "token.test.mjs"))
 
-    @unittest.skipUnless(shutil.which("java"), "java is not installed")
+    @unittest.skipUnless(shutil.which("javac"), "a JDK is not installed")
     def test_java_answers_the_challenge(self):
         told = self.run_with_credential("java", str(HERE / "java" / "Token.java"))
         status, body = told.split(" ", 1)

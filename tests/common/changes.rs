@@ -160,6 +160,12 @@ impl TestPortal {
         sqlx::query(update).bind(structure_id).bind(code).execute(&self.pool).await.expect("a structure");
     }
 
+    pub async fn set_identifier(&self, structure_id: i64, kind: &str, identifier: &str) {
+        let update = "UPDATE structures SET identifier_type = $2, identifier = $3 WHERE id = $1";
+        let query = sqlx::query(update).bind(structure_id).bind(kind).bind(identifier);
+        query.execute(&self.pool).await.expect("a structure");
+    }
+
     pub async fn set_designation(&self, structure_id: i64, designation: &str) {
         let update = "UPDATE structures SET designation = $2 WHERE id = $1";
         sqlx::query(update).bind(structure_id).bind(designation).execute(&self.pool).await.expect("a structure");

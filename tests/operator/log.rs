@@ -7,7 +7,37 @@ use super::{
     binary::{Directory, Serving, send},
     faults::health_check,
 };
-use crate::common::{Call, HEALTH, TestPortal};
+use crate::common::{Call, HEALTH, PASSWORD, TestPortal};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_at_another_address_is_refused_with_words_and_the_log_names_both() {
+    let portal = TestPortal::start().await;
+    let person = portal.person("Noor").await;
+    let directory = Directory::create();
+    let settings = [
+        ("DATABASE_URL", portal.database_url()),
+        ("RACCORD_LOG_FORMAT", "json"),
+        ("RACCORD_PUBLIC_URL", "https://raccord.example"),
+    ];
+    let serving = Serving::start(&directory, &["serve"], &settings);
+    let fields = [("identifiant", person.login.as_str()), ("mot-de-passe", PASSWORD)];
+    let others = ["https://autre.example", "http://raccord.example", "https://raccord.example:8443"];
+    for origin in others {
+        let form = Call::post_form("/connexion", &fields).with("origin", origin);
+        let page = serving.browser().send(form).await.refusal(403);
+        assert!(page.html().contains("<a href=\"https://raccord.example/\">https://raccord.example</a>"), "{origin}");
+    }
+    let form = Call::post_form("/connexion", &fields).with("origin", "https://raccord.example");
+    serving.browser().send(form).await.location();
+    let log = serving.stop();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("each line is JSON")).collect();
+    let warned: Vec<&str> = lines
+        .iter()
+        .filter(|line| line["level"] == "WARN" && line["fields"]["expected"] == "https://raccord.example")
+        .filter_map(|line| line["fields"]["origin"].as_str())
+        .collect();
+    assert_eq!(warned, others, "{log}");
+}
 
 const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

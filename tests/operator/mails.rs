@@ -47,6 +47,7 @@ async fn every_mail_is_delivered_once_and_in_order_though_the_server_was_away() 
     let taken = listener.wait_for(2, || serving.log());
     thread::sleep(Duration::from_secs(3));
     assert_eq!(listener.taken().len(), 2, "none is sent twice");
+    assert_eq!(listener.names(), ["[127.0.0.1]"], "the host of the public URL");
     for (Taken { recipient, text }, subject) in taken.iter().zip(["utilisateur technique cr", "mot de passe r"]) {
         assert_eq!(recipient, &manager.contact_address);
         let head = text.split("\n\n").next().expect("a head");
@@ -306,11 +307,17 @@ async fn mails_leave_by_tls_for_a_server_that_proves_itself_and_with_the_right_p
         assert!(told.contains("535") || told.contains("wrong user or password"), "{told}");
         assert!(listener.taken().is_empty());
 
-        let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_SMTP_URL", &url(RIGHT)), trusted];
+        let settings = [
+            ("DATABASE_URL", portal.database_url()),
+            ("RACCORD_SMTP_URL", &url(RIGHT)),
+            ("RACCORD_PUBLIC_URL", "https://raccord.example:8443"),
+            trusted,
+        ];
         portal.retry_mails_now().await;
         let serving = Serving::start(&directory, &["serve"], &settings);
         let taken = listener.wait_for(1, || serving.log());
         assert_eq!(taken[0].recipient, format!("claire-{way}@ville.example"));
+        assert_eq!(listener.names().last().map(String::as_str), Some("raccord.example"), "before TLS and after it");
         assert!(!serving.stop().contains(RIGHT));
     }
     // Nor is a mail sent where TLS is required and not offered.

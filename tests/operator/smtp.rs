@@ -46,6 +46,8 @@ pub enum Security {
 #[derive(Clone, Default)]
 pub struct Listener {
     taken: Arc<Mutex<Vec<Taken>>>,
+    /// The names by which clients introduced themselves, in `EHLO`.
+    names: Arc<Mutex<Vec<String>>>,
     /// While set, it answers every recipient « try again later ».
     pub busy: Arc<AtomicBool>,
     /// While set, it answers every recipient « user unknown ».
@@ -98,6 +100,13 @@ impl Listener {
         self.taken.lock().expect("no panic under the lock").clone()
     }
 
+    /// The names that clients gave in `EHLO`, without repetitions.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.names.lock().expect("no panic under the lock").clone();
+        names.dedup();
+        names
+    }
+
     /// Waits until this holds for the accepted mails.
     pub fn wait_until(&self, what: &str, holds: impl Fn(&[Taken]) -> bool, log: impl Fn() -> String) -> Vec<Taken> {
         let start = Instant::now();
@@ -147,6 +156,10 @@ impl Listener {
         loop {
             let line = read_line(stream)?;
             let word = line.split(' ').next()?.to_ascii_uppercase();
+            if word == "EHLO" {
+                let name = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                self.names.lock().expect("no panic under the lock").push(name);
+            }
             match word.as_str() {
                 "EHLO" if !is_safe => say(stream, "250-here\r\n250-8BITMIME\r\n250 STARTTLS")?,
                 "EHLO" if self.account.is_some() => say(stream, "250-here\r\n250-8BITMIME\r\n250 AUTH PLAIN")?,

@@ -16,7 +16,7 @@ use crate::{
         members::import,
     },
     domain::{
-        audit::Actor, new_person::NewPerson, person::normalized_login, role::Role,
+        audit::Actor, import_mode::Mode, new_person::NewPerson, person::normalized_login, role::Role,
         structure_identifier::StructureIdentifier,
     },
 };
@@ -38,7 +38,7 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
         arguments.replace_address && contact_addresses::assign(pool, &actor, person.login(), address).await?;
     let mut is_new = false;
     if let Some((structure, role)) = membership(arguments, strict_siret)? {
-        is_new = import::attach(pool, &actor, &person, &structure, role).await?.is_new_person;
+        is_new = import::attach(pool, &actor, &person, &structure, role, Mode::Load).await?.is_new_person;
     }
     // `attach` has already invited a new person.
     if is_new {

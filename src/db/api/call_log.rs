@@ -12,6 +12,7 @@ use crate::{
         audit::{Action, CallRefusal, UNIDENTIFIED_CALLER},
         notification::{Notification, RefusedNetworkNotice},
         restrictions::CallerAddress,
+        structure_identifier::as_written,
         technical_user::TechnicalUserStatus,
     },
 };
@@ -437,7 +438,7 @@ async fn notify_of_networks(conn: &mut PgConnection, refusals: &[&RefusedCalls])
                 ORDER BY id FOR NO KEY UPDATE),
            told AS (UPDATE technical_users t SET network_refusals_told_at = portal_now() FROM due WHERE t.id = due.id
                     RETURNING t.id, t.login, t.label, t.structure_id)
-           SELECT t.id, t.login, t.label, s.designation, s.identifier, a.contact_address AS "contact_address!", portal_now() AS "at!"
+           SELECT t.id, t.login, t.label, s.designation, s.identifier, a.contact_address AS "contact_address!", portal_now() AS "at!", s.identifier_type
              FROM told t JOIN structures s ON s.id = t.structure_id
              JOIN technical_user_authority a ON a.technical_user_id = t.id ORDER BY t.id"#,
         &ids,
@@ -451,7 +452,7 @@ async fn notify_of_networks(conn: &mut PgConnection, refusals: &[&RefusedCalls])
             login: account.login,
             label: account.label,
             structure: account.designation,
-            identifier: account.identifier,
+            identifier: as_written(&account.identifier_type, &account.identifier),
             calls: of_account.map(|refused| refused.in_words()).collect(),
             at: account.at,
         };

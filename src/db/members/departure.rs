@@ -13,6 +13,7 @@ use crate::{
         audit::{Action, Actor},
         envelope::SessionSecret,
         notification::Notification,
+        structure_identifier::as_written,
     },
 };
 
@@ -24,6 +25,7 @@ pub struct OwnMembership {
     /// The structure's name.
     pub designation: String,
     pub identifier: String,
+    identifier_type: String,
     structure_id: i64,
     /// See [`memberships::Member::invited_as`].
     invited_as: Option<String>,
@@ -36,7 +38,7 @@ pub struct OwnMembership {
 pub async fn find_own(pool: &PgPool, user_id: i64, id: i64) -> sqlx::Result<Option<OwnMembership>> {
     sqlx::query_as!(
         OwnMembership,
-        "SELECT m.id, s.designation, s.identifier, s.id AS structure_id, m.invited_as
+        "SELECT m.id, s.designation, s.identifier, s.id AS structure_id, m.invited_as, s.identifier_type
            FROM memberships m JOIN structures s ON s.id = m.structure_id
           WHERE m.id = $1 AND m.user_id = $2 AND m.role <> 'PRINCIPAL_MANAGER'",
         id,
@@ -100,7 +102,7 @@ pub async fn leave(
     if let Some(manager) = person.manager_address {
         let notice = Notification::MemberLeft {
             structure: membership.designation.clone(),
-            identifier: membership.identifier.clone(),
+            identifier: as_written(&membership.identifier_type, &membership.identifier),
             member: membership.invited_as.clone().unwrap_or(person.name),
         };
         outbox::enqueue(&mut tx, actor, &manager, &notice).await?;

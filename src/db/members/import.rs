@@ -15,6 +15,7 @@ use crate::{
     },
     domain::{
         audit::{Action, Actor},
+        import_mode::Mode,
         new_person::NewPerson,
         role::Role,
         structure_identifier::StructureIdentifier,
@@ -82,27 +83,14 @@ pub async fn attach(
     person: &NewPerson,
     structure: &StructureIdentifier,
     role: Role,
+    mode: Mode,
 ) -> Result<Attached, AttachError> {
     let mut tx = pool.begin().await?;
     let attached = attach_in(&mut tx, actor, person, structure, role).await?;
-    tx.commit().await?;
-    Ok(attached)
-}
-
-/// What [`attach`] would do: nothing is kept, and no mail is written.
-///
-/// # Errors
-/// [`AttachError`].
-pub async fn rehearse(
-    pool: &PgPool,
-    actor: &Actor,
-    person: &NewPerson,
-    structure: &StructureIdentifier,
-    role: Role,
-) -> Result<Attached, AttachError> {
-    let mut tx = pool.begin().await?;
-    let attached = attach_in(&mut tx, actor, person, structure, role).await?;
-    tx.rollback().await?;
+    match mode {
+        Mode::Load => tx.commit().await?,
+        Mode::DryRun => tx.rollback().await?,
+    }
     Ok(attached)
 }
 

@@ -148,7 +148,7 @@ async fn send(
     .await?;
     let joins = Joining {
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
         role: role.label().into(),
         inviter,
     };
@@ -183,7 +183,7 @@ pub(super) async fn notify(
     let label = |role: Option<Role>| role.map(|role| role.label().to_owned());
     let notice = Notification::MembershipChanged {
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
         role: label(change.after),
         former_role: label(change.before),
         actor: actor.name.clone(),

@@ -169,10 +169,16 @@ pub async fn find_own(
     }))
 }
 
-/// Deletes offers that were not answered within 14 days.
+/// Days in which an offer may be accepted. The view `standing_succession_offers` says them, too, in
+/// its migration.
+const OFFER_DAYS: i32 = 14;
+
+/// Deletes offers that were not answered in time.
 pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM succession_offers WHERE offered_at <= portal_now() - interval '14 days'")
-        .execute(pool)
-        .await?;
+    let delete = sqlx::query!(
+        "DELETE FROM succession_offers WHERE offered_at <= portal_now() - make_interval(days => $1)",
+        OFFER_DAYS
+    );
+    delete.execute(pool).await?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{
         audit::{Action, Actor},
         notification::Notification,
         role::Role,
-        structure_identifier::IdentifierType,
+        structure_identifier::{IdentifierType, as_written},
     },
 };
 
@@ -87,11 +87,7 @@ pub async fn remove(
         audit::record(&mut tx, event).await?;
     }
     let is_removed = |structure: &&Locked| removed.iter().any(|removed| removed.structure_id == structure.id);
-    let names: Vec<String> = structures
-        .iter()
-        .filter(is_removed)
-        .map(|structure| format!("{} ({})", structure.designation, structure.identifier))
-        .collect();
+    let names: Vec<String> = structures.iter().filter(is_removed).map(Locked::name).collect();
     let notice = Notification::MembershipsEnded {
         others: names.len().saturating_sub(MOST_NAMED),
         structures: names.into_iter().take(MOST_NAMED).collect(),
@@ -106,7 +102,15 @@ pub async fn remove(
 struct Locked {
     id: i64,
     designation: String,
+    identifier_type: String,
     identifier: String,
+}
+
+impl Locked {
+    /// `name (identifier)`.
+    fn name(&self) -> String {
+        format!("{} ({})", self.designation, as_written(&self.identifier_type, &self.identifier))
+    }
 }
 
 /// Locks the structures of the chosen memberships that the manager still shares with the member, in
@@ -114,7 +118,7 @@ struct Locked {
 async fn lock(conn: &mut PgConnection, managed: &ManagedMember, memberships: &[i64]) -> sqlx::Result<Vec<Locked>> {
     sqlx::query_as!(
         Locked,
-        "SELECT s.id, s.designation, s.identifier FROM structures s
+        "SELECT s.id, s.designation, s.identifier, s.identifier_type FROM structures s
           WHERE s.principal_manager_id = $2
             AND s.id IN (SELECT structure_id FROM memberships WHERE user_id = $1 AND id = ANY ($3))
           ORDER BY s.id FOR NO KEY UPDATE",

@@ -16,7 +16,7 @@ use crate::{
         audit::{Action, Actor},
         notification::Notification,
         role::Role,
-        structure_identifier::{IdentifierType, StructureIdentifier},
+        structure_identifier::{IdentifierType, StructureIdentifier, as_written},
     },
 };
 
@@ -82,7 +82,7 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
     let target = find_target(&mut tx, structure).await?;
     let notice = Notification::MembershipRequested {
         structure: target.designation.unwrap_or_default(),
-        identifier: structure.value().to_owned(),
+        identifier: as_written(structure.kind().code(), structure.value()),
         person: person.full_name,
         login: person.login,
     };
@@ -315,7 +315,7 @@ pub async fn refuse(pool: &PgPool, actor: &Actor, request: &ManagedRequest) -> R
     audit::record(&mut tx, event).await?;
     let notice = Notification::MembershipRefused {
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
     };
     outbox::enqueue(&mut tx, actor, &request.contact_address, &notice).await?;
     tx.commit().await?;

@@ -95,7 +95,7 @@ pub async fn offer(
     let manager = members.iter().find(|member| member.user_id == structure.manager_id());
     let notice = Notification::SuccessionOffered {
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
         structure_id: structure.id(),
         manager: manager.map(Member::full_name).unwrap_or_default(),
     };
@@ -351,7 +351,7 @@ fn manager_changed(structure: &ManagedStructure, new_manager: String, recipient:
     };
     Notification::ManagerChanged {
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
         new_manager,
         is_recipient,
         known_accounts,

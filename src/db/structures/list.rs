@@ -3,7 +3,7 @@
 use sqlx::{PgExecutor, PgPool};
 use time::OffsetDateTime;
 
-use crate::domain::structure_identifier::IdentifierType;
+use crate::domain::{structure_identifier::IdentifierType, technical_user::NEAR_EXPIRY_DAYS};
 
 /// A row of « Mes structures ».
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct StructureRow {
 pub struct StructureFilter {
     /// Part of a name or identifier, ignoring case, accents, apostrophes and spaces. Empty: all.
     pub search: String,
-    /// Only structures with a password that expires within 60 days or has expired.
+    /// Only structures with a password that is near its expiry ([`NEAR_EXPIRY_DAYS`]) or has expired.
     pub due_soon: bool,
     pub order: StructureOrder,
 }
@@ -117,7 +117,7 @@ async fn page_by_deadline(
             WHERE principal_manager_id = $1
               AND ($2 = '' OR position((SELECT replace(search_key($2), ' ', '')) IN replace(search_text, ' ', '')) > 0
                    OR position((SELECT lower(regexp_replace($2, '\s', '', 'g'))) IN replace(lower(identifier), ' ', '')) > 0)
-              AND (NOT $3 OR days_until(t.next_expiry) <= 60)
+              AND (NOT $3 OR t.next_expiry < (SELECT end_of_days($7)))
             ORDER BY CASE WHEN $4 THEN t.next_expiry END, s.search_text, s.id OFFSET $5 LIMIT $6"#,
         manager_id,
         filter.search,
@@ -125,6 +125,7 @@ async fn page_by_deadline(
         filter.order == StructureOrder::Expiry,
         offset,
         limit,
+        NEAR_EXPIRY_DAYS,
     )
     .fetch_all(executor)
     .await

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::domain::{
     structure::StructureCard,
-    structure_identifier::{IdentifierType, StructureIdentifier},
+    structure_identifier::{IdentifierType, StructureIdentifier, as_written},
     territory::Territory,
 };
 
@@ -49,6 +49,11 @@ impl ManagedStructure {
     /// Its identifier, which never changes.
     pub fn identifier(&self) -> &str {
         &self.identifier
+    }
+
+    /// Its identifier as people write it, for mails.
+    pub fn written_identifier(&self) -> String {
+        as_written(self.identifier_type.code(), &self.identifier)
     }
 
     /// Its name.

@@ -277,7 +277,7 @@ async fn notify(
         login: account.login.clone(),
         label: creation.label.map(|label| label.as_str().to_owned()),
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
         actor: creation.actor.name.clone(),
         at: account.created_at,
         expires_at: account.expires_at,

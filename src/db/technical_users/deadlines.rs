@@ -17,7 +17,8 @@ pub struct Deadline {
     pub structure: String,
     pub expires_at: OffsetDateTime,
     pub password_set_at: OffsetDateTime,
-    /// When what the event says was last changed: password, label or the structure's name.
+    /// When what the event shows was last changed: password, expiry, label, or the structure's name
+    /// or postal code, on which the local hour depends.
     pub changed_at: OffsetDateTime,
     /// Now, by the database's clock.
     pub read_at: OffsetDateTime,
@@ -34,7 +35,8 @@ pub async fn of_manager(pool: &PgPool, manager_id: i64) -> sqlx::Result<Vec<Dead
     sqlx::query_as!(
         Deadline,
         r#"SELECT t.id AS technical_user_id, t.credential_version, t.login, t.label, s.designation AS structure,
-                t.expires_at, t.password_set_at, greatest(t.password_set_at, t.renamed_at, s.renamed_at) AS "changed_at!",
+                t.expires_at, t.password_set_at,
+                greatest(t.password_set_at, t.renamed_at, t.expiry_changed_at, s.renamed_at, s.postal_code_changed_at) AS "changed_at!",
                 portal_now() AS "read_at!", s.identifier_type AS "identifier_type: IdentifierType", s.postal_code
            FROM structures s JOIN technical_users t ON t.structure_id = s.id AND t.status = 'ACTIVE'
           WHERE s.principal_manager_id = $1 AND s.active

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         notification::{Notification, OperatorAct, OperatorNotice},
+        structure_identifier::{IdentifierType, as_written},
         technical_user::TechnicalUserStatus,
     },
 };
@@ -115,6 +116,7 @@ struct Account {
     label: Option<String>,
     structure_id: i64,
     designation: String,
+    identifier_type: IdentifierType,
     identifier: String,
     /// `None` where the structure has no principal manager.
     contact_address: Option<String>,
@@ -147,7 +149,7 @@ async fn begin<'p>(
     let account = sqlx::query_as!(
         Account,
         r#"SELECT t.id, t.login, t.label, s.id AS structure_id, s.designation, s.identifier,
-                  m.contact_address AS "contact_address?", portal_now() AS "at!"
+                  m.contact_address AS "contact_address?", portal_now() AS "at!", s.identifier_type AS "identifier_type: IdentifierType"
              FROM technical_users t JOIN structures s ON s.id = t.structure_id LEFT JOIN users m ON m.id = s.principal_manager_id
             WHERE lower(t.login) = lower($1) AND t.status <> 'DELETED'"#,
         login
@@ -170,7 +172,7 @@ async fn tell(
         login: account.login,
         label: account.label,
         structure: account.designation,
-        identifier: account.identifier,
+        identifier: as_written(account.identifier_type.code(), &account.identifier),
         at: account.at,
         act,
         reason: (!reason.is_empty()).then(|| reason.to_owned()),

@@ -3,7 +3,11 @@
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
-use crate::domain::{handover::MOST_TRIES, structure_identifier::IdentifierType, technical_user::TechnicalUserStatus};
+use crate::domain::{
+    handover::MOST_TRIES,
+    structure_identifier::IdentifierType,
+    technical_user::{NEAR_EXPIRY_DAYS, TechnicalUserStatus},
+};
 
 /// Which accounts to list, and in which order.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +31,7 @@ pub enum StatusFilter {
     Active,
     /// Not suspended, with a password that has expired.
     Expired,
-    /// Not suspended, with a password that expires within 60 days, as the first reminder.
+    /// Not suspended, with a password that is near its expiry ([`NEAR_EXPIRY_DAYS`]).
     ToRenew,
     /// Calls are refused at present, whatever the reason.
     Failing,
@@ -254,7 +258,11 @@ fn push_status(query: &mut QueryBuilder<Postgres>, manager_id: i64, status: Stat
         StatusFilter::Active => "t.status = 'ACTIVE' AND t.expires_at > (SELECT portal_now())",
         StatusFilter::Expired => "t.status = 'ACTIVE' AND t.expires_at <= (SELECT portal_now())",
         StatusFilter::ToRenew => {
-            "t.status = 'ACTIVE' AND t.expires_at > (SELECT portal_now()) AND t.expires_at < (SELECT end_of_days(60))"
+            query.push(
+                "t.status = 'ACTIVE' AND t.expires_at > (SELECT portal_now()) AND t.expires_at < (SELECT end_of_days(",
+            );
+            query.push_bind(NEAR_EXPIRY_DAYS).push("))");
+            return;
         }
         StatusFilter::Failing => FAILING,
         StatusFilter::Suspended => "t.status = 'SUSPENDED'",

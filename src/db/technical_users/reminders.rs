@@ -9,13 +9,17 @@ use crate::{
     db::outbox::{self, Cause},
     domain::{
         notification::{ExpiriesNotice, ExpiryNotice, Notification},
-        structure_identifier::IdentifierType,
+        structure_identifier::{IdentifierType, as_written},
+        technical_user::NEAR_EXPIRY_DAYS,
         territory::Territory,
     },
 };
 
 /// Passwords that one mail names; it counts the others.
 const NAMED: usize = 20;
+
+/// Calendar days before the expiry on which reminders leave.
+const DAYS_BEFORE: [i32; 5] = [NEAR_EXPIRY_DAYS, 30, 7, 1, 0];
 
 /// Reminders written in one transaction.
 const BATCH: i64 = 500;
@@ -83,6 +87,7 @@ fn notice_of(mut reminders: Vec<Reminder>) -> Notification {
     }
     Notification::PasswordsExpiring(ExpiriesNotice {
         first_at: reminders[0].expires_at,
+        territory: reminders[0].territory(),
         accounts: reminders.iter().take(NAMED).map(Reminder::name).collect(),
         others: reminders.len().saturating_sub(NAMED),
     })
@@ -110,19 +115,24 @@ impl Reminder {
             None => self.login.clone(),
         }
     }
+
+    fn territory(&self) -> Option<Territory> {
+        Territory::of_structure(self.identifier_type, &self.postal_code)
+    }
 }
 
 impl From<Reminder> for ExpiryNotice {
     fn from(reminder: Reminder) -> Self {
+        let territory = reminder.territory();
         Self {
             technical_user_id: reminder.id,
             login: reminder.login,
             label: reminder.label,
             structure: reminder.designation,
-            identifier: reminder.identifier,
+            identifier: as_written(reminder.identifier_type.code(), &reminder.identifier),
             expires_at: reminder.expires_at,
             days_left: reminder.days_left,
-            territory: Territory::of_structure(reminder.identifier_type, &reminder.postal_code),
+            territory,
         }
     }
 }
@@ -140,10 +150,10 @@ async fn record_due(conn: &mut PgConnection) -> sqlx::Result<Vec<Reminder>> {
                       (t.expires_at AT TIME ZONE 'Europe/Paris')::date - (portal_now() AT TIME ZONE 'Europe/Paris')::date AS days_left
                  FROM technical_users t
                 WHERE t.status = 'ACTIVE'
-                  AND t.expires_at BETWEEN portal_now() - interval '1 day' AND portal_now() + interval '62 days'),
+                  AND t.expires_at BETWEEN portal_now() - interval '1 day' AND portal_now() + make_interval(days => $3 + 2)),
            due AS (
                SELECT e.id, e.credential_version,
-                      (SELECT min(step) FROM unnest('{60,30,7,1,0}'::integer[]) step WHERE step >= e.days_left AND e.days_left >= 0) AS days_before,
+                      (SELECT min(step) FROM unnest($2::integer[]) step WHERE step >= e.days_left AND e.days_left >= 0) AS days_before,
                       e.password_set_at, e.expires_at
                  FROM ending e),
            reminded AS (
@@ -163,6 +173,8 @@ async fn record_due(conn: &mut PgConnection) -> sqlx::Result<Vec<Reminder>> {
              LEFT JOIN technical_user_authority a ON a.technical_user_id = t.id
             ORDER BY t.expires_at, t.id"#,
         BATCH,
+        &DAYS_BEFORE,
+        NEAR_EXPIRY_DAYS,
     )
     .fetch_all(conn)
     .await

@@ -186,7 +186,7 @@ async fn notify(
         login: account.login.clone(),
         label: account.label.clone(),
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
         actor: reset.actor.name.clone(),
         at: renewed.password_set_at,
         expires_at: renewed.expires_at,

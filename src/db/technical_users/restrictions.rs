@@ -349,7 +349,7 @@ async fn notify(
         login: about.login.clone(),
         label: about.label.clone(),
         structure: structure.designation().into(),
-        identifier: structure.identifier().into(),
+        identifier: structure.written_identifier(),
         actor: actor.name.clone(),
         at,
         changes,

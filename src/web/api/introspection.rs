@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use super::{
     credentials,
     error::ApiError,
-    oauth::{self, Form, NO_STORE, OauthError},
+    oauth::{self, Flaw, Form, NO_STORE, OauthError},
     state::ApiState,
 };
 use crate::{
@@ -166,7 +166,7 @@ impl<'a> Question<'a> {
             (Some(PresentedCredentials { token_hash: Some(random::digest(token)), verifiers: None, from }), None)
         };
         let asked = if token.is_empty() {
-            Err(OauthError::InvalidRequest("Le parametre token est absent."))
+            Err(OauthError::InvalidRequest(Flaw::NoToken))
         } else {
             address.and_then(|_| asked_structure(parts, form))
         };
@@ -265,7 +265,7 @@ fn asked_structure(parts: &Parts, form: &Form) -> Result<Option<StructureIdentif
 
 /// The caller's address that the form names.
 fn address(text: &str) -> Result<IpAddr, OauthError> {
-    text.parse().map_err(|_| OauthError::InvalidRequest("Le parametre address est une adresse IPv4 ou IPv6."))
+    text.parse().map_err(|_| OauthError::InvalidRequest(Flaw::NoAddress))
 }
 
 /// Whether the value is that of a `cpro-account`. A hint is no more than that (RFC 7662 §2.1):
@@ -286,7 +286,7 @@ pub fn structure(text: &str) -> Result<StructureIdentifier, OauthError> {
         let value = percent_decode_str(value).decode_utf8().ok()?;
         StructureIdentifier::parse(IdentifierType::parse(kind)?, &value, false).ok()
     };
-    read().ok_or(OauthError::InvalidRequest("Le parametre structure est de la forme TYPE:IDENTIFIANT."))
+    read().ok_or(OauthError::InvalidRequest(Flaw::NoStructure))
 }
 
 #[cfg(test)]

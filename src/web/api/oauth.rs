@@ -29,10 +29,46 @@ pub struct OauthRefusal {
     error_description: &'static str,
 }
 
+/// Declares [`Flaw`] with its descriptions, so that a test can go through all of them.
+macro_rules! flaws {
+    ($($flaw:ident: $description:literal,)*) => {
+        /// What is wrong with a form.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Flaw {
+            $($flaw,)*
+        }
+
+        impl Flaw {
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$flaw,)*];
+
+            fn description(self) -> &'static str {
+                match self {
+                    $(Self::$flaw => $description,)*
+                }
+            }
+        }
+    };
+}
+
+flaws! {
+    CutOff: "Le corps de la requete n'a pas ete recu en entier.",
+    NoForm: "Le corps doit etre de type application/x-www-form-urlencoded.",
+    TooManyParameters: "Le corps a trop de parametres.",
+    Repeated: "Un parametre est donne plusieurs fois.",
+    TwoAuthentications: "L'authentification est donnee de deux facons.",
+    TwoClients: "Le client_id du corps n'est pas celui de l'en-tete.",
+    NoToken: "Le parametre token est absent.",
+    NoGrantType: "Le parametre grant_type est absent.",
+    TooManyResources: "Le parametre resource est donne trop de fois.",
+    NoAddress: "Le parametre address est une adresse IPv4 ou IPv6.",
+    NoStructure: "Le parametre structure est de la forme TYPE:IDENTIFIANT.",
+}
+
 /// Why a call of OAuth failed.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OauthError {
-    InvalidRequest(&'static str),
+    InvalidRequest(Flaw),
     UnsupportedGrantType,
     InvalidTarget,
     InvalidClient,
@@ -51,7 +87,7 @@ impl From<ApiError> for OauthError {
 impl OauthError {
     fn refusal(&self) -> (StatusCode, OauthRefusal) {
         let (status, error, error_description) = match self {
-            Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", *why),
+            Self::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", why.description()),
             Self::UnsupportedGrantType => (
                 StatusCode::BAD_REQUEST,
                 "unsupported_grant_type",
@@ -94,7 +130,7 @@ pub const NO_STORE: [(header::HeaderName, &str); 2] =
 pub async fn read(request: Request) -> Result<(Parts, Form), OauthError> {
     let (parts, sent) = request.into_parts();
     let body = body::whole(Request::from_parts(parts.clone(), sent)).await.map_err(|error| match error {
-        ApiError::BadRequest(_) => OauthError::InvalidRequest("Le corps de la requete n'a pas ete recu en entier."),
+        ApiError::BadRequest(_) => OauthError::InvalidRequest(Flaw::CutOff),
         error => OauthError::Call(error),
     })?;
     let form = Form::parse(&parts.headers, &body)?;
@@ -112,18 +148,18 @@ impl Form {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Err(OauthError::InvalidRequest("Le corps doit etre de type application/x-www-form-urlencoded."));
+            return Err(OauthError::InvalidRequest(Flaw::NoForm));
         }
         let mut parameters: Vec<(String, Zeroizing<String>)> = Vec::new();
         // Some clients end the body with a line break; encoded, it would be %0D%0A.
         for (name, value) in form_urlencoded::parse(body.trim_ascii()) {
             // Each is compared with all before it.
             if parameters.len() >= MOST_PARAMETERS {
-                return Err(OauthError::InvalidRequest("Le corps a trop de parametres."));
+                return Err(OauthError::InvalidRequest(Flaw::TooManyParameters));
             }
             let value = Zeroizing::new(value.into_owned());
             if name != RESOURCE && parameters.iter().any(|(seen, _)| *seen == name) {
-                return Err(OauthError::InvalidRequest("Un parametre est donne plusieurs fois."));
+                return Err(OauthError::InvalidRequest(Flaw::Repeated));
             }
             parameters.push((name.into_owned(), value));
         }
@@ -155,14 +191,14 @@ impl Form {
             return Credential::new(id.to_owned(), secret.to_owned()).ok_or(OauthError::InvalidClient);
         };
         if authorization.next().is_some() || self.get("client_secret").is_some() {
-            return Err(OauthError::InvalidRequest("L'authentification est donnee de deux facons."));
+            return Err(OauthError::InvalidRequest(Flaw::TwoAuthentications));
         }
         let (scheme, encoded) = value.as_bytes().split_at_checked("Basic ".len()).unwrap_or_default();
         let credential = Credential::from_basic(encoded)
             .filter(|_| scheme.eq_ignore_ascii_case(b"Basic "))
             .ok_or(OauthError::InvalidClient)?;
         if self.get("client_id").is_some_and(|id| id != credential.login) {
-            return Err(OauthError::InvalidRequest("Le client_id du corps n'est pas celui de l'en-tete."));
+            return Err(OauthError::InvalidRequest(Flaw::TwoClients));
         }
         Ok(credential)
     }
@@ -229,8 +265,8 @@ mod tests {
 
     #[test]
     fn texts_of_errors_have_the_characters_that_rfc_6749_allows() {
-        let errors = [OauthError::UnsupportedGrantType, OauthError::InvalidTarget, OauthError::InvalidClient];
-        for error in errors {
+        let others = [OauthError::UnsupportedGrantType, OauthError::InvalidTarget, OauthError::InvalidClient];
+        for error in Flaw::ALL.iter().map(|flaw| OauthError::InvalidRequest(*flaw)).chain(others) {
             let text = error.refusal().1.error_description;
             assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !b"\"\\".contains(&byte)), "{text}");
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     authentication::Authentication,
-    oauth::{self, NO_STORE, OauthError},
+    oauth::{self, Flaw, NO_STORE, OauthError},
     state::ApiState,
 };
 use crate::{db::api::tokens, domain::random};
@@ -36,7 +36,7 @@ pub async fn revoke(State(state): State<ApiState>, request: Request) -> Result<R
     };
     authentication.authenticate_with(statement).await?;
     if token.is_none() {
-        return Err(OauthError::InvalidRequest("Le parametre token est absent."));
+        return Err(OauthError::InvalidRequest(Flaw::NoToken));
     }
     Ok((NO_STORE, Json(Revoked {})).into_response())
 }

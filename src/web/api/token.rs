@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     authentication::Authentication,
     error::ApiError,
-    oauth::{self, Form, NO_STORE, OauthError, RESOURCE},
+    oauth::{self, Flaw, Form, NO_STORE, OauthError, RESOURCE},
     state::ApiState,
 };
 use crate::{
@@ -75,7 +75,7 @@ pub async fn issue(State(state): State<ApiState>, request: Request) -> Result<Re
 
 fn check_grant_type(form: &Form) -> Result<(), OauthError> {
     match form.get("grant_type") {
-        None => Err(OauthError::InvalidRequest("Le parametre grant_type est absent.")),
+        None => Err(OauthError::InvalidRequest(Flaw::NoGrantType)),
         Some("client_credentials") => Ok(()),
         Some(_) => Err(OauthError::UnsupportedGrantType),
     }
@@ -104,7 +104,7 @@ async fn narrowed(
     named.sort_unstable();
     named.dedup();
     if named.len() > MOST_RESOURCES {
-        return Err(OauthError::InvalidRequest("Le parametre resource est donne trop de fois."));
+        return Err(OauthError::InvalidRequest(Flaw::TooManyResources));
     }
     let statement = || async {
         let found = tokens::targets(state.database(), &authentication.presented, resources).await?;

@@ -203,8 +203,9 @@ pub async fn limit_url_length(request: Request, next: Next) -> Response {
 }
 
 /// CSRF guard: refuses unsafe methods from another origin's page. `Sec-Fetch-Site` must be
-/// `same-origin` (or `none`: no page started the request); a browser without it must send the
-/// portal's own `Origin`. A request with neither header is refused.
+/// `same-origin` (or `none`: no page started the request), and an `Origin` that names an address
+/// the portal's own; a browser without `Sec-Fetch-Site` must send that `Origin`. A request with
+/// neither header is refused.
 pub async fn same_origin_only(State(state): State<AppState>, request: Request, next: Next) -> Response {
     if request.method().is_safe() || is_same_origin(request.headers(), &state.settings.public_url) {
         next.run(request).await

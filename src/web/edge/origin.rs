@@ -5,9 +5,16 @@ use axum::http::{HeaderMap, Method, header};
 /// The check of [`super::middleware::same_origin_only`].
 pub(super) fn is_same_origin(headers: &HeaderMap, public_url: &str) -> bool {
     match headers.get("sec-fetch-site") {
-        Some(site) => site == "same-origin" || site == "none",
+        Some(site) => (site == "same-origin" || site == "none") && !names_another_address(headers, public_url),
         None => headers.get(header::ORIGIN).is_some_and(|origin| origin == public_url),
     }
+}
+
+/// Whether the page that sends a form is at another address than the public URL. It may be the
+/// portal's own, at another name, scheme or port: its cookies and links would not hold. `null`
+/// names no address.
+fn names_another_address(headers: &HeaderMap, public_url: &str) -> bool {
+    headers.get(header::ORIGIN).is_some_and(|origin| origin != public_url && origin != "null")
 }
 
 /// Whether a request is a GET, a navigation from one of the portal's pages, and not a prefetch: the
@@ -32,7 +39,7 @@ pub fn is_own_navigation(method: &Method, headers: &HeaderMap, public_url: &str)
 #[must_use]
 pub fn is_own_submission(headers: &HeaderMap, public_url: &str) -> bool {
     let is_own = match headers.get("sec-fetch-site") {
-        Some(site) => site == "same-origin",
+        Some(site) => site == "same-origin" && !names_another_address(headers, public_url),
         None => headers.get(header::ORIGIN).is_some_and(|origin| origin == public_url),
     };
     is_own && is_navigation(headers)
@@ -60,12 +67,19 @@ mod tests {
 
     #[test]
     fn only_our_own_pages_may_act() {
-        let own = |pairs| is_same_origin(&headers(pairs), "https://raccord.example");
+        let own = |pairs: &[_]| is_same_origin(&headers(pairs), "https://raccord.example");
         assert!(own(&[("sec-fetch-site", "same-origin")]) && own(&[("sec-fetch-site", "none")]));
         assert!(own(&[("origin", "https://raccord.example")]));
         assert!(!own(&[]) && !own(&[("origin", "null")]) && !own(&[("origin", "https://raccord.example.evil")]));
         assert!(!own(&[("sec-fetch-site", "same-site"), ("origin", "https://raccord.example")]));
         assert!(!own(&[("sec-fetch-site", "cross-site")]));
+        // The portal at another name, scheme or port: its pages are of one origin there, too.
+        for origin in ["https://autre.example", "http://raccord.example", "https://raccord.example:8443"] {
+            for site in ["same-origin", "none"] {
+                assert!(!own(&[("sec-fetch-site", site), ("origin", origin)]), "{origin}");
+            }
+        }
+        assert!(own(&[("sec-fetch-site", "same-origin"), ("origin", "https://raccord.example")]));
     }
 
     #[test]
@@ -76,6 +90,7 @@ mod tests {
         assert!(!own(&[]) && !own(&[("origin", "null")]) && !own(&[("sec-fetch-site", "none")]));
         assert!(!own(&[sent[0], ("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")]));
         assert!(!own(&[sent[0], sent[1], sent[2], ("sec-purpose", "prefetch")]));
+        assert!(!own(&[sent[0], sent[1], sent[2], ("origin", "https://autre.example")]));
     }
 
     #[test]

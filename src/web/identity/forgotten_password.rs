@@ -56,6 +56,9 @@ async fn source(state: &AppState, browser: &Browser, named: &str) -> Result<Sour
 }
 
 /// Takes the request.
+///
+/// Several calls of `db`: the logins that are named, and for each the mark of this browser, decide
+/// by which source the request is counted.
 pub async fn ask(
     State(state): State<AppState>,
     browser: Browser,

@@ -7,7 +7,11 @@ use crate::{
         structures::{ManagedStructure, history::PastEvent},
         technical_users::TechnicalUser,
     },
-    domain::{role::Role, technical_user::TechnicalUserStatus, territory::Territory},
+    domain::{
+        role::Role,
+        technical_user::{NEAR_EXPIRY_DAYS, TechnicalUserStatus},
+        territory::Territory,
+    },
     french,
 };
 
@@ -41,7 +45,8 @@ pub struct Expiry {
     pub at: OffsetDateTime,
     /// Calendar days until then in Paris; negative once it is past.
     pub days_left: i64,
-    /// The hour where the structure is, if it is another day there.
+    /// The hour where the structure is, if it is another day there. Lists of several accounts or
+    /// structures leave it out: it is too long for a cell, and the account's page has it.
     pub there: Option<String>,
 }
 
@@ -58,9 +63,9 @@ impl Expiry {
         self.days_left < 0
     }
 
-    /// Whether the first reminder mail, 60 days before, is due.
+    /// Whether the first reminder mail is due.
     pub fn is_near(&self) -> bool {
-        (0..=60).contains(&self.days_left)
+        (0..=i64::from(NEAR_EXPIRY_DAYS)).contains(&self.days_left)
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{
         notification::{HandoverNotice, LinkEvent, Notification},
         password::Password,
         random,
+        structure_identifier::IdentifierType,
+        territory::Territory,
     },
 };
 
@@ -148,6 +150,8 @@ pub struct OpenedPassword {
     pub identifier_type: String,
     pub identifier: String,
     pub expires_at: OffsetDateTime,
+    /// Where the structure is, if its clocks are not those of Paris.
+    pub territory: Option<Territory>,
     /// Until when the password before this one works; `None`: it does not.
     pub former_until: Option<OffsetDateTime>,
     pub password: Password,
@@ -204,8 +208,8 @@ pub(super) async fn open_all(
 ) -> sqlx::Result<Option<Vec<(OpenedPassword, HandoverSubject)>>> {
     let rows = sqlx::query!(
         r#"SELECT o.technical_user_id AS "technical_user_id!", o.credential_version AS "credential_version!", o.sealed AS "sealed!",
-                  t.login, t.label, s.designation, s.identifier_type, s.identifier, t.expires_at,
-                  f.ends_at AS "former_until?"
+                  t.login, t.label, s.designation, s.identifier_type AS "identifier_type: IdentifierType", s.identifier, t.expires_at,
+                  f.ends_at AS "former_until?", s.postal_code
              FROM openable_passwords o JOIN technical_users t ON t.id = o.technical_user_id JOIN structures s ON s.id = t.structure_id
              LEFT JOIN former_passwords f ON f.technical_user_id = t.id AND f.ends_at > portal_now()
             WHERE o.handover_id = $1 ORDER BY s.search_text, s.id, t.number"#,
@@ -224,7 +228,8 @@ pub(super) async fn open_all(
             login: row.login,
             label: row.label,
             structure: row.designation,
-            identifier_type: row.identifier_type,
+            territory: Territory::of_structure(row.identifier_type, &row.postal_code),
+            identifier_type: row.identifier_type.code().to_owned(),
             identifier: row.identifier,
             expires_at: row.expires_at,
             former_until: row.former_until,

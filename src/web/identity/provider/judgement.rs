@@ -87,7 +87,7 @@ pub fn identity<'a>(provider: &'a IdentityProvider, vouched: &'a Vouched) -> Ide
         address: vouched.address.as_ref().map(|address| address.address.as_str()),
         is_address_verified: vouched.address.as_ref().is_some_and(|address| address.is_verified),
         has_second_factor: vouched.has_second_factor,
-        // Not said: anyone before the browser can have the request for it left out.
+        // Not said: a program before the browser can have the request for it left out.
         authenticated_at: vouched.authenticated_at.unwrap_or(OffsetDateTime::UNIX_EPOCH),
         label: &provider.settings.label,
     }

@@ -155,6 +155,8 @@ pub async fn change_contact_address(
 }
 
 /// « Renvoyer le courriel de confirmation ».
+///
+/// Two calls of `db` only after a refusal: the page is read after the transaction that refused.
 pub async fn send_confirmation_again(State(state): State<AppState>, visitor: Visitor) -> Result<Response, AppError> {
     match contact_addresses::send_again(&state.pool, &visitor.session, visitor.person.user_id).await? {
         Resent::Done => Ok(Redirect::to(&Notice::ConfirmationSentAgain.on(paths::MY_ACCOUNT)).into_response()),

@@ -137,6 +137,8 @@ impl EditForm {
 /// « Enregistrer »: saves the card, or shows the form again with its errors. A change of status
 /// requires a fresh authentication. If it would stop technical users, a confirmation page carries
 /// what was typed, and both of its answers send it again.
+///
+/// One call of `db`: to save, or to count what a change of status would stop, for the form.
 pub async fn edit(
     State(state): State<AppState>,
     managed: Managed,

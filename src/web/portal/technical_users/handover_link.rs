@@ -31,6 +31,7 @@ use crate::{
         handover::{Code, CodeError, HandoverKey, LinkSecret},
         random,
     },
+    french,
     pdf::GroupName,
     web::{
         edge::{
@@ -199,6 +200,7 @@ impl From<OpenedPassword> for ShownAccount {
                 active: true,
             },
             expires_at: opened.expires_at,
+            there: french::other_day(opened.expires_at, opened.territory),
             former_until: opened.former_until,
             password: opened.password,
         }

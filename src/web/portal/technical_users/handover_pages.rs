@@ -185,6 +185,8 @@ pub struct ShownAccount {
     pub label: Option<String>,
     pub structure: StructureName,
     pub expires_at: OffsetDateTime,
+    /// The hour of the expiry where the structure is, if it is another day there.
+    pub there: Option<String>,
     /// Until when the password before this one works; `None`: it does not.
     pub former_until: Option<OffsetDateTime>,
     pub password: Password,

@@ -15,6 +15,7 @@ use crate::{
         password::{KEEPING, KEEPING_RECEIVED, Keeping, Password},
         structure::StructureCard,
         structure_identifier::IdentifierType,
+        territory::Territory,
     },
     french,
     pdf::{self, ConnectionSheet, GroupName, PdfError, SheetGroup},
@@ -197,7 +198,7 @@ impl Words {
         Self {
             identifier: format!("{} {identifier}", subject.identifier_type.code()),
             address: postal_address(subject.card),
-            expires_on: french::day(subject.expires_at),
+            expires_on: expiry(subject),
             former_until: subject.former_until.map(|until| format!("Accepté jusqu’au {}", french::moment(until))),
             networks,
             structures,
@@ -207,6 +208,13 @@ impl Words {
     fn address(&self) -> Vec<&str> {
         self.address.iter().map(String::as_str).collect()
     }
+}
+
+/// The day, and the hour where the structure is, if it is another day there.
+fn expiry(subject: &SheetSubject<'_>) -> String {
+    let territory = Territory::of_structure(subject.identifier_type, &subject.card.postal_code);
+    let there = french::other_day(subject.expires_at, territory).map(|there| format!(", soit le {there}"));
+    french::day(subject.expires_at) + there.as_deref().unwrap_or_default()
 }
 
 /// A structure's postal address, line by line, without empty lines.

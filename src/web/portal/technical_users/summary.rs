@@ -39,6 +39,8 @@ use crate::{
 
 /// Displays the password to the first navigation from one of our own pages. Any other request (a
 /// typed URL, a prefetch, a link on another site) changes nothing and gets a link instead.
+///
+/// Two calls of `db`: the password's envelope, and the restrictions.
 pub async fn page(
     State(state): State<AppState>,
     managed: ManagedAccount,
