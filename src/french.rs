@@ -68,6 +68,15 @@ pub fn seconds(count: u32) -> String {
     format!("{count}\u{a0}seconde{}", if count > 1 { "s" } else { "" })
 }
 
+/// « 30 secondes », « 2 minutes »: minutes are rounded up.
+#[must_use]
+pub fn wait(count: u32) -> String {
+    match count.div_ceil(60) {
+        minutes @ 2.. => format!("{minutes}\u{a0}minutes"),
+        _ => seconds(count),
+    }
+}
+
 /// Capitalizes an error message and adds a full stop.
 #[must_use]
 pub fn sentence(message: &str) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::Method;
 use raccord::{
+    domain::role::Role,
     settings::Settings,
     web::{
         self,
@@ -270,6 +271,19 @@ async fn the_form_of_a_secret_link_is_accepted_from_a_browser_that_sends_its_ori
     let form = Call::post_form(&link, &[("mot-de-passe", password), ("confirmation", password)]);
     let answer = portal.browser().send(form.without_fetch_metadata()).await;
     assert_ne!(answer.status, 403, "{}", answer.body_text());
+}
+
+#[tokio::test]
+async fn who_lacks_a_right_is_told_where_the_principal_managers_are_named() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    portal.attach(&noor, &structure, Role::User).await;
+    let browser = portal.signed_in(&noor).await;
+    let refused = browser.get("/activites").await.refusal(403);
+    refused.assert_says("La page Mon compte donne son nom.");
+    assert!(refused.html().contains("La page <a href=\"/mon-compte\">"), "a link leads there");
+    browser.open("/mon-compte").await.assert_says(&manager.full_name);
 }
 
 #[tokio::test]

@@ -89,3 +89,50 @@ async fn of_what_a_person_does_again_and_again_history_keeps_a_hundred_an_hour_a
     portal.signed_in(&sacha).await;
     assert_eq!(portal.events_of("SIGNED_IN").await, 102);
 }
+
+#[tokio::test]
+async fn a_hundred_labels_and_a_hundred_cards_are_changed_in_a_row_and_more_after_an_hour() {
+    let mut portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let id = portal.create_account(&browser, structure.id, "Libellé 0.").await;
+    let account = format!("/utilisateurs-techniques/{id}");
+    let relabel = async |browser: &Browser, number: usize| {
+        let (before, after) = (format!("Libellé {}.", number - 1), format!("Libellé {number}."));
+        browser.post(&format!("{account}/libelle"), &[("precedent", &before), ("libelle", &after)]).await
+    };
+    for number in 1..=100 {
+        relabel(&browser, number).await.location();
+    }
+    let refused = relabel(&browser, 101).await;
+    assert!(refused.header("retry-after").is_some_and(|wait| wait == "3600" || wait == "3599"));
+    let refused = refused.refusal(429);
+    refused
+        .assert_says("Vous avez modifié beaucoup de libellés. Veuillez patienter 60\u{a0}minutes avant de continuer.");
+    assert_eq!((refused.field("libelle").as_str(), refused.fact("Libellé").as_str()), ("Libellé 101.", "Libellé 100."));
+
+    let url = format!("/structures/{}", structure.id);
+    let card = browser.open(&format!("{url}/informations-generales")).await;
+    for number in 0..100 {
+        browser.submit(&card, &url, &[("telephone", &format!("01 23 45 67 {number:02}"))]).await.location();
+    }
+    let refused = browser.submit(&card, &url, &[("ville", "Ailleurs")]).await;
+    assert!(refused.header("retry-after").is_some());
+    refused.refusal(429).assert_says("Vous avez modifié beaucoup de fiches. Veuillez patienter 60\u{a0}minutes");
+    // What changes nothing is not counted, and what stops credentials is never too often.
+    browser.submit(&browser.open(&format!("{url}/informations-generales")).await, &url, &[]).await.location();
+    let stop = [("statut", "INACTIVE"), ("confirmation", "oui")];
+    browser.submit(&card, &url, &stop).await.location();
+    assert!(!portal.structure_row(structure.id).await.active);
+    browser.submit(&card, &url, &[("statut", "ACTIVE")]).await.refusal(429);
+    assert_eq!(
+        (portal.events_of("TECHNICAL_USER_LABEL_CHANGED").await, portal.events_of("STRUCTURE_EDITED").await),
+        (100, 101)
+    );
+
+    portal.move_clock("61 minutes").await;
+    let browser = portal.signed_in(&manager).await;
+    relabel(&browser, 101).await.location();
+    browser.submit(&card, &url, &[("statut", "ACTIVE")]).await.location();
+    assert!(portal.structure_row(structure.id).await.active);
+}

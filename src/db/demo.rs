@@ -3,12 +3,16 @@
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::identity::registration;
-use crate::domain::{
-    audit::{Action, CallRefusal, UNIDENTIFIED_CALLER},
-    new_person::NewPerson,
-    password::PasswordHash,
-    role::Role,
-    rotation::Grace,
+use crate::{
+    domain::{
+        audit::{Action, CallRefusal, LINK_HOLDER, UNIDENTIFIED_CALLER},
+        handover::Term,
+        new_person::NewPerson,
+        password::PasswordHash,
+        role::Role,
+        rotation::Grace,
+    },
+    french,
 };
 
 /// What a database contains.
@@ -146,6 +150,15 @@ pub enum Story {
     FormerPasswordWorks,
     /// The answer to its creation was lost.
     NeverShown,
+    /// Handed over when it was made, by a link that was opened the next day.
+    KnownToIntegrator {
+        recipient: &'static str,
+    },
+    /// Limited to a network, and to its structure and the one after.
+    Restricted {
+        network: &'static str,
+        days_ago: i32,
+    },
 }
 
 /// The people of an account's history, by id.
@@ -159,7 +172,7 @@ pub struct DemoManagers {
 #[derive(Debug)]
 pub struct DemoEvent {
     minutes_ago: i32,
-    /// `None`: whoever makes a call that is refused.
+    /// `None`: whoever makes a call that is refused, or holds a link.
     actor_id: Option<i64>,
     action: Action,
     account_id: i64,
@@ -186,10 +199,75 @@ pub async fn add_account(
                     portal_now() + interval '1 day', portal_now() - interval '2 hours' FROM technical_users WHERE id = $1",
             account_id,
         )
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
     }
-    Ok(past(managers, maker, account_id, account, lifetime_days))
+    let words = match account.story {
+        Story::KnownToIntegrator { recipient } => hand_over(conn, managers.present, account_id, recipient).await?,
+        Story::Restricted { network, .. } => {
+            restrict(conn, managers.present, account_id, account.place, network).await?
+        }
+        _ => String::new(),
+    };
+    Ok(past(managers, maker, account_id, account, lifetime_days, &words))
+}
+
+/// Hands the account's password over. Returns how the history words it.
+async fn hand_over(conn: &mut PgConnection, manager_id: i64, account_id: i64, recipient: &str) -> sqlx::Result<String> {
+    let expires_at = sqlx::query_scalar!(
+        r#"WITH account AS (SELECT * FROM technical_users WHERE id = $1),
+           made AS (
+             INSERT INTO handovers (token_hash, made_by, recipient, made_at, expires_at, opened_at, opened_address, opened_software)
+             SELECT sha256(gen_random_uuid()::text::bytea), $2, $3, password_set_at, password_set_at + make_interval(days => $4),
+                    least(portal_now(), password_set_at + interval '1 day'), last_call_address, last_call_software FROM account
+             RETURNING id, opened_at, expires_at),
+           opened AS (
+             INSERT INTO handed_over_passwords (technical_user_id, credential_version, handover_id, opened_at)
+             SELECT account.id, account.credential_version, made.id, made.opened_at FROM account, made)
+           SELECT expires_at AS "expires_at!" FROM made"#,
+        account_id,
+        manager_id,
+        recipient,
+        Term::default().days(),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(format!("À «\u{202f}{recipient}\u{202f}», jusqu’au {}", french::moment(expires_at)))
+}
+
+/// Restricts the account. Returns how the history words it.
+async fn restrict(
+    conn: &mut PgConnection,
+    manager_id: i64,
+    account_id: i64,
+    place: i64,
+    network: &str,
+) -> sqlx::Result<String> {
+    sqlx::query!(
+        "UPDATE technical_users SET network_rule = 'LIST', networks = ARRAY[$2::text::cidr], structures_chosen = true,
+                restrictions_version = 1 WHERE id = $1",
+        account_id,
+        network,
+    )
+    .execute(&mut *conn)
+    .await?;
+    let chosen = sqlx::query_scalar!(
+        r#"WITH chosen AS (
+             SELECT id, identifier FROM structures WHERE principal_manager_id = $2 ORDER BY designation, id OFFSET $3 LIMIT 2),
+           kept AS (INSERT INTO technical_user_structures (technical_user_id, structure_id) SELECT $1, id FROM chosen)
+           SELECT identifier FROM chosen"#,
+        account_id,
+        manager_id,
+        place,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(format!(
+        "Réseaux autorisés\u{a0}: toute adresse → {network}\u{202f}; Structures\u{a0}: toutes celles du gestionnaire → {} \
+         choisies ({})",
+        chosen.len(),
+        chosen.join(", ")
+    ))
 }
 
 /// The structure is the present manager's; `maker` made the account.
@@ -249,13 +327,14 @@ const DAY: i32 = 24 * 60;
 const LAST_REFUSAL: i32 = 25;
 const FIRST_REFUSAL: i32 = 2 * DAY;
 
-/// The events of an account's past.
+/// The events of an account's past. `words` are the detail of what its story is about.
 fn past(
     managers: DemoManagers,
     maker: i64,
     account_id: i64,
     account: DemoAccount<'_>,
     lifetime_days: i32,
+    words: &str,
 ) -> Vec<DemoEvent> {
     let set = (lifetime_days - account.days_left).max(0) * DAY;
     let event = |minutes_ago: i32, actor_id, action, detail: &str| DemoEvent {
@@ -288,6 +367,14 @@ fn past(
             events.push(by(maker, set, Action::PasswordReset, Grace::ThreeDays.detail()));
             events.push(by(maker, set - 1, Action::PasswordShown, ""));
             events.push(by(maker, set - 2, Action::PasswordExported, ""));
+        }
+        Story::KnownToIntegrator { recipient } => {
+            events.push(by(maker, set - 3, Action::HandoverMade, words));
+            let opened = format!("Remis à «\u{202f}{recipient}\u{202f}»");
+            events.push(event(set - DAY, None, Action::HandoverOpened, &opened));
+        }
+        Story::Restricted { days_ago, .. } => {
+            events.push(by(managers.present, days_ago * DAY, Action::RestrictionsChanged, words));
         }
     }
     events
@@ -322,7 +409,7 @@ pub async fn record_past(conn: &mut PgConnection, mut events: Vec<DemoEvent>) ->
             event.account_id,
             event.action.code(),
             event.detail,
-            UNIDENTIFIED_CALLER,
+            if event.action == Action::HandoverOpened { LINK_HOLDER } else { UNIDENTIFIED_CALLER },
         )
         .execute(&mut *conn)
         .await?;

@@ -50,6 +50,10 @@ pub enum Scope {
     Invitation,
     /// Changes of a person's own contact address, which mail the old and the new one: each counts.
     ContactAddress,
+    /// Labels of technical users that a manager changes: each counts.
+    LabelChange,
+    /// Edits of structures' cards by a manager: each counts.
+    CardEdit,
     /// A technical user's password at the API, by [`bucket`].
     Api,
     /// A service's secret, by [`bucket`].
@@ -92,6 +96,8 @@ impl Scope {
             Self::MemberMail => "MEMBER_MAIL",
             Self::Invitation => "INVITATION",
             Self::ContactAddress => "CONTACT_ADDRESS",
+            Self::LabelChange => "LABEL_CHANGE",
+            Self::CardEdit => "CARD_EDIT",
             Self::Api => "API",
             Self::Service => "SERVICE",
         }

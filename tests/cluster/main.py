@@ -38,6 +38,7 @@ def addresses(cluster):
     for node in NODES:
         yield f"  instance {node}", "https://%s:%d" % cluster.instance_addresses[node]
     yield "Database", f"127.0.0.1:{port[5000]} (HAProxy, to the primary)"
+    yield "DATABASE_URL", cluster.instances[NODES[0]].environment["DATABASE_URL"]
     for node, address in cluster.addresses.items():
         yield f"  PostgreSQL {node}", f"{address}:{port[5432]}, Patroni {port[8008]}, etcd {port[2379]}"
     yield "Sign-in data", cluster.directory / "n1/raccord/demo-credentials.json"

@@ -238,13 +238,14 @@ class Load:
     def call(self, number, account):
         """A program that calls with a token, and with login and password."""
         connection = Connection(self.cluster.web, source(number))
-        password, token, asked = account.passwords[-1], None, 0
+        password, token, renewal = account.passwords[-1], None, 0
         while not self.over.is_set():
-            if token is None or time.monotonic() - asked > 30 * 60:
+            if token is None or time.monotonic() > renewal:
                 fields = {"grant_type": "client_credentials", "client_id": account.login, "client_secret": password}
                 answer = connection.ask("POST", TOKEN, urllib.parse.urlencode(fields), FORM)
-                token = json.loads(answer.text)["access_token"] if answer.status == 200 else None
-                asked = time.monotonic()
+                granted = json.loads(answer.text) if answer.status == 200 else {}
+                token = granted.get("access_token")
+                renewal = time.monotonic() + granted.get("expires_in", 0) * 2 / 3
                 self.record("call", answer)
             if token:
                 self.record("call", connection.ask("GET", OWN_ACCOUNT, headers={"Authorization": f"Bearer {token}"}))

@@ -1,9 +1,9 @@
 //! The commands, each as a process of its own.
 
-use std::fmt::Write;
+use std::{fmt::Write, fs};
 
 use super::binary::{Directory, raccord, run, run_with_input};
-use crate::common::TestPortal;
+use crate::common::{EventRow, TestPortal};
 
 const HEAD: &str = "TypeIdentifiant;Identifiant;RaisonSociale;EmetteurEdi;RecepteurEdi;GestionStatutMiseEnPaiement;GestionEngagement;\
 GestionService;GestionServiceEngagement;EstMOA;EstMOAUniquement;StructureActive;Adresse;ComplementAdresse1;ComplementAdresse2;\
@@ -74,6 +74,39 @@ fn help_tells_a_stranger_what_each_command_does() {
     }
     let (code, _, told) = run(&mut raccord(&["improt"], &[]));
     assert!(code == 2 && told.contains("import"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demonstration_has_an_account_that_an_integrator_knows_and_a_restricted_one() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let data = directory.path().to_str().expect("text");
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_DATA_DIR", data)];
+    let (code, _, told) = run(&mut raccord(&["demo"], &settings));
+    assert_eq!(code, 0, "{told}");
+    let credentials = fs::read_to_string(directory.path().join("demo-credentials.json")).expect("sign-in data");
+    let credentials: serde_json::Value = serde_json::from_str(&credentials).expect("JSON");
+    let of_manager = |name: &str| credentials["accounts"][0][name].as_str().expect("text").to_owned();
+    let browser = portal.browser();
+    let typed = [("identifiant", &of_manager("login")[..]), ("mot-de-passe", &of_manager("password"))];
+    assert_eq!(browser.post("/connexion", &typed).await.location(), "/");
+    let opened = portal.audit_events_of("HANDOVER_OPENED").await;
+    let made = portal.details_of("HANDOVER_MADE").await;
+    assert!(opened.len() == 1 && opened[0].actor == "porteur du lien de remise", "{}", opened.len());
+    assert!(made.len() == 1 && made[0].starts_with("À «\u{202f}Atelier numérique"), "{made:?}");
+    let restricted = portal.audit_events_of("RESTRICTIONS_CHANGED").await;
+    let page = async |event: &EventRow| {
+        browser.open(&format!("/utilisateurs-techniques/{}", event.technical_user_id.expect("an account"))).await
+    };
+    page(&opened[0]).await.assert_says("Connu d’un intégrateur");
+    let page = page(&restricted[0]).await;
+    assert_eq!(page.fact("Réseaux autorisés"), "198.51.100.0/24");
+    assert!(page.fact("Structures").contains('2'), "{}", page.fact("Structures"));
+    assert!(
+        restricted[0].detail.ends_with(')') && restricted[0].detail.contains("2 choisies ("),
+        "{}",
+        restricted[0].detail
+    );
 }
 
 #[test]

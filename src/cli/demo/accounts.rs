@@ -66,7 +66,7 @@ const OTHERS: i32 = 64;
 
 /// What is not usual: the account's number among the others, the days that its password has left,
 /// and its story.
-const UNUSUAL: [(i32, i32, Story); 15] = [
+const UNUSUAL: [(i32, i32, Story); 17] = [
     (3, -2, Story::Usual),
     (5, 34, Story::Usual),
     (7, 210, Story::Failing { why: CallRefusal::WrongPassword, count: 12 }),
@@ -75,9 +75,11 @@ const UNUSUAL: [(i32, i32, Story); 15] = [
     (14, 7, Story::Usual),
     (17, -31, Story::Failing { why: CallRefusal::Expired, count: 43 }),
     (19, 240, Story::KnownToFormerManager),
+    (22, 330, Story::Restricted { network: "198.51.100.0/24", days_ago: 30 }),
     (24, 422, Story::FormerPasswordWorks),
     (28, 424, Story::NeverShown),
     (33, 90, Story::Suspended { days_ago: 75 }),
+    (36, 409, Story::KnownToIntegrator { recipient: "Atelier numérique, intégration" }),
     (40, 160, Story::Failing { why: CallRefusal::WrongPassword, count: 3 }),
     (45, 97, Story::KnownToFormerManager),
     (50, 422, Story::FormerPasswordWorks),
@@ -121,5 +123,7 @@ mod tests {
         assert!(has(|account| account.story == Story::KnownToFormerManager));
         assert!(has(|account| account.story == Story::FormerPasswordWorks));
         assert!(has(|account| account.story == Story::NeverShown && account.last_call.is_none()));
+        assert!(has(|account| matches!(account.story, Story::KnownToIntegrator { .. })));
+        assert!(has(|account| matches!(account.story, Story::Restricted { .. })));
     }
 }

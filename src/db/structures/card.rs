@@ -8,12 +8,16 @@ use crate::{
     db::{
         audit::{self, Event},
         structures,
+        throttles::{self, RateLimit, Scope},
     },
     domain::{
         audit::{Action, Actor},
         structure::StructureCard,
     },
 };
+
+/// Cards that a person may edit in a row: each edit is an event that history keeps.
+const EDITS: RateLimit = RateLimit { most: 100, minutes: 60 };
 
 /// Why a card was not saved.
 #[derive(Debug, Error)]
@@ -70,10 +74,13 @@ pub enum EditOutcome {
     /// Nothing was saved: the card would make the structure inactive, and with it stop this many
     /// technical users. A confirmation is needed.
     WouldStop(u64),
+    /// Nothing was saved: the person has edited very many cards. Seconds to wait.
+    TooOften { seconds: u32 },
 }
 
 /// Saves the edited card, and writes the names of the changed fields into the history. Whether the
 /// status changes is decided under the lock, so no parallel edit changes what the person was asked.
+/// To make a structure inactive is never too often: that stops credentials that may be stolen.
 ///
 /// # Errors
 /// [`EditError`].
@@ -95,9 +102,15 @@ pub async fn edit(
             return Ok(EditOutcome::WouldStop(stopped));
         }
     }
-    write(&mut tx, structure.id, card).await?;
     let detail = changed_fields(&before.card, card).join(", ");
     if !detail.is_empty() {
+        let wait = throttles::consume(&mut tx, Scope::CardEdit.key(&actor.name, ""), EDITS).await?;
+        if let Some(seconds) = wait
+            && !(before.card.active && !card.active)
+        {
+            return Ok(EditOutcome::TooOften { seconds });
+        }
+        write(&mut tx, structure.id, card).await?;
         let event = Event {
             structure_id: Some(structure.id),
             detail: &detail,

@@ -12,12 +12,16 @@ use crate::{
         api::tokens,
         audit::{self, Event},
         structures::{self, NotManager},
+        throttles::{self, RateLimit, Scope},
     },
     domain::{
         audit::{Action, Actor},
         technical_user::{Label, TechnicalUserStatus, label_change},
     },
 };
+
+/// Labels that a person may change in a row: each is an event that history keeps.
+const CHANGES_OF_LABELS: RateLimit = RateLimit { most: 100, minutes: 60 };
 
 /// Why an account's label was not changed.
 #[derive(Debug, Error)]
@@ -31,6 +35,9 @@ pub enum RelabelError {
     /// The present label, which is not the one that the form showed.
     #[error("the label has been changed in the meantime")]
     ChangedMeanwhile(Option<String>),
+    /// Seconds to wait.
+    #[error("the person has changed very many labels")]
+    TooOften { seconds: u32 },
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -62,6 +69,10 @@ pub async fn change_label(
         return Err(RelabelError::ChangedMeanwhile(row.label));
     }
     check_look::<RelabelError>(&mut tx, account.structure.id(), Some(account.id()), label).await?;
+    let wait = throttles::consume(&mut tx, Scope::LabelChange.key(&actor.name, ""), CHANGES_OF_LABELS).await?;
+    if let Some(seconds) = wait {
+        return Err(RelabelError::TooOften { seconds });
+    }
     set_label(&mut tx, account.id(), after).await?;
     let detail = label_change(before, after);
     audit::record(&mut tx, Event { detail: &detail, ..account.event(actor, Action::LabelChanged) }).await?;

@@ -18,9 +18,10 @@ use crate::{
         structures::card::{self, Confirmation, Consent, EditError, EditOutcome, StatusChange},
     },
     domain::structure::{CardField, StructureCard, StructureCardError},
+    french,
     web::{
         edge::{
-            error::{AppError, page as render, page_with_status},
+            error::{AppError, page as render, page_with_status, rate_limited},
             state::AppState,
         },
         identity::{authority::Managed, fresh_form::SometimesFreshForm},
@@ -173,6 +174,13 @@ pub async fn edit(
         EditOutcome::WouldStop(working) => {
             let (layout, structure) = (managed.layout(&state, None), StructureName::from(&managed.structure));
             render(&DeactivationPage { layout, structure, form, working })
+        }
+        EditOutcome::TooOften { seconds } => {
+            let wait = french::wait(seconds);
+            let message =
+                format!("Vous avez modifié beaucoup de fiches. Veuillez patienter {wait} avant de continuer.");
+            let page = card_page(&state, &managed, form, Errors::one("designation", message)).await?;
+            Ok(rate_limited(render(&page)?, seconds))
         }
     }
 }

@@ -15,9 +15,10 @@ use crate::{
         changes::{self, RelabelError},
     },
     domain::technical_user::Label,
+    french,
     web::{
         edge::{
-            error::{AppError, page_with_status},
+            error::{AppError, page_with_status, rate_limited},
             state::AppState,
         },
         identity::authority::ManagedAccount,
@@ -54,8 +55,16 @@ pub async fn change_label(
     match changed {
         Ok(()) => Ok(Redirect::to(&Notice::LabelSaved.on(&paths::technical_user(account.id()))).into_response()),
         Err(error) => {
+            let wait = match error {
+                RelabelError::TooOften { seconds } => Some(seconds),
+                _ => None,
+            };
             let message = label_advice(error)?;
-            label_refused(&state, managed, form.libelle, message).await
+            let page = label_refused(&state, managed, form.libelle, message).await?;
+            Ok(match wait {
+                Some(seconds) => rate_limited(page, seconds),
+                None => page,
+            })
         }
     }
 }
@@ -86,6 +95,10 @@ fn label_advice(error: RelabelError) -> Result<String, AppError> {
             )
         }
         RelabelError::NotManager(_) | RelabelError::Deleted => return Err(AppError::NotFound),
+        RelabelError::TooOften { seconds } => {
+            let wait = french::wait(seconds);
+            format!("Vous avez modifié beaucoup de libellés. Veuillez patienter {wait} avant de continuer.")
+        }
         RelabelError::Database(error) => return Err(error.into()),
     })
 }
