@@ -64,9 +64,9 @@ const OUR_WORDS: [&str; 12] = [
 ];
 
 /// Checks a password that a person chooses (ASVS 6.2.4, 6.2.5, 6.2.9), in the form that is hashed:
-/// 15 to 128 characters of any kind and no composition rule, but nothing that a guesser tries first: the common passwords
-/// alone, repeated or with little around them, runs of the keyboard, and `known`, what others know
-/// of the person (login, names, address, structures).
+/// 15 to 128 characters of any kind and no composition rule, but nothing that a guesser tries
+/// first: the common passwords alone, repeated or with little around them, runs of the keyboard,
+/// and `known`, what others know of the person (login, names, address, structures).
 ///
 /// Takes up to some 20 ms of processor, so it runs in the queue of `hashing`.
 ///

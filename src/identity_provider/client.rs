@@ -270,8 +270,8 @@ impl IdentityProvider {
             return Err(ProviderError::Unsound("an end_session_endpoint that is no web page".into()));
         }
         url.query_pairs_mut()
-            // The token may name several audiences; without it, a provider cannot tell whose address
-            // comes next.
+            // The token may name several audiences; without it, a provider cannot tell whose
+            // address comes next.
             .append_pair("client_id", &self.settings.client_id)
             .append_pair("id_token_hint", id_token)
             .append_pair("state", state)

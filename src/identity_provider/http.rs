@@ -59,7 +59,8 @@ pub enum HttpError {
 #[derive(Default)]
 pub struct HttpClient {
     tls: OnceCell<Arc<ClientConfig>>,
-    /// The proxy that requests to other machines go through (`CONNECT`), which resolves their names.
+    /// The proxy that requests to other machines go through (`CONNECT`), which resolves their
+    /// names.
     proxy: Option<Uri>,
 }
 

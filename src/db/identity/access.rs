@@ -19,8 +19,8 @@ pub struct Disabled {
 }
 
 /// Ends a person's access: sign-in, links and calendar are refused, and the sessions end with their
-/// envelopes and with what waits in the person's name. Memberships stay, and technical users keep the rights that they derive from them.
-/// `None` where no person has this login.
+/// envelopes and with what waits in the person's name. Memberships stay, and technical users keep
+/// the rights that they derive from them. `None` where no person has this login.
 ///
 /// # Errors
 /// Database errors.

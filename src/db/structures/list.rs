@@ -28,7 +28,8 @@ pub struct StructureRow {
 pub struct StructureFilter {
     /// Part of a name or identifier, ignoring case, accents, apostrophes and spaces. Empty: all.
     pub search: String,
-    /// Only structures with a password that is near its expiry ([`NEAR_EXPIRY_DAYS`]) or has expired.
+    /// Only structures with a password that is near its expiry ([`NEAR_EXPIRY_DAYS`]) or has
+    /// expired.
     pub due_soon: bool,
     pub order: StructureOrder,
 }

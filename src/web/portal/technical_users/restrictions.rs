@@ -40,7 +40,8 @@ pub async fn form(State(state): State<AppState>, managed: ManagedAccount) -> Res
 
 /// A step of the form, which changes nothing: the form again, or the check of what it asks for.
 ///
-/// Several calls of `db`, which read what the page shows: the present restrictions decide which one.
+/// Several calls of `db`, which read what the page shows: the present restrictions decide which
+/// one.
 pub async fn step(
     State(state): State<AppState>,
     managed: ManagedAccount,
