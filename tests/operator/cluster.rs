@@ -4,17 +4,26 @@
 use std::{
     fs,
     net::TcpListener,
+    os::unix::fs::symlink,
+    path::Path,
     time::{Duration, Instant},
 };
 
 use raccord::db::{audit::chain, availability};
 
 use super::{
-    binary::{Directory, Serving, raccord, run},
+    binary::{Directory, Serving, free_address, raccord, run, send},
+    faults::health_check,
     outages::{until, until_ready},
     postgres::Postgres,
 };
-use crate::common::TestPortal;
+use crate::common::{KEY_FILE, TestPortal};
+
+/// A URL by way of a symbolic link, which stands for a proxy before two servers.
+pub fn url_by_way_of(link: &Path) -> String {
+    let host = link.to_str().expect("text").replace('/', "%2F");
+    format!("postgres://raccord@localhost:5432/raccord?host={host}&sslmode=disable")
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_comes_late_is_waited_for() {
@@ -69,6 +78,60 @@ async fn a_standby_is_not_taken_for_the_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_is_led_to_a_standby_is_not_ready_until_that_leads() {
+    let primary = Postgres::start(&["wal_level=replica", "max_wal_senders=4"]);
+    let portal = TestPortal::over(&primary.url("raccord", "raccord")).await;
+    let standby = primary.standby("second", &["hot_standby=on"]);
+    let directory = Directory::create();
+    let (link, new) = (directory.path().join("database"), directory.path().join("new"));
+    symlink(primary.socket_dir(), &link).expect("a link");
+    let serving = Serving::start(&directory, &["serve"], &[("DATABASE_URL", &url_by_way_of(&link))]);
+    symlink(standby.socket_dir(), &new).and_then(|()| fs::rename(&new, &link)).expect("a new link");
+    primary.kill();
+    assert_eq!(standby.sql("raccord", "SELECT pg_is_in_recovery()"), "t");
+    for _ in 0..8 {
+        assert_eq!(serving.get("/readyz").expect("an answer").0, 503);
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    standby.sql("postgres", "SELECT pg_promote()");
+    until_ready(&serving, 10);
+    serving.stop();
+    drop(portal);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_start_leaves_no_connection_beside_those_that_serve() {
+    let postgres = Postgres::start(&[]);
+    let portal = TestPortal::over(&postgres.url("raccord", "raccord")).await;
+    let (manager, structure) = portal.manager().await;
+    let account = portal.technical_user(&structure, &manager).await;
+    // By a role of its own, so that its connections can be told from the test's.
+    postgres.sql("postgres", "CREATE ROLE instance LOGIN SUPERUSER");
+    let directory = Directory::create();
+    let url = postgres.url("instance", "raccord");
+    let settings = [("DATABASE_URL", url.as_str()), ("RACCORD_DATABASE_CONNECTIONS", "3"), KEY_FILE];
+    let serving = Serving::start(&directory, &["serve"], &settings);
+    let browser = portal.sign_in(serving.browser(), &manager).await;
+    let login = portal.login_of(account).await;
+    assert_eq!(health_check(&serving, "", &login, "faux"), Some(401));
+    // A page waits for a lock and another is shown meanwhile, so that all three are open: two of
+    // pages, one of the API.
+    let holder = portal.hold(&structure).await;
+    let (editor, path) = (browser.clone(), format!("/utilisateurs-techniques/{account}/libelle"));
+    let edit = tokio::spawn(async move { editor.post(&path, &[("libelle", "ERP")]).await });
+    let open = |which: &str| {
+        let count = format!("SELECT count(*) FROM pg_stat_activity WHERE usename = 'instance' AND {which}");
+        postgres.sql("raccord", &count)
+    };
+    until("waits for the lock", 10, || open("wait_event_type = 'Lock'") == "1");
+    browser.open("/mon-compte").await;
+    assert_eq!(open("true"), "3");
+    holder.rollback().await.expect("the lock is given back");
+    edit.await.expect("no panic");
+    serving.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_with_another_key_file_does_not_serve_unless_told_to() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
@@ -109,4 +172,32 @@ async fn a_history_that_went_back_is_noticed_though_it_grows_again() {
     portal.create_account(&browser, structure.id, "Paie").await;
     let again = chain::head(&portal.pool).await.expect("a head");
     assert!(again.position >= seen.position && !chain::has(&portal.pool, &seen).await.expect("an answer"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_says_within_a_minute_that_history_went_back() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
+    let before = chain::head(&portal.pool).await.expect("a head");
+    portal.create_account(&browser, structure.id, "ERP").await;
+    let seen = chain::head(&portal.pool).await.expect("a head");
+    let (directory, metrics) = (Directory::create(), free_address());
+    let listen = metrics.to_string();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_METRICS_LISTEN", &listen), KEY_FILE];
+    let serving = Serving::start(&directory, &["serve"], &settings);
+    let says = |line: &str| {
+        let answer = send(metrics, "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        answer.is_some_and(|(_, _, body)| body.lines().any(|one| one == line))
+    };
+    until("knows the history", 10, || says(&format!("raccord_audit_position {}", seen.position)));
+    assert!(says("raccord_audit_went_back_total 0"));
+    portal.forget_history_after(before.position).await;
+    // It grows again, and is as long as it was.
+    portal.create_account(&browser, structure.id, "Paie").await;
+    until("notices it", 75, || says("raccord_audit_went_back_total 1"));
+    let log = serving.stop();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("went back to an earlier state")).collect();
+    assert!(lines.len() == 1 && lines[0].contains("ERROR"), "{log}");
+    assert!(lines[0].contains(&format!("seen={seen}")), "{}", lines[0]);
 }

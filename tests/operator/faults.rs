@@ -123,9 +123,8 @@ async fn without_its_database_the_portal_says_so_and_recovers_by_itself() {
     assert_eq!(health_check(&serving, "", &login, &password), Some(200));
     portal.set_database_reachable(false).await;
     let start = Instant::now();
-    let (status, head, page) = serving.get("/connexion").map_or((0, String::new(), String::new()), |answer| answer);
     // The form needs no database; submitting it does.
-    assert!(status == 200 || (status == 503 && head.contains("retry-after") && page.contains("<h1>")), "{status}");
+    assert_eq!(serving.get("/connexion").expect("an answer").0, 200);
     assert_eq!(serving.get("/livez").expect("an answer").0, 200);
     assert_eq!(serving.get("/readyz").expect("an answer").0, 503);
     // Nothing is authenticated from memory alone.
