@@ -9,6 +9,7 @@ use crate::{
 };
 
 /// A member of a structure.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as the list shows it")]
 #[derive(Clone, Debug)]
 pub struct Member {
     pub membership_id: i64,

@@ -106,7 +106,7 @@ pub async fn edit(
     if !detail.is_empty() {
         let wait = throttles::consume(&mut tx, Scope::CardEdit.key(&actor.name, ""), EDITS).await?;
         if let Some(seconds) = wait
-            && !(before.card.active && !card.active)
+            && (!before.card.active || card.active)
         {
             return Ok(EditOutcome::TooOften { seconds });
         }

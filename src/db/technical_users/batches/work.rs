@@ -94,10 +94,7 @@ pub async fn carry_out_next(
         // Another instance has done it.
         return Ok(true);
     }
-    // Whoever ends a session ends what it began.
-    if !batch.session_lives {
-        refuse_all(&mut tx, batch_id, ItemRefusal::SessionEnded).await?;
-    } else {
+    if batch.session_lives {
         let mut attempt = tx.begin().await?;
         match carry_out(&mut attempt, &batch, &item, means).await {
             Ok(done) => {
@@ -110,6 +107,9 @@ pub async fn carry_out_next(
             }
             Err(ItemError::Database(error)) => return Err(error),
         }
+    } else {
+        // Whoever ends a session ends what it began.
+        refuse_all(&mut tx, batch_id, ItemRefusal::SessionEnded).await?;
     }
     tx.commit().await?;
     Ok(true)

@@ -64,11 +64,11 @@ pub async fn accounts(
         if chosen.act.is_none() {
             errors.0.push(FieldError { field: "acte", message: "Choisissez une action.".into() });
         }
-        return overview_list::list(&state, &visitor, query, chosen.to_correct(errors)).await;
+        return overview_list::list(&state, &visitor, query, chosen.corrected(errors)).await;
     };
     let list = page_of(paths::OVERVIEW, &query.choices(), &chosen);
     let page = BatchCheckPage::of_accounts(&state, &visitor, act, rows, FormState::new());
-    show(page.choosing_from(list, &ids))
+    show(&page.choosing_from(list, &ids))
 }
 
 /// What creations in the chosen structures would do; the list again, if nothing was chosen.
@@ -90,11 +90,11 @@ pub async fn structures(
     let (rows, reach) = preview::structures(&state.pool, manager_id, first(&ids)).await?;
     let errors = nothing_of(rows.is_empty());
     if !errors.is_empty() {
-        return super::list(&state, &visitor, query, chosen.to_correct(errors), NoticeQuery::default()).await;
+        return super::list(&state, &visitor, query, chosen.corrected(errors), NoticeQuery::default()).await;
     }
     let list = page_of(paths::ACTIVITIES, &query.choices(), &chosen);
     let page = BatchCheckPage::of_structures(&state, &visitor, rows, reach.unsigned_abs(), FormState::new());
-    show(page.choosing_from(list, &ids))
+    show(&page.choosing_from(list, &ids))
 }
 
 /// As many as a batch takes.
@@ -107,8 +107,8 @@ fn nothing_of(is_nothing: bool) -> Errors {
     if is_nothing { Errors::one("lignes", message.into()) } else { Errors::none() }
 }
 
-fn show(page: BatchCheckPage) -> Answer {
-    if page.errors.is_empty() { render(&page) } else { page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page) }
+fn show(page: &BatchCheckPage) -> Answer {
+    if page.errors.is_empty() { render(page) } else { page_with_status(StatusCode::UNPROCESSABLE_ENTITY, page) }
 }
 
 #[derive(Debug, Deserialize)]
@@ -214,11 +214,11 @@ async fn again(state: &AppState, visitor: &Visitor, act: BatchAct, form: Confirm
         let ids = structure_ids(&form.choisis)?;
         let (rows, reach) = preview::structures(&state.pool, manager_id, &ids).await?;
         let page = BatchCheckPage::of_structures(state, visitor, rows, reach.unsigned_abs(), shown);
-        return show(page.choosing_from(list, &ids));
+        return show(&page.choosing_from(list, &ids));
     }
     let ids: Vec<i64> = chosen_accounts(&form.choisis)?.iter().map(|account| account.id).collect();
     let rows = preview::accounts(&state.pool, manager_id, &ids).await?;
-    show(BatchCheckPage::of_accounts(state, visitor, act, rows, shown).choosing_from(list, &ids))
+    show(&BatchCheckPage::of_accounts(state, visitor, act, rows, shown).choosing_from(list, &ids))
 }
 
 impl FormState {

@@ -62,7 +62,7 @@ impl Chosen {
 
     /// The choice, for the list that says these errors. Rows none of which is the manager's are
     /// none.
-    pub fn to_correct(self, errors: Errors) -> Self {
+    pub fn corrected(self, errors: Errors) -> Self {
         let ids = if errors.on("lignes").is_some() { Vec::new() } else { self.ids };
         Self { is_on: true, ids, errors, ..self }
     }

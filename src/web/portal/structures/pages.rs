@@ -83,6 +83,7 @@ pub struct StructureForm {
 }
 
 /// A member of the structure.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, as the list shows it")]
 pub struct MemberRow {
     pub name: String,
     pub login: String,

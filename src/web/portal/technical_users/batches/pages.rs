@@ -77,8 +77,9 @@ impl ResetLink {
     fn of(accounts: &[i64]) -> Option<Self> {
         let named = !accounts.is_empty() && accounts.len() <= MOST_LINKED;
         named.then(|| {
-            let chosen: String = accounts.iter().map(|id| format!("&compte-{id}=oui")).collect();
-            let url = format!("{}?acte={}{chosen}", paths::ACCOUNTS_CHOICE, BatchAct::ResetPassword.code());
+            let chosen: Vec<String> = accounts.iter().map(|id| format!("compte-{id}=oui")).collect();
+            let act = BatchAct::ResetPassword.code();
+            let url = format!("{}?acte={act}&{}", paths::ACCOUNTS_CHOICE, chosen.join("&"));
             Self { accounts: accounts.len() as u64, url }
         })
     }
