@@ -132,8 +132,8 @@ fn is_short(fields: &KeptFields) -> bool {
     fields.len() <= MAX_FIELDS && bytes <= MAX_BYTES
 }
 
-/// Fields that no page may show again. `cle` is a public key, in place of which people may paste the
-/// private one.
+/// Fields that no page may show again. `cle` is a public key, in place of which people may paste
+/// the private one.
 fn is_secret(name: &str) -> bool {
     name.contains("mot-de-passe") || ["cle", "code", "nonce"].contains(&name)
 }

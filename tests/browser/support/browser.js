@@ -50,8 +50,8 @@ class Visitor {
   #sent;
 
   /**
-   * `alsoVisits` and `foreign` are the other places to which pages lead. What is wrong with the pages
-   * of `foreign`, which other people wrote, is no fault.
+   * `alsoVisits` and `foreign` are the other places to which pages lead. What is wrong with the
+   * pages of `foreign`, which other people wrote, is no fault.
    */
   constructor(context, page, portal, { javaScript, alsoVisits = portal.url, foreign }) {
     Object.assign(this, { context, page, portal, javaScript });
