@@ -24,7 +24,7 @@ async fn the_gravest_reason_comes_first_with_the_one_button_that_mends_it() {
     let here = format!("/utilisateurs-techniques/{id}");
     let page = browser.open(&here).await;
     assert_eq!((banner(&page).as_str(), openers(&page, RESET)), ("", 1), "nothing is wrong");
-    portal.expire_in(id, "20 days 1 hour").await;
+    portal.expire_in(id, "20 days").await;
     let page = browser.open(&here).await;
     assert_eq!((banner(&page).as_str(), openers(&page, RESET)), ("Le mot de passe expire dans 20 jours", 1));
     let noor = portal.person("Noor").await;

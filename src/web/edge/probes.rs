@@ -58,8 +58,9 @@ async fn show(State(state): State<AppState>) -> Response {
     let metrics = &state.metrics;
     let pools = [&state.pool, &state.strangers_pool, &state.api_pool];
     metrics.connections.set(pools.map(PgPool::size).iter().sum::<u32>().into());
-    let idle: usize = pools.map(PgPool::num_idle).iter().sum();
-    metrics.idle_connections.set(i64::try_from(idle).unwrap_or(i64::MAX));
+    // The pool's own count is below zero for moments, and then shows as a huge number.
+    let idle = pools.map(|pool| u32::try_from(pool.num_idle()).unwrap_or(0).min(pool.size()));
+    metrics.idle_connections.set(idle.iter().sum::<u32>().into());
     metrics.most_connections.set(state.settings.database_connections.into());
     // Without a database, the other metrics are still served.
     if let Ok(waiting) = upkeep::waiting_mails(&state.pool).await {
