@@ -32,7 +32,7 @@ async fn the_default_ends_the_old_password_and_the_choices_keep_it() {
     browser.open(&path(id, "/recapitulatif")).await.assert_says("L’ancien mot de passe fonctionne encore jusqu’au");
     let page = browser.open(&path(id, "")).await;
     let fact = page.fact("Ancien mot de passe");
-    assert!(fact.starts_with("Fonctionne encore jusqu’au") && fact.contains("Aucun appel avec lui"), "{fact}");
+    assert!(fact.starts_with("Fonctionne encore jusqu’au") && fact.contains("Il n’a pas servi depuis"), "{fact}");
     portal.set_former_password_use(true).await;
     let fact = browser.open(&path(id, "")).await.fact("Ancien mot de passe");
     assert!(fact.contains("Encore utilisé\u{a0}: dernier appel avec lui le"), "{fact}");
