@@ -17,6 +17,9 @@ const run = promisify(execFile);
 let portal, browser;
 withPortal((ready) => ({ portal, browser } = ready));
 
+/** At most, in milliseconds: the sheets of three hundred accounts in a build without optimizations. */
+const documentTakes = 60_000;
+
 for (const { javaScript, name } of scriptings) {
   test(`an account is created in every structure, and all are handed over at once, ${name}`, async () => {
     const { manager, person } = await atTheKeyboard(javaScript);
@@ -102,6 +105,7 @@ test("the number of chosen structures follows the boxes", async () => {
 
 async function atTheKeyboard(javaScript) {
   const manager = await newVisitor(browser, portal, { javaScript, reducedMotion: "reduce" });
+  manager.page.setDefaultTimeout(documentTakes);
   leaveWithoutRegret(manager);
   await manager.signIn(portal.manager);
   await manager.seesTitle("Activités du gestionnaire");
@@ -144,6 +148,7 @@ async function holds(visitor, name) {
 /** Opens the link in another browser, then once more. */
 async function openedOnce(link, javaScript, count) {
   const integrator = await newVisitor(browser, portal, { javaScript, reducedMotion: "reduce" });
+  integrator.page.setDefaultTimeout(documentTakes);
   leaveWithoutRegret(integrator);
   integrator.expectStatus(410);
   await integrator.page.goto(link);

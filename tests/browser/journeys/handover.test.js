@@ -84,7 +84,7 @@ async function openedByIntegrator(link, code, javaScript) {
   await integrator.seesTitle("Ce lien a déjà été ouvert");
   await person.tabTo("Prévenir Claire Fontaine");
   await person.keys.press("Enter");
-  await integrator.sees("est prévenu par courriel");
+  await integrator.sees("Un courriel avertit Claire Fontaine");
   assert(!(await integrator.html()).includes(password));
   await integrator.leave();
   return { login, password };
