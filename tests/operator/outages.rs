@@ -129,7 +129,8 @@ async fn a_silent_database_is_reported_in_time() {
     });
     let pages = PUBLIC_PAGES.map(|path| {
         let (status, _, page) = serving.get(path).unwrap_or_default();
-        let style = page.split('"').find(|word| word.starts_with("/static/") && word.contains("/style.")).unwrap_or("/none");
+        let style =
+            page.split('"').find(|word| word.starts_with("/static/") && word.contains("/style.")).unwrap_or("/none");
         (path, status, serving.get(style).map(|answer| answer.0))
     });
     for answer in under_way.into_iter().chain([later]) {
