@@ -17,7 +17,7 @@ const run = promisify(execFile);
 let portal, browser;
 withPortal((ready) => ({ portal, browser } = ready));
 
-/** At most, in milliseconds: the sheets of three hundred accounts in a build without optimizations. */
+/** At most, in milliseconds, for the sheets of three hundred accounts in a debug build. */
 const documentTakes = 60_000;
 
 for (const { javaScript, name } of scriptings) {
