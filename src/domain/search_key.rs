@@ -180,7 +180,7 @@ mod tests {
     proptest! {
         #[test]
         fn composed_and_decomposed_texts_have_one_key(text in "\\PC{0,60}") {
-            // The oxia alone: composed, it is the acute accent, which people write for an apostrophe.
+            // The oxia alone: composed, it is the acute accent, written for an apostrophe.
             let text = text.replace('\u{1ffd}', "");
             let (nfc, nfd): (String, String) = (text.nfc().collect(), text.nfd().collect());
             prop_assert_eq!(search_key(&nfc), search_key(&text));
