@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use raccord::db::{audit::chain, availability};
+use raccord::{
+    db::{audit::chain, availability},
+    domain::audit_chain::Head,
+};
 
 use super::{
     binary::{Directory, Serving, free_address, raccord, run, send},
@@ -17,7 +20,7 @@ use super::{
     outages::{until, until_ready},
     postgres::Postgres,
 };
-use crate::common::{KEY_FILE, TestPortal};
+use crate::common::{Browser, KEY_FILE, Structure, TestPortal};
 
 /// A URL by way of a symbolic link, which stands for a proxy before two servers.
 pub fn url_by_way_of(link: &Path) -> String {
@@ -105,7 +108,7 @@ async fn the_start_leaves_no_connection_beside_those_that_serve() {
     let portal = TestPortal::over(&postgres.url("raccord", "raccord")).await;
     let (manager, structure) = portal.manager().await;
     let account = portal.technical_user(&structure, &manager).await;
-    // By a role of its own, so that its connections can be told from the test's.
+    // A role of its own separates the instance's connections from those of the test.
     postgres.sql("postgres", "CREATE ROLE instance LOGIN SUPERUSER");
     let directory = Directory::create();
     let url = postgres.url("instance", "raccord");
@@ -158,14 +161,19 @@ async fn an_instance_with_another_key_file_does_not_serve_unless_told_to() {
     serving.stop();
 }
 
+/// Where the history ends before an account is created, and after.
+async fn heads_around_a_creation(portal: &TestPortal, browser: &Browser, structure: &Structure) -> [Head; 2] {
+    let before = chain::head(&portal.pool).await.expect("a head");
+    portal.create_account(browser, structure.id, "ERP").await;
+    [before, chain::head(&portal.pool).await.expect("a head")]
+}
+
 #[tokio::test]
 async fn a_history_that_went_back_is_noticed_though_it_grows_again() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
-    let before = chain::head(&portal.pool).await.expect("a head");
-    portal.create_account(&browser, structure.id, "ERP").await;
-    let seen = chain::head(&portal.pool).await.expect("a head");
+    let [before, seen] = heads_around_a_creation(&portal, &browser, &structure).await;
     assert!(seen.position > before.position && chain::has(&portal.pool, &seen).await.expect("an answer"));
     portal.forget_history_after(before.position).await;
     assert!(!chain::has(&portal.pool, &seen).await.expect("an answer"));
@@ -179,9 +187,7 @@ async fn an_instance_says_within_a_minute_that_history_went_back() {
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let browser = portal.signed_in(&manager).await;
-    let before = chain::head(&portal.pool).await.expect("a head");
-    portal.create_account(&browser, structure.id, "ERP").await;
-    let seen = chain::head(&portal.pool).await.expect("a head");
+    let [before, seen] = heads_around_a_creation(&portal, &browser, &structure).await;
     let (directory, metrics) = (Directory::create(), free_address());
     let listen = metrics.to_string();
     let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_METRICS_LISTEN", &listen), KEY_FILE];

@@ -99,9 +99,10 @@ impl KeyForm {
     /// The form again, with what is wrong with the key.
     pub fn refused(self) -> Self {
         let key = self.key.trim().to_lowercase();
+        let is_private = key.starts_with("age-secret-key-");
         let message = if key.is_empty() {
             "Collez la clé publique de l’intégrateur."
-        } else if key.starts_with("age-secret-key-") {
+        } else if is_private {
             "C’est une clé privée\u{a0}: elle ne doit pas quitter son propriétaire, qui doit maintenant en changer. Collez la clé publique, qui commence par «\u{202f}age1\u{202f}»."
         } else if key.starts_with("age1") {
             "Cette clé est incomplète ou mal recopiée. Collez-la de nouveau, en entier."
@@ -109,7 +110,7 @@ impl KeyForm {
             "Ce n’est pas une clé publique age. Elle commence par «\u{202f}age1\u{202f}»."
         };
         // A private key is not shown again.
-        let key = if key.starts_with("age-secret-key-") { String::new() } else { self.key };
+        let key = if is_private { String::new() } else { self.key };
         Self { key, errors: Errors::one("cle", message.to_owned()) }
     }
 }
