@@ -130,6 +130,8 @@ pub struct State {
     pub active: bool,
     pub manager: usize,
     pub roles: [Option<Role>; PEOPLE],
+    /// Who was invited and has not signed in since.
+    invited: [bool; PEOPLE],
     pub sessions: [Option<Session>; PEOPLE],
     pub accounts: Vec<Account>,
     pub history: Vec<Entry>,
@@ -157,6 +159,7 @@ impl State {
             active: true,
             manager: 0,
             roles: [Some(Role::PrincipalManager), Some(Role::SecondaryManager), Some(Role::User)],
+            invited: [false; PEOPLE],
             sessions: [const { None }; PEOPLE],
             accounts: Vec::new(),
             history: Vec::new(),
@@ -195,6 +198,7 @@ impl State {
 
     pub fn sign_in(&mut self, who: usize) {
         self.sessions_begun += 1;
+        self.invited[who] = false;
         let now = self.now;
         self.sessions[who] = Some(Session { number: self.sessions_begun, begun: now, seen: now, confirmed: now });
     }
@@ -446,7 +450,7 @@ impl State {
         if let Err(outcome) = self.on_structure(who, Kind::SensitiveAct) {
             return outcome;
         }
-        if whom == who || self.roles[whom].is_none() {
+        if whom == who || self.roles[whom].is_none() || self.invited[whom] {
             return Outcome::Refused;
         }
         if self.offered().is_some_and(|to| to == whom) {
@@ -516,6 +520,7 @@ impl State {
             Some(_) => Outcome::Refused,
             None => {
                 self.roles[whom] = Some(role);
+                self.invited[whom] = true;
                 self.remember(Action::MemberInvited, self.logins[whom].clone(), who);
                 Outcome::Done
             }
