@@ -251,11 +251,33 @@ fn comments() -> Vec<(String, usize, String)> {
     comments
 }
 
+/// A single word cannot be wrapped.
+fn is_long(line: &str) -> bool {
+    line.chars().count() > 100 && line.split_whitespace().count() > 2
+}
+
 #[test]
 fn comments_have_at_most_100_columns() {
-    // A single word cannot be wrapped.
-    let is_long = |line: &str| line.chars().count() > 100 && line.split_whitespace().count() > 2;
     let long: Vec<_> = comments().into_iter().filter(|(_, _, line)| is_long(line)).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+/// Tables and examples aside, which cannot be wrapped either.
+#[test]
+fn sentences_of_documents_have_at_most_100_columns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = ["README.md", "CHANGELOG.md", "SECURITY.md"].map(|name| root.join(name)).into_iter();
+    let documents: Vec<_> = documents.chain(files_below(&root.join("docs"))).collect();
+    let mut long = Vec::new();
+    for path in documents.iter().filter(|path| path.extension().is_some_and(|is| is == "md")) {
+        let mut example = false;
+        for line in fs::read_to_string(path).expect("a document").lines() {
+            example ^= line.trim_start().starts_with("```");
+            if !example && !line.starts_with('|') && is_long(line) {
+                long.push(format!("{}: {line}", path.display()));
+            }
+        }
+    }
     assert!(long.is_empty(), "{long:#?}");
 }
 
