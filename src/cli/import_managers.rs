@@ -18,7 +18,7 @@ use super::{
     table::TableError,
 };
 use crate::{
-    db::members::import::{self, AttachError, Attached},
+    db::members::import::{self, AttachError, Attached, Attachment},
     domain::{audit::Actor, import_mode::Mode, role::Role, structure_identifier::StructureIdentifier},
 };
 
@@ -94,8 +94,9 @@ impl Attaching<'_> {
     /// as after a replacement.
     async fn attach(&self, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
         let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
-        let (pool, actor, Line { person, structure, .. }) = (self.pool, &self.actor, line);
-        let attached = import::attach(pool, actor, person, structure, role, self.mode).await?;
+        let Line { person, structure, .. } = line;
+        let attachment = Attachment { person, structure, role };
+        let attached = import::attach(self.pool, &self.actor, attachment, self.mode).await?;
         if let Some(later) = superseded_by {
             let remark = format_args!("line {later} names another principal manager: this one becomes secondary");
             Report::remark(number, remark);

@@ -191,7 +191,8 @@ pub async fn add_account(
     lifetime_days: i32,
 ) -> sqlx::Result<Vec<DemoEvent>> {
     let maker = if account.story == Story::KnownToFormerManager { managers.former } else { managers.present };
-    let account_id = insert_account(conn, managers.present, maker, account, hash, lifetime_days).await?;
+    let made = MadeAccount { account, maker, lifetime_days };
+    let account_id = insert_account(conn, managers.present, made, hash).await?;
     if account.story == Story::FormerPasswordWorks {
         sqlx::query!(
             "INSERT INTO former_passwords (technical_user_id, credential_version, password_hash, set_by, shown_at, ends_at, last_call_at)
@@ -209,7 +210,7 @@ pub async fn add_account(
         }
         _ => String::new(),
     };
-    Ok(past(managers, maker, account_id, account, lifetime_days, &words))
+    Ok(past(managers, made, account_id, &words))
 }
 
 /// Hands the account's password over. Returns how the history words it.
@@ -270,14 +271,20 @@ async fn restrict(
     ))
 }
 
-/// The structure is the present manager's; `maker` made the account.
+/// An account, and who made it when.
+#[derive(Clone, Copy)]
+struct MadeAccount<'a> {
+    account: DemoAccount<'a>,
+    maker: i64,
+    lifetime_days: i32,
+}
+
+/// The structure is the present manager's.
 async fn insert_account(
     conn: &mut PgConnection,
     manager_id: i64,
-    maker: i64,
-    account: DemoAccount<'_>,
+    MadeAccount { account, maker, lifetime_days }: MadeAccount<'_>,
     hash: &PasswordHash,
-    lifetime_days: i32,
 ) -> sqlx::Result<i64> {
     let refusal = match account.story {
         Story::Failing { why, .. } => Some(why.code()),
@@ -330,10 +337,8 @@ const FIRST_REFUSAL: i32 = 2 * DAY;
 /// The events of an account's past. `words` are the detail of what its story is about.
 fn past(
     managers: DemoManagers,
-    maker: i64,
+    MadeAccount { account, maker, lifetime_days }: MadeAccount<'_>,
     account_id: i64,
-    account: DemoAccount<'_>,
-    lifetime_days: i32,
     words: &str,
 ) -> Vec<DemoEvent> {
     let set = (lifetime_days - account.days_left).max(0) * DAY;

@@ -19,7 +19,7 @@ use super::{
     durability::Durability,
     error::{At, EmbeddedPostgresError, Result},
     owner_password,
-    programs::{Owner, Programs, last_lines},
+    programs::{Call, Owner, Programs, last_lines},
 };
 
 /// How long the server's processes may take to exit after a `kill -9` of the server.
@@ -211,8 +211,8 @@ impl Cluster {
         }
     }
 
-    fn run(&self, program: &'static str, args: &[&str], input: &str) -> Result<()> {
-        self.programs.run(self.owner, program, args, input, &self.dir.join("last-command.log"))
+    fn run(&self, name: &'static str, args: &[&str], input: &str) -> Result<()> {
+        self.programs.run(self.owner, Call { name, args, input }, &self.dir.join("last-command.log"))
     }
 
     fn pgdata(&self) -> PathBuf {

@@ -68,6 +68,14 @@ impl Owner {
 #[derive(Debug)]
 pub(super) struct Programs(PathBuf);
 
+/// A program to run.
+pub(super) struct Call<'a> {
+    pub name: &'static str,
+    pub args: &'a [&'a str],
+    /// On its standard input.
+    pub input: &'a str,
+}
+
 impl Programs {
     /// `pg_bin`; else Debian's (the version that created the cluster, else the newest); else the
     /// programs on `PATH`.
@@ -85,16 +93,9 @@ impl Programs {
         found.map(Self).ok_or(EmbeddedPostgresError::NotInstalled)
     }
 
-    /// Runs a program to its end with `input` on its standard input. Its output goes to the file
-    /// `output`: the server that `pg_ctl` starts would keep a pipe open.
-    pub(super) fn run(
-        &self,
-        owner: Owner,
-        name: &'static str,
-        args: &[&str],
-        input: &str,
-        output: &Path,
-    ) -> Result<()> {
+    /// Runs a program to its end. Its output goes to the file `output`: the server that `pg_ctl`
+    /// starts would keep a pipe open.
+    pub(super) fn run(&self, owner: Owner, Call { name, args, input }: Call<'_>, output: &Path) -> Result<()> {
         let file = File::create(output).at(output)?;
         let mut command = owner.command(self.0.join(name));
         command.args(args).stdin(Stdio::piped()).stdout(file.try_clone().at(output)?).stderr(file);

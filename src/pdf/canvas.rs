@@ -31,6 +31,12 @@ pub struct Fill {
     pub colour: Colour,
 }
 
+impl Fill {
+    pub fn new(x: f32, y: f32, width: f32, height: f32, colour: Colour) -> Self {
+        Self { x, y, width, height, colour }
+    }
+}
+
 /// A node of the structure tree: a text, or the parent of other elements.
 pub struct Element {
     /// A tag of PDF; `TH-Column` is a `TH` at the head of a column.
@@ -66,8 +72,8 @@ impl Canvas {
         self.open = self.elements[self.open].parent;
     }
 
-    pub fn fill(&mut self, x: f32, y: f32, width: f32, height: f32, colour: Colour) {
-        self.fills.push(Fill { x, y, width, height, colour });
+    pub fn fill(&mut self, fill: Fill) {
+        self.fills.push(fill);
     }
 
     /// Adds wrapped paragraphs, truncated with « … » after the column's last line. Moves `y` below

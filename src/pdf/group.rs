@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{
-    canvas::Canvas,
+    canvas::{Canvas, Fill},
     error::PdfError,
     font::Face::{Bold, Regular},
     page::{ACCENT, Density, FULL, GREY, INK, MARGIN, Page, RULE, WIDTH},
@@ -158,7 +158,7 @@ fn cover(
     let structure = if shared.is_some() { "Structure" } else { "Structure et libellé" };
     page.columns(["TH-Column"; 3], page.small(Bold, ACCENT), [structure, "Identifiant de connexion", "Page"]);
     for (index, row) in rows.iter().enumerate() {
-        page.canvas.fill(MARGIN, page.canvas.y, WIDTH, 0.5, RULE);
+        page.canvas.fill(Fill::new(MARGIN, page.canvas.y, WIDTH, 0.5, RULE));
         page.skip(ABOVE);
         let place = (covers + first + index + 1).to_string();
         page.columns(["TD", "TH", "TD"], ROW, [&row.structure, row.login, &place]);

@@ -1,7 +1,7 @@
 //! Elements of the sheet: measures, colours, sections, rows, list items.
 
 use super::{
-    canvas::{Canvas, PAGE_WIDTH},
+    canvas::{Canvas, Fill, PAGE_WIDTH},
     font::Face::{self, Bold, Regular},
     style::{Colour, Column, Style},
 };
@@ -46,7 +46,7 @@ impl Page {
         self.skip(17.0);
         self.text("H2", Style::new(Bold, 12.0, ACCENT), FULL, &[title]);
         self.skip(3.0);
-        self.canvas.fill(MARGIN, self.canvas.y, WIDTH, 0.75, RULE);
+        self.canvas.fill(Fill::new(MARGIN, self.canvas.y, WIDTH, 0.75, RULE));
         self.skip(5.0);
         self.canvas.begin(tag);
     }

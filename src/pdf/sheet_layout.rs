@@ -1,7 +1,7 @@
 //! The sheet's layout and French texts.
 
 use super::{
-    canvas::{Canvas, PAGE_HEIGHT, PAGE_WIDTH},
+    canvas::{Canvas, Fill, PAGE_HEIGHT, PAGE_WIDTH},
     error::PdfError,
     font::Face::{Bold, Mono, Regular},
     page::{ACCENT, BAND, Density, FRAMED, FULL, GREY, GROUP, INK, LABELS, MARGIN, PALE, Page, WHITE, WIDTH},
@@ -46,7 +46,7 @@ impl Page {
 
     /// The band at the top.
     pub fn header(&mut self, service_name: &str) {
-        self.canvas.fill(0.0, 0.0, PAGE_WIDTH, BAND, ACCENT);
+        self.canvas.fill(Fill::new(0.0, 0.0, PAGE_WIDTH, BAND, ACCENT));
         let middle = |style: Style| (BAND - style.leading()) / 2.0;
         let (name, small) = (Style::new(Bold, 15.0, WHITE), Style::new(Regular, 9.0, WHITE));
         let notice = "Document confidentiel";
@@ -73,8 +73,8 @@ impl Page {
     fn credentials(&mut self, sheet: &ConnectionSheet<'_>) -> Result<(), PdfError> {
         self.skip(16.0);
         let (top, frame) = (self.canvas.y, self.canvas.fills.len());
-        self.canvas.fill(MARGIN, top, WIDTH, 0.0, PALE);
-        self.canvas.fill(MARGIN, top, 4.0, 0.0, ACCENT);
+        self.canvas.fill(Fill::new(MARGIN, top, WIDTH, 0.0, PALE));
+        self.canvas.fill(Fill::new(MARGIN, top, 4.0, 0.0, ACCENT));
         let behind = self.canvas.fills.len();
         self.skip(17.0);
         self.canvas.begin("Table");
@@ -102,7 +102,7 @@ impl Page {
         for (number, group) in groups(text).enumerate() {
             let width = style.face.width(style.size, group);
             if number % 2 == 1 {
-                self.canvas.fill(x, y, width, style.leading(), GROUP);
+                self.canvas.fill(Fill::new(x, y, width, style.leading(), GROUP));
             }
             x += width;
         }

@@ -13,7 +13,7 @@ use crate::{
             contact_addresses,
             registration::{self, Invitation},
         },
-        members::import,
+        members::import::{self, Attachment},
     },
     domain::{
         audit::Actor, import_mode::Mode, new_person::NewPerson, person::normalized_login, role::Role,
@@ -38,7 +38,8 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
         arguments.replace_address && contact_addresses::assign(pool, &actor, person.login(), address).await?;
     let mut is_new = false;
     if let Some((structure, role)) = membership(arguments, strict_siret)? {
-        is_new = import::attach(pool, &actor, &person, &structure, role, Mode::Load).await?.is_new_person;
+        let attachment = Attachment { person: &person, structure: &structure, role };
+        is_new = import::attach(pool, &actor, attachment, Mode::Load).await?.is_new_person;
     }
     // `attach` has already invited a new person.
     if is_new {

@@ -71,6 +71,14 @@ struct Assignment<'a> {
     current: Option<Role>,
 }
 
+/// A person and the role to give them in a structure.
+#[derive(Clone, Copy, Debug)]
+pub struct Attachment<'a> {
+    pub person: &'a NewPerson,
+    pub structure: &'a StructureIdentifier,
+    pub role: Role,
+}
+
 /// Gives a person a role in a structure. An unknown person is registered and invited. A new
 /// principal manager replaces the present one, as a designation in the portal does. Repeating it
 /// changes nothing.
@@ -80,13 +88,11 @@ struct Assignment<'a> {
 pub async fn attach(
     pool: &PgPool,
     actor: &Actor,
-    person: &NewPerson,
-    structure: &StructureIdentifier,
-    role: Role,
+    attachment: Attachment<'_>,
     mode: Mode,
 ) -> Result<Attached, AttachError> {
     let mut tx = pool.begin().await?;
-    let attached = attach_in(&mut tx, actor, person, structure, role).await?;
+    let attached = attach_in(&mut tx, actor, attachment).await?;
     match mode {
         Mode::Load => tx.commit().await?,
         Mode::DryRun => tx.rollback().await?,
@@ -97,9 +103,7 @@ pub async fn attach(
 async fn attach_in(
     conn: &mut PgConnection,
     actor: &Actor,
-    person: &NewPerson,
-    structure: &StructureIdentifier,
-    role: Role,
+    Attachment { person, structure, role }: Attachment<'_>,
 ) -> Result<Attached, AttachError> {
     let structure = structures::lock_named(conn, structure).await?.ok_or(AttachError::UnknownStructure)?;
     let registered = registration::register(conn, actor, person).await?;

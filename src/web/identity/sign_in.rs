@@ -20,12 +20,13 @@ use crate::{
         identity::{
             locks::{FirstFactor, VerifiedPassword},
             passwords, sessions,
-            sign_in::{self, Attempt, Credentials},
+            sign_in::{self, Attempt},
         },
         throttles::{Counted, Source},
     },
     domain::{
         audit::Actor,
+        password::PasswordHash,
         person::{TypedPassword, normalized_login},
         random,
         technical_user::is_technical_login,
@@ -108,7 +109,13 @@ pub async fn submit(
         Some(credentials) => Actor { user_id: Some(credentials.user_id), name: login.clone(), address },
         None => Actor::unknown(address),
     };
-    let Some(verified) = verify(&state, &browser, &source, credentials, &form.password, counted).await? else {
+    let known = credentials.and_then(|known| Some((known.user_id, known.password_hash?)));
+    // A browser in which the person has signed in before is not kept out by a flood of strangers.
+    let key = match (&source, &known) {
+        (Source::KnownBrowser(_), Some((user_id, _))) => QueueKey::Person(*user_id),
+        _ => QueueKey::portal(browser.address),
+    };
+    let Some(verified) = verify(&state, key, known, &form.password, counted).await? else {
         sign_in::record_wrong_password(&state.strangers_pool, &actor).await?;
         return refuse(SignInRefusal::WrongCredentials);
     };
@@ -139,22 +146,15 @@ async fn begin(
     browser.begin(state, actor, &FirstFactor::Password(verified), form.suite.as_deref()).await
 }
 
-/// Takes as long where there are no credentials, or no password.
+/// `known`: the person's number and hash. Takes as long where there is none.
 async fn verify(
     state: &AppState,
-    browser: &Browser,
-    source: &Source,
-    credentials: Option<Credentials>,
+    key: QueueKey,
+    known: Option<(i64, PasswordHash)>,
     password: &TypedPassword,
     counted: Counted,
 ) -> Result<Option<VerifiedPassword>, AppError> {
-    let known = credentials.and_then(|known| Some((known.user_id, known.password_hash?)));
     let hash = known.as_ref().map(|(_, hash)| hash.clone());
-    // A browser in which the person has signed in before is not kept out by a flood of strangers.
-    let key = match (source, &known) {
-        (Source::KnownBrowser(_), Some((user_id, _))) => QueueKey::Person(*user_id),
-        _ => QueueKey::portal(browser.address),
-    };
     let is_right = verify_counted(state, key, password.clone(), hash, &counted).await?;
     Ok(known.filter(|_| is_right).map(|(user_id, hash)| VerifiedPassword { user_id, hash, counted }))
 }

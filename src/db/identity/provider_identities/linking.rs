@@ -73,7 +73,7 @@ pub enum Unlinking {
     OnlyWayIn,
 }
 
-/// Ends a link of a person within their session, and the other sessions that began by it, with an
+/// Ends a link of a person, that of `ways.without`, within their session, and the other sessions that began by it, with an
 /// event and a mail.
 ///
 /// # Errors
@@ -83,7 +83,6 @@ pub async fn unlink(
     actor: &Actor,
     user_id: i64,
     session: &SessionSecret,
-    id: i64,
     ways: WaysIn<'_>,
 ) -> sqlx::Result<Unlinking> {
     let mut tx = pool.begin().await?;
@@ -96,25 +95,27 @@ pub async fn unlink(
                               WHERE user_id = $1 AND id <> $2 AND issuer = $4 AND unlinked_at IS NULL) AS "is!"
              FROM users WHERE id = $1"#,
         user_id,
-        id,
+        ways.without,
         ways.passwords,
         ways.issuer,
     )
     .fetch_one(&mut *tx)
     .await?;
-    let Some(address) = end(&mut tx, user_id, id).await? else { return Ok(Unlinking::NotFound) };
+    let Some(address) = end(&mut tx, user_id, ways.without).await? else { return Ok(Unlinking::NotFound) };
     if !has_another_way {
         return Ok(Unlinking::OnlyWayIn);
     }
-    sessions::end_of_identity(&mut tx, id, session).await?;
+    sessions::end_of_identity(&mut tx, ways.without, session).await?;
     announce(&mut tx, actor, user_id, Change { is_linked: false, label: ways.label, address: &address }).await?;
     tx.commit().await?;
     Ok(Unlinking::Unlinked)
 }
 
-/// How people can sign in, apart from an identity.
+/// How people can sign in once an identity is unlinked.
 #[derive(Clone, Copy, Debug)]
 pub struct WaysIn<'a> {
+    /// The identity.
+    pub without: i64,
     pub passwords: bool,
     /// The provider's: identities of one that was set before open nothing.
     pub issuer: &'a str,

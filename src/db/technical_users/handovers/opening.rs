@@ -126,6 +126,8 @@ pub struct Opener<'a> {
     pub actor: &'a Actor,
     /// The name of the browser.
     pub software: &'a str,
+    /// Of the page that would show the passwords, and by which it may export them.
+    pub page_nonce: &'a str,
 }
 
 /// What became of a link that was presented.
@@ -168,7 +170,6 @@ pub async fn open(
     opener: Opener<'_>,
     link: &LinkSecret,
     key: Option<&HandoverKey>,
-    page_nonce: &str,
     rng: &mut (impl CryptoRng + Send),
 ) -> sqlx::Result<Opening> {
     let mut tx = pool.begin().await?;
@@ -190,9 +191,9 @@ pub async fn open(
         }
         return Ok(if is_over || !row.has_code { Opening::Over } else { Opening::WrongCode });
     };
-    let until = mark_opened(&mut tx, id, opener, page_nonce).await?;
+    let until = mark_opened(&mut tx, id, opener).await?;
     for (opened, subject) in &passwords {
-        let sealed = HandoverKey::of_page(page_nonce).seal(&opened.password, *subject, rng);
+        let sealed = HandoverKey::of_page(opener.page_nonce).seal(&opened.password, *subject, rng);
         put_for_page(&mut tx, *subject, &sealed).await?;
     }
     tell(&mut tx, id, &row, opener, LinkEvent::Opened).await?;
@@ -241,12 +242,7 @@ pub(super) async fn open_all(
     Ok(Some(opened))
 }
 
-async fn mark_opened(
-    conn: &mut PgConnection,
-    handover_id: i64,
-    opener: Opener<'_>,
-    page_nonce: &str,
-) -> sqlx::Result<OffsetDateTime> {
+async fn mark_opened(conn: &mut PgConnection, handover_id: i64, opener: Opener<'_>) -> sqlx::Result<OffsetDateTime> {
     ending::destroy(conn, handover_id).await?;
     sqlx::query_scalar!(
         r#"UPDATE handovers SET opened_at = portal_now(), opened_address = $2, opened_software = $3,
@@ -255,7 +251,7 @@ async fn mark_opened(
         handover_id,
         opener.actor.address,
         opener.software,
-        random::digest(page_nonce),
+        random::digest(opener.page_nonce),
         envelope::LIFETIME as _,
     )
     .fetch_one(conn)

@@ -55,9 +55,10 @@ pub async fn unlink(
 ) -> Result<Response, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
     let settings = &state.provider.as_ref().ok_or(AppError::NotFound)?.settings;
-    let ways = WaysIn { passwords: state.takes_passwords(), issuer: &settings.issuer, label: &settings.label };
+    let ways =
+        WaysIn { without: id, passwords: state.takes_passwords(), issuer: &settings.issuer, label: &settings.label };
     let Visitor { person, session, actor, .. } = &visitor;
-    match linking::unlink(&state.pool, actor, person.user_id, session, id, ways).await? {
+    match linking::unlink(&state.pool, actor, person.user_id, session, ways).await? {
         Unlinking::Unlinked => Ok(Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response()),
         Unlinking::NotFound => Err(AppError::NotFound),
         Unlinking::OnlyWayIn => {

@@ -92,7 +92,6 @@ pub struct OpenForm {
 /// Several calls of `db`: what the link needs, and the code's costly hash, come before the opening.
 pub async fn open(
     State(state): State<AppState>,
-    Extension(context): Extension<RequestContext>,
     browser: Browser,
     headers: HeaderMap,
     Path(token): Path<String>,
@@ -106,27 +105,29 @@ pub async fn open(
     if !is_own_submission(&headers, &state.settings.public_url) {
         return show(&state, &link, Some(found), Errors::none(), false);
     }
+    let (actor, software) = (Actor::link_holder(browser.address.to_string()), software(&headers));
+    let opener = Opener { actor: &actor, software: &software, page_nonce: &random::token(&mut random::os_rng()) };
     let key = if found.needs_code {
         match Code::parse(form.code.as_ref().map_or("", |typed| typed.as_str())) {
-            Ok(code) => key_of_code(&state, &context, &link, code).await?,
-            Err(error) => return without_code(&state, &context, &headers, &link, (found, error)).await,
+            Ok(code) => key_of_code(&state, QueueKey::portal(browser.address), &link, code).await?,
+            Err(error) => return without_code(&state, opener, &link, found, &error).await,
         }
     } else {
         Some(link.key(None))
     };
-    present(&state, &context, &headers, &link, key, found.sender).await
+    present(&state, opener, &link, key, found.sender).await
 }
 
 /// Four words that can be no code cost no try. A link that is over is presented all the same.
 async fn without_code(
     state: &AppState,
-    context: &RequestContext,
-    headers: &HeaderMap,
+    opener: Opener<'_>,
     link: &LinkSecret,
-    (found, error): (LinkPage, CodeError),
+    found: LinkPage,
+    error: &CodeError,
 ) -> Result<Response, AppError> {
     if found.state != LinkState::Waiting {
-        return present(state, context, headers, link, None, found.sender).await;
+        return present(state, opener, link, None, found.sender).await;
     }
     let message = format!("{error} Cet essai n’a pas été compté.");
     show(state, link, Some(found), Errors::one("code", message), false)
@@ -135,12 +136,11 @@ async fn without_code(
 /// The key with this code; `None` where no code may be tried any more. The try is counted before.
 async fn key_of_code(
     state: &AppState,
-    context: &RequestContext,
+    key: QueueKey,
     link: &LinkSecret,
     code: Code,
 ) -> Result<Option<HandoverKey>, AppError> {
     let Some(salt) = opening::count_try(&state.strangers_pool, link).await? else { return Ok(None) };
-    let key = QueueKey::portal(context.address);
     match state.work_queue.compute(key, move |argon2id| code.hash(argon2id, salt)).await {
         Ok(hash) => Ok(Some(link.key(Some(&hash)))),
         Err(busy) => {
@@ -153,23 +153,19 @@ async fn key_of_code(
 
 async fn present(
     state: &AppState,
-    context: &RequestContext,
-    headers: &HeaderMap,
+    opener: Opener<'_>,
     link: &LinkSecret,
     key: Option<HandoverKey>,
     sender: String,
 ) -> Result<Response, AppError> {
-    let (actor, software) = (Actor::link_holder(context.address.to_string()), software(headers));
-    let opener = Opener { actor: &actor, software: &software };
-    let nonce = random::token(&mut random::os_rng());
-    let (pool, mut rng) = (&state.strangers_pool, random::os_rng());
-    match opening::open(pool, opener, link, key.as_ref(), &nonce, &mut rng).await? {
+    let pool = &state.strangers_pool;
+    match opening::open(pool, opener, link, key.as_ref(), &mut random::os_rng()).await? {
         Opening::Opened { passwords, until } => render(&HandoverOpenedPage {
             layout: state.anonymous_layout(None),
             sender,
             accounts: passwords.into_iter().map(ShownAccount::from).collect(),
             api_url: state.settings.public_url.clone(),
-            nonce,
+            nonce: opener.page_nonce.to_owned(),
             until,
         }),
         Opening::WrongCode => {
