@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{
     BOX, SearchQuery,
     choice_pages::{BatchCheckPage, ChosenRow, FormState},
-    choosing::{Chosen, Fields, page_of, with_ticked},
+    choosing::{Chosen, Fields, page_of, row_id, with_ticked},
     manager_id,
     overview::{self as overview_list, OverviewQuery},
 };
@@ -193,14 +193,14 @@ fn order_of(act: BatchAct, form: &ConfirmForm) -> Result<Result<BatchOrder, Erro
 }
 
 fn structure_ids(text: &str) -> Result<Vec<i64>, AppError> {
-    text.split_whitespace().map(|id| id.parse().map_err(|_| AppError::Unprocessable)).collect()
+    text.split_whitespace().map(|id| row_id(id).ok_or(AppError::Unprocessable)).collect()
 }
 
 /// Reads `7.2 9.1`: accounts, each with the number of its password.
 fn chosen_accounts(text: &str) -> Result<Vec<ChosenAccount>, AppError> {
     let read = |chosen: &str| {
         let (id, version) = chosen.split_once('.')?;
-        Some(ChosenAccount { id: id.parse().ok()?, credential_version: version.parse().ok()? })
+        Some(ChosenAccount { id: row_id(id)?, credential_version: version.parse().ok()? })
     };
     text.split_whitespace().map(|chosen| read(chosen).ok_or(AppError::Unprocessable)).collect()
 }

@@ -44,7 +44,7 @@ impl Chosen {
     pub fn of(fields: &Fields, prefix: &str) -> Self {
         let value = |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
         let mode = value("choix").unwrap_or_default();
-        let ticked = fields.iter().filter_map(|(name, _)| name.strip_prefix(prefix)?.parse().ok());
+        let ticked = fields.iter().filter_map(|(name, _)| row_id(name.strip_prefix(prefix)?));
         let mut known = BTreeSet::new();
         let ids = carried(value("choisis").unwrap_or_default()).into_iter().chain(ticked);
         let whole_page = value("cocher");
@@ -166,6 +166,11 @@ impl Choosing {
     }
 }
 
+/// The id of a row; `None` for what is none.
+pub fn row_id(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|id| *id > 0)
+}
+
 fn without_mode<'a>(choices: &[(&'a str, &'a String)]) -> Vec<(&'a str, &'a String)> {
     choices.iter().filter(|(name, _)| *name != "choix").copied().collect()
 }
@@ -223,7 +228,14 @@ mod tests {
         assert_eq!(carried("5-7fffffffffffffff"), [5]);
         assert_eq!(carried("5-zz-1"), [5]);
         assert_eq!(carried(&"1-".repeat(5_000)).len(), MOST_ITEMS);
-        let fields = [("choisis", "5"), ("compte-5", "oui"), ("compte-6", "oui"), ("compte-x", ""), ("page", "0")];
+        let fields = [
+            ("choisis", "5"),
+            ("compte-5", "oui"),
+            ("compte-6", "oui"),
+            ("compte-x", ""),
+            ("compte--7", "oui"),
+            ("page", "0"),
+        ];
         let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let chosen = Chosen::of(&fields, "compte-");
         assert_eq!((chosen.ids, chosen.page, chosen.is_on), (vec![5, 6], 1, false));
