@@ -283,8 +283,11 @@ async fn errors_of_the_provider_are_said_in_words_and_never_repeated() {
 }
 
 #[tokio::test]
-async fn attempts_are_bounded_by_browser_and_by_network() {
+async fn attempts_are_bounded_by_browser_and_by_address() {
     let (provider, portal) = portal_and_provider().await;
+    let noa = portal.person("Noa").await;
+    let known = portal.signed_in(&noa).await;
+    known.post("/deconnexion", &[]).await.location();
     let browser = portal.browser();
     let first = provider.leave(&browser, LEAVE, &[]).await;
     for _ in 0..8 {
@@ -293,16 +296,35 @@ async fn attempts_are_bounded_by_browser_and_by_network() {
     assert_eq!(portal.count("provider_attempts").await, 8);
     arrive(&browser, &first).await.refusal(400);
     let mut statuses = Vec::new();
-    for _ in 0..200 {
+    for _ in 0..400 {
         statuses.push(portal.browser().post(LEAVE, &[]).await.status.as_u16());
     }
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 191);
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 391);
     assert_eq!(statuses.last(), Some(&429));
-    let elsewhere: Browser = portal.browser().with_address("203.0.113.9");
-    departure(&elsewhere.post(LEAVE, &[]).await);
+    // A neighbour in the same network, and whoever has signed in from the same address before.
+    let neighbour: Browser = portal.browser().with_address("198.51.100.9");
+    departure(&neighbour.post(LEAVE, &[]).await);
+    departure(&known.post(LEAVE, &[]).await);
     // Whoever is signed in is not held up by neighbours.
     let alix = portal.person_with_login("alix.martin@exemple.fr").await;
     departure(&portal.signed_in(&alix).await.post("/mon-compte/fournisseur", &[]).await);
+}
+
+/// It takes no password and no person to cause one.
+#[tokio::test]
+async fn refusals_of_one_network_do_not_fill_the_history() {
+    let (provider, portal) = portal_and_provider().await;
+    let fail = async |address: &str| {
+        let browser = portal.browser().with_address(address);
+        let back = with_pair(&provider.leave(&browser, LEAVE, &[]).await, "code", Some("none"));
+        arrive(&browser, &back).await.refusal(403);
+    };
+    for number in 0..30 {
+        fail(&format!("203.0.113.{number}")).await;
+    }
+    assert_eq!(portal.events_of("SIGN_IN_FAILED").await, 20);
+    fail("192.0.2.7").await;
+    assert_eq!(portal.events_of("SIGN_IN_FAILED").await, 21);
 }
 
 #[tokio::test]

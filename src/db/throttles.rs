@@ -40,8 +40,10 @@ pub enum Scope {
     /// Requests of a link for a forgotten password. Each counts as a failure: by login and network,
     /// and by network alone.
     PasswordLink,
-    /// Sign-ins that leave for the identity provider, by network: each counts.
+    /// Sign-ins that leave for the identity provider: each counts.
     ProviderAttempt,
+    /// Sign-ins that the identity provider did not vouch for, by network: each is an event.
+    ProviderRefusal,
     /// Requests for a membership: each withdrawal counts.
     MembershipRequest,
     /// Mails to other people that a manager causes: each counts.
@@ -92,6 +94,7 @@ impl Scope {
             Self::PasswordChange => "PASSWORD_CHANGE",
             Self::PasswordLink => "PASSWORD_LINK",
             Self::ProviderAttempt => "PROVIDER_ATTEMPT",
+            Self::ProviderRefusal => "PROVIDER_REFUSAL",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::MemberMail => "MEMBER_MAIL",
             Self::Invitation => "INVITATION",
@@ -135,8 +138,8 @@ impl Key {
 pub enum Source {
     /// A client of which no more is known.
     Address(IpAddr),
-    /// A browser in which the person that is named has signed in before, by its number. What
-    /// others do in its network does not count for it.
+    /// A browser in which the person that is named has signed in before, or any person where none
+    /// is named, by its number. What others do in its network does not count for it.
     KnownBrowser(String),
 }
 

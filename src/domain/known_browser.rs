@@ -21,6 +21,9 @@ const PURPOSE: &[u8] = b"raccord known browser 2";
 /// The people that one browser is known for: those who signed in last.
 const MOST_PEOPLE: usize = 4;
 
+/// In place of a login: a browser in which any person signed in.
+const ANY_PERSON: (&str, Epoch) = ("", Epoch(0));
+
 /// Bytes of the number that a browser gets.
 const NUMBER_BYTES: usize = 16;
 
@@ -59,18 +62,31 @@ impl Keyring {
         Some(KnownBrowser { number: number.to_owned(), epoch: proofs[place].epoch })
     }
 
+    /// The number of a browser whose mark says that any person has signed in there.
+    #[must_use]
+    pub fn browser_number(&self, mark: &str) -> Option<String> {
+        self.known_browser(mark, ANY_PERSON.0).map(|known| known.number)
+    }
+
     /// The mark of a browser once the person with this login has signed in there, in this epoch. It
     /// keeps the number and the other people of the mark that the browser has, if any.
     #[must_use]
     pub fn mark_browser(&self, mark: Option<&str>, login: &str, epoch: Epoch, rng: &mut impl CryptoRng) -> String {
         let new_number = BASE64URL_NOPAD.encode(&random::bytes::<NUMBER_BYTES>(rng));
         let (number, mut proofs) = mark.and_then(parse).unwrap_or((&new_number, Vec::new()));
-        if let Some(place) = self.find_proof(number, &proofs, login) {
-            proofs.remove(place);
+        for login in [login, ANY_PERSON.0] {
+            if let Some(place) = self.find_proof(number, &proofs, login) {
+                proofs.remove(place);
+            }
         }
-        let mac = self.proof_macs(number, login, epoch).next().expect("a keyring has a key").finalize().into_bytes();
-        proofs.insert(0, Proof { epoch, mac: mac.to_vec() });
+        let prove = |login, epoch| {
+            let mac =
+                self.proof_macs(number, login, epoch).next().expect("a keyring has a key").finalize().into_bytes();
+            Proof { epoch, mac: mac.to_vec() }
+        };
+        proofs.insert(0, prove(login, epoch));
         proofs.truncate(MOST_PEOPLE);
+        proofs.push(prove(ANY_PERSON.0, ANY_PERSON.1));
         let proofs = proofs.iter().map(|proof| format!("{}:{}", proof.epoch.0, BASE64URL_NOPAD.encode(&proof.mac)));
         std::iter::once(number.to_owned()).chain(proofs).collect::<Vec<_>>().join(".")
     }
@@ -100,7 +116,7 @@ impl Keyring {
 fn parse(mark: &str) -> Option<(&str, Vec<Proof>)> {
     let (number, proofs) = mark.split_once('.')?;
     let is_number = BASE64URL_NOPAD.decode(number.as_bytes()).is_ok_and(|bytes| bytes.len() == NUMBER_BYTES);
-    let proofs: Option<Vec<_>> = proofs.split('.').take(MOST_PEOPLE).map(parse_proof).collect();
+    let proofs: Option<Vec<_>> = proofs.split('.').take(MOST_PEOPLE + 1).map(parse_proof).collect();
     proofs.filter(|_| is_number).map(|proofs| (number, proofs))
 }
 
@@ -136,7 +152,7 @@ mod tests {
         let renewed = marked_in(4, &keys, Some(&both), "a@exemple.fr");
         let epoch = |mark: &str, login| keys.known_browser(mark, login).map(|known| known.epoch.0);
         assert_eq!((epoch(&first, "a@exemple.fr"), epoch(&renewed, "a@exemple.fr")), (Some(3), Some(4)));
-        assert_eq!((epoch(&renewed, "b@exemple.fr"), renewed.split('.').count()), (Some(0), 3));
+        assert_eq!((epoch(&renewed, "b@exemple.fr"), renewed.split('.').count()), (Some(0), 4));
         // Another epoch in place of the mark's own proves nothing.
         assert_eq!(epoch(&first.replace(".3:", ".4:"), "a@exemple.fr"), None);
         assert!(Epoch(3).precedes(Epoch(4)) && !Epoch(3).precedes(Epoch(5)) && !Epoch(3).precedes(Epoch(3)));
@@ -156,6 +172,9 @@ mod tests {
             assert_eq!(known(login), Some(number.clone()));
         }
         assert_ne!(marked(&keys, None, "a@exemple.fr"), marked(&keys, None, "a@exemple.fr"));
+        // Whoever it is known for, it is known.
+        assert_eq!((keys.browser_number(&mark), mark.split('.').count()), (Some(number.number), 6));
+        assert_eq!(keyring(&[2]).browser_number(&mark), None);
     }
 
     #[test]
@@ -165,7 +184,7 @@ mod tests {
         assert!(keyring(&[2]).known_browser(&mark, "a@exemple.fr").is_none());
         let renewed = marked(&keyring(&[2, 1]), Some(&mark), "a@exemple.fr");
         assert!(keyring(&[2]).known_browser(&renewed, "a@exemple.fr").is_some());
-        assert_eq!(renewed.split('.').count(), 2);
+        assert_eq!(renewed.split('.').count(), 3);
     }
 
     proptest! {
@@ -176,7 +195,8 @@ mod tests {
             let mut other = mark.clone();
             let place = place.index(other.len());
             other.replace_range(place..=place, &byte);
-            prop_assert_eq!(keys.known_browser(&other, "a@exemple.fr").is_some(), other == mark);
+            let is_sound = keys.known_browser(&other, "a@exemple.fr").is_some() && keys.browser_number(&other).is_some();
+            prop_assert_eq!(is_sound, other == mark);
             prop_assert_eq!(keys.known_browser(&text, "a@exemple.fr"), None);
             prop_assert_eq!(keys.known_browser(&mark, &text), None);
             // Whatever a browser sends, it gets a sound mark.

@@ -1,14 +1,12 @@
 //! The table `provider_attempts`: sign-ins, and acts of signed-in people, that left for the
 //! identity provider. Each comes back once, in the browser that left.
 
-use std::net::IpAddr;
-
 use data_encoding::HEXLOWER;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use crate::{
-    db::throttles::{self, Key, RateLimit, Scope},
+    db::throttles::{self, Key, RateLimit, Scope, Source},
     domain::{
         envelope::SessionSecret,
         network::{Breadth, Network, networks_of},
@@ -17,16 +15,22 @@ use crate::{
     },
 };
 
-/// Attempts that begin in one network, or session. Each is a row for [`LIFETIME`] and costs a
-/// stranger nothing.
+/// Attempts that begin in one network. Each is a row for [`LIFETIME`] and costs a stranger nothing.
 fn attempts_of_a_network(breadth: Breadth) -> RateLimit {
     let most = match breadth {
-        Breadth::Narrow => 200,
-        Breadth::Wide => 400,
-        Breadth::Widest => 800,
+        Breadth::Narrow => 800,
+        Breadth::Wide => 1_600,
+        Breadth::Widest => 3_200,
     };
     RateLimit { most, minutes: 10 }
 }
+
+/// The same from one address of IPv4: a neighbour who floods leaves the network to others. A whole
+/// administration may stand behind it.
+const ATTEMPTS_OF_AN_ADDRESS: RateLimit = RateLimit { most: 400, minutes: 10 };
+
+/// The same in one session, or from one known browser.
+const ATTEMPTS_OF_A_BROWSER: RateLimit = RateLimit { most: 100, minutes: 10 };
 
 /// An attempt that begins.
 #[derive(Clone, Copy)]
@@ -45,14 +49,14 @@ pub struct NewAttempt<'a> {
     pub carried: Option<&'a [u8]>,
 }
 
-/// Begins an attempt from this address; of the browser's older ones, the newest stay. Returns the
-/// seconds to wait where too many began in its session or network, and then writes nothing.
+/// Begins an attempt from this source; of the browser's older ones, the newest stay. Returns the
+/// seconds to wait where too many began there, and then writes nothing.
 ///
 /// # Errors
 /// Database errors.
-pub async fn begin(pool: &PgPool, address: IpAddr, new: NewAttempt<'_>) -> sqlx::Result<Option<u32>> {
+pub async fn begin(pool: &PgPool, source: &Source, new: NewAttempt<'_>) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
-    for (key, limit) in keys(address, new.session) {
+    for (key, limit) in keys(source, new.session) {
         if let Some(seconds) = throttles::consume(&mut tx, key, limit).await? {
             return Ok(Some(seconds));
         }
@@ -82,18 +86,21 @@ pub async fn begin(pool: &PgPool, address: IpAddr, new: NewAttempt<'_>) -> sqlx:
     Ok(None)
 }
 
-/// What counts an attempt: its session, so that neighbours hold up no person who is signed in, or
-/// else its networks.
-fn keys(address: IpAddr, session: Option<&SessionSecret>) -> Vec<(Key, RateLimit)> {
-    if let Some(session) = session {
-        let key = Scope::ProviderAttempt.key(&HEXLOWER.encode(&session.digest()), "");
-        return vec![(key, attempts_of_a_network(Breadth::Narrow))];
-    }
+/// What counts an attempt: its session or known browser, so that neighbours hold up no person who
+/// is or was signed in there, or else its address and networks.
+fn keys(source: &Source, session: Option<&SessionSecret>) -> Vec<(Key, RateLimit)> {
+    let of_browser = |subject: &str| vec![(Scope::ProviderAttempt.key(subject, ""), ATTEMPTS_OF_A_BROWSER)];
+    let address = match (session, source) {
+        (Some(session), _) => return of_browser(&HEXLOWER.encode(&session.digest())),
+        (None, Source::KnownBrowser(number)) => return of_browser(number),
+        (None, Source::Address(address)) => address.to_canonical(),
+    };
+    let own = address.is_ipv4().then(|| (Scope::ProviderAttempt.key("", &address.to_string()), ATTEMPTS_OF_AN_ADDRESS));
     let of_network = |network: Network| {
         let limit = attempts_of_a_network(network.breadth);
         (Scope::ProviderAttempt.key("", &network.name).with_breadth(network.breadth), limit)
     };
-    networks_of(address).into_iter().map(of_network).collect()
+    own.into_iter().chain(networks_of(address).into_iter().map(of_network)).collect()
 }
 
 /// An attempt that has come back.

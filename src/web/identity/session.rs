@@ -142,6 +142,12 @@ impl Browser {
         Ok(if counts { Source::KnownBrowser(known.number) } else { Source::Address(self.address) })
     }
 
+    /// Where an attempt that names no person comes from.
+    pub fn unnamed_source(&self, state: &AppState) -> Source {
+        let number = state.keys().ok().and_then(|keys| keys.browser_number(&self.mark(state)?));
+        number.map_or(Source::Address(self.address), Source::KnownBrowser)
+    }
+
     /// What the browser's mark says about the person with this login. Without a key file, browsers
     /// stay unknown.
     fn known(&self, state: &AppState, login: &str) -> Option<KnownBrowser> {

@@ -1,16 +1,20 @@
 //! Finds the person of an identity: by the provider's name for them; the first time, by the address
 //! that the provider vouches for.
 
+use std::net::IpAddr;
+
 use sqlx::{PgConnection, PgPool};
 
 use super::{Identity, count_all, find, insert, use_again};
 use crate::{
     db::{
-        audit::{Event, frequent},
+        audit::{self, Event},
         identity::locks::{self, ProvedIdentity},
+        throttles::{self, RateLimit, Scope},
     },
     domain::{
         audit::{Action, Actor},
+        network::{Breadth, networks_of},
         technical_user::is_technical_login,
     },
 };
@@ -155,13 +159,32 @@ pub(in crate::db::identity) async fn comes_in(
     Ok(rule.managers_set_one_up && may_set_one_up.fetch_one(conn).await?)
 }
 
-/// Records that a person whom the provider vouched for did not get in.
+/// Sign-ins from one network that the provider did not vouch for and that are events. It takes no
+/// password and no person to cause one.
+fn refusals_of_a_network(breadth: Breadth) -> RateLimit {
+    let most = match breadth {
+        Breadth::Narrow => 20,
+        Breadth::Wide => 40,
+        Breadth::Widest => 80,
+    };
+    RateLimit { most, minutes: 60 }
+}
+
+/// Records that a visitor from this address was not let in with the provider; where many of the
+/// network were recorded in this hour, it stands in the log alone.
 ///
 /// # Errors
 /// Database errors.
-pub async fn record_refusal(pool: &PgPool, actor: &Actor, detail: &str) -> sqlx::Result<()> {
+pub async fn record_refusal(pool: &PgPool, address: IpAddr, detail: &str) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    let event = Event { subject: &actor.name, detail, ..Event::of(actor, Action::SignInFailed) };
-    frequent::record_or_count(&mut tx, event).await?;
+    for network in networks_of(address) {
+        let key = Scope::ProviderRefusal.key("", &network.name).with_breadth(network.breadth);
+        if throttles::consume(&mut tx, key, refusals_of_a_network(network.breadth)).await?.is_some() {
+            return Ok(());
+        }
+    }
+    let actor = Actor::unknown(address.to_string());
+    let event = Event { subject: &actor.name, detail, ..Event::of(&actor, Action::SignInFailed) };
+    audit::record(&mut tx, event).await?;
     tx.commit().await
 }

@@ -62,6 +62,7 @@ struct Arrival<'a> {
 /// what the person left for.
 ///
 /// Several calls of `db`: none is open while the provider is asked.
+#[expect(clippy::too_many_arguments, reason = "a handler's extractors")]
 pub async fn arrive(
     State(state): State<AppState>,
     method: Method,
@@ -236,9 +237,8 @@ impl Arrival<'_> {
                 sessions::record_failed_confirmation(&self.state.pool, &visitor.actor).await?;
             }
             (_, Purpose::SignIn | Purpose::Invitation, _) => {
-                let actor = Actor::unknown(self.browser.address.to_string());
-                let label = &self.provider.settings.label;
-                recognition::record_refusal(&self.state.strangers_pool, &actor, label).await?;
+                let (pool, label) = (&self.state.strangers_pool, &self.provider.settings.label);
+                recognition::record_refusal(pool, self.browser.address, label).await?;
             }
             _ => {}
         }

@@ -14,9 +14,12 @@ use serde::Deserialize;
 
 use super::pages::{ProviderDeparturePage, ProviderPage, ProviderRefusal};
 use crate::{
-    db::identity::{
-        invitations,
-        provider_attempts::{self, NewAttempt},
+    db::{
+        identity::{
+            invitations,
+            provider_attempts::{self, NewAttempt},
+        },
+        throttles::Source,
     },
     domain::{
         envelope::SessionSecret,
@@ -137,10 +140,10 @@ pub async fn leave(state: &AppState, browser: &Browser, departure: Departure<'_>
 /// A person who is signed in does not wait behind strangers.
 async fn begin(state: &AppState, browser: &Browser, new: NewAttempt<'_>) -> Result<Option<u32>, AppError> {
     if new.session.is_some() {
-        return Ok(provider_attempts::begin(&state.pool, browser.address, new).await?);
+        return Ok(provider_attempts::begin(&state.pool, &Source::Address(browser.address), new).await?);
     }
     let _turn = browser.turn(state).await?;
-    Ok(provider_attempts::begin(&state.strangers_pool, browser.address, new).await?)
+    Ok(provider_attempts::begin(&state.strangers_pool, &browser.unnamed_source(state), new).await?)
 }
 
 async fn authorization_url(

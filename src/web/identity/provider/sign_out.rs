@@ -65,7 +65,7 @@ async fn remember(state: &AppState, browser: &Browser, attempt: &str) -> Result<
         carried: None,
     };
     // Where too many began, the return is a sign-out here alone, as far as the portal can tell.
-    provider_attempts::begin(&state.strangers_pool, browser.address, new).await?;
+    provider_attempts::begin(&state.strangers_pool, &browser.unnamed_source(state), new).await?;
     Ok(secret)
 }
 
