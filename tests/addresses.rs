@@ -82,6 +82,29 @@ async fn a_stranger_whose_address_is_named_gets_few_mails() {
     assert!((2..=21).contains(&count), "{count} mails to a stranger");
 }
 
+/// It is theirs, but what a stranger who names it causes is no more than for any stranger's.
+#[tokio::test]
+async fn a_person_whose_confirmed_address_another_one_names_gets_few_of_their_mails() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let nadia = portal.person("Nadia").await;
+    portal.execute("UPDATE users SET confirmed_address = contact_address").await;
+    let browser = portal.signed_in(&manager).await;
+    name_address(&browser, &nadia.contact_address).await.location();
+    for number in 0..15 {
+        let account = portal.create_account(&browser, structure.id, &format!("Compte {number}")).await;
+        browser.post(&format!("/utilisateurs-techniques/{account}/suppression"), &[]).await.location();
+    }
+    let mails =
+        async || portal.outbox().await.into_iter().filter(|mail| mail.recipient == nadia.contact_address).count();
+    let count = mails().await;
+    assert!((2..=21).contains(&count), "{count} mails");
+    // What Nadia does herself is mailed all the same.
+    let fields = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "neuf barques sur le lac")];
+    portal.signed_in(&nadia).await.post("/mon-compte/mot-de-passe", &fields).await.location();
+    assert_eq!(mails().await, count + 1);
+}
+
 #[tokio::test]
 async fn a_person_found_by_login_is_named_once_they_have_signed_in() {
     let portal = TestPortal::start().await;

@@ -18,7 +18,8 @@ const MAILS_ABOUT_AN_ACCOUNT: i64 = 10;
 
 /// Mails that one cause may have written in a day to an address that is not confirmed, with the one
 /// that says that others were left out. The person who named it may have mistyped it, or chosen a
-/// stranger's. An address that a person has confirmed is theirs, whoever else names it.
+/// stranger's. An address that a person has confirmed is theirs, whoever else names it, but for the
+/// mails that whoever names it causes.
 const MAILS_TO_UNCONFIRMED: i64 = 20;
 
 /// Who causes a mail.
@@ -78,6 +79,8 @@ pub async fn enqueue(
              OR CASE WHEN $8 THEN on_topic < $9 ELSE mails < $4 OR on_topic = 0 END
              AND (NOT EXISTS (SELECT FROM users WHERE lower(contact_address) = lower($1) AND contact_address_confirmed_at IS NULL)
                   OR EXISTS (SELECT FROM users WHERE lower(confirmed_address) = lower($1))
+                 AND NOT EXISTS (SELECT FROM users WHERE 'person:' || id = $3 AND lower(contact_address) = lower($1)
+                                    AND contact_address_confirmed_at IS NULL)
                   OR NOT EXISTS (SELECT FROM mails WHERE caused_by = $3 AND created_at > portal_now() - interval '1 day'
                                     AND lower(recipient) = lower($1) OFFSET $5::bigint - 2))",
         recipient,
