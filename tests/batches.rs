@@ -288,10 +288,17 @@ async fn the_files_are_of_one_session_and_of_ten_minutes() {
     csv(&portal.signed_in(&manager).await, &batch).await.refusal(409);
     portal.move_clock("20 minutes").await;
     browser.open("/activites").await.assert_says("2 mots de passe d’un lot peuvent être exportés");
+    // Whoever finds the session open cannot export them.
+    let asked = csv(&browser, &batch).await.refusal(403);
+    asked.assert_says("le fichier sera téléchargé aussitôt. Revenez ensuite à la page du lot.");
+    assert_eq!(asked.link("Retour au lot"), batch);
+    portal.age_authentications("1 minute").await;
     assert_eq!(credentials(&csv(&browser, &batch).await).len(), 2);
     portal.move_clock("28 minutes").await;
+    portal.age_authentications("1 minute").await;
     assert_eq!(credentials(&csv(&browser, &batch).await).len(), 2);
     portal.move_clock("31 minutes").await;
+    portal.age_authentications("1 minute").await;
     let over = csv(&browser, &batch).await.refusal(409);
     over.assert_says("Les mots de passe de ce lot ne peuvent plus être exportés");
     let reset = browser.open(&over.link("Réinitialiser ces 2 mots de passe")).await;

@@ -178,6 +178,13 @@ fn decoded_id(part: &str) -> Option<i64> {
     percent_decode_str(part).decode_utf8().ok()?.parse().ok()
 }
 
+/// The page of a form that downloads a file; `None` for any other form.
+#[must_use]
+pub fn page_of_download(path: &str) -> Option<&str> {
+    let files = [BATCH_SHEETS, BATCH_CSV, BATCH_ENCRYPTED].map(|pattern| &pattern[BATCH.len()..]);
+    files.into_iter().find_map(|file| path.strip_suffix(file)).filter(|page| page.starts_with(BATCHES))
+}
+
 /// The structure's history, filtered by one of its accounts.
 #[must_use]
 pub fn account_history(structure_id: impl std::fmt::Display, login: &str) -> String {

@@ -7,6 +7,7 @@ use crate::{
     db::identity::{contact_addresses::Awaiting, invitations::Invited},
     web::{
         edge::state::AppState,
+        paths,
         shell::{
             filters,
             form::Errors,
@@ -89,6 +90,13 @@ pub struct ConfirmIdentityPage {
     /// What was sent, to be sent again.
     pub fields: Vec<(String, String)>,
     pub errors: Errors,
+}
+
+impl ConfirmIdentityPage {
+    /// The page to go back to where the form downloads a file: the browser stays on this one.
+    pub fn page_of_download(&self) -> Option<&str> {
+        paths::page_of_download(&self.target)
+    }
 }
 
 /// « Mot de passe oublié », or « Demander un lien ».

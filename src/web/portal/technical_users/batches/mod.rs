@@ -6,7 +6,6 @@ pub mod handover;
 mod pages;
 
 use axum::{
-    Form,
     extract::{FromRequestParts, Path, Query, State},
     http::{StatusCode, request::Parts},
     response::{Redirect, Response},
@@ -27,7 +26,10 @@ use crate::{
             error::{AppError, page as render, page_with_status},
             state::{AppState, Downloader},
         },
-        identity::visitor::Visitor,
+        identity::{
+            fresh_form::{FreshForm, Nothing},
+            visitor::Visitor,
+        },
         paths,
         shell::{layout::Tab, notice::NoticeQuery},
     },
@@ -99,7 +101,11 @@ async fn batch_page(
 }
 
 /// « Exporter les fiches (PDF) ».
-pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
+pub async fn sheets(
+    State(state): State<AppState>,
+    own: OwnBatch,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Response, AppError> {
     file(&state, &own, ExportForm::Sheets, |url, id, opened| {
         sheet::download(&format!("lot-{id}"), &files::sheets(url, id, opened)?)
     })
@@ -107,7 +113,11 @@ pub async fn sheets(State(state): State<AppState>, own: OwnBatch) -> Result<Resp
 }
 
 /// « Exporter pour un logiciel (CSV) ».
-pub async fn csv(State(state): State<AppState>, own: OwnBatch) -> Result<Response, AppError> {
+pub async fn csv(
+    State(state): State<AppState>,
+    own: OwnBatch,
+    FreshForm(Nothing {}): FreshForm<Nothing>,
+) -> Result<Response, AppError> {
     file(&state, &own, ExportForm::File, files::csv).await
 }
 
@@ -116,7 +126,7 @@ pub async fn csv(State(state): State<AppState>, own: OwnBatch) -> Result<Respons
 pub async fn encrypted_csv(
     State(state): State<AppState>,
     own: OwnBatch,
-    Form(form): Form<KeyForm>,
+    FreshForm(form): FreshForm<KeyForm>,
 ) -> Result<Response, AppError> {
     let Some(recipient) = Recipient::parse(&form.key) else {
         let key = form.refused();
