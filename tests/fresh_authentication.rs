@@ -9,7 +9,7 @@ use crate::common::{Answer, Browser, PASSWORD, Page, Person, Structure, TestPort
 const CONFIRM: &str = "/confirmation-identite";
 
 /// The acts that do not ask, and why.
-const DO_NOT_ASK: [(&str, &str); 32] = [
+const DO_NOT_ASK: [(&str, &str); 29] = [
     ("/connexion", "is itself an authentication"),
     ("/connexion/code", "is itself an authentication"),
     ("/confirmation-identite", "is itself an authentication"),
@@ -37,15 +37,15 @@ const DO_NOT_ASK: [(&str, &str); 32] = [
     ("/utilisateurs-techniques/{id}/remise/revocation", "takes away what a link gives"),
     ("/utilisateurs-techniques/{id}/libelle", "changes a name that no right depends on"),
     ("/utilisateurs-techniques/{id}/recapitulatif/fermeture", "destroys what was displayed"),
-    ("/lots/{id}/fiches", "needs the session that asked for the batch, which asked"),
-    ("/lots/{id}/logiciel", "needs the session that asked for the batch, which asked"),
-    ("/lots/{id}/logiciel-chiffre", "needs the session that asked for the batch, which asked"),
     ("/lots/{id}/fermeture", "destroys what could be exported"),
     (
         "/utilisateurs-techniques/{id}/informations-de-connexion",
         "needs the nonce of the page that displays the password",
     ),
 ];
+
+/// A public key of age.
+const RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
 /// Whether the answer is the page « Confirmez votre identité », with the form that was sent.
 fn asks(answer: &Answer) -> bool {
@@ -156,6 +156,7 @@ impl Scene {
             "remise" => {
                 typed(&[("jeton", "un-jeton-de-forme-correcte"), ("destinataire", "Zoé Petit"), ("duree", "1")])
             }
+            "logiciel-chiffre" => typed(&[("cle", RECIPIENT)]),
             "adresse-de-contact" => {
                 typed(&[("adresse-de-contact", &format!("neuve-{}@exemple.fr", self.structure.id))])
             }
@@ -241,6 +242,34 @@ async fn every_act_wants_a_fresh_authentication_or_stands_in_a_list_with_its_rea
     }
     assert!(wrong.is_empty(), "these neither ask nor are listed, or do both: {wrong:?}");
     assert!(unused.is_empty(), "no such acts: {unused:?}");
+}
+
+/// Whoever ends their sessions ends the acts under way in them. Each act is sent while another
+/// transaction holds its structure and its person, and goes on once that one has ended the session.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_act_that_gives_authority_away_outlives_its_session() {
+    let portal = TestPortal::start().await;
+    let listed = |path: &str| DO_NOT_ASK.iter().any(|(listed, _)| *listed == path);
+    let acts = web::routes().into_iter().filter(|route| route.method == Method::POST && !listed(route.path));
+    let mut outlived = Vec::new();
+    for (number, route) in acts.enumerate() {
+        let scene = Scene::set(&portal, number).await;
+        let before = state(&portal).await;
+        let held = portal.hold_acts().await;
+        let (browser, path) = (scene.browser.clone(), scene.path(route.path));
+        let fields = scene.fields(route.path);
+        let act = tokio::spawn(async move {
+            let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            browser.post(&path, &fields).await
+        });
+        portal.until_locked_or(1, || act.is_finished()).await;
+        portal.end_sessions(held).await;
+        let answer = act.await.expect("an answer");
+        if state(&portal).await != before {
+            outlived.push((route.path, answer.status));
+        }
+    }
+    assert!(outlived.is_empty(), "{outlived:?}");
 }
 
 #[tokio::test]

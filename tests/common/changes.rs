@@ -347,6 +347,21 @@ impl TestPortal {
         self.hold_row("SELECT 1 FROM envelopes WHERE technical_user_id = $1 FOR UPDATE", account).await
     }
 
+    /// Locks all structures and people in a transaction.
+    pub async fn hold_acts(&self) -> Transaction<'static, Postgres> {
+        let mut holder = self.pool.begin().await.expect("a transaction");
+        for lock in ["SELECT 1 FROM structures FOR NO KEY UPDATE", "SELECT 1 FROM users FOR NO KEY UPDATE"] {
+            sqlx::query(lock).execute(&mut *holder).await.expect("the lock");
+        }
+        holder
+    }
+
+    /// Ends all sessions, and then the transaction.
+    pub async fn end_sessions(&self, mut holder: Transaction<'static, Postgres>) {
+        sqlx::query("DELETE FROM sessions").execute(&mut *holder).await.expect("the end");
+        holder.commit().await.expect("the commit");
+    }
+
     async fn hold_row(&self, lock: &'static str, id: i64) -> Transaction<'static, Postgres> {
         let mut holder = self.pool.begin().await.expect("a transaction");
         sqlx::query(lock).bind(id).execute(&mut *holder).await.expect("the lock");

@@ -340,10 +340,15 @@ impl TestPortal {
 
     /// Waits until `count` statements wait for locks of others.
     pub async fn until_locked(&self, count: i64) {
+        self.until_locked_or(count, || false).await;
+    }
+
+    /// Waits until `count` statements wait for locks of others, or it `is_over`.
+    pub async fn until_locked_or(&self, count: i64, is_over: impl Fn() -> bool) {
         let waiting =
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
         for _ in 0..500 {
-            if self.number(waiting, &[]).await == count {
+            if is_over() || self.number(waiting, &[]).await == count {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -135,7 +135,15 @@ pub(super) async fn living_session(
     Ok(living.is_some())
 }
 
-/// Whether the session with this digest could make a request now.
+/// Keeps a person's sessions, password and access as they are until the transaction ends: what
+/// would end them waits. Acts of the same person do not wait for each other.
+pub(in crate::db) async fn hold_person(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    sqlx::query!("SELECT id FROM users WHERE id = $1 FOR SHARE", user_id).fetch_optional(conn).await?;
+    Ok(())
+}
+
+/// Whether the session with this digest could make a request now. It stays true for as long as the
+/// person is [held](hold_person).
 pub(in crate::db) async fn lives(conn: &mut PgConnection, session_hash: &[u8]) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (

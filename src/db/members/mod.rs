@@ -20,7 +20,7 @@ use self::{
 use super::{
     audit::{self, Event},
     identity::registration,
-    structures::{self, ManagedStructure, NotManager},
+    structures::{self, Claimant, ManagedStructure, NotManager},
     throttles::{self, RateLimit, Scope},
 };
 use crate::domain::{
@@ -49,18 +49,22 @@ impl ManagedMember {
     }
 }
 
-/// The member with this membership, if `manager_id` is the principal manager of its structure and
+/// The member with this membership, if the claimant is the principal manager of its structure and
 /// the member is another person.
 ///
 /// # Errors
 /// Database errors.
-pub async fn find_managed(pool: &PgPool, manager_id: i64, membership_id: i64) -> sqlx::Result<Option<ManagedMember>> {
+pub async fn find_managed(
+    pool: &PgPool,
+    claimant: impl Into<Claimant<'_>>,
+    membership_id: i64,
+) -> sqlx::Result<Option<ManagedMember>> {
     let mut conn = pool.acquire().await?;
     let row = sqlx::query!("SELECT structure_id FROM memberships WHERE id = $1", membership_id)
         .fetch_optional(&mut *conn)
         .await?;
     let Some(row) = row else { return Ok(None) };
-    let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
+    let Some(structure) = structures::find_managed(&mut *conn, claimant, row.structure_id).await? else {
         return Ok(None);
     };
     let members = memberships::of_structure(&mut *conn, &structure).await?;

@@ -10,6 +10,7 @@ use crate::{
     db::{
         audit::{self, Event},
         outbox,
+        structures::{self, NotManager},
     },
     domain::{
         audit::{Action, Actor},
@@ -71,6 +72,9 @@ pub async fn remove(
 ) -> Result<usize, MemberError> {
     let mut tx = pool.begin().await?;
     let structures = lock(&mut tx, managed, memberships).await?;
+    if !structures::holds_session(&mut tx, &managed.structure).await? {
+        return Err(NotManager.into());
+    }
     let member = &managed.member;
     let ids: Vec<i64> = structures.iter().map(|structure| structure.id).collect();
     let removed = memberships::remove_from(&mut tx, member.user_id, member.invited_as.as_deref(), &ids).await?;

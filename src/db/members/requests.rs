@@ -9,7 +9,7 @@ use crate::{
     db::{
         audit::{self, Event},
         outbox::{self, Cause},
-        structures::{self, ManagedStructure, NotManager},
+        structures::{self, Claimant, ManagedStructure, NotManager},
         throttles::{self, Key, RateLimit, Scope},
     },
     domain::{
@@ -257,11 +257,15 @@ pub struct ManagedRequest {
     contact_address: String,
 }
 
-/// The request, if `manager_id` may answer it.
+/// The request, if the claimant may answer it.
 ///
 /// # Errors
 /// Database errors.
-pub async fn find_managed(pool: &PgPool, manager_id: i64, id: i64) -> sqlx::Result<Option<ManagedRequest>> {
+pub async fn find_managed(
+    pool: &PgPool,
+    claimant: impl Into<Claimant<'_>>,
+    id: i64,
+) -> sqlx::Result<Option<ManagedRequest>> {
     let mut conn = pool.acquire().await?;
     let row = sqlx::query!(
         "SELECT r.user_id, u.login, u.contact_address, s.id AS structure_id FROM membership_requests r
@@ -272,7 +276,7 @@ pub async fn find_managed(pool: &PgPool, manager_id: i64, id: i64) -> sqlx::Resu
     .fetch_optional(&mut *conn)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let structure = structures::find_managed(&mut *conn, manager_id, row.structure_id).await?;
+    let structure = structures::find_managed(&mut *conn, claimant, row.structure_id).await?;
     let (user_id, login, contact_address) = (row.user_id, row.login, row.contact_address);
     Ok(structure.map(|structure| ManagedRequest { id, structure, user_id, login, contact_address }))
 }

@@ -10,7 +10,9 @@ pub mod supervision;
 use sqlx::{PgConnection, PgExecutor};
 use thiserror::Error;
 
+use super::identity::locks;
 use crate::domain::{
+    envelope::SessionSecret,
     structure::StructureCard,
     structure_identifier::{IdentifierType, StructureIdentifier, as_written},
     territory::Territory,
@@ -28,6 +30,24 @@ pub struct ManagedStructure {
     next_technical_number: i32,
     contact_address: String,
     card: StructureCard,
+    /// Of [`Claimant::session`], its digest.
+    session: Option<Vec<u8>>,
+}
+
+/// Who claims to be a structure's principal manager.
+#[derive(Clone, Copy)]
+pub struct Claimant<'a> {
+    /// The person.
+    pub user_id: i64,
+    /// The session in which they act, with which the authority ends. `None`: the portal itself asks.
+    pub session: Option<&'a SessionSecret>,
+}
+
+/// A person, whatever session they are in.
+impl From<i64> for Claimant<'_> {
+    fn from(user_id: i64) -> Self {
+        Self { user_id, session: None }
+    }
 }
 
 impl ManagedStructure {
@@ -87,13 +107,24 @@ impl ManagedStructure {
 #[error("not the principal manager of this structure")]
 pub struct NotManager;
 
-/// The structure, if `manager_id` is its principal manager.
+/// The structure, if the claimant is its principal manager.
 ///
 /// # Errors
 /// Database errors.
 pub async fn find_managed(
     executor: impl PgExecutor<'_>,
+    claimant: impl Into<Claimant<'_>>,
+    structure_id: i64,
+) -> sqlx::Result<Option<ManagedStructure>> {
+    let Claimant { user_id: manager_id, session } = claimant.into();
+    let session = session.map(SessionSecret::digest);
+    find_for(executor, manager_id, session, structure_id).await
+}
+
+async fn find_for(
+    executor: impl PgExecutor<'_>,
     manager_id: i64,
+    session: Option<Vec<u8>>,
     structure_id: i64,
 ) -> sqlx::Result<Option<ManagedStructure>> {
     let row = sqlx::query!(
@@ -126,6 +157,7 @@ pub async fn find_managed(
             phone: row.phone,
             active: row.active,
         },
+        session,
     }))
 }
 
@@ -157,7 +189,7 @@ pub(in crate::db) async fn lock_named(
 
 /// Reads the authority again inside the transaction that is about to write, and locks the structure
 /// until its end, so that the authority cannot be lost between check and act (ASVS 15.4.2). `None`
-/// if the person is no longer the principal manager.
+/// if the person is no longer the principal manager, or their session has ended.
 ///
 /// # Errors
 /// Database errors.
@@ -166,7 +198,21 @@ pub(in crate::db) async fn lock_managed(
     structure: &ManagedStructure,
 ) -> sqlx::Result<Option<ManagedStructure>> {
     lock(&mut *conn, structure.id).await?;
-    find_managed(conn, structure.manager_id, structure.id).await
+    if !holds_session(conn, structure).await? {
+        return Ok(None);
+    }
+    find_for(conn, structure.manager_id, structure.session.clone(), structure.id).await
+}
+
+/// Whether the session in which the authority was claimed lives, until the transaction ends; true
+/// where there was none. The structure is locked already.
+///
+/// # Errors
+/// Database errors.
+pub(in crate::db) async fn holds_session(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<bool> {
+    let Some(session) = &structure.session else { return Ok(true) };
+    locks::hold_person(&mut *conn, structure.manager_id).await?;
+    locks::lives(conn, session).await
 }
 
 /// Locks a structure until the transaction ends, whoever manages it.

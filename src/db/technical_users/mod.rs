@@ -28,7 +28,7 @@ use idempotency::FormReused;
 
 use super::{
     audit::Event,
-    structures::{self, ManagedStructure, NotManager},
+    structures::{self, Claimant, ManagedStructure, NotManager},
     violates,
 };
 use crate::domain::{
@@ -117,13 +117,13 @@ impl ManagedTechnicalUser {
     }
 }
 
-/// The account, if it is not deleted and `manager_id` is the principal manager of its structure.
+/// The account, if it is not deleted and the claimant is the principal manager of its structure.
 ///
 /// # Errors
 /// Database errors.
 pub async fn find_managed(
     pool: &PgPool,
-    manager_id: i64,
+    claimant: impl Into<Claimant<'_>>,
     technical_user_id: i64,
 ) -> sqlx::Result<Option<ManagedTechnicalUser>> {
     let mut conn = pool.acquire().await?;
@@ -133,7 +133,7 @@ pub async fn find_managed(
     else {
         return Ok(None);
     };
-    let Some(structure) = structures::find_managed(&mut *conn, manager_id, row.structure_id).await? else {
+    let Some(structure) = structures::find_managed(&mut *conn, claimant, row.structure_id).await? else {
         return Ok(None);
     };
     find_in(&mut conn, structure, technical_user_id).await

@@ -37,7 +37,7 @@ impl FromRequestParts<AppState> for Managed {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let visitor = Visitor::from_request_parts(parts, state).await?;
         let id = id_in_path(parts, state).await?;
-        match structures::find_managed(&state.pool, visitor.person.user_id, id).await? {
+        match structures::find_managed(&state.pool, visitor.claimant(), id).await? {
             Some(structure) => Ok(Self { visitor, structure }),
             None => Err(refuse(parts, state, &visitor, RefusedTarget::Structure(id)).await),
         }
@@ -63,7 +63,7 @@ impl FromRequestParts<AppState> for ManagedAccount {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let visitor = Visitor::from_request_parts(parts, state).await?;
         let id = id_in_path(parts, state).await?;
-        match technical_users::find_managed(&state.pool, visitor.person.user_id, id).await? {
+        match technical_users::find_managed(&state.pool, visitor.claimant(), id).await? {
             Some(account) => Ok(Self { visitor, account }),
             None => Err(refuse(parts, state, &visitor, RefusedTarget::TechnicalUser(id)).await),
         }
@@ -90,7 +90,7 @@ impl FromRequestParts<AppState> for ManagedMembership {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let visitor = Visitor::from_request_parts(parts, state).await?;
         let id = id_in_path(parts, state).await?;
-        match members::find_managed(&state.pool, visitor.person.user_id, id).await? {
+        match members::find_managed(&state.pool, visitor.claimant(), id).await? {
             Some(managed) => Ok(Self { visitor, managed }),
             None => Err(refuse(parts, state, &visitor, RefusedTarget::Membership(id)).await),
         }
@@ -109,7 +109,7 @@ impl FromRequestParts<AppState> for Answerable {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         let visitor = Visitor::from_request_parts(parts, state).await?;
         let id = id_in_path(parts, state).await?;
-        match requests::find_managed(&state.pool, visitor.person.user_id, id).await? {
+        match requests::find_managed(&state.pool, visitor.claimant(), id).await? {
             Some(request) => Ok(Self { visitor, request }),
             None => Err(refuse(parts, state, &visitor, RefusedTarget::MembershipRequest(id)).await),
         }

@@ -9,7 +9,10 @@ use axum::{
 use tower_sessions::Session;
 
 use crate::{
-    db::identity::sessions::{self, SignedIn},
+    db::{
+        identity::sessions::{self, SignedIn},
+        structures::Claimant,
+    },
     domain::{audit::Actor, envelope::SessionSecret},
     web::{
         edge::{context::RequestContext, error::AppError, shares::Share, state::AppState},
@@ -25,6 +28,13 @@ pub struct Visitor {
     pub actor: Actor,
     /// Of the person's requests that are served at a time, until the handler has ended.
     _share: Arc<Share<i64>>,
+}
+
+impl Visitor {
+    /// The person in this session, where an act needs authority over a structure.
+    pub fn claimant(&self) -> Claimant<'_> {
+        Claimant { user_id: self.person.user_id, session: Some(&self.session) }
+    }
 }
 
 /// The most requests of one person that wait for one of theirs to end.

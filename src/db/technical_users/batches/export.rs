@@ -7,6 +7,7 @@ use tokio::task;
 use crate::{
     db::{
         audit::{self, Event},
+        identity::locks,
         technical_users::sheet_facts::{self, SheetFacts},
     },
     domain::{
@@ -101,6 +102,10 @@ async fn lock(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result<O
     )
     .fetch_all(&mut *conn)
     .await?;
+    locks::hold_person(&mut *conn, exporter.manager_id).await?;
+    if !locks::lives(&mut *conn, &exporter.session.digest()).await? {
+        return Ok(None);
+    }
     sqlx::query_as!(
         Locked,
         r#"SELECT exported_at IS NULL AS "is_first!", portal_now() AS "at!" FROM batches

@@ -84,6 +84,7 @@ pub async fn carry_out_next(
     if let Some(item) = &seen {
         structures::lock(&mut tx, item.structure_id).await?;
     }
+    hold_manager(&mut tx, batch_id).await?;
     let Some(batch) = lock(&mut tx, batch_id).await? else { return Ok(false) };
     let Some(item) = next_item(&mut tx, batch_id).await? else {
         finish(&mut tx, &batch).await?;
@@ -113,6 +114,16 @@ pub async fn carry_out_next(
     }
     tx.commit().await?;
     Ok(true)
+}
+
+/// Keeps the session of a batch alive until the transaction ends, if it lives: its person comes
+/// before the batch, as whatever ends a session locks them.
+async fn hold_manager(conn: &mut PgConnection, batch_id: i64) -> sqlx::Result<()> {
+    let manager_id = sqlx::query_scalar!("SELECT manager_id FROM batches WHERE id = $1", batch_id);
+    if let Some(manager_id) = manager_id.fetch_optional(&mut *conn).await? {
+        locks::hold_person(conn, manager_id).await?;
+    }
+    Ok(())
 }
 
 /// A batch whose row is locked.

@@ -78,7 +78,7 @@ async fn label_refused(
     message: String,
 ) -> Result<Response, AppError> {
     let ManagedAccount { visitor, account } = managed;
-    let account = technical_users::find_managed(&state.pool, visitor.person.user_id, account.id()).await?;
+    let account = technical_users::find_managed(&state.pool, visitor.claimant(), account.id()).await?;
     let managed = ManagedAccount { visitor, account: account.ok_or(AppError::NotFound)? };
     let errors = Errors::one("libelle", message);
     page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &account_page(state, &managed, label, errors, None).await?)
