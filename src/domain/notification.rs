@@ -107,6 +107,12 @@ pub enum Notification {
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
+    /// A link by which calendar programs read the recipient's deadlines was made; never its secret.
+    CalendarLinkMade {
+        login: String,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
     /// An identity at the identity provider was linked to the recipient's account, or no longer is.
     ProviderIdentityChanged {
         login: String,
@@ -167,6 +173,7 @@ impl Notification {
             | Self::ContactAddressChanged { .. }
             | Self::PasswordChosen { .. }
             | Self::SecondFactorChanged { .. }
+            | Self::CalendarLinkMade { .. }
             | Self::ProviderIdentityChanged { .. }
             | Self::NewSignIn { .. }
             | Self::WrongCodes { .. } => true,

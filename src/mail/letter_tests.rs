@@ -176,6 +176,7 @@ fn notices_about_people() -> Vec<Notification> {
         second_factor(SecondFactorChange::Disabled),
         second_factor(SecondFactorChange::Reset),
         second_factor(SecondFactorChange::CodesRenewed),
+        Notification::CalendarLinkMade { login: "claire".into(), at: account().at },
         identity(true),
         identity(false),
         Notification::NewSignIn {

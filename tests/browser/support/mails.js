@@ -92,6 +92,7 @@ const notices = (people) => ({
   "double-authentification-desactivee": secondFactor("disabled"),
   "double-authentification-reinitialisee": secondFactor("reset"),
   "codes-de-secours": secondFactor("codes_renewed"),
+  "lien-de-calendrier": { kind: "calendar_link_made", login: account.actor, at },
   "compte-associe": { kind: "provider_identity_changed", login: account.actor, provider: "ProConnect", identity: account.actor, is_linked: true, at },
   "compte-dissocie": { kind: "provider_identity_changed", login: account.actor, provider: "ProConnect", identity: account.actor, is_linked: false, at },
   "nouvelle-connexion": { kind: "new_sign_in", login: account.actor, address: "2001:db8:4d2:91::1c3f", software: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", at },
