@@ -48,6 +48,8 @@ pub enum Notification {
     },
     /// The recipient is offered a structure by its principal manager, `manager`.
     SuccessionOffered { structure: String, identifier: String, structure_id: i64, manager: String },
+    /// The recipient has offered a structure to `successor`.
+    SuccessionOfferMade { structure: String, identifier: String, structure_id: i64, successor: String },
     /// The recipient's role in a structure changed; `None`: no longer a member.
     MembershipChanged {
         structure: String,
@@ -170,6 +172,7 @@ impl Notification {
             | Self::PasswordsExpiring(_)
             | Self::BatchFinished(_)
             | Self::ManagerChanged { .. }
+            | Self::SuccessionOfferMade { .. }
             | Self::ContactAddressChanged { .. }
             | Self::PasswordChosen { .. }
             | Self::SecondFactorChanged { .. }

@@ -74,6 +74,8 @@ const notices = (people) => ({
   "gestionnaire-ancien": { ...manager, is_recipient: false, known_accounts: [] },
   proposition: { kind: "succession_offered", ...structure, structure_id: 1, manager: "Claire Fontaine" },
   "proposition-noms-longs": { kind: "succession_offered", ...structure, structure: longName, structure_id: 1, manager: longLabel },
+  "proposition-faite": { kind: "succession_offer_made", ...structure, structure_id: 1, successor: "Nadia Benali" },
+  "proposition-faite-noms-longs": { kind: "succession_offer_made", ...structure, structure: longName, structure_id: 1, successor: longLabel },
   rattachement: { ...membership, role: "Gestionnaire secondaire" },
   "rattachement-fin": { ...membership, role: null },
   "role-modifie": { ...membership, role: "Gestionnaire secondaire", former_role: "Utilisateur" },
