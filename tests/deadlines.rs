@@ -253,6 +253,24 @@ async fn a_calendar_follows_the_deadlines_by_a_link_that_can_be_replaced() {
     assert_eq!(portal.calendar_links().await, 1);
 }
 
+/// Whoever has the link reads the list.
+#[tokio::test]
+async fn a_new_calendar_link_is_mailed_to_its_owner_and_not_with_the_mail() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let thief = portal.signed_in(&manager).await;
+    let typed = [("adresse-de-contact", "voleur@autre.example")];
+    thief.post("/mon-compte/adresse-de-contact", &typed).await.location();
+    let link = link_on(&thief.post("/activites/echeances", &[]).await.page());
+    let mails = portal.mails_of("calendar_link_made").await;
+    assert_eq!(mails.iter().map(|mail| &mail.recipient).collect::<Vec<_>>(), [&manager.contact_address]);
+    let sent = portal.send_mails().await.join("\n");
+    assert!(sent.contains("/activites/echeances") && !sent.contains(&link), "{sent}");
+    // What takes it away gives nothing.
+    thief.post("/activites/echeances/revocation", &[]).await.location();
+    assert_eq!(portal.mails_of("calendar_link_made").await.len(), 1);
+}
+
 #[tokio::test]
 async fn mails_write_an_identifier_as_people_do() {
     let mut portal = TestPortal::start().await;

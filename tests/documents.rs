@@ -177,6 +177,29 @@ fn the_example_for_nginx_writes_no_link_that_opens_something_into_a_log() {
     }
 }
 
+/// nginx's own share of downloads, by the pattern of its location.
+#[test]
+fn the_example_for_nginx_bounds_every_export() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("deploy/nginx.conf")).expect("the example");
+    let bounded: Vec<_> = blocks(&text, "location ")
+        .into_iter()
+        .filter(|(_, block)| block.contains("zone=exports ") && block.contains("limit_conn exports_of_network "))
+        .map(|(name, _)| regex::Regex::new(name.strip_prefix("~ ").expect("a pattern")).expect("a pattern"))
+        .collect();
+    let is_bounded = |path: &str| bounded.iter().any(|pattern| pattern.is_match(path));
+    let routes: Vec<_> = web::routes().into_iter().map(|route| route.path.replace("{id}", "70")).collect();
+    let is_export = |path: &str| {
+        [".csv", ".ics"].iter().any(|kind| path.ends_with(kind))
+            || ["/fiches", "/logiciel", "/logiciel-chiffre"].iter().any(|file| path.ends_with(file))
+    };
+    let exports: Vec<_> = routes.iter().filter(|path| is_export(path)).collect();
+    assert_eq!(exports.len(), 6, "{exports:?}");
+    for path in &routes {
+        assert_eq!(is_bounded(path), is_export(path), "{path}");
+    }
+}
+
 #[test]
 fn no_log_of_the_example_for_nginx_holds_a_path_that_could_be_a_link() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -13,7 +13,7 @@ use raccord::{
 };
 use tokio::time::{sleep, timeout};
 
-use crate::common::{Browser, Server, TestPortal};
+use crate::common::{Browser, KEY_FILE, PASSWORD, Person, Server, TestPortal};
 
 /// More than the connections to the database.
 const MANY: usize = 40;
@@ -73,6 +73,40 @@ async fn however_many_strangers_wait_to_sign_in_the_pages_of_others_are_served()
     for attempt in attempts {
         assert_eq!(attempt.await.expect("no panic"), 422);
     }
+}
+
+/// Neighbours of the known browser have all turns of their network.
+#[tokio::test]
+async fn a_known_browser_signs_in_and_asks_for_a_link_though_its_network_has_all_its_turns() {
+    let portal = TestPortal::start().await;
+    let (sacha, noor) = (portal.person("Sacha").await, portal.person("Noor").await);
+    let given = |name: &str| (name == KEY_FILE.0).then(|| KEY_FILE.1.to_owned());
+    let settings = Settings::read(given).expect("sound settings");
+    let state = AppState::new(db::serving_pools(&portal.pool, 20), settings).expect("no theme to read");
+    let server = Server::local(state.clone());
+    let known = portal.sign_in(Browser::new(server.clone()).with_address("192.0.2.7"), &sacha).await;
+    known.post("/deconnexion", &[]).await.location();
+    let mut cookies = known.cookies();
+    for mark in cookies.values_mut() {
+        mark.replace_range(mark.len() - 2.., "AA");
+    }
+    let forger = Browser::new(server.clone()).with_address("192.0.2.8");
+    forger.set_cookies(cookies);
+    let unknown = Browser::new(server).with_address("192.0.2.9");
+    let all = state.strangers.take("192.0.2.0/24".into(), 100).expect("all turns of the network");
+    let attempt = async |browser: &Browser, person: &Person| {
+        let typed = [("identifiant", person.login.as_str()), ("mot-de-passe", PASSWORD)];
+        browser.post("/connexion", &typed).await.status.as_u16()
+    };
+    assert_eq!((attempt(&unknown, &sacha).await, attempt(&forger, &sacha).await), (429, 429));
+    assert_eq!(attempt(&known, &noor).await, 429, "it is known for one person");
+    assert_eq!(attempt(&known, &sacha).await, 303);
+    known.post("/mot-de-passe-oublie", &[("identifiant", &sacha.login)]).await.location();
+    drop(all);
+    assert_eq!(attempt(&unknown, &sacha).await, 303);
+    // Where the person's turns are taken, the network's are left.
+    let _all = state.strangers.take(format!("known {}", sacha.login), 100).expect("all turns of the person");
+    assert_eq!(attempt(&known, &sacha).await, 303);
 }
 
 #[tokio::test]

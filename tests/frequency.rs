@@ -31,6 +31,7 @@ async fn codes_calendar_links_and_set_ups_are_made_ten_times_and_again_after_an_
     let browser = portal.signed_in(&manager).await;
     assert_eq!(done(&browser, "/activites/echeances").await, 10);
     assert_eq!(portal.events_of("CALENDAR_LINK_MADE").await, 10);
+    assert_eq!(portal.mails_of("calendar_link_made").await.len(), 10);
     enrol(&portal, &browser).await;
     let codes = format!("{MFA}/codes-de-secours");
     assert_eq!(done(&browser, &codes).await, 10);

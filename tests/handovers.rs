@@ -15,7 +15,9 @@ use raccord::{
 };
 use tower_sessions::session::Id;
 
-use crate::common::{Answer, Browser, Call, Page, Person, Structure, TestPortal, pg_dump, text_of_pdf, together};
+use crate::common::{
+    Answer, Browser, Call, PASSWORD, Page, Person, Structure, TestPortal, pg_dump, text_of_pdf, together,
+};
 
 const SHOW: &str = "Afficher les informations de connexion";
 const RECIPIENT: &str = "Zoé Petit, société Exemple";
@@ -326,6 +328,62 @@ async fn a_revoked_link_opens_nothing_and_whoever_presents_it_is_reported() {
     // Another manager's link is none of a person's business.
     let (other, _) = portal.manager_with_structures("Alix", 1).await;
     portal.signed_in(&other).await.post(&url, &[]).await.refusal(404);
+}
+
+/// Hands a new password over, which is not displayed; the account and the link.
+async fn hand_over_new(portal: &TestPortal, browser: &Browser, structure: &Structure, label: &str) -> (i64, String) {
+    let (account, form) = create_to_hand_over(portal, browser, structure.id, label).await;
+    let made = browser.submit(&form, &form_of(account), &[("destinataire", RECIPIENT)]).await.page();
+    (account, link_on(&made))
+}
+
+/// Whoever knew the password may have made it, for themselves.
+#[tokio::test]
+async fn a_link_made_in_another_session_ends_with_a_new_password_and_with_the_other_sessions() {
+    const NEW: &str = "trois moulins sur la colline";
+    let changed = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", NEW)];
+    for (act, fields) in
+        [("/mon-compte/mot-de-passe", &changed[..]), ("/mon-compte/sessions/fermeture", &[]), ("link", &changed[1..])]
+    {
+        let portal = TestPortal::start().await;
+        let (manager, structure) = portal.manager().await;
+        let (thief, owner) = (portal.signed_in(&manager).await, portal.signed_in(&manager).await);
+        let (stolen, theirs) = hand_over_new(&portal, &thief, &structure, "Paie").await;
+        let (_, opened) = hand_over_new(&portal, &thief, &structure, "Achats").await;
+        // Opened before, it is no link any more: its page stays.
+        let page = open(&portal, &opened).await.page();
+        let batch: Vec<i64> = vec![
+            portal.create_account(&thief, structure.id, "Un").await,
+            portal.create_account(&thief, structure.id, "Deux").await,
+        ];
+        let of_batch = hand_over_all(&portal, &manager, &thief, &batch, None).await.expect("a link");
+        let (kept, own) = hand_over_new(&portal, &owner, &structure, "ERP").await;
+        // The session gets another id, and stays the same.
+        let confirm = [("confirmation-suite", "/mon-compte"), ("confirmation-mot-de-passe", PASSWORD)];
+        assert_eq!(owner.post("/confirmation-identite", &confirm).await.status, 307);
+        thief.post("/deconnexion", &[]).await.location();
+
+        let stays = act != "link";
+        let invitation = portal.invitation(&manager).await;
+        owner.post(if stays { act } else { &invitation }, fields).await.location();
+        for link in [&theirs, &of_batch] {
+            portal.browser().get(link).await.refusal(410).assert_says("a été révoqué");
+            open(&portal, link).await.refusal(410);
+        }
+        assert_eq!(open(&portal, &own).await.status, if stays { 200 } else { 410 }, "{act}");
+        let sealed = "SELECT count(*) FROM handed_over_passwords WHERE sealed IS NOT NULL";
+        assert_eq!(portal.number(sealed, &[]).await, if stays { 2 } else { 1 }, "{act}");
+        assert_eq!(portal.browser().submit(&page, CSV, &[]).await.status, 200, "{act}");
+        assert_eq!(portal.events_of("HANDOVER_REVOKED").await, if stays { 3 } else { 4 }, "{act}");
+
+        let owner = if stays { owner } else { portal.browser() };
+        if !stays {
+            owner.post("/connexion", &[("identifiant", &manager.login), ("mot-de-passe", NEW)]).await.location();
+        }
+        let fact = async |account| owner.open(&account_page(account)).await.fact("Remise");
+        assert!(fact(stolen).await.contains("Lien révoqué, jamais ouvert"), "{act}");
+        assert_eq!(fact(kept).await.contains("Lien révoqué"), !stays, "{act}");
+    }
 }
 
 #[tokio::test]

@@ -133,14 +133,30 @@ async fn both_see_the_offer_and_the_member_what_follows() {
     page.assert_says("connaissent des mots de passe de ces utilisateurs techniques (1)");
     let mails = portal.mails_of("succession_offered").await;
     assert_eq!(mails.iter().map(|mail| &mail.recipient).collect::<Vec<_>>(), [&scene.noor.contact_address]);
+    let mails = portal.mails_of("succession_offer_made").await;
+    assert_eq!(mails.iter().map(|mail| &mail.recipient).collect::<Vec<_>>(), [&scene.manager.contact_address]);
+    assert!(portal.send_mails().await.iter().any(|mail| mail.contains("Vous avez propos")));
     // Sent twice, it is one offer.
     scene.offer_to(&scene.noor).await;
     assert_eq!(portal.events_of("SUCCESSION_OFFERED").await, 1);
-    assert_eq!(portal.mails_of("succession_offered").await.len(), 1);
+    for kind in ["succession_offered", "succession_offer_made"] {
+        assert_eq!(portal.mails_of(kind).await.len(), 1, "{kind}");
+    }
     // Another member neither sees nor answers it.
     let lou = portal.person("Lou").await;
     portal.attach(&lou, structure, Role::SecondaryManager).await;
     scene.stands_no_more(&portal.signed_in(&lou).await, &scene.manager).await;
+}
+
+/// The address that a thief names is not where the owner reads it.
+#[tokio::test]
+async fn an_offer_is_mailed_to_the_address_that_the_giver_confirmed() {
+    let scene = Scene::set().await;
+    let typed = [("adresse-de-contact", "voleur@autre.example")];
+    scene.giver.post("/mon-compte/adresse-de-contact", &typed).await.location();
+    scene.offer_to(&scene.noor).await;
+    let mails = scene.portal.mails_of("succession_offer_made").await;
+    assert_eq!(mails.iter().map(|mail| &mail.recipient).collect::<Vec<_>>(), [&scene.manager.contact_address]);
 }
 
 #[tokio::test]

@@ -48,6 +48,8 @@ pub enum Notification {
     },
     /// The recipient is offered a structure by its principal manager, `manager`.
     SuccessionOffered { structure: String, identifier: String, structure_id: i64, manager: String },
+    /// The recipient has offered a structure to `successor`.
+    SuccessionOfferMade { structure: String, identifier: String, structure_id: i64, successor: String },
     /// The recipient's role in a structure changed; `None`: no longer a member.
     MembershipChanged {
         structure: String,
@@ -104,6 +106,12 @@ pub enum Notification {
     SecondFactorChanged {
         login: String,
         change: SecondFactorChange,
+        #[serde(with = "time::serde::timestamp")]
+        at: OffsetDateTime,
+    },
+    /// A link by which calendar programs read the recipient's deadlines was made; never its secret.
+    CalendarLinkMade {
+        login: String,
         #[serde(with = "time::serde::timestamp")]
         at: OffsetDateTime,
     },
@@ -164,9 +172,11 @@ impl Notification {
             | Self::PasswordsExpiring(_)
             | Self::BatchFinished(_)
             | Self::ManagerChanged { .. }
+            | Self::SuccessionOfferMade { .. }
             | Self::ContactAddressChanged { .. }
             | Self::PasswordChosen { .. }
             | Self::SecondFactorChanged { .. }
+            | Self::CalendarLinkMade { .. }
             | Self::ProviderIdentityChanged { .. }
             | Self::NewSignIn { .. }
             | Self::WrongCodes { .. } => true,

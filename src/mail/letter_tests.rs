@@ -153,6 +153,12 @@ fn notices_about_people() -> Vec<Notification> {
             structure_id: 7,
             manager: "Mathieu Lenoir".into(),
         },
+        Notification::SuccessionOfferMade {
+            structure: "Ville de Paris".into(),
+            identifier: "21750001600019".into(),
+            structure_id: 7,
+            successor: "Mathieu Lenoir".into(),
+        },
         Notification::MembershipRequested {
             structure: "Ville de Paris".into(),
             identifier: "21750001600019".into(),
@@ -176,6 +182,7 @@ fn notices_about_people() -> Vec<Notification> {
         second_factor(SecondFactorChange::Disabled),
         second_factor(SecondFactorChange::Reset),
         second_factor(SecondFactorChange::CodesRenewed),
+        Notification::CalendarLinkMade { login: "claire".into(), at: account().at },
         identity(true),
         identity(false),
         Notification::NewSignIn {
@@ -435,6 +442,12 @@ fn notices_with(text: &str) -> Vec<Notification> {
             identifier: identifier(),
             structure_id: 7,
             manager: name(),
+        },
+        Notification::SuccessionOfferMade {
+            structure: name(),
+            identifier: identifier(),
+            structure_id: 7,
+            successor: name(),
         },
         Notification::MembershipRequested {
             structure: name(),

@@ -26,6 +26,7 @@ import asyncio
 import base64
 import collections
 import hashlib
+import itertools
 import multiprocessing
 import os
 import pathlib
@@ -134,7 +135,7 @@ def sign_in(port, person, network):
 
 def others(port, people, stop, results):
     """Acts as five others until told to stop; then sends all statuses and seconds."""
-    manager, confirming, program = people["manager"], people["confirming"], people["program"]
+    confirming, program = people["confirming"], people["program"]
     found = {name: [] for name in ("page", "ready", "sign-in", "confirm", "api")}
 
     def page():
@@ -148,7 +149,9 @@ def others(port, people, stop, results):
         return lambda: visitor.ask(request("GET", "/readyz"))
 
     def signing_in():
-        return lambda: sign_in(port, manager, "203.0.114.1")
+        # In turns: a person's hundred and first session ends the one that was not seen for longest.
+        turns = itertools.cycle(people["signing in"])
+        return lambda: sign_in(port, next(turns), "203.0.114.1")
 
     def confirm():
         visitor = Visitor(port, False)
@@ -539,7 +542,8 @@ def floods(world):
 
 def fill(portal, manager):
     """A directory of 30,000 structures, a structure with 20,000 events, a calendar of 1,200
-    deadlines, a link of a person, and four accounts that call. Returns what floods need."""
+    deadlines, a link of a person, four people who sign in, and four accounts that call. Returns what
+    floods need."""
     port = int(portal.listen.split(":")[1])
     structure = manager.structure()[0]
     token = "f" * 43
@@ -562,12 +566,17 @@ def fill(portal, manager):
     portal.sql("ANALYZE structures, audit_events")
     accounts = [manager.create(structure, f"Paie {number}")[1:] for number in range(5 - 1)]
     plain = portal.accounts[3]
+    portal.sql(
+        "INSERT INTO users (login, first_name, last_name, contact_address, password_hash) SELECT 'arrivee-' || n || '@exemple.fr', 'Arrivée', "
+        f"'Numéro ' || n, 'arrivee-' || n || '@exemple.fr', password_hash FROM users, generate_series(1, 4) n WHERE login = '{plain['login']}'"
+    )
+    signing_in = [plain | {"login": f"arrivee-{number}@exemple.fr"} for number in range(1, 5)]
     other = Manager(portal, portal.accounts[1])
     program = other.create(other.structure()[0], "Comptabilité")[1:]
     cookies = [session_of(sign_in(port, plain, v4(9000 + number, 1))[1]) for number in range(64)]
     session = session_of(sign_in(port, portal.accounts[0], "203.0.113.1")[1])
     reading = session_of(sign_in(port, portal.accounts[1], "203.0.113.1")[1])
-    people = {"manager": portal.accounts[1], "confirming": portal.accounts[2], "program": program, "reading": reading, "session": session}
+    people = {"signing in": signing_in, "confirming": portal.accounts[2], "program": program, "reading": reading, "session": session}
     return people | {"plain": plain, "plain sessions": cookies, "accounts": accounts, "token": token, "structure": structure}
 
 

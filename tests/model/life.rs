@@ -550,6 +550,7 @@ impl Life {
             "password_reset",
             "manager_changed",
             "succession_offered",
+            "succession_offer_made",
             "restrictions_changed",
         ];
         let mut mails = self.portal.mails().await;

@@ -126,6 +126,8 @@ pub struct State {
     pub now: i64,
     pub logins: Vec<String>,
     pub addresses: Vec<String>,
+    /// The addresses that were confirmed: none of the new ones is.
+    confirmed: Vec<String>,
     pub identifier: String,
     pub active: bool,
     pub manager: usize,
@@ -154,6 +156,7 @@ impl State {
         Self {
             now: 0,
             logins,
+            confirmed: addresses.clone(),
             addresses,
             identifier,
             active: true,
@@ -459,6 +462,7 @@ impl State {
         self.offer = Some(Offer { to: whom, until: self.now + 14 * 24 * HOUR });
         self.remember(Action::SuccessionOffered, self.logins[whom].clone(), who);
         self.mails.push(format!("{} succession_offered", self.addresses[whom]));
+        self.mails.push(format!("{} succession_offer_made", self.confirmed[who]));
         Outcome::Done
     }
 

@@ -91,7 +91,7 @@ pub async fn change_password(
     invitations::end_links(&mut tx, user_id).await?;
     let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
     throttles::succeed(&mut tx, &verified.counted).await?;
-    acts_under_way::end(&mut tx, actor, user_id).await?;
+    acts_under_way::end(&mut tx, actor, user_id, Some(current)).await?;
     provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;

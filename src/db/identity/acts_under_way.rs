@@ -1,23 +1,36 @@
 //! What waits in a person's name and needs no session any more: links that confirm an address, the
-//! link of their calendar, structures that they offer. Whoever had one of their sessions may have
-//! begun it, so it ends with these sessions: here for all three tables, on which the files that
-//! write them otherwise build.
+//! link of their calendar, structures that they offer, links by which they hand passwords over.
+//! Whoever had one of their sessions may have begun it, so it ends with these sessions: here for
+//! the first three tables, on which the files that write them otherwise build.
 
 use sqlx::PgConnection;
 
 use crate::{
-    db::audit::{self, Event},
-    domain::audit::{Action, Actor},
+    db::{
+        audit::{self, Event},
+        technical_users::handovers,
+    },
+    domain::{
+        audit::{Action, Actor},
+        envelope::SessionSecret,
+    },
 };
 
-/// Ends all of it. The person's row is locked.
+/// Ends all of it, but the links that hand passwords over and were made in the session that stays.
+/// The person's row is locked.
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn end(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
+pub(super) async fn end(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    kept: Option<&SessionSecret>,
+) -> sqlx::Result<()> {
     sqlx::query!("DELETE FROM address_confirmations WHERE user_id = $1", user_id).execute(&mut *conn).await?;
     end_calendar_link(&mut *conn, actor, user_id).await?;
-    withdraw_offers(conn, actor, user_id).await
+    withdraw_offers(&mut *conn, actor, user_id).await?;
+    handovers::ending::end_of_person(conn, actor, user_id, kept).await
 }
 
 /// Ends the link of the person's calendar, if they have one.

@@ -2,7 +2,7 @@
 
 use sqlx::{PgExecutor, PgPool};
 
-use super::{acts_under_way, locks};
+use super::{acts_under_way, locks, mailboxes};
 use crate::{
     db::{
         audit::{self, Event},
@@ -11,6 +11,7 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         envelope::SessionSecret,
+        notification::Notification,
     },
 };
 
@@ -49,8 +50,8 @@ pub enum NewLink {
     SessionEnded,
 }
 
-/// Makes this the person's only link; the one before stops working. Nothing is written where the
-/// session was ended meanwhile, or the person has had too many links.
+/// Makes this the person's only link, and mails them; the one before stops working. Nothing is
+/// written where the session was ended meanwhile, or the person has had too many links.
 ///
 /// # Errors
 /// Database errors.
@@ -69,10 +70,16 @@ pub async fn replace(
     if let Some(seconds) = throttles::consume(&mut tx, key, NEW_LINKS).await? {
         return Ok(NewLink::TooOften { seconds });
     }
-    sqlx::query!("UPDATE users SET calendar_token_hash = $2 WHERE id = $1", user_id, token_hash)
-        .execute(&mut *tx)
-        .await?;
+    let made = sqlx::query!(
+        r#"UPDATE users SET calendar_token_hash = $2 WHERE id = $1 RETURNING login, portal_now() AS "at!""#,
+        user_id,
+        token_hash,
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     audit::record(&mut tx, Event { subject: &actor.name, ..Event::of(actor, Action::CalendarLinkMade) }).await?;
+    let notice = Notification::CalendarLinkMade { login: made.login, at: made.at };
+    mailboxes::tell(&mut tx, actor, user_id, &notice).await?;
     tx.commit().await?;
     Ok(NewLink::Made)
 }

@@ -257,7 +257,7 @@ async fn begin_anew(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sql
     end_links(&mut *conn, user_id).await?;
     let epoch = sessions::end_all_but(&mut *conn, user_id, None).await?;
     provider_identities::forget(&mut *conn, user_id).await?;
-    acts_under_way::end(conn, actor, user_id).await?;
+    acts_under_way::end(conn, actor, user_id, None).await?;
     Ok(epoch)
 }
 

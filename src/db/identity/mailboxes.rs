@@ -37,8 +37,8 @@ pub(super) async fn of_person(conn: &mut PgConnection, user_id: i64) -> sqlx::Re
     .await
 }
 
-/// Mails a notice about the person's own account to each mailbox.
-pub(super) async fn tell(
+/// Mails a notice about the person's own account or authority to each mailbox.
+pub(in crate::db) async fn tell(
     conn: &mut PgConnection,
     actor: &Actor,
     user_id: i64,

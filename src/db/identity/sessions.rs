@@ -380,7 +380,7 @@ pub async fn close_others(
         return Ok(None);
     }
     let epoch = end_all_but(&mut tx, user_id, Some(current)).await?;
-    acts_under_way::end(&mut tx, actor, user_id).await?;
+    acts_under_way::end(&mut tx, actor, user_id, Some(current)).await?;
     provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
     let event = Event { detail: "toutes les autres sessions", ..Event::of(actor, Action::SessionClosed) };
     frequent::record_or_count(&mut tx, event).await?;

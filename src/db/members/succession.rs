@@ -12,7 +12,7 @@ use super::{
 use crate::{
     db::{
         audit::{self, Event},
-        identity::locks,
+        identity::{locks, mailboxes},
         outbox,
         structures::{self, ManagedStructure, NotManager},
         technical_users::{envelopes, handovers},
@@ -68,7 +68,7 @@ impl From<MemberError> for OfferError {
     }
 }
 
-/// Offers the structure to another member, and mails them. It replaces an earlier offer; repeating
+/// Offers the structure to another member, and mails both. It replaces an earlier offer; repeating
 /// it changes nothing. The member can sign in, and has since they were invited or attached, so that
 /// no structure is offered to whatever address a manager typed.
 ///
@@ -100,6 +100,13 @@ pub async fn offer(
         manager: manager.map(Member::full_name).unwrap_or_default(),
     };
     outbox::enqueue(&mut tx, actor, &successor.contact_address, &notice).await?;
+    let notice = Notification::SuccessionOfferMade {
+        structure: structure.designation().into(),
+        identifier: structure.written_identifier(),
+        structure_id: structure.id(),
+        successor: successor.full_name(),
+    };
+    mailboxes::tell(&mut tx, actor, structure.manager_id(), &notice).await?;
     Ok(tx.commit().await?)
 }
 

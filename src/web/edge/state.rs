@@ -58,7 +58,8 @@ pub struct Parts {
     pub api_pool: PgPool,
     /// The downloads of each person.
     pub exports: Shares<Downloader>,
-    /// Attempts and requests of strangers, of each network, that are in the database.
+    /// Attempts and requests of strangers, of each network, that are in the database; of browsers
+    /// that are known for a person, of each person.
     pub strangers: Shares<String>,
     /// The requests of each person that are being served.
     pub requests: Shares<i64>,

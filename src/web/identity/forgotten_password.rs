@@ -70,7 +70,7 @@ pub async fn ask(
         return refuse(&state, form.identifiant, message);
     }
     let actor = Actor::unknown(browser.address.to_string());
-    let _turn = browser.turn(&state).await?;
+    let _turn = browser.turn_of(&state, &named).await?;
     let source = source(&state, &browser, &named).await?;
     let (message, seconds) = match invitations::request(&state.strangers_pool, &actor, &named, &source).await? {
         Request::Taken => {

@@ -47,8 +47,10 @@ use crate::{
     },
 };
 
-/// The most attempts of one network that wait for their [turn](Browser::turn).
-const WAITING: usize = 256;
+/// The most attempts of one network that wait for their [turn](Browser::turn): fewer than its
+/// connections (`server::connections`), so that one of these is always idle, and makes room for
+/// another browser.
+const WAITING: usize = 128;
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the id of a written row waits in tower-sessions' record.
@@ -132,6 +134,19 @@ impl Browser {
     /// turns, however many requests one of them sends.
     pub async fn turn(&self, state: &AppState) -> Result<Share<String>, AppError> {
         Ok(state.strangers.wait(site_of(self.address), WAITING, LONGEST_WAIT).await?)
+    }
+
+    /// The same for an attempt in the name of the person with this login. A browser that is known
+    /// for them has a turn of theirs, and its network's where that one is taken: neighbours do not
+    /// keep it out. All marks of a person share one turn, so gathering them is worth nothing; marks
+    /// of another epoch count, too, since only the database knows the present one.
+    pub async fn turn_of(&self, state: &AppState, login: &str) -> Result<Share<String>, AppError> {
+        if self.known(state, login).is_some()
+            && let Ok(turn) = state.strangers.wait(format!("known {login}"), WAITING, LONGEST_WAIT).await
+        {
+            return Ok(turn);
+        }
+        self.turn(state).await
     }
 
     /// Where attempts in the name of the person with this login come from. A mark of another epoch

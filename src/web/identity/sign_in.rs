@@ -96,7 +96,7 @@ pub async fn submit(
         return refuse(SignInRefusal::TechnicalAccount);
     }
     let login = normalized_login(&form.identifiant);
-    let turn = browser.turn(&state).await?;
+    let turn = browser.turn_of(&state, &login).await?;
     let source = browser.source(&state, &login).await?;
     let stand_in = state.keys()?.stand_in_for_hash(&login);
     let (credentials, counted) = match sign_in::attempt(&state.strangers_pool, &login, &stand_in, &source).await? {

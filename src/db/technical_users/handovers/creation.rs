@@ -158,14 +158,16 @@ async fn take_envelopes(
 
 async fn insert(conn: &mut PgConnection, new: &NewHandover<'_>) -> sqlx::Result<(i64, OffsetDateTime)> {
     let row = sqlx::query!(
-        "INSERT INTO handovers (token_hash, made_by, recipient, recipient_address, expires_at, code_salt)
-         VALUES ($1, $2, $3, $4, portal_now() + make_interval(days => $5), $6) RETURNING id, expires_at",
+        "INSERT INTO handovers (token_hash, made_by, recipient, recipient_address, expires_at, code_salt, made_in)
+         VALUES ($1, $2, $3, $4, portal_now() + make_interval(days => $5), $6, (SELECT public_id FROM sessions WHERE id_hash = $7))
+         RETURNING id, expires_at",
         new.link.digest(),
         new.manager_id,
         new.recipient.as_str(),
         new.address.map(ContactAddress::as_str),
         new.term.days(),
         new.code_salt.as_ref().map(<[u8; 16]>::as_slice),
+        new.session.digest(),
     )
     .fetch_one(conn)
     .await?;

@@ -10,6 +10,7 @@ use crate::{
     },
     domain::{
         audit::{Action, Actor},
+        envelope::SessionSecret,
         handover::KEPT,
     },
 };
@@ -41,6 +42,44 @@ pub(in crate::db) async fn end_of_structure(conn: &mut PgConnection, structure_i
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// The French detail in the history of a link that ended with the session in which it was made.
+const ENDED_WITH_SESSION: &str = "Avec la session dans laquelle le lien a été fait";
+
+/// Revokes a person's links that wait to be opened, but those that were made in this session. The
+/// person's row is locked, so no account is: sealed passwords that another act holds are left to
+/// [`sweep`].
+pub(in crate::db) async fn end_of_person(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    kept: Option<&SessionSecret>,
+) -> sqlx::Result<()> {
+    let revoked = sqlx::query_scalar!(
+        "UPDATE handovers h SET ended_at = portal_now(), ended_by = 'REVOKED'
+          WHERE made_by = $1 AND opened_at IS NULL AND ended_at IS NULL AND expires_at > portal_now()
+            AND NOT EXISTS (SELECT FROM sessions s WHERE s.public_id = h.made_in AND s.id_hash = $2)
+         RETURNING id",
+        user_id,
+        kept.map(SessionSecret::digest),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE handed_over_passwords SET sealed = NULL WHERE (technical_user_id, credential_version) IN (
+             SELECT technical_user_id, credential_version FROM handed_over_passwords
+              WHERE handover_id = ANY ($1) AND sealed IS NOT NULL FOR UPDATE SKIP LOCKED)",
+        &revoked,
+    )
+    .execute(&mut *conn)
+    .await?;
+    for id in revoked {
+        for account in accounts(&mut *conn, id).await? {
+            audit::record(&mut *conn, account.event(actor, Action::HandoverRevoked, ENDED_WITH_SESSION)).await?;
+        }
+    }
     Ok(())
 }
 
