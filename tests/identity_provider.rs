@@ -347,7 +347,12 @@ async fn accounts_are_linked_and_unlinked_on_ones_own_page() {
     assert_eq!(arrive(&browser, &back).await.location(), "/mon-compte?avis=identity-linked");
     let back = provider.leave(&browser, LINK, &[]).await;
     arrive(&browser, &back).await.refusal(403).assert_says("déjà associé à votre compte Raccord");
-    let stranger = portal.signed_in(&portal.person("Noa").await).await;
+    let noa = portal.person("Noa").await;
+    (provider.says().subject, provider.says().email) = ("noa".into(), noa.login.clone().into());
+    let back = provider.leave(&browser, LINK, &[]).await;
+    arrive(&browser, &back).await.refusal(403).assert_says("Sa prochaine connexion ouvrirait votre compte.");
+    (provider.says().subject, provider.says().email) = ("another".into(), "alix@ailleurs.example".into());
+    let stranger = portal.signed_in(&noa).await;
     let back = provider.leave(&stranger, LINK, &[]).await;
     arrive(&stranger, &back).await.refusal(403).assert_says("déjà associé à un autre compte Raccord");
     let id = portal.number("SELECT min(id) FROM provider_identities", &[]).await;

@@ -2,7 +2,7 @@
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{Change, Identity, announce, count_all, end, find, insert};
+use super::{Change, Identity, announce, count_all, end, find, insert, recognition};
 use crate::{
     db::identity::{locks, sessions},
     domain::{audit::Actor, envelope::SessionSecret},
@@ -19,6 +19,8 @@ pub enum Linking {
     AlreadyOwn,
     /// It is linked to another person.
     AnotherPersons,
+    /// Its address is another person's: their next sign-in would open this account.
+    AnotherPersonsAddress,
     TooMany,
     /// The session ended meanwhile.
     SessionEnded,
@@ -38,6 +40,9 @@ pub async fn link(
     let mut tx = pool.begin().await?;
     if !locks::person_in_session(&mut tx, user_id, session).await? {
         return Ok(Linking::SessionEnded);
+    }
+    if recognition::names_another(&mut tx, user_id, identity).await? {
+        return Ok(Linking::AnotherPersonsAddress);
     }
     let linked = link_locked(&mut tx, actor, user_id, identity).await?;
     tx.commit().await?;

@@ -214,6 +214,9 @@ impl Arrival<'_> {
             Linking::Linked => Ok(Redirect::to(&Notice::IdentityLinked.on(paths::MY_ACCOUNT)).into_response()),
             Linking::AlreadyOwn => self.refuse(ProviderRefusal::AlreadyOwn, None).await,
             Linking::AnotherPersons => self.refuse(ProviderRefusal::AnotherPersons, None).await,
+            Linking::AnotherPersonsAddress => {
+                self.refuse(ProviderRefusal::AnotherPersonsAddress, identity.address.map(str::to_owned)).await
+            }
             Linking::TooMany => self.refuse(ProviderRefusal::TooManyIdentities, None).await,
             Linking::SessionEnded => self.refuse(ProviderRefusal::SessionEnded, None).await,
         }
