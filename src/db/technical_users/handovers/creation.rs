@@ -5,9 +5,12 @@ use sqlx::{PgConnection, PgPool};
 use thiserror::Error;
 use time::OffsetDateTime;
 
-use super::{LinkState, lock_accounts, read};
+use super::{LinkState, lock_accounts, lock_structures, read};
 use crate::{
-    db::audit::{self, Event},
+    db::{
+        audit::{self, Event},
+        identity::locks,
+    },
     domain::{
         audit::{Action, Actor},
         contact_address::ContactAddress,
@@ -72,6 +75,11 @@ pub async fn create(
         return Err(HandoverError::TooMany);
     }
     let mut tx = pool.begin().await?;
+    lock_structures(&mut tx, &accounts).await?;
+    locks::hold_person(&mut tx, new.manager_id).await?;
+    if !locks::lives(&mut tx, &new.session.digest()).await? {
+        return Err(HandoverError::Lapsed);
+    }
     lock_accounts(&mut tx, &accounts).await?;
     if let Some(expires_at) = made_before(&mut tx, &new, &accounts).await? {
         return Ok(expires_at);

@@ -96,8 +96,11 @@ pub async fn revoke(pool: &PgPool, actor: &Actor, account: &ManagedTechnicalUser
     );
     let Some(id) = handover.fetch_optional(pool).await? else { return Ok(()) };
     let mut tx = pool.begin().await?;
-    super::lock(&mut tx, id).await?;
+    let locked = super::accounts_of(&mut tx, id).await?;
+    super::lock_structures(&mut tx, &locked).await?;
+    // The person, before what hangs on their sessions.
     structures::lock_managed(&mut tx, account.structure()).await?.ok_or(NotManager)?;
+    super::lock_below(&mut tx, &locked, id).await?;
     let revoked = sqlx::query!(
         "UPDATE handovers SET ended_at = portal_now(), ended_by = 'REVOKED'
           WHERE id = $1 AND made_by = $2 AND opened_at IS NULL AND ended_at IS NULL AND expires_at > portal_now()",

@@ -221,24 +221,39 @@ pub async fn of_batch(pool: &PgPool, manager_id: i64, batch_id: i64) -> sqlx::Re
 
 /// Locks what a hand-over is of: the structures, then the accounts, by their ids.
 async fn lock(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<()> {
-    let accounts =
-        sqlx::query_scalar!("SELECT technical_user_id FROM handed_over_passwords WHERE handover_id = $1", handover_id)
-            .fetch_all(&mut *conn)
-            .await?;
-    lock_accounts(conn, &accounts).await?;
+    let accounts = accounts_of(&mut *conn, handover_id).await?;
+    lock_structures(&mut *conn, &accounts).await?;
+    lock_below(conn, &accounts, handover_id).await
+}
+
+/// The accounts whose passwords a hand-over is of.
+async fn accounts_of(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<Vec<i64>> {
+    sqlx::query_scalar!("SELECT technical_user_id FROM handed_over_passwords WHERE handover_id = $1", handover_id)
+        .fetch_all(conn)
+        .await
+}
+
+/// Locks the accounts and the hand-over. Their structures are locked already.
+async fn lock_below(conn: &mut PgConnection, accounts: &[i64], handover_id: i64) -> sqlx::Result<()> {
+    lock_accounts(&mut *conn, accounts).await?;
     sqlx::query!("SELECT id FROM handovers WHERE id = $1 FOR UPDATE", handover_id).fetch_optional(conn).await?;
     Ok(())
 }
 
-/// Locks the structures of these accounts, then the accounts, by their ids.
-async fn lock_accounts(conn: &mut PgConnection, accounts: &[i64]) -> sqlx::Result<()> {
+/// Locks the structures of these accounts, by their ids.
+async fn lock_structures(conn: &mut PgConnection, accounts: &[i64]) -> sqlx::Result<()> {
     sqlx::query!(
         "SELECT id FROM structures WHERE id IN (SELECT structure_id FROM technical_users WHERE id = ANY ($1))
           ORDER BY id FOR NO KEY UPDATE",
         accounts,
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
+    Ok(())
+}
+
+/// Locks the accounts, by their ids. Their structures are locked already.
+async fn lock_accounts(conn: &mut PgConnection, accounts: &[i64]) -> sqlx::Result<()> {
     sqlx::query!("SELECT id FROM technical_users WHERE id = ANY ($1) ORDER BY id FOR NO KEY UPDATE", accounts)
         .fetch_all(conn)
         .await?;
