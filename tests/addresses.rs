@@ -88,7 +88,6 @@ async fn a_person_whose_confirmed_address_another_one_names_gets_few_of_their_ma
     let portal = TestPortal::start().await;
     let (manager, structure) = portal.manager().await;
     let nadia = portal.person("Nadia").await;
-    portal.execute("UPDATE users SET confirmed_address = contact_address").await;
     let browser = portal.signed_in(&manager).await;
     name_address(&browser, &nadia.contact_address).await.location();
     for number in 0..15 {

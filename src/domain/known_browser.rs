@@ -57,6 +57,10 @@ impl Keyring {
     /// The browser, if its mark says that the person with this login has signed in there.
     #[must_use]
     pub fn known_browser(&self, mark: &str, login: &str) -> Option<KnownBrowser> {
+        if login == ANY_PERSON.0 { None } else { self.find_known(mark, login) }
+    }
+
+    fn find_known(&self, mark: &str, login: &str) -> Option<KnownBrowser> {
         let (number, proofs) = parse(mark)?;
         let place = self.find_proof(number, &proofs, login)?;
         Some(KnownBrowser { number: number.to_owned(), epoch: proofs[place].epoch })
@@ -65,7 +69,7 @@ impl Keyring {
     /// The number of a browser whose mark says that any person has signed in there.
     #[must_use]
     pub fn browser_number(&self, mark: &str) -> Option<String> {
-        self.known_browser(mark, ANY_PERSON.0).map(|known| known.number)
+        self.find_known(mark, ANY_PERSON.0).map(|known| known.number)
     }
 
     /// The mark of a browser once the person with this login has signed in there, in this epoch. It
