@@ -638,6 +638,21 @@ async fn the_right_code_opens_the_link_also_as_the_last_try() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_right_code_sent_twice_as_the_last_try_opens_the_link() {
+    let portal = TestPortal::start().await;
+    let scene = handed_over(&portal, &[("code", "oui")]).await;
+    for _ in 0..4 {
+        portal.browser().post(&scene.link, &[("code", "abeille boulon chameau zinc")]).await.refusal(422);
+    }
+    let answers = together(2, |_| {
+        let (browser, link, code) = (portal.browser(), scene.link.clone(), scene.code.clone().expect("a code"));
+        async move { browser.post(&link, &[("code", &code)]).await.status.as_u16() }
+    })
+    .await;
+    assert!(answers.contains(&200), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_fifty_codes_at_once_five_are_tried() {
     let portal = TestPortal::start().await;
     let scene = handed_over(&portal, &[("code", "oui")]).await;

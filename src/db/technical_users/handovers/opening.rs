@@ -1,5 +1,7 @@
 //! Opens a link, once. All else that presents it is counted, and may be an alarm.
 
+use std::time::Duration;
+
 use rand::CryptoRng;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -94,7 +96,7 @@ async fn id_of(conn: &mut PgConnection, link: &LinkSecret) -> sqlx::Result<Optio
 /// Database errors.
 pub async fn count_try(pool: &PgPool, link: &LinkSecret) -> sqlx::Result<Option<CodeSalt>> {
     let salt = sqlx::query_scalar!(
-        r#"UPDATE handovers SET tries = tries + 1
+        r#"UPDATE handovers SET tries = tries + 1, tried_at = portal_now()
             WHERE token_hash = $1 AND code_salt IS NOT NULL AND tries < $2
               AND opened_at IS NULL AND ended_at IS NULL AND expires_at > portal_now()
            RETURNING code_salt AS "code_salt!""#,
@@ -291,11 +293,27 @@ async fn refuse(conn: &mut PgConnection, handover_id: i64, row: &Row, opener: Op
         LinkState::Revoked => Refusal::Revoked,
         LinkState::Expired => Refusal::Expired,
         LinkState::WrongCodes if row.ended_by.is_some() => Refusal::WrongCodes,
+        // The same form, sent twice perhaps: the code may be the right one.
+        LinkState::WrongCodes if is_being_judged(conn, handover_id).await? => return Ok(()),
         // The process ended between the last try and its judgement.
         LinkState::WrongCodes => return end_by_wrong_codes(conn, handover_id, row, opener).await,
         LinkState::Waiting | LinkState::Worthless => return Ok(()),
     };
     count_refusal(conn, handover_id, row, opener, why).await
+}
+
+/// A code is judged within the time that a request may take.
+const JUDGEMENT: Duration = Duration::from_secs(30);
+
+/// Whether the last try may still be under way.
+async fn is_being_judged(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"SELECT coalesce(tried_at > portal_now() - $2::interval, false) AS "is!" FROM handovers WHERE id = $1"#,
+        handover_id,
+        JUDGEMENT as _,
+    )
+    .fetch_one(conn)
+    .await
 }
 
 async fn count_refusal(
