@@ -38,7 +38,8 @@ export async function newVisitor(browser, portal, options = {}) {
     timezoneId: "Europe/Paris",
     ...others,
   });
-  context.setDefaultTimeout(10_000);
+  // Two cores build, serve and look at once.
+  context.setDefaultTimeout(30_000);
   return new Visitor(context, await context.newPage(), portal, { javaScript, alsoVisits, foreign });
 }
 
