@@ -158,6 +158,17 @@ pub(in crate::db) async fn lives(conn: &mut PgConnection, session_hash: &[u8]) -
     .await
 }
 
+/// Whether the session of this person with this digest could make a request now; then it can until
+/// the transaction ends.
+pub(in crate::db) async fn holds_session(
+    conn: &mut PgConnection,
+    user_id: i64,
+    session_hash: &[u8],
+) -> sqlx::Result<bool> {
+    hold_person(conn, user_id).await?;
+    lives(conn, session_hash).await
+}
+
 /// Locks a person's row and their session. False where the session has ended: its act must not
 /// happen.
 pub(in crate::db) async fn person_in_session(

@@ -211,8 +211,7 @@ pub(in crate::db) async fn lock_managed(
 /// Database errors.
 pub(in crate::db) async fn holds_session(conn: &mut PgConnection, structure: &ManagedStructure) -> sqlx::Result<bool> {
     let Some(session) = &structure.session else { return Ok(true) };
-    locks::hold_person(&mut *conn, structure.manager_id).await?;
-    locks::lives(conn, session).await
+    locks::holds_session(conn, structure.manager_id, session).await
 }
 
 /// Locks a structure until the transaction ends, whoever manages it.

@@ -102,8 +102,7 @@ async fn lock(conn: &mut PgConnection, exporter: Exporter<'_>) -> sqlx::Result<O
     )
     .fetch_all(&mut *conn)
     .await?;
-    locks::hold_person(&mut *conn, exporter.manager_id).await?;
-    if !locks::lives(&mut *conn, &exporter.session.digest()).await? {
+    if !locks::holds_session(&mut *conn, exporter.manager_id, &exporter.session.digest()).await? {
         return Ok(None);
     }
     sqlx::query_as!(

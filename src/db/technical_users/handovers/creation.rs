@@ -76,8 +76,7 @@ pub async fn create(
     }
     let mut tx = pool.begin().await?;
     lock_structures(&mut tx, &accounts).await?;
-    locks::hold_person(&mut tx, new.manager_id).await?;
-    if !locks::lives(&mut tx, &new.session.digest()).await? {
+    if !locks::holds_session(&mut tx, new.manager_id, &new.session.digest()).await? {
         return Err(HandoverError::Lapsed);
     }
     lock_accounts(&mut tx, &accounts).await?;
