@@ -10,7 +10,7 @@ use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::domain::{
-    network::{Breadth, networks_of},
+    network::{Breadth, Network, networks_of},
     random::digest,
 };
 
@@ -338,6 +338,31 @@ pub struct RateLimit {
     pub most: i32,
     /// The pause, and the wait.
     pub minutes: i32,
+}
+
+/// The limits of the networks of an address, narrowest first: each allows twice as much as the one
+/// in it.
+#[must_use]
+pub fn network_limits(scope: Scope, address: IpAddr, narrowest: RateLimit) -> Vec<(Key, RateLimit)> {
+    let of_network = |network: Network| {
+        let times = match network.breadth {
+            Breadth::Narrow => 1,
+            Breadth::Wide => 2,
+            Breadth::Widest => 4,
+        };
+        let limit = RateLimit { most: narrowest.most * times, ..narrowest };
+        (scope.key("", &network.name).with_breadth(network.breadth), limit)
+    };
+    networks_of(address).into_iter().map(of_network).collect()
+}
+
+/// The same after a limit of the address alone, of IPv4: a neighbour who floods leaves the network
+/// to others. In IPv6 the narrowest network is one subscriber's.
+#[must_use]
+pub fn address_limits(scope: Scope, address: IpAddr, own: RateLimit, narrowest: RateLimit) -> Vec<(Key, RateLimit)> {
+    let address = address.to_canonical();
+    let own = address.is_ipv4().then(|| (scope.key("", &address.to_string()), own));
+    own.into_iter().chain(network_limits(scope, address, narrowest)).collect()
 }
 
 /// Counts a rate-limited operation, within its transaction. Returns the seconds to wait where the

@@ -25,7 +25,6 @@ use crate::{
     domain::{
         audit::{Action, Actor},
         known_browser::Epoch,
-        network::{Breadth, networks_of},
         notification::Notification,
         password::PasswordHash,
     },
@@ -38,17 +37,9 @@ const PAUSE: Duration = Duration::from_mins(5);
 /// Requests for a link from one network. Each writes an event that is never deleted, whoever it
 /// names, and costs a stranger nothing. A wider network may have more people, but not as many more
 /// as it has addresses.
-fn requests_of_a_network(breadth: Breadth) -> RateLimit {
-    let most = match breadth {
-        Breadth::Narrow => 100,
-        Breadth::Wide => 200,
-        Breadth::Widest => 400,
-    };
-    RateLimit { most, minutes: 10 }
-}
+const REQUESTS_OF_A_NETWORK: RateLimit = RateLimit { most: 100, minutes: 10 };
 
-/// The same from one address of IPv4, whose network many share: a neighbour who floods leaves it to
-/// others. In IPv6 the narrowest network is one subscriber's.
+/// The same from one address.
 const REQUESTS_OF_AN_ADDRESS: RateLimit = RateLimit { most: 40, minutes: 10 };
 
 /// Links that a mailbox whose address was never confirmed gets in a day, whoever asks for them: it
@@ -311,13 +302,7 @@ pub async fn logins_named(pool: &PgPool, named: &str) -> sqlx::Result<Vec<String
 fn keys_of_networks(source: &Source) -> Vec<(Key, RateLimit)> {
     // A known browser counts by itself, and names its own person.
     let Source::Address(address) = source else { return Vec::new() };
-    let address = address.to_canonical();
-    let own = address.is_ipv4().then(|| (Scope::PasswordLink.key("", &address.to_string()), REQUESTS_OF_AN_ADDRESS));
-    let networks = networks_of(address).into_iter().map(|network| {
-        let limit = requests_of_a_network(network.breadth);
-        (Scope::PasswordLink.key("", &network.name).with_breadth(network.breadth), limit)
-    });
-    own.into_iter().chain(networks).collect()
+    throttles::address_limits(Scope::PasswordLink, *address, REQUESTS_OF_AN_ADDRESS, REQUESTS_OF_A_NETWORK)
 }
 
 /// Takes a request for a link from a person who forgot their password and names themselves by

@@ -9,24 +9,15 @@ use crate::{
     db::throttles::{self, Key, RateLimit, Scope, Source},
     domain::{
         envelope::SessionSecret,
-        network::{Breadth, Network, networks_of},
         provider_attempt::{LIFETIME, MOST_OF_A_BROWSER, Purpose},
         random::digest,
     },
 };
 
 /// Attempts that begin in one network. Each is a row for [`LIFETIME`] and costs a stranger nothing.
-fn attempts_of_a_network(breadth: Breadth) -> RateLimit {
-    let most = match breadth {
-        Breadth::Narrow => 800,
-        Breadth::Wide => 1_600,
-        Breadth::Widest => 3_200,
-    };
-    RateLimit { most, minutes: 10 }
-}
+const ATTEMPTS_OF_A_NETWORK: RateLimit = RateLimit { most: 800, minutes: 10 };
 
-/// The same from one address of IPv4: a neighbour who floods leaves the network to others. A whole
-/// administration may stand behind it.
+/// The same from one address. A whole administration may stand behind it.
 const ATTEMPTS_OF_AN_ADDRESS: RateLimit = RateLimit { most: 400, minutes: 10 };
 
 /// The same in one session, or from one known browser.
@@ -90,17 +81,13 @@ pub async fn begin(pool: &PgPool, source: &Source, new: NewAttempt<'_>) -> sqlx:
 /// is or was signed in there, or else its address and networks.
 fn keys(source: &Source, session: Option<&SessionSecret>) -> Vec<(Key, RateLimit)> {
     let of_browser = |subject: &str| vec![(Scope::ProviderAttempt.key(subject, ""), ATTEMPTS_OF_A_BROWSER)];
-    let address = match (session, source) {
-        (Some(session), _) => return of_browser(&HEXLOWER.encode(&session.digest())),
-        (None, Source::KnownBrowser(number)) => return of_browser(number),
-        (None, Source::Address(address)) => address.to_canonical(),
-    };
-    let own = address.is_ipv4().then(|| (Scope::ProviderAttempt.key("", &address.to_string()), ATTEMPTS_OF_AN_ADDRESS));
-    let of_network = |network: Network| {
-        let limit = attempts_of_a_network(network.breadth);
-        (Scope::ProviderAttempt.key("", &network.name).with_breadth(network.breadth), limit)
-    };
-    own.into_iter().chain(networks_of(address).into_iter().map(of_network)).collect()
+    match (session, source) {
+        (Some(session), _) => of_browser(&HEXLOWER.encode(&session.digest())),
+        (None, Source::KnownBrowser(number)) => of_browser(number),
+        (None, Source::Address(address)) => {
+            throttles::address_limits(Scope::ProviderAttempt, *address, ATTEMPTS_OF_AN_ADDRESS, ATTEMPTS_OF_A_NETWORK)
+        }
+    }
 }
 
 /// An attempt that has come back.

@@ -14,7 +14,6 @@ use crate::{
     },
     domain::{
         audit::{Action, Actor},
-        network::{Breadth, networks_of},
         technical_user::is_technical_login,
     },
 };
@@ -161,14 +160,7 @@ pub(in crate::db::identity) async fn comes_in(
 
 /// Sign-ins from one network that the provider did not vouch for and that are events. It takes no
 /// password and no person to cause one.
-fn refusals_of_a_network(breadth: Breadth) -> RateLimit {
-    let most = match breadth {
-        Breadth::Narrow => 20,
-        Breadth::Wide => 40,
-        Breadth::Widest => 80,
-    };
-    RateLimit { most, minutes: 60 }
-}
+const REFUSALS_OF_A_NETWORK: RateLimit = RateLimit { most: 20, minutes: 60 };
 
 /// Records that a visitor from this address was not let in with the provider; where many of the
 /// network were recorded in this hour, it stands in the log alone.
@@ -177,9 +169,8 @@ fn refusals_of_a_network(breadth: Breadth) -> RateLimit {
 /// Database errors.
 pub async fn record_refusal(pool: &PgPool, address: IpAddr, detail: &str) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    for network in networks_of(address) {
-        let key = Scope::ProviderRefusal.key("", &network.name).with_breadth(network.breadth);
-        if throttles::consume(&mut tx, key, refusals_of_a_network(network.breadth)).await?.is_some() {
+    for (key, limit) in throttles::network_limits(Scope::ProviderRefusal, address, REFUSALS_OF_A_NETWORK) {
+        if throttles::consume(&mut tx, key, limit).await?.is_some() {
             return Ok(());
         }
     }
