@@ -98,7 +98,7 @@ async fn a_person_whose_confirmed_address_another_one_names_gets_few_of_their_ma
         async || portal.outbox().await.into_iter().filter(|mail| mail.recipient == nadia.contact_address).count();
     let count = mails().await;
     assert!((2..=21).contains(&count), "{count} mails");
-    // What Nadia does herself is mailed all the same.
+    // What Nadia causes is mailed all the same.
     let fields = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", "neuf barques sur le lac")];
     portal.signed_in(&nadia).await.post("/mon-compte/mot-de-passe", &fields).await.location();
     assert_eq!(mails().await, count + 1);

@@ -88,7 +88,8 @@ async fn a_known_browser_signs_in_and_asks_for_a_link_though_its_network_has_all
     known.post("/deconnexion", &[]).await.location();
     let mut cookies = known.cookies();
     for mark in cookies.values_mut() {
-        mark.replace_range(mark.len() - 2.., "AA");
+        let forged = mark.split('.').map(|part| format!("{}AA", &part[..part.len() - 2]));
+        *mark = forged.collect::<Vec<_>>().join(".");
     }
     let forger = Browser::new(server.clone()).with_address("192.0.2.8");
     forger.set_cookies(cookies);

@@ -78,8 +78,8 @@ pub enum Unlinking {
     OnlyWayIn,
 }
 
-/// Ends a link of a person, that of `ways.without`, within their session, and the other sessions that began by it, with an
-/// event and a mail.
+/// Ends a link of a person, that of `ways.without`, within their session, and the other sessions
+/// that began by it, with an event and a mail.
 ///
 /// # Errors
 /// Database errors.
