@@ -117,7 +117,7 @@ async fn both_see_the_offer_and_the_member_what_follows() {
     giver
         .open(&format!("{fiche}/gestionnaire-principal"))
         .await
-        .assert_says("doit accepter avant que quoi que ce soit change");
+        .assert_says("Rien ne change tant que la personne choisie n’a pas accepté");
     scene.offer_to(&scene.noor).await;
     let page = giver.open(&fiche).await;
     page.assert_says(&format!("Désignation proposée à {} le ", scene.noor.full_name));
