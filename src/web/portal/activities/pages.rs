@@ -222,6 +222,8 @@ pub struct AccountRow {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
+    /// Whether the password was shown to an integrator.
+    pub known_to_integrator: bool,
     /// Whether calls are refused at present.
     pub failing: bool,
     pub last_call_at: Option<OffsetDateTime>,
@@ -249,6 +251,7 @@ impl From<OverviewRow> for AccountRow {
             },
             expiry: Expiry { at: row.expires_at, days_left: row.days_left.into(), there: None },
             known_to_another: row.known_to_another,
+            known_to_integrator: row.known_to_integrator,
             failing: row.failing,
             last_call_at: row.last_call_at,
         }
