@@ -211,7 +211,7 @@ async fn an_account_of_another_structure_has_its_own_counts() {
     portal.execute("INSERT INTO daily_calls SELECT min(id), portal_now(), 7, 0 FROM technical_users").await;
     let page = async |id: i64| browser.open(&format!("/utilisateurs-techniques/{id}")).await;
     page(id).await.assert_says("7\u{a0}acceptés");
-    page(other).await.assert_says("Aucun appel n’a été compté");
+    page(other).await.assert_says("Aucun appel accepté");
     let noor = portal.person("Noor").await;
     portal.attach(&noor, &structures[0], Role::SecondaryManager).await;
     portal.signed_in(&noor).await.get(&format!("/utilisateurs-techniques/{id}")).await.refusal(404);

@@ -502,7 +502,7 @@ async fn links_that_wait_and_alarms_are_among_what_is_due() {
     let page = scene.browser.open("/activites").await;
     assert!(!page.text().contains("en attente") && !page.text().contains("en vain"), "{}", page.text());
     open(&portal, &scene.link).await.refusal(410);
-    let list = scene.browser.open(&scene.browser.open("/activites").await.link("1 lien présenté en vain")).await;
+    let list = scene.browser.open(&scene.browser.open("/activites").await.link("1 remise à vérifier")).await;
     assert!(list.rows().len() == 1 && list.rows()[0][0].contains("ERP"), "{:?}", list.rows());
     let reset = format!("{}/mot-de-passe", account_page(scene.account));
     scene.browser.submit(&scene.browser.open(&reset).await, &reset, &[]).await.location();

@@ -284,7 +284,7 @@ const manager = [
   })), 409],
   ["lot-recapitulatif", resetTogether],
   ["lot-exporte", then(press("Exporter les fiches (PDF)"), sees("Fiches exportées"))],
-  ["lot-chiffrement", ({ page }) => page.getByText("Chiffrer le fichier pour un intégrateur").click()],
+  ["lot-chiffrement", ({ page }) => page.getByText("Exporter un fichier chiffré, que seul").click()],
   ["lot-chiffrement-en-erreur", then(fill("Clé publique de l’intégrateur", "ssh-ed25519 AAAA"), press("Exporter le fichier chiffré (CSV)"), sees("Ce n’est pas une clé publique age.")), 422],
   ["utilisateurs-techniques-lot-a-exporter", at("/activites/utilisateurs-techniques")],
   ["lot-remise", then(at("/activites"), ({ visitor }) => visitor.follow("Ouvrir le récapitulatif groupé"), ({ visitor }) => visitor.follow("Remettre à un intégrateur"))],
