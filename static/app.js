@@ -124,7 +124,7 @@ function sessionWarning() {
     if (left <= 0) {
       clearInterval(ticks);
       forgetSecrets();
-      return show("Votre session est terminée : reconnectez-vous pour continuer. Vous pouvez envoyer un formulaire commencé : votre saisie sera conservée pendant la connexion, sauf les mots de passe.", false);
+      return show("Votre session est terminée. Vous pouvez envoyer un formulaire commencé : vous devrez vous reconnecter, et votre saisie sera conservée, sauf les mots de passe.", false);
     }
     const words = `Votre session se termine dans ${left} minute${left > 1 ? "s" : ""}.`;
     show(dies < end ? words : `${words} Enregistrez votre travail, puis connectez-vous de nouveau.`, dies < end);
