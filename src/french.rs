@@ -42,6 +42,12 @@ pub fn clock(at: OffsetDateTime) -> String {
     day_and_hour(&in_paris(at))
 }
 
+/// « 14 h 05 ».
+#[must_use]
+pub fn hour(at: OffsetDateTime) -> String {
+    french_hour(&in_paris(at))
+}
+
 /// « 9 décembre 2026 à 23 h 49 à Tahiti », where it is another day there than in Paris.
 #[must_use]
 pub fn other_day(at: OffsetDateTime, territory: Option<Territory>) -> Option<String> {
@@ -52,7 +58,11 @@ pub fn other_day(at: OffsetDateTime, territory: Option<Territory>) -> Option<Str
 }
 
 fn day_and_hour(at: &ZonedDateTime) -> String {
-    format!("{} à {}\u{a0}h\u{a0}{:02}", french_day(at), at.hour(), at.minute())
+    format!("{} à {}", french_day(at), french_hour(at))
+}
+
+fn french_hour(at: &ZonedDateTime) -> String {
+    format!("{}\u{a0}h\u{a0}{:02}", at.hour(), at.minute())
 }
 
 /// « janvier 2028 ».
@@ -148,6 +158,7 @@ mod tests {
     fn an_hour_follows_summer_and_winter() {
         assert_eq!(moment(at("2028-01-24T13:05:00Z")), "24 janvier 2028 à 14\u{a0}h\u{a0}05 (heure de Paris)");
         assert_eq!(clock(at("2028-07-14T13:05:00Z")), "14 juillet 2028 à 15\u{a0}h\u{a0}05");
+        assert_eq!(hour(at("2028-07-14T23:05:00Z")), "1\u{a0}h\u{a0}05");
     }
 
     #[test]

@@ -108,6 +108,8 @@ function sessionWarning() {
   const [status, button] = [warning.querySelector("[role=status]"), warning.querySelector("button")];
   const [minute, idle, lead] = [60_000, Number(warning.dataset.sessionIdle) * 1000, 5 * 60_000];
   const end = Date.now() + Number(warning.dataset.sessionLeft) * 1000;
+  // The buttons of a form stay above it.
+  new ResizeObserver(() => document.documentElement.style.setProperty("--announcement", `${warning.offsetHeight}px`)).observe(warning);
   const tabs = "BroadcastChannel" in window ? new BroadcastChannel("raccord-session") : null;
   let seen, ticks;
   const show = (text, extensible) => {
@@ -122,7 +124,7 @@ function sessionWarning() {
     if (left <= 0) {
       clearInterval(ticks);
       forgetSecrets();
-      return show("Votre session est terminée. Avant d’envoyer un formulaire, copiez ce que vous y avez saisi, puis connectez-vous dans un autre onglet.", false);
+      return show("Votre session est terminée. Vous pouvez envoyer un formulaire commencé : vous devrez vous reconnecter, et votre saisie sera conservée, sauf les mots de passe.", false);
     }
     const words = `Votre session se termine dans ${left} minute${left > 1 ? "s" : ""}.`;
     show(dies < end ? words : `${words} Enregistrez votre travail, puis connectez-vous de nouveau.`, dies < end);

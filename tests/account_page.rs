@@ -41,14 +41,14 @@ async fn the_gravest_reason_comes_first_with_the_one_button_that_mends_it() {
     assert_eq!((banner(&page).as_str(), openers(&page, RESET)), ("Le mot de passe a expiré", 1));
     portal.set_status(id, TechnicalUserStatus::Suspended).await;
     let page = browser.open(&here).await;
-    assert_eq!(banner(&page), "Ce compte est suspendu");
+    assert_eq!(banner(&page), "L’utilisateur technique est suspendu");
     assert_eq!((openers(&page, "Réactiver"), openers(&page, RESET)), (1, 1));
     portal.set_active(structure.id, false).await;
     let page = browser.open(&here).await;
     assert_eq!((banner(&page).as_str(), openers(&page, "Réactiver")), ("La structure est inactive", 1));
     let card = page.link("Modifier le statut de la structure");
     assert_eq!(card, format!("/structures/{}/informations-generales", structure.id));
-    page.assert_says("Ce compte est suspendu.");
+    page.assert_says("L’utilisateur technique est suspendu.");
 }
 
 #[tokio::test]
@@ -60,8 +60,8 @@ async fn a_suspension_names_who_decided_it_and_when() {
     let here = format!("/utilisateurs-techniques/{id}");
     browser.post(&format!("{here}/suspension"), &[]).await.location();
     let page = browser.open(&here).await;
-    page.assert_says(&format!("Suspension par {}", manager.login));
-    page.assert_says("L’API refuse tous ses appels depuis le ");
+    page.assert_says(&format!(" par {}. L’API refuse tous ses appels.", manager.login));
+    page.assert_says("Suspendu le ");
 }
 
 #[tokio::test]
@@ -211,7 +211,7 @@ async fn an_account_of_another_structure_has_its_own_counts() {
     portal.execute("INSERT INTO daily_calls SELECT min(id), portal_now(), 7, 0 FROM technical_users").await;
     let page = async |id: i64| browser.open(&format!("/utilisateurs-techniques/{id}")).await;
     page(id).await.assert_says("7\u{a0}acceptés");
-    page(other).await.assert_says("Aucun appel n’a été compté");
+    page(other).await.assert_says("Aucun appel accepté");
     let noor = portal.person("Noor").await;
     portal.attach(&noor, &structures[0], Role::SecondaryManager).await;
     portal.signed_in(&noor).await.get(&format!("/utilisateurs-techniques/{id}")).await.refusal(404);

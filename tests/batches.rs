@@ -235,12 +235,14 @@ async fn resets_keep_old_passwords_as_long_as_the_form_says() {
     portal.set_last_call(accounts[0], "-3 hours").await;
     let check = browser.open(&acts("RESET", &accounts)).await;
     check.assert_says(
-        "Un de ces comptes a servi ces dernières 24\u{a0}heures (logiciel «\u{202f}ERP\u{202f}»). \
+        "Un de ces utilisateurs techniques a servi ces dernières 24\u{a0}heures (logiciel «\u{202f}ERP\u{202f}»). \
          Ce logiciel devra recevoir le nouveau mot de passe.",
     );
     portal.set_last_call(accounts[1], "-2 hours").await;
     let check = browser.open(&acts("RESET", &accounts)).await;
-    check.assert_says("2 de ces comptes ont servi ces dernières 24\u{a0}heures (logiciel «\u{202f}ERP\u{202f}»).");
+    check.assert_says(
+        "2 de ces utilisateurs techniques ont servi ces dernières 24\u{a0}heures (logiciel «\u{202f}ERP\u{202f}»).",
+    );
     let refused = browser.submit(&check, "/lots", &[]).await.refusal(422);
     refused.assert_says("Choisissez ce que deviennent les anciens mots de passe.");
     // One is reset by hand meanwhile.
@@ -518,7 +520,7 @@ async fn a_list_chooses_its_page_or_all_that_it_finds() {
     portal.many_accounts(&structures[0], &manager, 110).await;
     let list = "/activites/utilisateurs-techniques";
     assert!(!browser.open(list).await.html().contains("name=\"compte-"), "no boxes where none are asked for");
-    let page = browser.open(&browser.open(list).await.link("Agir sur plusieurs comptes")).await;
+    let page = browser.open(&browser.open(list).await.link("Agir sur plusieurs utilisateurs techniques")).await;
     assert_eq!(page.html().matches("name=\"compte-").count(), 100);
     assert_eq!(ticked_boxes(&page), 0);
     let all = browser.open(&format!("{ACCOUNTS}?acte=RESET&portee=tous")).await;
@@ -543,14 +545,14 @@ async fn what_is_ticked_on_one_page_is_kept_on_the_others() {
     let ids = ticked(&browser.open(&format!("{list}&choix=page")).await, "compte");
     let three = [ids[0], ids[7], ids[99]];
     let second = browser.open(&format!("{list}&{}", sent(&first, "compte", &three, ("page", "2")))).await;
-    second.assert_says("3 comptes choisis ·");
+    second.assert_says("3 utilisateurs techniques choisis ·");
     assert_eq!(ticked_boxes(&second), 0, "nothing that nobody ticked");
     let second = browser.open(&format!("{list}&{}", sent(&second, "compte", &[], ("cocher", "2")))).await;
-    second.assert_says("103 comptes choisis ·");
+    second.assert_says("103 utilisateurs techniques choisis ·");
     let ticked_there = ticked(&second, "compte");
     assert_eq!((ticked_there.len(), ticked_there.contains(&ids[0])), (100, false));
     let third = browser.open(&format!("{list}&{}", sent(&second, "compte", &ticked_there[1..], ("page", "3")))).await;
-    third.assert_says("102 comptes choisis ·");
+    third.assert_says("102 utilisateurs techniques choisis ·");
     let again = browser.open(&format!("{list}&{}", sent(&third, "compte", &[], ("page", "1")))).await;
     assert_eq!(ticked(&again, "compte"), three);
     assert!(again.field("choisis").len() < 300, "{}", again.field("choisis"));
@@ -680,9 +682,9 @@ async fn one_link_hands_a_whole_batch_over() {
     }
     let told = browser.open(&batch).await;
     told.assert_says("à Zoé Petit, société Exemple\u{a0}: ouvert le");
-    assert!(!told.text().contains("Révoquer") && !told.text().contains("Présenté en vain"), "{}", told.text());
+    assert!(!told.text().contains("Révoquer") && !told.text().contains("Suivi sans effet"), "{}", told.text());
     integrator.post(&path, &[]).await.refusal(410);
-    browser.open(&batch).await.assert_says("Présenté en vain une fois, le");
+    browser.open(&batch).await.assert_says("Suivi sans effet une fois, le");
     // What to do then: those passwords, and no others.
     portal.create_account(&browser, structures[0].id, "Ailleurs").await;
     let check = browser.open(&browser.open(&batch).await.link("Réinitialiser ces 3 mots de passe")).await;

@@ -277,7 +277,7 @@ async fn a_second_opening_is_an_alarm_with_the_reset_one_click_away() {
     let reported = portal.browser().submit(&over, &scene.link, &[]).await.refusal(410);
     reported.assert_says(&format!("Un courriel avertit {}", scene.manager.full_name));
     let page = scene.page().await;
-    page.assert_says("Le lien de remise a été présenté une seconde fois");
+    page.assert_says("Une personne a suivi de nouveau le lien de remise");
     assert!(page.buttons().contains(&"Réinitialiser le mot de passe (utilisateur technique)".to_owned()));
     let mails = portal.mails_of("handover").await;
     assert_eq!(
@@ -322,7 +322,7 @@ async fn a_revoked_link_opens_nothing_and_whoever_presents_it_is_reported() {
     portal.browser().get(&scene.link).await.refusal(410).assert_says("a été révoqué");
     assert_eq!(portal.events_of("HANDOVER_REFUSED").await, 0);
     open(&portal, &scene.link).await.refusal(410);
-    scene.page().await.assert_says("Le lien révoqué a été présenté");
+    scene.page().await.assert_says("Une personne a suivi le lien de remise révoqué");
     assert_eq!((portal.events_of("HANDOVER_REFUSED").await, portal.events_of("HANDOVER_REVOKED").await), (1, 1));
     assert_eq!(portal.mails_of("handover").await[0].notice["event"]["refused"], "revoked");
     // Another manager's link is none of a person's business.
@@ -401,7 +401,7 @@ async fn an_expired_link_opens_nothing_and_the_manager_learns_that_it_was_wanted
     let page = browser.open(&account_page(scene.account)).await;
     assert!(page.fact("Remise").contains("Lien expiré"));
     page.assert_says("Le mot de passe n’a jamais été affiché");
-    assert!(!page.text().contains("une seconde fois"), "who comes too late is no alarm");
+    assert!(!page.text().contains("suivi de nouveau le lien"), "who comes too late is no alarm");
     raccord::db::upkeep::sweep(&portal.pool).await.unwrap();
     assert_eq!(portal.number("SELECT count(*) FROM handed_over_passwords WHERE sealed IS NOT NULL", &[]).await, 0);
 }
@@ -462,7 +462,7 @@ async fn a_new_manager_sees_whom_the_former_one_gave_the_password() {
         mails.iter().map(|mail| &mail.recipient).collect::<Vec<_>>(),
         [&scene.manager.contact_address, &noor.contact_address]
     );
-    browser.open(&account_page(scene.account)).await.assert_says("présenté une seconde fois");
+    browser.open(&account_page(scene.account)).await.assert_says("suivi de nouveau le lien de remise");
 }
 
 #[tokio::test]
@@ -502,7 +502,7 @@ async fn links_that_wait_and_alarms_are_among_what_is_due() {
     let page = scene.browser.open("/activites").await;
     assert!(!page.text().contains("en attente") && !page.text().contains("en vain"), "{}", page.text());
     open(&portal, &scene.link).await.refusal(410);
-    let list = scene.browser.open(&scene.browser.open("/activites").await.link("1 lien présenté en vain")).await;
+    let list = scene.browser.open(&scene.browser.open("/activites").await.link("1 remise à vérifier")).await;
     assert!(list.rows().len() == 1 && list.rows()[0][0].contains("ERP"), "{:?}", list.rows());
     let reset = format!("{}/mot-de-passe", account_page(scene.account));
     scene.browser.submit(&scene.browser.open(&reset).await, &reset, &[]).await.location();

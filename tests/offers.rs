@@ -117,7 +117,7 @@ async fn both_see_the_offer_and_the_member_what_follows() {
     giver
         .open(&format!("{fiche}/gestionnaire-principal"))
         .await
-        .assert_says("doit accepter avant que quoi que ce soit change");
+        .assert_says("Rien ne change tant que la personne choisie n’a pas accepté");
     scene.offer_to(&scene.noor).await;
     let page = giver.open(&fiche).await;
     page.assert_says(&format!("Désignation proposée à {} le ", scene.noor.full_name));
@@ -128,9 +128,9 @@ async fn both_see_the_offer_and_the_member_what_follows() {
             .assert_says(&format!("vous propose de devenir gestionnaire principal de {}", structure.designation));
     }
     let page = heir.open(&scene.page()).await;
-    page.assert_says("responsable des utilisateurs techniques de la structure (2)");
-    page.assert_says("toutes les structures dont vous êtes membre (2)");
-    page.assert_says("connaissent des mots de passe de ces utilisateurs techniques (1)");
+    page.assert_says("responsable des 2 utilisateurs techniques de la structure");
+    page.assert_says("vos droits sur les 2 structures dont vous êtes membre");
+    page.assert_says("connaissent le mot de passe d’un utilisateur technique");
     let mails = portal.mails_of("succession_offered").await;
     assert_eq!(mails.iter().map(|mail| &mail.recipient).collect::<Vec<_>>(), [&scene.noor.contact_address]);
     let mails = portal.mails_of("succession_offer_made").await;
@@ -242,7 +242,7 @@ async fn an_offer_ends_where_the_operator_names_another_manager() {
 async fn an_offer_that_changed_since_it_was_seen_is_shown_again_and_not_accepted() {
     let scene = Scene::offered().await;
     let seen = scene.heir.open(&scene.page()).await;
-    seen.assert_says("utilisateurs techniques de la structure (0)");
+    seen.assert_says("responsable des futurs utilisateurs techniques de la structure");
     let account = scene.portal.create_account(&scene.giver, scene.structure.id, "ERP").await;
     let path = acceptance(&scene.structure);
     for change in 0..3 {
@@ -259,7 +259,7 @@ async fn an_offer_that_changed_since_it_was_seen_is_shown_again_and_not_accepted
         let shown = scene.heir.submit(&seen, &path, &[]).await;
         assert_eq!(shown.status, 409, "change {change}");
         shown.page().assert_says("Rien n’a été accepté");
-        shown.page().assert_says("utilisateurs techniques de la structure (1)");
+        shown.page().assert_says("responsable de l’utilisateur technique de la structure");
         assert_eq!(scene.manager().await, scene.manager.login);
     }
     scene.heir.post(&path, &[("vu", "")]).await.refusal(409);

@@ -118,7 +118,9 @@ async fn a_suspended_account_comes_back_and_a_deleted_one_does_not() {
     let browser = portal.signed_in(&manager).await;
     let id = portal.create_account(&browser, structure.id, "ERP").await;
     let account = format!("/utilisateurs-techniques/{id}");
-    for (act, sentence) in [("suspension", "Le compte est suspendu"), ("reactivation", "Le compte est réactivé")] {
+    for (act, sentence) in
+        [("suspension", "L’utilisateur technique est suspendu"), ("reactivation", "Le compte est réactivé")]
+    {
         let told = browser.post(&format!("{account}/{act}"), &[]).await.location();
         assert!(browser.open(&told).await.text().contains(sentence));
     }

@@ -91,7 +91,7 @@ async fn a_mail_that_is_refused_for_good_ends_and_whoever_can_correct_the_addres
     let (_, _, scraped) = scraped.expect("metrics");
     assert!(scraped.contains("raccord_mails_refused 2") && scraped.contains("raccord_mails_waiting 0"), "{scraped}");
     let activities = browser.open("/activites").await;
-    activities.assert_says("La messagerie de votre adresse de contact refuse nos courriels");
+    activities.assert_says("La messagerie de votre adresse de contact les refuse");
     activities.assert_says("L’invitation envoyée à inconnu@mairie.example n’a pas été remise");
     browser.open("/mon-compte").await.assert_says("la messagerie de cette adresse refuse nos courriels");
     // The next mail that is taken ends the warning.

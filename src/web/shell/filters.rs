@@ -40,6 +40,12 @@ pub fn clock(at: &OffsetDateTime, _: &dyn Values) -> Result<Safe<String>> {
     Ok(Safe(in_time(*at)))
 }
 
+/// « 14 h 05 », where the day is said beside it.
+#[askama::filter_fn]
+pub fn hour(at: &OffsetDateTime, _: &dyn Values) -> Result<String> {
+    Ok(french::hour(*at))
+}
+
 fn in_time(at: OffsetDateTime) -> String {
     let machine = french::in_paris(at).strftime("%Y-%m-%dT%H:%M:%S%:z");
     format!("<time datetime=\"{machine}\">{}</time>", french::clock(at))

@@ -48,7 +48,7 @@ for (const { javaScript, name } of scriptings) {
     await person.tabTo("utilisateur technique");
     await person.opens("Enter", "Logiciel de paie");
     await manager.sees("ouvert le");
-    await manager.sees("Le lien de remise a été présenté une seconde fois");
+    await manager.sees("Une personne a suivi de nouveau le lien de remise");
     await person.tabTo(reset);
     await manager.leave();
   });

@@ -62,7 +62,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     assert.equal(lines.length, 4);
     assert.match(lines[1], /^2025-04-02 14:00:00;Modification de la fiche structure;;'=jour 32;ancien@exemple\.fr;/);
 
-    await field("Compte").fill(login);
+    await field("Utilisateur technique").fill(login);
     await visitor.press("Rechercher");
     await visitor.sees("Aucune opération ne correspond à ces critères.");
     await visitor.look(`historique-sans-resultat-${suffix}`);
@@ -73,7 +73,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     await visitor.follow(structure);
     await visitor.follow("Paie");
     await visitor.follow("Voir tout l’historique de ce compte");
-    assert.equal(await field("Compte").inputValue(), login);
+    assert.equal(await field("Utilisateur technique").inputValue(), login);
     assert.deepEqual((await acts()).map((act) => act.split("\n")[0]), ["Export des informations de connexion", "Affichage du mot de passe", "Création d’un utilisateur technique"]);
     await page.setViewportSize({ width: 320, height: 640 });
     await visitor.fitsItsWidth("the history at 320 px");

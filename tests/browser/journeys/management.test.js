@@ -67,7 +67,7 @@ for (const { javaScript, name, suffix } of scriptings) {
     const { visitor, structure, login, password } = await managerWithAccount("Passager");
     await visitor.follow("Passager");
     await confirm(visitor, "Suspendre");
-    await visitor.sees("Le compte est suspendu : il ne peut plus se connecter à l’API.");
+    await visitor.sees("L’utilisateur technique est suspendu.");
     await visitor.look(`suspendu-${suffix}`);
     assert.equal((await portal.healthCheck(login, password)).status, 401);
     await confirm(visitor, "Réactiver");

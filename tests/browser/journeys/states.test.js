@@ -20,11 +20,10 @@ assert(!only || !process.env.UPDATE_SNAPSHOTS, "what a page says is written by t
 const wanted = ({ name }) => !only || only.some((start) => name.startsWith(start));
 
 /**
- * States whose main button follows what must be read first: names of the greatest length, the key
- * of a second factor, which is typed elsewhere before its code is here, in the dialog of a reset
- * what it breaks, what an account's restrictions are, and addresses that refuse mails.
+ * States whose main button follows what must be read or done first: the key of a second factor is
+ * taken over by a telephone before its code is typed here.
  */
-const readFirst = /noms-longs|^double-authentification-cle|^popup-reinitialisation|^restrictions|^activites-courriels/;
+const readFirst = /^double-authentification-(cle|en-erreur)/;
 
 test("every state of every page holds before every judge", async (t) => {
   const fixtures = await fillPortal(portal);

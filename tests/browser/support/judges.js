@@ -169,7 +169,8 @@ const firstScreens = [
 
 /**
  * What the page is for comes first: its main button, the first that looks like one, begins in the
- * first screen. A page without such a button is for reading. The window is as before afterwards.
+ * first screen. The button of a longer form stays in sight at the bottom instead, whole and with
+ * nothing over it. A page without such a button is for reading. The window is as before afterwards.
  */
 export async function mainButton(page) {
   const found = [];
@@ -179,11 +180,13 @@ export async function mainButton(page) {
       const within = document.querySelector("dialog[open]") ?? document.querySelector("main");
       const buttons = [...within.querySelectorAll(".button:not(.button-secondary, .button-quiet, .button-danger-quiet, .button-small)")];
       const first = buttons.find((button) => button.checkVisibility());
-      // After a mistake, its summary comes first.
-      const comesFirst = document.querySelector(".error-summary");
-      return first && !comesFirst && { text: first.textContent.trim(), top: Math.round(first.getBoundingClientRect().top + (within.matches("dialog") ? 0 : scrollY)) };
+      if (!first) return null;
+      const { left, top, bottom } = first.getBoundingClientRect();
+      const isStuck = Boolean(first.closest(".actions")) && getComputedStyle(first.closest(".actions")).position === "sticky";
+      const isSeen = bottom <= innerHeight && first.contains(document.elementFromPoint(left + 8, (top + bottom) / 2));
+      return { text: first.textContent.trim(), top: Math.round(top + (within.matches("dialog") ? 0 : scrollY)), stays: isStuck && isSeen };
     });
-    if (button && button.top > most) found.push(`${width} × ${height}: « ${button.text} » begins at ${button.top} px, below ${most}`);
+    if (button && button.top > most && !button.stays) found.push(`${width} × ${height}: « ${button.text} » begins at ${button.top} px, below ${most}`);
   }
   await page.setViewportSize({ width: 1280, height: 900 });
   return found;

@@ -92,7 +92,7 @@ impl DueLink {
         let DueCounts { expired, to_renew, failing, suspended, known_to_another, handovers_waiting, link_alarms } =
             counts;
         let kinds = [
-            (StatusFilter::LinkAlarm, link_alarms, format!("lien{0} présenté{0} en vain", plural(link_alarms)), "bad"),
+            (StatusFilter::LinkAlarm, link_alarms, format!("remise{} à vérifier", plural(link_alarms)), "bad"),
             (StatusFilter::Expired, expired, format!("expiré{}", plural(expired)), "bad"),
             (StatusFilter::ToRenew, to_renew, "à renouveler sous 60 jours".to_owned(), "warn"),
             (StatusFilter::Failing, failing, "en échec".to_owned(), "bad"),
@@ -149,7 +149,7 @@ const STATUSES: [(StatusFilter, &str); 10] = [
     (StatusFilter::KnownToAnother, "Connus d’un ancien gestionnaire"),
     (StatusFilter::KnownToIntegrator, "Connus d’un intégrateur"),
     (StatusFilter::HandoverWaiting, "En attente de remise"),
-    (StatusFilter::LinkAlarm, "Lien présenté en vain"),
+    (StatusFilter::LinkAlarm, "Remise à vérifier"),
 ];
 
 /// The filter that a word of the URL names; an unknown word names none.
@@ -222,6 +222,8 @@ pub struct AccountRow {
     pub expiry: Expiry,
     /// Whether the password was shown to a former principal manager.
     pub known_to_another: bool,
+    /// Whether the password was shown to an integrator.
+    pub known_to_integrator: bool,
     /// Whether calls are refused at present.
     pub failing: bool,
     pub last_call_at: Option<OffsetDateTime>,
@@ -249,6 +251,7 @@ impl From<OverviewRow> for AccountRow {
             },
             expiry: Expiry { at: row.expires_at, days_left: row.days_left.into(), there: None },
             known_to_another: row.known_to_another,
+            known_to_integrator: row.known_to_integrator,
             failing: row.failing,
             last_call_at: row.last_call_at,
         }

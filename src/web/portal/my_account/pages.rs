@@ -57,6 +57,11 @@ pub struct MyAccountPage {
 }
 
 impl MyAccountPage {
+    /// Whether the person has a calendar, offers structures and hands passwords over.
+    fn is_manager(&self) -> bool {
+        self.layout.user.as_ref().is_some_and(|user| user.is_principal_manager)
+    }
+
     /// Whether another person manages one of the listed structures.
     fn names_managers(&self) -> bool {
         self.memberships.iter().any(|membership| !membership.managed)

@@ -80,13 +80,6 @@ pub enum Remedy {
     Nothing,
 }
 
-impl Remedy {
-    /// The style of a main button elsewhere on the page.
-    pub fn style_of_others(self) -> &'static str {
-        if self == Self::Nothing { "" } else { "button-secondary" }
-    }
-}
-
 impl Concern {
     /// All of an account, the gravest first: what stops the service, then what endangers it, then
     /// what is due.
@@ -132,11 +125,9 @@ impl Concern {
     /// The style of the banner.
     pub fn tone(&self) -> &'static str {
         match self {
-            Self::InactiveStructure | Self::Suspended(_) | Self::Expired(_) | Self::Refused(_) | Self::LinkAlarm(_) => {
-                "bad"
-            }
+            Self::InactiveStructure | Self::Expired(_) | Self::Refused(_) | Self::LinkAlarm(_) => "bad",
             Self::NeverShown | Self::Known | Self::ExpiresSoon(_) => "warn",
-            Self::Ready => "info",
+            Self::Suspended(_) | Self::Ready => "info",
         }
     }
 }

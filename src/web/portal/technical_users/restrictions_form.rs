@@ -34,10 +34,16 @@ impl NetworkChoice {
 
     pub fn label(self) -> &'static str {
         match self {
-            Self::Any => "Toute adresse",
-            Self::Lock => "Verrouiller sur la première adresse qui appelle",
-            Self::List => "Ces réseaux",
+            Self::Any => "De partout (toute adresse IP)",
+            Self::Lock => "Seulement depuis l’adresse du premier appel",
+            Self::List => "Seulement depuis ces adresses IP",
         }
+    }
+
+    /// When to choose it.
+    pub fn hint(self) -> Option<&'static str> {
+        let lock = "Si le logiciel n’a pas encore servi et garde toujours la même adresse IP.";
+        (self == Self::Lock).then_some(lock)
     }
 
     /// The id of its radio button; that of the first one is the field's name.
