@@ -443,7 +443,7 @@ async fn the_months_of_the_calendar_have_the_numbers_of_their_lists() {
         assert_eq!(csv.lines().count(), 1 + count);
     }
     page.assert_says("mai 2027 Aucune");
-    page.assert_says("1 échéance ensuite.");
+    page.assert_says("Ensuite\u{a0}: 1 échéance.");
     // A suspended account and one of an inactive structure have no deadline.
     portal.set_status(accounts[2], TechnicalUserStatus::Suspended).await;
     assert_eq!(
