@@ -39,7 +39,8 @@ pub struct ManagedStructure {
 pub struct Claimant<'a> {
     /// The person.
     pub user_id: i64,
-    /// The session in which they act, with which the authority ends. `None`: the portal itself asks.
+    /// The session in which they act, with which the authority ends. `None`: the portal itself
+    /// asks.
     pub session: Option<&'a SessionSecret>,
 }
 
