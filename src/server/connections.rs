@@ -23,7 +23,7 @@ use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
@@ -84,30 +84,44 @@ pub(super) struct Limits {
     pub(super) trusted_proxies: TrustedProxies,
 }
 
+/// The signals that the service answers. One that comes before the service is ready waits.
+pub(super) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    /// # Errors
+    /// Where signals cannot be watched.
+    pub(super) fn watch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Serves until SIGINT or SIGTERM, then drains the requests in flight. SIGHUP reloads the
 /// certificate.
-///
-/// # Errors
-/// Where signals cannot be watched.
 pub(super) async fn serve_until_signal(
+    mut signals: Signals,
     listener: TcpListener,
     router: Router,
     tls: Option<Tls>,
     limits: Limits,
-) -> io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let mut hang_up = signal(SignalKind::hangup())?;
+) {
     let mut acceptor = Acceptor::new(router, tls, limits);
     loop {
         tokio::select! {
             () = acceptor.accept_next(&listener) => {}
-            _ = hang_up.recv() => acceptor.reload_certificate(),
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
+            _ = signals.hang_up.recv() => acceptor.reload_certificate(),
+            _ = signals.interrupt.recv() => break,
+            _ = signals.terminate.recv() => break,
         }
     }
     acceptor.drain(listener).await;
-    Ok(())
 }
 
 /// Serves without TLS until the future is dropped, with the same limits.

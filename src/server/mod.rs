@@ -41,7 +41,7 @@ use crate::{
         },
     },
 };
-use connections::Limits;
+use connections::{Limits, Signals};
 use history_watch::HistoryWatch;
 use tls::{Tls, TlsError};
 
@@ -127,10 +127,11 @@ pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Re
     }
     let api = ApiState::new(state.clone());
     tokio::spawn(write_call_log(api.clone()));
+    let signals = Signals::watch().map_err(ServeError::Signals)?;
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
     let router = web::router(state.clone(), api.clone());
     let limits = Limits { connections: max_connections, trusted_proxies };
-    connections::serve_until_signal(listener, router, tls, limits).await.map_err(ServeError::Signals)?;
+    connections::serve_until_signal(signals, listener, router, tls, limits).await;
     upkeep.abort();
     batches.abort();
     if let Err(error) = api.call_log.flush_all(&state.pool).await {
