@@ -420,7 +420,8 @@ async fn an_address_that_waits_to_be_confirmed_is_dropped_by_the_owners_link() {
 #[tokio::test]
 async fn what_another_session_began_ends_with_a_new_password_and_with_the_other_sessions() {
     let new = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", NEW)];
-    for (act, fields) in [(CHANGE, &new[..]), ("/mon-compte/sessions/fermeture", &[])] {
+    let others = "/mon-compte/sessions/fermeture";
+    for (act, fields) in [(CHANGE, &new[..]), (others, &[]), ("this session", &[]), ("second factor", &[])] {
         let portal = TestPortal::start().await;
         let (manager, structure) = portal.manager().await;
         let noor = portal.person("Noor").await;
@@ -433,12 +434,107 @@ async fn what_another_session_began_ends_with_a_new_password_and_with_the_other_
         let calendar = format!("/calendrier/{calendar}");
         let confirmation = take_address(&portal, &thief, THIEF).await;
         assert_eq!(portal.browser().get(&calendar).await.status, 200);
-        portal.signed_in(&manager).await.post(act, fields).await.location();
+        let session = portal.latest_session_of(&manager).await;
+        let owner = portal.signed_in(&manager).await;
+        match act {
+            "this session" => {
+                owner.post(&format!("/mon-compte/sessions/{session}/fermeture"), &[]).await.location();
+            }
+            "second factor" => {
+                enrol(&portal, &owner).await;
+            }
+            _ => {
+                owner.post(act, fields).await.location();
+            }
+        }
         portal.browser().get(&calendar).await.refusal(404);
         portal.browser().post(&confirmation, &[]).await.refusal(404);
         heir.get(&format!("/mon-compte/propositions/{}", structure.id)).await.refusal(404);
         assert_eq!(portal.events_of("SUCCESSION_WITHDRAWN").await, 1, "{act}");
     }
+}
+
+/// What the owner's own session began stays, where it is not the one that ends.
+#[tokio::test]
+async fn what_the_session_that_stays_began_stays() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noor = portal.person("Noor").await;
+    portal.attach(&noor, &structure, Role::User).await;
+    let thief = portal.signed_in(&manager).await;
+    let session = portal.latest_session_of(&manager).await;
+    let owner = portal.signed_in(&manager).await;
+    let offer = format!("/structures/{}/gestionnaire-principal", structure.id);
+    owner.post(&offer, &[("membre", &noor.id.to_string())]).await.location();
+    owner.post("/activites/echeances", &[]).await;
+    owner.submit(&owner.open(MFA).await, &format!("{MFA}/activation"), &[]).await.location();
+    for act in [format!("/mon-compte/sessions/{session}/fermeture"), "/mon-compte/sessions/fermeture".into()] {
+        owner.post(&act, &[]).await.location();
+        assert_eq!((portal.calendar_links().await, portal.count("succession_offers").await), (1, 1), "{act}");
+        assert!(owner.open(MFA).await.by_id("code", "cle").is_some(), "{act}");
+    }
+    assert!(!is_in(&thief).await);
+}
+
+/// A second factor that is set up belongs to its session: its secret is shown, and its code is
+/// taken, in no other one of the person.
+#[tokio::test]
+async fn a_set_up_is_shown_and_confirmed_in_its_session_alone() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (thief, owner) = (portal.signed_in(&sacha).await, portal.signed_in(&sacha).await);
+    let begin = async |browser: &Browser| {
+        browser.submit(&browser.open(MFA).await, &format!("{MFA}/activation"), &[]).await.location();
+        browser.open(MFA).await.by_id("code", "cle").expect("the key is shown")
+    };
+    let confirm = async |browser: &Browser, key: &str| {
+        browser.post(&format!("{MFA}/confirmation"), &[("code", &code(&portal, key, 0).await)]).await
+    };
+    let theirs = begin(&thief).await;
+    assert_eq!(owner.open(MFA).await.by_id("code", "cle"), None);
+    confirm(&owner, &theirs).await.location();
+    // Another set-up takes its place, and its code is no longer taken.
+    let own = begin(&owner).await;
+    assert_eq!(thief.open(MFA).await.by_id("code", "cle"), None);
+    for key in [&theirs, &own] {
+        confirm(&thief, key).await.location();
+    }
+    assert_eq!(portal.confirmed_second_factors().await, 0);
+    assert_eq!(confirm(&owner, &own).await.status, 200);
+    assert_eq!(portal.confirmed_second_factors().await, 1);
+}
+
+/// Whoever receives a mail can put it off: its link is made as it is sent.
+#[tokio::test]
+async fn a_mail_that_waits_brings_no_link_of_a_session_that_has_ended() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let (thief, owner) = (portal.signed_in(&sacha).await, portal.signed_in(&sacha).await);
+    thief.post(ADDRESS, &[("adresse-de-contact", THIEF)]).await.location();
+    owner.post("/mon-compte/sessions/fermeture", &[]).await.location();
+    assert_eq!(mailed_link(&portal, THIEF, "/confirmation-adresse/").await, None);
+    // The owner may ask for another.
+    owner.post("/mon-compte/adresse-de-contact/confirmation", &[]).await.location();
+    assert!(mailed_link(&portal, THIEF, "/confirmation-adresse/").await.is_some());
+}
+
+/// Acts of one person do not pass before what ends their sessions, which already waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_act_overtakes_what_ends_its_session() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let (thief, owner) = (portal.signed_in(&manager).await, portal.signed_in(&manager).await);
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let form = thief.open(&format!("{action}/nouveau")).await;
+    let held = portal.share_person(&manager).await;
+    let ending = tokio::spawn(async move { owner.post("/mon-compte/sessions/fermeture", &[]).await });
+    portal.until_locked_or(1, || ending.is_finished()).await;
+    let creating = tokio::spawn(async move { thief.submit(&form, &action, &[("libelle", "Paie")]).await });
+    portal.until_locked_or(2, || creating.is_finished()).await;
+    held.commit().await.expect("the commit");
+    ending.await.expect("no panic").location();
+    creating.await.expect("no panic");
+    assert_eq!(portal.count("technical_users").await, 0);
 }
 
 /// The whole takeover: the thief's address is confirmed, and still the old mailbox wins.

@@ -83,8 +83,14 @@ pub enum Notification {
         is_way_back: bool,
     },
     /// The recipient is to confirm that this is their contact address. The link is made as for an
-    /// invitation.
-    ContactAddressToConfirm { user_id: i64, address: String },
+    /// invitation, unless the sessions of the time were ended meanwhile, which begins another epoch
+    /// of known browsers: the recipient may delay the mail for days.
+    ContactAddressToConfirm {
+        user_id: i64,
+        address: String,
+        #[serde(default)]
+        epoch: i64,
+    },
     /// The recipient is invited to choose a password. The link is made with the mail's text, so
     /// that the outbox contains no secret.
     Invitation {

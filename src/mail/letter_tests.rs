@@ -173,7 +173,7 @@ fn notices_about_people() -> Vec<Notification> {
             identifier: "21750001600019".into(),
             member: "Mathieu Lenoir".into(),
         },
-        Notification::ContactAddressToConfirm { user_id: 1, address: "claire@mairie.example".into() },
+        Notification::ContactAddressToConfirm { user_id: 1, address: "claire@mairie.example".into(), epoch: 0 },
         Notification::Invitation { user_id: 1, joins: None },
         invitation(),
         Notification::PasswordForgotten { user_id: 1 },

@@ -22,7 +22,7 @@ use crate::{
         identity::{contact_addresses, invitations},
         outbox::{self, Failure, Refusal, WaitingMail},
     },
-    domain::{link_lifetime, notification::Notification, random},
+    domain::{known_browser::Epoch, link_lifetime, notification::Notification, random},
     secret_keys,
     settings::{SettingError, Settings},
 };
@@ -154,8 +154,9 @@ impl MailSender {
                 let (address, guest) = self.create_link(conn, user_id, &mail.recipient, &self.message_id(mail)).await?;
                 (address, Some(guest))
             }
-            Notification::ContactAddressToConfirm { user_id, ref address } => {
-                let guest = self.create_confirmation(conn, user_id, address, &self.message_id(mail)).await?;
+            Notification::ContactAddressToConfirm { user_id, ref address, epoch } => {
+                let person = (user_id, Epoch(epoch));
+                let guest = self.create_confirmation(conn, person, address, &self.message_id(mail)).await?;
                 let Some(guest) = guest else { return Ok(None) };
                 (address.clone(), Some(guest))
             }
@@ -200,12 +201,12 @@ impl MailSender {
     async fn create_confirmation(
         &self,
         conn: &mut PgConnection,
-        user_id: i64,
+        person: (i64, Epoch),
         address: &str,
         message_id: &str,
     ) -> Result<Option<Guest>, SendError> {
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
-        let name = contact_addresses::create_link(conn, user_id, address, &random::digest(&token)).await?;
+        let name = contact_addresses::create_link(conn, person, address, &random::digest(&token)).await?;
         let lifetime = link_lifetime::ADDRESS_CONFIRMATION;
         Ok(name.map(|name| Guest { name, login: String::new(), token, lifetime }))
     }

@@ -356,6 +356,11 @@ impl TestPortal {
         holder
     }
 
+    /// Keeps a person's row from being changed or locked by one transaction alone.
+    pub async fn share_person(&self, person: &Person) -> Transaction<'static, Postgres> {
+        self.hold_row("SELECT 1 FROM users WHERE id = $1 FOR SHARE", person.id).await
+    }
+
     /// Ends all sessions, and then the transaction.
     pub async fn end_sessions(&self, mut holder: Transaction<'static, Postgres>) {
         sqlx::query("DELETE FROM sessions").execute(&mut *holder).await.expect("the end");

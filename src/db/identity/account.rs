@@ -4,7 +4,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    acts_under_way, invitations,
+    invitations,
     locks::{self, VerifiedPassword},
     mailboxes::{self, FormerAddress},
     passwords,
@@ -78,7 +78,7 @@ pub async fn change_password(
     let user_id = verified.user_id;
     let mut tx = pool.begin().await?;
     let is_same = locks::verified_person(&mut tx, verified).await?;
-    if !locks::living_session(&mut tx, user_id, current).await? {
+    if locks::living_session(&mut tx, user_id, current).await?.is_none() {
         return Ok(PasswordChanged::SessionEnded);
     }
     if !is_same {
@@ -89,9 +89,8 @@ pub async fn change_password(
     }
     passwords::replace(&mut tx, actor, user_id, new).await?;
     invitations::end_links(&mut tx, user_id).await?;
-    let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, actor, user_id, Some(current)).await?;
     throttles::succeed(&mut tx, &verified.counted).await?;
-    acts_under_way::end(&mut tx, actor, user_id, Some(current)).await?;
     provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;

@@ -1,7 +1,9 @@
-//! What waits in a person's name and needs no session any more: links that confirm an address, the
-//! link of their calendar, structures that they offer, links by which they hand passwords over.
-//! Whoever had one of their sessions may have begun it, so it ends with these sessions: here for
-//! the first three tables, on which the files that write them otherwise build.
+//! What waits in a person's name and needs no session any more: the link of their calendar,
+//! structures that they offer, links by which they hand passwords over, a second factor that is
+//! being set up. Whoever had one of their sessions may have begun it, so it ends where these
+//! sessions are ended: here, but for the hand-overs, on which the files that write these tables
+//! otherwise build. Links that confirm an address end by themselves, with the epoch of known
+//! browsers.
 
 use sqlx::PgConnection;
 
@@ -10,49 +12,69 @@ use crate::{
         audit::{self, Event},
         technical_users::handovers,
     },
-    domain::{
-        audit::{Action, Actor},
-        envelope::SessionSecret,
-    },
+    domain::audit::{Action, Actor},
 };
 
-/// Ends all of it, but the links that hand passwords over and were made in the session that stays.
-/// The person's row is locked.
+/// The sessions of a person that are ended, by their public numbers. Statements have both numbers:
+/// what was begun in one of `these`, or where there are none, not in the session that is `kept`.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::db) struct Ended<'a> {
+    pub kept: Option<i64>,
+    pub these: Option<&'a [i64]>,
+}
+
+/// Ends what was begun in these sessions. The person's row is locked.
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn end(
+pub(super) async fn end(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "DELETE FROM second_factors WHERE user_id = $1 AND confirmed_at IS NULL
+            AND (made_in = ANY ($3) OR $3 IS NULL AND (made_in = $2) IS NOT TRUE)",
+        user_id,
+        ended.kept,
+        ended.these,
+    )
+    .execute(&mut *conn)
+    .await?;
+    end_calendar_link(&mut *conn, actor, user_id, ended).await?;
+    withdraw_offers(&mut *conn, actor, user_id, ended).await?;
+    handovers::ending::end_of_person(conn, actor, user_id, ended).await
+}
+
+/// Ends the link of the person's calendar, if they have one that was made in these sessions.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn end_calendar_link(
     conn: &mut PgConnection,
     actor: &Actor,
     user_id: i64,
-    kept: Option<&SessionSecret>,
+    ended: Ended<'_>,
 ) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM address_confirmations WHERE user_id = $1", user_id).execute(&mut *conn).await?;
-    end_calendar_link(&mut *conn, actor, user_id).await?;
-    withdraw_offers(&mut *conn, actor, user_id).await?;
-    handovers::ending::end_of_person(conn, actor, user_id, kept).await
-}
-
-/// Ends the link of the person's calendar, if they have one.
-///
-/// # Errors
-/// Database errors.
-pub(super) async fn end_calendar_link(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
-    let ended = sqlx::query_scalar!(
-        "UPDATE users SET calendar_token_hash = NULL WHERE id = $1 AND calendar_token_hash IS NOT NULL RETURNING login",
-        user_id
+    let login = sqlx::query_scalar!(
+        "UPDATE users SET calendar_token_hash = NULL, calendar_made_in = NULL
+          WHERE id = $1 AND calendar_token_hash IS NOT NULL
+            AND (calendar_made_in = ANY ($3) OR $3 IS NULL AND (calendar_made_in = $2) IS NOT TRUE)
+         RETURNING login",
+        user_id,
+        ended.kept,
+        ended.these,
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(login) = ended else { return Ok(()) };
+    let Some(login) = login else { return Ok(()) };
     audit::record(conn, Event { subject: &login, ..Event::of(actor, Action::CalendarLinkRevoked) }).await
 }
 
-async fn withdraw_offers(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<()> {
+async fn withdraw_offers(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended<'_>) -> sqlx::Result<()> {
     let withdrawn = sqlx::query!(
         "DELETE FROM succession_offers o USING users u WHERE o.offered_by = $1 AND u.id = o.successor_id
+            AND (o.made_in = ANY ($3) OR $3 IS NULL AND (o.made_in = $2) IS NOT TRUE)
          RETURNING o.structure_id, u.login",
         user_id,
+        ended.kept,
+        ended.these,
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -2,7 +2,10 @@
 
 use sqlx::{PgExecutor, PgPool};
 
-use super::{acts_under_way, locks, mailboxes};
+use super::{
+    acts_under_way::{self, Ended},
+    locks, mailboxes,
+};
 use crate::{
     db::{
         audit::{self, Event},
@@ -63,17 +66,18 @@ pub async fn replace(
     token_hash: &[u8],
 ) -> sqlx::Result<NewLink> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    let Some(made_in) = locks::person_in_session(&mut tx, user_id, session).await? else {
         return Ok(NewLink::SessionEnded);
-    }
+    };
     let key = Scope::CalendarLink.key(&user_id.to_string(), "");
     if let Some(seconds) = throttles::consume(&mut tx, key, NEW_LINKS).await? {
         return Ok(NewLink::TooOften { seconds });
     }
     let made = sqlx::query!(
-        r#"UPDATE users SET calendar_token_hash = $2 WHERE id = $1 RETURNING login, portal_now() AS "at!""#,
+        r#"UPDATE users SET calendar_token_hash = $2, calendar_made_in = $3 WHERE id = $1 RETURNING login, portal_now() AS "at!""#,
         user_id,
         token_hash,
+        made_in,
     )
     .fetch_one(&mut *tx)
     .await?;
@@ -91,9 +95,10 @@ pub async fn replace(
 /// Database errors.
 pub async fn revoke(pool: &PgPool, actor: &Actor, session: &SessionSecret, user_id: i64) -> sqlx::Result<()> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(());
     }
-    acts_under_way::end_calendar_link(&mut tx, actor, user_id).await?;
+    let ended = Ended { kept: None, these: None };
+    acts_under_way::end_calendar_link(&mut tx, actor, user_id, ended).await?;
     tx.commit().await
 }

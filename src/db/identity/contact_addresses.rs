@@ -5,7 +5,7 @@
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::{account, invitations, locks, mailboxes};
+use super::{account, invitations, known_browsers, locks, mailboxes};
 use crate::{
     db::{
         audit::{self, Event},
@@ -16,6 +16,7 @@ use crate::{
         audit::{Action, Actor},
         contact_address::ContactAddress,
         envelope::SessionSecret,
+        known_browser::Epoch,
         link_lifetime,
         notification::Notification,
     },
@@ -63,7 +64,7 @@ pub async fn change(
     address: &ContactAddress,
 ) -> sqlx::Result<AddressChange> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(AddressChange::SessionEnded);
     }
     let before = lock(&mut tx, user_id).await?;
@@ -124,7 +125,8 @@ async fn mail_link(conn: &mut PgConnection, user_id: i64, address: &str) -> sqlx
     if mailed.by_person >= LINKS_OF_A_PERSON || mailed.in_all >= LINKS_TO_AN_ADDRESS {
         return Ok(false);
     }
-    let notice = Notification::ContactAddressToConfirm { user_id, address: address.to_owned() };
+    let Epoch(epoch) = known_browsers::epoch(&mut *conn, user_id).await?;
+    let notice = Notification::ContactAddressToConfirm { user_id, address: address.to_owned(), epoch };
     outbox::enqueue(conn, Cause::Person(user_id), address, &notice).await?;
     Ok(true)
 }
@@ -147,7 +149,7 @@ pub enum Resent {
 /// Database errors.
 pub async fn send_again(pool: &PgPool, session: &SessionSecret, user_id: i64) -> sqlx::Result<Resent> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Resent::SessionEnded);
     }
     let address = lock(&mut tx, user_id).await?;
@@ -163,26 +165,28 @@ pub async fn send_again(pool: &PgPool, session: &SessionSecret, user_id: i64) ->
 
 /// Makes a link, valid for [`link_lifetime::ADDRESS_CONFIRMATION`]; only the hash of its token is
 /// stored. The person's name; `None`, and no link, where the address does not wait to be confirmed
-/// any more.
+/// any more, or the person's sessions were ended since it was asked for.
 ///
 /// # Errors
 /// Database errors.
 pub async fn create_link(
     conn: &mut PgConnection,
-    user_id: i64,
+    (user_id, asked_in): (i64, Epoch),
     address: &str,
     token_hash: &[u8],
 ) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
         r#"WITH person AS (SELECT id, first_name || ' ' || last_name AS name FROM users
-                          WHERE id = $1 AND contact_address = $2 AND contact_address_confirmed_at IS NULL),
-                link AS (INSERT INTO address_confirmations (token_hash, user_id, address, expires_at)
-                         SELECT $3, id, $2, portal_now() + $4::interval FROM person)
+                          WHERE id = $1 AND contact_address = $2 AND contact_address_confirmed_at IS NULL
+                              AND known_browsers_epoch = $5),
+                link AS (INSERT INTO address_confirmations (token_hash, user_id, address, expires_at, epoch)
+                         SELECT $3, id, $2, portal_now() + $4::interval, $5 FROM person)
            SELECT name AS "name!" FROM person"#,
         user_id,
         address,
         token_hash,
         link_lifetime::ADDRESS_CONFIRMATION as _,
+        asked_in.0,
     )
     .fetch_optional(conn)
     .await
@@ -197,8 +201,8 @@ pub struct Awaiting {
     pub expires_at: OffsetDateTime,
 }
 
-/// What the link with this token confirms; `None` once it is used or too old, or the address was
-/// changed again.
+/// What the link with this token confirms; `None` once it is used or too old, the address was
+/// changed again, or the person's sessions were ended: another person may have typed it in one.
 ///
 /// # Errors
 /// Database errors.
@@ -206,7 +210,7 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Await
     sqlx::query_as!(
         Awaiting,
         "SELECT u.login, c.address, c.expires_at FROM address_confirmations c JOIN users u ON u.id = c.user_id
-          WHERE c.token_hash = $1 AND c.expires_at > portal_now()
+          WHERE c.token_hash = $1 AND c.expires_at > portal_now() AND c.epoch = u.known_browsers_epoch
             AND u.contact_address = c.address AND u.contact_address_confirmed_at IS NULL",
         token_hash,
     )
@@ -233,7 +237,7 @@ pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Re
     let Some(former) = former else { return Ok(false) };
     let person = sqlx::query!(
         "UPDATE users u SET contact_address_confirmed_at = portal_now(), former_contact_address = NULL FROM address_confirmations c
-          WHERE c.token_hash = $1 AND c.expires_at > portal_now() AND u.id = c.user_id
+          WHERE c.token_hash = $1 AND c.expires_at > portal_now() AND c.epoch = u.known_browsers_epoch AND u.id = c.user_id
             AND u.contact_address = c.address AND u.contact_address_confirmed_at IS NULL
          RETURNING u.id, u.login, u.contact_address",
         token_hash,

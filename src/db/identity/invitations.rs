@@ -7,7 +7,6 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
 use super::{
-    acts_under_way,
     locks::{self, ProvedIdentity},
     mailboxes, passwords,
     provider_identities::{
@@ -246,9 +245,8 @@ async fn use_up(conn: &mut PgConnection, actor: &Actor, token_hash: &[u8]) -> sq
 /// Ends all that whoever had the account before may have begun.
 async fn begin_anew(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<Epoch> {
     end_links(&mut *conn, user_id).await?;
-    let epoch = sessions::end_all_but(&mut *conn, user_id, None).await?;
+    let epoch = sessions::end_all_but(&mut *conn, actor, user_id, None).await?;
     provider_identities::forget(&mut *conn, user_id).await?;
-    acts_under_way::end(conn, actor, user_id, None).await?;
     Ok(epoch)
 }
 

@@ -16,6 +16,14 @@ pub async fn epoch_of(pool: &PgPool, login: &str) -> sqlx::Result<Option<Epoch>>
     Ok(epoch.map(Epoch))
 }
 
+/// The present epoch of a person.
+pub(super) async fn epoch(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Epoch> {
+    sqlx::query_scalar!("SELECT known_browsers_epoch FROM users WHERE id = $1", user_id)
+        .fetch_one(conn)
+        .await
+        .map(Epoch)
+}
+
 /// Ends the marks of all of a person's known browsers.
 pub(super) async fn begin_epoch(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<Epoch> {
     sqlx::query_scalar!(

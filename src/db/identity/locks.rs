@@ -76,8 +76,9 @@ impl FirstFactor {
 }
 
 /// Locks a person's row until the transaction ends. Statements that follow see what acts before
-/// this one have written; the same statement would not.
-pub(super) async fn person(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+/// this one have written; the same statement would not. Acts of one person take turns: where they
+/// shared the lock, new ones would pass before what ends the person's sessions, which waits.
+pub(in crate::db) async fn person(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
     sqlx::query!("SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE", user_id).fetch_optional(conn).await?;
     Ok(())
 }
@@ -116,13 +117,14 @@ pub(super) async fn proved_person(conn: &mut PgConnection, proof: &FirstFactor) 
     .await
 }
 
-/// Locks a session of a person whose row is locked already. False where it has ended.
+/// Locks a session of a person whose row is locked already, and says its public number. `None`
+/// where it has ended.
 pub(super) async fn living_session(
     conn: &mut PgConnection,
     user_id: i64,
     session: &SessionSecret,
-) -> sqlx::Result<bool> {
-    let living = sqlx::query!(
+) -> sqlx::Result<Option<i64>> {
+    sqlx::query_scalar!(
         "SELECT public_id FROM sessions WHERE id_hash = $1 AND user_id = $2
             AND last_seen_at > portal_now() - $3::interval AND created_at > portal_now() - $4::interval FOR UPDATE",
         session.digest(),
@@ -131,19 +133,11 @@ pub(super) async fn living_session(
         session_lifetime::TOTAL as _,
     )
     .fetch_optional(conn)
-    .await?;
-    Ok(living.is_some())
-}
-
-/// Keeps a person's sessions, password and access as they are until the transaction ends: what
-/// would end them waits. Acts of the same person do not wait for each other.
-pub(in crate::db) async fn hold_person(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    sqlx::query!("SELECT id FROM users WHERE id = $1 FOR SHARE", user_id).fetch_optional(conn).await?;
-    Ok(())
+    .await
 }
 
 /// Whether the session with this digest could make a request now. It stays true for as long as the
-/// person is [held](hold_person).
+/// [`person`] is locked.
 pub(in crate::db) async fn lives(conn: &mut PgConnection, session_hash: &[u8]) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (
@@ -165,17 +159,17 @@ pub(in crate::db) async fn holds_session(
     user_id: i64,
     session_hash: &[u8],
 ) -> sqlx::Result<bool> {
-    hold_person(conn, user_id).await?;
+    person(conn, user_id).await?;
     lives(conn, session_hash).await
 }
 
-/// Locks a person's row and their session. False where the session has ended: its act must not
-/// happen.
+/// Locks a person's row and their session, and says its public number. `None` where the session has
+/// ended: its act must not happen.
 pub(in crate::db) async fn person_in_session(
     conn: &mut PgConnection,
     user_id: i64,
     session: &SessionSecret,
-) -> sqlx::Result<bool> {
+) -> sqlx::Result<Option<i64>> {
     person(conn, user_id).await?;
     living_session(conn, user_id, session).await
 }

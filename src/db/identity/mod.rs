@@ -2,7 +2,7 @@
 
 pub mod access;
 pub mod account;
-mod acts_under_way;
+pub(in crate::db) mod acts_under_way;
 pub mod calendar_links;
 pub mod contact_addresses;
 pub mod invitations;

@@ -3,7 +3,7 @@
 use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use super::{locks::VerifiedPassword, mailboxes, second_factors};
+use super::{locks::VerifiedPassword, mailboxes};
 use crate::{
     db::throttles::{self, Begun, Counted, Scope},
     domain::{audit::Actor, envelope::SessionSecret, notification::Notification, password::PasswordHash},
@@ -74,12 +74,11 @@ pub async fn renew_hash(pool: &PgPool, old: &VerifiedPassword, new: &PasswordHas
 
 /// Removes the password of a person whose row is locked: they sign in at the identity provider.
 pub(super) async fn remove(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    sqlx::query!("UPDATE users SET password_hash = NULL WHERE id = $1", user_id).execute(&mut *conn).await?;
-    second_factors::end_setup(conn, user_id).await
+    sqlx::query!("UPDATE users SET password_hash = NULL WHERE id = $1", user_id).execute(conn).await?;
+    Ok(())
 }
 
-/// Replaces the password of a person whose row is locked by one that they chose, and mails them. A
-/// second factor that is being set up ends: another person may have begun it.
+/// Replaces the password of a person whose row is locked by one that they chose, and mails them.
 pub(super) async fn replace(
     conn: &mut PgConnection,
     actor: &Actor,
@@ -94,7 +93,6 @@ pub(super) async fn replace(
     )
     .fetch_one(&mut *conn)
     .await?;
-    second_factors::end_setup(conn, user_id).await?;
     let notice = Notification::PasswordChosen { login: person.login, at: person.at };
     mailboxes::tell(conn, actor, user_id, &notice).await
 }

@@ -42,18 +42,26 @@ pub struct SecondFactor {
 }
 
 /// A person's second factor, in force or, for [`session_lifetime::SECOND_FACTOR_SETUP`], being set
-/// up.
+/// up in this session. In another one, another person may have begun the set-up.
 ///
 /// # Errors
 /// Database errors.
-pub async fn find(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<Option<SecondFactor>> {
+pub async fn find(
+    executor: impl PgExecutor<'_>,
+    user_id: i64,
+    session: Option<&SessionSecret>,
+) -> sqlx::Result<Option<SecondFactor>> {
     let row = sqlx::query!(
         r#"SELECT sealed, key_id, confirmed_at, extract(epoch FROM portal_now())::bigint AS "now!",
                   (SELECT count(*) FROM recovery_codes r WHERE r.user_id = f.user_id AND used_at IS NULL) AS "codes_left!"
              FROM second_factors f
-            WHERE user_id = $1 AND (confirmed_at IS NOT NULL OR created_at > portal_now() - $2::interval)"#,
+            WHERE user_id = $1
+              AND (confirmed_at IS NOT NULL
+                   OR created_at > portal_now() - $2::interval
+                  AND made_in = (SELECT public_id FROM sessions s WHERE s.id_hash = $3 AND s.user_id = $1))"#,
         user_id,
         session_lifetime::SECOND_FACTOR_SETUP as _,
+        session.map(SessionSecret::digest),
     )
     .fetch_optional(executor)
     .await?;
@@ -65,8 +73,9 @@ pub async fn find(executor: impl PgExecutor<'_>, user_id: i64) -> sqlx::Result<O
     }))
 }
 
-/// Begins the set-up with a new secret. A second factor in force stays as it is. Does nothing where
-/// the session `current` has ended, and where the person began too many: then the seconds to wait.
+/// Begins the set-up with a new secret, in place of one that another session began. A second factor
+/// in force stays as it is. Does nothing where the session `current` has ended, and where the
+/// person began too many: then the seconds to wait.
 ///
 /// # Errors
 /// Database errors.
@@ -77,33 +86,24 @@ pub async fn begin(
     secret: &SealedSecret,
 ) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, current).await? {
-        return Ok(None);
-    }
+    let Some(made_in) = locks::person_in_session(&mut tx, user_id, current).await? else { return Ok(None) };
     let key = Scope::SecondFactorSetup.key(&user_id.to_string(), "");
     if let Some(seconds) = throttles::consume(&mut tx, key, SETUPS).await? {
         return Ok(Some(seconds));
     }
     sqlx::query!(
-        "INSERT INTO second_factors (user_id, sealed, key_id) VALUES ($1, $2, $3)
-         ON CONFLICT (user_id) DO UPDATE SET sealed = $2, key_id = $3, created_at = portal_now()
+        "INSERT INTO second_factors (user_id, sealed, key_id, made_in) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (user_id) DO UPDATE SET sealed = $2, key_id = $3, made_in = $4, created_at = portal_now()
           WHERE second_factors.confirmed_at IS NULL",
         user_id,
         secret.bytes,
         secret.key_id,
+        made_in,
     )
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;
     Ok(None)
-}
-
-/// Ends a set-up that is not confirmed yet.
-pub(super) async fn end_setup(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
-    sqlx::query!("DELETE FROM second_factors WHERE user_id = $1 AND confirmed_at IS NULL", user_id)
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
 /// The end of a set-up: a code of the application was right.
@@ -119,23 +119,22 @@ pub struct Confirmation<'a> {
 
 /// Puts a second factor in force. Other sessions end, for they were begun without it, and so do
 /// those of sign-ins at this moment, and the marks of known browsers: the new epoch. `None` where
-/// one is in force already, the set-up was begun again meanwhile with another secret, or the
-/// session `current` has ended.
+/// one is in force already, the set-up was begun again meanwhile, perhaps in another session, or
+/// the session `current` has ended.
 ///
 /// # Errors
 /// Database errors.
 pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_>) -> sqlx::Result<Option<Epoch>> {
     let Confirmation { user_id, current, secret, step, recovery_hashes } = confirmation;
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, current).await? {
-        return Ok(None);
-    }
+    let Some(made_in) = locks::person_in_session(&mut tx, user_id, current).await? else { return Ok(None) };
     let confirmed = sqlx::query!(
         "UPDATE second_factors SET confirmed_at = portal_now(), last_step = $3
-          WHERE user_id = $1 AND sealed = $2 AND confirmed_at IS NULL",
+          WHERE user_id = $1 AND sealed = $2 AND made_in = $4 AND confirmed_at IS NULL",
         user_id,
         secret.bytes,
         step,
+        made_in,
     )
     .execute(&mut *tx)
     .await?;
@@ -143,7 +142,7 @@ pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_
         return Ok(None);
     }
     replace_codes(&mut tx, user_id, recovery_hashes).await?;
-    let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, actor, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorEnabled)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Enabled).await?;
     tx.commit().await?;
@@ -199,7 +198,7 @@ pub async fn attempt(pool: &PgPool, user_id: i64, place: CodePlace<'_>) -> sqlx:
         Begun::Wait(seconds) => return Ok(Attempt::Wait(seconds)),
         Begun::Counted(counted) => counted,
     };
-    let factor = find(pool, user_id).await?.filter(|factor| factor.confirmed_at.is_some());
+    let factor = find(pool, user_id, None).await?.filter(|factor| factor.confirmed_at.is_some());
     Ok(Attempt::Check(factor.map(|factor| CodeAttempt { user_id, factor, counted })))
 }
 
@@ -313,7 +312,9 @@ pub async fn renew_codes(
     code_hashes: &[Vec<u8>],
 ) -> sqlx::Result<CodesRenewal> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, current).await? || !locks::asks_code(&mut tx, user_id).await? {
+    if locks::person_in_session(&mut tx, user_id, current).await?.is_none()
+        || !locks::asks_code(&mut tx, user_id).await?
+    {
         return Ok(CodesRenewal::NotInForce);
     }
     let key = Scope::RecoveryCodes.key(&user_id.to_string(), "");
@@ -340,10 +341,10 @@ pub async fn disable(
     current: &SessionSecret,
 ) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, current).await? || !remove(&mut tx, user_id).await? {
+    if locks::person_in_session(&mut tx, user_id, current).await?.is_none() || !remove(&mut tx, user_id).await? {
         return Ok(None);
     }
-    let epoch = sessions::end_all_but(&mut tx, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, actor, user_id, Some(current)).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorDisabled)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Disabled).await?;
     tx.commit().await?;
@@ -369,7 +370,7 @@ pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Re
     if !remove(&mut tx, user_id).await? {
         return Ok(ResetOutcome::NoSecondFactor);
     }
-    sessions::end_all_but(&mut tx, user_id, None).await?;
+    sessions::end_all_but(&mut tx, actor, user_id, None).await?;
     audit::record(&mut tx, Event { subject: login, ..Event::of(actor, Action::SecondFactorReset) }).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Reset).await?;
     tx.commit().await?;

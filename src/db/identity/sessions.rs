@@ -5,7 +5,8 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use super::{
-    acts_under_way, known_browsers,
+    acts_under_way::{self, Ended},
+    known_browsers,
     locks::{self, FirstFactor, ProvedIdentity, VerifiedPassword},
     provider_identities,
 };
@@ -298,7 +299,7 @@ pub async fn renew(
     let user_id = proof.proof.user_id();
     let mut tx = pool.begin().await?;
     let holds = locks::proved_person(&mut tx, &proof.proof).await?
-        && locks::living_session(&mut tx, user_id, old).await?
+        && locks::living_session(&mut tx, user_id, old).await?.is_some()
         && (proof.with_code || proof.proof.has_second_factor() || !locks::asks_code(&mut tx, user_id).await?);
     if !holds {
         return Ok(false);
@@ -333,8 +334,9 @@ pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::R
     tx.commit().await
 }
 
-/// Ends one of a person's own sessions, with its envelopes, from their session `current`. Does
-/// nothing where either has ended.
+/// « Fermer cette session »: ends one of a person's own sessions, with what it began, from their
+/// session `current`. Returns the new epoch of known browsers. Does nothing where either session
+/// has ended.
 ///
 /// # Errors
 /// Database errors.
@@ -344,28 +346,31 @@ pub async fn close(
     user_id: i64,
     current: &SessionSecret,
     public_id: i64,
-) -> sqlx::Result<()> {
+) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, current).await? {
-        return Ok(());
+    if locks::person_in_session(&mut tx, user_id, current).await?.is_none() {
+        return Ok(None);
     }
     let closed = sqlx::query_scalar!(
         "DELETE FROM sessions WHERE public_id = $1 AND user_id = $2 RETURNING id_hash",
         public_id,
         user_id
     )
-    .fetch_optional(&mut *tx)
+    .fetch_all(&mut *tx)
     .await?;
-    if let Some(id_hash) = closed {
-        envelopes::end_of_sessions(&mut tx, &[id_hash]).await?;
-        frequent::record_or_count(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
+    if closed.is_empty() {
+        return Ok(None);
     }
-    tx.commit().await
+    envelopes::end_of_sessions(&mut tx, &closed).await?;
+    let epoch = end_what_began(&mut tx, actor, user_id, Ended { kept: None, these: Some(&[public_id]) }).await?;
+    frequent::record_or_count(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
+    tx.commit().await?;
+    Ok(Some(epoch))
 }
 
-/// « Fermer toutes les autres sessions »: ends all sessions of a person but `current`, what waits
-/// in their name, and the marks of all known browsers, as a new password does. Returns the new
-/// epoch of known browsers; `None`, and nothing written, where the session has ended.
+/// « Fermer toutes les autres sessions »: ends all sessions of a person but `current`, as a new
+/// password does. Returns the new epoch of known browsers; `None`, and nothing written, where the
+/// session has ended.
 ///
 /// # Errors
 /// Database errors.
@@ -376,11 +381,10 @@ pub async fn close_others(
     current: &SessionSecret,
 ) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, current).await? {
+    if locks::person_in_session(&mut tx, user_id, current).await?.is_none() {
         return Ok(None);
     }
-    let epoch = end_all_but(&mut tx, user_id, Some(current)).await?;
-    acts_under_way::end(&mut tx, actor, user_id, Some(current)).await?;
+    let epoch = end_all_but(&mut tx, actor, user_id, Some(current)).await?;
     provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
     let event = Event { detail: "toutes les autres sessions", ..Event::of(actor, Action::SessionClosed) };
     frequent::record_or_count(&mut tx, event).await?;
@@ -388,13 +392,16 @@ pub async fn close_others(
     Ok(Some(epoch))
 }
 
-/// Signs a person out: their session ends, with its envelopes. Returns the sealed token that ends
-/// the provider's session, where this one began there.
+/// Signs a person out: their session ends, with its envelopes, once their acts under way are done.
+/// Returns the sealed token that ends the provider's session, where this one began there.
 ///
 /// # Errors
 /// Database errors.
 pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<Option<Vec<u8>>> {
     let mut tx = pool.begin().await?;
+    if let Some(user_id) = actor.user_id {
+        locks::person(&mut tx, user_id).await?;
+    }
     let id_token = sqlx::query_scalar!("SELECT id_token FROM sessions WHERE id_hash = $1", session.digest())
         .fetch_optional(&mut *tx)
         .await?;
@@ -422,29 +429,34 @@ pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sql
     Ok(ended.rows_affected() == 1)
 }
 
-/// Ends the sessions that began with an identity, with their envelopes, all but `kept`. Those that
-/// wait for a code end, too.
+/// Ends the sessions that began with this identity of a person, all but `kept`, and those that wait
+/// for a code, as [`end_all_but`] does.
 pub(super) async fn end_of_identity(
     conn: &mut PgConnection,
-    identity_id: i64,
+    actor: &Actor,
+    (user_id, identity_id): (i64, i64),
     kept: &SessionSecret,
-) -> sqlx::Result<()> {
-    let ended = sqlx::query_scalar!(
-        "DELETE FROM sessions WHERE provider_identity_id = $1 AND id_hash <> $2 RETURNING id_hash",
+) -> sqlx::Result<Epoch> {
+    let ended = sqlx::query!(
+        "DELETE FROM sessions WHERE provider_identity_id = $1 AND id_hash <> $2 RETURNING id_hash, public_id",
         identity_id,
         kept.digest(),
     )
     .fetch_all(&mut *conn)
     .await?;
-    envelopes::end_of_sessions(conn, &ended).await
+    let numbers: Vec<_> = ended.iter().map(|session| session.public_id).collect();
+    let hashes: Vec<_> = ended.into_iter().map(|session| session.id_hash).collect();
+    envelopes::end_of_sessions(&mut *conn, &hashes).await?;
+    end_what_began(conn, actor, user_id, Ended { kept: None, these: Some(&numbers) }).await
 }
 
-/// Ends a person's sessions, with their envelopes, all but `kept`. Pending sign-ins end too: they
-/// began with a password that another person may know. So do the marks of all known browsers: the
-/// browser of `kept` is to be marked again, in the epoch that is returned. The person's row is
-/// locked, so that no session begins or is renewed meanwhile.
+/// Ends a person's sessions, all but `kept`, with their envelopes, and what was begun in them.
+/// Pending sign-ins end too: they began with a password that another person may know. So do the
+/// marks of all known browsers: the browser of `kept` is to be marked again, in the epoch that is
+/// returned. The person's row is locked, so that no session begins or is renewed meanwhile.
 pub(super) async fn end_all_but(
     conn: &mut PgConnection,
+    actor: &Actor,
     user_id: i64,
     kept: Option<&SessionSecret>,
 ) -> sqlx::Result<Epoch> {
@@ -457,6 +469,15 @@ pub(super) async fn end_all_but(
     .fetch_all(&mut *conn)
     .await?;
     envelopes::end_of_sessions(&mut *conn, &ended).await?;
+    let kept = match kept {
+        Some(kept) => locks::living_session(&mut *conn, user_id, kept).await?,
+        None => None,
+    };
+    end_what_began(conn, actor, user_id, Ended { kept, these: None }).await
+}
+
+async fn end_what_began(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended<'_>) -> sqlx::Result<Epoch> {
+    acts_under_way::end(&mut *conn, actor, user_id, ended).await?;
     known_browsers::begin_epoch(conn, user_id).await
 }
 

@@ -76,7 +76,7 @@ pub async fn leave(
     sqlx::query!("SELECT id FROM structures WHERE id = $1 FOR NO KEY UPDATE", membership.structure_id)
         .fetch_one(&mut *tx)
         .await?;
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Departure::SessionEnded);
     }
     let person = sqlx::query!(

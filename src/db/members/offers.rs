@@ -17,13 +17,15 @@ pub(super) async fn write(
     successor: &Member,
 ) -> sqlx::Result<bool> {
     let written = sqlx::query!(
-        "INSERT INTO succession_offers (structure_id, successor_id, offered_by)
-         SELECT $1, $2, $3 WHERE NOT EXISTS (SELECT FROM standing_succession_offers WHERE structure_id = $1 AND successor_id = $2)
+        "INSERT INTO succession_offers (structure_id, successor_id, offered_by, made_in)
+         SELECT $1, $2, $3, (SELECT public_id FROM sessions WHERE id_hash = $4) WHERE NOT EXISTS (SELECT FROM standing_succession_offers WHERE structure_id = $1 AND successor_id = $2)
          ON CONFLICT (structure_id) DO UPDATE
-            SET successor_id = excluded.successor_id, offered_by = excluded.offered_by, offered_at = excluded.offered_at",
+            SET successor_id = excluded.successor_id, offered_by = excluded.offered_by, offered_at = excluded.offered_at,
+                made_in = excluded.made_in",
         structure.id(),
         successor.user_id,
         structure.manager_id(),
+        structure.session(),
     )
     .execute(conn)
     .await?;

@@ -158,7 +158,7 @@ pub async fn accept(pool: &PgPool, answer: Answer<'_>, seen: &str) -> sqlx::Resu
     if !lock(&mut tx, user_id, structure_id).await? {
         return Ok(Answered::NoOffer);
     }
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Answered::SessionEnded);
     }
     if structures::find_managed(&mut *tx, user_id, structure_id).await?.is_some() {
@@ -186,9 +186,15 @@ pub async fn accept(pool: &PgPool, answer: Answer<'_>, seen: &str) -> sqlx::Resu
 /// # Errors
 /// Database errors.
 pub async fn decline(pool: &PgPool, answer: Answer<'_>) -> sqlx::Result<Answered> {
-    let Answer { actor, user_id, structure_id, .. } = answer;
+    let Answer { actor, session, user_id, structure_id } = answer;
     let mut tx = pool.begin().await?;
-    if !lock(&mut tx, user_id, structure_id).await? || offers::take(&mut tx, user_id, structure_id).await?.is_none() {
+    if !lock(&mut tx, user_id, structure_id).await? {
+        return Ok(Answered::NoOffer);
+    }
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
+        return Ok(Answered::SessionEnded);
+    }
+    if offers::take(&mut tx, user_id, structure_id).await?.is_none() {
         return Ok(Answered::NoOffer);
     }
     record(&mut tx, actor, structure_id, &actor.name, Action::SuccessionDeclined).await?;

@@ -62,6 +62,11 @@ impl ManagedStructure {
         self.manager_id
     }
 
+    /// The digest of the session in which the authority was claimed, if there was one.
+    pub(in crate::db) fn session(&self) -> Option<&[u8]> {
+        self.session.as_deref()
+    }
+
     /// The kind of its identifier.
     pub fn identifier_type(&self) -> IdentifierType {
         self.identifier_type

@@ -216,6 +216,29 @@ async fn begin<'p>(
     Ok((tx, structure))
 }
 
+/// Writes the same event for each of these accounts, in one statement.
+async fn record_each(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    action: Action,
+    ids: &[i64],
+    detail: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "INSERT INTO audit_events (actor_id, actor, address, action, structure_id, technical_user_id, subject, detail)
+         SELECT $1, $2, $3, $4, structure_id, id, login, $5 FROM technical_users WHERE id = ANY ($6) ORDER BY id",
+        actor.user_id,
+        actor.name,
+        actor.address,
+        action.code(),
+        detail,
+        ids,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Another technical user of the structure has this label.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("another technical user of the structure has this label")]

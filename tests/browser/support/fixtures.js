@@ -162,8 +162,8 @@ async function addLinks(portal, people) {
   }
   const secret = randomBytes(32).toString("base64url");
   await portal.sql(`UPDATE users SET former_contact_address = contact_address, contact_address_confirmed_at = NULL WHERE id = ${people.former};
-                    INSERT INTO address_confirmations (token_hash, user_id, address, expires_at)
-                    SELECT sha256('${secret}'), id, contact_address, now() + interval '1 day' FROM users WHERE id = ${people.former}`);
+                    INSERT INTO address_confirmations (token_hash, user_id, address, expires_at, epoch)
+                    SELECT sha256('${secret}'), id, contact_address, now() + interval '1 day', known_browsers_epoch FROM users WHERE id = ${people.former}`);
   links.address = `/confirmation-adresse/${secret}`;
   return links;
 }

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Change, Identity, announce, count_all, end, find, insert, recognition};
 use crate::{
     db::identity::{locks, sessions},
-    domain::{audit::Actor, envelope::SessionSecret},
+    domain::{audit::Actor, envelope::SessionSecret, known_browser::Epoch},
 };
 
 /// The identities that one person may have.
@@ -38,7 +38,7 @@ pub async fn link(
     identity: &Identity<'_>,
 ) -> sqlx::Result<Linking> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Linking::SessionEnded);
     }
     if recognition::names_another(&mut tx, user_id, identity).await? {
@@ -71,7 +71,8 @@ pub(in crate::db::identity) async fn link_locked(
 /// What became of the end of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unlinking {
-    Unlinked,
+    /// In a new epoch of known browsers.
+    Unlinked(Epoch),
     /// There is none with this number, or the session ended.
     NotFound,
     /// Without it, the person could not sign in any more.
@@ -91,7 +92,7 @@ pub async fn unlink(
     ways: WaysIn<'_>,
 ) -> sqlx::Result<Unlinking> {
     let mut tx = pool.begin().await?;
-    if !locks::person_in_session(&mut tx, user_id, session).await? {
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Unlinking::NotFound);
     }
     let has_another_way = sqlx::query_scalar!(
@@ -110,10 +111,10 @@ pub async fn unlink(
     if !has_another_way {
         return Ok(Unlinking::OnlyWayIn);
     }
-    sessions::end_of_identity(&mut tx, ways.without, session).await?;
+    let epoch = sessions::end_of_identity(&mut tx, actor, (user_id, ways.without), session).await?;
     announce(&mut tx, actor, user_id, Change { is_linked: false, label: ways.label, address: &address }).await?;
     tx.commit().await?;
-    Ok(Unlinking::Unlinked)
+    Ok(Unlinking::Unlinked(epoch))
 }
 
 /// How people can sign in once an identity is unlinked.

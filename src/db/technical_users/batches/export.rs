@@ -8,7 +8,10 @@ use crate::{
     db::{
         audit::{self, Event},
         identity::locks,
-        technical_users::sheet_facts::{self, SheetFacts},
+        technical_users::{
+            record_each,
+            sheet_facts::{self, SheetFacts},
+        },
     },
     domain::{
         age::Recipient,
@@ -170,7 +173,8 @@ async fn shorten(conn: &mut PgConnection, batch_id: i64) -> sqlx::Result<()> {
     sqlx::query!("UPDATE batches SET exported_at = portal_now() WHERE id = $1", batch_id).execute(&mut *conn).await?;
     sqlx::query!(
         "UPDATE envelopes SET expires_at = least(expires_at, portal_now() + $2::interval)
-          WHERE batch_id = $1",
+          WHERE technical_user_id IN (
+                SELECT technical_user_id FROM envelopes WHERE batch_id = $1 ORDER BY technical_user_id FOR UPDATE)",
         batch_id,
         LIFETIME as _,
     )
@@ -192,21 +196,7 @@ async fn record(
         let detail = format!("{detail}, {} comptes, de nouveau", ids.len());
         return audit::record(conn, Event { detail: &detail, ..Event::of(actor, Action::PasswordExported) }).await;
     }
-    let accounts =
-        sqlx::query!("SELECT id, login, structure_id FROM technical_users WHERE id = ANY ($1) ORDER BY id", ids)
-            .fetch_all(&mut *conn)
-            .await?;
-    for account in accounts {
-        let event = Event {
-            structure_id: Some(account.structure_id),
-            technical_user_id: Some(account.id),
-            subject: &account.login,
-            detail: &detail,
-            ..Event::of(actor, Action::PasswordExported)
-        };
-        audit::record(conn, event).await?;
-    }
-    Ok(())
+    record_each(conn, actor, Action::PasswordExported, ids, &detail).await
 }
 
 /// The active accounts of a finished batch whose passwords the session can hand over. Where there

@@ -148,7 +148,7 @@ pub async fn begin(pool: &PgPool, new: NewBatch<'_>) -> Result<i64, BeginError> 
     }
     let mut tx = pool.begin().await?;
     // Forms of one person that are posted at the same time take turns.
-    if !locks::person_in_session(&mut tx, new.manager_id, new.session).await? {
+    if locks::person_in_session(&mut tx, new.manager_id, new.session).await?.is_none() {
         return Err(BeginError::SessionEnded);
     }
     if let Some(batch_id) = find_begun(&mut tx, new).await? {

@@ -121,7 +121,7 @@ pub async fn carry_out_next(
 async fn hold_manager(conn: &mut PgConnection, batch_id: i64) -> sqlx::Result<()> {
     let manager_id = sqlx::query_scalar!("SELECT manager_id FROM batches WHERE id = $1", batch_id);
     if let Some(manager_id) = manager_id.fetch_optional(&mut *conn).await? {
-        locks::hold_person(conn, manager_id).await?;
+        locks::person(conn, manager_id).await?;
     }
     Ok(())
 }

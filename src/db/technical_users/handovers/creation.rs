@@ -7,10 +7,7 @@ use time::OffsetDateTime;
 
 use super::{LinkState, lock_accounts, lock_structures, read};
 use crate::{
-    db::{
-        audit::{self, Event},
-        identity::locks,
-    },
+    db::{identity::locks, technical_users::record_each},
     domain::{
         audit::{Action, Actor},
         contact_address::ContactAddress,
@@ -102,8 +99,11 @@ pub async fn create(
             credential_version: subject.credential_version,
         };
         put(&mut tx, subject, &new.key.seal(&password, subject, rng)).await?;
-        record(&mut tx, &new, &envelope, expires_at).await?;
     }
+    let code = if new.code_salt.is_some() { ", avec un code" } else { "" };
+    let detail =
+        format!("À «\u{202f}{}\u{202f}», jusqu’au {}{code}", new.recipient.as_str(), french::moment(expires_at));
+    record_each(&mut tx, new.actor, Action::HandoverMade, &accounts, &detail).await?;
     tx.commit().await?;
     Ok(expires_at)
 }
@@ -135,8 +135,6 @@ struct TakenEnvelope {
     technical_user_id: i64,
     credential_version: i32,
     sealed: Vec<u8>,
-    login: String,
-    structure_id: i64,
 }
 
 async fn take_envelopes(
@@ -153,7 +151,7 @@ async fn take_envelopes(
             AND e.session_hash = $2 AND e.manager_id = $3 AND s.principal_manager_id = $3
             AND e.credential_version = t.credential_version AND t.status = 'ACTIVE'
             AND (e.shown_at IS NULL OR e.export_nonce_hash = $4) AND e.expires_at > portal_now()
-         RETURNING e.technical_user_id, e.credential_version, e.sealed, t.login, t.structure_id"#,
+         RETURNING e.technical_user_id, e.credential_version, e.sealed"#,
         accounts,
         new.session.digest(),
         new.manager_id,
@@ -192,23 +190,4 @@ async fn put(conn: &mut PgConnection, subject: HandoverSubject, sealed: &[u8]) -
     .execute(conn)
     .await?;
     Ok(())
-}
-
-async fn record(
-    conn: &mut PgConnection,
-    new: &NewHandover<'_>,
-    envelope: &TakenEnvelope,
-    expires_at: OffsetDateTime,
-) -> sqlx::Result<()> {
-    let code = if new.code_salt.is_some() { ", avec un code" } else { "" };
-    let detail =
-        format!("À «\u{202f}{}\u{202f}», jusqu’au {}{code}", new.recipient.as_str(), french::moment(expires_at));
-    let event = Event {
-        structure_id: Some(envelope.structure_id),
-        technical_user_id: Some(envelope.technical_user_id),
-        subject: &envelope.login,
-        detail: &detail,
-        ..Event::of(new.actor, Action::HandoverMade)
-    };
-    audit::record(conn, event).await
 }

@@ -4,13 +4,12 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     db::{
-        audit::{self, Event},
+        identity::acts_under_way::Ended,
         structures::{self, NotManager},
-        technical_users::{ChangeError, ManagedTechnicalUser},
+        technical_users::{ChangeError, ManagedTechnicalUser, record_each},
     },
     domain::{
         audit::{Action, Actor},
-        envelope::SessionSecret,
         handover::KEPT,
     },
 };
@@ -48,22 +47,23 @@ pub(in crate::db) async fn end_of_structure(conn: &mut PgConnection, structure_i
 /// The French detail in the history of a link that ended with the session in which it was made.
 const ENDED_WITH_SESSION: &str = "Avec la session dans laquelle le lien a été fait";
 
-/// Revokes a person's links that wait to be opened, but those that were made in this session. The
+/// Revokes a person's links that wait to be opened and were made in sessions that are ended. The
 /// person's row is locked, so no account is: sealed passwords that another act holds are left to
 /// [`sweep`].
 pub(in crate::db) async fn end_of_person(
     conn: &mut PgConnection,
     actor: &Actor,
     user_id: i64,
-    kept: Option<&SessionSecret>,
+    ended: Ended<'_>,
 ) -> sqlx::Result<()> {
     let revoked = sqlx::query_scalar!(
-        "UPDATE handovers h SET ended_at = portal_now(), ended_by = 'REVOKED'
+        "UPDATE handovers SET ended_at = portal_now(), ended_by = 'REVOKED'
           WHERE made_by = $1 AND opened_at IS NULL AND ended_at IS NULL AND expires_at > portal_now()
-            AND NOT EXISTS (SELECT FROM sessions s WHERE s.public_id = h.made_in AND s.id_hash = $2)
+            AND (made_in = ANY ($3) OR $3 IS NULL AND (made_in = $2) IS NOT TRUE)
          RETURNING id",
         user_id,
-        kept.map(SessionSecret::digest),
+        ended.kept,
+        ended.these,
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -75,12 +75,14 @@ pub(in crate::db) async fn end_of_person(
     )
     .execute(&mut *conn)
     .await?;
-    for id in revoked {
-        for account in accounts(&mut *conn, id).await? {
-            audit::record(&mut *conn, account.event(actor, Action::HandoverRevoked, ENDED_WITH_SESSION)).await?;
-        }
-    }
-    Ok(())
+    let accounts = sqlx::query_scalar!(
+        "SELECT t.id FROM handed_over_passwords p JOIN technical_users t ON t.id = p.technical_user_id
+          WHERE p.handover_id = ANY ($1) AND p.credential_version = t.credential_version AND t.status <> 'DELETED'",
+        &revoked,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    record_each(conn, actor, Action::HandoverRevoked, &accounts, ENDED_WITH_SESSION).await
 }
 
 /// « Révoquer le lien »: ends the link by which the account's present password was handed over, for
@@ -113,9 +115,8 @@ pub async fn revoke(pool: &PgPool, actor: &Actor, account: &ManagedTechnicalUser
         return Ok(());
     }
     destroy(&mut tx, id).await?;
-    for account in accounts(&mut tx, id).await? {
-        audit::record(&mut tx, account.event(actor, Action::HandoverRevoked, "")).await?;
-    }
+    let accounts = accounts(&mut tx, id).await?;
+    record(&mut tx, actor, Action::HandoverRevoked, &accounts, "").await?;
     tx.commit().await?;
     Ok(())
 }
@@ -128,26 +129,15 @@ pub(super) async fn destroy(conn: &mut PgConnection, handover_id: i64) -> sqlx::
     Ok(())
 }
 
-/// An account of a hand-over, for its history and mails.
+/// An account of a hand-over.
 #[derive(Clone, Debug)]
 pub(super) struct Account {
     pub id: i64,
     pub login: String,
     pub label: Option<String>,
-    pub structure_id: i64,
 }
 
 impl Account {
-    pub(super) fn event<'a>(&'a self, actor: &'a Actor, action: Action, detail: &'a str) -> Event<'a> {
-        Event {
-            structure_id: Some(self.structure_id),
-            technical_user_id: Some(self.id),
-            subject: &self.login,
-            detail,
-            ..Event::of(actor, action)
-        }
-    }
-
     /// As mails name it.
     pub(super) fn name(&self) -> String {
         self.label.as_ref().map_or_else(|| self.login.clone(), |label| format!("{} ({label})", self.login))
@@ -158,12 +148,24 @@ impl Account {
 pub(super) async fn accounts(conn: &mut PgConnection, handover_id: i64) -> sqlx::Result<Vec<Account>> {
     sqlx::query_as!(
         Account,
-        "SELECT t.id, t.login, t.label, t.structure_id FROM handed_over_passwords p JOIN technical_users t ON t.id = p.technical_user_id
+        "SELECT t.id, t.login, t.label FROM handed_over_passwords p JOIN technical_users t ON t.id = p.technical_user_id
           WHERE p.handover_id = $1 AND p.credential_version = t.credential_version AND t.status <> 'DELETED' ORDER BY t.id",
         handover_id,
     )
     .fetch_all(conn)
     .await
+}
+
+/// Writes an event of a hand-over into the history of each of these accounts.
+pub(super) async fn record(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    action: Action,
+    accounts: &[Account],
+    detail: &str,
+) -> sqlx::Result<()> {
+    let ids: Vec<i64> = accounts.iter().map(|account| account.id).collect();
+    record_each(conn, actor, action, &ids, detail).await
 }
 
 /// Destroys what no link and no page opens any more, and forgets hand-overs without effect after a

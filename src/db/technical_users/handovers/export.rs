@@ -7,13 +7,10 @@ use super::{
     ending,
     opening::{OpenedPassword, open_all},
 };
-use crate::{
-    db::audit,
-    domain::{
-        audit::{Action, Actor},
-        handover::{HandoverKey, MOST_EXPORTS},
-        random,
-    },
+use crate::domain::{
+    audit::{Action, Actor},
+    handover::{HandoverKey, MOST_EXPORTS},
+    random,
 };
 
 /// What a page may export.
@@ -47,9 +44,8 @@ pub async fn open(pool: &PgPool, actor: &Actor, page_nonce: &str) -> sqlx::Resul
     }
     if page.is_first {
         let detail = format!("Remis à «\u{202f}{}\u{202f}»", page.recipient);
-        for account in ending::accounts(&mut tx, page.id).await? {
-            audit::record(&mut tx, account.event(actor, Action::PasswordExported, &detail)).await?;
-        }
+        let accounts = ending::accounts(&mut tx, page.id).await?;
+        ending::record(&mut tx, actor, Action::PasswordExported, &accounts, &detail).await?;
     }
     tx.commit().await?;
     let passwords = opened.into_iter().map(|(password, _)| password).collect();

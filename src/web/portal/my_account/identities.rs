@@ -50,6 +50,7 @@ pub async fn begin_linking(
 pub async fn unlink(
     State(state): State<AppState>,
     visitor: Visitor,
+    browser: Browser,
     Path(id): Path<String>,
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
@@ -59,7 +60,10 @@ pub async fn unlink(
         WaysIn { without: id, passwords: state.takes_passwords(), issuer: &settings.issuer, label: &settings.label };
     let Visitor { person, session, actor, .. } = &visitor;
     match linking::unlink(&state.pool, actor, person.user_id, session, ways).await? {
-        Unlinking::Unlinked => Ok(Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response()),
+        Unlinking::Unlinked(epoch) => {
+            let answer = Redirect::to(&Notice::IdentityUnlinked.on(paths::MY_ACCOUNT)).into_response();
+            Ok(browser.mark_again(&state, &person.login, epoch, answer))
+        }
         Unlinking::NotFound => Err(AppError::NotFound),
         Unlinking::OnlyWayIn => {
             let message = if state.takes_passwords() { ONLY_WAY_IN } else { ONLY_ACCOUNT };

@@ -263,12 +263,18 @@ const CHANGED_TOO_OFTEN: &str =
 pub async fn close_session(
     State(state): State<AppState>,
     visitor: Visitor,
+    browser: Browser,
     Path(id): Path<String>,
     FreshForm(Nothing {}): FreshForm<Nothing>,
-) -> Result<Redirect, AppError> {
+) -> Result<Response, AppError> {
     let id = id.parse().map_err(|_| AppError::NotFound)?;
-    sessions::close(&state.pool, &visitor.actor, visitor.person.user_id, &visitor.session, id).await?;
-    Ok(Redirect::to(&Notice::SessionClosed.on(paths::MY_ACCOUNT)))
+    let Visitor { person, session, actor, .. } = &visitor;
+    let closed = sessions::close(&state.pool, actor, person.user_id, session, id).await?;
+    let answer = Redirect::to(&Notice::SessionClosed.on(paths::MY_ACCOUNT)).into_response();
+    Ok(match closed {
+        Some(epoch) => browser.mark_again(&state, &person.login, epoch, answer),
+        None => answer,
+    })
 }
 
 /// « Fermer toutes les autres sessions ».

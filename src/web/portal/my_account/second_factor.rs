@@ -50,7 +50,7 @@ pub async fn page(
     visitor: Visitor,
     Query(notice): Query<NoticeQuery>,
 ) -> Result<Response, AppError> {
-    let factor = second_factors::find(&state.pool, visitor.person.user_id).await?;
+    let factor = second_factors::find(&state.pool, visitor.person.user_id, Some(&visitor.session)).await?;
     render(&second_factor_page(&state, &visitor, factor.as_ref(), notice.notice(), Errors::none()).await?)
 }
 
@@ -66,8 +66,8 @@ async fn second_factor_page(
         Some(SecondFactor { confirmed_at: Some(since), codes_left, .. }) => {
             SecondFactorState::On { since: *since, codes_left: *codes_left }
         }
-        // Another session may have begun the set-up, hence another person: the secret is shown
-        // after a fresh authentication only.
+        // The session may have been left to another person since: the secret is shown after a fresh
+        // authentication only.
         Some(factor) if person.is_fresh => {
             let setup = match open(state, visitor, factor)? {
                 Some(secret) => set_up(state, person, secret).await?,
@@ -126,7 +126,8 @@ pub async fn confirm(
     FreshForm(form): FreshForm<CodeForm>,
 ) -> Result<Response, AppError> {
     let user_id = visitor.person.user_id;
-    let factor = second_factors::find(&state.pool, user_id).await?.filter(|factor| factor.confirmed_at.is_none());
+    let factor = second_factors::find(&state.pool, user_id, Some(&visitor.session)).await?;
+    let factor = factor.filter(|factor| factor.confirmed_at.is_none());
     let Some(factor) = factor else { return Ok(Redirect::to(paths::SECOND_FACTOR).into_response()) };
     let secret = open(&state, &visitor, &factor)?;
     let step =
