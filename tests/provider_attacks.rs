@@ -288,23 +288,28 @@ async fn attempts_are_bounded_by_browser_and_by_address() {
     let noa = portal.person("Noa").await;
     let known = portal.signed_in(&noa).await;
     known.post("/deconnexion", &[]).await.location();
-    let browser = portal.browser();
+    // Also where they signed in at the provider, to which the mark does not go along.
+    let known_there = portal.browser();
+    arrive(&known_there, &provider.leave(&known_there, LEAVE, &[]).await).await.location();
+    known_there.post("/deconnexion", &[]).await.page();
+    let (browser, before) = (portal.browser(), portal.count("provider_attempts").await);
     let first = provider.leave(&browser, LEAVE, &[]).await;
     for _ in 0..8 {
         departure(&browser.post(LEAVE, &[]).await);
     }
-    assert_eq!(portal.count("provider_attempts").await, 8);
+    assert_eq!(portal.count("provider_attempts").await, before + 8);
     arrive(&browser, &first).await.refusal(400);
     let mut statuses = Vec::new();
     for _ in 0..400 {
         statuses.push(portal.browser().post(LEAVE, &[]).await.status.as_u16());
     }
-    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 391);
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 390);
     assert_eq!(statuses.last(), Some(&429));
     // A neighbour in the same network, and whoever has signed in from the same address before.
     let neighbour: Browser = portal.browser().with_address("198.51.100.9");
     departure(&neighbour.post(LEAVE, &[]).await);
     departure(&known.post(LEAVE, &[]).await);
+    departure(&known_there.post(LEAVE, &[]).await);
     // Whoever is signed in is not held up by neighbours.
     let alix = portal.person_with_login("alix.martin@exemple.fr").await;
     departure(&portal.signed_in(&alix).await.post("/mon-compte/fournisseur", &[]).await);

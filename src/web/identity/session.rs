@@ -180,16 +180,7 @@ impl Browser {
     /// Has the answer mark the browser as known for the person with this login, in this epoch:
     /// after a sign-in, and after what ended the marks of other browsers.
     pub fn mark_known(&self, state: &AppState, login: &str, epoch: Epoch, answer: Response) -> Response {
-        let Ok(keys) = state.keys() else { return answer };
-        let mark = keys.mark_browser(self.mark(state).as_deref(), login, epoch, &mut random::os_rng());
-        let seconds = i64::try_from(known_browser::LIFETIME.as_secs()).unwrap_or(i64::MAX);
-        let cookie = Cookie::build((state.known_browser_cookie(), mark))
-            .path("/")
-            .secure(state.is_public_https())
-            .http_only(true)
-            .same_site(SameSite::Strict)
-            .max_age(time::Duration::seconds(seconds));
-        (AppendHeaders([(header::SET_COOKIE, cookie.to_string())]), answer).into_response()
+        mark_known(state, self.mark(state).as_deref(), (login, epoch), answer)
     }
 
     /// The secret of a browser that has left for the identity provider.
@@ -207,6 +198,12 @@ impl Browser {
             .same_site(SameSite::Lax)
             .max_age(time::Duration::seconds(seconds));
         (AppendHeaders([(header::SET_COOKIE, cookie.to_string())]), answer).into_response()
+    }
+
+    /// The browser's mark, if a person has signed in there.
+    pub(super) fn proved_mark(&self, state: &AppState) -> Option<String> {
+        let mark = self.mark(state)?;
+        state.keys().ok()?.browser_number(&mark).map(|_| mark)
     }
 
     /// What the browser's cookie says about who has signed in there, unchecked.
@@ -271,6 +268,26 @@ impl Browser {
     fn new_session<'a>(&'a self, id: &'a SessionSecret) -> NewSession<'a> {
         NewSession { id, replaces: None, network: &self.network, software: &self.software }
     }
+}
+
+/// Has the answer mark a browser as known for the person with this login, in this epoch, beside the
+/// people of the mark that it has.
+pub(super) fn mark_known(
+    state: &AppState,
+    mark: Option<&str>,
+    (login, epoch): (&str, Epoch),
+    answer: Response,
+) -> Response {
+    let Ok(keys) = state.keys() else { return answer };
+    let mark = keys.mark_browser(mark, login, epoch, &mut random::os_rng());
+    let seconds = i64::try_from(known_browser::LIFETIME.as_secs()).unwrap_or(i64::MAX);
+    let cookie = Cookie::build((state.known_browser_cookie(), mark))
+        .path("/")
+        .secure(state.is_public_https())
+        .http_only(true)
+        .same_site(SameSite::Strict)
+        .max_age(time::Duration::seconds(seconds));
+    (AppendHeaders([(header::SET_COOKIE, cookie.to_string())]), answer).into_response()
 }
 
 /// From the operating system's generator, where tower-sessions would take one of its own.

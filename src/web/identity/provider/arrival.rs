@@ -8,7 +8,7 @@ use axum::{
 };
 
 use super::{
-    departure::decode,
+    departure::Carried,
     judgement::{self, ProviderAnswer, second_factor_rule},
     pages::{ProviderConfirmedPage, ProviderPage, ProviderRefusal},
 };
@@ -37,9 +37,9 @@ use crate::{
             state::AppState,
         },
         identity::{
-            kept_form::{KeptFields, KnownForms, resume},
+            kept_form::{KnownForms, resume},
             pages::SignInCodePage,
-            session::{Begun, Browser},
+            session::{Begun, Browser, mark_known},
             visitor::Visitor,
         },
         paths,
@@ -55,7 +55,7 @@ struct Arrival<'a> {
     forms: KnownForms,
     visitor: Option<Visitor>,
     attempt: Attempt,
-    carried: KeptFields,
+    carried: Carried,
 }
 
 /// `redirect_uri`: takes the attempt out, asks the provider whom it vouches for, and goes on with
@@ -80,7 +80,7 @@ pub async fn arrive(
         // A page that was loaded again after it had done its work.
         return if visitor.is_ok() { Ok(Redirect::to(paths::HOME).into_response()) } else { unknown(&state) };
     };
-    let carried = decode(&secret, &answer.state, attempt.carried.as_deref());
+    let carried = Carried::open(&secret, &answer.state, attempt.carried.as_deref());
     let judged = judgement::vouched(provider, &answer, &secret, &attempt).await;
     let arrival =
         Arrival { state: &state, provider, browser: &browser, forms, visitor: visitor.ok(), attempt, carried };
@@ -137,15 +137,18 @@ impl Arrival<'_> {
         let proof = FirstFactor::Identity(self.with_token(vouched, proved)?);
         let return_to = self.attempt.return_to.as_deref();
         match self.browser.begin(self.state, actor, &proof, return_to).await? {
-            // The browser is not marked as known: its mark does not come along from another site.
-            Begun::SignedIn(session, _) => {
-                let resumed = resume(self.state, self.forms, &session, return_to, self.carried).await?;
-                Ok(resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response()))
+            Begun::SignedIn(session, epoch) => {
+                let Carried { fields, mark } = self.carried;
+                let resumed = resume(self.state, self.forms, &session, return_to, fields).await?;
+                let answer = resumed.unwrap_or_else(|| Redirect::to(&destination(return_to)).into_response());
+                Ok(mark_known(self.state, mark.as_deref(), (&actor.name, epoch), answer))
             }
-            Begun::CodeNeeded if self.carried.is_empty() => Ok(Redirect::to(paths::SIGN_IN_CODE).into_response()),
+            Begun::CodeNeeded if self.carried.fields.is_empty() => {
+                Ok(Redirect::to(paths::SIGN_IN_CODE).into_response())
+            }
             Begun::CodeNeeded => {
                 let layout = self.state.anonymous_layout(None);
-                page(&SignInCodePage { layout, typed: self.carried, errors: Errors::none() })
+                page(&SignInCodePage { layout, typed: self.carried.fields, errors: Errors::none() })
             }
         }
     }
@@ -177,9 +180,10 @@ impl Arrival<'_> {
         let proof = Reauthentication { proof, with_code: false };
         self.browser.renew(self.state, &visitor, &proof).await?;
         let target = destination(self.attempt.return_to.as_deref());
-        let listed = self.forms.typed(&target, &self.carried);
+        let fields = self.carried.fields;
+        let listed = self.forms.typed(&target, &fields);
         let layout = self.state.layout(&visitor.person, Tab::None, None);
-        page(&ProviderConfirmedPage { layout, target, fields: self.carried, listed })
+        page(&ProviderConfirmedPage { layout, target, fields, listed })
     }
 
     /// Accepts the invitation of a link, and signs the person in.

@@ -118,8 +118,8 @@ pub async fn leave(state: &AppState, browser: &Browser, departure: Departure<'_>
         Ok(url) => url,
         Err(error) => return away(state, departure.purpose, &error),
     };
-    let carried = (!departure.carried.is_empty())
-        .then(|| secret.seal(&attempt, &encode(departure.carried), &mut random::os_rng()));
+    let carried = Carried { fields: departure.carried.clone(), mark: browser.proved_mark(state) };
+    let carried = (!carried.is_empty()).then(|| secret.seal(&attempt, &carried.encode(), &mut random::os_rng()));
     let new = NewAttempt {
         state: &attempt,
         browser: &secret.digest(),
@@ -163,13 +163,34 @@ pub fn away(state: &AppState, purpose: Purpose, error: &ProviderError) -> Result
     page_with_status(StatusCode::SERVICE_UNAVAILABLE, &ProviderPage::new(state, purpose, ProviderRefusal::Away))
 }
 
-/// Fields as a form sends them.
-fn encode(fields: &KeptFields) -> Vec<u8> {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+/// What an attempt carries, sealed for the browser.
+#[derive(Default)]
+pub struct Carried {
+    pub fields: KeptFields,
+    /// The mark of the browser, as it left: the cookie does not come along from another site.
+    pub mark: Option<String>,
 }
 
-/// Fields that an attempt carried; none where they cannot be opened.
-pub fn decode(secret: &BrowserSecret, attempt: &str, sealed: Option<&[u8]>) -> KeptFields {
-    let opened = sealed.and_then(|sealed| secret.open(attempt, sealed)).unwrap_or_default();
-    form_urlencoded::parse(&opened).into_owned().collect()
+/// The field of the mark, which no form has.
+const MARK: &str = "confirmation-navigateur";
+
+impl Carried {
+    fn is_empty(&self) -> bool {
+        self.fields.is_empty() && self.mark.is_none()
+    }
+
+    /// As a form sends it.
+    fn encode(&self) -> Vec<u8> {
+        let fields = self.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let fields = fields.filter(|(name, _)| *name != MARK).chain(self.mark.as_deref().map(|mark| (MARK, mark)));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish().into_bytes()
+    }
+
+    /// What the attempt carried; nothing where it cannot be opened.
+    pub fn open(secret: &BrowserSecret, attempt: &str, sealed: Option<&[u8]>) -> Self {
+        let opened = sealed.and_then(|sealed| secret.open(attempt, sealed)).unwrap_or_default();
+        let (mark, fields) = form_urlencoded::parse(&opened).into_owned().partition(|(name, _)| name == MARK);
+        let mark: KeptFields = mark;
+        Self { fields, mark: mark.into_iter().next().map(|(_, mark)| mark) }
+    }
 }
