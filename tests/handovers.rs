@@ -337,6 +337,27 @@ async fn hand_over_new(portal: &TestPortal, browser: &Browser, structure: &Struc
     (account, link_on(&made))
 }
 
+/// Whoever hands over may open their own links, from any network, and may have named another
+/// person's address as their own.
+#[tokio::test]
+async fn links_that_are_opened_write_few_mails_to_an_address_that_another_person_confirmed() {
+    let portal = TestPortal::start().await;
+    let (manager, structures) = portal.manager_with_structures("Alix", 5).await;
+    let noor = portal.person("Noor").await;
+    let browser = portal.signed_in(&manager).await;
+    browser.post("/mon-compte/adresse-de-contact", &[("adresse-de-contact", &noor.contact_address)]).await.location();
+    portal.execute("DELETE FROM mails").await;
+    for number in 0..22 {
+        let (_, link) = hand_over_new(&portal, &browser, &structures[number / 5], &format!("Paie {number}")).await;
+        portal.execute("DELETE FROM mails WHERE notice->>'kind' <> 'handover'").await;
+        let opener = portal.browser().with_address(&format!("203.0.{number}.7"));
+        opener.submit(&opener.open(&link).await, &link, &[]).await.page();
+    }
+    let sent = portal.mails_of("handover").await;
+    assert!(sent.iter().all(|mail| mail.recipient == noor.contact_address));
+    assert_eq!(sent.len(), 19);
+}
+
 /// Whoever knew the password may have made it, for themselves.
 #[tokio::test]
 async fn a_link_made_in_another_session_ends_with_a_new_password_and_with_the_other_sessions() {

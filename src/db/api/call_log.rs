@@ -438,7 +438,8 @@ async fn notify_of_networks(conn: &mut PgConnection, refusals: &[&RefusedCalls])
                 ORDER BY id FOR NO KEY UPDATE),
            told AS (UPDATE technical_users t SET network_refusals_told_at = portal_now() FROM due WHERE t.id = due.id
                     RETURNING t.id, t.login, t.label, t.structure_id)
-           SELECT t.id, t.login, t.label, s.designation, s.identifier, a.contact_address AS "contact_address!", portal_now() AS "at!", s.identifier_type
+           SELECT t.id, t.login, t.label, s.designation, s.identifier, a.contact_address AS "contact_address!", a.manager_id AS "manager_id!",
+                  portal_now() AS "at!", s.identifier_type
              FROM told t JOIN structures s ON s.id = t.structure_id
              JOIN technical_user_authority a ON a.technical_user_id = t.id ORDER BY t.id"#,
         &ids,
@@ -457,7 +458,8 @@ async fn notify_of_networks(conn: &mut PgConnection, refusals: &[&RefusedCalls])
             at: account.at,
         };
         let notice = Notification::CallsOutsideNetworks(notice);
-        outbox::enqueue(conn, Cause::Portal, &account.contact_address, &notice).await?;
+        // Whoever restricts an account may have it call from elsewhere.
+        outbox::enqueue(conn, Cause::Person(account.manager_id), &account.contact_address, &notice).await?;
     }
     Ok(())
 }

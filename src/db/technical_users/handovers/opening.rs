@@ -13,7 +13,7 @@ use super::{
     lock, read,
 };
 use crate::{
-    db::{audit, outbox},
+    db::outbox::{self, Cause},
     domain::{
         audit::{Action, Actor},
         envelope,
@@ -354,11 +354,9 @@ async fn tell(
         LinkEvent::Refused(why) => (Action::HandoverRefused, format!(", {}", why.words())),
     };
     let detail = format!("Remis à «\u{202f}{}\u{202f}»{why}", row.recipient);
-    for account in &accounts {
-        audit::record(conn, account.event(opener.actor, action, &detail)).await?;
-    }
+    ending::record(conn, opener.actor, action, &accounts, &detail).await?;
     let managers = sqlx::query!(
-        "SELECT u.contact_address, array_agg(t.id) AS \"ids!\", portal_now() AS \"at!\"
+        "SELECT u.id, u.contact_address, array_agg(t.id) AS \"ids!\", portal_now() AS \"at!\"
            FROM technical_users t JOIN structures s ON s.id = t.structure_id JOIN users u ON u.id = s.principal_manager_id
           WHERE t.id = ANY ($1) GROUP BY u.id ORDER BY u.id",
         &accounts.iter().map(|account| account.id).collect::<Vec<_>>(),
@@ -381,7 +379,8 @@ async fn tell(
             software: opener.software.to_owned(),
             event,
         });
-        outbox::enqueue(conn, opener.actor, &manager.contact_address, &notice).await?;
+        // Whoever hands over may open their own links, from any network.
+        outbox::enqueue(conn, Cause::Person(manager.id), &manager.contact_address, &notice).await?;
     }
     Ok(())
 }
