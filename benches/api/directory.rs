@@ -33,6 +33,7 @@ pub struct Portal {
     /// Bytes of the whole database.
     pub bytes: i64,
     test: TestPortal,
+    manager: Person,
     pub browser: Browser,
     pub structures: Vec<Structure>,
     /// A technical user of the first structure, with a history.
@@ -57,7 +58,12 @@ impl Portal {
         let pool = db::pool(portal.database_url().parse().expect("a sound URL"), 8);
         let state = AppState::new(pool, portal.state().settings.clone()).expect("no theme");
         let address = bare::serve(web::router(state.clone(), ApiState::new(state))).await;
-        Self { size, filled_in, bytes, test: portal, browser, structures, account, bearer, address }
+        Self { size, filled_in, bytes, test: portal, manager, browser, structures, account, bearer, address }
+    }
+
+    /// Signs the manager in once more: a large directory takes longer to fill than a session lives.
+    pub async fn sign_in_again(&mut self) {
+        self.browser = self.test.signed_in(&self.manager).await;
     }
 
     /// The pages of people.

@@ -246,6 +246,9 @@ async fn measure_directories(sizes: &[i64]) {
         println!("{} structures: filled in {:.0?}, {} MB", portal.size, portal.filled_in, portal.bytes / 1_000_000);
         portals.push(portal);
     }
+    for portal in &mut portals {
+        portal.sign_in_again().await;
+    }
     print_times("Pages", &portals, Portal::pages).await;
     print_times("Calls", &portals, Portal::calls).await;
     let mut acts = Vec::new();
