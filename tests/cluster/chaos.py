@@ -4,10 +4,12 @@ Faults come in random order, one at a time; the next one waits until the cluster
 end, everything that was acknowledged is compared with what is there.
 """
 
+import base64
 import collections
 import dataclasses
 import os
 import random
+import secrets
 import signal
 import statistics
 import time
@@ -139,6 +141,15 @@ def rolling_upgrade(cluster):
     rolling_restart(cluster)
 
 
+def key_replaced(cluster):
+    """By another one, in the three steps of docs/operations.md."""
+    old = cluster.secret_keys()
+    new = [f"k{time.time_ns()}:{base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip('=')}"]
+    for keys in (old + new, new + old, new):
+        cluster.set_secret_keys(keys)
+        rolling_restart(cluster)
+
+
 def database_haproxy_restarted(cluster):
     cluster.database_proxy.end(5)
     cluster.database_proxy.start()
@@ -169,6 +180,7 @@ FAULTS = {
     "instance killed": instance_killed,
     "rolling restart": rolling_restart,
     "rolling upgrade": rolling_upgrade,
+    "key replaced": key_replaced,
     "database HAProxy restarted": database_haproxy_restarted,
     "web HAProxy restarted": web_haproxy_restarted,
     "both HAProxy reloaded": both_haproxy_reloaded,
@@ -182,7 +194,7 @@ WRITES_BACK_WITHIN = {
     "switchover": 5,
 }
 # What must cost no request at all.
-FREE = ("rolling restart", "rolling upgrade")
+FREE = ("rolling restart", "rolling upgrade", "key replaced")
 
 
 def a_standby(cluster):

@@ -243,14 +243,25 @@ class Cluster:
         credentials = self.directory / "n1/raccord/demo-credentials.json"
         self.people = json.loads(credentials.read_text())["accounts"]
 
+    def key_file(self, node):
+        return self.directory / node / "raccord/secret.key"
+
+    def secret_keys(self):
+        """The lines of the instances' key file, the first of which makes."""
+        return self.key_file("n1").read_text().split()
+
+    def set_secret_keys(self, keys):
+        """Which instances read at their next start."""
+        for node in NODES:
+            self.key_file(node).write_text("\n".join(keys) + "\n")
+
     def start_instances(self):
         """The first one makes the key file, which the others get before they start."""
         self.instances["n1"].start()
         wait_until("ready", 60, lambda: self.is_ready("n1"), self.instances["n1"])
         for node in NODES[1:]:
-            key = self.directory / node / "raccord/secret.key"
-            shutil.copy(self.directory / "n1/raccord/secret.key", key)
-            give_away(key)
+            shutil.copy(self.key_file("n1"), self.key_file(node))
+            give_away(self.key_file(node))
             self.instances[node].start()
         for node in NODES[1:]:
             wait_until("ready", 60, lambda node=node: self.is_ready(node), self.instances[node])
