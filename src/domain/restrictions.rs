@@ -16,8 +16,17 @@ pub const MOST_STRUCTURES: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CallerAddress {
     Known(IpAddr),
+    /// A proxy wrote it in a way that cannot be read. It is in no network, and locks none.
+    Unreadable,
     /// A service that was shown the credential did not say it.
     Untold,
+}
+
+impl From<IpAddr> for CallerAddress {
+    /// `::` is no address of a caller: it stands for one that cannot be read.
+    fn from(address: IpAddr) -> Self {
+        if address.is_unspecified() { Self::Unreadable } else { Self::Known(address) }
+    }
 }
 
 impl CallerAddress {
@@ -26,7 +35,7 @@ impl CallerAddress {
     pub fn known(self) -> Option<IpAddr> {
         match self {
             Self::Known(address) => Some(address.to_canonical()),
-            Self::Untold => None,
+            Self::Unreadable | Self::Untold => None,
         }
     }
 }

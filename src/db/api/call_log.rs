@@ -288,7 +288,7 @@ pub async fn find_refused(pool: &PgPool, refused: &[(RefusedPassword, Refused)])
             Some(TechnicalUserStatus::Active) if !row.has_authority => CallRefusal::WithoutAuthority,
             Some(TechnicalUserStatus::Active) if row.is_admitted => CallRefusal::WrongPassword,
             Some(TechnicalUserStatus::Active) => match password.from {
-                CallerAddress::Known(_) => CallRefusal::OutsideNetworks,
+                CallerAddress::Known(_) | CallerAddress::Unreadable => CallRefusal::OutsideNetworks,
                 CallerAddress::Untold => CallRefusal::UntoldAddress,
             },
         };

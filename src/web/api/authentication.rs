@@ -77,7 +77,7 @@ impl Authentication {
     fn without_credentials(parts: &Parts, state: &ApiState) -> Self {
         let context = parts.extensions.get::<RequestContext>().cloned().unwrap_or_default();
         let software = software(&parts.headers);
-        let from = CallerAddress::Known(context.address);
+        let from = CallerAddress::from(context.address);
         let presented = PresentedCredentials { token_hash: None, verifiers: None, from };
         Self { state: state.clone(), context, software, presented, credential: None }
     }

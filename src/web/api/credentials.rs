@@ -84,7 +84,7 @@ pub async fn refuse(
     context: &RequestContext,
     software: &str,
 ) -> Result<ApiError, ApiError> {
-    record_refused(state, credential, context, CallerAddress::Known(context.address), software);
+    record_refused(state, credential, context, context.address.into(), software);
     count(state, throttles::api_keys(&credential.login, context.address)).await
 }
 

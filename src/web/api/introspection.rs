@@ -156,7 +156,7 @@ impl<'a> Question<'a> {
         let secret_digest = random::digest(own.password.expose());
         let token = form.get("token").unwrap_or_default();
         let address = form.get("address").map(address).transpose();
-        let from = address.as_ref().ok().copied().flatten().map_or(CallerAddress::Untold, CallerAddress::Known);
+        let from = address.as_ref().ok().copied().flatten().map_or(CallerAddress::Untold, CallerAddress::from);
         let (presented, credential) = if is_cpro_account(form, token) {
             let credential = Credential::from_cpro_account(token.as_bytes());
             let verifiers =

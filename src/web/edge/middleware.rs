@@ -84,20 +84,27 @@ fn client_address(request: &Request, trusted: &TrustedProxies, header: Forwarded
     }
     let headers = request.headers();
     let hops: Vec<&[u8]> = match header {
-        ForwardedHeader::XForwardedFor => entries(headers, "x-forwarded-for").collect(),
-        ForwardedHeader::Forwarded => entries(headers, header::FORWARDED.as_str()).map(forwarded_for).collect(),
+        // It has no quoted strings: a quote of the client's hides no hop.
+        ForwardedHeader::XForwardedFor => {
+            entries(headers, "x-forwarded-for", |value| value.split(|byte| *byte == b',')).collect()
+        }
+        ForwardedHeader::Forwarded => {
+            let elements = entries(headers, header::FORWARDED.as_str(), |value| split_outside_quotes(value, b','));
+            elements.map(forwarded_for).collect()
+        }
     };
     let client = hops.into_iter().rev().map(hop_address).find(|hop| !trusted.contain(*hop));
     client.unwrap_or(peer)
 }
 
 /// The entries of a list that may be in several headers, but for empty ones.
-fn entries<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
+fn entries<'a, I: Iterator<Item = &'a [u8]>>(
+    headers: &'a HeaderMap,
+    name: &str,
+    split: impl Fn(&'a [u8]) -> I,
+) -> impl Iterator<Item = &'a [u8]> {
     let values = headers.get_all(name).iter();
-    values
-        .flat_map(|value| split_outside_quotes(value.as_bytes(), b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|hop| !hop.is_empty())
+    values.flat_map(move |value| split(value.as_bytes())).map(<[u8]>::trim_ascii).filter(|hop| !hop.is_empty())
 }
 
 /// Splits at a sign that is not in a quoted string (RFC 9110 §5.6.4), where the client may have
@@ -314,6 +321,9 @@ mod tests {
         // What stands left of the first untrusted hop does not matter.
         assert_eq!(of(b"\xe9, 203.0.113.50"), "203.0.113.50");
         assert_eq!(of(b"unknown,203.0.113.50,"), "203.0.113.50");
+        // Nor does a quote, which has no meaning in this header.
+        assert_eq!(of(b"\", 203.0.113.50"), "203.0.113.50");
+        assert_eq!(of(b"\"1.1.1.1, 203.0.113.50, 10.0.0.2"), "203.0.113.50");
         // Where the hop itself cannot be read, nothing left of it counts, nor does the proxy.
         for unreadable in
             [&b"not an address"[..], b"198.51.100.1, \xe9", b"198.51.100.1, unknown, 10.0.0.2", b"1.2.3.4:x"]
