@@ -46,6 +46,8 @@ pub enum Downloader {
     Person(i64),
     /// Whoever has the link of this manager's calendar: the manager's own share is not theirs.
     CalendarLink(i64),
+    /// Whoever opened this link of a hand-over.
+    Handover(i64),
 }
 
 /// See [`AppState`].

@@ -50,8 +50,22 @@ pub fn for_programs<const COLUMNS: usize>(
 /// The media type of CSV files.
 pub const CSV: &str = "text/csv; charset=utf-8";
 
+/// A file in one piece.
+pub struct File {
+    pub name: String,
+    pub media_type: &'static str,
+    pub content: Vec<u8>,
+}
+
+impl File {
+    /// The answer, which holds the share until it is handed to the kernel: its reader may be slow.
+    pub fn held_with(self, share: Share<Downloader>) -> Response {
+        download(&self.name, self.media_type, share.kept_by(self.content))
+    }
+}
+
 /// A file to be saved as `name`.
-pub fn download(name: &str, media_type: &str, body: impl Into<Body>) -> Response {
+fn download(name: &str, media_type: &str, body: impl Into<Body>) -> Response {
     let disposition = format!("attachment; filename=\"{name}\"");
     ([(header::CONTENT_TYPE, media_type), (header::CONTENT_DISPOSITION, &disposition)], body.into()).into_response()
 }
@@ -127,6 +141,19 @@ mod tests {
     use time::format_description::well_known::Rfc3339;
 
     use super::*;
+    use crate::web::edge::shares::Shares;
+
+    #[tokio::test]
+    async fn a_file_holds_its_share_until_its_bytes_are_gone() {
+        let shares = Shares::of(1);
+        let share = shares.take(Downloader::Person(1), 1).unwrap();
+        let file = File { name: "a.csv".into(), media_type: CSV, content: b"a".to_vec() };
+        let bytes = axum::body::to_bytes(file.held_with(share).into_body(), 9).await.unwrap();
+        // Handed over by the answer, and not sent yet.
+        assert!(bytes == "a" && shares.take(Downloader::Person(1), 1).is_err());
+        drop(bytes);
+        assert!(shares.take(Downloader::Person(1), 1).is_ok());
+    }
 
     #[test]
     fn an_instant_is_a_date_of_spreadsheets_by_the_clock_of_paris() {

@@ -15,6 +15,7 @@ use crate::domain::{
 
 /// What a page may export.
 pub struct Exported {
+    pub handover_id: i64,
     pub passwords: Vec<OpenedPassword>,
     /// The person who handed them over, and is the principal manager.
     pub manager_id: i64,
@@ -49,5 +50,5 @@ pub async fn open(pool: &PgPool, actor: &Actor, page_nonce: &str) -> sqlx::Resul
     }
     tx.commit().await?;
     let passwords = opened.into_iter().map(|(password, _)| password).collect();
-    Ok(Some(Exported { passwords, manager_id: page.made_by, at: page.at }))
+    Ok(Some(Exported { handover_id: page.id, passwords, manager_id: page.made_by, at: page.at }))
 }

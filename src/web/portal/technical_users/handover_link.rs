@@ -38,10 +38,10 @@ use crate::{
             context::{RequestContext, software},
             error::{AppError, page as render, page_with_status},
             origin::is_own_submission,
-            state::AppState,
+            state::{AppState, Downloader},
         },
         identity::session::Browser,
-        portal::export as files,
+        portal::export::{CSV, File},
         shell::{form::Errors, values::StructureName},
     },
     work_queue::QueueKey,
@@ -227,16 +227,20 @@ pub async fn sheet(
     browser: Browser,
     Form(form): Form<ExportForm>,
 ) -> Result<Response, AppError> {
-    let _turn = browser.turn(&state).await?;
+    let turn = browser.turn(&state).await?;
     let Some(exported) = exported(&state, &context, &form).await? else { return too_late(&state) };
+    let share = state.exports.take(Downloader::Handover(exported.handover_id), 1)?;
     let ids: Vec<i64> = exported.passwords.iter().map(|opened| opened.technical_user_id).collect();
     let facts = sheet_facts::find(&state.strangers_pool, exported.manager_id, &ids).await?;
+    // The drawing has a queue of its own.
+    drop(turn);
     let (key, url) = (QueueKey::portal(context.address), state.settings.public_url.clone());
-    state.drawing_queue(ids.len()).run(key, move || draw(&url, &exported, &facts)).await?
+    let file = state.drawing_queue(ids.len()).run(key, move || draw(&url, &exported, &facts)).await??;
+    Ok(file.held_with(share))
 }
 
 /// The document of what a link opened.
-fn draw(api_url: &str, exported: &Exported, facts: &HashMap<i64, SheetFacts>) -> Result<Response, AppError> {
+fn draw(api_url: &str, exported: &Exported, facts: &HashMap<i64, SheetFacts>) -> Result<File, AppError> {
     let accounts: Vec<_> = exported
         .passwords
         .iter()
@@ -247,12 +251,12 @@ fn draw(api_url: &str, exported: &Exported, facts: &HashMap<i64, SheetFacts>) ->
         [] => Err(AppError::NotFound),
         [(facts, password)] => {
             let sheet = documents::single_sheet(&issue, facts, password)?;
-            documents::download(&facts.login, &sheet)
+            Ok(documents::file(&facts.login, &sheet))
         }
         several => {
             let of_link = several.iter().copied();
             let sheets = documents::group_of_sheets(&issue, GroupName::Handover, of_link)?;
-            documents::download("remise", &sheets)
+            Ok(documents::file("remise", &sheets))
         }
     }
 }
@@ -266,6 +270,7 @@ pub async fn csv(
 ) -> Result<Response, AppError> {
     let _turn = browser.turn(&state).await?;
     let Some(exported) = exported(&state, &context, &form).await? else { return too_late(&state) };
+    let share = state.exports.take(Downloader::Handover(exported.handover_id), 1)?;
     let accounts = exported.passwords.iter().map(|opened| ProgramLine {
         identifier_type: &opened.identifier_type,
         identifier: &opened.identifier,
@@ -275,6 +280,7 @@ pub async fn csv(
         password: &opened.password,
         expires_at: opened.expires_at,
     });
-    let file = program_file(&state.settings.public_url, accounts)?;
-    Ok(files::download("informations-de-connexion.csv", files::CSV, file))
+    let csv = program_file(&state.settings.public_url, accounts)?;
+    let file = File { name: "informations-de-connexion.csv".into(), media_type: CSV, content: csv };
+    Ok(file.held_with(share))
 }

@@ -1,10 +1,6 @@
 //! The files that passwords are exported to: « Informations de connexion » of one account or of
 //! several, as PDF.
 
-use axum::{
-    http::{HeaderValue, header},
-    response::{IntoResponse, Response},
-};
 use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
@@ -19,7 +15,7 @@ use crate::{
     },
     french,
     pdf::{self, ConnectionSheet, GroupName, PdfError, SheetGroup},
-    web::{edge::error::AppError, paths, shell::filters},
+    web::{edge::error::AppError, paths, portal::export::File, shell::filters},
 };
 
 /// The name of the service on every sheet.
@@ -243,11 +239,6 @@ pub fn connection_sheet(
 }
 
 /// A PDF to be saved as `raccord-….pdf`, named after a login or a batch.
-pub fn download(subject: &str, pdf: &[u8]) -> Result<Response, AppError> {
-    let name = format!("attachment; filename=\"raccord-{subject}.pdf\"");
-    let name = HeaderValue::from_str(&name).map_err(|error| AppError::Internal(error.to_string()))?;
-    let mut response = pdf.to_vec().into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/pdf"));
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-    Ok(response)
+pub fn file(subject: &str, pdf: &[u8]) -> File {
+    File { name: format!("raccord-{subject}.pdf"), media_type: "application/pdf", content: pdf.to_vec() }
 }

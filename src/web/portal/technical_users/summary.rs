@@ -15,7 +15,7 @@ use super::{
     handover_pages::HandoverFields,
     pages::Account,
     restrictions_view::RestrictionsView,
-    sheet::{connection_sheet, download, postal_address},
+    sheet::{self, connection_sheet, postal_address},
 };
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
         edge::{
             error::{AppError, page as render, page_with_status},
             origin::is_own_navigation,
-            state::AppState,
+            state::{AppState, Downloader},
         },
         identity::authority::ManagedAccount,
         paths,
@@ -118,6 +118,7 @@ pub async fn export(
     managed: ManagedAccount,
     Form(form): Form<ExportForm>,
 ) -> Result<Response, AppError> {
+    let share = state.exports.take(Downloader::Person(managed.visitor.person.user_id), 1)?;
     let (account, session) = (&managed.account, &managed.visitor.session);
     let nonce_hash = random::digest(&form.nonce);
     let exported = envelopes::export(&state.pool, &managed.visitor.actor, account, session, &nonce_hash).await?;
@@ -129,9 +130,9 @@ pub async fn export(
     let (key, url) = (QueueKey::Person(managed.visitor.person.user_id), state.settings.public_url.clone());
     let draw = move || {
         let sheet = connection_sheet(&url, &managed.account, &exported.password, exported.at, &restrictions)?;
-        download(&managed.account.account().login, &sheet)
+        Ok::<_, AppError>(sheet::file(&managed.account.account().login, &sheet))
     };
-    state.work_queue.run(key, draw).await?
+    Ok(state.work_queue.run(key, draw).await??.held_with(share))
 }
 
 /// « Retour sur la fiche structure », at the row of the account: destroys the envelope.

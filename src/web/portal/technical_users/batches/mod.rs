@@ -11,7 +11,6 @@ use axum::{
     response::{Redirect, Response},
 };
 
-use super::sheet;
 use crate::{
     db::technical_users::{
         batches::{
@@ -31,6 +30,7 @@ use crate::{
             visitor::Visitor,
         },
         paths,
+        portal::export::File,
         shell::{layout::Tab, notice::NoticeQuery},
     },
     work_queue::QueueKey,
@@ -106,10 +106,7 @@ pub async fn sheets(
     own: OwnBatch,
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
-    file(&state, &own, ExportForm::Sheets, |url, id, opened| {
-        sheet::download(&format!("lot-{id}"), &files::sheets(url, id, opened)?)
-    })
-    .await
+    file(&state, &own, ExportForm::Sheets, files::sheets).await
 }
 
 /// « Exporter pour un logiciel (CSV) ».
@@ -143,14 +140,15 @@ async fn file(
     state: &AppState,
     own: &OwnBatch,
     form: ExportForm,
-    make: impl FnOnce(&str, i64, &Export) -> Result<Response, AppError> + Send + 'static,
+    make: impl FnOnce(&str, i64, &Export) -> Result<File, AppError> + Send + 'static,
 ) -> Result<Response, AppError> {
-    let _share = state.exports.take(Downloader::Person(own.visitor.person.user_id), 1)?;
+    let share = state.exports.take(Downloader::Person(own.visitor.person.user_id), 1)?;
     let opened = export::open(&state.pool, own.exporter(), form).await?;
     let Some(opened) = opened else { return gone(state, own).await };
     let (url, id) = (state.settings.public_url.clone(), own.batch.id);
     let (key, queue) = (QueueKey::Person(own.visitor.person.user_id), state.drawing_queue(opened.accounts.len()));
-    queue.run(key, move || make(&url, id, &opened)).await?
+    let file = queue.run(key, move || make(&url, id, &opened)).await??;
+    Ok(file.held_with(share))
 }
 
 /// The page, which says why nothing can be exported.
