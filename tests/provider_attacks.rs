@@ -1,10 +1,12 @@
 //! Attacks on the sign-in with an identity provider, and a provider that lies.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Map, Value, json};
 
 use crate::common::{
     Answer, Browser, Call, TestPortal,
-    provider::{CALLBACK, LEAVE, Provider, Signed, arrive, departure, query},
+    provider::{CALLBACK, LEAVE, Provider, SLOW_CODE, Signed, arrive, departure, query},
     together,
 };
 
@@ -313,6 +315,50 @@ async fn attempts_are_bounded_by_browser_and_by_address() {
     // Whoever is signed in is not held up by neighbours.
     let alix = portal.person_with_login("alix.martin@exemple.fr").await;
     departure(&portal.signed_in(&alix).await.post("/mon-compte/fournisseur", &[]).await);
+}
+
+/// It takes no password and no person to send one.
+#[tokio::test(flavor = "multi_thread")]
+async fn made_up_answers_of_one_network_keep_no_other_from_signing_in() {
+    let (provider, portal) = portal_and_provider().await;
+    let mut waiting = Vec::new();
+    for number in 0..40 {
+        let browser = portal.browser().with_address(&format!("198.51.100.{number}"));
+        let back = with_pair(&provider.leave(&browser, LEAVE, &[]).await, "code", Some(SLOW_CODE));
+        waiting.push(tokio::spawn(async move { arrive(&browser, &back).await.status.as_u16() }));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let browser = portal.browser().with_address("203.0.113.5");
+    let start = Instant::now();
+    arrive(&browser, &provider.leave(&browser, LEAVE, &[]).await).await.location();
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+    for answer in waiting {
+        assert!(matches!(answer.await.expect("no panic"), 403 | 429 | 503));
+    }
+}
+
+/// What is carried along is stored for ten minutes.
+#[tokio::test]
+async fn no_attempt_stores_more_than_a_form() {
+    let (_provider, portal) = portal_and_provider().await;
+    let long = format!("/{}", "a".repeat(9_000));
+    let browser = portal.browser();
+    departure(&browser.post(LEAVE, &[("suite", &long)]).await);
+    assert_eq!(portal.number("SELECT count(*) FROM provider_attempts WHERE return_to IS NOT NULL", &[]).await, 0);
+    let alix = portal.person_with_login("alix.martin@exemple.fr").await;
+    let signed_in = portal.signed_in(&alix).await;
+    let text = "a".repeat(20_000);
+    signed_in.post(CONFIRM, &[("confirmation-suite", "/mon-compte"), ("x", &text)]).await.refusal(422);
+    signed_in.post(CONFIRM, &[("confirmation-suite", &long)]).await.refusal(422);
+    // A person is counted, whatever sessions they begin.
+    for _ in 0..50 {
+        departure(&signed_in.post(CONFIRM, &[("confirmation-suite", "/mon-compte")]).await);
+    }
+    let again = portal.signed_in(&alix).await;
+    for _ in 0..50 {
+        departure(&again.post(CONFIRM, &[("confirmation-suite", "/mon-compte")]).await);
+    }
+    assert_eq!(again.post(CONFIRM, &[("confirmation-suite", "/mon-compte")]).await.status, 429);
 }
 
 /// It takes no password and no person to cause one.

@@ -42,6 +42,8 @@ pub enum Scope {
     PasswordLink,
     /// Sign-ins that leave for the identity provider: each counts.
     ProviderAttempt,
+    /// The same from all known browsers of a network.
+    KnownProviderAttempt,
     /// Sign-ins that the identity provider did not vouch for, by network: each is an event.
     ProviderRefusal,
     /// Requests for a membership: each withdrawal counts.
@@ -94,6 +96,7 @@ impl Scope {
             Self::PasswordChange => "PASSWORD_CHANGE",
             Self::PasswordLink => "PASSWORD_LINK",
             Self::ProviderAttempt => "PROVIDER_ATTEMPT",
+            Self::KnownProviderAttempt => "KNOWN_PROVIDER_ATTEMPT",
             Self::ProviderRefusal => "PROVIDER_REFUSAL",
             Self::MembershipRequest => "MEMBERSHIP_REQUEST",
             Self::MemberMail => "MEMBER_MAIL",
@@ -429,8 +432,11 @@ pub async fn fail(executor: impl PgExecutor<'_>, key: &Key) -> sqlx::Result<()> 
     Ok(())
 }
 
-/// Resets the count, after a success.
-async fn reset(conn: &mut PgConnection, key: &Key) -> sqlx::Result<()> {
+/// Resets the count: after a success, or where another person may have used it up.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn reset(conn: &mut PgConnection, key: &Key) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM throttles WHERE scope = $1 AND subject_hash = $2 AND network = $3",
         key.scope(),

@@ -28,6 +28,9 @@ use super::{
 /// How far the provider's clock may be from the database's.
 const LEEWAY: Duration = Duration::minutes(2);
 
+/// How long a call waits for others.
+const LONGEST_WAIT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// How old an ID token may be when its code has just been redeemed, beside [`LEEWAY`].
 const OLDEST_TOKEN: Duration = Duration::minutes(5);
 
@@ -53,6 +56,8 @@ pub struct Redemption<'a> {
     pub verifier: &'a str,
     /// The database's time.
     pub now: OffsetDateTime,
+    /// Whether it is for a person who is signed in, or for a browser in which one was.
+    pub is_for_known: bool,
 }
 
 /// A person, as the provider vouches for them.
@@ -138,7 +143,9 @@ impl IdentityProvider {
     /// # Errors
     /// [`ProviderError`].
     pub async fn redeem(&self, redemption: &Redemption<'_>) -> Result<Vouched, ProviderError> {
-        let _call = self.calls.try_acquire().map_err(|_| ProviderError::Away("too many calls under way".into()))?;
+        let calls = if redemption.is_for_known { &self.calls_for_known } else { &self.calls_for_strangers };
+        let call = tokio::time::timeout(LONGEST_WAIT, calls.acquire()).await;
+        let _call = call.map_err(|_| ProviderError::Away("too many calls under way".into()))?;
         let mut metadata = self.metadata().await?;
         let tokens = self.exchange(&metadata, redemption).await?;
         let id_token = tokens.id_token().ok_or_else(|| ProviderError::Unsound("no ID token".into()))?;

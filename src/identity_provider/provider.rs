@@ -15,7 +15,8 @@ use super::{
 };
 use crate::settings::identity_provider::IdentityProviderSettings;
 
-/// Calls to the provider under way in this process. Others are refused: the provider is away.
+/// Calls to the provider under way in this process, for strangers, and as many again for people
+/// whom the portal knows. Others wait for a moment; then the provider is away.
 const MOST_CALLS: usize = 32;
 
 /// The URLs of the portal to which the provider sends people.
@@ -34,7 +35,8 @@ pub struct IdentityProvider {
     pub(super) credential: Credential,
     pub(super) http: HttpClient,
     pub(super) discovery: Discovery,
-    pub(super) calls: Semaphore,
+    pub(super) calls_for_strangers: Semaphore,
+    pub(super) calls_for_known: Semaphore,
 }
 
 impl IdentityProvider {
@@ -49,7 +51,8 @@ impl IdentityProvider {
         let proxy = settings.proxy.as_deref().map(str::parse).transpose();
         let proxy = proxy.map_err(|error| io::Error::other(format!("RACCORD_OIDC_PROXY: {error}")))?;
         let (http, discovery) = (HttpClient::new(proxy), Discovery::default());
-        Ok(Self { settings, addresses, credential, http, discovery, calls: Semaphore::new(MOST_CALLS) })
+        let [calls_for_strangers, calls_for_known] = [(); 2].map(|()| Semaphore::new(MOST_CALLS));
+        Ok(Self { settings, addresses, credential, http, discovery, calls_for_strangers, calls_for_known })
     }
 
     /// Asks the provider for its addresses and keys, as the first sign-in does.

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::OpenOptionsExt,
     path::PathBuf,
     sync::{Arc, LazyLock, Mutex, MutexGuard},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -276,11 +276,17 @@ async fn keys(State(shared): State<Shared>) -> Result<Response, StatusCode> {
     ] })))
 }
 
+/// A code that is none, which it refuses after three seconds.
+pub const SLOW_CODE: &str = "lent";
+
 async fn token(
     State(shared): State<Shared>,
     headers: HeaderMap,
     Form(sent): Form<BTreeMap<String, String>>,
 ) -> Result<Response, StatusCode> {
+    if sent.get("code").is_some_and(|code| code == SLOW_CODE) {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
     let mut script = shared.says("/token")?;
     assert!(!headers.contains_key(header::AUTHORIZATION), "never Basic");
     let refuse = |error: &str| {

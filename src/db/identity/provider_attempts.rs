@@ -1,7 +1,8 @@
 //! The table `provider_attempts`: sign-ins, and acts of signed-in people, that left for the
 //! identity provider. Each comes back once, in the browser that left.
 
-use data_encoding::HEXLOWER;
+use std::net::IpAddr;
+
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -20,18 +21,23 @@ const ATTEMPTS_OF_A_NETWORK: RateLimit = RateLimit { most: 800, minutes: 10 };
 /// The same from one address. A whole administration may stand behind it.
 const ATTEMPTS_OF_AN_ADDRESS: RateLimit = RateLimit { most: 400, minutes: 10 };
 
-/// The same in one session, or from one known browser.
-const ATTEMPTS_OF_A_BROWSER: RateLimit = RateLimit { most: 100, minutes: 10 };
+/// The same of one person who is signed in, in whatever sessions, and of one known browser.
+const ATTEMPTS_OF_A_PERSON: RateLimit = RateLimit { most: 100, minutes: 10 };
+
+/// The same of all known browsers of one network.
+const ATTEMPTS_OF_KNOWN_BROWSERS: RateLimit = RateLimit { most: 1_600, minutes: 10 };
 
 /// An attempt that begins.
 #[derive(Clone, Copy)]
 pub struct NewAttempt<'a> {
     pub state: &'a str,
+    /// Where it begins.
+    pub address: IpAddr,
     /// The hash of the browser's secret.
     pub browser: &'a [u8],
     pub purpose: Purpose,
-    /// The session in which it begins, where it needs one.
-    pub session: Option<&'a SessionSecret>,
+    /// The person and the session in which it begins, where it needs one.
+    pub person: Option<(i64, &'a SessionSecret)>,
     /// The hash of the token of the link that is followed.
     pub invitation: Option<&'a [u8]>,
     /// The page to go to afterwards.
@@ -47,7 +53,7 @@ pub struct NewAttempt<'a> {
 /// Database errors.
 pub async fn begin(pool: &PgPool, source: &Source, new: NewAttempt<'_>) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
-    for (key, limit) in keys(source, new.session) {
+    for (key, limit) in keys(source, &new) {
         if let Some(seconds) = throttles::consume(&mut tx, key, limit).await? {
             return Ok(Some(seconds));
         }
@@ -66,7 +72,7 @@ pub async fn begin(pool: &PgPool, source: &Source, new: NewAttempt<'_>) -> sqlx:
         digest(new.state),
         new.browser,
         new.purpose.code(),
-        new.session.map(SessionSecret::digest),
+        new.person.map(|(_, session)| session.digest()),
         new.invitation,
         new.return_to,
         new.carried,
@@ -77,13 +83,18 @@ pub async fn begin(pool: &PgPool, source: &Source, new: NewAttempt<'_>) -> sqlx:
     Ok(None)
 }
 
-/// What counts an attempt: its session or known browser, so that neighbours hold up no person who
-/// is or was signed in there, or else its address and networks.
-fn keys(source: &Source, session: Option<&SessionSecret>) -> Vec<(Key, RateLimit)> {
-    let of_browser = |subject: &str| vec![(Scope::ProviderAttempt.key(subject, ""), ATTEMPTS_OF_A_BROWSER)];
-    match (session, source) {
-        (Some(session), _) => of_browser(&HEXLOWER.encode(&session.digest())),
-        (None, Source::KnownBrowser(number)) => of_browser(number),
+/// What counts an attempt: its person or known browser, so that neighbours hold up no person who is
+/// or was signed in there, or else its address and networks. Known browsers of a network are
+/// counted together, too: a person may have gathered the marks of many.
+fn keys(source: &Source, new: &NewAttempt<'_>) -> Vec<(Key, RateLimit)> {
+    let counted = |subject: &str| vec![(Scope::ProviderAttempt.key(subject, ""), ATTEMPTS_OF_A_PERSON)];
+    match (new.person, source) {
+        (Some((user_id, _)), _) => counted(&format!("person {user_id}")),
+        (None, Source::KnownBrowser(number)) => {
+            let of_network =
+                throttles::network_limits(Scope::KnownProviderAttempt, new.address, ATTEMPTS_OF_KNOWN_BROWSERS);
+            counted(number).into_iter().chain(of_network).collect()
+        }
         (None, Source::Address(address)) => {
             throttles::address_limits(Scope::ProviderAttempt, *address, ATTEMPTS_OF_AN_ADDRESS, ATTEMPTS_OF_A_NETWORK)
         }

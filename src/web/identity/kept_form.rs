@@ -127,7 +127,7 @@ fn worth_keeping(target: String, mut sent: KeptFields) -> Option<(String, KeptFi
 }
 
 /// Whether it is no longer than our longest forms, so that a page may repeat it.
-fn is_short(fields: &KeptFields) -> bool {
+pub(super) fn is_short(fields: &KeptFields) -> bool {
     let bytes: usize = fields.iter().map(|(name, value)| name.len() + value.len()).sum();
     fields.len() <= MAX_FIELDS && bytes <= MAX_BYTES
 }

@@ -7,6 +7,8 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 
+use data_encoding::HEXLOWER;
+
 use super::{
     departure::Carried,
     judgement::{self, ProviderAnswer, second_factor_rule},
@@ -26,6 +28,7 @@ use crate::{
     },
     domain::{
         audit::Actor,
+        network::site_of,
         provider_attempt::{BrowserSecret, Purpose},
         random,
     },
@@ -34,12 +37,13 @@ use crate::{
         edge::{
             error::{AppError, page, page_with_status},
             redirect_guard::destination,
+            shares::Share,
             state::AppState,
         },
         identity::{
             kept_form::{KnownForms, resume},
             pages::SignInCodePage,
-            session::{Begun, Browser, mark_known},
+            session::{Begun, Browser, LONGEST_WAIT, WAITING, mark_known},
             visitor::Visitor,
         },
         paths,
@@ -81,7 +85,10 @@ pub async fn arrive(
         return if visitor.is_ok() { Ok(Redirect::to(paths::HOME).into_response()) } else { unknown(&state) };
     };
     let carried = Carried::open(&secret, &answer.state, attempt.carried.as_deref());
-    let judged = judgement::vouched(provider, &answer, &secret, &attempt).await;
+    let judged = {
+        let (_turn, is_known) = provider_turn(&state, &browser, &attempt, carried.mark.as_deref()).await?;
+        judgement::vouched(provider, &answer, &secret, &attempt, is_known).await
+    };
     let arrival =
         Arrival { state: &state, provider, browser: &browser, forms, visitor: visitor.ok(), attempt, carried };
     let vouched = match judged {
@@ -106,6 +113,23 @@ async fn take(
     let _turn = browser.turn(state).await?;
     let attempt = provider_attempts::take(&state.strangers_pool, &answer.state, &secret.digest()).await?;
     Ok(attempt.map(|attempt| (secret, attempt)))
+}
+
+/// Waits for a turn to ask the provider, and says whether it is one of a session or of a browser in
+/// which a person has signed in. Others take turns by their network: made-up answers of one keep no
+/// other from signing in.
+async fn provider_turn(
+    state: &AppState,
+    browser: &Browser,
+    attempt: &Attempt,
+    mark: Option<&str>,
+) -> Result<(Share<String>, bool), AppError> {
+    let of_session = attempt.session_hash.as_deref().map(|hash| HEXLOWER.encode(hash));
+    let of_browser = || state.keys().ok().and_then(|keys| keys.browser_number(mark?));
+    let known = of_session.or_else(of_browser);
+    let key = known.clone().unwrap_or_else(|| site_of(browser.address));
+    let turn = state.strangers.wait(format!("provider {key}"), WAITING, LONGEST_WAIT).await?;
+    Ok((turn, known.is_some()))
 }
 
 fn unknown(state: &AppState) -> Result<Response, AppError> {

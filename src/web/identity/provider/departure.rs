@@ -22,7 +22,6 @@ use crate::{
         throttles::Source,
     },
     domain::{
-        envelope::SessionSecret,
         provider_attempt::{BrowserSecret, Purpose},
         random,
     },
@@ -35,7 +34,7 @@ use crate::{
         },
         identity::{
             fresh_form::OWN_FIELDS,
-            kept_form::{Carrying, KeptFields},
+            kept_form::{Carrying, KeptFields, is_short},
             session::Browser,
             visitor::Visitor,
         },
@@ -45,8 +44,8 @@ use crate::{
 /// What a person leaves for, and what they find again afterwards.
 pub struct Departure<'a> {
     pub purpose: Purpose,
-    /// The session in which it is asked for.
-    pub session: Option<&'a SessionSecret>,
+    /// The person in whose session it is asked for.
+    pub visitor: Option<&'a Visitor>,
     /// The hash of a link's token.
     pub invitation: Option<&'a [u8]>,
     pub return_to: Option<&'a str>,
@@ -65,7 +64,7 @@ pub async fn sign_in(
     Carrying { form, typed, .. }: Carrying<SignInForm>,
 ) -> Result<Response, AppError> {
     let return_to = form.suite.as_deref().filter(|page| is_local_path(page));
-    let departure = Departure { purpose: Purpose::SignIn, session: None, invitation: None, return_to, carried: &typed };
+    let departure = Departure { purpose: Purpose::SignIn, visitor: None, invitation: None, return_to, carried: &typed };
     leave(&state, &browser, departure).await
 }
 
@@ -79,9 +78,12 @@ pub async fn confirm(
     let target = sent.iter().find(|(name, _)| name == "confirmation-suite").map(|(_, target)| target.clone());
     let target = target.filter(|target| is_local_path(target)).ok_or(AppError::Unprocessable)?;
     sent.retain(|(name, _)| !name.starts_with(OWN_FIELDS));
+    if !is_short(&sent) {
+        return Err(AppError::Unprocessable);
+    }
     let departure = Departure {
         purpose: Purpose::Confirmation,
-        session: Some(&visitor.session),
+        visitor: Some(&visitor),
         invitation: None,
         return_to: Some(&target),
         carried: &sent,
@@ -100,7 +102,7 @@ pub async fn accept_invitation(
     invitations::find(&state.strangers_pool, &token_hash).await?.ok_or(AppError::NotFound)?;
     let departure = Departure {
         purpose: Purpose::Invitation,
-        session: None,
+        visitor: None,
         invitation: Some(&token_hash),
         return_to: None,
         carried: &Vec::new(),
@@ -122,9 +124,10 @@ pub async fn leave(state: &AppState, browser: &Browser, departure: Departure<'_>
     let carried = (!carried.is_empty()).then(|| secret.seal(&attempt, &carried.encode(), &mut random::os_rng()));
     let new = NewAttempt {
         state: &attempt,
+        address: browser.address,
         browser: &secret.digest(),
         purpose: departure.purpose,
-        session: departure.session,
+        person: departure.visitor.map(|visitor| (visitor.person.user_id, &visitor.session)),
         invitation: departure.invitation,
         return_to: departure.return_to,
         carried: carried.as_deref(),
@@ -139,7 +142,7 @@ pub async fn leave(state: &AppState, browser: &Browser, departure: Departure<'_>
 
 /// A person who is signed in does not wait behind strangers.
 async fn begin(state: &AppState, browser: &Browser, new: NewAttempt<'_>) -> Result<Option<u32>, AppError> {
-    if new.session.is_some() {
+    if new.person.is_some() {
         return Ok(provider_attempts::begin(&state.pool, &Source::Address(browser.address), new).await?);
     }
     let _turn = browser.turn(state).await?;

@@ -29,12 +29,13 @@ pub struct ProviderAnswer {
     iss: Option<String>,
 }
 
-/// Asks the provider whom it vouches for.
+/// Asks the provider whom it vouches for. `is_for_known`: see [`Redemption::is_for_known`].
 pub async fn vouched(
     provider: &IdentityProvider,
     answer: &ProviderAnswer,
     secret: &BrowserSecret,
     attempt: &Attempt,
+    is_for_known: bool,
 ) -> Result<Vouched, ProviderRefusal> {
     if attempt.purpose == Purpose::SignOut {
         return Err(ProviderRefusal::Unknown);
@@ -52,7 +53,8 @@ pub async fn vouched(
     }
     let code = answer.code.as_ref().ok_or(ProviderRefusal::Wrong)?;
     let (nonce, verifier) = (secret.nonce(&answer.state), secret.verifier(&answer.state));
-    let redemption = Redemption { code: code.expose(), nonce: &nonce, verifier: &verifier, now: attempt.now };
+    let redemption =
+        Redemption { code: code.expose(), nonce: &nonce, verifier: &verifier, now: attempt.now, is_for_known };
     provider.redeem(&redemption).await.map_err(|error| refusal_of(&error))
 }
 

@@ -57,9 +57,10 @@ async fn remember(state: &AppState, browser: &Browser, attempt: &str) -> Result<
     let secret = browser.provider_secret(state).unwrap_or_else(|| BrowserSecret::generate(&mut random::os_rng()));
     let new = NewAttempt {
         state: attempt,
+        address: browser.address,
         browser: &secret.digest(),
         purpose: Purpose::SignOut,
-        session: None,
+        person: None,
         invitation: None,
         return_to: None,
         carried: None,
