@@ -63,7 +63,7 @@ test("a first view is light, nothing in it moves, and its files are kept for eve
     if (person) await visitor.signIn(person);
     const { bytes, shift, files } = await firstView(visitor, path);
     // Before a proxy compresses them.
-    assert(bytes > 3_000 && bytes < 110_000, `${path}: ${bytes} bytes`);
+    assert(bytes > 3_000 && bytes < 100_000, `${path}: ${bytes} bytes`);
     assert.equal(shift, 0, `${path} moves`);
     assert(files.length >= 2, `${path} has a stylesheet and a script`);
     for (const file of files) {

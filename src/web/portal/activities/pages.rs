@@ -24,7 +24,8 @@ use crate::{
 
 /// « Utilisateurs techniques » of all structures.
 #[derive(Template)]
-#[template(path = "activities/overview.html")]
+// Of fifty rows, the indentation alone is three kilobytes.
+#[template(path = "activities/overview.html", whitespace = "minimize")]
 pub struct OverviewPage {
     pub layout: Layout,
     pub due: Vec<DueLink>,
