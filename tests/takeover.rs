@@ -454,7 +454,45 @@ async fn what_another_session_began_ends_with_a_new_password_and_with_the_other_
     }
 }
 
-/// What the owner's own session began stays, where it is not the one that ends.
+/// A copy of the cookie is no session of its own, which could be closed: it ends with the others.
+#[tokio::test]
+async fn a_copied_cookie_ends_where_the_other_sessions_end() {
+    let new = [("mot-de-passe-actuel", PASSWORD), ("nouveau-mot-de-passe", NEW)];
+    for act in ["password", "others", "second factor"] {
+        let portal = TestPortal::start().await;
+        let (manager, structure) = portal.manager().await;
+        let noor = portal.person("Noor").await;
+        portal.attach(&noor, &structure, Role::User).await;
+        let owner = portal.signed_in(&manager).await;
+        let thief = portal.browser();
+        thief.set_cookies(owner.cookies());
+        let offer = format!("/structures/{}/gestionnaire-principal", structure.id);
+        thief.post(&offer, &[("membre", &noor.id.to_string())]).await.location();
+        thief.post("/activites/echeances", &[]).await.page();
+        match act {
+            "password" => {
+                thief.submit(&thief.open(MFA).await, &format!("{MFA}/activation"), &[]).await.location();
+                owner.post(CHANGE, &new).await.location();
+            }
+            "others" => {
+                owner.post("/mon-compte/sessions/fermeture", &[]).await.location();
+            }
+            _ => {
+                enrol(&portal, &owner).await;
+            }
+        }
+        assert!(is_in(&owner).await && !is_in(&thief).await, "{act}");
+        assert_eq!((portal.calendar_links().await, portal.count("succession_offers").await), (0, 0), "{act}");
+        assert_eq!(portal.number("SELECT count(*) FROM second_factors WHERE confirmed_at IS NULL", &[]).await, 0);
+        if act == "second factor" {
+            thief.set_cookies(owner.cookies());
+            owner.post(&format!("{MFA}/desactivation"), &[]).await.location();
+            assert!(is_in(&owner).await && !is_in(&thief).await);
+        }
+    }
+}
+
+/// What the owner's own session began stays, where another one is closed.
 #[tokio::test]
 async fn what_the_session_that_stays_began_stays() {
     let portal = TestPortal::start().await;
@@ -468,12 +506,10 @@ async fn what_the_session_that_stays_began_stays() {
     owner.post(&offer, &[("membre", &noor.id.to_string())]).await.location();
     owner.post("/activites/echeances", &[]).await;
     owner.submit(&owner.open(MFA).await, &format!("{MFA}/activation"), &[]).await.location();
-    for act in [format!("/mon-compte/sessions/{session}/fermeture"), "/mon-compte/sessions/fermeture".into()] {
-        owner.post(&act, &[]).await.location();
-        assert_eq!((portal.calendar_links().await, portal.count("succession_offers").await), (1, 1), "{act}");
-        assert!(owner.open(MFA).await.by_id("code", "cle").is_some(), "{act}");
-    }
+    owner.post(&format!("/mon-compte/sessions/{session}/fermeture"), &[]).await.location();
     assert!(!is_in(&thief).await);
+    assert_eq!((portal.calendar_links().await, portal.count("succession_offers").await), (1, 1));
+    assert!(owner.open(MFA).await.by_id("code", "cle").is_some());
 }
 
 /// A second factor that is set up belongs to its session: its secret is shown, and its code is
@@ -504,6 +540,22 @@ async fn a_set_up_is_shown_and_confirmed_in_its_session_alone() {
     assert_eq!(portal.confirmed_second_factors().await, 1);
 }
 
+#[tokio::test]
+async fn whoever_takes_an_account_back_sets_a_second_factor_up_at_once() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let thief = portal.signed_in(&sacha).await;
+    let begin = format!("{MFA}/activation");
+    for _ in 0..10 {
+        thief.post(&begin, &[]).await.location();
+    }
+    assert_eq!(thief.post(&begin, &[]).await.status, 429);
+    portal.browser().post(&portal.invitation(&sacha).await, &[("nouveau-mot-de-passe", NEW)]).await.location();
+    let owner = portal.browser();
+    owner.post("/connexion", &[("identifiant", &sacha.login), ("mot-de-passe", NEW)]).await.location();
+    owner.post(&begin, &[]).await.location();
+}
+
 /// Whoever receives a mail can put it off: its link is made as it is sent.
 #[tokio::test]
 async fn a_mail_that_waits_brings_no_link_of_a_session_that_has_ended() {
@@ -511,9 +563,12 @@ async fn a_mail_that_waits_brings_no_link_of_a_session_that_has_ended() {
     let sacha = portal.person("Sacha").await;
     let (thief, owner) = (portal.signed_in(&sacha).await, portal.signed_in(&sacha).await);
     thief.post(ADDRESS, &[("adresse-de-contact", THIEF)]).await.location();
+    for _ in 0..2 {
+        thief.post("/mon-compte/adresse-de-contact/confirmation", &[]).await.location();
+    }
     owner.post("/mon-compte/sessions/fermeture", &[]).await.location();
     assert_eq!(mailed_link(&portal, THIEF, "/confirmation-adresse/").await, None);
-    // The owner may ask for another.
+    // The owner may ask for another, which those before do not use up.
     owner.post("/mon-compte/adresse-de-contact/confirmation", &[]).await.location();
     assert!(mailed_link(&portal, THIEF, "/confirmation-adresse/").await.is_some());
 }

@@ -32,7 +32,7 @@ pub async fn disable(pool: &PgPool, actor: &Actor, login: &str, reason: &str) ->
             .await?;
     let disabled = Disabled { is_changed: changed.rows_affected() == 1, managed: managed(&mut tx, user_id).await? };
     if disabled.is_changed {
-        sessions::end_all_but(&mut tx, actor, user_id, None).await?;
+        sessions::end_all(&mut tx, actor, user_id).await?;
         invitations::end_all_links(&mut tx, user_id).await?;
         record(&mut tx, actor, Action::PersonDisabled, login, reason).await?;
         tx.commit().await?;
@@ -68,7 +68,7 @@ pub async fn enable(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<O
 pub async fn sign_out(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Option<i64>> {
     let Some((mut tx, user_id)) = begin(pool, login).await? else { return Ok(None) };
     let open = sessions::count(&mut tx, user_id).await?;
-    sessions::end_all_but(&mut tx, actor, user_id, None).await?;
+    sessions::end_all(&mut tx, actor, user_id).await?;
     record(&mut tx, actor, Action::SessionClosed, login, "toutes les sessions").await?;
     tx.commit().await?;
     Ok(Some(open))

@@ -9,7 +9,7 @@ use super::{
     mailboxes::{self, FormerAddress},
     passwords,
     provider_identities::{self, LinkedIdentity},
-    sessions::{self, OpenSession},
+    sessions::{self, Kept, OpenSession},
 };
 use crate::{
     db::{
@@ -46,7 +46,7 @@ pub struct PasswordChange<'a> {
     pub verified: &'a VerifiedPassword,
     pub new: &'a PasswordHash,
     /// The session that stays; all others of the person end.
-    pub current: &'a SessionSecret,
+    pub kept: Kept<'a>,
 }
 
 /// What became of a change of the password. Where it was not changed, nothing was written.
@@ -74,11 +74,11 @@ pub async fn change_password(
     actor: &Actor,
     change: PasswordChange<'_>,
 ) -> sqlx::Result<PasswordChanged> {
-    let PasswordChange { verified, new, current } = change;
+    let PasswordChange { verified, new, kept } = change;
     let user_id = verified.user_id;
     let mut tx = pool.begin().await?;
     let is_same = locks::verified_person(&mut tx, verified).await?;
-    if locks::living_session(&mut tx, user_id, current).await?.is_none() {
+    if locks::living_session(&mut tx, user_id, kept.current).await?.is_none() {
         return Ok(PasswordChanged::SessionEnded);
     }
     if !is_same {
@@ -89,9 +89,8 @@ pub async fn change_password(
     }
     passwords::replace(&mut tx, actor, user_id, new).await?;
     invitations::end_links(&mut tx, user_id).await?;
-    let epoch = sessions::end_all_but(&mut tx, actor, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, actor, user_id, kept).await?;
     throttles::succeed(&mut tx, &verified.counted).await?;
-    provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
     audit::record(&mut tx, Event::of(actor, Action::PasswordChosen)).await?;
     tx.commit().await?;
     Ok(PasswordChanged::Changed(epoch))

@@ -15,25 +15,43 @@ use crate::{
     domain::audit::{Action, Actor},
 };
 
-/// The sessions of a person that are ended, by their public numbers. Statements have both numbers:
-/// what was begun in one of `these`, or where there are none, not in the session that is `kept`.
+/// The sessions of a person whose acts end, by their public numbers.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::db) struct Ended<'a> {
-    pub kept: Option<i64>,
-    pub these: Option<&'a [i64]>,
+pub(in crate::db) enum Ended {
+    One(i64),
+    /// All, those that have ended before as well. Links by which passwords are handed over stay
+    /// where they were made in this one.
+    AllBut(Option<i64>),
 }
 
-/// Ends what was begun in these sessions. The person's row is locked.
+impl Ended {
+    /// Statements end what was made in this session; without it, whatever there is.
+    pub fn one(self) -> Option<i64> {
+        match self {
+            Self::One(session) => Some(session),
+            Self::AllBut(_) => None,
+        }
+    }
+
+    pub fn kept(self) -> Option<i64> {
+        match self {
+            Self::One(_) => None,
+            Self::AllBut(kept) => kept,
+        }
+    }
+}
+
+/// Ends what was begun in these sessions. The person's row is locked, and nothing else: an accepted
+/// offer is locked before envelopes, which the caller ends afterwards.
 ///
 /// # Errors
 /// Database errors.
-pub(super) async fn end(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended<'_>) -> sqlx::Result<()> {
+pub(super) async fn end(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM second_factors WHERE user_id = $1 AND confirmed_at IS NULL
-            AND (made_in = ANY ($3) OR $3 IS NULL AND (made_in = $2) IS NOT TRUE)",
+            AND ($2::bigint IS NULL OR made_in = $2)",
         user_id,
-        ended.kept,
-        ended.these,
+        ended.one(),
     )
     .execute(&mut *conn)
     .await?;
@@ -50,16 +68,15 @@ pub(super) async fn end_calendar_link(
     conn: &mut PgConnection,
     actor: &Actor,
     user_id: i64,
-    ended: Ended<'_>,
+    ended: Ended,
 ) -> sqlx::Result<()> {
     let login = sqlx::query_scalar!(
         "UPDATE users SET calendar_token_hash = NULL, calendar_made_in = NULL
           WHERE id = $1 AND calendar_token_hash IS NOT NULL
-            AND (calendar_made_in = ANY ($3) OR $3 IS NULL AND (calendar_made_in = $2) IS NOT TRUE)
+            AND ($2::bigint IS NULL OR calendar_made_in = $2)
          RETURNING login",
         user_id,
-        ended.kept,
-        ended.these,
+        ended.one(),
     )
     .fetch_optional(&mut *conn)
     .await?;
@@ -67,14 +84,13 @@ pub(super) async fn end_calendar_link(
     audit::record(conn, Event { subject: &login, ..Event::of(actor, Action::CalendarLinkRevoked) }).await
 }
 
-async fn withdraw_offers(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended<'_>) -> sqlx::Result<()> {
+async fn withdraw_offers(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended) -> sqlx::Result<()> {
     let withdrawn = sqlx::query!(
         "DELETE FROM succession_offers o USING users u WHERE o.offered_by = $1 AND u.id = o.successor_id
-            AND (o.made_in = ANY ($3) OR $3 IS NULL AND (o.made_in = $2) IS NOT TRUE)
+            AND ($2::bigint IS NULL OR o.made_in = $2)
          RETURNING o.structure_id, u.login",
         user_id,
-        ended.kept,
-        ended.these,
+        ended.one(),
     )
     .fetch_all(&mut *conn)
     .await?;

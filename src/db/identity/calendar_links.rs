@@ -98,7 +98,6 @@ pub async fn revoke(pool: &PgPool, actor: &Actor, session: &SessionSecret, user_
     if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(());
     }
-    let ended = Ended { kept: None, these: None };
-    acts_under_way::end_calendar_link(&mut tx, actor, user_id, ended).await?;
+    acts_under_way::end_calendar_link(&mut tx, actor, user_id, Ended::AllBut(None)).await?;
     tx.commit().await
 }

@@ -111,21 +111,24 @@ async fn replace(conn: &mut PgConnection, actor: &Actor, user_id: i64, new: &str
 }
 
 /// Mails a link to confirm the address, unless enough were mailed there in the last day: then
-/// false. The caller has locked the person.
+/// false. Those of an epoch that is over do not count for the person, since they lead nowhere. The
+/// caller has locked the person.
 async fn mail_link(conn: &mut PgConnection, user_id: i64, address: &str) -> sqlx::Result<bool> {
+    let Epoch(epoch) = known_browsers::epoch(&mut *conn, user_id).await?;
     let mailed = sqlx::query!(
-        r#"SELECT count(*) FILTER (WHERE caused_by = $2) AS "by_person!", count(*) AS "in_all!" FROM mails
+        r#"SELECT count(*) FILTER (WHERE caused_by = $2 AND (notice->>'epoch')::bigint = $3) AS "by_person!",
+                  count(*) AS "in_all!" FROM mails
             WHERE lower(recipient) = lower($1) AND notice->>'kind' = 'contact_address_to_confirm'
               AND created_at > portal_now() - interval '1 day'"#,
         address,
         Cause::Person(user_id).key(),
+        epoch,
     )
     .fetch_one(&mut *conn)
     .await?;
     if mailed.by_person >= LINKS_OF_A_PERSON || mailed.in_all >= LINKS_TO_AN_ADDRESS {
         return Ok(false);
     }
-    let Epoch(epoch) = known_browsers::epoch(&mut *conn, user_id).await?;
     let notice = Notification::ContactAddressToConfirm { user_id, address: address.to_owned(), epoch };
     outbox::enqueue(conn, Cause::Person(user_id), address, &notice).await?;
     Ok(true)

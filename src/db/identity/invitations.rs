@@ -13,7 +13,7 @@ use super::{
         self, Identity, linking,
         recognition::{self, SecondFactorRule},
     },
-    sessions,
+    second_factors, sessions,
 };
 use crate::{
     db::{
@@ -245,8 +245,9 @@ async fn use_up(conn: &mut PgConnection, actor: &Actor, token_hash: &[u8]) -> sq
 /// Ends all that whoever had the account before may have begun.
 async fn begin_anew(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<Epoch> {
     end_links(&mut *conn, user_id).await?;
-    let epoch = sessions::end_all_but(&mut *conn, actor, user_id, None).await?;
+    let epoch = sessions::end_all(&mut *conn, actor, user_id).await?;
     provider_identities::forget(&mut *conn, user_id).await?;
+    second_factors::forget_setups(conn, user_id).await?;
     Ok(epoch)
 }
 

@@ -136,8 +136,8 @@ pub(super) async fn living_session(
     .await
 }
 
-/// Whether the session with this digest could make a request now. It stays true for as long as the
-/// [`person`] is locked.
+/// Whether the session with this digest could make a request now. What ends it waits for as long as
+/// its [`person`] is locked, but a sign-in of another person in its browser.
 pub(in crate::db) async fn lives(conn: &mut PgConnection, session_hash: &[u8]) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"SELECT EXISTS (

@@ -4,7 +4,10 @@ use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 
-use super::{locks, mailboxes, sessions};
+use super::{
+    locks, mailboxes,
+    sessions::{self, Kept},
+};
 use crate::{
     db::{
         audit::{self, Event, frequent},
@@ -87,8 +90,7 @@ pub async fn begin(
 ) -> sqlx::Result<Option<u32>> {
     let mut tx = pool.begin().await?;
     let Some(made_in) = locks::person_in_session(&mut tx, user_id, current).await? else { return Ok(None) };
-    let key = Scope::SecondFactorSetup.key(&user_id.to_string(), "");
-    if let Some(seconds) = throttles::consume(&mut tx, key, SETUPS).await? {
+    if let Some(seconds) = throttles::consume(&mut tx, key_of_setups(user_id), SETUPS).await? {
         return Ok(Some(seconds));
     }
     sqlx::query!(
@@ -106,11 +108,21 @@ pub async fn begin(
     Ok(None)
 }
 
+fn key_of_setups(user_id: i64) -> Key {
+    Scope::SecondFactorSetup.key(&user_id.to_string(), "")
+}
+
+/// Lets a person begin a set-up at once who has taken their account back: another person may have
+/// begun as many as there may be, and the portal may ask for one.
+pub(super) async fn forget_setups(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<()> {
+    throttles::reset(conn, &key_of_setups(user_id)).await
+}
+
 /// The end of a set-up: a code of the application was right.
 pub struct Confirmation<'a> {
     pub user_id: i64,
     /// The session that stays; all others of the person end.
-    pub current: &'a SessionSecret,
+    pub kept: Kept<'a>,
     pub secret: &'a SealedSecret,
     /// The time step of the code.
     pub step: i64,
@@ -120,14 +132,14 @@ pub struct Confirmation<'a> {
 /// Puts a second factor in force. Other sessions end, for they were begun without it, and so do
 /// those of sign-ins at this moment, and the marks of known browsers: the new epoch. `None` where
 /// one is in force already, the set-up was begun again meanwhile, perhaps in another session, or
-/// the session `current` has ended.
+/// the session that is kept has ended.
 ///
 /// # Errors
 /// Database errors.
 pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_>) -> sqlx::Result<Option<Epoch>> {
-    let Confirmation { user_id, current, secret, step, recovery_hashes } = confirmation;
+    let Confirmation { user_id, kept, secret, step, recovery_hashes } = confirmation;
     let mut tx = pool.begin().await?;
-    let Some(made_in) = locks::person_in_session(&mut tx, user_id, current).await? else { return Ok(None) };
+    let Some(made_in) = locks::person_in_session(&mut tx, user_id, kept.current).await? else { return Ok(None) };
     let confirmed = sqlx::query!(
         "UPDATE second_factors SET confirmed_at = portal_now(), last_step = $3
           WHERE user_id = $1 AND sealed = $2 AND made_in = $4 AND confirmed_at IS NULL",
@@ -142,7 +154,7 @@ pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_
         return Ok(None);
     }
     replace_codes(&mut tx, user_id, recovery_hashes).await?;
-    let epoch = sessions::end_all_but(&mut tx, actor, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, actor, user_id, kept).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorEnabled)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Enabled).await?;
     tx.commit().await?;
@@ -328,23 +340,18 @@ pub async fn renew_codes(
     Ok(CodesRenewal::Renewed)
 }
 
-/// Removes a person's second factor at their own wish, and ends their sessions but `current`, and
-/// the marks of known browsers: the new epoch. `None` where none was in force, or `current` has
-/// ended.
+/// Removes a person's second factor at their own wish, and ends their sessions but the one that is
+/// kept, and the marks of known browsers: the new epoch. `None` where none was in force, or that
+/// session has ended.
 ///
 /// # Errors
 /// Database errors.
-pub async fn disable(
-    pool: &PgPool,
-    actor: &Actor,
-    user_id: i64,
-    current: &SessionSecret,
-) -> sqlx::Result<Option<Epoch>> {
+pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, kept: Kept<'_>) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
-    if locks::person_in_session(&mut tx, user_id, current).await?.is_none() || !remove(&mut tx, user_id).await? {
+    if locks::person_in_session(&mut tx, user_id, kept.current).await?.is_none() || !remove(&mut tx, user_id).await? {
         return Ok(None);
     }
-    let epoch = sessions::end_all_but(&mut tx, actor, user_id, Some(current)).await?;
+    let epoch = sessions::end_all_but(&mut tx, actor, user_id, kept).await?;
     audit::record(&mut tx, Event::of(actor, Action::SecondFactorDisabled)).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Disabled).await?;
     tx.commit().await?;
@@ -370,7 +377,7 @@ pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Re
     if !remove(&mut tx, user_id).await? {
         return Ok(ResetOutcome::NoSecondFactor);
     }
-    sessions::end_all_but(&mut tx, actor, user_id, None).await?;
+    sessions::end_all(&mut tx, actor, user_id).await?;
     audit::record(&mut tx, Event { subject: login, ..Event::of(actor, Action::SecondFactorReset) }).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Reset).await?;
     tx.commit().await?;

@@ -334,9 +334,9 @@ pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::R
     tx.commit().await
 }
 
-/// « Fermer cette session »: ends one of a person's own sessions, with what it began, from their
-/// session `current`. Returns the new epoch of known browsers. Does nothing where either session
-/// has ended.
+/// « Fermer cette session »: ends one of a person's own sessions, with what was begun in it, from
+/// their session `current`. Returns the new epoch of known browsers. Does nothing where either
+/// session has ended.
 ///
 /// # Errors
 /// Database errors.
@@ -361,31 +361,26 @@ pub async fn close(
     if closed.is_empty() {
         return Ok(None);
     }
+    acts_under_way::end(&mut tx, actor, user_id, Ended::One(public_id)).await?;
     envelopes::end_of_sessions(&mut tx, &closed).await?;
-    let epoch = end_what_began(&mut tx, actor, user_id, Ended { kept: None, these: Some(&[public_id]) }).await?;
+    let epoch = known_browsers::begin_epoch(&mut tx, user_id).await?;
     frequent::record_or_count(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
     tx.commit().await?;
     Ok(Some(epoch))
 }
 
-/// « Fermer toutes les autres sessions »: ends all sessions of a person but `current`, as a new
-/// password does. Returns the new epoch of known browsers; `None`, and nothing written, where the
-/// session has ended.
+/// « Fermer toutes les autres sessions »: ends all sessions of a person but the one that is kept,
+/// as a new password does. Returns the new epoch of known browsers; `None`, and nothing written,
+/// where the session has ended.
 ///
 /// # Errors
 /// Database errors.
-pub async fn close_others(
-    pool: &PgPool,
-    actor: &Actor,
-    user_id: i64,
-    current: &SessionSecret,
-) -> sqlx::Result<Option<Epoch>> {
+pub async fn close_others(pool: &PgPool, actor: &Actor, user_id: i64, kept: Kept<'_>) -> sqlx::Result<Option<Epoch>> {
     let mut tx = pool.begin().await?;
-    if locks::person_in_session(&mut tx, user_id, current).await?.is_none() {
+    if locks::person_in_session(&mut tx, user_id, kept.current).await?.is_none() {
         return Ok(None);
     }
-    let epoch = end_all_but(&mut tx, actor, user_id, Some(current)).await?;
-    provider_identities::forget_others(&mut tx, user_id, &current.digest()).await?;
+    let epoch = end_all_but(&mut tx, actor, user_id, kept).await?;
     let event = Event { detail: "toutes les autres sessions", ..Event::of(actor, Action::SessionClosed) };
     frequent::record_or_count(&mut tx, event).await?;
     tx.commit().await?;
@@ -429,37 +424,67 @@ pub(super) async fn end(conn: &mut PgConnection, session: &SessionSecret) -> sql
     Ok(ended.rows_affected() == 1)
 }
 
-/// Ends the sessions that began with this identity of a person, all but `kept`, and those that wait
-/// for a code, as [`end_all_but`] does.
+/// Ends the sessions that began with this identity of a person, but `current`, and those that wait
+/// for a code, with what was begun in any session of theirs, since the identity may be another
+/// person's: the new epoch of known browsers. The person's row is locked.
 pub(super) async fn end_of_identity(
     conn: &mut PgConnection,
     actor: &Actor,
     (user_id, identity_id): (i64, i64),
-    kept: &SessionSecret,
+    current: &SessionSecret,
 ) -> sqlx::Result<Epoch> {
-    let ended = sqlx::query!(
-        "DELETE FROM sessions WHERE provider_identity_id = $1 AND id_hash <> $2 RETURNING id_hash, public_id",
+    let kept = locks::living_session(&mut *conn, user_id, current).await?;
+    acts_under_way::end(&mut *conn, actor, user_id, Ended::AllBut(kept)).await?;
+    let ended = sqlx::query_scalar!(
+        "DELETE FROM sessions WHERE provider_identity_id = $1 AND id_hash <> $2 RETURNING id_hash",
         identity_id,
-        kept.digest(),
+        current.digest(),
     )
     .fetch_all(&mut *conn)
     .await?;
-    let numbers: Vec<_> = ended.iter().map(|session| session.public_id).collect();
-    let hashes: Vec<_> = ended.into_iter().map(|session| session.id_hash).collect();
-    envelopes::end_of_sessions(&mut *conn, &hashes).await?;
-    end_what_began(conn, actor, user_id, Ended { kept: None, these: Some(&numbers) }).await
+    envelopes::end_of_sessions(&mut *conn, &ended).await?;
+    known_browsers::begin_epoch(conn, user_id).await
 }
 
-/// Ends a person's sessions, all but `kept`, with their envelopes, and what was begun in them.
-/// Pending sign-ins end too: they began with a password that another person may know. So do the
-/// marks of all known browsers: the browser of `kept` is to be marked again, in the epoch that is
-/// returned. The person's row is locked, so that no session begins or is renewed meanwhile.
+/// A session that stays where a person's others end, and its new id: a copy of its cookie, in
+/// whatever hands, ends with the others.
+#[derive(Clone, Copy)]
+pub struct Kept<'a> {
+    pub current: &'a SessionSecret,
+    pub next: &'a SessionSecret,
+}
+
+/// Ends a person's sessions, all but the one that is kept, with their envelopes, what was begun in
+/// them, and the identities that they may have linked. Pending sign-ins end too: they began with a
+/// password that another person may know. So do the marks of all known browsers: that of the
+/// session that is kept is to be marked again, in the epoch that is returned. The person's row is
+/// locked, so that no session begins or is renewed meanwhile.
 pub(super) async fn end_all_but(
     conn: &mut PgConnection,
     actor: &Actor,
     user_id: i64,
-    kept: Option<&SessionSecret>,
+    Kept { current, next }: Kept<'_>,
 ) -> sqlx::Result<Epoch> {
+    let number = locks::living_session(&mut *conn, user_id, current).await?;
+    acts_under_way::end(&mut *conn, actor, user_id, Ended::AllBut(number)).await?;
+    provider_identities::forget_others(&mut *conn, user_id, &current.digest()).await?;
+    delete_all_but(&mut *conn, user_id, Some(current)).await?;
+    sqlx::query!("UPDATE sessions SET id_hash = $2 WHERE id_hash = $1", current.digest(), next.digest())
+        .execute(&mut *conn)
+        .await?;
+    envelopes::hand_over(&mut *conn, current, next).await?;
+    known_browsers::begin_epoch(conn, user_id).await
+}
+
+/// The same of all sessions. The identities stay: the caller knows whether one may be another
+/// person's.
+pub(super) async fn end_all(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<Epoch> {
+    acts_under_way::end(&mut *conn, actor, user_id, Ended::AllBut(None)).await?;
+    delete_all_but(&mut *conn, user_id, None).await?;
+    known_browsers::begin_epoch(conn, user_id).await
+}
+
+async fn delete_all_but(conn: &mut PgConnection, user_id: i64, kept: Option<&SessionSecret>) -> sqlx::Result<()> {
     let ended = sqlx::query_scalar!(
         "DELETE FROM sessions WHERE (user_id = $1 OR user_id IS NULL AND (data->>'half_user_id')::bigint = $1)
             AND id_hash IS DISTINCT FROM $2 RETURNING id_hash",
@@ -468,17 +493,7 @@ pub(super) async fn end_all_but(
     )
     .fetch_all(&mut *conn)
     .await?;
-    envelopes::end_of_sessions(&mut *conn, &ended).await?;
-    let kept = match kept {
-        Some(kept) => locks::living_session(&mut *conn, user_id, kept).await?,
-        None => None,
-    };
-    end_what_began(conn, actor, user_id, Ended { kept, these: None }).await
-}
-
-async fn end_what_began(conn: &mut PgConnection, actor: &Actor, user_id: i64, ended: Ended<'_>) -> sqlx::Result<Epoch> {
-    acts_under_way::end(&mut *conn, actor, user_id, ended).await?;
-    known_browsers::begin_epoch(conn, user_id).await
+    envelopes::end_of_sessions(conn, &ended).await
 }
 
 /// Deletes the rows of sessions that are idle for too long or too old.

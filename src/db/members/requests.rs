@@ -8,12 +8,14 @@ use super::new_membership::{self, Grant, MemberError};
 use crate::{
     db::{
         audit::{self, Event},
+        identity::locks,
         outbox::{self, Cause},
         structures::{self, Claimant, ManagedStructure, NotManager},
         throttles::{self, Key, RateLimit, Scope},
     },
     domain::{
         audit::{Action, Actor},
+        envelope::SessionSecret,
         notification::Notification,
         role::Role,
         structure_identifier::{IdentifierType, StructureIdentifier, as_written},
@@ -50,6 +52,8 @@ pub enum AskError {
     AlreadyMember,
     #[error("the person has as many pending requests as allowed")]
     TooMany,
+    #[error("the session was ended meanwhile")]
+    SessionEnded,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -59,7 +63,12 @@ pub enum AskError {
 ///
 /// # Errors
 /// [`AskError`].
-pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &StructureIdentifier) -> Result<(), AskError> {
+pub async fn ask(
+    pool: &PgPool,
+    actor: &Actor,
+    (user_id, session): (i64, &SessionSecret),
+    structure: &StructureIdentifier,
+) -> Result<(), AskError> {
     let mut tx = pool.begin().await?;
     // Each new request mails the manager: without this throttle, asking and withdrawing in turn
     // would send any number of mails.
@@ -67,8 +76,11 @@ pub async fn ask(pool: &PgPool, actor: &Actor, user_id: i64, structure: &Structu
         return Err(AskError::TooManyWithdrawals { seconds });
     }
     // The person's requests queue on this lock, so that parallel ones respect the limit, too.
+    if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
+        return Err(AskError::SessionEnded);
+    }
     let person = sqlx::query!(
-        r#"SELECT id, login, first_name || ' ' || last_name AS "full_name!" FROM users WHERE id = $1 FOR NO KEY UPDATE"#,
+        r#"SELECT id, login, first_name || ' ' || last_name AS "full_name!" FROM users WHERE id = $1"#,
         user_id
     )
     .fetch_one(&mut *tx)

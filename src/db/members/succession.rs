@@ -202,11 +202,14 @@ pub async fn decline(pool: &PgPool, answer: Answer<'_>) -> sqlx::Result<Answered
     Ok(Answered::Done)
 }
 
-/// Locks the structure, as every act on one does. False, without a lock, for who is no member.
+/// Locks the structure, as every act on one does. False, without a lock, where it is neither
+/// offered to the person nor theirs: who has no part in it holds no act up.
 async fn lock(conn: &mut PgConnection, user_id: i64, structure_id: i64) -> sqlx::Result<bool> {
     let locked = sqlx::query!(
         "SELECT id FROM structures s WHERE id = $1
-            AND EXISTS (SELECT FROM memberships m WHERE m.structure_id = s.id AND m.user_id = $2) FOR NO KEY UPDATE",
+            AND (principal_manager_id = $2
+                 OR EXISTS (SELECT FROM succession_offers o WHERE o.structure_id = s.id AND o.successor_id = $2))
+            FOR NO KEY UPDATE",
         structure_id,
         user_id,
     )

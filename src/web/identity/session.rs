@@ -26,7 +26,7 @@ use crate::{
         identity::{
             known_browsers,
             locks::FirstFactor,
-            sessions::{self, NewSession, PendingSignIn, Reauthentication},
+            sessions::{self, Kept, NewSession, PendingSignIn, Reauthentication},
             sign_in::{self, Outcome},
         },
         throttles::Source,
@@ -50,8 +50,8 @@ use crate::{
 /// The most attempts of one network that wait for their [turn](Browser::turn): fewer than its
 /// connections (`server::connections`), so that one of these is always idle, and makes room for
 /// another browser.
-const WAITING: usize = 128;
-const LONGEST_WAIT: Duration = Duration::from_secs(2);
+pub(super) const WAITING: usize = 128;
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Where the id of a written row waits in tower-sessions' record.
 const WRITTEN_ID: &str = "id";
@@ -260,6 +260,11 @@ impl Browser {
         give_cookie(&self.cookie, id).await
     }
 
+    /// Gives the browser the id that its session got where the others were ended.
+    pub async fn adopt(&self, next: NextId) -> Result<(), AppError> {
+        give_cookie(&self.cookie, next.id).await
+    }
+
     /// Has the answer remove the cookie.
     pub async fn remove_cookie(&self) -> Result<(), AppError> {
         Ok(self.cookie.flush().await?)
@@ -288,6 +293,24 @@ pub(super) fn mark_known(
         .same_site(SameSite::Strict)
         .max_age(time::Duration::seconds(seconds));
     (AppendHeaders([(header::SET_COOKIE, cookie.to_string())]), answer).into_response()
+}
+
+/// The id that a session gets where the person's others are ended.
+pub struct NextId {
+    id: Id,
+    secret: SessionSecret,
+}
+
+impl NextId {
+    pub fn generate() -> Self {
+        let (id, secret) = new_id();
+        Self { id, secret }
+    }
+
+    /// The session that is kept under this id.
+    pub fn of<'a>(&'a self, visitor: &'a Visitor) -> Kept<'a> {
+        Kept { current: &visitor.session, next: &self.secret }
+    }
 }
 
 /// From the operating system's generator, where tower-sessions would take one of its own.

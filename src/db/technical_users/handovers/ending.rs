@@ -54,16 +54,16 @@ pub(in crate::db) async fn end_of_person(
     conn: &mut PgConnection,
     actor: &Actor,
     user_id: i64,
-    ended: Ended<'_>,
+    ended: Ended,
 ) -> sqlx::Result<()> {
     let revoked = sqlx::query_scalar!(
         "UPDATE handovers SET ended_at = portal_now(), ended_by = 'REVOKED'
           WHERE made_by = $1 AND opened_at IS NULL AND ended_at IS NULL AND expires_at > portal_now()
-            AND (made_in = ANY ($3) OR $3 IS NULL AND (made_in = $2) IS NOT TRUE)
+            AND CASE WHEN $2::bigint IS NULL THEN (made_in = $3) IS NOT TRUE ELSE coalesce(made_in = $2, false) END
          RETURNING id",
         user_id,
-        ended.kept,
-        ended.these,
+        ended.one(),
+        ended.kept(),
     )
     .fetch_all(&mut *conn)
     .await?;

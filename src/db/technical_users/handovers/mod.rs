@@ -1,7 +1,7 @@
 //! Hand-overs: links by which managers give passwords to integrators, so that no mail holds one.
 //! A link opens once, and what ends a password ends it too.
 //!
-//! Rows are locked as everywhere: structures, accounts, envelopes, then the hand-over.
+//! Rows are locked as everywhere: structures, the person, accounts, envelopes, then the hand-over.
 
 pub mod creation;
 pub mod ending;

@@ -87,7 +87,8 @@ pub async fn ask(
         Ok(structure) => structure,
         Err(error) => return refuse(form, "identifiant", french::sentence(&error.to_string())).await,
     };
-    match requests::ask(&state.pool, &visitor.actor, visitor.person.user_id, &structure).await {
+    let person = (visitor.person.user_id, &visitor.session);
+    match requests::ask(&state.pool, &visitor.actor, person, &structure).await {
         Ok(()) => Ok(Redirect::to(&Notice::MembershipRequested.on(paths::MY_REQUESTS)).into_response()),
         Err(AskError::TooManyWithdrawals { seconds }) => {
             let wait = french::seconds(seconds);
@@ -107,6 +108,7 @@ pub async fn ask(
                 format!("Vous avez déjà {MOST_PENDING} demandes en attente. Annulez-en une, ou attendez une réponse.");
             refuse(form, "identifiant", message).await
         }
+        Err(AskError::SessionEnded) => Err(AppError::SignInRequired { expired: true, return_to: None }),
         Err(AskError::Database(error)) => Err(error.into()),
     }
 }

@@ -38,7 +38,7 @@ pub async fn begin_linking(
 ) -> Result<Response, AppError> {
     let departure = Departure {
         purpose: Purpose::Linking,
-        session: Some(&visitor.session),
+        visitor: Some(&visitor),
         invitation: None,
         return_to: None,
         carried: &Vec::new(),

@@ -33,7 +33,7 @@ use crate::{
         },
         identity::{
             fresh_form::{FreshForm, Nothing},
-            session::Browser,
+            session::{Browser, NextId},
             verification::{self, Verdict},
             visitor::Visitor,
         },
@@ -238,9 +238,11 @@ async fn replace_password(
         return refused_password(state, visitor, "nouveau-mot-de-passe", &error.to_string()).await;
     }
     let new = state.work_queue.hash(key, typed, &mut random::os_rng()).await?;
-    let change = PasswordChange { verified, new: &new, current: &visitor.session };
+    let next = NextId::generate();
+    let change = PasswordChange { verified, new: &new, kept: next.of(visitor) };
     match account::change_password(&state.pool, &visitor.actor, change).await? {
         PasswordChanged::Changed(epoch) => {
+            browser.adopt(next).await?;
             let answer = Redirect::to(&Notice::OwnPasswordChanged.on(paths::MY_ACCOUNT)).into_response();
             Ok(browser.mark_known(state, &person.login, epoch, answer))
         }
@@ -285,8 +287,10 @@ pub async fn close_other_sessions(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
     let person = &visitor.person;
-    let closed = sessions::close_others(&state.pool, &visitor.actor, person.user_id, &visitor.session).await?;
+    let next = NextId::generate();
+    let closed = sessions::close_others(&state.pool, &visitor.actor, person.user_id, next.of(&visitor)).await?;
     let epoch = closed.ok_or(AppError::SignInRequired { expired: true, return_to: None })?;
+    browser.adopt(next).await?;
     let answer = Redirect::to(&Notice::OtherSessionsClosed.on(paths::MY_ACCOUNT)).into_response();
     Ok(browser.mark_known(&state, &person.login, epoch, answer))
 }

@@ -30,7 +30,7 @@ use crate::{
         },
         identity::{
             fresh_form::{FreshForm, Nothing},
-            session::Browser,
+            session::{Browser, NextId},
             visitor::{Visitor, needs_second_factor},
         },
         paths,
@@ -140,11 +140,13 @@ pub async fn confirm(
         return page_with_status(StatusCode::UNPROCESSABLE_ENTITY, &page);
     };
     let (codes, hashes) = new_codes();
-    let confirmation =
-        Confirmation { user_id, current: &visitor.session, secret: &factor.secret, step, recovery_hashes: &hashes };
+    let next = NextId::generate();
+    let kept = next.of(&visitor);
+    let confirmation = Confirmation { user_id, kept, secret: &factor.secret, step, recovery_hashes: &hashes };
     let Some(epoch) = second_factors::confirm(&state.pool, &visitor.actor, confirmation).await? else {
         return Ok(Redirect::to(paths::SECOND_FACTOR).into_response());
     };
+    browser.adopt(next).await?;
     let shown = show_codes(&state, &visitor, codes, true)?;
     Ok(browser.mark_known(&state, &visitor.person.login, epoch, shown))
 }
@@ -188,12 +190,12 @@ pub async fn disable(
     FreshForm(Nothing {}): FreshForm<Nothing>,
 ) -> Result<Response, AppError> {
     let person = &visitor.person;
-    let ended = second_factors::disable(&state.pool, &visitor.actor, person.user_id, &visitor.session).await?;
+    let next = NextId::generate();
+    let ended = second_factors::disable(&state.pool, &visitor.actor, person.user_id, next.of(&visitor)).await?;
     let answer = Redirect::to(&Notice::SecondFactorDisabled.on(paths::SECOND_FACTOR)).into_response();
-    Ok(match ended {
-        Some(epoch) => browser.mark_known(&state, &person.login, epoch, answer),
-        None => answer,
-    })
+    let Some(epoch) = ended else { return Ok(answer) };
+    browser.adopt(next).await?;
+    Ok(browser.mark_known(&state, &person.login, epoch, answer))
 }
 
 /// « Double authentification ».
