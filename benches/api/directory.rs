@@ -70,7 +70,6 @@ impl Portal {
     pub fn pages(&self) -> Vec<Variant> {
         let (structure, account) = (self.structures[0].id, self.account);
         let pages = [
-            ("Accueil", paths::HOME.to_owned()),
             ("Activités", paths::ACTIVITIES.to_owned()),
             ("Activités, recherche", format!("{}?recherche=commune", paths::ACTIVITIES)),
             ("Activités, dernière page", format!("{}?page=15", paths::ACTIVITIES)),

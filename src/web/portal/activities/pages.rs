@@ -24,7 +24,6 @@ use crate::{
 
 /// « Utilisateurs techniques » of all structures.
 #[derive(Template)]
-// Of fifty rows, the indentation alone is three kilobytes.
 #[template(path = "activities/overview.html", whitespace = "minimize")]
 pub struct OverviewPage {
     pub layout: Layout,
