@@ -147,7 +147,8 @@ async fn guess(address: SocketAddr, number: usize) {
 
 /// Acts a second on the program's own database, which is durable.
 async fn acts(directory: &Path) -> (u64, u64) {
-    let cluster = EmbeddedPostgres::start(directory, None, Durability::Durable).await.expect("the program's cluster");
+    let directory = directory.join("postgres");
+    let cluster = EmbeddedPostgres::start(&directory, None, Durability::Durable).await.expect("the program's cluster");
     let url = cluster.url("raccord").expect("the owner's URL");
     let pool = db::pool(url.parse().expect("a sound URL"), 60);
     let with_flush = chain::acts_per_second(&pool, "SET synchronous_commit = on").await;
