@@ -8,10 +8,8 @@ use std::fmt::Write;
 use askama::Template;
 use axum::{
     Extension,
-    body::Body,
     extract::{Path, Query, State},
-    http::header,
-    response::{IntoResponse, Redirect, Response},
+    response::{Redirect, Response},
 };
 use time::OffsetDateTime;
 
@@ -35,6 +33,7 @@ use crate::{
             visitor::Visitor,
         },
         paths,
+        portal::export::File,
         shell::{
             filters,
             layout::{Layout, Tab},
@@ -138,11 +137,12 @@ async fn answer(
     let deadlines = deadlines::of_manager(&state.pool, manager_id).await?;
     let portal = state.settings.public_url.clone();
     let text = state.work_queue.run(key, move || calendar(&deadlines, &portal)).await?;
-    let headers = [
-        (header::CONTENT_TYPE, "text/calendar; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"echeances-raccord.ics\""),
-    ];
-    Ok((headers, Body::from(share.kept_by(text.into_bytes()))).into_response())
+    let file = File {
+        name: "echeances-raccord.ics".into(),
+        media_type: "text/calendar; charset=utf-8",
+        content: text.into_bytes(),
+    };
+    Ok(file.held_with(share))
 }
 
 /// A calendar must have a component (RFC 5545 §3.6), and a manager may have no deadline: the zone
