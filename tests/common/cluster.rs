@@ -18,7 +18,7 @@ use raccord::{
     domain::random::digest,
     embedded_postgres::{Durability, EmbeddedPostgres},
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::sync::OnceCell;
 
 /// One for all tests of the process. Its lock keeps the server running.
@@ -29,6 +29,8 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Held while the template is made, by one process and one test at a time.
 const TEMPLATE_LOCK: i64 = 0x7261_6363_6f72_6401;
+/// How the names of filled databases begin.
+const FILLED: &str = "raccord_filled_";
 
 /// A database for one test, dropped on drop.
 pub struct Database {
@@ -40,12 +42,26 @@ pub struct Database {
 
 impl Database {
     pub async fn create() -> Self {
-        let cluster = cluster().await;
-        let template = TEMPLATE.get_or_init(make_template).await;
+        Self::copy_of(TEMPLATE.get_or_init(make_template).await).await
+    }
+
+    /// A copy of a database that [`keep`] has.
+    async fn copy_of(kept: &str) -> Self {
         let name = format!("test_{}_{}", process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let mut conn = maintenance().await;
-        run(&mut conn, format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
-        Self { url: cluster.url(&name).expect("the owner's URL"), name, clock: Mutex::default() }
+        run(&mut maintenance().await, format!("CREATE DATABASE {name} TEMPLATE {kept}")).await;
+        Self { url: cluster().await.url(&name).expect("the owner's URL"), name, clock: Mutex::default() }
+    }
+
+    /// A copy of the schema with what `fill` adds, which `source` and `size` stand for. It is filled
+    /// once, and kept until the schema or the source changes: large ones take long.
+    pub async fn filled(source: &str, size: i64, fill: impl AsyncFnOnce(&PgPool)) -> Self {
+        let schema = TEMPLATE.get_or_init(make_template).await;
+        let made_from = format!("{FILLED}{}", mark([schema, source].concat()));
+        let of_earlier_sources = |name: &str| name.starts_with(FILLED) && !name.starts_with(&made_from);
+        drop_all(&mut maintenance().await, of_earlier_sources).await;
+        let name = format!("{made_from}_{size}");
+        keep(&name, schema, fill).await;
+        Self::copy_of(&name).await
     }
 
     /// A database that is made and dropped elsewhere.
@@ -128,28 +144,47 @@ async fn run(conn: &mut PgConnection, statement: String) {
 /// left behind.
 async fn make_template() -> String {
     let checksums: Vec<u8> = sqlx::migrate!().iter().flat_map(|migration| migration.checksum.to_vec()).collect();
-    let name = format!("raccord_test_template_{}", &HEXLOWER.encode(&digest(checksums))[..12]);
+    let name = format!("raccord_test_template_{}", mark(checksums));
     let mut conn = maintenance().await;
     run(&mut conn, format!("SELECT pg_advisory_lock({TEMPLATE_LOCK})")).await;
-    let known: Vec<String> =
-        sqlx::query_scalar("SELECT datname::text FROM pg_database").fetch_all(&mut conn).await.expect("a catalogue");
-    if !known.contains(&name) {
-        let unfinished = format!("{name}_unfinished");
-        run(&mut conn, format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await;
-        run(&mut conn, format!("CREATE DATABASE {unfinished}")).await;
-        let url = cluster().await.url(&unfinished).expect("the owner's URL");
-        let pool = db::pool(url.parse().expect("the cluster gives a sound URL"), 2);
-        db::migrate(&pool).await.expect("the migrations run");
-        pool.close().await;
-        run(&mut conn, format!("ALTER DATABASE {unfinished} RENAME TO {name}")).await;
+    keep(&name, "template1", async |pool| db::migrate(pool).await.expect("the migrations run")).await;
+    drop_all(&mut conn, is_left_behind).await;
+    name
+}
+
+/// Fills a copy of another database once, and keeps it in the cluster under this name.
+async fn keep(name: &str, from: &str, fill: impl AsyncFnOnce(&PgPool)) {
+    let mut conn = maintenance().await;
+    if names(&mut conn).await.iter().any(|known| known == name) {
+        return;
     }
-    for left in known.iter().filter(|known| is_left_behind(known)) {
+    let unfinished = format!("{name}_unfinished");
+    run(&mut conn, format!("DROP DATABASE IF EXISTS {unfinished} WITH (FORCE)")).await;
+    run(&mut conn, format!("CREATE DATABASE {unfinished} TEMPLATE {from}")).await;
+    let url = cluster().await.url(&unfinished).expect("the owner's URL");
+    let pool = db::pool(url.parse().expect("the cluster gives a sound URL"), 2);
+    fill(&pool).await;
+    pool.close().await;
+    run(&mut conn, format!("ALTER DATABASE {unfinished} RENAME TO {name}")).await;
+}
+
+/// Twelve characters that stand for a content.
+fn mark(content: impl AsRef<[u8]>) -> String {
+    HEXLOWER.encode(&digest(content))[..12].to_owned()
+}
+
+/// The names of the cluster's databases.
+async fn names(conn: &mut PgConnection) -> Vec<String> {
+    sqlx::query_scalar("SELECT datname::text FROM pg_database").fetch_all(conn).await.expect("a catalogue")
+}
+
+async fn drop_all(conn: &mut PgConnection, unwanted: impl Fn(&str) -> bool) {
+    for name in names(conn).await.iter().filter(|name| unwanted(name)) {
         // A background worker of the server may use it, which cannot be ended; the next run clears
         // it.
-        let drop = format!("DROP DATABASE IF EXISTS {left} WITH (FORCE)");
-        let _ = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut conn).await;
+        let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+        let _ = sqlx::raw_sql(AssertSqlSafe(drop)).execute(&mut *conn).await;
     }
-    name
 }
 
 /// Whether a database belongs to a test process that has ended, or to an earlier one with our

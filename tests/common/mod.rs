@@ -21,7 +21,7 @@ mod services;
 
 pub use age::AgeIdentity;
 pub use browser::{Answer, Browser, Call, LOST, Server};
-pub use cluster::{pg_dump, pgdata_holds};
+pub use cluster::{Database, pg_dump, pgdata_holds};
 pub use makers::{ANNE, BRUNO, DIRECTORY, PASSWORD, Person, Structure};
 pub use page::Page;
 pub use pdf::text_of_pdf;

@@ -37,11 +37,15 @@ impl TestPortal {
 
     /// With these settings, as environment variables give them.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::on(Database::create().await, settings)
+    }
+
+    /// On a database that has the schema.
+    pub fn on(database: Database, settings: &[(&str, &str)]) -> Self {
         let given =
             |name: &str| settings.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         let given = |name: &str| given(name).or((name == KEY_FILE.0).then(|| KEY_FILE.1.to_owned()));
         let settings = Settings::read(given).expect("sound settings");
-        let database = Database::create().await;
         let pool = db::pool(database.options(), 4);
         let server = serve(&database, &settings);
         Self { pool, server, settings, database }
