@@ -51,6 +51,13 @@ class Answer:
         """Whether the same thing is to be asked again."""
         return self.status == 0 or self.status >= 500 or self.status == 429
 
+    def read(self, pattern):
+        """What the pattern's group matches in the page."""
+        found = re.search(pattern, self.text)
+        words = re.sub(r"(\s|<[^>]*>)+", " ", self.text)
+        assert found, f"{pattern} is not in {self.status} {self.location} {words[:2000]}"
+        return found[1]
+
 
 def outcome_of(status, headers):
     if status < 400:
@@ -207,7 +214,7 @@ class Load:
         try:
             worker()
         except Exception as error:  # noqa: BLE001: a worker that stops must be seen
-            self.find("workers stopped", repr(error)[:500])
+            self.find("workers stopped", repr(error)[:3000])
 
     def stop(self):
         self.over.set()
@@ -263,7 +270,7 @@ class Load:
             answer = browser.insist("write", "POST", f"{path}/libelle", {"precedent": shown, "libelle": label})
             if answer.status != 303:
                 self.find("acts refused", f"label {number}: {answer.status}")
-                shown = re.search(r'name="precedent" value="([^"]*)"', browser.insist("page", "GET", path).text)[1]
+                shown = browser.insist("page", "GET", path).read(r'name="precedent" value="([^"]*)"')
                 continue
             self.acted("labels")
             self.labels.append(label)
@@ -372,8 +379,8 @@ class Browser:
 
     def token_of(self, path):
         """The token of a page's form, and the page."""
-        page = self.insist("page", "GET", path).text
-        return re.search(r'name="jeton" value="([^"]+)"', page)[1], page
+        page = self.insist("page", "GET", path)
+        return page.read(r'name="jeton" value="([^"]+)"'), page
 
     def create(self, structure, label):
         path = f"/structures/{structure}/utilisateurs-techniques"
@@ -381,13 +388,13 @@ class Browser:
         answer = self.insist("write", "POST", path, {"jeton": token, "libelle": label})
         assert answer.status == 303, f"a creation was answered {answer.status}"
         login, password = self.display(answer.location)
-        return Account(int(re.search(r"/utilisateurs-techniques/(\d+)/", answer.location)[1]), login, [password])
+        return Account(int(answer.location.split("/")[2]), login, [password])
 
     def reset(self, account):
         """Whether it was acknowledged."""
         path = f"/utilisateurs-techniques/{account.id}"
         token, page = self.token_of(path)
-        version = re.search(r'name="version" value="(\d+)"', page)[1]
+        version = page.read(r'name="version" value="(\d+)"')
         answer = self.insist("write", "POST", f"{path}/mot-de-passe", {"jeton": token, "version": version, "ancien": "0"})
         if answer.status != 303:
             self.load.find("acts refused", f"reset of {account.login}: {answer.status}")
@@ -398,9 +405,9 @@ class Browser:
 
     def display(self, path):
         """Login and password of a récapitulatif; no password where an earlier answer had it and was lost."""
-        page = self.insist("page", "GET", path).text
-        login = re.search(r"(TECH_\d+_\w+)(?:<wbr>)?@cpro\.fr", page)[1] + "@cpro.fr"
-        shown = re.search(r'<output[^>]*id="mot-de-passe"[^>]*>(.*?)</output>', page, re.S)
+        page = self.insist("page", "GET", path)
+        login = page.read(r"(TECH_\d+_\w+)(?:<wbr>)?@cpro\.fr") + "@cpro.fr"
+        shown = re.search(r'<output[^>]*id="mot-de-passe"[^>]*>(.*?)</output>', page.text, re.S)
         return login, html.unescape(re.sub(r"<[^>]*>", "", shown[1])).strip() if shown else None
 
 
