@@ -1,6 +1,7 @@
 //! The API: how programs authenticate with a technical user, and what their calls answer.
 
 mod calls;
+mod connections;
 mod documentation;
 mod introspection;
 mod jwt;

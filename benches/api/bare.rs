@@ -10,7 +10,7 @@ use axum::{
 };
 use raccord::domain::random;
 use serde::Serialize;
-use sqlx::PgPool;
+use sqlx::{Executor, PgPool, Postgres};
 use tokio::net::TcpListener;
 
 /// Reads a manager's memberships, as `recuperer/rattachements` does.
@@ -21,12 +21,21 @@ pub const LOOK_UP: &str = "/jeton";
 pub const WRITE: &str = "/ecriture";
 
 pub fn router(pool: PgPool) -> Router {
-    let read = format!("{READ}/{{manager}}");
+    let state = Arc::new(pool);
     Router::new()
-        .route(&read, post(memberships))
+        .merge(reading(state.clone()))
         .route(WRITE, post(write))
         .route(LOOK_UP, post(look_up))
-        .with_state(Arc::new(pool))
+        .with_state(state)
+}
+
+/// The handler of [`READ`] alone, on these connections.
+pub fn reading<S: Clone + Send + Sync + 'static, D>(database: Arc<D>) -> Router<S>
+where
+    D: Send + Sync + 'static,
+    for<'c> &'c D: Executor<'c, Database = Postgres>,
+{
+    Router::new().route(&format!("{READ}/{{manager}}"), post(memberships::<D>)).with_state(database)
 }
 
 pub async fn serve(router: Router) -> SocketAddr {
@@ -81,7 +90,10 @@ struct Paging {
     total: i64,
 }
 
-async fn memberships(State(pool): State<Arc<PgPool>>, Path(manager): Path<i64>) -> Json<MembershipsAnswer> {
+async fn memberships<D>(State(database): State<Arc<D>>, Path(manager): Path<i64>) -> Json<MembershipsAnswer>
+where
+    for<'c> &'c D: Executor<'c, Database = Postgres>,
+{
     let rows: Vec<Membership> = sqlx::query_as(
         "SELECT s.id AS id_structure, m.id AS id_rattachement_structure, s.identifier AS identifiant_structure,
                 s.identifier_type AS type_identifiant_structure, s.designation AS designation_structure,
@@ -90,7 +102,7 @@ async fn memberships(State(pool): State<Arc<PgPool>>, Path(manager): Path<i64>) 
           WHERE m.user_id = $1 ORDER BY m.structure_id LIMIT 100",
     )
     .bind(manager)
-    .fetch_all(&*pool)
+    .fetch_all(&*database)
     .await
     .expect("the query works");
     let total = rows.first().map_or(0, |row| row.total);

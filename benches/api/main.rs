@@ -22,7 +22,7 @@ mod peers;
 mod program;
 mod refusals;
 
-use std::{env, net::SocketAddr, time::Duration};
+use std::{env, net::SocketAddr, sync::Arc, time::Duration};
 
 use accounts::{Accounts, MEMBERSHIPS};
 use common::{Takes, TestPortal, TestService};
@@ -31,7 +31,7 @@ use load::{CONNECTIONS, Measure, Variant, milliseconds, percentile};
 use nginx::Nginx;
 use peers::Peers;
 use raccord::{
-    db,
+    db::{self, api::connections::Connections},
     settings::Settings,
     web::{self, api::state::ApiState, edge::state::AppState, paths},
 };
@@ -105,11 +105,9 @@ async fn measure_calls(wanted: &Wanted) {
     let (raccord, plain) = start_servers(&pool, &plain_pool).await;
     let many = (wanted.accounts > 0).then_some(&many);
     let mut variants = variants(raccord, plain, &one, many, &service);
-    let same_pool = bare::serve(bare::router(pool.clone())).await;
-    variants.insert(
-        1,
-        Variant::new("bare, read, portal's pool", same_pool, many.unwrap_or(&one).bare_requests()).beside(READ),
-    );
+    let same = bare::serve(bare::reading(Arc::new(Connections::from(pool.clone()))).with_state(())).await;
+    let same = Variant::new("bare, read, same connections", same, many.unwrap_or(&one).bare_requests());
+    variants.insert(1, same.beside(READ));
     let nginx = Nginx::start(raccord).await;
     if let Some(nginx) = &nginx {
         let calls =

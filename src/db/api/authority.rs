@@ -4,10 +4,10 @@
 //! `structures_within_rights` (which structures), `account_standing` with its twin
 //! `credential_standing` (whether at all), and `network_admits` (from where).
 
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder, Row};
+use sqlx::{FromRow, Postgres, QueryBuilder, Row};
 use time::{Duration, OffsetDateTime};
 
-use super::{Caller, PresentedCredentials};
+use super::{Caller, PresentedCredentials, connections::Connections};
 use crate::domain::{
     restrictions::{CallerAddress, scope},
     structure_identifier::IdentifierType,
@@ -70,14 +70,14 @@ pub struct TokenFacts {
 /// # Errors
 /// Database errors.
 pub async fn over_own_api(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
 ) -> sqlx::Result<Option<(Caller, (Authority, Vec<String>))>> {
     let mut query = QueryBuilder::new("SELECT a.*, a.networks::text[] AS cidrs, NULL::boolean AS over_structure, ");
     query.push(CHOSEN).push(" FROM ");
     push_authority(&mut query, presented);
     query.push(" a WHERE a.opens_api");
-    let Some(row) = query.build().fetch_optional(pool).await? else { return Ok(None) };
+    let Some(row) = query.build().fetch_optional(database).await? else { return Ok(None) };
     let (caller, authority) = AuthorityRow::from_row(&row)?.authority();
     Ok(Some((caller, (authority, row.try_get("cidrs")?))))
 }

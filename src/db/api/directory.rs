@@ -1,10 +1,11 @@
 //! The API's statements on the directory of structures.
 
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder};
+use sqlx::{FromRow, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use super::{
     Caller, Order, Page, PresentedCredentials,
+    connections::Connections,
     names::{self, Condition, ENOUGH, Place, Plan, Source, Words},
 };
 use crate::domain::{
@@ -95,13 +96,13 @@ pub struct Found {
 /// # Errors
 /// Database errors.
 pub async fn search(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
     criteria: &Criteria,
     page: Page,
 ) -> sqlx::Result<Option<(Caller, Found)>> {
     let words = search_words(criteria.names.iter().map(String::as_str));
-    let search = Search { pool, presented, criteria, page };
+    let search = Search { database, presented, criteria, page };
     if words.is_empty() {
         return search.run(&Plan::comparing(Vec::new())).await;
     }
@@ -114,19 +115,19 @@ pub async fn search(
             search.run(&Plan::comparing(Condition::all(&words, Place::Inside))).await
         };
     }
-    let Some(words) = Words::look_up(pool, presented, &words).await? else { return Ok(None) };
+    let Some(words) = Words::look_up(database, presented, &words).await? else { return Ok(None) };
     if words.may_be_enough() {
         let found = search.run(&words.beginnings()).await?;
         if found.as_ref().is_none_or(|(_, found)| found.total >= ENOUGH) || words.are_frequent() {
             return Ok(found);
         }
     }
-    search.run(&words.parts(pool).await?).await
+    search.run(&words.parts(database).await?).await
 }
 
 /// One search of a caller.
 struct Search<'a> {
-    pool: &'a PgPool,
+    database: &'a Connections,
     presented: &'a PresentedCredentials,
     criteria: &'a Criteria,
     page: Page,
@@ -155,7 +156,7 @@ impl Search<'_> {
         query.push(" ORDER BY k.place");
         // Not prepared: the best plan depends on the values, and so many combinations would push
         // the statements of all other calls out of the connection's cache.
-        let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(self.pool).await?;
+        let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(self.database).await?;
         let Some(first) = rows.first() else { return Ok(None) };
         let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
         let counted = first.total;
@@ -427,7 +428,7 @@ impl StructureRef {
 /// # Errors
 /// Database errors.
 pub async fn consult(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
     structure: &StructureRef,
 ) -> sqlx::Result<Option<(Caller, Option<Consulted>)>> {
@@ -458,7 +459,7 @@ pub async fn consult(
         structure.identifier().map(|(_, text)| text),
         presented.address(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(database)
     .await?;
     let Some(row) = row else { return Ok(None) };
     let caller = Caller { technical_user_id: row.technical_user_id, at: row.at, sunset: row.sunset };

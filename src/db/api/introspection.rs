@@ -1,11 +1,12 @@
 //! What a service is told of a credential: the service and the credential are judged in one
 //! statement.
 
-use sqlx::{FromRow, PgPool, QueryBuilder, Row};
+use sqlx::{FromRow, QueryBuilder, Row};
 
 use super::{
     Caller, PresentedCredentials,
     authority::{Authority, AuthorityRow, CHOSEN, OPENS_SERVICE, push_authority, push_over_structure},
+    connections::Connections,
 };
 use crate::domain::structure_identifier::IdentifierType;
 
@@ -31,7 +32,7 @@ pub struct Service {
 /// # Errors
 /// Database errors.
 pub async fn introspect(
-    pool: &PgPool,
+    database: &Connections,
     service: &PresentedService,
     presented: &PresentedCredentials,
     structure: Option<(IdentifierType, &str)>,
@@ -43,7 +44,7 @@ pub async fn introspect(
     query.push(" AS over_structure, ").push(CHOSEN).push(" FROM ");
     push_authority(&mut query, presented);
     query.push(" a WHERE ").push(OPENS_SERVICE).push(") a ON true");
-    let Some(row) = query.build().fetch_optional(pool).await? else { return Ok(None) };
+    let Some(row) = query.build().fetch_optional(database).await? else { return Ok(None) };
     let service =
         Service { id: row.try_get("service_id")?, name: row.try_get("name")?, audience: row.try_get("audience")? };
     let is_active = row.try_get::<Option<i64>, _>("technical_user_id")?.is_some();
@@ -55,12 +56,12 @@ pub async fn introspect(
 ///
 /// # Errors
 /// Database errors.
-pub async fn service(pool: &PgPool, presented: &PresentedService) -> sqlx::Result<Option<i64>> {
+pub async fn service(database: &Connections, presented: &PresentedService) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!(
         r#"SELECT id AS "id!" FROM service_caller($1, $2)"#,
         presented.client_id,
         presented.secret_digest,
     )
-    .fetch_optional(pool)
+    .fetch_optional(database)
     .await
 }

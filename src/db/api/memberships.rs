@@ -1,9 +1,9 @@
 //! The current memberships (« rattachements ») of the caller's principal manager (rule 5), or those
 //! that were chosen for the caller.
 
-use sqlx::{PgPool, Postgres, QueryBuilder, Row, postgres::PgRow};
+use sqlx::{Postgres, QueryBuilder, Row, postgres::PgRow};
 
-use super::{Caller, Page, PresentedCredentials};
+use super::{Caller, Page, PresentedCredentials, connections::Connections};
 use crate::domain::{role::Role, structure_identifier::IdentifierType};
 
 /// One of the principal manager's memberships.
@@ -36,17 +36,17 @@ pub struct ApiMemberships {
 /// # Errors
 /// Database errors.
 pub async fn of_manager(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
     page: Page,
 ) -> sqlx::Result<Option<(Caller, ApiMemberships)>> {
     let mut query = within_rights(presented);
     query.push(page.order_of_structures());
     query.push(" OFFSET ").push_bind(page.offset()).push(" LIMIT ").push_bind(page.limit()).push(") p ON true");
-    let Some((caller, rows)) = read(&query.build().fetch_all(pool).await?)? else { return Ok(None) };
+    let Some((caller, rows)) = read(&query.build().fetch_all(database).await?)? else { return Ok(None) };
     let shown = i64::try_from(rows.len()).unwrap_or(i64::MAX);
     let is_last = (1..page.limit()).contains(&shown) || page.offset() == 0 && shown == 0;
-    let total = if is_last { page.offset() + shown } else { count(pool, presented).await? };
+    let total = if is_last { page.offset() + shown } else { count(database, presented).await? };
     Ok(Some((caller, ApiMemberships { rows, total })))
 }
 
@@ -55,12 +55,12 @@ pub async fn of_manager(
 /// # Errors
 /// Database errors.
 pub async fn active(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
 ) -> sqlx::Result<Option<(Caller, Vec<ApiMembership>)>> {
     let mut query = within_rights(presented);
     query.push("WHERE s.active ORDER BY s.id LIMIT 10000) p ON true");
-    read(&query.build().fetch_all(pool).await?)
+    read(&query.build().fetch_all(database).await?)
 }
 
 /// The statement up to the structures `s` of the memberships `m` within the caller's rights: what
@@ -111,7 +111,7 @@ fn unknown_word(column: usize) -> sqlx::Error {
 }
 
 /// How many memberships are within the caller's rights.
-async fn count(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<i64> {
+async fn count(database: &Connections, presented: &PresentedCredentials) -> sqlx::Result<i64> {
     let digests = presented.digests();
     sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM api_caller($1, $2, $3::text::inet) c
@@ -120,6 +120,6 @@ async fn count(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<
         digests.as_deref(),
         presented.address(),
     )
-    .fetch_one(pool)
+    .fetch_one(database)
     .await
 }

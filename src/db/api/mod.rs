@@ -4,6 +4,7 @@
 
 pub mod authority;
 pub mod call_log;
+pub mod connections;
 pub mod directory;
 pub mod introspection;
 pub mod memberships;
@@ -14,10 +15,11 @@ pub mod tokens;
 pub mod verification;
 pub mod verifiers;
 
-use sqlx::{PgPool, Postgres, QueryBuilder};
+use sqlx::{Postgres, QueryBuilder};
 use time::OffsetDateTime;
 
 use crate::domain::{restrictions::CallerAddress, verifier::Verifier};
+use connections::Connections;
 
 /// The credentials of a call, and where it comes from. The database judges them in each statement.
 #[derive(Clone, Debug)]
@@ -76,7 +78,7 @@ pub struct Caller {
 ///
 /// # Errors
 /// Database errors.
-pub async fn caller(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Result<Option<Caller>> {
+pub async fn caller(database: &Connections, presented: &PresentedCredentials) -> sqlx::Result<Option<Caller>> {
     let digests = presented.digests();
     sqlx::query_as!(
         Caller,
@@ -85,7 +87,7 @@ pub async fn caller(pool: &PgPool, presented: &PresentedCredentials) -> sqlx::Re
         digests.as_deref(),
         presented.address(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(database)
     .await
 }
 

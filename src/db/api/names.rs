@@ -8,9 +8,9 @@
 //! entries of the rarest word if they are few, else the entries of all words side by side, which
 //! the index gives in the order of ids, until the page is full.
 
-use sqlx::{PgPool, Postgres, QueryBuilder};
+use sqlx::{Postgres, QueryBuilder};
 
-use super::{Page, PresentedCredentials};
+use super::{Page, PresentedCredentials, connections::Connections};
 
 /// So many names are a whole page: words are not searched by their parts then.
 pub(super) const ENOUGH: i64 = 100;
@@ -185,7 +185,7 @@ pub(super) struct Words {
 impl Words {
     /// Looks them up; none for an invalid caller.
     pub(super) async fn look_up(
-        pool: &PgPool,
+        database: &Connections,
         presented: &PresentedCredentials,
         words: &[String],
     ) -> sqlx::Result<Option<Self>> {
@@ -215,7 +215,7 @@ impl Words {
                  WHERE w.word >= t.word AND w.word < t.next LIMIT ",
         );
         query.push_bind(2 * FREQUENT).push(") e) ELSE 0 END AS structures) m");
-        let known: Vec<Known> = query.build_query_as().persistent(false).fetch_all(pool).await?;
+        let known: Vec<Known> = query.build_query_as().persistent(false).fetch_all(database).await?;
         Ok((!known.is_empty()).then_some(Self { known }))
     }
 
@@ -276,14 +276,14 @@ impl Words {
     }
 
     /// How names whose words contain the searched ones are found.
-    pub(super) async fn parts(&self, pool: &PgPool) -> sqlx::Result<Plan> {
+    pub(super) async fn parts(&self, database: &Connections) -> sqlx::Result<Plan> {
         let words: Vec<String> = self.known.iter().map(|known| known.word.clone()).collect();
         let all = Condition::all(&words, Place::Inside);
         let mut by_entries: Vec<&Known> = self.known.iter().collect();
         by_entries.sort_by_key(|known| known.entries);
         let mut frequent = None;
         for known in by_entries {
-            let Some(containing) = Containing::look_up(pool, &known.word).await? else { continue };
+            let Some(containing) = Containing::look_up(database, &known.word).await? else { continue };
             if containing.entries < FREQUENT {
                 return Ok(Plan::few(Entries::Words(containing.words), &known.word, all));
             }
@@ -306,13 +306,13 @@ struct Containing {
 
 impl Containing {
     /// Looks them up; none if there are more than [`CONTAINING`].
-    async fn look_up(pool: &PgPool, word: &str) -> sqlx::Result<Option<Self>> {
+    async fn look_up(database: &Connections, word: &str) -> sqlx::Result<Option<Self>> {
         let words: Vec<String> =
             sqlx::query_scalar("SELECT word FROM directory_words WHERE word LIKE $1 ORDER BY word LIMIT $2")
                 .persistent(false)
                 .bind(format!("%{word}%"))
                 .bind(CONTAINING + 1)
-                .fetch_all(pool)
+                .fetch_all(database)
                 .await?;
         if i64::try_from(words.len()).unwrap_or(i64::MAX) > CONTAINING {
             return Ok(None);
@@ -323,7 +323,7 @@ impl Containing {
         .persistent(false)
         .bind(&words)
         .bind(FREQUENT)
-        .fetch_one(pool)
+        .fetch_one(database)
         .await?;
         Ok(Some(Self { words, entries }))
     }

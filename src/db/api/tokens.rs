@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::{Caller, PresentedCredentials};
+use super::{Caller, PresentedCredentials, connections::Connections};
 use crate::domain::service::DEFAULT_TOKEN_SECONDS;
 
 /// How long a token lives that names no service.
@@ -50,7 +50,7 @@ pub enum TokenScope {
 /// # Errors
 /// Database errors.
 pub async fn issue(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
     token: &NewToken,
 ) -> sqlx::Result<Option<(Caller, ChosenStructures)>> {
@@ -76,11 +76,11 @@ pub async fn issue(
         token.issued,
         presented.address(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(database)
     .await?;
     let Some(row) = issued else { return Ok(None) };
     if ends_oldest(&token.hash) {
-        end_oldest(pool, row.technical_user_id).await?;
+        end_oldest(database, row.technical_user_id).await?;
     }
     let caller = Caller { technical_user_id: row.technical_user_id, at: row.at, sunset: row.sunset };
     Ok(Some((caller, row.chosen)))
@@ -93,7 +93,7 @@ fn ends_oldest(token_hash: &[u8]) -> bool {
 
 /// Keeps the account's newest [`MOST_TOKENS`], so that the table stays bounded. A row that a
 /// parallel call is ending is left to it.
-async fn end_oldest(pool: &PgPool, technical_user_id: i64) -> sqlx::Result<()> {
+async fn end_oldest(database: &Connections, technical_user_id: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "DELETE FROM access_tokens WHERE token_hash IN (
              SELECT token_hash FROM access_tokens WHERE token_hash IN (
@@ -103,7 +103,7 @@ async fn end_oldest(pool: &PgPool, technical_user_id: i64) -> sqlx::Result<()> {
         technical_user_id,
         MOST_TOKENS,
     )
-    .execute(pool)
+    .execute(database)
     .await?;
     Ok(())
 }
@@ -128,7 +128,7 @@ pub struct Target {
 /// # Errors
 /// Database errors.
 pub async fn targets(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
     audiences: &[String],
 ) -> sqlx::Result<Option<(Caller, ChosenStructures, Vec<Target>)>> {
@@ -142,7 +142,7 @@ pub async fn targets(
         audiences,
         presented.address(),
     )
-    .fetch_all(pool)
+    .fetch_all(database)
     .await?;
     let Some(first) = rows.first() else { return Ok(None) };
     let caller = Caller { technical_user_id: first.technical_user_id, at: first.at, sunset: first.sunset };
@@ -159,7 +159,7 @@ pub async fn targets(
 /// # Errors
 /// Database errors.
 pub async fn revoke(
-    pool: &PgPool,
+    database: &Connections,
     presented: &PresentedCredentials,
     token_hash: &[u8],
 ) -> sqlx::Result<Option<Caller>> {
@@ -174,7 +174,7 @@ pub async fn revoke(
         token_hash,
         presented.address(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(database)
     .await
 }
 

@@ -1,11 +1,12 @@
 //! What a gateway is told of a credential: the service that its URL names and the credential are
 //! judged in one statement.
 
-use sqlx::{FromRow, PgPool, Postgres, QueryBuilder, Row};
+use sqlx::{FromRow, Postgres, QueryBuilder, Row};
 
 use super::{
     Caller, PresentedCredentials,
     authority::{Authority, AuthorityRow, CHOSEN, OPENS_SERVICE, push_authority, push_over_structure},
+    connections::Connections,
 };
 use crate::domain::structure_identifier::IdentifierType;
 
@@ -42,7 +43,11 @@ pub enum Verdict {
 ///
 /// # Errors
 /// Database errors.
-pub async fn check(pool: &PgPool, presented: &PresentedCredentials, check: Check<'_>) -> sqlx::Result<Checked> {
+pub async fn check(
+    database: &Connections,
+    presented: &PresentedCredentials,
+    check: Check<'_>,
+) -> sqlx::Result<Checked> {
     let mut query = QueryBuilder::new("SELECT v.id IS NOT NULL AS is_known, v.name, a.*, ");
     match check.service {
         Some(_) => query.push(OPENS_SERVICE),
@@ -52,7 +57,7 @@ pub async fn check(pool: &PgPool, presented: &PresentedCredentials, check: Check
     query.push_bind(check.service.map(str::to_owned)).push(" LEFT JOIN LATERAL (");
     push_credential(&mut query, presented, check);
     query.push(") a ON true");
-    let row = query.build().fetch_one(pool).await?;
+    let row = query.build().fetch_one(database).await?;
     let is_valid = row.try_get::<Option<i64>, _>("technical_user_id")?.is_some();
     let verdict = |authority| -> sqlx::Result<Verdict> {
         Ok(match (check.service.is_some() && !row.try_get::<bool, _>("is_known")?, row.try_get("opens")?) {

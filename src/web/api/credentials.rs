@@ -30,7 +30,7 @@ pub async fn lock_network(
     if checksum(credential).is_none() {
         return Ok(false);
     }
-    restrictions::lock_on_first_call(state.database(), presented).await
+    restrictions::lock_on_first_call(state.api_pool(), presented).await
 }
 
 /// Verifies a password that has no verifier under a key of the key file (it is older than
@@ -52,7 +52,7 @@ pub async fn write_missing_verifier(
 ) -> Result<bool, ApiError> {
     let Some(checksum) = checksum(credential) else { return Ok(false) };
     let Some(verifier) = presented.first() else { return Ok(false) };
-    let pool = state.database();
+    let pool = state.api_pool();
     let key_ids: Vec<_> = presented.iter().map(|verifier| verifier.key_id.clone()).collect();
     for unverified in verifiers::find_missing(pool, &credential.login, checksum, &key_ids).await? {
         if matches(state, credential, &unverified, context).await? {
@@ -115,7 +115,7 @@ pub fn record_refused(
 }
 
 async fn count(state: &ApiState, keys: Vec<Key>) -> Result<ApiError, ApiError> {
-    Ok(match throttles::begin_alone(state.database(), keys).await? {
+    Ok(match throttles::begin_alone(state.api_pool(), keys).await? {
         Begun::Counted(_) => ApiError::Unauthorized,
         Begun::Wait(seconds) => ApiError::TooManyRequests { seconds },
     })

@@ -91,6 +91,6 @@ pub async fn keys(
     Extension(context): Extension<RequestContext>,
 ) -> Result<Json<KeySet>, ApiError> {
     let _share = state.accounts.stranger(context.address).await?;
-    let published = signing_keys::published(state.database()).await?;
+    let published = signing_keys::published(state.api_pool()).await?;
     Ok(Json(KeySet { keys: published.into_iter().map(Jwk::new).collect() }))
 }

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 
 use super::{accounts::AccountShares, call_log::CallLog, unknown_clients::UnknownClients};
 use crate::{
+    db::api::connections::Connections,
     domain::{
         credential::Credential,
         verifier::{Verifier, VerifierKey},
@@ -25,6 +26,7 @@ pub struct ApiState(Arc<Parts>);
 /// See [`ApiState`].
 pub struct Parts {
     pub app: AppState,
+    connections: Connections,
     pub call_log: CallLog,
     pub accounts: AccountShares,
     pub unknown_clients: UnknownClients,
@@ -37,14 +39,20 @@ pub struct Parts {
 impl ApiState {
     pub fn new(app: AppState) -> Self {
         let accounts = AccountShares::of(app.api_pool.options().get_max_connections());
+        let connections = app.api_pool.clone().into();
         let call_log = CallLog::counting_in(app.metrics.refused_calls.clone());
         let unknown_clients = UnknownClients::default();
         let (verifier_keys, description) = (OnceLock::new(), OnceLock::new());
-        Self(Arc::new(Parts { app, call_log, accounts, unknown_clients, verifier_keys, description }))
+        Self(Arc::new(Parts { app, connections, call_log, accounts, unknown_clients, verifier_keys, description }))
     }
 
     /// The connections for calls; the portal has others.
-    pub fn database(&self) -> &PgPool {
+    pub fn database(&self) -> &Connections {
+        &self.connections
+    }
+
+    /// The same connections, for transactions and for what is done once in many calls.
+    pub fn api_pool(&self) -> &PgPool {
         &self.app.api_pool
     }
 

@@ -159,7 +159,7 @@ async fn signed(
 /// The key that signs, opened with the key file at each use: a rotation acts at once, and the
 /// process keeps no private key.
 async fn signing_key(state: &ApiState) -> Result<SigningKey, ApiError> {
-    let stored = signing_keys::current(state.database()).await?;
+    let stored = signing_keys::current(state.api_pool()).await?;
     let keys = state.app.keys()?;
     let key = stored.and_then(|stored| keys.open_signing_key(&stored.sealed, &stored.id));
     key.ok_or_else(|| {
