@@ -17,6 +17,10 @@ use crate::domain::{
 /// more than the search.
 const MAX_COUNTED: i64 = 10_000;
 
+/// What is compared of a structure with a few names: the names themselves, the criteria beside
+/// which names come first, and the orders of a page.
+const COMPARED: &str = "id, identifier_type, identifier, search_text, active, country_code, moa, moa_only";
+
 /// Search criteria; all must match.
 #[derive(Clone, Debug, Default)]
 pub struct Criteria {
@@ -170,14 +174,16 @@ impl Search<'_> {
         plan.left.is_empty() && !self.criteria.compare_rows()
     }
 
-    /// Reads each row of the entries once, for the count and for the page.
+    /// Reads each row of the entries once, for the count and for the page; of each only what these
+    /// need, since up to [`names::FREQUENT`] rows are read.
     fn push_few(&self, query: &mut QueryBuilder<Postgres>, entries: &names::Entries, plan: &Plan) {
         if self.is_by_ids(plan) && self.page.order.is_none() {
             return entries.push_ids(query);
         }
-        query.push("SELECT s.* FROM (");
+        query.push("SELECT ").push(if self.page.order.is_none() { "s.id" } else { "s.*" }).push(" FROM (");
         entries.push_ids(query);
-        query.push(") e CROSS JOIN LATERAL (SELECT * FROM structures WHERE id = e.id OFFSET 0) s WHERE true");
+        query.push(") e CROSS JOIN LATERAL (SELECT ").push(COMPARED);
+        query.push(" FROM structures WHERE id = e.id OFFSET 0) s WHERE true");
         self.push_conditions(query, &plan.left);
     }
 

@@ -16,7 +16,7 @@ use super::{Page, PresentedCredentials, connections::Connections};
 pub(super) const ENOUGH: i64 = 100;
 
 /// From so many entries on, a word is frequent: its entries are not all read.
-const FREQUENT: i64 = 10_000;
+pub(super) const FREQUENT: i64 = 10_000;
 
 /// So many words of the directory may begin with a searched word for their entries to be read side
 /// by side. The planner's work grows with each.
