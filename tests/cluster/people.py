@@ -202,8 +202,8 @@ class Load:
             lambda: self.call(5, account),
             lambda: self.change_labels(Browser(self, manager, 6), structures[0]),
             lambda: self.sign_in_and_out(other, 7),
-            lambda: self.create_and_reset(Browser(self, manager, 8), structures[1]),
-            lambda: self.create_and_reset(Browser(self, manager, 9), structures[2]),
+            lambda: self.create_and_reset(Browser(self, manager, 8), structures[1::2]),
+            lambda: self.create_and_reset(Browser(self, manager, 9), structures[2::2]),
             *[lambda node=node: self.ask_ready(node) for node in NODES],
         ]
         self.threads = [threading.Thread(target=self.guarded, args=(worker,), daemon=True) for worker in workers]
@@ -296,8 +296,9 @@ class Load:
                 self.check_ended(session)
             self.rest(0.3)
 
-    def create_and_reset(self, browser, structure):
-        for number in itertools.count(1):
+    def create_and_reset(self, browser, structures):
+        """In each structure in turn: one takes no more than RACCORD_MAX_TECHNICAL_USERS."""
+        for number, structure in enumerate(itertools.cycle(structures), 1):
             if self.over.is_set():
                 return
             account = browser.create(structure, f"Chaos : compte {number}")
