@@ -83,7 +83,7 @@ async fn page_by_name(
         StructureRow,
         r#"SELECT s.id, s.designation, s.identifier_type AS "identifier_type: IdentifierType", s.identifier, s.active, s.total AS "total!",
                   t.technical_users AS "technical_users!", t.next_expiry, days_until(t.next_expiry) AS next_expiry_days
-             FROM (SELECT *, count(*) OVER () AS total FROM structures
+             FROM (SELECT id, designation, identifier_type, identifier, active, search_text, count(*) OVER () AS total FROM structures
                     WHERE principal_manager_id = $1
                       AND ($2 = '' OR position((SELECT replace(search_key($2), ' ', '')) IN replace(search_text, ' ', '')) > 0
                            OR position((SELECT lower(regexp_replace($2, '\s', '', 'g'))) IN replace(lower(identifier), ' ', '')) > 0)
