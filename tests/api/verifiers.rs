@@ -233,6 +233,7 @@ impl Drop for FullQueue {
 async fn a_wrong_password_is_not_hashed() {
     let (portal, account) = portal_with_account().await;
     let old = portal.account_without_verifier(2).await;
+    let others = [portal.account_without_verifier(2).await, portal.account_without_verifier(2).await];
     let suspended = portal.account(3).await;
     portal.set_status(suspended.id, TechnicalUserStatus::Suspended).await;
     let full = FullQueue::of(&portal).await;
@@ -248,7 +249,11 @@ async fn a_wrong_password_is_not_hashed() {
         }
     }
     assert_eq!(status(&portal.program(), &account).await, 200);
-    assert_eq!(status(&portal.program(), &old).await, 429, "what must be hashed is told to come back");
+    // One may find the place of a hash that has just ended.
+    let program = portal.program();
+    let statuses =
+        [status(&program, &old).await, status(&program, &others[0]).await, status(&program, &others[1]).await];
+    assert!(statuses.contains(&429), "what must be hashed is told to come back: {statuses:?}");
     drop(full);
 }
 

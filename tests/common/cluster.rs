@@ -52,8 +52,8 @@ impl Database {
         Self { url: cluster().await.url(&name).expect("the owner's URL"), name, clock: Mutex::default() }
     }
 
-    /// A copy of the schema with what `fill` adds, which `source` and `size` stand for. It is filled
-    /// once, and kept until the schema or the source changes: large ones take long.
+    /// A copy of the schema with what `fill` adds, which `source` and `size` stand for. It is
+    /// filled once, and kept until the schema or the source changes: large ones take long.
     pub async fn filled(source: &str, size: i64, fill: impl AsyncFnOnce(&PgPool)) -> Self {
         let schema = TEMPLATE.get_or_init(make_template).await;
         let made_from = format!("{FILLED}{}", mark([schema, source].concat()));

@@ -661,6 +661,7 @@ impl State {
         let account = &self.accounts[account];
         match account.status {
             Status::Active if account.current.until <= self.now => "Expiré",
+            Status::Active if !self.active => "Structure inactive",
             Status::Active => "Actif",
             Status::Suspended => "Suspendu",
             Status::Deleted => "Supprimé",
