@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use sqlx::{
     Connection, PgPool,
-    migrate::Migrator,
+    migrate::{MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use time::OffsetDateTime;
@@ -109,18 +109,38 @@ pub fn serving_pools(pool_of_start: &PgPool, max_connections: u32) -> Pools {
     Pools { portal, strangers, api: pool(options, for_api) }
 }
 
+/// A migration locks tables in an order of its own, and instances of the version before go on
+/// serving: where it and a request wait for each other, PostgreSQL ends one of them. The migration
+/// has then changed nothing, and begins again, so many times at most.
+const MIGRATION_TRIES: u32 = 20;
+
 /// Applies the pending migrations. Several instances may do so at once: an advisory lock serialises
 /// them. Where none is pending, no right to change the schema is needed.
 ///
 /// # Errors
 /// The database is unreachable, or a migration that was applied differs from this version's.
-pub async fn migrate(pool: &PgPool) -> Result<(), sqlx::migrate::MigrateError> {
+pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     let mut migrator = sqlx::migrate!();
     if is_up_to_date(pool, &migrator).await {
         return Ok(());
     }
     // During an upgrade, an instance of the previous version may start on the schema of the next.
-    migrator.set_ignore_missing(true).run(pool).await
+    migrator.set_ignore_missing(true);
+    for _ in 1..MIGRATION_TRIES {
+        match migrate_once(pool, &migrator).await {
+            Err(MigrateError::ExecuteMigration(error, version)) if is_deadlock(&error) => {
+                tracing::warn!(version, "a migration and requests waited for each other: it begins again");
+            }
+            migrated => return migrated,
+        }
+    }
+    migrate_once(pool, &migrator).await
+}
+
+/// On a connection that is closed afterwards: where a migration fails, it still has the lock.
+async fn migrate_once(pool: &PgPool, migrator: &Migrator) -> Result<(), MigrateError> {
+    let mut connection = pool.acquire().await?.detach();
+    migrator.run(&mut connection).await
 }
 
 /// Whether every migration was applied with its present checksum. False where that cannot be read.
@@ -149,6 +169,11 @@ async fn applied_migrations(pool: &PgPool) -> Vec<(i64, Vec<u8>)> {
 #[must_use]
 pub fn is_unstorable_text(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("22021"))
+}
+
+/// Whether PostgreSQL ended a transaction since it and another one waited for each other.
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("40P01"))
 }
 
 /// Whether an error is a violation of this constraint.

@@ -2,6 +2,7 @@
 
 use raccord::db;
 use sqlx::{PgPool, migrate::Migrator};
+use tokio::time::{Duration, sleep};
 
 use super::postgres::Postgres;
 use crate::common::DIRECTORY;
@@ -74,4 +75,30 @@ async fn names_of_before_the_words_are_found_once_the_schema_is_brought_up_to_da
     // The index of towns has the new keys.
     let town = "SET enable_seqscan = off; SELECT designation FROM structures WHERE search_key(city) LIKE 'faaa%'";
     assert_eq!(sql(town), "COMMUNE DE TAʻARAPŪ");
+}
+
+/// 255 changes tables in the order second_factors, users; a request had locked them in the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_migration_that_waits_for_a_request_which_waits_for_it_begins_again() {
+    let postgres = Postgres::start(&[]);
+    let url = postgres.url("raccord", "raccord");
+    let pool = db::pool(url.parse().expect("a sound URL"), 4);
+    migrate_before(&pool, 255).await;
+    postgres.sql(
+        "raccord",
+        "INSERT INTO users (login, last_name, first_name, contact_address) VALUES ('a@b.fr', 'A', 'B', 'a@b.fr')",
+    );
+    let mut request = pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT FROM users FOR NO KEY UPDATE").execute(&mut *request).await.expect("the person's lock");
+    let goes_on = async {
+        while postgres.sql("raccord", "SELECT count(*) FROM pg_locks WHERE NOT granted") == "0" {
+            sleep(Duration::from_millis(20)).await;
+        }
+        // The migration has waited for longer, and is ended.
+        sqlx::query("SELECT FROM second_factors").execute(&mut *request).await.expect("the request goes on");
+        request.commit().await.expect("it ends well");
+    };
+    let (migrated, ()) = tokio::join!(db::migrate(&pool), goes_on);
+    migrated.expect("it begins again, and ends");
+    assert_eq!(db::pending_migrations(&pool).await, 0);
 }
