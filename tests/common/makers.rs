@@ -134,6 +134,12 @@ impl TestPortal {
         account
     }
 
+    /// As `raccord user disable` leaves a person.
+    pub async fn disable(&self, person: &Person) {
+        let disabled = "UPDATE users SET disabled_at = portal_now() WHERE login = $1";
+        sqlx::query(disabled).bind(&person.login).execute(&self.pool).await.expect("a person who is disabled");
+    }
+
     /// The same as a version of the portal made it that knew no verifiers.
     pub async fn account_without_verifier(&self, structure_id: i64) -> Account {
         let password = Password::generate(&mut random::os_rng());

@@ -84,6 +84,10 @@ async fn an_import_of_managers_says_whom_it_replaces_and_who_ran_it() {
         assert_eq!(code, 0, "{told}");
         assert!(told.contains(&replaces) && told.contains("1 principal managers replaced"), "{told}");
     }
+    portal.disable(&manager).await;
+    let back = text.replace("noa@rennes.example", &manager.login);
+    let (code, told) = import(&portal, "managers", back.as_bytes(), &[]);
+    assert!(code != 0 && told.contains("this person is disabled"), "{code}: {told}");
     let events = portal.audit_events_of("MANAGER_CHANGED").await;
     assert_eq!(events.iter().map(|event| event.actor.as_str()).collect::<Vec<_>>(), ["opérateur (Zoé Petit)"]);
     let (_, told) = import(&portal, "managers", text.as_bytes(), &[]);

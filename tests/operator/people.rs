@@ -149,6 +149,36 @@ async fn a_person_is_signed_out_and_gets_another_link() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_invitation_that_is_refused_changes_nothing_and_takes_no_structure_from_its_manager() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let named = format!("SIRET:{}", structure.identifier);
+    let (code, _, errors) = on(&portal, &["user", "disable", &manager.login, "--by", "Zoé Petit"]);
+    assert_eq!(code, 0, "{errors}");
+    let other = portal.structure("Ville de Fougères").await;
+    let free = format!("SIRET:{}", other.identifier);
+    let invite = |login: &str, structure: &str, role: &str| {
+        let of = ["user", "invite", "--login", login, "--last-name", "Petit", "--first-name", "Lou"];
+        let further =
+            ["--contact", "nouvelle@exemple.fr", "--replace-address", "--structure", structure, "--role", role];
+        [&of[..], &further].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = portal.all_contents().await;
+    for (arguments, says) in [
+        (invite("lou@exemple.fr", &named, "GESTIONNAIRE_PRINCIPAL"), "raccord structure appoint"),
+        (invite(&manager.login, &free, "GESTIONNAIRE_PRINCIPAL"), "this person is disabled"),
+        (invite(&manager.login, &free, "UTILISATEUR"), "this person is disabled"),
+        (invite(&manager.login, &free, "GESTIONAIRE"), "GESTIONAIRE: is unknown"),
+        (invite(&manager.login, "SIRET:21750001600019", "UTILISATEUR"), "no structure has this identifier"),
+    ] {
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let (code, _, errors) = on(&portal, &arguments);
+        assert!(code != 0 && errors.contains(says), "{code}: {errors}");
+        assert_eq!(portal.all_contents().await, before, "{says}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_command_is_said_in_one_line() {
     let portal = TestPortal::start().await;
     let (manager, _) = portal.manager().await;

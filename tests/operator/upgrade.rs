@@ -77,7 +77,7 @@ async fn names_of_before_the_words_are_found_once_the_schema_is_brought_up_to_da
     assert_eq!(sql(town), "COMMUNE DE TAʻARAPŪ");
 }
 
-/// 255 changes tables in the order second_factors, users; a request had locked them in the other.
+/// 255 changes `second_factors` first, then `users`; a request had locked them in the other order.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migration_that_waits_for_a_request_which_waits_for_it_begins_again() {
     let postgres = Postgres::start(&[]);

@@ -34,11 +34,16 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
     let Invite { login, last_name, first_name, contact, .. } = arguments;
     let person = NewPerson::checked(login, &typed(last_name), &typed(first_name), &typed(contact))?;
     let address = person.contact_address();
+    let membership = membership(arguments, strict_siret)?;
+    let attachment =
+        membership.as_ref().map(|(structure, role)| Attachment { person: &person, structure, role: *role });
+    if let Some(attachment) = attachment {
+        try_first(pool, &actor, attachment).await?;
+    }
     let is_replaced =
         arguments.replace_address && contact_addresses::assign(pool, &actor, person.login(), address).await?;
     let mut is_new = false;
-    if let Some((structure, role)) = membership(arguments, strict_siret)? {
-        let attachment = Attachment { person: &person, structure: &structure, role };
+    if let Some(attachment) = attachment {
         is_new = import::attach(pool, &actor, attachment, Mode::Load).await?.is_new_person;
     }
     // `attach` has already invited a new person.
@@ -60,6 +65,18 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
         ),
     }
     Ok(Outcome::Done)
+}
+
+/// Refuses a membership before anything is changed. One operator's invitation takes no structure
+/// from its principal manager.
+async fn try_first(pool: &PgPool, actor: &Actor, attachment: Attachment<'_>) -> Result<(), CliError> {
+    match import::attach(pool, actor, attachment, Mode::DryRun).await?.replaced {
+        None => Ok(()),
+        Some(manager) => Err(CliError::Usage(format!(
+            "{} has a principal manager, {manager}, who can offer it in the portal; otherwise `raccord structure appoint` gives it",
+            attachment.structure
+        ))),
+    }
 }
 
 async fn resend(pool: &PgPool, actor: &Actor, login: &str) -> Result<Outcome, CliError> {

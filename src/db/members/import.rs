@@ -29,6 +29,8 @@ pub enum AttachError {
     UnknownStructure,
     #[error("this person is the structure's principal manager, which only naming another one can change")]
     IsPrincipalManager,
+    #[error("this person is disabled: `raccord user enable` gives the access back first")]
+    Disabled,
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
@@ -81,7 +83,7 @@ pub struct Attachment<'a> {
 
 /// Gives a person a role in a structure. An unknown person is registered and invited. A new
 /// principal manager replaces the present one, as a designation in the portal does. Repeating it
-/// changes nothing.
+/// changes nothing. A person who is disabled is given nothing.
 ///
 /// # Errors
 /// [`AttachError`].
@@ -119,7 +121,17 @@ async fn attach_in(
         Assigned::Role => (true, None),
         Assigned::Manager(former) => (true, Some(former)),
     };
+    if is_changed && is_disabled(conn, registered.user_id).await? {
+        return Err(AttachError::Disabled);
+    }
     Ok(Attached { is_new_person: registered.is_new, is_changed, replaced })
+}
+
+/// Whether a person is disabled. Their row is not locked: acts lock people before structures.
+async fn is_disabled(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(r#"SELECT disabled_at IS NOT NULL AS "is_disabled!" FROM users WHERE id = $1"#, user_id)
+        .fetch_one(conn)
+        .await
 }
 
 /// Gives the role, unless the person has it already.
