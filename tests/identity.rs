@@ -464,7 +464,10 @@ async fn where_managers_must_have_a_second_factor_they_are_led_to_it_first() {
 #[tokio::test]
 async fn the_operator_takes_a_lost_second_factor_away() {
     use raccord::{
-        db::identity::second_factors::{self, ResetOutcome},
+        db::identity::{
+            provider_identities::EndedIdentities,
+            second_factors::{self, ResetOutcome},
+        },
         domain::audit::Actor,
     };
     let portal = TestPortal::start().await;
@@ -474,7 +477,7 @@ async fn the_operator_takes_a_lost_second_factor_away() {
     let reset = || second_factors::reset(&portal.pool, &operator, &manager.login);
     assert_eq!(reset().await.unwrap(), ResetOutcome::NoSecondFactor);
     enrol(&portal, &browser).await;
-    assert_eq!(reset().await.unwrap(), ResetOutcome::Done);
+    assert_eq!(reset().await.unwrap(), ResetOutcome::Done(EndedIdentities::default()));
     assert!(browser.get("/mon-compte").await.location().starts_with("/connexion"), "open sessions end");
     portal.signed_in(&manager).await;
     assert_eq!(portal.events_of("SECOND_FACTOR_RESET").await, 1);

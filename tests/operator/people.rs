@@ -336,3 +336,31 @@ async fn two_operators_appoint_a_principal_manager_where_none_is_left() {
     assert_eq!(portal.mails_of("manager_changed").await.len(), 3);
     assert_eq!(on(&portal, &["audit", "verify"]).0, 0);
 }
+
+/// Whoever used a session that was left open may have linked an identity of theirs.
+#[tokio::test(flavor = "multi_thread")]
+async fn linked_identities_end_with_the_sessions_that_the_operator_ends() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let link = "INSERT INTO provider_identities (user_id, issuer, subject, address) \
+                SELECT id, 'https://fournisseur.example', 'x', 'inconnu@exemple.fr' FROM users";
+    for act in ["sign-out", "reset-mfa", "disable"] {
+        let browser = portal.signed_in(&manager).await;
+        if act == "reset-mfa" {
+            crate::identity::enrol(&portal, &browser).await;
+        }
+        portal.execute(link).await;
+        let (code, _, told) = on(&portal, &["user", act, &manager.login, "--by", "Zoé Petit"]);
+        assert!(code == 0 && told.contains("1 linked identity ended"), "{act}: {told}");
+        assert_eq!(portal.count("provider_identities").await, 0, "{act}");
+    }
+    // Without a password it is the only way in, unless the access itself ends.
+    assert_eq!(on(&portal, &["user", "enable", &manager.login, "--by", "Zoé Petit"]).0, 0);
+    portal.execute("UPDATE users SET password_hash = NULL").await;
+    portal.execute(link).await;
+    let (code, _, told) = on(&portal, &["user", "sign-out", &manager.login, "--by", "Zoé Petit"]);
+    assert!(code == 0 && told.contains("has no password, and 1 linked identity stay"), "{told}");
+    assert_eq!(portal.count("provider_identities").await, 1);
+    assert_eq!(on(&portal, &["user", "disable", &manager.login, "--by", "Zoé Petit"]).0, 0);
+    assert_eq!(portal.count("provider_identities").await, 0);
+}

@@ -7,7 +7,7 @@ use crate::{
         error::{CliError, Outcome},
         output::counted,
     },
-    db::identity::access,
+    db::identity::{access, provider_identities::EndedIdentities},
     domain::{audit::Actor, operator::Reason},
 };
 
@@ -20,6 +20,7 @@ pub async fn disable(pool: &PgPool, actor: &Actor, login: &str, reason: Option<&
     let disabled = access::disable(pool, actor, login, reason).await?.ok_or_else(|| CliError::no_such_person(login))?;
     let done = if disabled.is_changed { "is disabled, and signed out everywhere" } else { "was disabled already" };
     eprintln!("{login} {done}");
+    report_identities(login, EndedIdentities { ended: disabled.identities, kept: 0 });
     if disabled.managed > 0 {
         eprintln!(
             "{login} is still principal manager of {}, whose technical users go on: see `raccord user show {login}` \
@@ -45,7 +46,23 @@ pub async fn enable(pool: &PgPool, actor: &Actor, login: &str) -> Result<Outcome
 /// # Errors
 /// Where no person has this login.
 pub async fn sign_out(pool: &PgPool, actor: &Actor, login: &str) -> Result<Outcome, CliError> {
-    let open = access::sign_out(pool, actor, login).await?.ok_or_else(|| CliError::no_such_person(login))?;
-    eprintln!("{login} is signed out; {} had been open", counted(open, "session"));
+    let done = access::sign_out(pool, actor, login).await?.ok_or_else(|| CliError::no_such_person(login))?;
+    eprintln!("{login} is signed out; {} had been open", counted(done.sessions, "session"));
+    report_identities(login, done.identities);
     Ok(Outcome::Done)
+}
+
+/// Says what became of the identities at the identity provider, where there are any.
+pub fn report_identities(login: &str, EndedIdentities { ended, kept }: EndedIdentities) {
+    let named = |count| format!("{count} linked {}", if count == 1 { "identity" } else { "identities" });
+    if ended > 0 {
+        eprintln!("{} ended: the person links theirs again", named(ended));
+    }
+    if kept > 0 {
+        eprintln!(
+            "{login} has no password, and {} stay: where one may be a stranger's, `raccord user invite --resend \
+             --login {login}` mails a link whose use ends them",
+            named(kept)
+        );
+    }
 }

@@ -43,10 +43,10 @@ pub enum User {
     Invite(Invite),
     /// End a person's access to the portal: when they leave, or their account was stolen
     ///
-    /// Sign-in is refused as if the password were wrong, their sessions, links and calendar end at
-    /// once, and no mail gives the access back; `raccord user enable` does. What they are in
-    /// structures stays. Technical users of structures that they manage go on: `raccord structure
-    /// appoint` gives these another principal manager.
+    /// Sign-in is refused as if the password were wrong, their sessions, links, calendar and linked
+    /// identities (ProConnect) end at once, and no mail gives the access back; `raccord user
+    /// enable` does. What they are in structures stays. Technical users of structures that they
+    /// manage go on: `raccord structure appoint` gives these another principal manager.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Disable {
         /// What the person signs in with
@@ -67,8 +67,10 @@ pub enum User {
     },
     /// End all sessions of a person
     ///
-    /// Their password stays: they can sign in again. Where another person may know it, disable the
-    /// account, or have a new password chosen (`raccord user invite --resend`).
+    /// Their linked identities (ProConnect) end too, since a stranger at an open session may have
+    /// linked one; a person who has no password keeps them. Their password stays: they can sign in
+    /// again. Where another person may know it, disable the account, or have a new password chosen
+    /// (`raccord user invite --resend`), which ends every identity.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     SignOut {
         /// What the person signs in with
@@ -78,7 +80,8 @@ pub enum User {
     },
     /// Take away the second factor of a person who has lost it
     ///
-    /// The password alone then signs the person in, their open sessions end, and a mail tells them.
+    /// The password alone then signs the person in, their open sessions and linked identities end,
+    /// and a mail tells them. A person who has no password keeps their identities.
     /// Verify who asks: a thief of the password would ask for the same.
     ResetMfa {
         /// What the person signs in with

@@ -2,6 +2,7 @@
 
 use sqlx::PgPool;
 
+use super::access::report_identities;
 use crate::{
     cli::error::{CliError, Outcome},
     db::identity::second_factors::{self, ResetOutcome},
@@ -14,8 +15,9 @@ use crate::{
 /// Where the login is unknown, or the person has no second factor.
 pub async fn run(pool: &PgPool, actor: &Actor, login: &str) -> Result<Outcome, CliError> {
     match second_factors::reset(pool, actor, login).await? {
-        ResetOutcome::Done => {
-            eprintln!("{login} signs in with the password alone; their sessions are closed and a mail tells them");
+        ResetOutcome::Done(identities) => {
+            eprintln!("{login} needs no second factor any more; their sessions are closed and a mail tells them");
+            report_identities(login, identities);
             Ok(Outcome::Done)
         }
         ResetOutcome::NoSuchPerson => Err(CliError::no_such_person(login)),

@@ -3,7 +3,11 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use super::{invitations, locks, sessions};
+use super::{
+    invitations, locks,
+    provider_identities::{self, EndedIdentities},
+    sessions,
+};
 use crate::{
     db::audit::{self, Event},
     domain::audit::{Action, Actor},
@@ -16,11 +20,22 @@ pub struct Disabled {
     pub is_changed: bool,
     /// Structures whose principal manager the person still is.
     pub managed: i64,
+    /// Linked identities that were ended.
+    pub identities: i64,
+}
+
+/// A person whose sessions were ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignedOut {
+    /// How many sessions there were.
+    pub sessions: i64,
+    pub identities: EndedIdentities,
 }
 
 /// Ends a person's access: sign-in, links and calendar are refused, and the sessions end with their
-/// envelopes and with what waits in the person's name. Memberships stay, and technical users keep
-/// the rights that they derive from them. `None` where no person has this login.
+/// envelopes, with what waits in the person's name and with the linked identities. Memberships
+/// stay, and technical users keep the rights that they derive from them. `None` where no person has
+/// this login.
 ///
 /// # Errors
 /// Database errors.
@@ -30,9 +45,14 @@ pub async fn disable(pool: &PgPool, actor: &Actor, login: &str, reason: &str) ->
         sqlx::query!("UPDATE users SET disabled_at = portal_now() WHERE id = $1 AND disabled_at IS NULL", user_id)
             .execute(&mut *tx)
             .await?;
-    let disabled = Disabled { is_changed: changed.rows_affected() == 1, managed: managed(&mut tx, user_id).await? };
+    let disabled = Disabled {
+        is_changed: changed.rows_affected() == 1,
+        managed: managed(&mut tx, user_id).await?,
+        identities: provider_identities::count(&mut tx, user_id).await?,
+    };
     if disabled.is_changed {
         sessions::end_all(&mut tx, actor, user_id).await?;
+        provider_identities::forget(&mut tx, user_id).await?;
         invitations::end_all_links(&mut tx, user_id).await?;
         record(&mut tx, actor, Action::PersonDisabled, login, reason).await?;
         tx.commit().await?;
@@ -59,19 +79,20 @@ pub async fn enable(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<O
     Ok(Some(true))
 }
 
-/// Ends all sessions of a person, with their envelopes, what waits in the person's name, and the
-/// marks of their known browsers.
-/// Returns how many sessions there were; `None` where no person has this login.
+/// Ends all sessions of a person, with their envelopes, what waits in the person's name, the marks
+/// of their known browsers and, where they have a password, their linked identities. `None` where
+/// no person has this login.
 ///
 /// # Errors
 /// Database errors.
-pub async fn sign_out(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Option<i64>> {
+pub async fn sign_out(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Option<SignedOut>> {
     let Some((mut tx, user_id)) = begin(pool, login).await? else { return Ok(None) };
     let open = sessions::count(&mut tx, user_id).await?;
     sessions::end_all(&mut tx, actor, user_id).await?;
+    let identities = provider_identities::forget_beside_password(&mut tx, user_id).await?;
     record(&mut tx, actor, Action::SessionClosed, login, "toutes les sessions").await?;
     tx.commit().await?;
-    Ok(Some(open))
+    Ok(Some(SignedOut { sessions: open, identities }))
 }
 
 /// Begins a transaction with the row of the person locked who has this login.

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 
 use super::{
     locks, mailboxes,
+    provider_identities::{self, EndedIdentities},
     sessions::{self, Kept},
 };
 use crate::{
@@ -361,13 +362,13 @@ pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, kept: Kept<'_>)
 /// The outcome of the operator's reset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResetOutcome {
-    Done,
+    Done(EndedIdentities),
     NoSuchPerson,
     NoSecondFactor,
 }
 
 /// Removes the second factor of a person who has lost it, and ends their sessions with their
-/// envelopes.
+/// envelopes and, where they have a password, their linked identities.
 ///
 /// # Errors
 /// Database errors.
@@ -378,10 +379,11 @@ pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Re
         return Ok(ResetOutcome::NoSecondFactor);
     }
     sessions::end_all(&mut tx, actor, user_id).await?;
+    let identities = provider_identities::forget_beside_password(&mut tx, user_id).await?;
     audit::record(&mut tx, Event { subject: login, ..Event::of(actor, Action::SecondFactorReset) }).await?;
     announce(&mut tx, actor, user_id, SecondFactorChange::Reset).await?;
     tx.commit().await?;
-    Ok(ResetOutcome::Done)
+    Ok(ResetOutcome::Done(identities))
 }
 
 async fn remove(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<bool> {

@@ -192,6 +192,33 @@ pub(super) async fn forget(conn: &mut PgConnection, user_id: i64) -> sqlx::Resul
     Ok(())
 }
 
+/// What an operator's act made of a person's linked identities.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndedIdentities {
+    pub ended: i64,
+    /// Those of a person who has no password: they would have no way in.
+    pub kept: i64,
+}
+
+/// Forgets the identities of a person whose row is locked: a stranger at a session that was left
+/// open may have linked one. They stay where the person has no password.
+pub(super) async fn forget_beside_password(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<EndedIdentities> {
+    let count = count(&mut *conn, user_id).await?;
+    let has_password =
+        sqlx::query_scalar!(r#"SELECT password_hash IS NOT NULL AS "has_password!" FROM users WHERE id = $1"#, user_id);
+    if !has_password.fetch_one(&mut *conn).await? {
+        return Ok(EndedIdentities { ended: 0, kept: count });
+    }
+    forget(conn, user_id).await?;
+    Ok(EndedIdentities { ended: count, kept: 0 })
+}
+
+/// How many identities of a person are linked.
+pub(super) async fn count(conn: &mut PgConnection, user_id: i64) -> sqlx::Result<i64> {
+    let linked = list(conn, user_id).await?.len();
+    Ok(i64::try_from(linked).unwrap_or(i64::MAX))
+}
+
 /// Forgets a person's identities but the one with which this session began: another session may
 /// have linked one. They stay where this session began with a password that no longer counts.
 pub(super) async fn forget_others(conn: &mut PgConnection, user_id: i64, session_hash: &[u8]) -> sqlx::Result<()> {
