@@ -45,8 +45,6 @@ enum SendError {
     Notification(#[from] serde_json::Error),
     #[error("the address {recipient}: {error}")]
     Address { recipient: String, error: AddressError },
-    #[error("the invited person is not there")]
-    NoGuest,
     #[error("RACCORD_SECRET_KEY_FILE: {0}")]
     SecretKeys(#[from] io::Error),
     #[error("the text: {0}")]
@@ -144,14 +142,16 @@ impl MailSender {
         Ok(())
     }
 
-    /// The recipient and the message; `None` where there is nothing to confirm any more. A mail
+    /// The recipient and the message; `None` where there is nothing to confirm any more, or the
+    /// person of a link is disabled. A mail
     /// with a link to choose a password goes to a mailbox that the person has now, since it may
     /// have waited for hours.
     async fn write(&self, conn: &mut PgConnection, mail: &WaitingMail) -> Result<Option<(String, Message)>, SendError> {
         let notice: Notification = serde_json::from_value(mail.notice.clone())?;
         let (recipient, guest) = match notice {
             Notification::Invitation { user_id, .. } | Notification::PasswordForgotten { user_id } => {
-                let (address, guest) = self.create_link(conn, user_id, &mail.recipient, &self.message_id(mail)).await?;
+                let link = self.create_link(conn, user_id, &mail.recipient, &self.message_id(mail)).await?;
+                let Some((address, guest)) = link else { return Ok(None) };
                 (address, Some(guest))
             }
             Notification::ContactAddressToConfirm { user_id, ref address, epoch } => {
@@ -180,20 +180,20 @@ impl MailSender {
     }
 
     /// Creates the link in the transaction that marks the mail sent, so that no secret is stored in
-    /// the outbox.
+    /// the outbox. `None` where the person is disabled.
     async fn create_link(
         &self,
         conn: &mut PgConnection,
         user_id: i64,
         mailbox: &str,
         message_id: &str,
-    ) -> Result<(String, Guest), SendError> {
-        let guest = invitations::find_guest(&mut *conn, user_id, mailbox).await?.ok_or(SendError::NoGuest)?;
+    ) -> Result<Option<(String, Guest)>, SendError> {
+        let Some(guest) = invitations::find_guest(&mut *conn, user_id, mailbox).await? else { return Ok(None) };
         let token = secret_keys::load(&self.secret_key_file)?.link_token(message_id);
         let lifetime = if guest.has_password { link_lifetime::PASSWORD_CHOICE } else { link_lifetime::INVITATION };
         invitations::create(conn, user_id, &guest.address, &random::digest(&token), lifetime).await?;
         let name = format!("{} {}", guest.first_name, guest.last_name);
-        Ok((guest.address, Guest { name, login: guest.login, token, lifetime }))
+        Ok(Some((guest.address, Guest { name, login: guest.login, token, lifetime })))
     }
 
     /// The same for a link that confirms an address. `None` where it does not wait for that any

@@ -364,3 +364,18 @@ async fn linked_identities_end_with_the_sessions_that_the_operator_ends() {
     assert_eq!(on(&portal, &["user", "disable", &manager.login, "--by", "Zoé Petit"]).0, 0);
     assert_eq!(portal.count("provider_identities").await, 0);
 }
+
+/// A mail that waits while its person is disabled brings no link, and a link that was made
+/// meanwhile does not outlive it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_link_of_a_disabled_person_lives_once_they_are_enabled() {
+    let portal = TestPortal::start().await;
+    let (manager, _) = portal.manager().await;
+    let act = |act| on(&portal, &["user", act, &manager.login, "--by", "Zoé Petit"]).0;
+    assert_eq!(on(&portal, &["user", "invite", "--resend", "--login", &manager.login]).0, 0);
+    assert_eq!(act("disable"), 0);
+    assert_eq!((portal.send_mails().await.len(), portal.unsent_mails().await), (0, 0));
+    assert_eq!(portal.count("invitations").await, 0);
+    portal.invitation(&manager).await;
+    assert_eq!((act("enable"), portal.count("invitations").await), (0, 0));
+}

@@ -74,6 +74,8 @@ pub async fn enable(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<O
     if changed.rows_affected() == 0 {
         return Ok(Some(false));
     }
+    // A mail that was being sent when they were disabled has made one since.
+    invitations::end_all_links(&mut tx, user_id).await?;
     record(&mut tx, actor, Action::PersonEnabled, login, "").await?;
     tx.commit().await?;
     Ok(Some(true))

@@ -104,7 +104,8 @@ pub struct Guest {
     pub has_password: bool,
 }
 
-/// The person with this number, who is to get a link in this mailbox.
+/// The person with this number, who is to get a link in this mailbox; `None` where they are
+/// disabled.
 ///
 /// # Errors
 /// Database errors.
@@ -114,7 +115,7 @@ pub async fn find_guest(conn: &mut PgConnection, user_id: i64, mailbox: &str) ->
         r#"SELECT login, first_name, last_name, password_hash IS NOT NULL AS "has_password!",
                   coalesce((SELECT address FROM person_mailboxes WHERE user_id = $1 AND lower(address) = lower($2) LIMIT 1),
                            confirmed_address, contact_address) AS "address!"
-             FROM users WHERE id = $1"#,
+             FROM users WHERE id = $1 AND disabled_at IS NULL"#,
         user_id,
         mailbox,
     )
