@@ -120,13 +120,7 @@ impl Loader<'_> {
         if entries.is_empty() {
             return Ok(Tally::default());
         }
-        let loaded = match self.mode {
-            Mode::Load => {
-                directory::respell(self.pool, &entries).await?;
-                directory::load(self.pool, &self.actor, &entries).await?
-            }
-            Mode::DryRun => directory::rehearse(self.pool, &self.actor, &entries).await?,
-        };
+        let loaded = directory::import(self.pool, &self.actor, &entries, self.mode).await?;
         let all = i64::try_from(entries.len()).unwrap_or(i64::MAX);
         Ok(Tally { created: loaded.created, updated: loaded.updated, unchanged: all - loaded.created - loaded.updated })
     }

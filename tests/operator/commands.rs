@@ -272,6 +272,7 @@ async fn identifiers_are_loaded_in_one_form_however_they_are_written() {
             "USACME INC Acme",
         ]
     );
+    assert_eq!(portal.details_of("STRUCTURE_EDITED").await, ["identifiant : USACMEINC → USACME INC"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,10 +1,11 @@
 //! Loads the public directory of structures, from the operator's file.
 
 use serde::Serialize;
-use sqlx::{PgExecutor, PgPool, types::Json};
+use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 
 use crate::domain::{
     audit::{Action, Actor},
+    import_mode::Mode,
     structure_identifier::IdentifierType,
 };
 
@@ -45,11 +46,8 @@ pub struct Loaded {
 }
 
 /// Gives structures outside the Union the spaces of their identifiers, which versions before left
-/// out.
-///
-/// # Errors
-/// Database errors.
-pub async fn respell(executor: impl PgExecutor<'_>, entries: &[DirectoryEntry]) -> sqlx::Result<()> {
+/// out, with an event in the history of each.
+async fn respell(conn: &mut PgConnection, actor: &Actor, entries: &[DirectoryEntry]) -> sqlx::Result<()> {
     let is_spaced = |entry: &&DirectoryEntry| {
         entry.identifier_type == IdentifierType::HorsUe.code() && entry.identifier.contains(' ')
     };
@@ -58,26 +56,39 @@ pub async fn respell(executor: impl PgExecutor<'_>, entries: &[DirectoryEntry]) 
         return Ok(());
     }
     sqlx::query!(
-        "UPDATE structures s SET identifier = line.identifier FROM unnest($1::text[]) line(identifier)
-          WHERE s.identifier_type = 'HORS_UE' AND s.identifier = replace(line.identifier, ' ', '')
-            AND NOT EXISTS (SELECT FROM structures e WHERE e.identifier_type = 'HORS_UE' AND e.identifier = line.identifier)",
+        "WITH respelt AS (
+             UPDATE structures s SET identifier = line.identifier FROM unnest($1::text[]) line(identifier)
+              WHERE s.identifier_type = 'HORS_UE' AND s.identifier = replace(line.identifier, ' ', '')
+                AND NOT EXISTS (SELECT FROM structures e WHERE e.identifier_type = 'HORS_UE' AND e.identifier = line.identifier)
+             RETURNING s.id, s.identifier
+         )
+         INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
+         SELECT $2, $3, $4, $5, id, identifier,
+                'identifiant : ' || replace(identifier, ' ', '') || ' → ' || identifier FROM respelt",
         &spaced,
+        actor.user_id,
+        actor.name,
+        actor.address,
+        Action::StructureEdited.code(),
     )
-    .execute(executor)
+    .execute(conn)
     .await?;
     Ok(())
 }
 
-/// What [`load`] would change, after [`respell`]: nothing is kept. An identifier that an earlier
-/// call would have created counts as created again.
+/// Loads entries, as [`load`] does, after correcting spellings of before. A dry run keeps nothing:
+/// an identifier that an earlier call would have created counts as created again.
 ///
 /// # Errors
-/// Database errors.
-pub async fn rehearse(pool: &PgPool, actor: &Actor, entries: &[DirectoryEntry]) -> sqlx::Result<Loaded> {
+/// Database errors; nothing is changed then.
+pub async fn import(pool: &PgPool, actor: &Actor, entries: &[DirectoryEntry], mode: Mode) -> sqlx::Result<Loaded> {
     let mut tx = pool.begin().await?;
-    respell(&mut *tx, entries).await?;
+    respell(&mut tx, actor, entries).await?;
     let loaded = load(&mut *tx, actor, entries).await?;
-    tx.rollback().await?;
+    match mode {
+        Mode::Load => tx.commit().await?,
+        Mode::DryRun => tx.rollback().await?,
+    }
     Ok(loaded)
 }
 
