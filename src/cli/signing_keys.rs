@@ -16,6 +16,7 @@ use crate::{
         signing_key::{SigningKey, pem},
     },
     secret_keys::{self, KeyFileError},
+    server,
     settings::Settings,
 };
 
@@ -39,7 +40,7 @@ pub async fn run(pool: &PgPool, settings: &Settings, act: &Act) -> Result<Outcom
         Act::Pem { key } => print_pem(pool, *key).await?,
         Act::Rotate(operator) => rotate(pool, &operator.actor(), settings).await?,
         Act::Replace(operator) => {
-            let keys = keyring(settings)?;
+            let keys = present_keyring(pool, settings).await?;
             signing_keys::replace(pool, &operator.actor(), &[new_key(&keys), new_key(&keys)]).await?;
             eprintln!("all signing keys are new");
         }
@@ -53,7 +54,7 @@ pub async fn run(pool: &PgPool, settings: &Settings, act: &Act) -> Result<Outcom
 /// Where the key file cannot be read.
 pub async fn ensure(pool: &PgPool, actor: &Actor, settings: &Settings) -> Result<(), CliError> {
     if signing_keys::current(pool).await?.is_none() {
-        let keys = keyring(settings)?;
+        let keys = known_keyring(pool, settings).await?;
         signing_keys::begin(pool, actor, &[new_key(&keys), new_key(&keys)]).await?;
     }
     Ok(())
@@ -68,7 +69,7 @@ impl Listed<4> for ListedKey {
 }
 
 async fn rotate(pool: &PgPool, actor: &Actor, settings: &Settings) -> Result<(), CliError> {
-    let keys = keyring(settings)?;
+    let keys = present_keyring(pool, settings).await?;
     let Some(next) = signing_keys::next(pool).await? else {
         ensure(pool, actor, settings).await?;
         eprintln!("the first signing keys are made");
@@ -96,6 +97,18 @@ async fn print_pem(pool: &PgPool, key: WhichKey) -> Result<(), CliError> {
     let none = || CliError::Usage("there are no signing keys yet; `raccord service add --jwt` makes them".into());
     print!("{}", pem(&public.ok_or_else(none)?.1));
     Ok(())
+}
+
+/// The keys, of a file that `raccord serve` takes.
+async fn known_keyring(pool: &PgPool, settings: &Settings) -> Result<Keyring, CliError> {
+    server::require_known_keys(&settings.secret_key_file, pool).await?;
+    keyring(settings)
+}
+
+/// The same, where the file may be another one than before, after a loss: a missing one would be
+/// made here, and found by no instance.
+async fn present_keyring(pool: &PgPool, settings: &Settings) -> Result<Keyring, CliError> {
+    if settings.secret_key_file.exists() { keyring(settings) } else { known_keyring(pool, settings).await }
 }
 
 fn keyring(settings: &Settings) -> Result<Keyring, CliError> {

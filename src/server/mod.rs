@@ -144,7 +144,10 @@ pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Re
 
 /// Refuses a key file that is missing or another database's: this instance would find right codes
 /// wrong, and seal what no other instance opens. A database that needs no key yet takes any.
-async fn require_known_keys(path: &Path, pool: &PgPool) -> Result<(), ServeError> {
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn require_known_keys(path: &Path, pool: &PgPool) -> Result<(), ServeError> {
     let in_use = key_names::in_use(pool).await?;
     // A missing file would be made, with a new key.
     let is_known = path.exists() && {

@@ -601,3 +601,22 @@ async fn signing_keys_are_made_rotated_and_replaced() {
     let expected = ["SIGNING_KEYS_MADE", "SIGNING_KEYS_ROTATED", "SIGNING_KEYS_REPLACED", "SIGNING_KEYS_ROTATED"];
     assert_eq!(acts, expected);
 }
+
+/// No instance would open what is sealed under a key that a command has made.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_makes_a_key_file_where_the_database_knows_another() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let (manager, _) = portal.manager().await;
+    crate::identity::enrol(&portal, &portal.signed_in(&manager).await).await;
+    for arguments in [
+        &["service", "add", "a", "--audience", "https://a.example", "--jwt"][..],
+        &["signing-key", "rotate"],
+        &["signing-key", "replace"],
+    ] {
+        let (code, _, errors) = on(&portal, &directory, arguments);
+        assert!(code == 1 && errors.contains("has none of the keys"), "{arguments:?}: {code} {errors}");
+        assert!(!directory.path().join("secret.key").exists(), "{arguments:?}");
+    }
+    assert_eq!((portal.count("services").await, portal.count("signing_keys").await), (0, 0));
+}
