@@ -2,7 +2,7 @@
 //! reset.
 
 use raccord::{
-    db::members::import::{self, Attachment},
+    db::members::import::{self, Allowed, Attachment},
     domain::{
         audit::Actor,
         import_mode::Mode,
@@ -98,7 +98,7 @@ async fn the_import_of_managers_flags_too_also_after_a_time_without_one() {
     let import = async |login: &str| {
         let person = NewPerson::checked(login, "Petit", "Lou", login).unwrap();
         let role = Role::PrincipalManager;
-        let attachment = Attachment { person: &person, structure: &identifier, role };
+        let attachment = Attachment { person: &person, structure: &identifier, role, allowed: Allowed::ALL };
         import::attach(&portal.pool, &Actor::operator(), attachment, Mode::Load).await.unwrap();
     };
     let told = async |recipient: &str| {

@@ -3,7 +3,7 @@
 use axum::{body::Body, http::Request};
 use futures_util::future::join_all;
 use raccord::{
-    db::members::import::{self, Attachment},
+    db::members::import::{self, Allowed, Attachment},
     domain::{
         audit::Actor,
         import_mode::Mode,
@@ -230,7 +230,7 @@ async fn an_offer_ends_where_the_operator_names_another_manager() {
     for named in [&lou, &scene.manager] {
         let person = NewPerson::checked(&named.login, "Petit", "Lou", &named.contact_address).unwrap();
         let (pool, role) = (&scene.portal.pool, Role::PrincipalManager);
-        let attachment = Attachment { person: &person, structure: &identifier, role };
+        let attachment = Attachment { person: &person, structure: &identifier, role, allowed: Allowed::ALL };
         import::attach(pool, &Actor::operator(), attachment, Mode::Load).await.unwrap();
         scene.stands_no_more(&scene.heir, named).await;
     }

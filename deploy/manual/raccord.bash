@@ -1277,7 +1277,7 @@ _raccord() {
             return 0
             ;;
         raccord__subcmd__import__subcmd__managers)
-            opts="-h --report --dry-run --by --help"
+            opts="-h --report --dry-run --restore-removed --by --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -58,6 +58,7 @@ complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_
 complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_subcommand_from managers" -l report -d 'Write the refused lines to this file, each with the reason' -r -F
 complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_subcommand_from managers" -l by -d 'Your name, as the history shows it; without it the history says « opérateur »' -r
 complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_subcommand_from managers" -l dry-run -d 'Try every line, say what would change, and change nothing'
+complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_subcommand_from managers" -l restore-removed -d 'Give roles back to people who were removed from a structure, or left it, since'
 complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_subcommand_from managers" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "structures" -d 'Load the public directory of structures'
 complete -c raccord -n "__fish_raccord_using_subcommand import; and __fish_seen_subcommand_from help" -f -a "managers" -d 'Load people, and what they are in which structures'

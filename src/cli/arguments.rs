@@ -152,10 +152,12 @@ pub enum Import {
     /// be there already.
     ///
     /// A new person is invited by mail to choose a password; `raccord serve` sends the mails. A
-    /// known person keeps name and address. A line that names another principal manager replaces
-    /// the present one, who becomes secondary manager; a mail goes to both. Where several lines
-    /// name one for the same structure, the last one holds. Each bad line is reported with its
-    /// number and why. Running it again changes nothing.
+    /// known person keeps name and address, and is mailed the role: 10 a day at most. A line that
+    /// names another principal manager replaces the present one, who becomes secondary manager; a
+    /// mail goes to both. One who can sign in is replaced only with --by. Where several lines name
+    /// one for the same structure, the last one holds. A line that would give a role back to a
+    /// person who was removed since is refused, unless --restore-removed is given. Each bad line is
+    /// reported with its number and why. Running it again changes nothing.
     #[command(after_help = EXIT_CODES, verbatim_doc_comment)]
     Managers(ManagersFile),
 }
@@ -195,6 +197,11 @@ pub struct ManagersFile {
     /// Each line is tried by itself, without those before it.
     #[arg(long, verbatim_doc_comment)]
     pub dry_run: bool,
+    /// Give roles back to people who were removed from a structure, or left it, since
+    ///
+    /// Without it such a line is refused: the file may be older than the removal.
+    #[arg(long, verbatim_doc_comment)]
+    pub restore_removed: bool,
     #[command(flatten)]
     pub operator: UnnamedOperator,
 }

@@ -18,7 +18,7 @@ use super::{
     table::TableError,
 };
 use crate::{
-    db::members::import::{self, AttachError, Attached, Attachment},
+    db::members::import::{self, Allowed, AttachError, Attached, Attachment, Mailed},
     domain::{audit::Actor, import_mode::Mode, role::Role, structure_identifier::StructureIdentifier},
 };
 
@@ -32,7 +32,8 @@ pub async fn run(pool: &PgPool, file: &ManagersFile, strict_siret: bool) -> Resu
     let last_principals = last_principals(path, strict_siret)?;
     let mut table = FileKind::Managers.open(path)?;
     let mode = Mode::of(file.dry_run);
-    let attaching = Attaching { pool, actor: file.operator.actor(), mode };
+    let allowed = Allowed { replaces_active: file.operator.by.is_some(), restores_removed: file.restore_removed };
+    let attaching = Attaching { pool, actor: file.operator.actor(), mode, allowed };
     let mut report = Report::begin(mode, file.report.as_deref(), path, table.header())?;
     let mut tally = Tally::default();
     while let Some((number, row)) = table.next_row().map_err(|error| CliError::file(path, error))? {
@@ -87,6 +88,7 @@ struct Attaching<'a> {
     pool: &'a PgPool,
     actor: Actor,
     mode: Mode,
+    allowed: Allowed,
 }
 
 impl Attaching<'_> {
@@ -95,7 +97,7 @@ impl Attaching<'_> {
     async fn attach(&self, line: &Line, superseded_by: Option<u64>, number: u64) -> Result<Attached, RowError> {
         let role = if superseded_by.is_some() { Role::SecondaryManager } else { line.role };
         let Line { person, structure, .. } = line;
-        let attachment = Attachment { person, structure, role };
+        let attachment = Attachment { person, structure, role, allowed: self.allowed };
         let attached = import::attach(self.pool, &self.actor, attachment, self.mode).await?;
         if let Some(later) = superseded_by {
             let remark = format_args!("line {later} names another principal manager: this one becomes secondary");
@@ -104,6 +106,10 @@ impl Attaching<'_> {
         if let Some(former) = &attached.replaced {
             let login = person.login();
             Report::remark(number, format_args!("{login} replaces {former} as principal manager of {structure}"));
+        }
+        if attached.mailed == Mailed::TooMany {
+            let login = person.login();
+            Report::remark(number, format_args!("{login} has been mailed enough new roles today, and not this one"));
         }
         Ok(attached)
     }

@@ -361,6 +361,11 @@ impl TestPortal {
         self.hold_row("SELECT 1 FROM users WHERE id = $1 FOR SHARE", person.id).await
     }
 
+    /// Disables a person, in a transaction that is not committed yet.
+    pub async fn begin_disabling(&self, person: &Person) -> Transaction<'static, Postgres> {
+        self.hold_row("UPDATE users SET disabled_at = portal_now() WHERE id = $1", person.id).await
+    }
+
     /// Ends all sessions, and then the transaction.
     pub async fn end_sessions(&self, mut holder: Transaction<'static, Postgres>) {
         sqlx::query("DELETE FROM sessions").execute(&mut *holder).await.expect("the end");

@@ -2,6 +2,20 @@
 
 use std::fmt::Write;
 
+use raccord::{
+    db::members::{
+        appointment::{self, AppointError, Appointment},
+        import::{self, Allowed, AttachError, Attachment},
+    },
+    domain::{
+        audit::Actor,
+        import_mode::Mode,
+        new_person::NewPerson,
+        role::Role,
+        structure_identifier::{IdentifierType, StructureIdentifier},
+    },
+};
+
 use super::{
     binary::{Directory, raccord, run},
     commands::siret,
@@ -79,7 +93,10 @@ async fn an_import_of_managers_says_whom_it_replaces_and_who_ran_it() {
         "line 2: noa@rennes.example replaces {} as principal manager of SIRET:{}",
         manager.login, structure.identifier
     );
-    for further in [&["--dry-run"][..], &["--by", "Zoé Petit"]] {
+    let (code, told) = import(&portal, "managers", text.as_bytes(), &[]);
+    assert!(code == 3 && told.contains("can sign in: only `--by NAME` replaces them"), "{code}: {told}");
+    assert_eq!(portal.principal_managers().await, [manager.login.as_str()]);
+    for further in [&["--dry-run", "--by", "Zoé Petit"][..], &["--by", "Zoé Petit"]] {
         let (code, told) = import(&portal, "managers", text.as_bytes(), further);
         assert_eq!(code, 0, "{told}");
         assert!(told.contains(&replaces) && told.contains("1 principal managers replaced"), "{told}");
@@ -120,4 +137,69 @@ async fn an_import_that_was_cut_says_how_far_it_came_and_goes_on_when_repeated()
     let (code, told) = import(&portal, "structures", text.as_bytes(), &[]);
     assert_eq!(code, 3, "{told}");
     assert!(told.contains("1000 created, 0 updated, 4000 unchanged, 1 bad"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_mails_whom_it_gives_a_role_and_gives_none_back_that_was_removed_since() {
+    let portal = TestPortal::start().await;
+    let (manager, structure) = portal.manager().await;
+    let noa = portal.person("Noa").await;
+    let row = |role: &str| format!("{MANAGERS}{};Petit;Noa;n@x.fr;SIRET;{};{role}\n", noa.login, structure.identifier);
+    let run = |role: &str, further: &[&str]| import(&portal, "managers", row(role).as_bytes(), further);
+    for role in ["UTILISATEUR", "UTILISATEUR", "GESTIONNAIRE_SECONDAIRE"] {
+        assert_eq!(run(role, &[]).0, 0);
+    }
+    let mails = portal.mails_of("membership_changed").await;
+    let told: Vec<_> = mails.iter().map(|mail| (&mail.recipient, mail.notice["role"].as_str())).collect();
+    let roles = [Some("Utilisateur"), Some("Gestionnaire secondaire")];
+    assert_eq!(told, roles.map(|role| (&noa.contact_address, role)));
+    let removal = format!("/rattachements/{}/retrait", portal.membership_of(&noa).await);
+    portal.signed_in(&manager).await.post(&removal, &[]).await.location();
+    let (code, told) = run("UTILISATEUR", &[]);
+    assert!(code == 3 && told.contains("line 2: ") && told.contains("`--restore-removed`"), "{told}");
+    assert_eq!(portal.find_membership(&noa).await, None);
+    let (code, told) = run("UTILISATEUR", &["--restore-removed"]);
+    assert_eq!((code, portal.find_membership(&noa).await.is_some()), (0, true), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_mails_one_person_ten_roles_a_day() {
+    let portal = TestPortal::start().await;
+    let (_, structures) = portal.manager_with_structures("Alix", 11).await;
+    let noa = portal.person("Noa").await;
+    let rows =
+        structures.iter().map(|of| format!("{};Petit;Noa;n@x.fr;SIRET;{};UTILISATEUR\n", noa.login, of.identifier));
+    let (code, told) = import(&portal, "managers", (MANAGERS.to_owned() + &rows.collect::<String>()).as_bytes(), &[]);
+    assert!(code == 0 && told.contains("line 12: ") && told.contains("enough new roles today"), "{told}");
+    assert_eq!((portal.mails_of("membership_changed").await.len(), portal.roles_of(&noa).await.len()), (10, 11));
+}
+
+/// A person who is being disabled is given no role.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_waits_for_the_act_that_disables_its_person() {
+    let portal = TestPortal::start().await;
+    let structure = portal.structure("Ville de Rennes").await;
+    let noa = portal.person("Noa").await;
+    let identifier = StructureIdentifier::parse(IdentifierType::Siret, &structure.identifier, true).expect("a SIRET");
+    for appoints in [false, true] {
+        portal.execute("UPDATE users SET disabled_at = NULL").await;
+        let disabling = portal.begin_disabling(&noa).await;
+        let (pool, login, identifier) = (portal.pool.clone(), noa.login.clone(), identifier.clone());
+        let giving = tokio::spawn(async move {
+            if appoints {
+                let reason = "départ".parse().expect("a reason");
+                let appointment = Appointment { structure: &identifier, login: &login, reason: &reason };
+                let refused = appointment::appoint(&pool, &Actor::operator(), appointment).await;
+                return matches!(refused, Err(AppointError::Disabled));
+            }
+            let person = NewPerson::checked(&login, "Petit", "Noa", &login).expect("a person");
+            let (structure, allowed) = (&identifier, Allowed::ALL);
+            let attachment = Attachment { person: &person, structure, role: Role::User, allowed };
+            let refused = import::attach(&pool, &Actor::operator(), attachment, Mode::Load).await;
+            matches!(refused, Err(AttachError::Disabled))
+        });
+        portal.until_locked_or(1, || giving.is_finished()).await;
+        disabling.commit().await.expect("the person is disabled");
+        assert!(giving.await.expect("an answer"), "appoints: {appoints}");
+    }
 }

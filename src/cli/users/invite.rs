@@ -13,7 +13,7 @@ use crate::{
             contact_addresses,
             registration::{self, Invitation},
         },
-        members::import::{self, Attachment},
+        members::import::{self, Allowed, Attachment},
     },
     domain::{
         audit::Actor, import_mode::Mode, new_person::NewPerson, person::normalized_login, role::Role,
@@ -35,8 +35,9 @@ pub async fn run(pool: &PgPool, arguments: &Invite, strict_siret: bool) -> Resul
     let person = NewPerson::checked(login, &typed(last_name), &typed(first_name), &typed(contact))?;
     let address = person.contact_address();
     let membership = membership(arguments, strict_siret)?;
+    let allowed = Allowed::ALL;
     let attachment =
-        membership.as_ref().map(|(structure, role)| Attachment { person: &person, structure, role: *role });
+        membership.as_ref().map(|(structure, role)| Attachment { person: &person, structure, role: *role, allowed });
     if let Some(attachment) = attachment {
         try_first(pool, &actor, attachment).await?;
     }

@@ -84,7 +84,7 @@ pub(in crate::db) async fn person(conn: &mut PgConnection, user_id: i64) -> sqlx
 }
 
 /// Locks the row of the person with this login, if there is one, and says who it is.
-pub(super) async fn named_person(conn: &mut PgConnection, login: &str) -> sqlx::Result<Option<i64>> {
+pub(in crate::db) async fn named_person(conn: &mut PgConnection, login: &str) -> sqlx::Result<Option<i64>> {
     sqlx::query_scalar!("SELECT id FROM users WHERE login = $1 FOR NO KEY UPDATE", login).fetch_optional(conn).await
 }
 

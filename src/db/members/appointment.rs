@@ -9,7 +9,7 @@ use super::{
     succession::{self, Appointing, SuccessionError},
 };
 use crate::{
-    db::structures,
+    db::{identity::locks, structures},
     domain::{audit::Actor, operator::Reason, role::Role, structure_identifier::StructureIdentifier},
 };
 
@@ -67,13 +67,14 @@ pub async fn appoint(pool: &PgPool, actor: &Actor, appointment: Appointment<'_>)
     let Appointment { structure, login, reason } = appointment;
     let mut tx = pool.begin().await?;
     let structure = structures::lock_named(&mut tx, structure).await?.ok_or(AppointError::UnknownStructure)?;
+    // Locked after the structure, as everywhere: none is disabled while they are appointed.
+    let person_id = locks::named_person(&mut tx, login).await?.ok_or(AppointError::UnknownPerson)?;
     let person = sqlx::query!(
-        r#"SELECT id, disabled_at, way_in(id, password_hash) IS NOT NULL AS "has_password!" FROM users WHERE login = $1"#,
-        login
+        r#"SELECT id, disabled_at, way_in(id, password_hash) IS NOT NULL AS "has_password!" FROM users WHERE id = $1"#,
+        person_id
     )
-    .fetch_optional(&mut *tx)
-    .await?
-    .ok_or(AppointError::UnknownPerson)?;
+    .fetch_one(&mut *tx)
+    .await?;
     if structure.principal_manager_id == Some(person.id) {
         return Err(AppointError::AlreadyManager);
     }

@@ -332,7 +332,14 @@ pub(super) async fn warn_of_known_passwords(
 }
 
 /// Mails the principal manager that they are it, and whose passwords others know.
-async fn tell_new_manager(conn: &mut PgConnection, actor: &Actor, structure: &ManagedStructure) -> sqlx::Result<()> {
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn tell_new_manager(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    structure: &ManagedStructure,
+) -> sqlx::Result<()> {
     let known_accounts = known_to_others(conn, structure.id()).await?;
     let members = memberships::of_structure(&mut *conn, structure).await?;
     let manager = members.iter().find(|member| member.user_id == structure.manager_id());
