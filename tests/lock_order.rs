@@ -1,7 +1,19 @@
 //! Acts that run at the same time lock rows in one order (docs/architecture.md): none is refused
 //! because each holds what the other needs.
 
-use raccord::domain::role::Role;
+use raccord::{
+    db::{
+        identity::access,
+        members::import::{self, Allowed, Attachment},
+    },
+    domain::{
+        audit::Actor,
+        import_mode::Mode,
+        new_person::NewPerson,
+        role::Role,
+        structure_identifier::{IdentifierType, StructureIdentifier},
+    },
+};
 
 use crate::common::{Answer, Browser, Person, Structure, TestPortal, accept_offer};
 
@@ -80,6 +92,42 @@ async fn an_address_is_changed_while_a_structure_of_the_same_person_is_handed_ov
     envelope.commit().await.expect("the envelope is free again");
     let statuses = [succession.await.expect("an answer").status, change.await.expect("an answer").status];
     assert_eq!(statuses.map(|status| status.as_u16()), [303, 303]);
+}
+
+/// The operator replaces a manager, and ends their sessions at the same moment: one envelope and
+/// one link of a hand-over end by both.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manager_is_signed_out_while_the_operator_replaces_them() {
+    let portal = TestPortal::start().await;
+    let (browser, structure, _, successor) = scene(&portal).await;
+    let manager = portal.person_with_login("camille.martin@exemple.fr").await;
+    let shown = portal.create_account(&browser, structure.id, "ERP").await;
+    create_and_hand_over(&portal, &browser, &structure).await;
+    let envelope = portal.hold_envelope(shown).await;
+    let identifier = StructureIdentifier::parse(IdentifierType::Siret, &structure.identifier, true).expect("a SIRET");
+    let pool = portal.pool.clone();
+    let replacing = tokio::spawn(async move {
+        let person = NewPerson::checked(&successor.login, "Petit", "Dominique", &successor.login).expect("a person");
+        let (role, allowed) = (Role::PrincipalManager, Allowed::ALL);
+        let attachment = Attachment { person: &person, structure: &identifier, role, allowed };
+        import::attach(&pool, &Actor::operator(), attachment, Mode::Load).await.map(|_| ())
+    });
+    portal.until_locked(1).await;
+    let pool = portal.pool.clone();
+    let signing_out = tokio::spawn(async move { access::sign_out(&pool, &Actor::operator(), &manager.login).await });
+    portal.until_locked(2).await;
+    envelope.commit().await.expect("the envelope is free again");
+    replacing.await.expect("an answer").expect("replaced");
+    signing_out.await.expect("an answer").expect("signed out");
+}
+
+async fn create_and_hand_over(portal: &TestPortal, browser: &Browser, structure: &Structure) {
+    let action = format!("/structures/{}/utilisateurs-techniques", structure.id);
+    let form = browser.open(&format!("{action}/nouveau")).await;
+    let location = browser.submit(&form, &action, &[("libelle", "Paie"), ("affichage", "remettre")]).await.location();
+    let page = browser.open(&location).await;
+    browser.submit(&page, &location, &[("destinataire", "Zoé Petit")]).await.page();
+    assert_eq!(portal.count("handed_over_passwords").await, 1);
 }
 
 /// Two people hand a structure over to each other 300 times. Each time the one who leaves also

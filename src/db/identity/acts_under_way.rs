@@ -41,8 +41,8 @@ impl Ended {
     }
 }
 
-/// Ends what was begun in these sessions. The person's row is locked, and nothing else: an accepted
-/// offer is locked before envelopes, which the caller ends afterwards.
+/// Ends what was begun in these sessions, but for hand-overs. The person's row is locked, and
+/// nothing else: an offer is locked before envelopes, which the caller ends afterwards.
 ///
 /// # Errors
 /// Database errors.
@@ -56,7 +56,20 @@ pub(super) async fn end(conn: &mut PgConnection, actor: &Actor, user_id: i64, en
     .execute(&mut *conn)
     .await?;
     end_calendar_link(&mut *conn, actor, user_id, ended).await?;
-    withdraw_offers(&mut *conn, actor, user_id, ended).await?;
+    withdraw_offers(conn, actor, user_id, ended).await
+}
+
+/// Revokes links by which passwords are handed over, made in these sessions: after the envelopes,
+/// as acts on a structure lock them.
+///
+/// # Errors
+/// Database errors.
+pub(super) async fn end_handovers(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    user_id: i64,
+    ended: Ended,
+) -> sqlx::Result<()> {
     handovers::ending::end_of_person(conn, actor, user_id, ended).await
 }
 

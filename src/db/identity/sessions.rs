@@ -363,6 +363,7 @@ pub async fn close(
     }
     acts_under_way::end(&mut tx, actor, user_id, Ended::One(public_id)).await?;
     envelopes::end_of_sessions(&mut tx, &closed).await?;
+    acts_under_way::end_handovers(&mut tx, actor, user_id, Ended::One(public_id)).await?;
     let epoch = known_browsers::begin_epoch(&mut tx, user_id).await?;
     frequent::record_or_count(&mut tx, Event::of(actor, Action::SessionClosed)).await?;
     tx.commit().await?;
@@ -443,6 +444,7 @@ pub(super) async fn end_of_identity(
     .fetch_all(&mut *conn)
     .await?;
     envelopes::end_of_sessions(&mut *conn, &ended).await?;
+    acts_under_way::end_handovers(&mut *conn, actor, user_id, Ended::AllBut(kept)).await?;
     known_browsers::begin_epoch(conn, user_id).await
 }
 
@@ -473,6 +475,7 @@ pub(super) async fn end_all_but(
         .execute(&mut *conn)
         .await?;
     envelopes::hand_over(&mut *conn, current, next).await?;
+    acts_under_way::end_handovers(&mut *conn, actor, user_id, Ended::AllBut(number)).await?;
     known_browsers::begin_epoch(conn, user_id).await
 }
 
@@ -481,6 +484,7 @@ pub(super) async fn end_all_but(
 pub(super) async fn end_all(conn: &mut PgConnection, actor: &Actor, user_id: i64) -> sqlx::Result<Epoch> {
     acts_under_way::end(&mut *conn, actor, user_id, Ended::AllBut(None)).await?;
     delete_all_but(&mut *conn, user_id, None).await?;
+    acts_under_way::end_handovers(&mut *conn, actor, user_id, Ended::AllBut(None)).await?;
     known_browsers::begin_epoch(conn, user_id).await
 }
 
