@@ -35,9 +35,7 @@ impl RefusedLines {
         if identity(path).is_some_and(|report| identity(imported) == Some(report)) {
             return Err(refused(io::Error::other("it is the file to import")));
         }
-        // The lines of managers name people.
-        let options = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).clone();
-        let mut file = options.open(path).map_err(refused)?;
+        let mut file = replace(path).map_err(refused)?;
         // Without it, French spreadsheets do not read the file as UTF-8.
         file.write_all("\u{feff}".as_bytes()).map_err(refused)?;
         let is_own = |name: &String| OWN_COLUMNS.iter().any(|own| own.eq_ignore_ascii_case(name));
@@ -72,4 +70,16 @@ impl RefusedLines {
             Err(error) => Err(CliError::Report { path: self.path, error }),
         }
     }
+}
+
+/// Replaces the file by a new one for its owner alone, since the lines of managers name people. It
+/// follows no link, and no reader of the old file reads it.
+fn replace(path: &Path) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => return Err(io::Error::other("it is a link, or no file")),
+        Ok(_) => fs::remove_file(path)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }

@@ -1,6 +1,11 @@
 //! Imports: what a wrong file is, what a dry run says, and how far an import came that was cut.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::Path,
+};
 
 use raccord::{
     db::members::{
@@ -202,4 +207,23 @@ async fn a_role_waits_for_the_act_that_disables_its_person() {
         disabling.commit().await.expect("the person is disabled");
         assert!(giving.await.expect("an answer"), "appoints: {appoints}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_follows_no_link_and_is_its_owner_s_alone() {
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let (other, lax) = (directory.file("autre.txt", b"precious"), directory.file("large.csv", b"old"));
+    let link = directory.path().join("lien.csv");
+    symlink(&other, &link).expect("a link");
+    fs::set_permissions(&lax, fs::Permissions::from_mode(0o644)).expect("the mode");
+    let text = format!("{STRUCTURES}1;1;Vitré\n");
+    let report = |path: &Path| {
+        import(&portal, "structures", text.as_bytes(), &["--report", path.to_str().expect("a path of text")])
+    };
+    let (code, told) = report(&link);
+    assert!(code == 1 && told.contains("it is a link, or no file"), "{told}");
+    assert_eq!(fs::read(&other).expect("the other file"), b"precious");
+    assert_eq!(report(&lax).0, 3);
+    assert_eq!(fs::metadata(&lax).expect("the report").permissions().mode() & 0o777, 0o600);
 }
