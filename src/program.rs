@@ -15,7 +15,7 @@ use crate::{
         error::CliError,
     },
     db::{self, availability},
-    domain::wiped::wiped_after_polls,
+    domain::{characters::printable, wiped::wiped_after_polls},
     embedded_postgres::{Durability, EmbeddedPostgres, EmbeddedPostgresError, SERVING_USER},
     mail::MailSender,
     private_files, process,
@@ -71,7 +71,7 @@ pub async fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             // PostgreSQL's errors may span several lines: join them.
-            eprintln!("{}", failure.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" "));
+            eprintln!("{}", printable(&failure.to_string().lines().map(str::trim).collect::<Vec<_>>().join(" ")));
             ExitCode::from(failure.exit_code())
         }
     }

@@ -14,7 +14,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::error::CliError;
-use crate::{domain::characters::is_invisible, web::portal::export};
+use crate::{domain::characters::printable, web::portal::export};
 
 /// How a list is printed.
 #[derive(Args, Clone, Copy, Debug)]
@@ -302,11 +302,6 @@ pub fn counted(count: i64, noun: &str) -> String {
 /// RFC 3339, in whole seconds.
 pub fn date(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_default()
-}
-
-/// A text without what would move a terminal's cursor, or show nothing.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if is_invisible(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -25,6 +25,12 @@ pub fn is_invisible(c: char) -> bool {
         || CodePointMapData::<GeneralCategory>::new().get(c) == GeneralCategory::Format
 }
 
+/// A text without what would move a terminal's cursor, or show nothing.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if is_invisible(c) { '\u{fffd}' } else { c }).collect()
+}
+
 /// An invisible character that a name may not contain, since two names could then look alike.
 ///
 /// The soft hyphen is allowed: the public directory's names contain it.

@@ -7,7 +7,7 @@ use super::{
     error::{CliError, Outcome},
     output::{self, Rows},
 };
-use crate::settings::Settings;
+use crate::{domain::characters::printable, settings::Settings};
 
 mod clock;
 mod database;
@@ -72,9 +72,9 @@ fn print(findings: &[Finding], json: bool) -> Result<Outcome, CliError> {
 fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for Finding { about, health, found, mend } in findings {
-        let _ = writeln!(text, "{:<8} {about:<12} {found}", health.word());
+        let _ = writeln!(text, "{:<8} {about:<12} {}", health.word(), printable(found));
         if !mend.is_empty() {
-            let _ = writeln!(text, "{:22}{mend}", "");
+            let _ = writeln!(text, "{:22}{}", "", printable(mend));
         }
     }
     let count = |health| findings.iter().filter(|finding| finding.health == health).count();
@@ -86,6 +86,12 @@ fn text(findings: &[Finding]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_s_reply_does_not_move_the_cursor() {
+        let text = text(&[Finding::wrong("mail", "454 \u{1b}[2Jno\r\nok", "wait")]);
+        assert!(text.contains("454 \u{fffd}[2Jno\u{fffd}\u{fffd}ok\n"), "{text:?}");
+    }
 
     #[test]
     fn what_is_wrong_is_followed_by_how_to_mend_it() {
