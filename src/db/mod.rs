@@ -25,10 +25,11 @@ use std::time::Duration;
 
 use sqlx::{
     Connection, PgPool,
-    migrate::{MigrateError, Migrator},
+    migrate::{Migrate, MigrateError, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use time::OffsetDateTime;
+use tokio::time::sleep;
 
 /// How long a request waits for a connection before it is answered 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -109,10 +110,14 @@ pub fn serving_pools(pool_of_start: &PgPool, max_connections: u32) -> Pools {
     Pools { portal, strangers, api: pool(options, for_api) }
 }
 
-/// A migration locks tables in an order of its own, and instances of the version before go on
-/// serving: where it and a request wait for each other, PostgreSQL ends one of them. The migration
-/// has then changed nothing, and begins again, so many times at most.
-const MIGRATION_TRIES: u32 = 20;
+/// Instances of the version before go on serving while a migration runs. Requests wait behind a
+/// migration that waits for a table, and the two may wait for each other. So the migration gives up
+/// soon, before PostgreSQL ends a request, and begins again.
+const MIGRATION_LOCK_TIMEOUT: &str = "SET lock_timeout = '500ms'";
+/// Requests that waited are served between two tries.
+const MIGRATION_PAUSE: Duration = Duration::from_secs(1);
+/// A table may be read for some minutes, by a large export.
+const MIGRATION_TRIES: u32 = 600;
 
 /// Applies the pending migrations. Several instances may do so at once: an advisory lock serialises
 /// them. Where none is pending, no right to change the schema is needed.
@@ -126,10 +131,12 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
     }
     // During an upgrade, an instance of the previous version may start on the schema of the next.
     migrator.set_ignore_missing(true);
+    migrator.set_locking(false);
     for _ in 1..MIGRATION_TRIES {
         match migrate_once(pool, &migrator).await {
-            Err(MigrateError::ExecuteMigration(error, version)) if is_deadlock(&error) => {
-                tracing::warn!(version, "a migration and requests waited for each other: it begins again");
+            Err(MigrateError::ExecuteMigration(error, version)) if waited_in_vain(&error) => {
+                tracing::warn!(version, "requests use what a migration changes: it begins again");
+                sleep(MIGRATION_PAUSE).await;
             }
             migrated => return migrated,
         }
@@ -138,8 +145,11 @@ pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
 }
 
 /// On a connection that is closed afterwards: where a migration fails, it still has the lock.
+/// Another instance's migrations are waited for as long as they take.
 async fn migrate_once(pool: &PgPool, migrator: &Migrator) -> Result<(), MigrateError> {
     let mut connection = pool.acquire().await?.detach();
+    connection.lock().await?;
+    sqlx::query(MIGRATION_LOCK_TIMEOUT).execute(&mut connection).await?;
     migrator.run(&mut connection).await
 }
 
@@ -171,9 +181,9 @@ pub fn is_unstorable_text(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("22021"))
 }
 
-/// Whether PostgreSQL ended a transaction since it and another one waited for each other.
-fn is_deadlock(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("40P01"))
+/// Whether PostgreSQL ended a statement that waited for a lock: for too long, or in a deadlock.
+fn waited_in_vain(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if matches!(error.code().as_deref(), Some("55P03" | "40P01")))
 }
 
 /// Whether an error is a violation of this constraint.

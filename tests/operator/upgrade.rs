@@ -78,9 +78,10 @@ async fn names_of_before_the_words_are_found_once_the_schema_is_brought_up_to_da
 }
 
 /// 255 changes `second_factors` first, then `users`; a request had locked them in the other order.
+/// PostgreSQL would leave the two waiting here.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_migration_that_waits_for_a_request_which_waits_for_it_begins_again() {
-    let postgres = Postgres::start(&[]);
+    let postgres = Postgres::start(&["deadlock_timeout=5min"]);
     let url = postgres.url("raccord", "raccord");
     let pool = db::pool(url.parse().expect("a sound URL"), 4);
     migrate_before(&pool, 255).await;
@@ -94,11 +95,32 @@ async fn a_migration_that_waits_for_a_request_which_waits_for_it_begins_again() 
         while postgres.sql("raccord", "SELECT count(*) FROM pg_locks WHERE NOT granted") == "0" {
             sleep(Duration::from_millis(20)).await;
         }
-        // The migration has waited for longer, and is ended.
         sqlx::query("SELECT FROM second_factors").execute(&mut *request).await.expect("the request goes on");
         request.commit().await.expect("it ends well");
     };
     let (migrated, ()) = tokio::join!(db::migrate(&pool), goes_on);
     migrated.expect("it begins again, and ends");
     assert_eq!(db::pending_migrations(&pool).await, 0);
+}
+
+/// A large export reads for minutes what a migration changes: other requests, which may wait for
+/// two seconds, are served meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_behind_a_migration_that_waits_is_served() {
+    let postgres = Postgres::start(&[]);
+    let pool = db::pool(postgres.url("raccord", "raccord").parse().expect("a sound URL"), 4);
+    migrate_before(&pool, 255).await;
+    let mut export = pool.begin().await.expect("a transaction");
+    sqlx::query("SELECT FROM users").execute(&mut *export).await.expect("it reads");
+    let serving = db::serving_pools(&pool, 4).portal;
+    let others = async {
+        for _ in 0..20 {
+            sqlx::query("SELECT FROM users").execute(&serving).await.expect("another request is served");
+            sleep(Duration::from_millis(200)).await;
+        }
+        assert!(db::pending_migrations(&pool).await > 0, "the migration waits");
+        export.commit().await.expect("it ends well");
+    };
+    let (migrated, ()) = tokio::join!(db::migrate(&pool), others);
+    migrated.expect("it is done at last");
 }
