@@ -8,6 +8,7 @@ use std::{
     collections::HashSet,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -43,6 +44,8 @@ Settings (environment variables):
                                   [X-Forwarded-For]
   RACCORD_TLS_CERT                file of a certificate and its chain (PEM): https without a proxy before it
   RACCORD_TLS_KEY                 file of its private key (PEM)            [none: plain http]
+  RACCORD_STOP_DELAY_SECONDS      seconds during which an instance that is asked to stop still serves, while
+                                  /readyz says 503: as long as balancers need to see it  [0]
   RACCORD_METRICS_LISTEN          address and port of /metrics             [none: no metrics are served]
   RACCORD_THEME_DIR               directory of a theme laid over the look  [none]
   RACCORD_SECRET_KEY_FILE         keys that seal second factors, made at first start
@@ -83,6 +86,8 @@ pub struct Settings {
     pub trusted_proxies: TrustedProxies,
     pub forwarded_header: ForwardedHeader,
     pub tls: Option<TlsFiles>,
+    /// How long an instance that is asked to stop still serves, but is not ready.
+    pub stop_delay: Duration,
     pub metrics_listen: Option<SocketAddr>,
     pub theme_dir: Option<PathBuf>,
     pub secret_key_file: PathBuf,
@@ -147,6 +152,7 @@ impl Settings {
             trusted_proxies: source.proxies()?,
             forwarded_header: source.forwarded_header()?,
             tls,
+            stop_delay: source.stop_delay()?,
             metrics_listen: source.parsed("RACCORD_METRICS_LISTEN", "an address and port such as 127.0.0.1:9090")?,
             theme_dir: source.directory("RACCORD_THEME_DIR")?,
             pg_bin: source.directory("RACCORD_PG_BIN")?,
@@ -165,6 +171,11 @@ impl Source<'_> {
             (Some(_), None) => Err(missing("RACCORD_TLS_KEY")),
             (None, Some(_)) => Err(missing("RACCORD_TLS_CERT")),
         }
+    }
+
+    fn stop_delay(&self) -> Result<Duration, SettingError> {
+        let seconds = self.within("RACCORD_STOP_DELAY_SECONDS", 0, 0..=30)?;
+        Ok(Duration::from_secs(seconds.unsigned_abs().into()))
     }
 
     fn proxies(&self) -> Result<TrustedProxies, SettingError> {
@@ -383,6 +394,7 @@ mod tests {
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "0"),
             ("RACCORD_PASSWORD_LIFETIME_DAYS", "a year"),
             ("RACCORD_DORMANT_DAYS", "7"),
+            ("RACCORD_STOP_DELAY_SECONDS", "31"),
             ("RACCORD_STRICT_SIRET", "oui"),
             ("RACCORD_MAX_TECHNICAL_USERS", "-1"),
             ("RACCORD_TRUSTED_PROXIES", "10.0.0.1, proxy"),

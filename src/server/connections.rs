@@ -35,7 +35,7 @@ use super::{
     tls::Tls,
     write_timeout::WriteTimeoutStream,
 };
-use crate::{domain::network::site_of, settings::TrustedProxies};
+use crate::{domain::network::site_of, settings::TrustedProxies, web::edge::stopping::Stopping};
 
 /// How long a connection is kept for another request. Balancers keep theirs for a minute, and must
 /// be the first to close: a request on its way would be lost. The place is lent meanwhile. Heads
@@ -84,6 +84,15 @@ pub(super) struct Limits {
     pub(super) trusted_proxies: TrustedProxies,
 }
 
+/// How the service ends.
+pub(super) struct Stop {
+    /// Where its answers see that it does.
+    pub(super) stopping: Stopping,
+    /// How long it still accepts connections, so that balancers see that it is not ready before
+    /// the first one is refused. A second signal ends it.
+    pub(super) delay: Duration,
+}
+
 /// The signals that the service answers. One that comes before the service is ready waits.
 pub(super) struct Signals {
     interrupt: Signal,
@@ -101,18 +110,23 @@ impl Signals {
             hang_up: signal(SignalKind::hangup())?,
         })
     }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
-/// Serves until SIGINT or SIGTERM, then drains the requests in flight. SIGHUP reloads the
-/// certificate.
+/// Serves until SIGINT or SIGTERM, then for the delay of `stop`, then drains the requests in
+/// flight. SIGHUP reloads the certificate.
 pub(super) async fn serve_until_signal(
     mut signals: Signals,
     listener: TcpListener,
-    router: Router,
-    tls: Option<Tls>,
-    limits: Limits,
+    mut acceptor: Acceptor,
+    stop: Stop,
 ) {
-    let mut acceptor = Acceptor::new(router, tls, limits);
     loop {
         tokio::select! {
             () = acceptor.accept_next(&listener) => {}
@@ -121,20 +135,22 @@ pub(super) async fn serve_until_signal(
             _ = signals.terminate.recv() => break,
         }
     }
+    stop.stopping.begin();
+    if !stop.delay.is_zero() {
+        tracing::info!(seconds = stop.delay.as_secs(), "stopping: /readyz says so first");
+        let _ = timeout(stop.delay, acceptor.accept_until(&listener, signals.end())).await;
+    }
     acceptor.drain(listener).await;
 }
 
 /// Serves without TLS until the future is dropped, with the same limits.
 pub(super) async fn serve_forever(listener: TcpListener, router: Router, max_connections: usize) {
     let limits = Limits { connections: max_connections, trusted_proxies: TrustedProxies::default() };
-    let acceptor = Acceptor::new(router, None, limits);
-    loop {
-        acceptor.accept_next(&listener).await;
-    }
+    Acceptor::new(router, None, limits).accept_until(&listener, pending()).await;
 }
 
 /// Accepts connections and starts a task for each.
-struct Acceptor {
+pub(super) struct Acceptor {
     router: Router,
     graceful: GracefulShutdown,
     slots: Arc<Slots>,
@@ -144,7 +160,7 @@ struct Acceptor {
 }
 
 impl Acceptor {
-    fn new(router: Router, tls: Option<Tls>, limits: Limits) -> Self {
+    pub(super) fn new(router: Router, tls: Option<Tls>, limits: Limits) -> Self {
         let max_connections = limits.connections.min(MAX_CONNECTIONS);
         let of_network = (max_connections / NETWORK_PART).max(LEAST_OF_NETWORK);
         Self {
@@ -154,6 +170,18 @@ impl Acceptor {
             trusted_proxies: limits.trusted_proxies,
             permits: Arc::new(Semaphore::new(max_connections)),
             tls,
+        }
+    }
+
+    async fn accept_until(&self, listener: &TcpListener, end: impl Future<Output = ()>) {
+        let accept = async {
+            loop {
+                self.accept_next(listener).await;
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            () = end => {}
         }
     }
 
@@ -219,12 +247,7 @@ impl Acceptor {
     /// Accepts what is still in the backlog, closes the listener, and waits for the requests in
     /// flight.
     async fn drain(self, listener: TcpListener) {
-        let accept_backlog = async {
-            loop {
-                self.accept_next(&listener).await;
-            }
-        };
-        let _ = timeout(ACCEPT_GRACE, accept_backlog).await;
+        self.accept_until(&listener, sleep(ACCEPT_GRACE)).await;
         drop(listener);
         tracing::info!("stopping: requests under way finish first");
         sleep(FIRST_BYTES_GRACE).await;

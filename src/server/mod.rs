@@ -41,7 +41,7 @@ use crate::{
         },
     },
 };
-use connections::{Limits, Signals};
+use connections::{Acceptor, Limits, Signals, Stop};
 use history_watch::HistoryWatch;
 use tls::{Tls, TlsError};
 
@@ -131,7 +131,8 @@ pub async fn run(settings: Settings, keys: NewKeys, pool_of_start: PgPool) -> Re
     tracing::info!(%listen, url = %public_url, "Raccord is ready");
     let router = web::router(state.clone(), api.clone());
     let limits = Limits { connections: max_connections, trusted_proxies };
-    connections::serve_until_signal(signals, listener, router, tls, limits).await;
+    let stop = Stop { stopping: state.stopping.clone(), delay: state.settings.stop_delay };
+    connections::serve_until_signal(signals, listener, Acceptor::new(router, tls, limits), stop).await;
     upkeep.abort();
     batches.abort();
     if let Err(error) = api.call_log.flush_all(&state.pool).await {

@@ -252,6 +252,36 @@ async fn a_stop_under_load_loses_no_request() {
     assert!(answered > 16 && took < PROMISED, "{answered} answers, {took:?}");
 }
 
+/// A balancer sees that the instance is about to stop before anything is refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_about_to_stop_is_not_ready_and_serves_for_the_delay() {
+    const REQUEST: &[u8] = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let portal = TestPortal::start().await;
+    let directory = Directory::create();
+    let settings = [("DATABASE_URL", portal.database_url()), ("RACCORD_STOP_DELAY_SECONDS", "20")];
+    let mut serving = Serving::start(&directory, &["serve"], &settings);
+    let mut kept = connect(serving.address, REQUEST);
+    let mut answer = [0; 4096];
+    let read = kept.read(&mut answer).expect("an answer");
+    assert!(!String::from_utf8_lossy(&answer[..read]).contains("connection: close"));
+    serving.signal("-TERM");
+    let asked = Instant::now();
+    while serving.get("/readyz").is_some_and(|answer| answer.0 == 200) {
+        assert!(asked.elapsed() < Duration::from_secs(5), "it is still ready");
+    }
+    let (status, _, body) = serving.get("/readyz").expect("an answer");
+    assert_eq!((status, body.as_str()), (503, "stopping\n"));
+    assert_eq!(serving.get("/connexion").expect("a page").0, 200);
+    kept.write_all(REQUEST).expect("another request");
+    let (_, said) = closed_after(kept, asked);
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("connection: close"), "{said}");
+    assert!(asked.elapsed() < Duration::from_secs(15) && !serving.has_ended());
+    // Who does not want to wait asks again.
+    serving.signal("-TERM");
+    assert_eq!(serving.wait(), Some(0));
+    assert!(asked.elapsed() < Duration::from_secs(19), "{:?}", asked.elapsed());
+}
+
 fn page_request(structure: i64, cookie: &str) -> String {
     format!("GET /structures/{structure} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nCookie: {cookie}\r\n\r\n")
 }

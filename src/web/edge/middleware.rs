@@ -48,6 +48,10 @@ pub async fn log_and_set_headers(State(state): State<AppState>, mut request: Req
     let route = route.as_ref().map(MatchedPath::as_str);
     set_security_headers(response.headers_mut(), &number, state.is_public_https());
     response.headers_mut().insert(header::REFERRER_POLICY, referrer_policy(route));
+    if state.stopping.has_begun() {
+        // The next request needs a new connection, which leads to another instance.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     response.headers_mut().extend(context.response_headers().unwrap_or_default());
     let (status, duration) = (response.status(), start.elapsed());
     state.metrics.count(method, route, status, duration);

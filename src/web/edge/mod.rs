@@ -13,4 +13,5 @@ pub mod redirect_guard;
 pub mod route;
 pub mod shares;
 pub mod state;
+pub mod stopping;
 mod traceparent;

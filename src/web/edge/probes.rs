@@ -32,6 +32,9 @@ pub(super) fn is_probe(route: &str) -> bool {
 }
 
 async fn ready(State(state): State<AppState>) -> (StatusCode, &'static str) {
+    if state.stopping.has_begun() {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n");
+    }
     match timeout(LONGEST_PING, availability::ping(&state.pool)).await {
         Ok(Ok(())) => (StatusCode::OK, "ok\n"),
         Ok(Err(_)) | Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "database unavailable\n"),

@@ -8,7 +8,7 @@ use std::{
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use super::{error::AppError, metrics::Metrics, shares::Shares};
+use super::{error::AppError, metrics::Metrics, shares::Shares, stopping::Stopping};
 use crate::{
     db::{Pools, identity::sessions::SignedIn},
     domain::{envelope::IssuedPassword, password::Password, person::TypedPassword, random, second_factor::Keyring},
@@ -70,6 +70,7 @@ pub struct Parts {
     pub settings: Settings,
     pub files: StaticFiles,
     pub metrics: Metrics,
+    pub stopping: Stopping,
     /// Wakes the task that carries batches out.
     pub batches: Notify,
     /// The identity provider, where people sign in with one.
@@ -108,6 +109,7 @@ impl AppState {
             settings,
             files,
             metrics,
+            stopping: Stopping::default(),
             batches: Notify::new(),
             provider,
             keys,
