@@ -230,3 +230,13 @@ fn no_journey_imports_another() {
     }
     assert!(wrong.is_empty(), "journeys that import another:\n{}", wrong.join("\n"));
 }
+
+/// sqlx's own beginning leaves a transaction open where its request ends meanwhile. The program's
+/// own connections, and a savepoint, are no pool's.
+#[test]
+fn a_pools_transactions_begin_in_one_place() {
+    let begins = Regex::new(r"pool\s*\.\s*(try_)?begin").expect("a pattern");
+    let files = files_below(Path::new("src")).into_iter().filter(|file| !file.ends_with("db/transaction.rs"));
+    let found: Vec<_> = files.filter(|file| begins.is_match(&fs::read_to_string(file).unwrap_or_default())).collect();
+    assert!(found.is_empty(), "db::transaction::begin: {found:?}");
+}

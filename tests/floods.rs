@@ -11,7 +11,11 @@ use raccord::{
     settings::Settings,
     web::edge::state::AppState,
 };
-use tokio::time::{sleep, timeout};
+use sqlx::{Connection, PgConnection};
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep, timeout},
+};
 
 use crate::common::{Browser, KEY_FILE, PASSWORD, Person, Server, TestPortal};
 
@@ -147,4 +151,37 @@ async fn what_must_wait_is_refused_and_waits_for_no_lock() {
     assert!(throttles::consume(&mut other, key.clone(), limit).await.expect("an answer").is_some());
     let begun = timeout(PROMPTLY, throttles::begin_alone(&portal.pool, vec![key])).await;
     assert!(matches!(begun, Ok(Ok(Begun::Wait(_)))), "{begun:?}");
+}
+
+/// Waits until no transaction of the database is left open by a request that has ended.
+async fn until_none_is_open(observer: &mut PgConnection, what: &str) {
+    let open = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    let start = Instant::now();
+    while sqlx::query_scalar::<_, i64>(open).fetch_one(&mut *observer).await.expect("a count") > 0 {
+        assert!(start.elapsed() < Duration::from_secs(2), "{what}: a transaction stays open");
+        sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// A client may go at any instant. Acts of others in a transaction that stays open would be lost.
+#[tokio::test]
+async fn a_request_that_ends_at_any_instant_leaves_no_transaction_open() {
+    let portal = TestPortal::start().await;
+    let sacha = portal.person("Sacha").await;
+    let browser = portal.signed_in(&sacha).await;
+    let mut observer = PgConnection::connect(portal.database_url()).await.expect("a connection of its own");
+    for instant in 0..200 {
+        let goes = async {
+            for _ in 0..instant {
+                yield_now().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = browser.post("/mon-compte/sessions/0/fermeture", &[]) => {}
+            () = goes => {}
+        }
+        until_none_is_open(&mut observer, &format!("gone at instant {instant}")).await;
+    }
 }

@@ -4,6 +4,7 @@ use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use super::identity::registration;
 use crate::{
+    db::transaction,
     domain::{
         audit::{Action, CallRefusal, LINK_HOLDER, UNIDENTIFIED_CALLER},
         handover::Term,
@@ -32,7 +33,7 @@ pub enum DemoState {
 /// # Errors
 /// Database errors.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<(Transaction<'static, Postgres>, DemoState)> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     sqlx::query!("LOCK TABLE portal_facts IN EXCLUSIVE MODE").execute(&mut *tx).await?;
     let row = sqlx::query!(
         r#"SELECT EXISTS (SELECT 1 FROM portal_facts WHERE name = 'demo') AS "demo!",

@@ -19,6 +19,7 @@ pub mod statistics;
 pub mod structures;
 pub mod technical_users;
 pub mod throttles;
+pub mod transaction;
 pub mod upkeep;
 
 use std::time::Duration;

@@ -5,7 +5,10 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use time::OffsetDateTime;
 
 use super::refused_addresses;
-use crate::domain::{audit::Actor, network::network_of, notification::Notification};
+use crate::{
+    db::transaction,
+    domain::{audit::Actor, network::network_of, notification::Notification},
+};
 
 /// Mails that one cause may have written in an hour. Above that, a mail is left out where the same
 /// recipient was written one on the same topic in this hour.
@@ -224,7 +227,7 @@ pub async fn give_up(pool: &PgPool, id: i64, recipient: &str, refusal: Refusal) 
         Refusal::OfRecipient => 0,
         Refusal::OfThisAttempt => 5,
     };
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let ended = sqlx::query!(
         "UPDATE mails SET attempts = attempts + 1, sent_at = portal_now(), refused_at = portal_now()
           WHERE id = $1 AND sent_at IS NULL AND created_at <= portal_now() - make_interval(days => $2)",

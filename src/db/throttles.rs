@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use data_encoding::HEXLOWER;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
+use crate::db::transaction;
 use crate::domain::{
     network::{Breadth, Network, networks_of},
     random::digest,
@@ -278,7 +279,7 @@ async fn longest_wait(conn: &mut PgConnection, keys: &[Key]) -> sqlx::Result<Opt
 /// # Errors
 /// Database errors.
 pub async fn begin_alone(pool: &PgPool, keys: Vec<Key>) -> sqlx::Result<Begun> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let begun = begin(&mut tx, keys).await?;
     tx.commit().await?;
     Ok(begun)
@@ -303,7 +304,7 @@ pub async fn succeed(conn: &mut PgConnection, counted: &Counted) -> sqlx::Result
 /// # Errors
 /// Database errors.
 pub async fn give_back(pool: &PgPool, counted: &Counted) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     for key in &counted.0 {
         uncount(&mut tx, key).await?;
     }

@@ -21,6 +21,7 @@ use crate::{
     db::{
         identity::{contact_addresses, invitations},
         outbox::{self, Failure, Refusal, WaitingMail},
+        transaction,
     },
     domain::{known_browser::Epoch, link_lifetime, notification::Notification, random},
     secret_keys,
@@ -125,7 +126,7 @@ impl MailSender {
     /// Both copies are then identical, with the same link and Message-ID, so a server that
     /// deduplicates may keep either.
     async fn send(&self, pool: &PgPool, id: i64) -> Result<(), SendError> {
-        let mut tx = pool.begin().await?;
+        let mut tx = transaction::begin(pool).await?;
         let Some(mail) = outbox::claim(&mut tx, id).await? else { return Ok(()) };
         let written = self.write(&mut tx, &mail).await?;
         outbox::mark_sent(&mut tx, id).await?;

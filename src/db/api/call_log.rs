@@ -7,7 +7,10 @@ use time::OffsetDateTime;
 
 use super::PresentedCredentials;
 use crate::{
-    db::outbox::{self, Cause},
+    db::{
+        outbox::{self, Cause},
+        transaction,
+    },
     domain::{
         audit::{Action, CallRefusal, UNIDENTIFIED_CALLER},
         notification::{Notification, RefusedNetworkNotice},
@@ -368,7 +371,7 @@ pub async fn write_refusals(pool: &PgPool, refusals: &[RefusedCalls]) -> sqlx::R
         refusals.iter().map(|refused| refused.address.map_or(OTHER_ADDRESSES.into(), |one| one.to_string())).collect();
     let details: Vec<_> =
         refusals.iter().map(|refused| refused.why.counted_by(refused.seen.count, &refused.seen.software)).collect();
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     mark_refused(&mut tx, refusals, &ids).await?;
     sqlx::query!(
         "INSERT INTO audit_events (actor, address, action, structure_id, technical_user_id, subject, detail)

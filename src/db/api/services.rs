@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use crate::{
     db::{
         audit::{self, Event},
-        violates,
+        transaction, violates,
     },
     domain::{
         audit::{Action, Actor},
@@ -44,7 +44,7 @@ pub enum Added {
 /// # Errors
 /// Database errors.
 pub async fn add(pool: &PgPool, actor: &Actor, service: &NewService<'_>) -> sqlx::Result<Added> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let inserted = sqlx::query_scalar!(
         "INSERT INTO services (name, client_id, audience, jwt, token_seconds, needs_audience)
          VALUES ($1, $2, $3, $4, $5, $6) RETURNING id",
@@ -143,7 +143,7 @@ pub async fn rotate(
     secret_digest: &[u8],
     keep: Keep,
 ) -> sqlx::Result<ServiceOutcome> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(id) = lock(&mut tx, name).await? else { return Ok(ServiceOutcome::NoSuchService) };
     sqlx::query!(
         "DELETE FROM service_secrets WHERE service_id = $1 AND (ends_at IS NOT NULL OR $2::int = 0)",
@@ -192,7 +192,7 @@ pub async fn set_state(
     name: &ServiceName,
     state: ServiceState,
 ) -> sqlx::Result<ServiceOutcome> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(id) = lock(&mut tx, name).await? else { return Ok(ServiceOutcome::NoSuchService) };
     let enabled = state == ServiceState::Enabled;
     let changed = sqlx::query!("UPDATE services SET enabled = $2 WHERE id = $1 AND enabled <> $2", id, enabled)
@@ -212,7 +212,7 @@ pub async fn set_state(
 /// # Errors
 /// Database errors.
 pub async fn remove(pool: &PgPool, actor: &Actor, name: &ServiceName) -> sqlx::Result<ServiceOutcome> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(id) = lock(&mut tx, name).await? else { return Ok(ServiceOutcome::NoSuchService) };
     sqlx::query!("DELETE FROM services WHERE id = $1", id).execute(&mut *tx).await?;
     audit::record(&mut tx, event(actor, Action::ServiceRemoved, name)).await?;

@@ -5,7 +5,10 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::{
-    db::audit::{self, Event},
+    db::{
+        audit::{self, Event},
+        transaction,
+    },
     domain::{
         audit::{Action, Actor},
         second_factor::SealedSecret,
@@ -103,7 +106,7 @@ pub async fn list(pool: &PgPool) -> sqlx::Result<Vec<ListedKey>> {
 /// # Errors
 /// Database errors.
 pub async fn begin(pool: &PgPool, actor: &Actor, keys: &[NewKey; 2]) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     serialise(&mut tx).await?;
     let has_keys = sqlx::query_scalar!(r#"SELECT EXISTS (SELECT FROM signing_keys WHERE state <> 'FORMER') AS "has!""#);
     if has_keys.fetch_one(&mut *tx).await? {
@@ -121,7 +124,7 @@ pub async fn begin(pool: &PgPool, actor: &Actor, keys: &[NewKey; 2]) -> sqlx::Re
 /// # Errors
 /// Database errors.
 pub async fn rotate(pool: &PgPool, actor: &Actor, next: &StoredKey, new: &NewKey) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     serialise(&mut tx).await?;
     sqlx::query!(
         "UPDATE signing_keys SET state = 'FORMER', sealed_key = NULL, sealed_under = NULL,
@@ -148,7 +151,7 @@ pub async fn rotate(pool: &PgPool, actor: &Actor, next: &StoredKey, new: &NewKey
 /// # Errors
 /// Database errors.
 pub async fn replace(pool: &PgPool, actor: &Actor, keys: &[NewKey; 2]) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     serialise(&mut tx).await?;
     sqlx::query!("DELETE FROM signing_keys").execute(&mut *tx).await?;
     put_both(&mut tx, keys).await?;

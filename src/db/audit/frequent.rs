@@ -5,6 +5,7 @@
 use sqlx::{PgConnection, PgPool};
 
 use super::{Event, record};
+use crate::db::transaction;
 
 /// Events of a person and an action that are written at once in an hour.
 const AT_ONCE: i64 = 100;
@@ -70,7 +71,7 @@ async fn end_hours(conn: &mut PgConnection, user_id: Option<i64>) -> sqlx::Resul
 
 /// Ends the hours that are over.
 pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     end_hours(&mut tx, None).await?;
     tx.commit().await
 }

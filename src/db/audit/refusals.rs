@@ -3,7 +3,10 @@
 
 use sqlx::{PgConnection, PgPool};
 
-use crate::domain::audit::{Action, Actor, OTHER_ACTS};
+use crate::{
+    db::transaction,
+    domain::audit::{Action, Actor, OTHER_ACTS},
+};
 
 /// The kinds of refused acts that a person may put into the history in an hour. Further ones are
 /// one kind for each structure.
@@ -24,7 +27,7 @@ pub enum RefusedTarget {
 /// # Errors
 /// Database errors.
 pub async fn record_refusal(pool: &PgPool, actor: &Actor, target: RefusedTarget, act: &str) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     end_hours(&mut tx, actor.user_id).await?;
     count(&mut tx, actor, target, act).await?;
     tx.commit().await
@@ -101,7 +104,7 @@ async fn end_hours(conn: &mut PgConnection, user_id: Option<i64>) -> sqlx::Resul
 
 /// Ends the hours that are over.
 pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     end_hours(&mut tx, None).await?;
     tx.commit().await
 }

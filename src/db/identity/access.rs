@@ -9,7 +9,10 @@ use super::{
     sessions,
 };
 use crate::{
-    db::audit::{self, Event},
+    db::{
+        audit::{self, Event},
+        transaction,
+    },
     domain::audit::{Action, Actor},
 };
 
@@ -99,7 +102,7 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result
 
 /// Begins a transaction with the row of the person locked who has this login.
 async fn begin<'p>(pool: &'p PgPool, login: &str) -> sqlx::Result<Option<(Transaction<'p, Postgres>, i64)>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let id = locks::named_person(&mut tx, login).await?;
     Ok(id.map(|id| (tx, id)))
 }

@@ -16,6 +16,7 @@ use crate::{
         audit::{self, Event},
         members::offers::{self, OwnOffer},
         throttles::{self, Key, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -76,7 +77,7 @@ pub async fn change_password(
 ) -> sqlx::Result<PasswordChanged> {
     let PasswordChange { verified, new, kept } = change;
     let user_id = verified.user_id;
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let is_same = locks::verified_person(&mut tx, verified).await?;
     if locks::living_session(&mut tx, user_id, kept.current).await?.is_none() {
         return Ok(PasswordChanged::SessionEnded);

@@ -10,6 +10,7 @@ use crate::{
     db::{
         audit::{self, Event},
         throttles::{self, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -65,7 +66,7 @@ pub async fn replace(
     user_id: i64,
     token_hash: &[u8],
 ) -> sqlx::Result<NewLink> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(made_in) = locks::person_in_session(&mut tx, user_id, session).await? else {
         return Ok(NewLink::SessionEnded);
     };
@@ -94,7 +95,7 @@ pub async fn replace(
 /// # Errors
 /// Database errors.
 pub async fn revoke(pool: &PgPool, actor: &Actor, session: &SessionSecret, user_id: i64) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(());
     }

@@ -11,6 +11,7 @@ use crate::{
         audit::{self, Event},
         outbox::{self, Cause},
         throttles::{self, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -63,7 +64,7 @@ pub async fn change(
     user_id: i64,
     address: &ContactAddress,
 ) -> sqlx::Result<AddressChange> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(AddressChange::SessionEnded);
     }
@@ -151,7 +152,7 @@ pub enum Resent {
 /// # Errors
 /// Database errors.
 pub async fn send_again(pool: &PgPool, session: &SessionSecret, user_id: i64) -> sqlx::Result<Resent> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Resent::SessionEnded);
     }
@@ -229,7 +230,7 @@ pub async fn find(pool: &PgPool, token_hash: &[u8]) -> sqlx::Result<Option<Await
 /// # Errors
 /// Database errors.
 pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let former = sqlx::query_scalar!(
         "SELECT u.former_contact_address FROM address_confirmations c JOIN users u ON u.id = c.user_id
           WHERE c.token_hash = $1 FOR NO KEY UPDATE OF u",
@@ -268,7 +269,7 @@ pub async fn confirm(pool: &PgPool, from: String, token_hash: &[u8]) -> sqlx::Re
 /// # Errors
 /// Database errors.
 pub async fn assign(pool: &PgPool, actor: &Actor, login: &str, address: &ContactAddress) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(user_id) = locks::named_person(&mut tx, login).await? else { return Ok(false) };
     let notice = Notification::ContactAddressChanged { new_address: address.as_str().to_owned(), is_way_back: false };
     mailboxes::tell(&mut tx, actor, user_id, &notice).await?;

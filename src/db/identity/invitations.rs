@@ -20,6 +20,7 @@ use crate::{
         audit::{self, Event},
         outbox::Cause,
         throttles::{self, Begun, Key, RateLimit, Scope, Source},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -166,7 +167,7 @@ pub async fn accept(
     token_hash: &[u8],
     hash: &PasswordHash,
 ) -> sqlx::Result<Option<Epoch>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(user_id) = use_up(&mut tx, actor, token_hash).await? else { return Ok(None) };
     passwords::replace(&mut tx, actor, user_id, hash).await?;
     let epoch = begin_anew(&mut tx, actor, user_id).await?;
@@ -202,7 +203,7 @@ pub async fn accept_at_provider(
     identity: &Identity<'_>,
     rule: SecondFactorRule,
 ) -> sqlx::Result<ProviderAcceptance> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(user_id) = use_up(&mut tx, actor, token_hash).await? else { return Ok(ProviderAcceptance::LinkEnded) };
     if !recognition::comes_in(&mut tx, user_id, identity, rule).await? {
         return Ok(ProviderAcceptance::SecondFactorMissing);
@@ -315,7 +316,7 @@ fn keys_of_networks(source: &Source) -> Vec<(Key, RateLimit)> {
 /// Database errors.
 pub async fn request(pool: &PgPool, actor: &Actor, named: &str, source: &Source) -> sqlx::Result<Request> {
     let keys = keys_of_networks(source);
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     for (key, _) in &keys {
         if let Some(seconds) = throttles::wait(&mut *tx, key).await? {
             return Ok(Request::TooOftenFromNetwork { seconds });

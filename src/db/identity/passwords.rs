@@ -5,7 +5,10 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use super::{locks::VerifiedPassword, mailboxes};
 use crate::{
-    db::throttles::{self, Begun, Counted, Scope},
+    db::{
+        throttles::{self, Begun, Counted, Scope},
+        transaction,
+    },
     domain::{audit::Actor, envelope::SessionSecret, notification::Notification, password::PasswordHash},
 };
 
@@ -25,7 +28,7 @@ pub enum OwnAttempt {
 /// # Errors
 /// Database errors.
 pub async fn attempt_own(pool: &PgPool, user_id: i64, session: &SessionSecret) -> sqlx::Result<OwnAttempt> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let key = Scope::OwnPassword.key(&HEXLOWER.encode(&session.digest()), "");
     let counted = match throttles::begin(&mut tx, vec![key]).await? {
         Begun::Wait(seconds) => return Ok(OwnAttempt::Wait(seconds)),

@@ -7,7 +7,10 @@ use sqlx::PgPool;
 use time::OffsetDateTime;
 
 use crate::{
-    db::throttles::{self, Key, RateLimit, Scope, Source},
+    db::{
+        throttles::{self, Key, RateLimit, Scope, Source},
+        transaction,
+    },
     domain::{
         envelope::SessionSecret,
         provider_attempt::{LIFETIME, MOST_OF_A_BROWSER, Purpose},
@@ -52,7 +55,7 @@ pub struct NewAttempt<'a> {
 /// # Errors
 /// Database errors.
 pub async fn begin(pool: &PgPool, source: &Source, new: NewAttempt<'_>) -> sqlx::Result<Option<u32>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     for (key, limit) in keys(source, &new) {
         if let Some(seconds) = throttles::consume(&mut tx, key, limit).await? {
             return Ok(Some(seconds));

@@ -6,7 +6,7 @@ use super::mailboxes;
 use crate::{
     db::{
         audit::{self, Event},
-        outbox,
+        outbox, transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -111,7 +111,7 @@ pub enum Invitation {
 /// # Errors
 /// Database errors.
 pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::Result<Invitation> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let registered = register(&mut tx, actor, person).await?;
     let invitation = if registered.is_new {
         Invitation::First
@@ -128,7 +128,7 @@ pub async fn invite(pool: &PgPool, actor: &Actor, person: &NewPerson) -> sqlx::R
 /// # Errors
 /// Database errors.
 pub async fn invite_again(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<Option<Vec<String>>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let id = sqlx::query_scalar!("SELECT id FROM users WHERE login = $1", login).fetch_optional(&mut *tx).await?;
     let Some(user_id) = id else { return Ok(None) };
     let mailboxes = send_links(&mut tx, actor, user_id, login).await?;

@@ -13,6 +13,7 @@ use crate::{
     db::{
         audit::{self, Event, frequent},
         throttles::{self, Begun, Counted, Key, RateLimit, Scope, Source},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -89,7 +90,7 @@ pub async fn begin(
     current: &SessionSecret,
     secret: &SealedSecret,
 ) -> sqlx::Result<Option<u32>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(made_in) = locks::person_in_session(&mut tx, user_id, current).await? else { return Ok(None) };
     if let Some(seconds) = throttles::consume(&mut tx, key_of_setups(user_id), SETUPS).await? {
         return Ok(Some(seconds));
@@ -139,7 +140,7 @@ pub struct Confirmation<'a> {
 /// Database errors.
 pub async fn confirm(pool: &PgPool, actor: &Actor, confirmation: Confirmation<'_>) -> sqlx::Result<Option<Epoch>> {
     let Confirmation { user_id, kept, secret, step, recovery_hashes } = confirmation;
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(made_in) = locks::person_in_session(&mut tx, user_id, kept.current).await? else { return Ok(None) };
     let confirmed = sqlx::query!(
         "UPDATE second_factors SET confirmed_at = portal_now(), last_step = $3
@@ -235,7 +236,7 @@ pub async fn record_wrong_code(pool: &PgPool, actor: &Actor, user_id: i64, place
         }
         CodePlace::Session(_) => Event::of(actor, Action::IdentityNotConfirmed),
     };
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let key = Scope::WrongCode.key(&user_id.to_string(), "");
     if throttles::reaches(&mut tx, key, WRONG_CODES).await? {
         let person = named(&mut tx, user_id).await?;
@@ -253,7 +254,7 @@ pub async fn record_wrong_code(pool: &PgPool, actor: &Actor, user_id: i64, place
 /// # Errors
 /// Database errors.
 pub async fn use_step(pool: &PgPool, attempt: &CodeAttempt, step: i64) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     locks::person(&mut tx, attempt.user_id).await?;
     let used = sqlx::query!(
         "UPDATE second_factors SET last_step = $2
@@ -283,7 +284,7 @@ pub async fn use_recovery_code(
     attempt: &CodeAttempt,
     code_hash: &[u8],
 ) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     locks::person(&mut tx, attempt.user_id).await?;
     let used = sqlx::query!(
         "UPDATE recovery_codes SET used_at = portal_now() WHERE user_id = $1 AND code_hash = $2 AND used_at IS NULL",
@@ -324,7 +325,7 @@ pub async fn renew_codes(
     current: &SessionSecret,
     code_hashes: &[Vec<u8>],
 ) -> sqlx::Result<CodesRenewal> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, current).await?.is_none()
         || !locks::asks_code(&mut tx, user_id).await?
     {
@@ -348,7 +349,7 @@ pub async fn renew_codes(
 /// # Errors
 /// Database errors.
 pub async fn disable(pool: &PgPool, actor: &Actor, user_id: i64, kept: Kept<'_>) -> sqlx::Result<Option<Epoch>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, kept.current).await?.is_none() || !remove(&mut tx, user_id).await? {
         return Ok(None);
     }
@@ -373,7 +374,7 @@ pub enum ResetOutcome {
 /// # Errors
 /// Database errors.
 pub async fn reset(pool: &PgPool, actor: &Actor, login: &str) -> sqlx::Result<ResetOutcome> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(user_id) = locks::named_person(&mut tx, login).await? else { return Ok(ResetOutcome::NoSuchPerson) };
     if !remove(&mut tx, user_id).await? {
         return Ok(ResetOutcome::NoSecondFactor);

@@ -15,6 +15,7 @@ use crate::{
         audit::{Event, frequent},
         technical_users::envelopes,
         throttles::{self, Counted},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -297,7 +298,7 @@ pub async fn renew(
     new: &SessionSecret,
 ) -> sqlx::Result<bool> {
     let user_id = proof.proof.user_id();
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let holds = locks::proved_person(&mut tx, &proof.proof).await?
         && locks::living_session(&mut tx, user_id, old).await?.is_some()
         && (proof.with_code || proof.proof.has_second_factor() || !locks::asks_code(&mut tx, user_id).await?);
@@ -329,7 +330,7 @@ pub async fn renew(
 /// # Errors
 /// Database errors.
 pub async fn record_failed_confirmation(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     frequent::record_or_count(&mut tx, Event::of(actor, Action::IdentityNotConfirmed)).await?;
     tx.commit().await
 }
@@ -347,7 +348,7 @@ pub async fn close(
     current: &SessionSecret,
     public_id: i64,
 ) -> sqlx::Result<Option<Epoch>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, current).await?.is_none() {
         return Ok(None);
     }
@@ -377,7 +378,7 @@ pub async fn close(
 /// # Errors
 /// Database errors.
 pub async fn close_others(pool: &PgPool, actor: &Actor, user_id: i64, kept: Kept<'_>) -> sqlx::Result<Option<Epoch>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, kept.current).await?.is_none() {
         return Ok(None);
     }
@@ -394,7 +395,7 @@ pub async fn close_others(pool: &PgPool, actor: &Actor, user_id: i64, kept: Kept
 /// # Errors
 /// Database errors.
 pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> sqlx::Result<Option<Vec<u8>>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if let Some(user_id) = actor.user_id {
         locks::person(&mut tx, user_id).await?;
     }
@@ -412,7 +413,7 @@ pub async fn sign_out(pool: &PgPool, actor: &Actor, session: &SessionSecret) -> 
 /// # Errors
 /// Database errors.
 pub async fn discard(pool: &PgPool, session: &SessionSecret) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     end(&mut tx, session).await?;
     tx.commit().await
 }

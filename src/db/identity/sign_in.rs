@@ -12,6 +12,7 @@ use crate::{
         audit::{Event, frequent},
         members::memberships,
         throttles::{self, Begun, Counted, Source},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -46,7 +47,7 @@ pub enum Attempt {
 /// # Errors
 /// Database errors.
 pub async fn attempt(pool: &PgPool, login: &str, stand_in: &str, source: &Source) -> sqlx::Result<Attempt> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let row = sqlx::query!(
         "SELECT id, login, CASE WHEN disabled_at IS NULL THEN password_hash END AS password_hash FROM users WHERE login = $1",
         login
@@ -72,7 +73,7 @@ pub async fn attempt(pool: &PgPool, login: &str, stand_in: &str, source: &Source
 /// # Errors
 /// Database errors.
 pub async fn record_wrong_password(pool: &PgPool, actor: &Actor) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let event = Event { subject: &actor.name, ..Event::of(actor, Action::SignInFailed) };
     frequent::record_or_count(&mut tx, event).await?;
     tx.commit().await
@@ -103,7 +104,7 @@ pub async fn begin(
     new: NewSession<'_>,
     return_to: Option<&str>,
 ) -> sqlx::Result<Outcome> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if !locks::proved_person(&mut tx, proof).await? {
         return Ok(Outcome::ProofEnded);
     }
@@ -132,7 +133,7 @@ pub async fn complete(
     pending: &PendingSignIn,
     new: NewSession<'_>,
 ) -> sqlx::Result<Option<Epoch>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let holds = locks::proved_person(&mut tx, &pending.proof).await?;
     if !holds || !sessions::end(&mut tx, &pending.session).await? {
         return Ok(None);

@@ -9,7 +9,7 @@ use super::{
     succession::{self, Appointing, SuccessionError},
 };
 use crate::{
-    db::{identity::locks, structures},
+    db::{identity::locks, structures, transaction},
     domain::{audit::Actor, operator::Reason, role::Role, structure_identifier::StructureIdentifier},
 };
 
@@ -65,7 +65,7 @@ pub struct Appointed {
 /// [`AppointError`].
 pub async fn appoint(pool: &PgPool, actor: &Actor, appointment: Appointment<'_>) -> Result<Appointed, AppointError> {
     let Appointment { structure, login, reason } = appointment;
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_named(&mut tx, structure).await?.ok_or(AppointError::UnknownStructure)?;
     // Locked after the structure, as everywhere: none is disabled while they are appointed.
     let person_id = locks::named_person(&mut tx, login).await?.ok_or(AppointError::UnknownPerson)?;

@@ -7,7 +7,7 @@ use crate::{
     db::{
         audit::{self, Event},
         identity::locks,
-        outbox,
+        outbox, transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -71,7 +71,7 @@ pub async fn leave(
     user_id: i64,
     membership: &OwnMembership,
 ) -> sqlx::Result<Departure> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     // As for every act on a structure: a succession must not make a member of who leaves.
     sqlx::query!("SELECT id FROM structures WHERE id = $1 FOR NO KEY UPDATE", membership.structure_id)
         .fetch_one(&mut *tx)

@@ -13,6 +13,7 @@ use crate::{
         identity::{locks, registration},
         outbox, structures,
         throttles::{self, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -121,7 +122,7 @@ pub async fn attach(
     attachment: Attachment<'_>,
     mode: Mode,
 ) -> Result<Attached, AttachError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let attached = attach_in(&mut tx, actor, attachment).await?;
     match mode {
         Mode::Load => tx.commit().await?,

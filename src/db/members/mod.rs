@@ -1,4 +1,5 @@
 //! The members of a structure, as its principal manager changes them: invitations, roles, removals.
+use crate::db::transaction;
 
 pub mod appointment;
 pub mod departure;
@@ -93,7 +94,7 @@ pub async fn invite(
     person: &NewPerson,
     role: Role,
 ) -> Result<(), MemberError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     let typed = person.contact_address().as_str();
     let user_id = match find_person(&mut tx, typed).await? {
@@ -116,7 +117,7 @@ pub async fn invite(
 /// # Errors
 /// [`MemberError`].
 pub async fn invite_again(pool: &PgPool, actor: &Actor, managed: &ManagedMember) -> Result<(), MemberError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, &managed.structure).await?.ok_or(NotManager)?;
     let members = memberships::of_structure(&mut *tx, &structure).await?;
     let membership_id = managed.member.membership_id;
@@ -173,7 +174,7 @@ pub async fn change_role(
     if role == Role::PrincipalManager {
         return Err(MemberError::PrincipalManager);
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, &managed.structure).await?.ok_or(NotManager)?;
     let Some(before) = memberships::change_role(&mut tx, managed.member.membership_id, role).await? else {
         return Ok(None);
@@ -193,7 +194,7 @@ pub async fn change_role(
 /// # Errors
 /// [`MemberError`].
 pub async fn remove(pool: &PgPool, actor: &Actor, managed: &ManagedMember) -> Result<(), MemberError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, &managed.structure).await?.ok_or(NotManager)?;
     if !memberships::remove(&mut tx, managed.member.membership_id).await? {
         return Ok(());

@@ -11,6 +11,7 @@ use crate::{
         audit::{self, Event},
         outbox,
         structures::{self, NotManager},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -70,7 +71,7 @@ pub async fn remove(
     managed: &ManagedMember,
     memberships: &[i64],
 ) -> Result<usize, MemberError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structures = lock(&mut tx, managed, memberships).await?;
     if !structures::holds_session(&mut tx, &managed.structure).await? {
         return Err(NotManager.into());

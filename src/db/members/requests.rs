@@ -12,6 +12,7 @@ use crate::{
         outbox::{self, Cause},
         structures::{self, Claimant, ManagedStructure, NotManager},
         throttles::{self, Key, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -69,7 +70,7 @@ pub async fn ask(
     (user_id, session): (i64, &SessionSecret),
     structure: &StructureIdentifier,
 ) -> Result<(), AskError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     // Each new request mails the manager: without this throttle, asking and withdrawing in turn
     // would send any number of mails.
     if let Some(seconds) = throttles::wait(&mut *tx, &withdrawals_of(actor)).await? {
@@ -199,7 +200,7 @@ pub async fn own(pool: &PgPool, user_id: i64) -> sqlx::Result<Vec<OwnRequest>> {
 /// # Errors
 /// Database errors.
 pub async fn withdraw(pool: &PgPool, actor: &Actor, id: i64) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let withdrawn = sqlx::query!(
         "WITH gone AS (DELETE FROM membership_requests WHERE id = $1 AND user_id = $2 RETURNING identifier_type, identifier)
          INSERT INTO audit_events (actor_id, actor, address, action, structure_id, subject, detail)
@@ -298,7 +299,7 @@ pub async fn find_managed(
 /// # Errors
 /// [`MemberError`].
 pub async fn accept(pool: &PgPool, actor: &Actor, request: &ManagedRequest, role: Role) -> Result<(), MemberError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, &request.structure).await?.ok_or(NotManager)?;
     if !take(&mut tx, request).await? {
         return Ok(());
@@ -318,7 +319,7 @@ pub async fn accept(pool: &PgPool, actor: &Actor, request: &ManagedRequest, role
 /// # Errors
 /// [`MemberError`].
 pub async fn refuse(pool: &PgPool, actor: &Actor, request: &ManagedRequest) -> Result<(), MemberError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, &request.structure).await?.ok_or(NotManager)?;
     if !take(&mut tx, request).await? {
         return Ok(());

@@ -16,6 +16,7 @@ use crate::{
         outbox,
         structures::{self, ManagedStructure, NotManager},
         technical_users::{envelopes, handovers},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -80,7 +81,7 @@ pub async fn offer(
     structure: &ManagedStructure,
     successor_id: i64,
 ) -> Result<(), OfferError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     let members = memberships::of_structure(&mut *tx, &structure).await?;
     let successor = find_successor(&structure, &members, successor_id)?;
@@ -115,7 +116,7 @@ pub async fn offer(
 /// # Errors
 /// Database errors; [`NotManager`].
 pub async fn withdraw(pool: &PgPool, actor: &Actor, structure: &ManagedStructure) -> Result<(), OfferError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     let Some(offer) = offers::of_structure(&mut *tx, &structure).await? else { return Ok(()) };
     offers::end(&mut tx, structure.id()).await?;
@@ -154,7 +155,7 @@ pub struct Answer<'a> {
 /// Database errors.
 pub async fn accept(pool: &PgPool, answer: Answer<'_>, seen: &str) -> sqlx::Result<Answered> {
     let Answer { actor, session, user_id, structure_id } = answer;
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if !lock(&mut tx, user_id, structure_id).await? {
         return Ok(Answered::NoOffer);
     }
@@ -187,7 +188,7 @@ pub async fn accept(pool: &PgPool, answer: Answer<'_>, seen: &str) -> sqlx::Resu
 /// Database errors.
 pub async fn decline(pool: &PgPool, answer: Answer<'_>) -> sqlx::Result<Answered> {
     let Answer { actor, session, user_id, structure_id } = answer;
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if !lock(&mut tx, user_id, structure_id).await? {
         return Ok(Answered::NoOffer);
     }

@@ -9,6 +9,7 @@ use crate::{
         audit::{self, Event},
         structures,
         throttles::{self, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -91,7 +92,7 @@ pub async fn edit(
     card: &StructureCard,
     consent: Consent,
 ) -> Result<EditOutcome, EditError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let before = structures::lock_managed(&mut tx, structure).await?.ok_or(NotManager)?;
     if before.card.active != card.active && !consent.is_fresh {
         return Ok(EditOutcome::WouldChangeStatus);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use sqlx::{PgConnection, PgExecutor, PgPool, types::Json};
 
+use crate::db::transaction;
 use crate::domain::{
     audit::{Action, Actor},
     import_mode::Mode,
@@ -82,7 +83,7 @@ async fn respell(conn: &mut PgConnection, actor: &Actor, entries: &[DirectoryEnt
 /// # Errors
 /// Database errors; nothing is changed then.
 pub async fn import(pool: &PgPool, actor: &Actor, entries: &[DirectoryEntry], mode: Mode) -> sqlx::Result<Loaded> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     respell(&mut tx, actor, entries).await?;
     let loaded = load(&mut *tx, actor, entries).await?;
     match mode {

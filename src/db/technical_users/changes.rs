@@ -13,6 +13,7 @@ use crate::{
         audit::{self, Event},
         structures::{self, NotManager},
         throttles::{self, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -55,7 +56,7 @@ pub async fn change_label(
     seen: &str,
     label: Option<&Label>,
 ) -> Result<(), RelabelError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     structures::lock_managed(&mut tx, &account.structure).await?.ok_or(NotManager)?;
     let row = sqlx::query!("SELECT label FROM technical_users WHERE id = $1 AND status <> 'DELETED'", account.id())
         .fetch_optional(&mut *tx)

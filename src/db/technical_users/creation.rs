@@ -16,6 +16,7 @@ use crate::{
         audit::{self, Event},
         outbox,
         structures::{self, ManagedStructure, NotManager},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -123,7 +124,7 @@ impl OpenCreation<'_> {
         rng: &mut (impl CryptoRng + Send),
     ) -> Result<i64, CreateError> {
         let Self { creation, form } = self;
-        let mut tx = pool.begin().await?;
+        let mut tx = transaction::begin(pool).await?;
         let structure = structures::lock_managed(&mut tx, creation.structure).await?.ok_or(NotManager)?;
         // Checked again under the lock, for parallel posts.
         if let Some(done) = form.find_done(&mut tx).await? {

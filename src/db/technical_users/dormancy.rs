@@ -6,7 +6,10 @@ use time::OffsetDateTime;
 
 use super::changes::{self, Change, LockedAccount};
 use crate::{
-    db::outbox::{self, Cause},
+    db::{
+        outbox::{self, Cause},
+        transaction,
+    },
     domain::{
         audit::Actor,
         notification::{DormancyNotice, Notification},
@@ -84,7 +87,7 @@ struct Named {
 /// Announces one batch, and returns its size. An account whose password has expired, or whose
 /// structure has no manager to tell, opens nothing and is left alone.
 async fn announce(pool: &PgPool, idle_days: i32) -> sqlx::Result<usize> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let announced = sqlx::query_as!(
         Named,
         r#"WITH idle AS (
@@ -130,7 +133,7 @@ struct Due {
 
 /// Suspends one batch. Returns how many; `None` where none was due.
 async fn suspend(pool: &PgPool, idle_days: i32) -> sqlx::Result<Option<usize>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let due = lock_due(&mut tx).await?;
     if due.is_empty() {
         return Ok(None);

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{ManagedTechnicalUser, batches};
 use crate::{
-    db::{audit, structures},
+    db::{audit, structures, transaction},
     domain::{
         audit::{Action, Actor},
         envelope::{EnvelopeSubject, IssuedPassword, Keeper, SealedPassword, SessionSecret},
@@ -92,7 +92,7 @@ pub async fn display(
     session: &SessionSecret,
     nonce_hash: &[u8],
 ) -> sqlx::Result<Display> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if !lock(&mut tx, account).await? {
         return refused(&mut tx, account).await;
     }
@@ -162,7 +162,7 @@ pub async fn export(
     session: &SessionSecret,
     nonce_hash: &[u8],
 ) -> sqlx::Result<Option<Exported>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if !lock(&mut tx, account).await? {
         return Ok(None);
     }

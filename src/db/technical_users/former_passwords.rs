@@ -10,6 +10,7 @@ use crate::{
         api::tokens,
         audit,
         structures::{self, NotManager},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -76,7 +77,7 @@ pub(in crate::db) async fn sweep(pool: &PgPool) -> sqlx::Result<()> {
 /// # Errors
 /// [`ChangeError`].
 pub async fn end_now(pool: &PgPool, actor: &Actor, account: &ManagedTechnicalUser) -> Result<(), ChangeError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     structures::lock_managed(&mut tx, account.structure()).await?.ok_or(NotManager)?;
     if end(&mut tx, account.id()).await? {
         audit::record(&mut tx, account.event(actor, Action::FormerPasswordEnded)).await?;

@@ -1,4 +1,5 @@
 //! Technical users: creation, password, label and status, and the lists of them.
+use crate::db::transaction;
 
 pub mod activity;
 pub mod batches;
@@ -211,7 +212,7 @@ async fn begin<'p>(
     pool: &'p PgPool,
     account: &ManagedTechnicalUser,
 ) -> Result<(Transaction<'p, Postgres>, ManagedStructure), ChangeError> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = structures::lock_managed(&mut tx, &account.structure).await?.ok_or(NotManager)?;
     Ok((tx, structure))
 }

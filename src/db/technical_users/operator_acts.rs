@@ -12,7 +12,7 @@ use crate::{
     db::{
         api::tokens,
         audit::{self, Event},
-        outbox,
+        outbox, transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -134,7 +134,7 @@ async fn begin<'p>(
     pool: &'p PgPool,
     login: &str,
 ) -> sqlx::Result<Result<(Transaction<'p, Postgres>, Account), ActOutcome>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let structure = sqlx::query!(
         "SELECT s.id FROM technical_users t JOIN structures s ON s.id = t.structure_id
           WHERE lower(t.login) = lower($1) FOR NO KEY UPDATE OF s",

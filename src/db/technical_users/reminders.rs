@@ -6,7 +6,10 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
 use crate::{
-    db::outbox::{self, Cause},
+    db::{
+        outbox::{self, Cause},
+        transaction,
+    },
     domain::{
         notification::{ExpiriesNotice, ExpiryNotice, Notification},
         structure_identifier::{IdentifierType, as_written},
@@ -59,7 +62,7 @@ pub(super) async fn leave_out(conn: &mut PgConnection, technical_user_id: i64) -
 
 /// Sends one batch, and returns its size.
 async fn remind_batch(pool: &PgPool) -> sqlx::Result<usize> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let due = record_due(&mut tx).await?;
     let count = due.len();
     for (recipient, reminders) in by_recipient(due) {

@@ -4,7 +4,10 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Change, Identity, announce, count_all, end, find, insert, recognition};
 use crate::{
-    db::identity::{locks, sessions},
+    db::{
+        identity::{locks, sessions},
+        transaction,
+    },
     domain::{audit::Actor, envelope::SessionSecret, known_browser::Epoch},
 };
 
@@ -37,7 +40,7 @@ pub async fn link(
     session: &SessionSecret,
     identity: &Identity<'_>,
 ) -> sqlx::Result<Linking> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Linking::SessionEnded);
     }
@@ -91,7 +94,7 @@ pub async fn unlink(
     session: &SessionSecret,
     ways: WaysIn<'_>,
 ) -> sqlx::Result<Unlinking> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     if locks::person_in_session(&mut tx, user_id, session).await?.is_none() {
         return Ok(Unlinking::NotFound);
     }

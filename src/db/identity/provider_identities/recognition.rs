@@ -11,6 +11,7 @@ use crate::{
         audit::{self, Event},
         identity::locks::{self, ProvedIdentity},
         throttles::{self, RateLimit, Scope},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -68,7 +69,7 @@ pub async fn recognize(
     if identity.address.is_some_and(is_technical_login) {
         return Ok(Err(Unrecognized::TechnicalAccount));
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let known = find(&mut tx, identity).await?;
     let user_id = match &known {
         Some(known) if known.is_unlinked => return Ok(Err(Unrecognized::Unlinked)),
@@ -168,7 +169,7 @@ const REFUSALS_OF_A_NETWORK: RateLimit = RateLimit { most: 20, minutes: 60 };
 /// # Errors
 /// Database errors.
 pub async fn record_refusal(pool: &PgPool, address: IpAddr, detail: &str) -> sqlx::Result<()> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     for (key, limit) in throttles::network_limits(Scope::ProviderRefusal, address, REFUSALS_OF_A_NETWORK) {
         if throttles::consume(&mut tx, key, limit).await?.is_some() {
             return Ok(());

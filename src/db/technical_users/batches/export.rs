@@ -12,6 +12,7 @@ use crate::{
             record_each,
             sheet_facts::{self, SheetFacts},
         },
+        transaction,
     },
     domain::{
         age::Recipient,
@@ -71,7 +72,7 @@ impl ExportForm {
 /// # Errors
 /// Database errors.
 pub async fn open(pool: &PgPool, exporter: Exporter<'_>, form: ExportForm) -> sqlx::Result<Option<Export>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(batch) = lock(&mut tx, exporter).await? else { return Ok(None) };
     let accounts = opened(&mut tx, exporter).await?;
     if accounts.is_empty() {

@@ -1,5 +1,6 @@
 //! Batches: one act on many structures or accounts, that one form asks for. `work` does them one by
 //! one, `export` gives their passwords to the session that asked for them.
+use crate::db::transaction;
 
 pub mod export;
 pub mod preview;
@@ -146,7 +147,7 @@ pub async fn begin(pool: &PgPool, new: NewBatch<'_>) -> Result<i64, BeginError> 
     if new.order.has_doubles() {
         return Err(BeginError::Nothing);
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     // Forms of one person that are posted at the same time take turns.
     if locks::person_in_session(&mut tx, new.manager_id, new.session).await?.is_none() {
         return Err(BeginError::SessionEnded);

@@ -16,6 +16,7 @@ use crate::{
             creation::{self, CreateError},
             find_in, reset,
         },
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -78,7 +79,7 @@ pub async fn carry_out_next(
     batch_id: i64,
     means: Means<'_, impl CryptoRng + Send>,
 ) -> sqlx::Result<bool> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     // The structure before the batch, as every act locks it before sessions and what hangs on them.
     let seen = next_item(&mut tx, batch_id).await?;
     if let Some(item) = &seen {

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use super::{LinkState, lock_accounts, lock_structures, read};
 use crate::{
-    db::{identity::locks, technical_users::record_each},
+    db::{identity::locks, technical_users::record_each, transaction},
     domain::{
         audit::{Action, Actor},
         contact_address::ContactAddress,
@@ -71,7 +71,7 @@ pub async fn create(
     if accounts.is_empty() || accounts.len() > MOST_ACCOUNTS {
         return Err(HandoverError::TooMany);
     }
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     lock_structures(&mut tx, &accounts).await?;
     if !locks::holds_session(&mut tx, new.manager_id, &new.session.digest()).await? {
         return Err(HandoverError::Lapsed);

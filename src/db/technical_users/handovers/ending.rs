@@ -7,6 +7,7 @@ use crate::{
         identity::acts_under_way::Ended,
         structures::{self, NotManager},
         technical_users::{ChangeError, ManagedTechnicalUser, record_each},
+        transaction,
     },
     domain::{
         audit::{Action, Actor},
@@ -97,7 +98,7 @@ pub async fn revoke(pool: &PgPool, actor: &Actor, account: &ManagedTechnicalUser
         account.id()
     );
     let Some(id) = handover.fetch_optional(pool).await? else { return Ok(()) };
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let locked = super::accounts_of(&mut tx, id).await?;
     super::lock_structures(&mut tx, &locked).await?;
     // The person, before what hangs on their sessions.

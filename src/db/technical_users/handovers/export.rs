@@ -7,6 +7,7 @@ use super::{
     ending,
     opening::{OpenedPassword, open_all},
 };
+use crate::db::transaction;
 use crate::domain::{
     audit::{Action, Actor},
     handover::{HandoverKey, MOST_EXPORTS},
@@ -28,7 +29,7 @@ pub struct Exported {
 /// # Errors
 /// Database errors.
 pub async fn open(pool: &PgPool, actor: &Actor, page_nonce: &str) -> sqlx::Result<Option<Exported>> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let page = sqlx::query!(
         r#"UPDATE handovers SET exports = exports + 1
             WHERE page_nonce_hash = $1 AND page_ends_at > portal_now() AND exports < $2

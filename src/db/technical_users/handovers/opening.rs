@@ -13,7 +13,10 @@ use super::{
     lock, read,
 };
 use crate::{
-    db::outbox::{self, Cause},
+    db::{
+        outbox::{self, Cause},
+        transaction,
+    },
     domain::{
         audit::{Action, Actor},
         envelope,
@@ -174,7 +177,7 @@ pub async fn open(
     key: Option<&HandoverKey>,
     rng: &mut (impl CryptoRng + Send),
 ) -> sqlx::Result<Opening> {
-    let mut tx = pool.begin().await?;
+    let mut tx = transaction::begin(pool).await?;
     let Some(id) = id_of(&mut tx, link).await? else { return Ok(Opening::Over) };
     lock(&mut tx, id).await?;
     let row = read(&mut *tx, id).await?;
