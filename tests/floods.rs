@@ -168,18 +168,24 @@ async fn until_none_is_open(observer: &mut PgConnection, what: &str) {
 #[tokio::test]
 async fn a_request_that_ends_at_any_instant_leaves_no_transaction_open() {
     let portal = TestPortal::start().await;
-    let sacha = portal.person("Sacha").await;
-    let browser = portal.signed_in(&sacha).await;
+    let (manager, _) = portal.manager().await;
+    let browser = portal.signed_in(&manager).await;
     let mut observer = PgConnection::connect(portal.database_url()).await.expect("a connection of its own");
-    for instant in 0..200 {
+    for instant in 0..400 {
+        let request = async {
+            match instant % 2 {
+                0 => browser.post("/mon-compte/sessions/0/fermeture", &[]).await,
+                _ => browser.get("/activites").await,
+            }
+        };
         let goes = async {
-            for _ in 0..instant {
+            for _ in 0..instant / 2 {
                 yield_now().await;
             }
         };
         tokio::select! {
             biased;
-            _ = browser.post("/mon-compte/sessions/0/fermeture", &[]) => {}
+            _ = request => {}
             () = goes => {}
         }
         until_none_is_open(&mut observer, &format!("gone at instant {instant}")).await;

@@ -1,7 +1,7 @@
 //! Reads pages of the portal that show data of several rooms. Each is read in one transaction, so
 //! that all its parts are of the same moment.
 
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::PgPool;
 
 use crate::domain::envelope::SessionSecret;
 
@@ -24,6 +24,7 @@ use super::{
         deadlines::{self, MonthOfDeadlines, NextDeadline},
         overview::{self, AccountFilter, DueCounts, OverviewRow},
     },
+    transaction,
 };
 
 /// What « Fiche structure » shows beside the card.
@@ -44,7 +45,7 @@ pub struct StructureContents {
 /// # Errors
 /// Database errors.
 pub async fn structure(pool: &PgPool, structure: &ManagedStructure, events: u32) -> sqlx::Result<StructureContents> {
-    let mut tx = begin(pool).await?;
+    let mut tx = transaction::begin_reading(pool).await?;
     let members = memberships::of_structure(&mut *tx, structure).await?;
     let offer = offers::of_structure(&mut *tx, structure).await?;
     let technical_users = technical_users::of_structure(&mut *tx, structure).await?;
@@ -93,7 +94,7 @@ pub struct ActivitiesPart<'a> {
 /// # Errors
 /// Database errors.
 pub async fn activities(pool: &PgPool, manager_id: i64, part: ActivitiesPart<'_>) -> sqlx::Result<ActivitiesContents> {
-    let mut tx = begin(pool).await?;
+    let mut tx = transaction::begin_reading(pool).await?;
     let structures = list::page_of_managed(&mut *tx, manager_id, part.filter, part.offset, part.limit).await?;
     let requests = requests::of_manager(&mut *tx, manager_id, part.requests).await?;
     let offers = offers::own(&mut *tx, manager_id).await?;
@@ -131,7 +132,7 @@ pub struct OverviewPart<'a> {
 /// # Errors
 /// Database errors.
 pub async fn overview(pool: &PgPool, manager_id: i64, part: OverviewPart<'_>) -> sqlx::Result<OverviewContents> {
-    let mut tx = begin(pool).await?;
+    let mut tx = transaction::begin_reading(pool).await?;
     let accounts = overview::page(&mut *tx, manager_id, part.filter, part.offset, part.limit).await?;
     let due = overview::count_due(&mut *tx, manager_id).await?;
     let batch = progress::announced(&mut *tx, manager_id, part.session).await?;
@@ -155,15 +156,10 @@ pub struct CalendarContents {
 /// # Errors
 /// Database errors.
 pub async fn calendar(pool: &PgPool, manager_id: i64, deadlines: i64) -> sqlx::Result<CalendarContents> {
-    let mut tx = begin(pool).await?;
+    let mut tx = transaction::begin_reading(pool).await?;
     let next = deadlines::next(&mut *tx, manager_id, deadlines).await?;
     let months = deadlines::by_month(&mut *tx, manager_id).await?;
     let has_link = calendar_links::exists(&mut *tx, manager_id).await?;
     tx.commit().await?;
     Ok(CalendarContents { next, months, has_link })
-}
-
-/// A transaction whose statements all see the same snapshot.
-async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY").await
 }

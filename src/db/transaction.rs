@@ -13,8 +13,20 @@ use tokio::spawn;
 /// # Errors
 /// Database errors.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    begin_with(pool, "BEGIN").await
+}
+
+/// The same for a transaction that only reads, and whose statements all see the same state.
+///
+/// # Errors
+/// Database errors.
+pub async fn begin_reading(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    begin_with(pool, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+}
+
+async fn begin_with(pool: &PgPool, statement: &'static str) -> sqlx::Result<Transaction<'static, Postgres>> {
     let pool = pool.clone();
-    let begun = spawn(async move { pool.begin().await });
+    let begun = spawn(async move { pool.begin_with(statement).await });
     // The runtime itself is about to end.
     begun.await.unwrap_or(Err(sqlx::Error::PoolClosed))
 }

@@ -3,7 +3,10 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-use crate::domain::audit_chain::{Head, Link, LinkHash, StoredEvent};
+use crate::{
+    db::transaction,
+    domain::audit_chain::{Head, Link, LinkHash, StoredEvent},
+};
 
 /// Rows read at once.
 const BATCH: i64 = 5_000;
@@ -14,7 +17,7 @@ const BATCH: i64 = 5_000;
 /// # Errors
 /// Database errors.
 pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
-    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+    transaction::begin_reading(pool).await
 }
 
 /// The last link now.
