@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{connection_limits::Slot, head_timeout::Progress};
+use super::{connection_slots::Slot, head_timeout::Progress};
 use crate::web::edge::body_limit::MAX_BODY_BYTES;
 
 /// Time limit for a whole request body, however slowly its bytes arrive.

@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{
     bodies::{ResponseBody, read_whole},
-    connection_limits::{Slot, Slots},
+    connection_slots::{Slot, Slots},
     head_timeout::{HeadTimeoutStream, Progress},
     tls::Tls,
     write_timeout::WriteTimeoutStream,

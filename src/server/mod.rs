@@ -2,7 +2,7 @@
 
 pub mod batch_worker;
 mod bodies;
-mod connection_limits;
+mod connection_slots;
 mod connections;
 mod head_timeout;
 mod history_watch;
