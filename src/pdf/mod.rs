@@ -2,9 +2,9 @@
 //!
 //! `group` puts those of several accounts behind a cover that lists them.
 //!
-//! `sheet_layout` lays the content out with the elements of `page`; `canvas` positions text, and `wrap`
-//! breaks it into lines; `draw` converts the canvas to printpdf operations, with fonts that `font`
-//! subsets; `tags` and `about` add the structure tree and the metadata.
+//! `sheet_layout` lays the content out with the elements of `page`; `canvas` positions text, and
+//! `wrap` breaks it into lines; `draw` converts the canvas to printpdf operations, with fonts that
+//! `font` subsets; `tags` and `about` add the structure tree and the metadata.
 
 mod about;
 mod canvas;
